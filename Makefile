@@ -1,0 +1,60 @@
+# Every target sets up what it needs; `make help` lists them.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+DATA   ?= ../shared/data
+
+.PHONY: help demo test check format train pretrained e2e bench skab tep clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | sort | expand -t 14
+
+# Two environments: the demo needs neither torch nor any tool of development.
+$(VENV)-demo/.done: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-demo
+	$(VENV)-demo/bin/python -m pip install -q --disable-pip-version-check -e '.[demo]'
+	touch $@
+
+$(VENV)/.done: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+demo: $(VENV)-demo/.done  ## three simulated machines: commissioned, broken, alerted (no torch, no mosquitto)
+	$(VENV)-demo/bin/edge-agent demo
+
+test: $(VENV)/.done  ## all tests; what is missing on this machine is skipped with a message
+	$(BIN)/python -m pytest -n 2
+
+check: $(VENV)/.done  ## exactly what CI runs: format, lint, types, imports, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) test
+
+format: $(VENV)/.done  ## put the code into its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+e2e: $(VENV)/.done  ## the tests over a real mosquitto only
+	$(BIN)/python -m pytest -m broker
+
+skab: $(VENV)/.done  ## 34 runs of a real pump testbed over a real mosquitto -> benchmarks/results/skab_live.json
+	$(BIN)/python benchmarks/skab_live.py --data $(DATA)/skab
+
+tep: $(VENV)/.done  ## pre-train, fine-tune, calibrate, evaluate, export on the Tennessee Eastman process
+	$(BIN)/edge-trainer fit --config trainer/configs/tep.toml --data $(DATA)/tep_braatz --out runs/tep
+
+train: tep  ## the trainer's whole road on a public data set
+
+pretrained: $(VENV)/.done  ## re-make the shipped model from its seed
+	$(BIN)/edge-trainer pretrain --config trainer/configs/pretrained.toml --out runs/pretrained
+	$(BIN)/edge-trainer export --run runs/pretrained --out edge_agent/models
+
+bench: $(VENV)/.done  ## detection measures on the recordings, beside baselines
+	$(BIN)/python benchmarks/detection.py --data $(DATA)
+
+clean:  ## forget environments and runs
+	rm -rf $(VENV) $(VENV)-demo runs demo-out build dist
