@@ -1,0 +1,1 @@
+"""The edge agent: watches machines from a factory gateway; never imports torch."""

@@ -1,0 +1,67 @@
+"""A machine's profile as bytes: an npz of its memory, with the rest as a JSON header among the arrays."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from edge_agent.contract.bundle import decode_arrays, encode_arrays
+from edge_agent.contract.records import Profile
+from edge_agent.errors import BundleError
+
+_HEADER = "__header__"
+_SCHEMA_VERSION = 1
+
+
+class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    schema_version: int
+    machine: str
+    channels: tuple[str, ...]
+    rows: int
+    period_ns: int
+    hop_rows: int
+    encoder: str
+    learnt_ns: int
+
+
+def encode(profile: Profile) -> bytes:
+    """The profile as npz bytes."""
+    header = _Header(
+        schema_version=_SCHEMA_VERSION,
+        machine=profile.machine,
+        channels=profile.channels,
+        rows=profile.rows,
+        period_ns=profile.period_ns,
+        hop_rows=profile.hop_rows,
+        encoder=profile.encoder,
+        learnt_ns=profile.learnt_ns,
+    )
+    text = np.frombuffer(msgspec.json.encode(header), np.uint8)
+    return encode_arrays({**profile.memory, _HEADER: text})
+
+
+def decode(path: Path, raw: bytes) -> Profile:
+    """The profile in `raw`; `path` only names it in errors.
+
+    Raises:
+        BundleError: truncated, altered or of another schema version.
+    """
+    arrays = decode_arrays(path, raw)
+    try:
+        header = msgspec.json.decode(arrays.pop(_HEADER).tobytes(), type=_Header)
+    except (KeyError, msgspec.MsgspecError) as error:
+        raise BundleError(path, f"not a machine profile: {error}") from error
+    if header.schema_version != _SCHEMA_VERSION:
+        raise BundleError(
+            path, f"profile schema version {header.schema_version}, this agent has {_SCHEMA_VERSION}"
+        )
+    return Profile(
+        machine=header.machine,
+        channels=header.channels,
+        memory=arrays,
+        rows=header.rows,
+        period_ns=header.period_ns,
+        hop_rows=header.hop_rows,
+        encoder=header.encoder,
+        learnt_ns=header.learnt_ns,
+    )

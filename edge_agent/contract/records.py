@@ -1,0 +1,208 @@
+"""The frozen nouns that walk down the street, from a delivery's bytes to an alarm.
+
+Each is checked once, where it is made; inside the house nothing is checked again. Times are integers of
+nanoseconds since 1970 UTC (`_ns`). Axes: B windows, C channels, T rows, D embedding.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+
+RejectReason = Literal[
+    "no_source",
+    "bad_topic",
+    "too_large",
+    "not_utf8",
+    "not_json",
+    "not_a_number",
+    "wrong_type",
+    "not_finite",
+    "no_values",
+    "bad_timestamp",
+    "future_timestamp",
+    "unknown_channel",
+    "too_many_machines",
+    "too_many_channels",
+]
+"""Why a message, or one value in it, was turned away. Bounded: it labels a metric."""
+
+Outcome = Literal["accepted", "duplicate", "rejected", "late", "shed"]
+"""What became of a message; received = the sum of these five."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message as the broker delivered it, with the wall clock at arrival."""
+
+    topic: str
+    payload: bytes
+    received_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Samples of one machine: R rows of C channels; NaN where a row lacks a channel.
+
+    Attributes:
+        machine: name of the machine, one topic level.
+        channels: C names.
+        times_ns: R event times; the arrival time where the payload had none.
+        rows: R sequences of C floats, finite or NaN.
+        stamped: whether the event times came with the payload.
+        partial: whether the topic carries one channel of several, so that a row is gathered from many messages.
+        bad_values: (channel, reason) of each value that was turned away while the rest was kept.
+    """
+
+    machine: str
+    channels: tuple[str, ...]
+    times_ns: Sequence[int]
+    rows: Sequence[Sequence[float]] | Float32
+    stamped: bool = True
+    partial: bool = False
+    bad_values: tuple[tuple[str, RejectReason], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A message that was turned away whole."""
+
+    reason: RejectReason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowBlock:
+    """B windows of one machine, in physical units, NaN where nothing was observed.
+
+    Attributes:
+        values: [B, C, T]; the last row of a window is its "now".
+        end_rows: [B] index of each window's last row since the machine was first heard.
+        times_ns: [B] event time of each window's last row.
+    """
+
+    machine: str
+    values: Float32
+    end_rows: NDArray[np.int64]
+    times_ns: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreBlock:
+    """What B windows of one machine scored; higher is worse.
+
+    Attributes:
+        value: [B] the fused score.
+        threshold: the score above which the machine counts as anomalous.
+        contributions: [B, C] each channel's share of the score.
+        expected: [B, C] the model's reconstruction of each window's last row, in physical units.
+        classes: [B, K] probability of each of `labels`; K is 0 where the model names no faults.
+        labels: K names, the first being "normal".
+    """
+
+    windows: WindowBlock
+    channels: tuple[str, ...]
+    value: Float32
+    threshold: float
+    contributions: Float32
+    expected: Float32
+    classes: Float32
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelEvidence:
+    """One channel's part in an alarm, in the channel's own unit.
+
+    Attributes:
+        contribution: share of the score, 0 to 1.
+        observed: latest value; None where nothing was observed.
+        normal_low, normal_high: where 98 % of the calm rows lay.
+        deviation: distance of the latest value from the calm centre, in robust standard deviations.
+        symptom: one word of `evidence.SYMPTOMS`.
+    """
+
+    name: str
+    contribution: float
+    observed: float | None
+    normal_low: float
+    normal_high: float
+    deviation: float
+    symptom: str
+
+
+State = Literal["open", "closed"]
+Severity = Literal["warning", "major", "critical"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One revision of an alarm. (id, revision) is unique; consumers drop pairs already seen."""
+
+    id: str
+    revision: int
+    machine: str
+    state: State
+    severity: Severity
+    onset_ns: int
+    time_ns: int
+    score: float
+    peak_score: float
+    threshold: float
+    fault: str
+    fault_probability: float
+    channels: tuple[ChannelEvidence, ...]
+    model: str
+    closed_ns: int | None = None
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Conservation of messages: received = accepted + duplicate + rejected + late + shed."""
+
+    received: int = 0
+    accepted: int = 0
+    duplicate: int = 0
+    late: int = 0
+    shed: int = 0
+    rejected: dict[RejectReason, int] = field(default_factory=dict)
+    values_rejected: dict[RejectReason, int] = field(default_factory=dict)
+    windows_scored: int = 0
+    windows_skipped: dict[str, int] = field(default_factory=dict)
+
+    def balance(self) -> int:
+        """Messages unaccounted for; anything but 0 is a bug."""
+        explained = self.accepted + self.duplicate + self.late + self.shed + sum(self.rejected.values())
+        return self.received - explained
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What was learnt of one machine's normal behaviour: plain arrays and where they came from.
+
+    Attributes:
+        channels: C names in the order of every array's channel axis.
+        memory: name -> array, all that `voices.score` reads; includes "threshold", "location", "scale".
+        rows: how many calm rows it was learnt from.
+        period_ns: median step between rows.
+        hop_rows: rows between two scored windows.
+        encoder: digest of the bundle whose encoder it was learnt with.
+    """
+
+    machine: str
+    channels: tuple[str, ...]
+    memory: Mapping[str, NDArray[np.generic]]
+    rows: int
+    period_ns: int
+    hop_rows: int
+    encoder: str
+    learnt_ns: int
+
+    @property
+    def threshold(self) -> float:
+        """Score above which the machine counts as anomalous."""
+        return float(self.memory["threshold"])
