@@ -1,0 +1,61 @@
+"""Commissioning one machine: a request's calm rows to the profile that scoring reads. Slow (seconds); pure."""
+
+import numpy as np
+
+from edge_agent import evidence
+from edge_agent.commission import commission
+from edge_agent.contract.records import Profile
+from edge_agent.errors import CommissionError
+from edge_agent.pipeline import CommissionRequest, Settings
+from edge_agent.score import Scorer
+
+_WEEK_NS = 7 * 24 * 3600 * 1_000_000_000
+_ASSUMED_PERIOD_NS = 1_000_000_000
+"""Recordings without times count as one row a second."""
+_LEAST_OBSERVED = 0.5
+"""A channel that was silent in more of the calm rows is left out: nothing is known of its normal behaviour."""
+
+
+def learn(request: CommissionRequest, *, scorer: Scorer, settings: Settings) -> Profile:
+    """What is normal for a machine.
+
+    Raises:
+        CommissionError: too few rows, or no channel that was observed often enough.
+    """
+    kept = _usable_channels(request, scorer)
+    rows = np.ascontiguousarray(request.rows[:, kept])
+    period_ns = request.period_ns or _ASSUMED_PERIOD_NS
+    memory = commission(
+        rows,
+        window_rows=scorer.window_rows,
+        encode=scorer.encode,
+        budget_per_week=settings.budget_per_week,
+        windows_per_week=_WEEK_NS / (period_ns * request.hop_rows),
+        seed=settings.seed,
+    )
+    return Profile(
+        machine=request.machine,
+        channels=tuple(request.channels[at] for at in kept),
+        memory={**memory, **evidence.reference(rows)},
+        rows=len(rows),
+        period_ns=period_ns,
+        hop_rows=request.hop_rows,
+        encoder=scorer.bundle.digest,
+        learnt_ns=request.time_ns,
+    )
+
+
+def _usable_channels(request: CommissionRequest, scorer: Scorer) -> list[int]:
+    """Columns to learn: all that were observed often enough, or the very ones that a fault head was trained on."""
+    observed = np.mean(~np.isnan(request.rows), axis=0) >= _LEAST_OBSERVED
+    usable = {name: at for at, name in enumerate(request.channels) if observed[at]}
+    wanted = [channel.name for channel in scorer.bundle.manifest.channels] or list(usable)
+    if missing := [name for name in wanted if name not in usable]:
+        raise CommissionError(
+            f"{request.machine}: the model needs channels that are missing: {', '.join(missing)}"
+        )
+    if not wanted:
+        raise CommissionError(
+            f"{request.machine}: no channel was observed in half of the {len(request.rows)} rows"
+        )
+    return [usable[name] for name in wanted]

@@ -1,0 +1,179 @@
+"""Recordings through the agent's own pipeline: what `edge-agent replay` and the trainer's evaluation run.
+
+The machine is commissioned on the first rows of the file; then the whole file, those rows included, goes through the
+pipeline as if it came over the wire, block by block. Causal scores are known at their row.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.contract.recording import Recording
+from edge_agent.contract.records import Alarm, Delivery, Float32, Frame, Profile, Reject, ScoreBlock
+from edge_agent.errors import CommissionError
+from edge_agent.learn import learn
+from edge_agent.pipeline import Pipeline, Settings
+from edge_agent.score import Scorer
+
+_BLOCK_ROWS = 1024
+_SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What the agent would have said, row by row of a recording.
+
+    Attributes:
+        score: [R] causal: the newest window that had ended at the row; 0 before the first.
+        score_aligned: [R] mean over the windows that cover the row, as benchmarks score (looks ahead).
+        alarm: [R] whether an alarm was open.
+        fault: [R] the open alarm's fault, "" where none is open.
+        channels: C names, as in `contributions`.
+        contributions: [R, C] each channel's share of the causal score.
+        alarms: every revision, in order.
+    """
+
+    score: Float32
+    score_aligned: Float32
+    threshold: float
+    alarm: NDArray[np.bool_]
+    fault: NDArray[np.str_]
+    channels: tuple[str, ...]
+    contributions: Float32
+    alarms: tuple[Alarm, ...]
+    profile: Profile
+
+
+def commission_recording(recording: Recording, *, rows: int, scorer: Scorer, settings: Settings) -> Profile:
+    """Learn the machine from the first rows of a recording, as the agent would from the wire.
+
+    Raises:
+        CommissionError: the recording is too short, or nothing can be learnt from it.
+    """
+    if rows > len(recording.values):
+        raise CommissionError(
+            f"{recording.name}: has {len(recording.values)} rows, {rows} are to be learnt from"
+        )
+    asked = replace(settings, commission_rows=rows)
+    pipeline = Pipeline(decode=_no_bytes, scorer=scorer, settings=asked)
+    for frame in _frames(recording, rows=rows):
+        for request in pipeline.feed([frame]).commissions:
+            return learn(request, scorer=scorer, settings=asked)
+    raise CommissionError(f"{recording.name}: fewer than {rows} usable rows")
+
+
+def replay(
+    recording: Recording,
+    *,
+    scorer: Scorer,
+    settings: Settings,
+    profile: Profile,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Replay:
+    """Drive the pipeline over the whole recording.
+
+    Args:
+        recording: the machine's name is the recording's.
+        scorer: the model.
+        settings: of the pipeline.
+        profile: as `commission_recording` gave it, or a bundle's own.
+        progress: told the number of rows done.
+    """
+    pipeline = Pipeline(
+        decode=_no_bytes,
+        scorer=scorer,
+        settings=settings,
+        profiles=[replace(profile, machine=recording.name)],
+    )
+    alarms: list[Alarm] = []
+    blocks: list[ScoreBlock] = []
+    done = 0
+    for frame in _frames(recording, rows=len(recording.values)):
+        step = pipeline.feed([frame])
+        alarms += step.alarms
+        blocks += [replace(block, windows=replace(block.windows, values=_NOTHING)) for block in step.scores]
+        done += len(frame.rows)
+        progress(done)
+    return _lay_out(recording, blocks=blocks, alarms=alarms, profile=profile, span=scorer.window_rows)
+
+
+_NOTHING = np.empty((0, 0, 0), np.float32)
+
+
+def _no_bytes(_: Delivery) -> Reject:
+    return Reject("no_source")
+
+
+def _frames(recording: Recording, *, rows: int) -> Iterator[Frame]:
+    times = row_times_ns(recording)
+    for start in range(0, rows, _BLOCK_ROWS):
+        part = slice(start, min(start + _BLOCK_ROWS, rows))
+        yield Frame(recording.name, recording.channels, times[part].tolist(), recording.values[part])
+
+
+def row_times_ns(recording: Recording) -> NDArray[np.int64]:
+    """Event times [R]: the recording's own where they rise, else an even grid of their median step (or 1 s)."""
+    count = len(recording.values)
+    times = recording.times_ns
+    if times is None:
+        return np.arange(count, dtype=np.int64) * _SECOND_NS
+    steps = np.diff(times)
+    if np.all(steps > 0):
+        return times
+    rising = steps[steps > 0]
+    step = int(np.median(rising)) if len(rising) else _SECOND_NS
+    grid: NDArray[np.int64] = times[0] + np.arange(count, dtype=np.int64) * step
+    return grid
+
+
+def _lay_out(
+    recording: Recording, *, blocks: list[ScoreBlock], alarms: list[Alarm], profile: Profile, span: int
+) -> Replay:
+    """Windows back onto rows."""
+    count = len(recording.values)
+    times = row_times_ns(recording)
+    ends = np.concatenate([block.windows.end_rows for block in blocks] or [np.empty(0, np.int64)])
+    value = np.concatenate([block.value for block in blocks] or [np.empty(0, np.float32)])
+    shares = np.concatenate(
+        [block.contributions for block in blocks] or [np.empty((0, len(profile.channels)), np.float32)]
+    )
+    newest = np.searchsorted(ends, np.arange(count), side="right")  # windows that had ended at each row
+    open_rows, fault = _alarm_rows(alarms, times)
+    return Replay(
+        score=np.concatenate([[np.float32(0)], value])[newest],
+        score_aligned=_align(ends, value, count=count, span=span),
+        threshold=profile.threshold,
+        alarm=open_rows,
+        fault=fault,
+        channels=profile.channels,
+        contributions=np.concatenate([np.zeros((1, shares.shape[1]), np.float32), shares])[newest],
+        alarms=tuple(alarms),
+        profile=profile,
+    )
+
+
+def _align(ends: NDArray[np.int64], value: Float32, *, count: int, span: int) -> Float32:
+    """Mean of the windows that cover each row; the nearest window's score where none does."""
+    if len(ends) == 0:
+        return np.zeros(count, np.float32)
+    rows = np.arange(count)
+    first = np.searchsorted(ends, rows, side="left")
+    past = np.searchsorted(ends, rows + span - 1, side="right")
+    total = np.concatenate([[0.0], np.cumsum(value, dtype=np.float64)])
+    covered = np.maximum(past - first, 1)
+    nearest = value[np.minimum(first, len(value) - 1)]
+    mean = (total[past] - total[first]) / covered
+    return np.where(past > first, mean, nearest).astype(np.float32)
+
+
+def _alarm_rows(alarms: list[Alarm], times: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.str_]]:
+    """Rows at which an alarm was open and what it was called then, from the published revisions alone."""
+    fault = np.full(len(times), "", dtype=object)
+    is_open = np.zeros(len(times), np.bool_)
+    for alarm in alarms:
+        start = int(np.searchsorted(times, alarm.time_ns))
+        is_open[start:] = alarm.state == "open"
+        fault[start:] = alarm.fault if alarm.state == "open" else ""
+    return is_open, fault.astype(np.str_)

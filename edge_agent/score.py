@@ -1,0 +1,230 @@
+"""Windows to scores: the only room that imports onnxruntime. One batched call for all machines' windows.
+
+The network reads each channel by itself unless a fault head mixes them, so windows of machines with different
+channels are laid end to end as [sum of B*C, 1, T] and go through in one call.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from edge_agent import voices
+from edge_agent.contract.bundle import Bundle, Golden
+from edge_agent.contract.records import Float32, Profile, ScoreBlock, WindowBlock
+from edge_agent.errors import BundleError, ProviderError
+from edge_agent.voices import Encoded
+
+Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
+
+_PROVIDERS: dict[str, str] = {
+    "tensorrt": "TensorrtExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+_GOLDEN_TOLERANCE = 1e-3
+"""Torch against this machine's kernels, relative to the array's size; a wrong model is off by far more."""
+_CHUNK_SIGNALS = 4096
+"""Channel windows in one call at most: bounds the memory that onnxruntime asks for."""
+_INPUTS = ("window", "observed", "location", "scale")
+
+
+class Scorer:
+    """A verified model in an inference session, with the provider that really runs it."""
+
+    def __init__(self, bundle: Bundle, session: ort.InferenceSession, provider: str) -> None:
+        self.bundle = bundle
+        self.provider = provider
+        self._session = session
+        self._mixes_channels = bool(bundle.manifest.labels)
+        self._outputs = ["embedding", "reconstruction", *(["logits"] if self._mixes_channels else [])]
+
+    @classmethod
+    def load(
+        cls, bundle: Bundle, *, provider: Provider = "auto", require: bool = False, threads: int = 1
+    ) -> "Scorer":
+        """Start a session from the bundle's verified bytes and re-score its golden windows.
+
+        Args:
+            bundle: as `contract.bundle.read` gave it.
+            provider: "auto" takes the best that is present.
+            require: refuse to start rather than fall back to the CPU.
+            threads: of one inference call.
+
+        Raises:
+            ProviderError: `require` is set and the provider is absent.
+            BundleError: the model cannot be loaded or answers otherwise than torch did.
+        """
+        wanted = list(_PROVIDERS) if provider == "auto" else [provider]
+        present = [name for name in wanted if _PROVIDERS[name] in ort.get_available_providers()]
+        if require and (not present or present[0] == "cpu") and provider != "cpu":
+            raise ProviderError(
+                f"execution provider {provider!r} is required, but this onnxruntime offers only "
+                f"{', '.join(ort.get_available_providers())}"
+            )
+        session = _start_session(bundle, [_PROVIDERS[name] for name in present], threads=threads)
+        used = session.get_providers()[0]
+        name = next(name for name, long in _PROVIDERS.items() if long == used)
+        if require and provider not in ("auto", name):
+            raise ProviderError(
+                f"execution provider {provider!r} is required, but onnxruntime fell back to {name}"
+            )
+        scorer = cls(bundle, session, name)
+        scorer._check_golden()
+        return scorer
+
+    @property
+    def window_rows(self) -> int:
+        """T, rows in a window."""
+        return self.bundle.manifest.window_rows
+
+    def encode(self, windows: Float32, location: Float32, scale: Float32) -> Encoded:
+        """Embedding and reconstruction of windows [B, C, T] (NaN: hidden) of one machine, location and scale [C].
+
+        A model whose head mixes channels is given them together; any other one channel at a time.
+        """
+        B, C, _ = windows.shape
+        place = np.broadcast_to(location, (B, C)), np.broadcast_to(scale, (B, C))
+        return (
+            self._encode(windows, *place)[0] if self._mixes_channels else self._encode_flat(windows, *place)
+        )
+
+    def score(self, blocks: Sequence[WindowBlock], profiles: Sequence[Profile]) -> list[ScoreBlock]:
+        """Score the due windows of several machines in one inference call."""
+        if not blocks:
+            return []
+        if self._mixes_channels:
+            return [
+                self._score_mixed(block, profile) for block, profile in zip(blocks, profiles, strict=True)
+            ]
+        T = self.window_rows
+        flat = np.concatenate([block.values.reshape(-1, 1, T) for block in blocks])  # sum(B*C) 1 T
+        location = np.concatenate(
+            [_spread(p.memory["location"], b) for b, p in zip(blocks, profiles, strict=True)]
+        )
+        scale = np.concatenate([_spread(p.memory["scale"], b) for b, p in zip(blocks, profiles, strict=True)])
+        encoded, _ = self._encode(flat, location, scale)
+        results, start = [], 0
+        for block, profile in zip(blocks, profiles, strict=True):
+            B, C = block.values.shape[:2]
+            part = Encoded(
+                embedding=encoded.embedding[start : start + B * C].reshape(B, C, -1),
+                reconstruction=encoded.reconstruction[start : start + B * C].reshape(B, C, T),
+            )
+            start += B * C
+            results.append(_assemble(block, profile, encoded=part, classes=np.empty((B, 0), np.float32)))
+        return results
+
+    def _score_mixed(self, block: WindowBlock, profile: Profile) -> ScoreBlock:
+        B, C = block.values.shape[:2]
+        location = np.broadcast_to(profile.memory["location"].astype(np.float32), (B, C))
+        scale = np.broadcast_to(profile.memory["scale"].astype(np.float32), (B, C))
+        encoded, logits = self._encode(block.values, location, scale)
+        labels = self.bundle.manifest.labels
+        return _assemble(block, profile, encoded=encoded, classes=_softmax(logits), labels=labels)
+
+    def _encode_flat(self, windows: Float32, location: Float32, scale: Float32) -> Encoded:
+        B, C, T = windows.shape
+        flat, _ = self._encode(
+            windows.reshape(B * C, 1, T), location.reshape(B * C, 1), scale.reshape(B * C, 1)
+        )
+        return Encoded(
+            embedding=flat.embedding.reshape(B, C, -1), reconstruction=flat.reconstruction.reshape(B, C, T)
+        )
+
+    def _encode(self, windows: Float32, location: Float32, scale: Float32) -> tuple[Encoded, Float32]:
+        """Run the session over windows [B, C, T] with location and scale [B, C], in bounded chunks."""
+        step = max(1, _CHUNK_SIGNALS // windows.shape[1])
+        parts = [
+            self._run(windows[at : at + step], location[at : at + step], scale[at : at + step])
+            for at in range(0, len(windows), step)
+        ]
+        joined = [
+            np.concatenate(arrays) if len(parts) > 1 else arrays[0] for arrays in zip(*parts, strict=True)
+        ]
+        logits = joined[2] if self._mixes_channels else np.empty((len(windows), 0), np.float32)
+        return Encoded(embedding=joined[0], reconstruction=joined[1]), logits
+
+    def _run(self, windows: Float32, location: Float32, scale: Float32) -> list[Float32]:
+        hidden = np.isnan(windows)
+        feeds = {
+            "window": np.where(hidden, location[:, :, np.newaxis], windows).astype(np.float32, copy=False),
+            "observed": (~hidden).astype(np.float32),
+            "location": np.ascontiguousarray(location, np.float32),
+            "scale": np.ascontiguousarray(scale, np.float32),
+        }
+        answers: list[Float32] = self._session.run(self._outputs, feeds)
+        return answers
+
+    def _check_golden(self) -> None:
+        """Re-score the golden windows: a model that answers otherwise than torch did is not trusted."""
+        golden, path = self.bundle.golden, self.bundle.path
+        try:
+            answers = self._session.run(self._outputs, {name: getattr(golden, name) for name in _INPUTS})
+        except Exception as error:  # onnxruntime raises its own kinds, derived from RuntimeError or Exception
+            raise BundleError(path, f"the model does not run on its golden windows: {error}") from error
+        for name, answer in zip(self._outputs, answers, strict=True):
+            expected = _golden_output(golden, name)
+            if expected is None or answer.shape != expected.shape:
+                raise BundleError(path, f"golden {name} has not the shape that the model answers")
+            off = float(np.max(np.abs(answer - expected)) / (1.0 + np.max(np.abs(expected))))
+            if not off <= _GOLDEN_TOLERANCE:
+                raise BundleError(path, f"golden {name} differs by {off:.2g}, more than {_GOLDEN_TOLERANCE}")
+
+
+def _start_session(bundle: Bundle, providers: list[str], *, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a gateway's cores are shared
+    options.enable_cpu_mem_arena = False  # batches vary in size; the arena would keep the largest for ever
+    options.log_severity_level = 3
+    fallback = [*providers, *([] if _PROVIDERS["cpu"] in providers else [_PROVIDERS["cpu"]])]
+    try:
+        session = ort.InferenceSession(bundle.model, options, providers=fallback)
+    except Exception as error:  # onnxruntime raises its own kinds, derived from RuntimeError or Exception
+        raise BundleError(bundle.path / "model.onnx", f"onnxruntime cannot load it: {error}") from error
+    names = {node.name for node in session.get_inputs()}
+    if names != set(_INPUTS):
+        raise BundleError(
+            bundle.path / "model.onnx", f"has inputs {sorted(names)}, expected {sorted(_INPUTS)}"
+        )
+    return session
+
+
+def _golden_output(golden: Golden, name: str) -> Float32 | None:
+    outputs = {
+        "embedding": golden.embedding,
+        "reconstruction": golden.reconstruction,
+        "logits": golden.logits,
+    }
+    return outputs[name]
+
+
+def _spread(per_channel: NDArray[np.generic], block: WindowBlock) -> Float32:
+    """[C] repeated for each of the block's windows, as [B*C, 1]."""
+    return np.tile(per_channel.astype(np.float32), len(block.values))[:, np.newaxis]
+
+
+def _softmax(logits: Float32) -> Float32:
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    total: Float32 = raised / raised.sum(axis=1, keepdims=True)
+    return total
+
+
+def _assemble(
+    block: WindowBlock, profile: Profile, *, encoded: Encoded, classes: Float32, labels: tuple[str, ...] = ()
+) -> ScoreBlock:
+    scores = voices.score(profile.memory, block.values, encoded)
+    return ScoreBlock(
+        windows=block,
+        channels=profile.channels,
+        value=scores.value,
+        threshold=profile.threshold,
+        contributions=scores.contributions,
+        expected=encoded.reconstruction[:, :, -1],
+        classes=classes,
+        labels=labels,
+    )

@@ -1,0 +1,264 @@
+"""Frames to windows: gathers rows of one machine and cuts overlapping windows of T rows. Pure; knows no model.
+
+Rules:
+- A row is closed when every known channel has a value for its time, or when a later time arrives.
+- Times must rise: an older sample is late; a sample for a cell that is filled already is a duplicate.
+- Messages that carry one channel and no time are put on a grid of `grid_ns`, so that channels meet in a row.
+- A missing value is held for `hold_rows` rows, then hidden (NaN).
+- A pause longer than a window's span starts afresh: no window bridges it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.contract.records import Float32, Frame, Outcome, WindowBlock
+
+_SPARE_ROWS = 256
+"""Room behind a window's rows, so that the buffer is shifted once in so many rows only."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSettings:
+    """How rows become windows."""
+
+    window_rows: int = 128
+    hop_s: float = 1.0
+    hold_rows: int = 30
+    grid_ns: int = 1_000_000_000
+
+
+class RowBuffer:
+    """The rows of one machine, growing while it is commissioned and sliding afterwards."""
+
+    def __init__(self, machine: str, settings: WindowSettings, *, keep_rows: int) -> None:
+        self.machine = machine
+        self.channels: list[str] = []
+        self.row_count = 0
+        """Rows closed since the machine was first heard."""
+        self.last_time_ns: int | None = None
+        self._settings = settings
+        self._index: dict[str, int] = {}
+        self._rows: Float32 = np.empty((_SPARE_ROWS, 0), np.float32)  # T C
+        self._times: NDArray[np.int64] = np.empty(_SPARE_ROWS, np.int64)
+        self._starts: NDArray[np.int64] = np.empty(
+            _SPARE_ROWS, np.int64
+        )  # row after the pause before each row
+        self._filled = 0
+        self._age: NDArray[np.int64] = np.empty(0, np.int64)  # C rows since the channel was last observed
+        self._last: Float32 = np.empty(0, np.float32)  # C last observed values
+        self._pending: Float32 | None = None  # C
+        self._pending_ns = 0
+        self._segment_row = 0  # first row after the last long pause
+        self._scored_row = 0
+        self._period_ns = 0
+        self._hop_rows = 0  # 0: no windows are given out yet
+        self._keep_rows = keep_rows
+
+    # -- taking rows in -------------------------------------------------------------------------------------
+
+    def add_channels(self, names: Sequence[str]) -> None:
+        """Widen every row by new channels, hidden in the past."""
+        new = [name for name in names if name not in self._index]
+        if not new:
+            return
+        for name in new:
+            self._index[name] = len(self.channels)
+            self.channels.append(name)
+        hidden = np.full((len(self._rows), len(new)), np.nan, np.float32)
+        self._rows = np.concatenate([self._rows, hidden], axis=1)
+        self._age = np.concatenate([self._age, np.full(len(new), np.iinfo(np.int64).max // 2)])
+        self._last = np.concatenate([self._last, np.full(len(new), np.nan, np.float32)])
+        if self._pending is not None:
+            self._pending = np.concatenate([self._pending, np.full(len(new), np.nan, np.float32)])
+
+    def known(self, channel: str) -> bool:
+        """Whether the machine has this channel."""
+        return channel in self._index
+
+    def accept(self, frame: Frame) -> Outcome:
+        """Take a frame whose channels are known.
+
+        Returns:
+            "accepted" if any of its rows brought something new, else "late" or "duplicate".
+        """
+        columns = [self._index[name] for name in frame.channels]
+        whole = len(columns) == len(self.channels) and not frame.partial
+        if whole and len(frame.rows) > 1 and self._rises(frame):
+            self._accept_block(frame, columns)
+            return "accepted"
+        best: Outcome = "late"
+        for time_ns, row in zip(frame.times_ns, frame.rows, strict=True):
+            outcome = self._accept_row(frame, time_ns, row, columns=columns, whole=whole)
+            if outcome == "accepted" or best == "late":
+                best = outcome
+        return best
+
+    def _rises(self, frame: Frame) -> bool:
+        times = np.asarray(frame.times_ns, np.int64)
+        start = -1 if self.last_time_ns is None else self.last_time_ns
+        return self._pending is None and bool(times[0] > start) and bool(np.all(times[1:] > times[:-1]))
+
+    def _accept_block(self, frame: Frame, columns: list[int]) -> None:
+        rows = np.empty((len(frame.rows), len(columns)), np.float32)
+        rows[:, columns] = frame.rows
+        self._append(np.asarray(frame.times_ns, np.int64), rows)
+
+    def _accept_row(
+        self, frame: Frame, time_ns: int, row: Sequence[float] | Float32, *, columns: list[int], whole: bool
+    ) -> Outcome:
+        if frame.partial and not frame.stamped:
+            time_ns -= time_ns % self._settings.grid_ns
+        if self._pending is not None and time_ns > self._pending_ns:
+            self.flush()
+        if self.last_time_ns is not None and time_ns <= self.last_time_ns:
+            return self._patch_last(row, columns) if time_ns == self.last_time_ns else "late"
+        if self._pending is not None and time_ns < self._pending_ns:
+            return "late"
+        if self._pending is None and whole:
+            values = np.empty((1, len(columns)), np.float32)
+            values[0, columns] = row
+            self._append(np.array([time_ns], np.int64), values)
+            return "accepted"
+        return self._gather(time_ns, row, columns)
+
+    def _gather(self, time_ns: int, row: Sequence[float] | Float32, columns: list[int]) -> Outcome:
+        if self._pending is None:
+            self._pending = np.full(len(self.channels), np.nan, np.float32)
+            self._pending_ns = time_ns
+        fresh = _fill_hidden(self._pending, row, columns)
+        if not np.isnan(self._pending).any():
+            self.flush()
+        return "accepted" if fresh else "duplicate"
+
+    def _patch_last(self, row: Sequence[float] | Float32, columns: list[int]) -> Outcome:
+        """Samples for a row that is closed already: fill its hidden cells, refuse the rest as duplicates."""
+        if self._filled and _fill_hidden(self._rows[self._filled - 1], row, columns):
+            return "accepted"
+        return "duplicate"
+
+    def flush(self) -> None:
+        """Close the row being gathered, if any."""
+        if self._pending is None:
+            return
+        pending, self._pending = self._pending, None
+        self._append(np.array([self._pending_ns], np.int64), pending[np.newaxis])
+
+    def _append(self, times: NDArray[np.int64], rows: Float32) -> None:
+        """Close rows: rising times [R] later than the last, values [R, C]."""
+        self._hold(rows)
+        starts = self._segment_starts(times)
+        self._make_room(len(rows))
+        end = self._filled + len(rows)
+        self._rows[self._filled : end] = rows
+        self._times[self._filled : end] = times
+        self._starts[self._filled : end] = starts
+        self._filled = end
+        self.row_count += len(rows)
+        self.last_time_ns = int(times[-1])
+
+    def _hold(self, rows: Float32) -> None:
+        """Fill hidden cells in place by the last observed value while it is young enough."""
+        if len(rows) == 1 and not np.isnan(rows).any():
+            self._last[:] = rows[0]
+            self._age[:] = 0
+            return
+        limit = self._settings.hold_rows
+        seen = ~np.isnan(rows)
+        steps = np.arange(1, len(rows) + 1)[:, np.newaxis]
+        newest = np.maximum.accumulate(np.where(seen, steps, 0), axis=0)  # 0: not seen in this block
+        age = np.where(newest > 0, steps - newest, self._age + steps)
+        source = np.concatenate([self._last[np.newaxis], rows])
+        held = np.take_along_axis(source, newest, axis=0)
+        rows[:] = np.where(age <= limit, held, np.nan)
+        self._age = age[-1]
+        self._last = held[-1]
+
+    def _segment_starts(self, times: NDArray[np.int64]) -> NDArray[np.int64]:
+        """For each new row, the first row after the last long pause before it."""
+        starts = np.full(len(times), self._segment_row, np.int64)
+        if self._period_ns == 0 or self.last_time_ns is None:
+            return starts
+        steps = np.diff(times, prepend=self.last_time_ns)
+        for at in np.flatnonzero(steps > self._settings.window_rows * self._period_ns):
+            starts[at:] = self.row_count + at
+        self._segment_row = int(starts[-1])
+        return starts
+
+    def _make_room(self, count: int) -> None:
+        if self._filled + count <= len(self._rows):
+            return
+        unscored = self.row_count - self._scored_row + self._settings.window_rows if self._hop_rows else 0
+        keep = min(self._filled, max(self._keep_rows, unscored))
+        size = max(2 * keep, keep + count) + _SPARE_ROWS
+        rows = np.empty((size, len(self.channels)), np.float32)
+        times, starts = np.empty(size, np.int64), np.empty(size, np.int64)
+        kept = slice(self._filled - keep, self._filled)
+        rows[:keep], times[:keep], starts[:keep] = self._rows[kept], self._times[kept], self._starts[kept]
+        self._rows, self._times, self._starts, self._filled = rows, times, starts, keep
+
+    # -- giving rows and windows out ------------------------------------------------------------------------
+
+    def history(self) -> Float32:
+        """A copy of the kept rows, [R, C]."""
+        return self._rows[: self._filled].copy()
+
+    def period_ns(self) -> int:
+        """Median step between the kept rows; 0 with fewer than two."""
+        if self._filled < 2:
+            return 0
+        return int(np.median(np.diff(self._times[: self._filled])))
+
+    def hop_rows(self, period_ns: int) -> int:
+        """Rows between windows so that a machine is scored at most once in `hop_s`."""
+        if period_ns <= 0:
+            return 1
+        return max(1, math.floor(self._settings.hop_s * 1e9 / period_ns + 0.5))
+
+    def arrange(self, channels: Sequence[str], *, period_ns: int, hop_rows: int) -> None:
+        """Fix the channels and their order, and begin to give windows out, from the next row on."""
+        self.add_channels(channels)
+        self.flush()
+        order = [self._index[name] for name in channels]
+        self._rows = self._rows[:, order]
+        self._age, self._last = self._age[order], self._last[order]
+        self.channels = list(channels)
+        self._index = {name: at for at, name in enumerate(channels)}
+        self._period_ns, self._hop_rows = period_ns, hop_rows
+        self._keep_rows = self._settings.window_rows
+        self._scored_row = self.row_count
+
+    def take_windows(self) -> WindowBlock | None:
+        """The windows that fell due since the last call; None where there is none."""
+        if self._hop_rows == 0:
+            return None
+        span = self._settings.window_rows
+        first_row = self.row_count - self._filled
+        earliest = max(self._scored_row + 1, first_row + span)
+        step = self._hop_rows
+        ends = np.arange(-(-earliest // step) * step, self.row_count + 1, step)
+        ends = ends[ends - span >= self._starts[ends - 1 - first_row]]
+        self._scored_row = self.row_count
+        if len(ends) == 0:
+            return None
+        starts = ends - span - first_row
+        view = np.lib.stride_tricks.sliding_window_view(self._rows[: self._filled], span, axis=0)  # B C T
+        return WindowBlock(
+            machine=self.machine,
+            values=np.ascontiguousarray(view[starts]),
+            end_rows=ends - 1,
+            times_ns=self._times[ends - 1 - first_row],
+        )
+
+
+def _fill_hidden(target: Float32, row: Sequence[float] | Float32, columns: list[int]) -> bool:
+    """Write the values whose cells are still hidden; whether any was."""
+    fresh = False
+    for column, value in zip(columns, row, strict=True):
+        if math.isnan(target[column]) and not math.isnan(value):
+            target[column] = value
+            fresh = True
+    return fresh

@@ -1,0 +1,125 @@
+"""An alarm keeps one id, speaks when there is something to say, and names channels and fault."""
+
+import numpy as np
+
+from edge_agent.alarm import AlarmBook, AlarmSettings
+from edge_agent.contract.records import Alarm, Profile, ScoreBlock, WindowBlock
+from edge_agent.evidence import reference
+
+SECOND = 1_000_000_000
+CHANNELS = ("flow", "pressure", "vibration")
+LABELS = ("normal", "leak", "cavitation")
+CALM = np.random.default_rng(0).normal(10.0, 1.0, (500, 3)).astype(np.float32)
+PROFILE = Profile(
+    machine="pump-1",
+    channels=CHANNELS,
+    memory={
+        "location": np.full(3, 10, np.float32),
+        "scale": np.ones(3, np.float32),
+        "threshold": np.float32(2.0),
+        **reference(CALM),
+    },
+    rows=500,
+    period_ns=SECOND,
+    hop_rows=1,
+    encoder="digest",
+    learnt_ns=0,
+)
+
+
+def block(
+    *scores: float,
+    shares: tuple[float, ...] = (0.1, 0.7, 0.2),
+    classes: tuple[float, ...] = (1.0, 0.0, 0.0),
+    start: int = 100,
+) -> ScoreBlock:
+    count = len(scores)
+    values = np.tile(CALM[:128].T, (count, 1, 1))
+    values[:, 1] += 20.0
+    return ScoreBlock(
+        windows=WindowBlock("pump-1", values, np.arange(count), (start + np.arange(count)) * SECOND),
+        channels=CHANNELS,
+        value=np.array(scores, np.float32),
+        threshold=2.0,
+        contributions=np.tile(np.array(shares, np.float32), (count, 1)),
+        expected=np.zeros((count, 3), np.float32),
+        classes=np.tile(np.array(classes, np.float32), (count, 1)),
+        labels=LABELS,
+    )
+
+
+def book() -> AlarmBook:
+    return AlarmBook(AlarmSettings(update_s=60, memory_windows=4), model="digest")
+
+
+def advance(alarms: AlarmBook, verdict: str, given: ScoreBlock) -> Alarm | None:
+    return alarms.advance(verdict, given, at=0, profile=PROFILE)  # type: ignore[arg-type]
+
+
+def test_an_alarm_names_its_channels_guiltiest_first_in_their_own_unit() -> None:
+    alarm = advance(book(), "opened", block(3.0))
+    assert alarm is not None
+    assert [channel.name for channel in alarm.channels] == ["pressure", "vibration", "flow"]
+    pressure = alarm.channels[0]
+    assert pressure.symptom == "high"
+    assert pressure.normal_low < 10 < pressure.normal_high < 15 < (pressure.observed or 0)
+    assert pressure.deviation > 15
+
+
+def test_one_id_from_opening_to_closing_and_revisions_without_gaps() -> None:
+    alarms = book()
+    said = [
+        advance(alarms, "opened", block(3.0)),
+        advance(alarms, "anomalous", block(9.0, start=101)),
+        advance(alarms, "closed", block(0.5, start=102)),
+    ]
+    assert all(said)
+    assert len({alarm.id for alarm in said if alarm}) == 1
+    assert [alarm.revision for alarm in said if alarm] == [1, 2, 3]
+    assert [alarm.state for alarm in said if alarm] == ["open", "open", "closed"]
+    closed = said[-1]
+    assert closed is not None
+    assert (closed.onset_ns, closed.closed_ns) == (100 * SECOND, 102 * SECOND)
+    assert closed.peak_score == 9.0
+    assert alarms.open_alarm is None
+
+
+def test_nothing_new_is_said_before_update_s_has_passed() -> None:
+    alarms = book()
+    advance(alarms, "opened", block(3.0))
+    assert advance(alarms, "anomalous", block(3.1, start=130)) is None
+    refreshed = advance(alarms, "anomalous", block(3.1, start=161))
+    assert refreshed is not None
+    assert refreshed.revision == 2
+
+
+def test_severity_rises_at_once_and_never_falls() -> None:
+    alarms = book()
+    opened = advance(alarms, "opened", block(3.0))
+    graver = advance(alarms, "anomalous", block(8.5, start=101))
+    later = advance(alarms, "anomalous", block(2.1, start=200))
+    assert [alarm.severity for alarm in (opened, graver, later) if alarm] == [
+        "warning",
+        "critical",
+        "critical",
+    ]
+
+
+def test_a_probable_fault_is_named_and_an_improbable_one_is_unknown() -> None:
+    sure = advance(book(), "opened", block(3.0, classes=(0.1, 0.8, 0.1)))
+    unsure = advance(book(), "opened", block(3.0, classes=(0.4, 0.3, 0.3)))
+    assert sure is not None
+    assert unsure is not None
+    assert (sure.fault, unsure.fault) == ("leak", "unknown")
+    assert abs(sure.fault_probability - 0.8) < 1e-6
+
+
+def test_a_new_alarm_has_a_new_id_even_at_the_same_second() -> None:
+    alarms = book()
+    first = advance(alarms, "opened", block(3.0))
+    advance(alarms, "closed", block(0.5))
+    second = advance(alarms, "opened", block(3.0))
+    assert first is not None
+    assert second is not None
+    assert first.id != second.id
+    assert not set("/+#") & set(first.id)

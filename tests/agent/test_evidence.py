@@ -1,0 +1,59 @@
+"""Each symptom is said of a signal that has it and nothing else."""
+
+import numpy as np
+import pytest
+
+from edge_agent.evidence import SYMPTOMS, explain, reference
+
+RNG = np.random.default_rng(1)
+CALM = RNG.normal(50.0, 2.0, (1000, 1)).astype(np.float32)
+MEMORY = {"location": np.array([50.0], np.float32), "scale": np.array([2.0], np.float32), **reference(CALM)}
+NOISE = RNG.normal(0.0, 2.0, 128).astype(np.float32)
+
+
+def symptom(window: np.ndarray) -> str:
+    found = explain(
+        MEMORY,
+        channels=["a"],
+        window=window[np.newaxis].astype(np.float32),
+        contributions=np.ones(1, np.float32),
+        most=5,
+    )
+    assert len(found) == 1
+    return found[0].symptom
+
+
+@pytest.mark.parametrize(
+    ("window", "expected"),
+    [
+        (50 + NOISE + 20, "high"),
+        (50 + NOISE - 20, "low"),
+        (50 + np.repeat([-3.0, 3.0], [112, 16]) + 0.2 * NOISE, "rising"),
+        (50 + np.repeat([3.0, -3.0], [112, 16]) + 0.2 * NOISE, "falling"),
+        (50 + NOISE * 3 - np.mean(NOISE[-32:]) * 3, "noisier"),
+        (50 + NOISE * 0.1, "quieter"),
+        (np.full(128, 51.0), "frozen"),
+        (np.full(128, np.nan), "missing"),
+        (50 + np.tile([2.0, -2.0, 1.0, -1.0], 32), "unusual pattern"),
+    ],
+)
+def test_symptom(window: np.ndarray, expected: str) -> None:
+    assert expected in SYMPTOMS
+    assert symptom(window) == expected
+
+
+def test_the_usual_range_holds_98_percent_of_calm_rows() -> None:
+    low, high = MEMORY["evidence/low"], MEMORY["evidence/high"]
+    inside = (low <= CALM) & (high >= CALM)
+    assert 0.975 <= inside.mean() <= 0.985
+
+
+def test_channels_without_a_share_are_not_named() -> None:
+    found = explain(
+        {**MEMORY, "location": np.zeros(2), "scale": np.ones(2)} | reference(np.tile(CALM, (1, 2))),
+        channels=["a", "b"],
+        window=np.ones((2, 128), np.float32),
+        contributions=np.array([0.0, 1.0], np.float32),
+        most=5,
+    )
+    assert [channel.name for channel in found] == ["b"]
