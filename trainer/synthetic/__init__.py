@@ -1,0 +1,11 @@
+"""Endless synthetic signals for pre-training, and labelled anomalies for them. Not machines: see `trainer.plant`.
+
+Univariate windows in the spirit of synthetic-prior pre-training (KernelSynth of Ansari et al., "Chronos", 2024) and
+of the anomaly generator GutenTAG (Wenig et al., "TimeEval", 2022). Chance comes only from the generator passed in.
+"""
+
+from trainer.synthetic.anomalies import ANOMALIES, inject
+from trainer.synthetic.mixture import windows
+from trainer.synthetic.shapes import SHAPES
+
+__all__ = ["ANOMALIES", "SHAPES", "inject", "windows"]
