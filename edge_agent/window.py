@@ -19,6 +19,8 @@ from edge_agent.contract.records import Float32, Frame, Outcome, WindowBlock
 
 _SPARE_ROWS = 256
 """Room behind a window's rows, so that the buffer is shifted once in so many rows only."""
+_LAYOUTS_LIMIT = 64
+"""Different sets of channels in a machine's messages that are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class RowBuffer:
         self.last_time_ns: int | None = None
         self._settings = settings
         self._index: dict[str, int] = {}
+        self._columns_of: dict[tuple[str, ...], list[int]] = {}
         self._rows: Float32 = np.empty((_SPARE_ROWS, 0), np.float32)  # T C
         self._times: NDArray[np.int64] = np.empty(_SPARE_ROWS, np.int64)
         self._starts: NDArray[np.int64] = np.empty(
@@ -54,7 +57,7 @@ class RowBuffer:
         self._pending_ns = 0
         self._segment_row = 0  # first row after the last long pause
         self._scored_row = 0
-        self._period_ns = 0
+        self._span_ns = 0  # time that a window spans; 0: not known yet
         self._hop_rows = 0  # 0: no windows are given out yet
         self._keep_rows = keep_rows
 
@@ -85,7 +88,7 @@ class RowBuffer:
         Returns:
             "accepted" if any of its rows brought something new, else "late" or "duplicate".
         """
-        columns = [self._index[name] for name in frame.channels]
+        columns = self._columns(frame.channels)
         whole = len(columns) == len(self.channels) and not frame.partial
         if whole and len(frame.rows) > 1 and self._rises(frame):
             self._accept_block(frame, columns)
@@ -96,6 +99,15 @@ class RowBuffer:
             if outcome == "accepted" or best == "late":
                 best = outcome
         return best
+
+    def _columns(self, names: tuple[str, ...]) -> list[int]:
+        """Where each name's value goes; remembered, because a machine sends the same names again and again."""
+        columns = self._columns_of.get(names)
+        if columns is None:
+            if len(self._columns_of) >= _LAYOUTS_LIMIT:
+                self._columns_of.clear()
+            columns = self._columns_of[names] = [self._index[name] for name in names]
+        return columns
 
     def _rises(self, frame: Frame) -> bool:
         times = np.asarray(frame.times_ns, np.int64)
@@ -119,9 +131,9 @@ class RowBuffer:
         if self._pending is not None and time_ns < self._pending_ns:
             return "late"
         if self._pending is None and whole:
-            values = np.empty((1, len(columns)), np.float32)
-            values[0, columns] = row
-            self._append(np.array([time_ns], np.int64), values)
+            values = np.empty(len(columns), np.float32)
+            values[columns] = row
+            self._append_one(time_ns, values)
             return "accepted"
         return self._gather(time_ns, row, columns)
 
@@ -145,7 +157,24 @@ class RowBuffer:
         if self._pending is None:
             return
         pending, self._pending = self._pending, None
-        self._append(np.array([self._pending_ns], np.int64), pending[np.newaxis])
+        self._append_one(self._pending_ns, pending)
+
+    def _append_one(self, time_ns: int, row: Float32) -> None:
+        """Close one row [C], the commonest case by far, without the block's array work."""
+        if np.isnan(row).any():
+            self._append(np.array([time_ns], np.int64), row[np.newaxis])
+            return
+        self._last[:] = row
+        self._age[:] = 0
+        if self.last_time_ns is not None and 0 < self._span_ns < time_ns - self.last_time_ns:
+            self._segment_row = self.row_count
+        if self._filled == len(self._rows):
+            self._make_room(1)
+        at = self._filled
+        self._rows[at], self._times[at], self._starts[at] = row, time_ns, self._segment_row
+        self._filled += 1
+        self.row_count += 1
+        self.last_time_ns = time_ns
 
     def _append(self, times: NDArray[np.int64], rows: Float32) -> None:
         """Close rows: rising times [R] later than the last, values [R, C]."""
@@ -162,10 +191,6 @@ class RowBuffer:
 
     def _hold(self, rows: Float32) -> None:
         """Fill hidden cells in place by the last observed value while it is young enough."""
-        if len(rows) == 1 and not np.isnan(rows).any():
-            self._last[:] = rows[0]
-            self._age[:] = 0
-            return
         limit = self._settings.hold_rows
         seen = ~np.isnan(rows)
         steps = np.arange(1, len(rows) + 1)[:, np.newaxis]
@@ -180,10 +205,10 @@ class RowBuffer:
     def _segment_starts(self, times: NDArray[np.int64]) -> NDArray[np.int64]:
         """For each new row, the first row after the last long pause before it."""
         starts = np.full(len(times), self._segment_row, np.int64)
-        if self._period_ns == 0 or self.last_time_ns is None:
+        if self._span_ns == 0 or self.last_time_ns is None:
             return starts
         steps = np.diff(times, prepend=self.last_time_ns)
-        for at in np.flatnonzero(steps > self._settings.window_rows * self._period_ns):
+        for at in np.flatnonzero(steps > self._span_ns):
             starts[at:] = self.row_count + at
         self._segment_row = int(starts[-1])
         return starts
@@ -227,7 +252,8 @@ class RowBuffer:
         self._age, self._last = self._age[order], self._last[order]
         self.channels = list(channels)
         self._index = {name: at for at, name in enumerate(channels)}
-        self._period_ns, self._hop_rows = period_ns, hop_rows
+        self._columns_of.clear()
+        self._span_ns, self._hop_rows = self._settings.window_rows * period_ns, hop_rows
         self._keep_rows = self._settings.window_rows
         self._scored_row = self.row_count
 
@@ -239,7 +265,11 @@ class RowBuffer:
         first_row = self.row_count - self._filled
         earliest = max(self._scored_row + 1, first_row + span)
         step = self._hop_rows
-        ends = np.arange(-(-earliest // step) * step, self.row_count + 1, step)
+        first_end = -(-earliest // step) * step
+        if first_end > self.row_count:
+            self._scored_row = self.row_count
+            return None
+        ends = np.arange(first_end, self.row_count + 1, step)
         ends = ends[ends - span >= self._starts[ends - 1 - first_row]]
         self._scored_row = self.row_count
         if len(ends) == 0:
