@@ -10,7 +10,15 @@ from typing import Literal
 
 import numpy as np
 
-from edge_agent.contract.records import Alarm, ChannelEvidence, Float32, Profile, ScoreBlock, Severity
+from edge_agent.contract.records import (
+    THRESHOLD,
+    Alarm,
+    ChannelEvidence,
+    Float32,
+    Profile,
+    ScoreBlock,
+    Severity,
+)
 from edge_agent.evidence import explain
 
 UNKNOWN = "unknown"
@@ -24,7 +32,7 @@ class AlarmSettings:
     Attributes:
         update_s: least machine time between two revisions that only refresh figures.
         channels_named: how many channels an alarm names at most.
-        major_ratio, critical_ratio: peak score over threshold from which an alarm is graver.
+        major_ratio, critical_ratio: peak score from which an alarm is graver.
         unknown_below: probability under which a fault is not named.
         memory_windows: windows over which shares and class probabilities are averaged.
     """
@@ -95,12 +103,12 @@ class AlarmBook:
             revision=before.revision + 1 if before else 1,
             machine=block.windows.machine,
             state="open",
-            severity=self._severity(peak / block.threshold),
+            severity=self._severity(peak),
             onset_ns=before.onset_ns if before else time_ns,
             time_ns=time_ns,
             score=score,
             peak_score=peak,
-            threshold=block.threshold,
+            threshold=THRESHOLD,
             fault=fault,
             fault_probability=probability,
             channels=self._evidence(block, at=at, profile=profile),

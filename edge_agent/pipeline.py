@@ -12,6 +12,7 @@ from typing import Literal
 
 from edge_agent.alarm import AlarmBook, AlarmSettings
 from edge_agent.contract.records import (
+    THRESHOLD,
     Alarm,
     Delivery,
     Float32,
@@ -289,7 +290,7 @@ class Pipeline:
         machine = self._machines[block.windows.machine]
         alarms = []
         for at, score in enumerate(block.value.tolist()):
-            verdict = machine.decider.step(score, block.threshold)
+            verdict = machine.decider.step(score)
             if verdict == "calm":
                 continue
             alarm = machine.book.advance(verdict, block, at=at, profile=profile)
@@ -307,7 +308,7 @@ class Pipeline:
             channels=tuple(machine.rows.channels),
             last_time_ns=machine.rows.last_time_ns,
             last_score=machine.last_score,
-            threshold=machine.profile.threshold if machine.profile else None,
+            threshold=THRESHOLD if machine.profile else None,
             open_alarm=alarm.id if alarm else None,
             reason=machine.reason,
         )

@@ -26,7 +26,7 @@ class Replay:
     """What the agent would have said, row by row of a recording.
 
     Attributes:
-        score: [R] causal: the newest window that had ended at the row; 0 before the first.
+        score: [R] causal: the newest window that had ended at the row; 0 before the first. 1 is the threshold.
         score_aligned: [R] mean over the windows that cover the row, as benchmarks score (looks ahead).
         alarm: [R] whether an alarm was open.
         fault: [R] the open alarm's fault, "" where none is open.
@@ -37,7 +37,6 @@ class Replay:
 
     score: Float32
     score_aligned: Float32
-    threshold: float
     alarm: NDArray[np.bool_]
     fault: NDArray[np.str_]
     channels: tuple[str, ...]
@@ -144,7 +143,6 @@ def _lay_out(
     return Replay(
         score=np.concatenate([[np.float32(0)], value])[newest],
         score_aligned=_align(ends, value, count=count, span=span),
-        threshold=profile.threshold,
         alarm=open_rows,
         fault=fault,
         channels=profile.channels,

@@ -222,7 +222,6 @@ def _assemble(
         windows=block,
         channels=profile.channels,
         value=scores.value,
-        threshold=profile.threshold,
         contributions=scores.contributions,
         expected=encoded.reconstruction[:, :, -1],
         classes=classes,

@@ -20,6 +20,8 @@ RejectReason = Literal[
     "not_utf8",
     "not_json",
     "not_a_number",
+    "malformed",
+    "unsupported",
     "wrong_type",
     "not_finite",
     "no_values",
@@ -96,8 +98,7 @@ class ScoreBlock:
     """What B windows of one machine scored; higher is worse.
 
     Attributes:
-        value: [B] the fused score.
-        threshold: the score above which the machine counts as anomalous.
+        value: [B] how near an alarm; above `THRESHOLD` the machine counts as anomalous.
         contributions: [B, C] each channel's share of the score.
         expected: [B, C] the model's reconstruction of each window's last row, in physical units.
         classes: [B, K] probability of each of `labels`; K is 0 where the model names no faults.
@@ -107,7 +108,6 @@ class ScoreBlock:
     windows: WindowBlock
     channels: tuple[str, ...]
     value: Float32
-    threshold: float
     contributions: Float32
     expected: Float32
     classes: Float32
@@ -135,13 +135,21 @@ class ChannelEvidence:
     symptom: str
 
 
+THRESHOLD = 1.0
+"""A score says how near an alarm a window is, so that machines can be compared; each has its own limits behind it."""
+
 State = Literal["open", "closed"]
 Severity = Literal["warning", "major", "critical"]
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One revision of an alarm. (id, revision) is unique; consumers drop pairs already seen."""
+    """One revision of an alarm. (id, revision) is unique; consumers drop pairs already seen.
+
+    Attributes:
+        score, peak_score: how near an alarm, now and at its worst.
+        threshold: the score from which on it is one; the same on every machine.
+    """
 
     id: str
     revision: int
@@ -204,5 +212,5 @@ class Profile:
 
     @property
     def threshold(self) -> float:
-        """Score above which the machine counts as anomalous."""
+        """What the fused voices say at the threshold: the unit in which this machine's score is measured."""
         return float(self.memory["threshold"])

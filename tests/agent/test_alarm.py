@@ -39,8 +39,7 @@ def block(
     return ScoreBlock(
         windows=WindowBlock("pump-1", values, np.arange(count), (start + np.arange(count)) * SECOND),
         channels=CHANNELS,
-        value=np.array(scores, np.float32),
-        threshold=2.0,
+        value=np.array(scores, np.float32) / 2.0,
         contributions=np.tile(np.array(shares, np.float32), (count, 1)),
         expected=np.zeros((count, 3), np.float32),
         classes=np.tile(np.array(classes, np.float32), (count, 1)),
@@ -80,7 +79,7 @@ def test_one_id_from_opening_to_closing_and_revisions_without_gaps() -> None:
     closed = said[-1]
     assert closed is not None
     assert (closed.onset_ns, closed.closed_ns) == (100 * SECOND, 102 * SECOND)
-    assert closed.peak_score == 9.0
+    assert closed.peak_score == 4.5
     assert alarms.open_alarm is None
 
 

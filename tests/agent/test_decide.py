@@ -10,7 +10,7 @@ RULES = DecideSettings(on_windows=2, off_windows=3, release=0.5)
 
 def verdicts(*scores: float) -> list[str]:
     decider = Decider(RULES)
-    return [decider.step(score, 1.0) for score in scores]
+    return [decider.step(score) for score in scores]
 
 
 def test_one_window_above_is_not_enough() -> None:

@@ -1,0 +1,118 @@
+"""What a gateway learns from calm rows: enough to score, bounded, honest, and robust to rows that are not calm."""
+
+import io
+
+import numpy as np
+import pytest
+
+from edge_agent.commission import commission
+from edge_agent.errors import CommissionError
+from edge_agent.voices import Encoded, score
+
+T = 128
+WEEK_WINDOWS = 60_480.0
+
+
+def plant(n_rows: int, n_channels: int, seed: int = 0) -> np.ndarray:
+    """A machine with a slow cycle shared by its channels, each with its own level, size and noise."""
+    rng = np.random.default_rng(seed)
+    cycle = np.sin(2 * np.pi * np.arange(n_rows) / 60)[:, None]
+    level = np.linspace(5.0, 90.0, n_channels)
+    size = np.geomspace(0.01, 10.0, n_channels)
+    return (level + size * (cycle + 0.3 * rng.standard_normal((n_rows, n_channels)))).astype(np.float32)
+
+
+def learn(rows: np.ndarray, **changes: object) -> dict[str, np.ndarray]:
+    settings: dict = {
+        "window_rows": T,
+        "encode": None,
+        "budget_per_week": 1.0,
+        "windows_per_week": WEEK_WINDOWS,
+        "seed": 0,
+    }
+    return dict(commission(rows, **(settings | changes)))
+
+
+def windows_of(rows: np.ndarray, step: int = 1) -> np.ndarray:
+    return np.lib.stride_tricks.sliding_window_view(rows, T, axis=0)[::step].astype(np.float32)
+
+
+def fake_encode(windows: np.ndarray, location: np.ndarray, scale: np.ndarray) -> Encoded:
+    """An encoder that knows the mean and the sd of a window and reconstructs its mean."""
+    z = np.nan_to_num((windows - location[:, None]) / scale[:, None])
+    mean = z.mean(axis=2)
+    rebuilt = np.broadcast_to((mean * scale + location)[..., None], windows.shape)
+    return Encoded(
+        embedding=np.stack([mean, z.std(axis=2)], axis=2).astype(np.float32),
+        reconstruction=rebuilt.astype(np.float32),
+    )
+
+
+def test_fresh_calm_rows_stay_below_the_threshold_and_a_fault_rises_above_it() -> None:
+    memory = learn(plant(2000, 4))
+    fresh = plant(1000, 4, seed=1)
+    calm = score(memory, windows_of(fresh, step=4), None).value
+    assert np.mean(calm > 1.0) < 0.01
+    fresh[-40:, 2] += 4 * memory["scale"][2]
+    assert score(memory, windows_of(fresh)[-1:], None).value[0] > 1.0
+
+
+@pytest.mark.parametrize(("n_rows", "n_channels"), [(300, 1), (400, 8), (600, 60)])
+def test_the_memory_of_small_and_wide_machines_is_finite_and_survives_npz(
+    n_rows: int, n_channels: int
+) -> None:
+    memory = learn(plant(n_rows, n_channels))
+    store = io.BytesIO()
+    np.savez(store, **memory)
+    store.seek(0)
+    loaded = dict(np.load(store, allow_pickle=False))
+    assert all(np.isfinite(array).all() for array in loaded.values())
+    window = windows_of(plant(T, n_channels, seed=2))
+    assert score(loaded, window, None).value == pytest.approx(score(memory, window, None).value)
+
+
+def test_the_same_rows_and_seed_give_the_same_memory() -> None:
+    first, second = learn(plant(1500, 3)), learn(plant(1500, 3))
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_the_memory_does_not_grow_with_the_recording() -> None:
+    short, long = learn(plant(2000, 2)), learn(plant(12_000, 2))
+    assert sum(a.nbytes for a in long.values()) == sum(a.nbytes for a in short.values())
+
+
+def test_a_faulty_part_of_the_calm_rows_is_still_recognised_as_a_fault() -> None:
+    rows = plant(3000, 3)
+    rows[1500:1520, 1] += 30 * rows[:1000, 1].std()
+    memory = learn(rows)
+    fault = plant(T, 3, seed=5)
+    fault[-20:, 1] += 30 * rows[:1000, 1].std()
+    assert score(memory, windows_of(fault), None).value[0] > memory["threshold"]
+
+
+def test_location_and_scale_ignore_a_tenth_of_wild_rows() -> None:
+    clean = plant(2000, 2)
+    wild = clean.copy()
+    wild[::10] = 1e6
+    expected, found = learn(clean), learn(wild)
+    assert found["location"] == pytest.approx(expected["location"], rel=0.05)
+
+
+def test_the_encoder_adds_its_two_voices() -> None:
+    rows = plant(1200, 2)
+    memory = learn(rows, encode=fake_encode)
+    window = windows_of(rows)[-1:]
+    encoded = fake_encode(window, memory["location"], memory["scale"])
+    with_encoder, without = learn(rows, encode=fake_encode), learn(rows)
+    assert np.count_nonzero(with_encoder["weights"]) == np.count_nonzero(without["weights"]) + 2
+    assert np.count_nonzero(score(memory, window, encoded).voices[0, -2:]) == 2
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [np.zeros((226, 2), np.float32), np.full((5000, 2), np.nan, np.float32), np.zeros((500, 0), np.float32)],
+    ids=["too short", "never observed", "no channels"],
+)
+def test_rows_that_cannot_teach_anything_are_refused_with_a_reason(rows: np.ndarray) -> None:
+    with pytest.raises(CommissionError, match="rows"):
+        learn(rows)

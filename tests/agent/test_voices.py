@@ -1,0 +1,175 @@
+"""What is unusual about a window: each kind of fault is heard, laid to the right channel, and bounded."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_agent.commission import commission
+from edge_agent.features import statistics
+from edge_agent.voices import VOICES, neighbours, score, shape_distance
+
+T, C = 128, 4
+
+
+def plant(n_rows: int, seed: int) -> np.ndarray:
+    """Four channels: two that move together with noise, one periodic, one constant."""
+    rng = np.random.default_rng(seed)
+    load = np.convolve(rng.standard_normal(n_rows + 19), np.ones(20) / 4.5, mode="valid")
+    noise = 0.2 * rng.standard_normal((n_rows, 3))
+    wave = np.sin(2 * np.pi * np.arange(n_rows) / 16)
+    rows = np.stack([20 + load, 50 + 3 * load, 5 + wave, np.full(n_rows, 7.0)], axis=1)
+    rows[:, :3] += noise * np.array([1.0, 3.0, 1.0])
+    return rows.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def memory() -> dict[str, np.ndarray]:
+    return dict(
+        commission(
+            plant(3000, seed=1),
+            window_rows=T,
+            encode=None,
+            budget_per_week=1.0,
+            windows_per_week=60_480.0,
+            seed=0,
+        )
+    )
+
+
+def window(seed: int = 9) -> np.ndarray:
+    return np.ascontiguousarray(plant(T, seed).T[None])
+
+
+def faulty(kind: str) -> tuple[np.ndarray, int]:
+    """(window with a fault in its newest 32 rows, guilty channel)."""
+    values = window()
+    newest = slice(T - 32, T)
+    if kind == "shift":
+        values[0, 0, newest] += 8.0
+    elif kind == "noise":
+        values[0, 1, newest] += 12.0 * np.random.default_rng(0).standard_normal(32)
+    elif kind == "frozen":
+        values[0, 2, newest] = values[0, 2, T - 33]
+    elif kind == "rhythm":
+        values[0, 2, newest] = 5 + np.sin(2 * np.pi * np.arange(32) / 5)
+    elif kind == "constant moves":
+        values[0, 3, newest] = 9.0
+    guilty = {"shift": 0, "noise": 1, "frozen": 2, "rhythm": 2, "constant moves": 3}[kind]
+    return values, guilty
+
+
+@pytest.mark.parametrize("kind", ["shift", "noise", "frozen", "rhythm", "constant moves"])
+def test_a_fault_is_found_and_laid_to_its_channel(memory: dict[str, np.ndarray], kind: str) -> None:
+    values, guilty = faulty(kind)
+    found = score(memory, values, None)
+    assert found.value[0] > memory["threshold"]
+    assert int(found.contributions[0].argmax()) == guilty
+
+
+def test_a_broken_relation_between_healthy_looking_channels_raises_the_score(
+    memory: dict[str, np.ndarray],
+) -> None:
+    values = window()
+    together = score(memory, values, None)
+    values[0, 1] = plant(T, seed=77)[:, 1]
+    apart = score(memory, values, None)
+    shape = VOICES.index("shape")
+    assert apart.voices[0, shape] > together.voices[0, shape] + 1.0
+
+
+def test_the_value_does_not_depend_on_the_rest_of_the_batch(memory: dict[str, np.ndarray]) -> None:
+    batch = np.concatenate([window(seed) for seed in range(5)])
+    alone = np.concatenate([score(memory, batch[i : i + 1], None).value for i in range(5)])
+    assert score(memory, batch, None).value == pytest.approx(alone, abs=1e-4)
+
+
+def test_a_constant_channel_that_moves_is_bounded(memory: dict[str, np.ndarray]) -> None:
+    small, large = window(), window()
+    small[0, 3, -32:] = 9.0
+    large[0, 3, -32:] = 1e9
+    assert score(memory, large, None).value == pytest.approx(score(memory, small, None).value, rel=1e-5)
+
+
+def test_hidden_cells_alone_are_no_finding(memory: dict[str, np.ndarray]) -> None:
+    values = window()
+    values[0, 0, 10:20] = np.nan
+    values[0, 3] = np.nan
+    values[0, 1, -2:] = np.nan
+    found = score(memory, values, None)
+    assert np.isfinite(found.value).all()
+    assert found.value[0] < memory["threshold"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.0, 1.0), st.floats(1e-3, 1e30))
+def test_any_window_gives_finite_scores_and_shares(seed: int, hidden: float, size: float) -> None:
+    learnt = _learnt()
+    rng = np.random.default_rng(seed)
+    values = (size * rng.standard_normal((3, C, T))).astype(np.float32)
+    values[rng.random(values.shape) < hidden] = np.nan
+    found = score(learnt, values, None)
+    assert np.isfinite(found.value).all()
+    assert np.isfinite(found.voices).all()
+    assert (found.contributions >= 0).all()
+    sums = found.contributions.sum(axis=1)
+    assert np.all(np.isclose(sums, 1.0, atol=1e-4) | (sums == 0.0))
+
+
+def _learnt() -> dict[str, np.ndarray]:
+    if not _CACHE:
+        _CACHE.update(
+            commission(
+                plant(600, seed=1),
+                window_rows=T,
+                encode=None,
+                budget_per_week=1.0,
+                windows_per_week=60_480.0,
+                seed=0,
+            )
+        )
+    return _CACHE
+
+
+_CACHE: dict[str, np.ndarray] = {}
+
+
+def test_statistics_agree_with_their_definitions() -> None:
+    z = np.random.default_rng(4).standard_normal((2, 3, 32)).astype(np.float32)
+    found = statistics(z)
+    assert found[..., 0] == pytest.approx(z.mean(axis=-1), abs=1e-5)
+    assert found[..., 1] == pytest.approx(z.std(axis=-1), abs=1e-5)
+    assert found[..., 4] == pytest.approx(np.abs(np.diff(z, axis=-1)).mean(axis=-1), abs=1e-5)
+
+
+def test_a_sine_falls_into_the_band_of_its_frequency() -> None:
+    time = np.arange(64)
+    slow, fast = np.sin(2 * np.pi * time / 32), np.sin(2 * np.pi * time * 31 / 64)
+    found = statistics(np.stack([slow, fast])[None].astype(np.float32))[0, :, 5:]
+    assert found[0].argmax() == 1
+    assert found[1].argmax() == 5
+
+
+def test_neighbours_agree_with_a_loop() -> None:
+    rng = np.random.default_rng(8)
+    points, bank = (
+        rng.standard_normal((6, 5)).astype(np.float32),
+        rng.standard_normal((9, 5)).astype(np.float32),
+    )
+    distance, nearest = neighbours(points, bank)
+    for index, point in enumerate(points):
+        away = np.linalg.norm(bank - point, axis=1)
+        assert distance[index] == pytest.approx(np.sort(away)[:3].mean(), abs=1e-4)
+        assert nearest[index] == away.argmin()
+
+
+def test_shape_distance_agrees_with_the_textbook_and_its_parts_with_the_whole() -> None:
+    rng = np.random.default_rng(2)
+    z = rng.standard_normal((3, 2, 8)).astype(np.float32)
+    mean = rng.standard_normal(8).astype(np.float32)
+    root = rng.standard_normal((8, 8))
+    precision = (root @ root.T).astype(np.float32)
+    distance, _ = shape_distance(z, mean=mean, precision=precision)
+    for index in range(3):
+        away = z[index, :, -4:].ravel() - mean
+        assert distance[index] == pytest.approx(np.sqrt(away @ precision @ away), rel=1e-4)
