@@ -9,6 +9,7 @@ import hashlib
 import io
 import shutil
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,17 @@ _REQUIRED = frozenset({MODEL, GOLDEN, CARD})
 _LIMIT_BYTES = 256 * 1024 * 1024
 """A gateway's memory is small; no edge model of this family comes near."""
 _MANIFEST_LIMIT_BYTES = 4 * 1024 * 1024
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    zlib.error,
+    zipfile.BadZipFile,
+)
+"""What numpy and zipfile raise at damaged archives; a flipped byte can claim encryption or a huge array."""
 
 
 class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -133,14 +145,14 @@ def read(path: Path) -> Bundle:
 def _decode_manifest(path: Path, raw: bytes) -> Manifest:
     try:
         version = msgspec.json.decode(raw, type=_SchemaVersion).schema_version
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BundleError(path, f"not a bundle manifest: {error}") from error
     if version != SCHEMA_VERSION:
         age = "newer" if version > SCHEMA_VERSION else "older"
         raise BundleError(path, f"schema version {version} is {age} than this agent's {SCHEMA_VERSION}")
     try:
         return msgspec.json.decode(raw, type=Manifest)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BundleError(path, str(error)) from error
 
 
@@ -198,7 +210,7 @@ def decode_arrays(path: Path, raw: bytes) -> dict[str, NDArray[Any]]:
     try:
         with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise BundleError(path, f"not an array archive: {error}") from error
 
 

@@ -49,7 +49,7 @@ def decode(path: Path, raw: bytes) -> Profile:
     arrays = decode_arrays(path, raw)
     try:
         header = msgspec.json.decode(arrays.pop(_HEADER).tobytes(), type=_Header)
-    except (KeyError, msgspec.MsgspecError) as error:
+    except (KeyError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BundleError(path, f"not a machine profile: {error}") from error
     if header.schema_version != _SCHEMA_VERSION:
         raise BundleError(

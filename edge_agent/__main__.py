@@ -1,0 +1,125 @@
+"""The command line `edge-agent`: parses, reports, exits. What the commands do lives elsewhere."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from edge_agent import __version__
+from edge_agent.errors import EdgeAgentError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Watches machines from a factory gateway: learns what is normal, alerts over MQTT.",
+)
+_console = Console(stderr=True)
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help="TOML file; without it, the defaults.")
+]
+
+
+def main() -> None:
+    """Entry point: an expected error ends with its findings and its exit code."""
+    try:
+        app()
+    except EdgeAgentError as error:
+        _console.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - the form that typer calls
+    if wanted:
+        sys.stdout.write(f"edge-agent {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Watches machines from a factory gateway: learns what is normal, alerts over MQTT."""
+
+
+@app.command()
+def run(config: ConfigFile = None) -> None:
+    """Connect to the broker and watch, until SIGTERM or Ctrl-C."""
+    from edge_agent import service, telemetry  # noqa: PLC0415 - `--help` need not load onnxruntime
+    from edge_agent.config import defaults, load  # noqa: PLC0415
+
+    settings = load(config) if config else defaults()
+    telemetry.set_up_logs(level=settings.log.level, form=settings.log.format)
+    service.run(settings)
+
+
+@app.command()
+def check(config: ConfigFile = None) -> None:
+    """Say what is wrong with a configuration and its model, or what they would do."""
+    from edge_agent import assembly  # noqa: PLC0415
+    from edge_agent.config import defaults, load, summary  # noqa: PLC0415
+
+    settings = load(config) if config else defaults()
+    scorer = assembly.load_scorer(settings)
+    assembly.broker_address(settings)
+    assembly.bundle_profile(scorer.bundle)
+    for name, value in {**summary(settings), **assembly.summary(scorer)}.items():
+        for line in value if isinstance(value, list) else [value]:
+            sys.stdout.write(f"{name:>14}  {line}\n")
+
+
+@app.command()
+def replay(
+    files: Annotated[list[Path], typer.Argument(help="Recordings, .parquet or .csv.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("replay-out"),
+    bundle: Annotated[Path | None, typer.Option(help="Model to use; without it, the shipped one.")] = None,
+    commission_rows: Annotated[
+        int | None, typer.Option(help="First rows to learn each machine from.", min=1)
+    ] = None,
+    config: ConfigFile = None,
+    channels: Annotated[str | None, typer.Option(help="Columns to read, comma separated.")] = None,
+    exclude: Annotated[str, typer.Option(help="Columns that are no channels, comma separated.")] = "",
+) -> None:
+    """Run recordings through the agent: scores and alarms row by row, and the alerts it would have sent."""
+    from edge_agent import backtest  # noqa: PLC0415
+    from edge_agent.config import defaults, load  # noqa: PLC0415
+
+    settings = load(config) if config else defaults()
+    if bundle is not None:
+        settings = settings.model_copy(update={"model": settings.model.model_copy(update={"bundle": bundle})})
+    backtest.run(
+        settings,
+        files=files,
+        commission_rows=commission_rows,
+        out=out,
+        channels=_listed(channels) or None,
+        exclude=_listed(exclude),
+    )
+
+
+@app.command()
+def demo(
+    *,
+    keep: Annotated[bool, typer.Option("--keep", help="Stay up after the faults, until Ctrl-C.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for what the demo writes.")] = Path("demo-out"),
+) -> None:
+    """Three simulated machines, an embedded broker, faults, and alerts: all on this computer."""
+    from edge_agent import demo as show  # noqa: PLC0415
+
+    sys.exit(show.run(out=out, keep=keep))
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+if __name__ == "__main__":
+    main()

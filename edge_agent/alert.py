@@ -1,0 +1,101 @@
+"""An alarm as the JSON that subscribers read; its form is fixed in docs/alert.schema.json. Sends nothing."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from edge_agent.contract.records import Alarm, ChannelEvidence
+
+SCHEMA_VERSION = 1
+_NAMED_CHANNELS = 2
+"""Channels in the summary: more would not fit a pager."""
+_DIGITS = 6
+"""Significant digits: a sensor's figure holds fewer."""
+
+
+def encode(alarm: Alarm, *, agent: str) -> bytes:
+    """The alert message of one revision."""
+    return msgspec.json.encode(to_payload(alarm, agent=agent))
+
+
+def to_payload(alarm: Alarm, *, agent: str) -> dict[str, Any]:
+    """The alert message as plain values; every number is finite."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "id": alarm.id,
+        "revision": alarm.revision,
+        "agent": agent,
+        "machine": alarm.machine,
+        "state": alarm.state,
+        "severity": alarm.severity,
+        "onset": rfc3339(alarm.onset_ns),
+        "time": rfc3339(alarm.time_ns),
+        "closed": None if alarm.closed_ns is None else rfc3339(alarm.closed_ns),
+        "score": _figure(alarm.score),
+        "peak_score": _figure(alarm.peak_score),
+        "threshold": _figure(alarm.threshold),
+        "fault": {"name": alarm.fault, "probability": _figure(alarm.fault_probability)},
+        "channels": [_channel(channel) for channel in alarm.channels],
+        "summary": summary(alarm),
+        "model": alarm.model,
+    }
+
+
+def _channel(channel: ChannelEvidence) -> dict[str, Any]:
+    return {
+        "name": channel.name,
+        "contribution": _figure(channel.contribution),
+        "observed": None if channel.observed is None else _figure(channel.observed),
+        "normal_low": _figure(channel.normal_low),
+        "normal_high": _figure(channel.normal_high),
+        "deviation": _figure(channel.deviation),
+        "symptom": channel.symptom,
+    }
+
+
+def _figure(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")
+
+
+def rfc3339(time_ns: int) -> str:
+    """UTC with milliseconds."""
+    moment = datetime.fromtimestamp(time_ns // 1_000_000_000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ns // 1_000_000 % 1000:03d}Z"
+
+
+def summary(alarm: Alarm) -> str:
+    """One sentence for whoever is woken by it."""
+    onset = f"{datetime.fromtimestamp(alarm.onset_ns // 1_000_000_000, UTC):%H:%M:%S} UTC"
+    if alarm.state == "closed":
+        minutes = ((alarm.closed_ns or alarm.time_ns) - alarm.onset_ns) / 60e9
+        return f"{alarm.machine} is back to normal; the alarm of {onset} lasted {minutes:.0f} min."
+    what = "behaves unusually"
+    if alarm.fault != "unknown":
+        what = f"probably has {alarm.fault} ({100 * alarm.fault_probability:.0f} %)"
+    seen = "; ".join(_phrase(channel) for channel in alarm.channels[:_NAMED_CHANNELS])
+    return f"{alarm.machine} {what} since {onset}" + (f": {seen}." if seen else ".")
+
+
+def _phrase(channel: ChannelEvidence) -> str:
+    usual = f"usually {channel.normal_low:.4g} to {channel.normal_high:.4g}"
+    if channel.observed is None:
+        return f"{channel.name} is missing ({usual})"
+    return f"{channel.name} is {channel.symptom}, now {channel.observed:.4g} ({usual})"
+
+
+def closing_after_restart(payload: bytes) -> tuple[str, bytes] | None:
+    """The closing revision of an alert that a former run of the agent left open; None if it is no alert.
+
+    Returns:
+        The machine and the message.
+    """
+    try:
+        left = msgspec.json.decode(payload, type=dict[str, Any])
+        machine, revision, time = str(left["machine"]), int(left["revision"]), left["time"]
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
+        return None
+    told = f"{machine}: the agent was restarted, so this alarm is closed; a lasting fault raises a new one."
+    return machine, msgspec.json.encode(
+        left | {"revision": revision + 1, "state": "closed", "closed": time, "summary": told}
+    )

@@ -1,0 +1,114 @@
+"""The command `replay`: recordings through the agent's own pipeline, row by row results written as tables."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from edge_agent import alert
+from edge_agent.assembly import bundle_profile, load_scorer, pipeline_settings
+from edge_agent.config import Config
+from edge_agent.contract import recording as recordings
+from edge_agent.contract.recording import Recording
+from edge_agent.contract.records import THRESHOLD
+from edge_agent.errors import StateError, UsageError
+from edge_agent.pipeline import Settings
+from edge_agent.replay import Replay, commission_recording, replay
+from edge_agent.score import Scorer
+
+ALARMS = "alarms.jsonl"
+
+
+def run(
+    config: Config,
+    *,
+    files: Sequence[Path],
+    commission_rows: int | None,
+    out: Path,
+    channels: tuple[str, ...] | None,
+    exclude: tuple[str, ...],
+) -> None:
+    """Replay recordings, each a machine of its own, scored at every row.
+
+    Writes `<series>.scores.parquet` (score, score_aligned, threshold, alarm, fault; a row per
+    row of the recording) and `alarms.jsonl` (every revision of every alert).
+
+    Args:
+        config: as for `run`; its broker is not used.
+        files: `.parquet` or `.csv`.
+        commission_rows: first rows to learn each machine from; where None, the profile that comes with the model, or
+            else as many as the configuration says.
+        out: folder to write to; made where it does not exist.
+        channels: columns to read; all where None.
+        exclude: columns that are no channels.
+
+    Raises:
+        EdgeAgentError: a recording, the model or the rows cannot be used.
+    """
+    series = [file.stem for file in files]
+    if len(set(series)) < len(series):
+        raise UsageError("two recordings have the same name, and their results would overwrite each other")
+    scorer, settings = load_scorer(config), replace(pipeline_settings(config), hop_s=0.0)
+    summary = Table("series", "rows", "learnt from", "rows in alarm", "alarms")
+    with _alarms_file(out) as lines:
+        for file in files:
+            recording = recordings.read(file, channels=channels, exclude=exclude)
+            played = _play(recording, commission_rows=commission_rows, scorer=scorer, settings=settings)
+            recordings.write_columns(out / f"{file.stem}.scores.parquet", _columns(recording, played))
+            lines.writelines(
+                alert.encode(alarm, agent=config.agent.name).decode() + "\n" for alarm in played.alarms
+            )
+            summary.add_row(*_told(recording, played))
+    Console().print(summary)
+
+
+def _alarms_file(out: Path) -> TextIO:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        return (out / ALARMS).open("w", encoding="utf-8")
+    except OSError as error:
+        raise StateError(out, error.strerror or "cannot be written") from error
+
+
+def _play(recording: Recording, *, commission_rows: int | None, scorer: Scorer, settings: Settings) -> Replay:
+    profile = bundle_profile(scorer.bundle) if commission_rows is None else None
+    if profile is None:
+        rows = commission_rows or settings.commission_rows
+        profile = commission_recording(recording, rows=rows, scorer=scorer, settings=settings)
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task(recording.name, total=len(recording.values))
+        return replay(
+            recording,
+            scorer=scorer,
+            settings=settings,
+            profile=replace(profile, hop_rows=1),
+            progress=lambda done: progress.update(task, completed=done),
+        )
+
+
+def _columns(recording: Recording, played: Replay) -> dict[str, Any]:
+    stamps = {} if recording.times_ns is None else {"timestamp": recording.times_ns.astype("datetime64[ns]")}
+    return {
+        **stamps,
+        "score": played.score,
+        "score_aligned": played.score_aligned,
+        "threshold": [THRESHOLD] * len(played.score),
+        "alarm": played.alarm,
+        "fault": played.fault.tolist(),
+    }
+
+
+def _told(recording: Recording, played: Replay) -> tuple[str, ...]:
+    opened = sum(alarm.revision == 1 for alarm in played.alarms)
+    return (
+        recording.name,
+        str(len(recording.values)),
+        str(played.profile.rows),
+        f"{played.alarm.mean():.1%}",
+        str(opened),
+    )

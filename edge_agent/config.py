@@ -1,0 +1,303 @@
+"""The configuration file: TOML, checked whole, every finding reported at once. Opens no connection.
+
+Nothing here knows what a setting does; it knows which values make sense. Relative paths are relative to the file.
+"""
+
+import re
+import socket
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from edge_agent.errors import ConfigError
+from edge_agent.formats import FORMATS, NEEDS_CHANNEL
+from edge_agent.topics import Template, is_name, parse
+
+SHIPPED_BUNDLE = Path(__file__).parent / "models" / "pretrained"
+_SOURCE_HOLES = frozenset({"machine", "channel"})
+
+Seconds = Annotated[float, Field(gt=0, le=86_400 * 7, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, hide_input_in_errors=True)
+
+
+class Agent(_Section):
+    """Who this agent is and where it keeps what it learnt."""
+
+    name: str = "edge-agent"
+    state_dir: Path = Path("/var/lib/edge-agent")
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_topic_level(cls, value: str) -> str:
+        if not is_name(value):
+            raise ValueError("becomes a topic level: printable, not empty, without / + #")
+        return value
+
+
+class Broker(_Section):
+    """The MQTT broker, and what to do when it is faster than this machine."""
+
+    host: str = "localhost"
+    port: Port = 1883
+    client_id: str = ""
+    username: str = ""
+    password_file: Path | None = None
+    tls_ca_file: Path | None = None
+    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
+    retry_max_s: Annotated[int, Field(ge=1, le=3600)] = 30
+    queue_messages: Count = 20_000
+    queue_bytes: Count = 10_000_000
+    shed_after_s: Seconds = 30.0
+
+    @model_validator(mode="after")
+    def _password_has_a_user(self) -> Self:
+        if self.password_file is not None and not self.username:
+            raise ValueError("password_file needs username")
+        return self
+
+
+class Source(_Section):
+    """A family of topics and the format of their payloads."""
+
+    topic: str
+    format: str = "json"
+
+    @field_validator("format")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if value not in FORMATS:
+            raise ValueError(f"unknown format '{value}'; known: {', '.join(sorted(FORMATS))}")
+        return value
+
+    @model_validator(mode="after")
+    def _topic_fits_format(self) -> Self:
+        names_channel = "channel" in self.template.placeholders
+        if names_channel != (self.format in NEEDS_CHANNEL):
+            raise ValueError(
+                f"format '{self.format}' {'takes no' if names_channel else 'needs'} {{channel}} in its topic"
+            )
+        return self
+
+    @property
+    def template(self) -> Template:
+        """The topic, parsed."""
+        return parse(self.topic, allowed=_SOURCE_HOLES, required=frozenset({"machine"}))
+
+
+class Alerts(_Section):
+    """Where alarms and the agent's own status are published."""
+
+    topic: str = "alerts/{machine}"
+    status_topic: str = "agents/{agent}/status"
+    outbox_messages: Count = 10_000
+
+    @field_validator("topic")
+    @classmethod
+    def _topic_parses(cls, value: str) -> str:
+        parse(value, allowed=frozenset({"machine", "agent"}), required=frozenset({"machine"}))
+        return value
+
+    @field_validator("status_topic")
+    @classmethod
+    def _status_topic_parses(cls, value: str) -> str:
+        parse(value, allowed=frozenset({"agent"}), required=frozenset())
+        return value
+
+
+class Model(_Section):
+    """The model bundle and what it runs on."""
+
+    bundle: Path | None = None
+    provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
+    require_provider: bool = False
+    threads: Annotated[int, Field(ge=1, le=64)] = 1
+
+    @property
+    def path(self) -> Path:
+        """The bundle's directory; the shipped pre-trained encoder where none is named."""
+        return self.bundle if self.bundle is not None else SHIPPED_BUNDLE
+
+
+class Commission(_Section):
+    """How a machine that is new is learnt."""
+
+    rows: Annotated[int, Field(ge=100, le=1_000_000)] = 3600
+
+
+class Budget(_Section):
+    """How many false alarms a machine may raise."""
+
+    false_alarms_per_week: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] = 1.0
+
+
+class Window(_Section):
+    """How often a machine is scored and how long a silent channel keeps its last value."""
+
+    hop_s: Seconds = 1.0
+    hold_rows: Annotated[int, Field(ge=0, le=100_000)] = 30
+
+
+class Metrics(_Section):
+    """The HTTP page for Prometheus and health checks."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 9108
+
+
+class Limits(_Section):
+    """Bounds against floods and broken clocks."""
+
+    payload_bytes: Count = 65_536
+    machines: Count = 1000
+    channels: Count = 256
+    future_tolerance_s: Seconds = 300.0
+
+
+class Log(_Section):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+_DEFAULT_SOURCES = (
+    Source(topic="sensors/{machine}", format="json"),
+    Source(topic="sensors/{machine}/{channel}", format="number"),
+)
+
+
+class Config(_Section):
+    """Everything the file can say; every section may be left out."""
+
+    agent: Agent = Agent()
+    broker: Broker = Broker()
+    source: Annotated[tuple[Source, ...], Field(min_length=1)] = _DEFAULT_SOURCES
+    alerts: Alerts = Alerts()
+    model: Model = Model()
+    commission: Commission = Commission()
+    budget: Budget = Budget()
+    window: Window = Window()
+    metrics: Metrics = Metrics()
+    limits: Limits = Limits()
+    log: Log = Log()
+
+    @property
+    def client_id(self) -> str:
+        """The fixed MQTT client id; the broker keeps this agent's unread messages under it."""
+        return self.broker.client_id or f"edge-agent-{self.agent.name}"
+
+
+def load(path: Path) -> Config:
+    """Read and check a configuration file.
+
+    Raises:
+        ConfigError: with every finding as (dotted path and line, what is wrong).
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            path, (("file", getattr(error, "strerror", None) or "is not UTF-8 text"),)
+        ) from error
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(path, (("file", f"not TOML: {error}"),)) from error
+    try:
+        config = Config.model_validate(table)
+    except ValidationError as error:
+        raise ConfigError(path, _findings(error, text)) from error
+    config = _anchored(config, path.resolve().parent)
+    if missing := _missing_files(config, text):
+        raise ConfigError(path, missing)
+    return config
+
+
+def defaults() -> Config:
+    """The configuration of an empty file."""
+    return Config()
+
+
+def _anchored(config: Config, folder: Path) -> Config:
+    """The same configuration with its paths absolute."""
+    broker, model = config.broker, config.model
+    return config.model_copy(
+        update={
+            "agent": config.agent.model_copy(update={"state_dir": folder / config.agent.state_dir}),
+            "broker": broker.model_copy(
+                update={
+                    name: folder / value
+                    for name in ("password_file", "tls_ca_file")
+                    if (value := getattr(broker, name)) is not None
+                }
+            ),
+            "model": model.model_copy(update={"bundle": model.bundle and folder / model.bundle}),
+        }
+    )
+
+
+def _missing_files(config: Config, text: str) -> tuple[tuple[str, str], ...]:
+    named = (("password_file", config.broker.password_file), ("tls_ca_file", config.broker.tls_ca_file))
+    return tuple(
+        (_located(("broker", name), text), f"{file} is no readable file")
+        for name, file in named
+        if file is not None and not file.is_file()
+    )
+
+
+def _findings(error: ValidationError, text: str) -> tuple[tuple[str, str], ...]:
+    found = []
+    for item in error.errors(include_url=False, include_context=False):
+        what = (
+            "is no setting"
+            if item["type"] == "extra_forbidden"
+            else item["msg"].removeprefix("Value error, ")
+        )
+        found.append((_located(item["loc"], text), what))
+    return tuple(found)
+
+
+def _located(location: tuple[int | str, ...], text: str) -> str:
+    """`section.key (line n)`; the line where the key, or else its section, is written."""
+    parts = [str(part + 1) if isinstance(part, int) else part for part in location]
+    line = _line_of(location, text)
+    return ".".join(parts) + (f" (line {line})" if line else "")
+
+
+def _line_of(location: tuple[int | str, ...], text: str) -> int | None:
+    section, key = str(location[0]), str(location[-1])
+    wanted = location[1] if len(location) > 1 and isinstance(location[1], int) else 0
+    header = re.compile(rf"\s*\[\[?\s*{re.escape(section)}\s*\]\]?")
+    setting = re.compile(rf"""\s*["']?{re.escape(key)}["']?\s*=""")
+    seen, inside, found = -1, len(location) == 1, None
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.lstrip().startswith("["):
+            matches = header.match(line) is not None
+            seen += matches
+            inside = matches and seen == wanted
+            found = number if inside else found
+        elif inside and setting.match(line):
+            return number
+    return found
+
+
+def summary(config: Config) -> Mapping[str, Any]:
+    """What would run, for people."""
+    return {
+        "agent": f"{config.agent.name} on {socket.gethostname()}, state in {config.agent.state_dir}",
+        "broker": f"{config.broker.host}:{config.broker.port} as {config.client_id}"
+        + (" over TLS" if config.broker.tls_ca_file else ""),
+        "sources": [f"{source.template.subscription} ({source.format})" for source in config.source],
+        "alerts": config.alerts.topic,
+        "new machines": f"learnt from {config.commission.rows} rows",
+        "budget": f"{config.budget.false_alarms_per_week:g} false alarms a week and machine",
+        "metrics": f"http://{config.metrics.host}:{config.metrics.port}/metrics",
+    }

@@ -1,0 +1,65 @@
+"""Bytes to `Frame`: one file a wire format, one function each, listed in an explicit table. No clock, no socket."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+
+from edge_agent.contract.records import Delivery, Frame, Reject
+from edge_agent.formats import json_row, number
+from edge_agent.formats.origin import Origin
+from edge_agent.topics import Template, is_name
+
+Decoder = Callable[[bytes, Origin], Frame | Reject]
+
+FORMATS: Mapping[str, Decoder] = {
+    "json": json_row.decode,
+    "number": number.decode,
+}
+NEEDS_CHANNEL = frozenset({"number"})
+"""Formats whose payload does not name its channel, so that the topic must."""
+_TOPICS_REMEMBERED = 4096
+_TOPIC_REMEMBERED_CHARS = 300
+"""Together they bound what a flood of topics can make us remember."""
+
+
+def decoder(
+    sources: Sequence[tuple[Template, str]], *, payload_limit_bytes: int, future_tolerance_s: float
+) -> Callable[[Delivery], Frame | Reject]:
+    """The function that finds a delivery's source by its topic and decodes it; it never raises.
+
+    Args:
+        sources: templates with the names of their formats; the first that matches wins.
+        payload_limit_bytes: longer payloads are turned away unread.
+        future_tolerance_s: how far ahead of its arrival an event time may be.
+    """
+    tolerance_ns = round(future_tolerance_s * 1e9)
+    table = tuple((template, FORMATS[name]) for template, name in sources)
+
+    def find(topic: str) -> tuple[Decoder, str, str | None] | Reject:
+        for template, decode_payload in table:
+            found = template.match(topic)
+            if found is None:
+                continue
+            if not all(is_name(name) for name in found.values()):
+                return Reject("bad_topic", ascii(topic[:120]))
+            return decode_payload, found["machine"], found.get("channel")
+        return Reject("no_source", ascii(topic[:120]))
+
+    remembered = lru_cache(maxsize=_TOPICS_REMEMBERED)(find)
+
+    def decode(delivery: Delivery) -> Frame | Reject:
+        if len(delivery.payload) > payload_limit_bytes:
+            return Reject("too_large", f"more than {payload_limit_bytes} bytes")
+        topic = delivery.topic
+        route = remembered(topic) if len(topic) <= _TOPIC_REMEMBERED_CHARS else find(topic)
+        if isinstance(route, Reject):
+            return route
+        decode_payload, machine, channel = route
+        origin = Origin(
+            machine=machine,
+            channel=channel,
+            received_ns=delivery.received_ns,
+            future_tolerance_ns=tolerance_ns,
+        )
+        return decode_payload(delivery.payload, origin)
+
+    return decode

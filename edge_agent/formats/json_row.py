@@ -1,0 +1,138 @@
+"""The `json` format: `{"ts": time, "values": {"channel": number}}`, one row or a block of R rows.
+
+`ts` is seconds since 1970 or RFC 3339 text; without it the arrival counts. A block gives a list of R times and for
+each channel a list of R numbers. One bad value does not spoil its neighbours: it is named, the rest is kept.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from edge_agent.contract.records import Frame, Reject, RejectReason
+from edge_agent.formats.origin import Origin, event_time_ns, number
+from edge_agent.topics import is_name
+
+_NAN = math.nan
+
+
+class _Row(msgspec.Struct):
+    """The common message, decoded and checked by msgspec in one go."""
+
+    values: dict[str, float]
+    ts: float | str | None = None
+
+
+_FAST = msgspec.json.Decoder(_Row)
+
+
+def decode(payload: bytes, origin: Origin) -> Frame | Reject:
+    """A frame of one row or of a block's R rows.
+
+    A value may be a number or a truth value (1 or 0); `null` says that there is none. NaN, Infinity, numbers beyond
+    float32, other types and impossible names are turned away one by one.
+    """
+    try:
+        row = _FAST.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _decode_patiently(payload, origin)
+    return _one_row(row.ts, row.values, origin)
+
+
+def _decode_patiently(payload: bytes, origin: Origin) -> Frame | Reject:
+    """The uncommon message: blocks, odd types and the NaN and Infinity that Python's own encoder writes."""
+    try:
+        message = json.loads(payload.decode())
+    except UnicodeDecodeError:
+        return Reject("not_utf8")
+    except (ValueError, RecursionError) as error:
+        return Reject("not_json", str(error)[:80])
+    if not isinstance(message, dict):
+        return Reject("wrong_type", f"an object was expected, not {type(message).__name__}")
+    values = message.get("values")
+    if not isinstance(values, dict):
+        return Reject("wrong_type", "'values' is not an object")
+    stamp = message.get("ts")
+    if isinstance(stamp, list):
+        return _block(stamp, values, origin)
+    return _one_row(stamp, values, origin)
+
+
+def _one_row(stamp: object, values: Mapping[str, object], origin: Origin) -> Frame | Reject:
+    time_ns = origin.received_ns if stamp is None else event_time_ns(stamp, origin)
+    if isinstance(time_ns, Reject):
+        return time_ns
+    names: list[str] = []
+    row: list[float] = []
+    bad: list[tuple[str, RejectReason]] = []
+    for name, value in values.items():
+        if value is None:
+            continue
+        checked = number(value) if is_name(name) else "unknown_channel"
+        if isinstance(checked, float):
+            names.append(name)
+            row.append(checked)
+        else:
+            bad.append((name, checked))
+    if not names:
+        return _none_good(bad)
+    return Frame(
+        machine=origin.machine,
+        channels=tuple(names),
+        times_ns=(time_ns,),
+        rows=(row,),
+        stamped=stamp is not None,
+        bad_values=tuple(bad),
+    )
+
+
+def _block(stamps: Sequence[object], values: Mapping[str, object], origin: Origin) -> Frame | Reject:
+    times_ns: list[int] = []
+    for stamp in stamps:
+        time_ns = event_time_ns(stamp, origin)
+        if isinstance(time_ns, Reject):
+            return time_ns
+        times_ns.append(time_ns)
+    columns: dict[str, list[float]] = {}
+    bad: list[tuple[str, RejectReason]] = []
+    for name, cells in values.items():
+        if not is_name(name):
+            bad.append((name, "unknown_channel"))
+        elif not isinstance(cells, list) or len(cells) != len(times_ns):
+            bad.append((name, "wrong_type"))
+        else:
+            column, faults = _column(cells)
+            bad.extend((name, reason) for reason in faults)
+            if any(not math.isnan(cell) for cell in column):
+                columns[name] = column
+    if not columns:
+        return _none_good(bad)
+    return Frame(
+        machine=origin.machine,
+        channels=tuple(columns),
+        times_ns=tuple(times_ns),
+        rows=tuple(zip(*columns.values(), strict=True)),
+        bad_values=tuple(bad),
+    )
+
+
+def _column(cells: Sequence[object]) -> tuple[list[float], list[RejectReason]]:
+    """A block's column with NaN for what is missing, and the reason for each value turned away."""
+    column: list[float] = []
+    faults: list[RejectReason] = []
+    for cell in cells:
+        checked = _NAN if cell is None else number(cell)
+        if isinstance(checked, float):
+            column.append(checked)
+        else:
+            faults.append(checked)
+            column.append(_NAN)
+    return column, faults
+
+
+def _none_good(bad: Sequence[tuple[str, RejectReason]]) -> Reject:
+    if not bad:
+        return Reject("no_values")
+    name, reason = bad[0]
+    return Reject(reason, f"channel {name[:40]!r}, and no good value beside it")

@@ -1,0 +1,132 @@
+"""The bounded queue between the network thread and the pipeline thread. Knows no MQTT library.
+
+When it is full the network thread is held back in short slices, so that the broker waits instead of this machine
+swelling; when it stays full for `shed_after_s` the oldest messages are dropped and counted.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edge_agent.contract.records import Delivery
+
+SLICE_S = 0.5
+"""Longest time that one message may hold the network thread: pings must still go out in time."""
+_OVERHEAD_BYTES = 200
+"""What a queued message costs beside its topic and payload, roughly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What must be acknowledged to the broker, and in which connection it came.
+
+    Attributes:
+        mid: the broker's message number. session: the connection's number; a later one has other message numbers.
+    """
+
+    mid: int
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A delivery and its receipt; none for QoS 0."""
+
+    delivery: Delivery
+    receipt: Receipt | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What the pipeline takes out at once.
+
+    Attributes:
+        deliveries: in the order they were received.
+        receipts: to acknowledge once the deliveries are done with, in the order received; shed ones included.
+        shed: messages that were dropped since the last batch.
+    """
+
+    deliveries: tuple[Delivery, ...]
+    receipts: tuple[Receipt, ...]
+    shed: int
+
+
+class Inbox:
+    """Many messages wait here at most; one thread puts, one thread drains."""
+
+    def __init__(
+        self, *, messages_limit: int, bytes_limit: int, shed_after_s: float, monotonic: Callable[[], float]
+    ) -> None:
+        self._messages_limit = messages_limit
+        self._bytes_limit = bytes_limit
+        self._shed_after_s = shed_after_s
+        self._monotonic = monotonic
+        self._waiting: deque[Arrival] = deque()
+        self._bytes = 0
+        self._shed_receipts: list[Receipt] = []
+        self._shed = 0
+        self._full_since: float | None = None
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def full(self) -> bool:
+        """Whether a put would have to wait."""
+        return len(self._waiting) >= self._messages_limit or self._bytes >= self._bytes_limit
+
+    def put(self, arrival: Arrival) -> None:
+        """Queue an arrival; holds the caller for at most `SLICE_S` when full, and never refuses.
+
+        Each held call adds one message beyond the limit, so the excess is bounded by shed_after_s / SLICE_S.
+        """
+        with self._changed:
+            if self.full:
+                self._make_room()
+            self._waiting.append(arrival)
+            self._bytes += _size(arrival)
+            if len(self._waiting) == 1:
+                self._changed.notify_all()
+
+    def _make_room(self) -> None:
+        now = self._monotonic()
+        self._full_since = now if self._full_since is None else self._full_since
+        if now - self._full_since < self._shed_after_s:
+            self._changed.wait_for(lambda: not self.full or self._closed, timeout=SLICE_S)
+        else:
+            while self.full and self._waiting:
+                self._shed_oldest()
+
+    def _shed_oldest(self) -> None:
+        oldest = self._waiting.popleft()
+        self._bytes -= _size(oldest)
+        self._shed += 1
+        if oldest.receipt is not None:
+            self._shed_receipts.append(oldest.receipt)
+
+    def drain(self, *, limit: int, timeout_s: float) -> Batch:
+        """Up to `limit` of the oldest messages; waits for the first one for at most `timeout_s`."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed, timeout=timeout_s)
+            taken = [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
+            self._bytes -= sum(map(_size, taken))
+            receipts, self._shed_receipts = self._shed_receipts, []
+            shed, self._shed = self._shed, 0
+            if not self.full:
+                self._full_since = None
+            self._changed.notify_all()
+        receipts += [arrival.receipt for arrival in taken if arrival.receipt is not None]
+        return Batch(tuple(arrival.delivery for arrival in taken), tuple(receipts), shed)
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+def _size(arrival: Arrival) -> int:
+    return len(arrival.delivery.payload) + len(arrival.delivery.topic) + _OVERHEAD_BYTES

@@ -1,0 +1,72 @@
+"""The worker that learns new machines one at a time, beside the pipeline's thread: it takes seconds each."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+import structlog
+
+from edge_agent.contract.records import Profile
+from edge_agent.errors import CommissionError
+from edge_agent.learn import learn
+from edge_agent.pipeline import CommissionRequest, Settings
+from edge_agent.score import Scorer
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What the worker made of a request: a profile or the reason why there is none."""
+
+    machine: str
+    result: Profile | str
+    took_s: float
+
+
+class Learner:
+    """Takes requests, gives profiles."""
+
+    def __init__(self, *, scorer: Scorer, settings: Settings) -> None:
+        self._scorer = scorer
+        self._settings = settings
+        self._requests: SimpleQueue[CommissionRequest] = SimpleQueue()
+        self._learnt: SimpleQueue[Learnt] = SimpleQueue()
+        self._busy = threading.Event()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a machine is being learnt right now; it cannot be interrupted."""
+        return self._busy.is_set()
+
+    def start(self) -> None:
+        """Begin to work. A daemon: a leaving agent does not wait for a half-learnt machine."""
+        threading.Thread(target=self._work, name="learner", daemon=True).start()
+
+    def submit(self, request: CommissionRequest) -> None:
+        """Ask for a machine to be learnt."""
+        log.info("machine_learning", machine=request.machine, rows=len(request.rows))
+        self._requests.put(request)
+
+    def finished(self) -> Iterator[Learnt]:
+        """What has been learnt since the last call."""
+        while not self._learnt.empty():
+            yield self._learnt.get()
+
+    def _work(self) -> None:
+        while True:
+            request = self._requests.get()
+            self._busy.set()
+            started = time.perf_counter()
+            result: Profile | str
+            try:
+                result = learn(request, scorer=self._scorer, settings=self._settings)
+            except CommissionError as error:
+                result = str(error)
+            except Exception as error:
+                log.exception("machine_learning_crashed", machine=request.machine)
+                result = f"internal error: {error!r}"
+            self._learnt.put(Learnt(request.machine, result, time.perf_counter() - started))
+            self._busy.clear()

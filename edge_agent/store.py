@@ -1,0 +1,163 @@
+"""The state directory: machine profiles as files, and which alarms were open. Knows no thread and no broker.
+
+Every file is written beside its place and then moved there, so that a reader finds the old or the new one, whole.
+A file that cannot be read is set aside under another name and reported, never deleted and never fatal.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from edge_agent.contract import profile as profiles
+from edge_agent.contract.records import Profile
+from edge_agent.errors import BundleError, StateError
+
+_PROFILES = "profiles"
+_OPEN_ALARMS = "open-alarms.json"
+_ASIDE = ".aside"
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A file that could not be used, where it is now and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the state directory held."""
+
+    profiles: tuple[Profile, ...]
+    open_alarms: Mapping[str, bytes]
+    set_aside: tuple[SetAside, ...]
+
+
+class Store:
+    """One agent's state directory, held by a lock while it is open."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock: BinaryIO | None = None
+
+    def open(self) -> None:
+        """Create the directory where needed and lock it.
+
+        Raises:
+            StateError: it cannot be written, or another agent has it.
+        """
+        try:
+            (self._folder / _PROFILES).mkdir(parents=True, exist_ok=True)
+            self._lock = (self._folder / "lock").open("ab")
+        except OSError as error:
+            raise StateError(self._folder, error.strerror or "cannot be written") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.close()
+            raise StateError(self._folder, "another agent uses it") from error
+
+    def close(self) -> None:
+        """Give the lock back."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def load(self, *, encoder: str) -> Loaded:
+        """Everything usable.
+
+        Args:
+            encoder: digest of the bundle in use; a profile of another encoder means nothing to this one.
+
+        Raises:
+            StateError: the directory cannot be read.
+        """
+        found: list[Profile] = []
+        aside: list[SetAside] = []
+        try:
+            paths = sorted((self._folder / _PROFILES).glob("*.npz"))
+        except OSError as error:
+            raise StateError(self._folder, error.strerror or "cannot be read") from error
+        for path in paths:
+            try:
+                profile = profiles.decode(path, path.read_bytes())
+            except (BundleError, OSError) as error:
+                aside.append(self._set_aside(path, getattr(error, "reason", None) or str(error)))
+                continue
+            if profile.encoder == encoder:
+                found.append(profile)
+            else:
+                aside.append(self._set_aside(path, "learnt with another model bundle"))
+        alarms = self._load_open_alarms(aside)
+        return Loaded(tuple(found), alarms, tuple(aside))
+
+    def save_profile(self, profile: Profile) -> Path:
+        """Keep what was learnt of a machine.
+
+        Raises:
+            StateError: the file cannot be written; the earlier one, if any, is untouched.
+        """
+        path = self._folder / _PROFILES / _file_name(profile.machine)
+        self._write(path, profiles.encode(profile))
+        return path
+
+    def save_open_alarms(self, alarms: Mapping[str, bytes]) -> None:
+        """Remember which alarms are open (id -> latest alert message), for the time after a restart.
+
+        Raises:
+            StateError: the file cannot be written.
+        """
+        table = {name: payload.decode() for name, payload in alarms.items()}
+        self._write(self._folder / _OPEN_ALARMS, msgspec.json.encode(table))
+
+    def _load_open_alarms(self, aside: list[SetAside]) -> Mapping[str, bytes]:
+        path = self._folder / _OPEN_ALARMS
+        try:
+            table = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+        except FileNotFoundError:
+            return {}
+        except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
+            aside.append(self._set_aside(path, str(error)))
+            return {}
+        return {name: payload.encode() for name, payload in table.items()}
+
+    def _set_aside(self, path: Path, reason: str) -> SetAside:
+        for number in range(1, 1000):
+            target = path.with_name(f"{path.name}{_ASIDE}-{number}")
+            if not target.exists():
+                break
+        try:
+            path.rename(target)
+        except OSError as error:
+            return SetAside(path, f"{reason}; and it cannot be moved: {error.strerror}")
+        return SetAside(target, reason)
+
+    def _write(self, path: Path, raw: bytes) -> None:
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            with partial.open("wb") as file:
+                file.write(raw)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)  # the new name itself must survive a power cut
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise StateError(path, error.strerror or "cannot be written") from error
+
+
+def _file_name(machine: str) -> str:
+    """Readable where it can be, unique always: machine names may hold any letter, file names may not."""
+    readable = re.sub(r"[^A-Za-z0-9_-]+", "_", machine)[:40]
+    return f"{readable}-{hashlib.sha256(machine.encode()).hexdigest()[:12]}.npz"

@@ -1,0 +1,345 @@
+"""Metrics, health pages and logs: the only room that imports prometheus_client and sets up structlog.
+
+One table declares every series. Counters and gauges are read from a `Snapshot` that the service replaces after each
+step, so that one scrape sees one consistent ledger; only the histograms live here.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Literal
+
+import structlog
+from prometheus_client import (
+    CollectorRegistry,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from edge_agent.contract.records import Ledger
+from edge_agent.errors import UsageError
+
+MACHINES_LIMIT = 500
+"""Machines with series of their own; the rest share `other`, lest a flood of topics fill Prometheus."""
+OTHER = "other"
+_FAST_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_SLOW_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+Kind = Literal["counter", "gauge", "info", "histogram"]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One row of the table of metrics."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+TABLE: tuple[Series, ...] = (
+    Series("edge_agent_messages_received_total", "counter", "Messages taken from the broker."),
+    Series(
+        "edge_agent_messages_total",
+        "counter",
+        "What became of them: accepted, duplicate, rejected, late or shed; they add up to those received.",
+        ("outcome",),
+    ),
+    Series("edge_agent_rejects_total", "counter", "Messages turned away whole.", ("reason",)),
+    Series("edge_agent_values_rejected_total", "counter", "Single values turned away.", ("reason",)),
+    Series("edge_agent_queue_messages", "gauge", "Messages that wait in memory for the pipeline."),
+    Series("edge_agent_windows_scored_total", "counter", "Windows that were scored."),
+    Series(
+        "edge_agent_windows_skipped_total", "counter", "Windows that were due and not scored.", ("reason",)
+    ),
+    Series(
+        "edge_agent_score_ratio", "gauge", "Latest score over threshold; above 1 is anomalous.", ("machine",)
+    ),
+    Series("edge_agent_score", "gauge", "Latest score.", ("machine",)),
+    Series(
+        "edge_agent_threshold", "gauge", "Score above which the machine counts as anomalous.", ("machine",)
+    ),
+    Series("edge_agent_rows", "gauge", "Rows heard of a machine that is still being learnt.", ("machine",)),
+    Series(
+        "edge_agent_machine_info", "gauge", "1 for the state that the machine is in.", ("machine", "state")
+    ),
+    Series("edge_agent_machines", "gauge", "Machines by state.", ("state",)),
+    Series("edge_agent_alarms_open", "gauge", "1 while the machine has an open alarm.", ("machine",)),
+    Series("edge_agent_alarms_opened_total", "counter", "Alarms opened."),
+    Series(
+        "edge_agent_alerts_sent_total", "counter", "Alert messages handed to the network, repeats included."
+    ),
+    Series("edge_agent_alerts_acknowledged_total", "counter", "Alert messages that the broker acknowledged."),
+    Series("edge_agent_alerts_dropped_total", "counter", "Messages given up because too many waited."),
+    Series("edge_agent_outbox_messages", "gauge", "Messages that the broker has not acknowledged yet."),
+    Series("edge_agent_broker_connected", "gauge", "1 while the client is connected.", ("client",)),
+    Series("edge_agent_broker_connects_total", "counter", "Connections accepted by the broker.", ("client",)),
+    Series(
+        "edge_agent_network_threads_replaced_total", "counter", "Dead network threads replaced.", ("client",)
+    ),
+    Series(
+        "edge_agent_build_info",
+        "info",
+        "Version, model bundle and execution provider.",
+        ("version", "bundle", "digest", "provider"),
+    ),
+    Series("edge_agent_step_seconds", "histogram", "Time of one step of the pipeline."),
+    Series("edge_agent_inference_seconds", "histogram", "Time of one scoring call for all due windows."),
+    Series(
+        "edge_agent_decision_seconds", "histogram", "From the arrival of a message to the end of its step."
+    ),
+    Series("edge_agent_commission_seconds", "histogram", "Time to learn one machine."),
+)
+_BY_NAME = {series.name: series for series in TABLE}
+_OUTCOMES = ("accepted", "duplicate", "rejected", "late", "shed")
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSeries:
+    """What is told of one machine."""
+
+    state: str
+    rows: int
+    score: float | None
+    threshold: float | None
+    alarm_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSeries:
+    """What is told of one MQTT client."""
+
+    connected: bool
+    connects: int
+    replaced: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of the agent at one moment."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+    queued: int = 0
+    machines: Mapping[str, MachineSeries] = field(default_factory=dict)
+    alarms_opened: int = 0
+    alerts_sent: int = 0
+    alerts_acknowledged: int = 0
+    alerts_dropped: int = 0
+    outbox: int = 0
+    links: Mapping[str, LinkSeries] = field(default_factory=dict)
+    build: tuple[str, str, str, str] = ("", "", "", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether the agent lives and whether it can do its work, with what is amiss."""
+
+    alive: bool = False
+    amiss: tuple[str, ...] = ("starting",)
+
+
+def frozen(ledger: Ledger) -> Ledger:
+    """A copy that does not change while it is read."""
+    return replace(
+        ledger,
+        rejected=dict(ledger.rejected),
+        values_rejected=dict(ledger.values_rejected),
+        windows_skipped=dict(ledger.windows_skipped),
+    )
+
+
+class Telemetry:
+    """The metrics and their page."""
+
+    def __init__(self) -> None:
+        self.snapshot = Snapshot()
+        self.health: Callable[[], Health] = Health
+        self._registry = CollectorRegistry()
+        self._registry.register(_SnapshotCollector(lambda: self.snapshot))
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        self.step_seconds = self._histogram("edge_agent_step_seconds", _FAST_S)
+        self.inference_seconds = self._histogram("edge_agent_inference_seconds", _FAST_S)
+        self.decision_seconds = self._histogram("edge_agent_decision_seconds", _SLOW_S)
+        self.commission_seconds = self._histogram("edge_agent_commission_seconds", (*_SLOW_S, 120.0))
+        self._server: ThreadingHTTPServer | None = None
+
+    @property
+    def port(self) -> int | None:
+        """The port of the page; None while it is not served."""
+        return int(self._server.server_address[1]) if self._server else None
+
+    def page(self) -> bytes:
+        """The metrics in Prometheus' text form."""
+        return generate_latest(self._registry)
+
+    def serve(self, *, host: str, port: int) -> None:
+        """Serve /metrics, /healthz and /readyz from a thread of its own; port 0 takes a free one.
+
+        Raises:
+            UsageError: the address is taken or not ours.
+        """
+        telemetry = self
+
+        class Handler(_Handler):
+            source = telemetry
+
+        try:
+            self._server = ThreadingHTTPServer((host, port), Handler)
+        except OSError as error:
+            raise UsageError(f"metrics page: cannot listen on {host}:{port} ({error.strerror})") from error
+        self._server.daemon_threads = True
+        Thread(target=self._server.serve_forever, name="metrics-page", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop serving."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def _histogram(self, name: str, buckets: Sequence[float]) -> Histogram:
+        return Histogram(name, _BY_NAME[name].help, registry=self._registry, buckets=buckets)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Three pages and nothing else."""
+
+    source: Telemetry
+    timeout = 10
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path == "/metrics":
+            self._answer(200, self.source.page(), CONTENT_TYPE_LATEST)
+        elif path in {"/healthz", "/readyz"}:
+            health = self.source.health()
+            good = health.alive and (path == "/healthz" or not health.amiss)
+            body = json.dumps({"ok": good, "amiss": list(health.amiss)}).encode()
+            self._answer(200 if good else 503, body, "application/json")
+        else:
+            self._answer(404, b"/metrics /healthz /readyz\n", "text/plain")
+
+    def _answer(self, status: int, body: bytes, kind: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the inherited name
+        """Say nothing: scrapes are no news."""
+
+
+class _SnapshotCollector:
+    """Turns the latest snapshot into series, at the moment of the scrape."""
+
+    def __init__(self, latest: Callable[[], Snapshot]) -> None:
+        self._latest = latest
+
+    def collect(self) -> Iterator[Metric]:
+        """All series of the table but the histograms."""
+        snapshot = self._latest()
+        samples = {**_ledger_samples(snapshot.ledger), **_machine_samples(snapshot.machines)}
+        samples |= _broker_samples(snapshot)
+        for series in TABLE:
+            if series.kind != "histogram":
+                yield _family(series, samples.get(series.name, ()))
+
+
+_Samples = Mapping[str, Iterable[tuple[tuple[str, ...], float]]]
+
+
+def _ledger_samples(ledger: Ledger) -> _Samples:
+    rejected = sum(ledger.rejected.values())
+    amounts = (ledger.accepted, ledger.duplicate, rejected, ledger.late, ledger.shed)
+    return {
+        "edge_agent_messages_received_total": [((), ledger.received)],
+        "edge_agent_messages_total": [
+            ((outcome,), amount) for outcome, amount in zip(_OUTCOMES, amounts, strict=True)
+        ],
+        "edge_agent_rejects_total": [((reason,), count) for reason, count in ledger.rejected.items()],
+        "edge_agent_values_rejected_total": [((reason,), n) for reason, n in ledger.values_rejected.items()],
+        "edge_agent_windows_scored_total": [((), ledger.windows_scored)],
+        "edge_agent_windows_skipped_total": [((reason,), n) for reason, n in ledger.windows_skipped.items()],
+    }
+
+
+def _machine_samples(machines: Mapping[str, MachineSeries]) -> _Samples:
+    """Series of each machine up to the limit; counts of the others, whose figures have no meaning together."""
+    shown = dict(list(machines.items())[:MACHINES_LIMIT])
+    hidden = list(machines.values())[MACHINES_LIMIT:]
+    states: dict[str, int] = {}
+    for machine in machines.values():
+        states[machine.state] = states.get(machine.state, 0) + 1
+    scored = {name: m for name, m in shown.items() if m.score is not None and m.threshold}
+    opened = [((name,), float(m.alarm_open)) for name, m in shown.items()]
+    if hidden:
+        opened.append(((OTHER,), float(sum(m.alarm_open for m in hidden))))
+    return {
+        "edge_agent_score": [((name,), m.score or 0.0) for name, m in scored.items()],
+        "edge_agent_score_ratio": [
+            ((name,), (m.score or 0.0) / (m.threshold or 1.0)) for name, m in scored.items()
+        ],
+        "edge_agent_threshold": [
+            ((name,), m.threshold) for name, m in shown.items() if m.threshold is not None
+        ],
+        "edge_agent_rows": [((name,), m.rows) for name, m in shown.items() if m.state != "ready"],
+        "edge_agent_machine_info": [((name, m.state), 1.0) for name, m in shown.items()],
+        "edge_agent_machines": [((state,), count) for state, count in states.items()],
+        "edge_agent_alarms_open": opened,
+    }
+
+
+def _broker_samples(snapshot: Snapshot) -> _Samples:
+    links = snapshot.links.items()
+    return {
+        "edge_agent_queue_messages": [((), snapshot.queued)],
+        "edge_agent_alarms_opened_total": [((), snapshot.alarms_opened)],
+        "edge_agent_alerts_sent_total": [((), snapshot.alerts_sent)],
+        "edge_agent_alerts_acknowledged_total": [((), snapshot.alerts_acknowledged)],
+        "edge_agent_alerts_dropped_total": [((), snapshot.alerts_dropped)],
+        "edge_agent_outbox_messages": [((), snapshot.outbox)],
+        "edge_agent_broker_connected": [((name,), float(link.connected)) for name, link in links],
+        "edge_agent_broker_connects_total": [((name,), link.connects) for name, link in links],
+        "edge_agent_network_threads_replaced_total": [((name,), link.replaced) for name, link in links],
+        "edge_agent_build_info": [(snapshot.build, 1.0)],
+    }
+
+
+def _family(series: Series, samples: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
+    kind = CounterMetricFamily if series.kind == "counter" else GaugeMetricFamily
+    family = kind(series.name, series.help, labels=series.labels)
+    for labels, value in samples:
+        family.add_metric(labels, value)
+    return family
+
+
+def set_up_logs(*, level: str, form: str) -> None:
+    """Logs to standard error: one JSON object a line, or coloured text; "auto" asks whether it is a terminal."""
+    pretty = form == "console" or (form == "auto" and sys.stderr.isatty())
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        if pretty
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )

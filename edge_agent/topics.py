@@ -1,0 +1,100 @@
+"""Topic templates: `sensors/{machine}/{channel}` to a subscription filter and back to names. Knows no payloads.
+
+A template is a topic whose levels are literals or placeholders; a placeholder fills a whole level, so that every
+template has exactly one MQTT filter and a topic matches it in at most one way.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+NAME_LIMIT_CHARS = 120
+"""A machine or channel name becomes a metric label and part of a topic; longer ones are garbage or an attack."""
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+_FORBIDDEN = frozenset("+#\0")
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` can name a machine or a channel: printable, not empty, no topic syntax, of bounded length.
+
+    Lone surrogates (a topic that was not UTF-8) are not printable, hence no names.
+    """
+    return 0 < len(text) <= NAME_LIMIT_CHARS and _is_plain(text)
+
+
+@lru_cache(maxsize=4096)
+def _is_plain(text: str) -> bool:
+    return text.isprintable() and not _FORBIDDEN & set(text) and "/" not in text
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A topic with named holes, checked by `parse`.
+
+    Attributes:
+        levels: the literal text of each level, or None where a placeholder stands.
+        names: the placeholder of each level, or None where a literal stands.
+    """
+
+    text: str
+    levels: tuple[str | None, ...]
+    names: tuple[str | None, ...]
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """Names of the holes."""
+        return frozenset(name for name in self.names if name is not None)
+
+    @property
+    def subscription(self) -> str:
+        """The MQTT topic filter that receives exactly the topics of this template."""
+        return "/".join("+" if level is None else level for level in self.levels)
+
+    def match(self, topic: str) -> Mapping[str, str] | None:
+        """What the placeholders stand for in `topic`; None where the topic is not one of this template."""
+        parts = topic.split("/")
+        if len(parts) != len(self.levels):
+            return None
+        found: dict[str, str] = {}
+        for part, level, name in zip(parts, self.levels, self.names, strict=True):
+            if name is not None:
+                found[name] = part
+            elif part != level:
+                return None
+        return found
+
+    def fill(self, **values: str) -> str:
+        """The topic with every placeholder replaced; values may hold several levels (`site/line`)."""
+        return "/".join(
+            values[name] if name is not None else str(level)
+            for level, name in zip(self.levels, self.names, strict=True)
+        )
+
+
+def parse(text: str, *, allowed: frozenset[str], required: frozenset[str]) -> Template:
+    """Read a template.
+
+    Raises:
+        ValueError: a hole that is unknown, twice, missing or not a whole level; wildcards; empty levels.
+    """
+    if not text or text.startswith("$") or "" in text.split("/"):
+        raise ValueError(f"'{text}' is empty, has an empty level or starts with $")
+    levels: list[str | None] = []
+    names: list[str | None] = []
+    for part in text.split("/"):
+        hole = _PLACEHOLDER.fullmatch(part)
+        if hole is None and (_FORBIDDEN & set(part) or set("{}") & set(part) or not part.isprintable()):
+            raise ValueError(f"level '{part}': a placeholder fills a whole level; wildcards are not written")
+        levels.append(None if hole else part)
+        names.append(hole.group(1) if hole else None)
+    holes = [name for name in names if name is not None]
+    if unknown := set(holes) - allowed:
+        raise ValueError(
+            f"unknown placeholder {{{min(unknown)}}}; known: {', '.join(sorted(allowed)) or 'none'}"
+        )
+    if len(holes) != len(set(holes)):
+        raise ValueError("a placeholder stands twice")
+    if missing := required - set(holes):
+        raise ValueError(f"lacks {{{min(missing)}}}")
+    return Template(text=text, levels=tuple(levels), names=tuple(names))

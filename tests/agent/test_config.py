@@ -1,0 +1,118 @@
+"""A configuration is taken whole or refused with every finding."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_agent.config import SHIPPED_BUNDLE, Config, defaults, load
+from edge_agent.errors import ConfigError
+
+SAMPLE = Path(__file__).parents[2] / "deploy" / "agent.toml"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "agent.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def findings(folder: Path, text: str) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        load(write(folder, text))
+    assert caught.value.exit_code == 2
+    return dict(caught.value.findings)
+
+
+def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
+    assert load(write(tmp_path, "")) == defaults()
+
+
+def test_the_sample_file_shows_the_defaults_and_every_setting() -> None:
+    assert load(SAMPLE) == defaults()
+    shown = tomllib.loads("\n".join(line.removeprefix("#: ") for line in SAMPLE.read_text().splitlines()))
+    assert settings_of(shown) == settings_of(defaults().model_dump())
+
+
+def settings_of(table: dict[str, Any]) -> set[str]:
+    """Dotted names of all settings."""
+    names = set()
+    for section, content in table.items():
+        for part in content if isinstance(content, (list, tuple)) else [content]:
+            names |= {f"{section}.{key}" for key in part}
+    return names
+
+
+def test_every_finding_comes_at_once_with_its_line(tmp_path: Path) -> None:
+    found = findings(
+        tmp_path,
+        """
+        [broker]
+        port = 70000
+        hots = "example"
+
+        [[source]]
+        topic = "a/{machine}"
+
+        [[source]]
+        topic = "b/#"
+
+        [budget]
+        false_alarms_per_week = nan
+        [colour]
+        """,
+    )
+    assert set(found) == {
+        "broker.port (line 3)",
+        "broker.hots (line 4)",
+        "source.2 (line 9)",
+        "budget.false_alarms_per_week (line 13)",
+        "colour (line 14)",
+    }
+    assert found["broker.hots (line 4)"] == "is no setting"
+    assert "wildcards" in found["source.2 (line 9)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[agent]\nname = 'a/b'", "topic level"),
+        ("[[source]]\ntopic = 's/{machine}'\nformat = 'number'", "needs {channel}"),
+        ("[[source]]\ntopic = 's/{machine}/{channel}'\nformat = 'json'", "takes no {channel}"),
+        ("[[source]]\ntopic = 's/{machine}'\nformat = 'xml'", "known: json, number"),
+        ("source = []", "at least 1"),
+        ("[alerts]\ntopic = 'alerts'", "lacks {machine}"),
+        ("[alerts]\nstatus_topic = '{machine}/status'", "unknown placeholder"),
+        ("[broker]\npassword_file = 'x'", "needs username"),
+        ("[broker]\nusername = 'u'\npassword_file = 'absent'", "no readable file"),
+        ("[model]\nprovider = 'gpu'", "cuda"),
+        ("[commission]\nrows = 'many'", "integer"),
+        ("[window]\nhop_s = 0", "greater than 0"),
+        ("this is not toml", "not TOML"),
+    ],
+)
+def test_values_that_make_no_sense_are_named(tmp_path: Path, text: str, complaint: str) -> None:
+    assert any(complaint in what for what in findings(tmp_path, text).values())
+
+
+def test_a_missing_file_is_a_finding(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load(tmp_path / "absent.toml")
+
+
+def test_a_secret_in_the_wrong_place_is_not_repeated(tmp_path: Path) -> None:
+    found = findings(tmp_path, "[broker]\npassword = 'hunter2'\nport = 'hunter2'")
+    assert not any("hunter2" in what for what in found.values())
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    config = load(write(tmp_path, "[agent]\nstate_dir = 'state'\n[model]\nbundle = 'bundles/one'"))
+    assert config.agent.state_dir == tmp_path / "state"
+    assert config.model.path == tmp_path / "bundles" / "one"
+    assert defaults().model.path == SHIPPED_BUNDLE
+
+
+def test_the_client_id_is_fixed_by_the_agents_name() -> None:
+    assert Config.model_validate({"agent": {"name": "hall-3"}}).client_id == "edge-agent-hall-3"
+    assert Config.model_validate({"broker": {"client_id": "x"}}).client_id == "x"

@@ -1,0 +1,137 @@
+"""State survives restarts whole or is set aside; nothing half-written is ever read."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_agent.contract.records import Profile
+from edge_agent.errors import StateError
+from edge_agent.store import Store
+
+
+def profile(machine: str = "pump-1", encoder: str = "e1") -> Profile:
+    rng = np.random.default_rng(0)
+    memory = {"threshold": np.float32(1.5), "bank": rng.normal(size=(4, 3)).astype(np.float32)}
+    return Profile(
+        machine=machine,
+        channels=("a", "b"),
+        memory={name: np.asarray(array) for name, array in memory.items()},
+        rows=100,
+        period_ns=10**9,
+        hop_rows=1,
+        encoder=encoder,
+        learnt_ns=5,
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "state")
+    store.open()
+    yield store
+    store.close()
+
+
+def test_what_was_saved_comes_back(store: Store) -> None:
+    names = ["pump-1", "Pumpe 1/ä", "..", "x" * 120]
+    for name in names:
+        store.save_profile(profile(name))
+    store.save_profile(replace(profile("pump-1"), rows=200))  # learnt again
+    loaded = store.load(encoder="e1")
+    assert sorted(found.machine for found in loaded.profiles) == sorted(names)
+    assert next(found for found in loaded.profiles if found.machine == "pump-1").rows == 200
+    for found in loaded.profiles:
+        np.testing.assert_array_equal(found.memory["bank"], profile().memory["bank"])
+        assert found.threshold == 1.5
+    assert loaded.set_aside == ()
+
+
+def test_files_stay_inside_the_state_directory(store: Store, tmp_path: Path) -> None:
+    path = store.save_profile(profile("../../escape"))
+    assert path.parent == tmp_path / "state" / "profiles"
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "text"])
+def test_a_damaged_profile_is_set_aside_and_the_others_are_used(store: Store, damage: str) -> None:
+    path = store.save_profile(profile("pump-1"))
+    store.save_profile(profile("pump-2"))
+    raw = bytearray(path.read_bytes())
+    middle = len(raw) // 2
+    path.write_bytes(
+        {
+            "truncated": bytes(raw[:middle]),
+            "empty": b"",
+            "text": b"hello",
+        }[damage]
+    )
+    loaded = store.load(encoder="e1")
+    assert [found.machine for found in loaded.profiles] == ["pump-2"]
+    assert len(loaded.set_aside) == 1
+    assert loaded.set_aside[0].path.exists()
+    assert not path.exists()
+    assert store.load(encoder="e1").set_aside == ()  # reported once
+
+
+def test_a_flipped_byte_never_changes_what_is_read(store: Store) -> None:
+    path = store.save_profile(profile())
+    raw = path.read_bytes()
+    for at in range(0, len(raw), 7):
+        path.write_bytes(raw[:at] + bytes([raw[at] ^ 0xFF]) + raw[at + 1 :])
+        for found in store.load(encoder="e1").profiles:  # a byte that zip does not use may pass
+            assert found.machine == "pump-1"
+            np.testing.assert_array_equal(found.memory["bank"], profile().memory["bank"])
+
+
+def test_a_second_damaged_file_does_not_overwrite_the_first(store: Store) -> None:
+    for content in (b"one", b"two"):
+        store.save_profile(profile()).write_bytes(content)
+        aside = store.load(encoder="e1").set_aside[0]
+        assert aside.path.read_bytes() == content
+
+
+def test_a_profile_of_another_model_is_not_used(store: Store) -> None:
+    store.save_profile(profile(encoder="old"))
+    loaded = store.load(encoder="new")
+    assert loaded.profiles == ()
+    assert "another model" in loaded.set_aside[0].reason
+
+
+def test_open_alarms_come_back_and_damage_to_them_is_not_fatal(store: Store, tmp_path: Path) -> None:
+    store.save_open_alarms({"a1": b'{"x": 1}'})
+    assert store.load(encoder="e").open_alarms == {"a1": b'{"x": 1}'}
+    (tmp_path / "state" / "open-alarms.json").write_bytes(b"{")
+    loaded = store.load(encoder="e")
+    assert loaded.open_alarms == {}
+    assert len(loaded.set_aside) == 1
+
+
+def test_an_interrupted_write_leaves_the_old_file(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = store.save_profile(profile())
+    before = path.read_bytes()
+
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(StateError, match="No space left"):
+        store.save_profile(replace(profile(), rows=999))
+    assert path.read_bytes() == before
+    assert [found.rows for found in store.load(encoder="e1").profiles] == [100]
+
+
+def test_one_directory_has_one_agent(store: Store, tmp_path: Path) -> None:
+    second = Store(tmp_path / "state")
+    with pytest.raises(StateError, match="another agent"):
+        second.open()
+    store.close()
+    second.open()
+    second.close()
+
+
+def test_a_directory_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StateError):
+        Store(tmp_path / "file" / "state").open()

@@ -1,0 +1,161 @@
+"""The page says what the table declares, and the ledger on it adds up."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from edge_agent.contract.records import Ledger
+from edge_agent.errors import UsageError
+from edge_agent.telemetry import (
+    MACHINES_LIMIT,
+    TABLE,
+    Health,
+    LinkSeries,
+    MachineSeries,
+    Snapshot,
+    Telemetry,
+)
+
+PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+
+
+def samples(telemetry: Telemetry) -> dict[tuple[str, tuple[str, ...]], float]:
+    families = text_string_to_metric_families(telemetry.page().decode())
+    return {
+        (sample.name, tuple(sample.labels.values())): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+@pytest.fixture
+def served() -> Iterator[Telemetry]:
+    telemetry = Telemetry()
+    telemetry.serve(host="127.0.0.1", port=0)
+    yield telemetry
+    telemetry.close()
+
+
+def get(telemetry: Telemetry, path: str) -> tuple[int, bytes]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{telemetry.port}{path}", timeout=5) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def full() -> Snapshot:
+    ledger = Ledger(
+        received=16,
+        accepted=5,
+        duplicate=4,
+        late=3,
+        shed=2,
+        rejected={"not_json": 1, "no_source": 1},
+        values_rejected={"not_finite": 7},
+        windows_scored=9,
+        windows_skipped={"warming_up": 1},
+    )
+    machines = {
+        "pump": MachineSeries("ready", 4000, 0.5, 2.0, alarm_open=True),
+        "new": MachineSeries("commissioning", 7, None, None, alarm_open=False),
+    }
+    links = {"ingest": LinkSeries(connected=True, connects=2, replaced=1)}
+    return Snapshot(ledger=ledger, machines=machines, links=links, build=("1", "b", "d", "cpu"))
+
+
+def test_every_series_of_the_table_appears_and_nothing_else_of_ours() -> None:
+    telemetry = Telemetry()
+    telemetry.snapshot = full()
+    for histogram in (
+        telemetry.step_seconds,
+        telemetry.inference_seconds,
+        telemetry.decision_seconds,
+        telemetry.commission_seconds,
+    ):
+        histogram.observe(0.1)
+    found = {name for name, _ in samples(telemetry) if name.startswith("edge_agent")}
+    plain = {name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count") for name in found}
+    plain = {name.removesuffix("_created") for name in plain}
+    assert plain == {series.name for series in TABLE}
+
+
+def test_names_say_what_they_are() -> None:
+    for series in TABLE:
+        assert series.name.startswith("edge_agent_")
+        assert (series.kind == "counter") == series.name.endswith("_total"), series.name
+        assert (series.kind == "histogram") == series.name.endswith("_seconds"), series.name
+        assert "channel" not in series.labels
+        assert "topic" not in series.labels
+
+
+def test_the_documentation_lists_every_series_with_its_labels() -> None:
+    page = PAGE.read_text()
+    for series in TABLE:
+        shown = f"`{series.name}{{{', '.join(series.labels)}}}`" if series.labels else f"`{series.name}`"
+        assert shown in page, shown
+        assert series.help.rstrip(".") in page, series.name
+
+
+def test_the_ledger_on_the_page_adds_up() -> None:
+    telemetry = Telemetry()
+    telemetry.snapshot = full()
+    found = samples(telemetry)
+    outcomes = {
+        labels[0]: value for (name, labels), value in found.items() if name == "edge_agent_messages_total"
+    }
+    assert outcomes == {"accepted": 5, "duplicate": 4, "rejected": 2, "late": 3, "shed": 2}
+    assert found["edge_agent_messages_received_total", ()] == sum(outcomes.values())
+    rejects = sum(value for (name, _), value in found.items() if name == "edge_agent_rejects_total")
+    assert rejects == outcomes["rejected"]
+
+
+def test_scores_are_told_relative_to_their_threshold() -> None:
+    telemetry = Telemetry()
+    telemetry.snapshot = full()
+    found = samples(telemetry)
+    assert found["edge_agent_score_ratio", ("pump",)] == 0.25
+    assert ("edge_agent_score_ratio", ("new",)) not in found
+    assert found["edge_agent_rows", ("new",)] == 7
+
+
+def test_a_flood_of_machines_does_not_flood_prometheus() -> None:
+    machines = {
+        f"m{number}": MachineSeries("ready", 1, 1.0, 1.0, alarm_open=True)
+        for number in range(MACHINES_LIMIT + 40)
+    }
+    telemetry = Telemetry()
+    telemetry.snapshot = Snapshot(machines=machines)
+    found = samples(telemetry)
+    assert sum(name == "edge_agent_score" for name, _ in found) == MACHINES_LIMIT
+    assert found["edge_agent_alarms_open", ("other",)] == 40
+    assert found["edge_agent_machines", ("ready",)] == MACHINES_LIMIT + 40
+
+
+def test_health_and_readiness_are_different_questions(served: Telemetry) -> None:
+    assert get(served, "/healthz")[0] == 503  # not started yet
+    served.health = lambda: Health(alive=True, amiss=("broker: ingest is not connected",))
+    assert get(served, "/healthz")[0] == 200
+    status, body = get(served, "/readyz")
+    assert status == 503
+    assert json.loads(body)["amiss"] == ["broker: ingest is not connected"]
+    served.health = lambda: Health(alive=True, amiss=())
+    assert get(served, "/readyz")[0] == 200
+
+
+def test_the_page_is_served_and_other_paths_are_not(served: Telemetry) -> None:
+    status, body = get(served, "/metrics")
+    assert status == 200
+    assert b"process_resident_memory_bytes" in body
+    assert get(served, "/")[0] == 404
+
+
+def test_a_taken_port_is_named(served: Telemetry) -> None:
+    with pytest.raises(UsageError, match=str(served.port)):
+        Telemetry().serve(host="127.0.0.1", port=served.port or 0)

@@ -1,0 +1,112 @@
+"""Recordings: what a table of sensor data is read as, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from edge_agent.contract import recording
+from edge_agent.errors import RecordingError
+
+CSV = """timestamp,flow,heat,label,changepoint
+2026-01-01T00:00:00Z,1.5,20,0,0
+2026-01-01T00:00:01Z,,21,0,1
+2026-01-01T01:00:02+01:00,2.5,nan,3,0
+"""
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_csv_gives_channels_times_and_labels(tmp_path: Path) -> None:
+    item = recording.read(written(tmp_path / "pump.csv", CSV), exclude=["changepoint"])
+    assert (item.name, item.channels) == ("pump", ("flow", "heat"))
+    np.testing.assert_array_equal(item.values, np.array([[1.5, 20], [np.nan, 21], [2.5, np.nan]], np.float32))
+    assert item.label is not None
+    assert item.times_ns is not None
+    assert item.label.tolist() == [0, 0, 3]
+    # 2026-01-01 is 20454 days after 1970; the last row names another zone.
+    start = 20_454 * 86_400 * 10**9
+    assert item.times_ns.tolist() == [start, start + 10**9, start + 2 * 10**9]
+
+
+def test_parquet_and_csv_of_the_same_table_read_alike(tmp_path: Path) -> None:
+    values = np.array([[1.5, 2.0], [np.nan, 4.0]], np.float32)
+    table = pa.table(
+        {
+            "timestamp": pa.array([1_000, 2_000], pa.timestamp("ms")),
+            "a": values[:, 0],
+            "b": values[:, 1],
+            "label": pa.array([0, 7], pa.int16()),
+            "cycle": pa.array([1, 2], pa.int16()),
+        }
+    )
+    pq.write_table(table, tmp_path / "run.parquet")
+    text = "timestamp,a,b,label\n1,1.5,2\n".replace("2\n", "2,0\n") + "2,,4,7\n"
+    first = recording.read(tmp_path / "run.parquet")
+    second = recording.read(written(tmp_path / "run.csv", text))
+    assert first.channels == second.channels == ("a", "b")  # a whole-number column of Parquet is no channel
+    np.testing.assert_array_equal(first.values, second.values)
+    np.testing.assert_array_equal(first.times_ns, second.times_ns)
+    np.testing.assert_array_equal(first.label, second.label)
+
+
+def test_named_channels_are_taken_in_that_order(tmp_path: Path) -> None:
+    item = recording.read(written(tmp_path / "pump.csv", CSV), channels=["changepoint", "flow"])
+    assert item.channels == ("changepoint", "flow")
+    assert item.values[:, 0].tolist() == [0, 1, 0]
+
+
+def test_infinity_is_a_missing_value(tmp_path: Path) -> None:
+    item = recording.read(written(tmp_path / "x.csv", "a\ninf\n1\n"))
+    assert np.isnan(item.values[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("empty.csv", "", "is empty"),
+        ("header.csv", "a,b\n", "has no rows"),
+        ("twice.csv", "a,b,a\n1,2,3\n", "more than one column named a"),
+        ("word.csv", "a\n1\ntwo\n", "row 2, column a: 'two' is not a number"),
+        ("ragged.csv", "a,b\n1,2\n3\n", "row 2 has 1 cells"),
+        ("none.csv", "timestamp,label\n1,0\n", "no numeric channel"),
+        ("label.csv", "a,label\n1,0.5\n", "small whole numbers"),
+        ("time.csv", "timestamp,a\nyesterday,1\n", "row 1: 'yesterday' is no time"),
+        ("table.xlsx", "x", "neither .parquet nor .csv"),
+        ("broken.parquet", "PAR1 nonsense", "not a Parquet file"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_its_reason(
+    tmp_path: Path, name: str, text: str, reason: str
+) -> None:
+    path = written(tmp_path / name, text)
+    with pytest.raises(RecordingError, match=reason) as caught:
+        recording.read(path)
+    assert caught.value.path == path
+
+
+def test_missing_file_and_missing_channel_are_named(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="no such file"):
+        recording.read(tmp_path / "absent.csv")
+    with pytest.raises(RecordingError, match="has no column speed"):
+        recording.read(written(tmp_path / "pump.csv", CSV), channels=["flow", "speed"])
+
+
+def test_text_column_of_parquet_as_channel_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": ["x", "y"], "b": [1.0, 2.0]}), tmp_path / "t.parquet")
+    with pytest.raises(RecordingError, match="column a is not numeric"):
+        recording.read(tmp_path / "t.parquet", channels=["a"])
+
+
+def test_find_lists_recordings_in_a_fixed_order_without_the_index(tmp_path: Path) -> None:
+    for name in ("b.csv", "a.parquet", "index.csv", "README.md"):
+        (tmp_path / name).touch()
+    assert [path.name for path in recording.find(tmp_path)] == ["a.parquet", "b.csv"]
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(RecordingError, match="holds no"):
+        recording.find(tmp_path / "nothing")

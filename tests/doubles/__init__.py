@@ -1,0 +1,1 @@
+"""Stand-ins that tests share; each is made of public parts only."""

@@ -1,0 +1,166 @@
+"""From bytes to alarms, with the shipped model: what a subscriber would see."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edge_agent.contract.records import Alarm, Delivery, Frame, Reject
+from edge_agent.learn import learn
+from edge_agent.pipeline import Pipeline, Settings, Step
+from edge_agent.score import Scorer
+
+SECOND = 1_000_000_000
+CHANNELS = ("flow", "pressure", "vibration")
+SETTINGS = Settings(commission_rows=600)
+
+
+def rows(count: int, *, seed: int = 0) -> np.ndarray:
+    """A loop with a slow swing: pressure follows flow, vibration is noise."""
+    rng = np.random.default_rng(seed)
+    flow = 50 + 5 * np.sin(np.arange(count) / 40) + rng.normal(0, 0.3, count)
+    pressure = 2 + 0.05 * flow + rng.normal(0, 0.02, count)
+    return np.stack([flow, pressure, rng.normal(1.0, 0.1, count)], axis=1)
+
+
+def decode(delivery: Delivery) -> Frame | Reject:
+    try:
+        said = json.loads(delivery.payload)
+    except ValueError:
+        return Reject("not_json")
+    machine = delivery.topic.split("/")[1]
+    return Frame(machine, tuple(said["values"]), [int(said["ts"] * SECOND)], [list(said["values"].values())])
+
+
+def deliveries(values: np.ndarray, *, machine: str = "pump-1", start: int = 0) -> list[Delivery]:
+    return [
+        Delivery(
+            f"sensors/{machine}",
+            json.dumps({"ts": start + at, "values": dict(zip(CHANNELS, row, strict=True))}).encode(),
+            0,
+        )
+        for at, row in enumerate(values.tolist())
+    ]
+
+
+def drive(pipeline: Pipeline, messages: list[Delivery], *, scorer: Scorer, chunk: int = 50) -> list[Step]:
+    steps = []
+    for at in range(0, len(messages), chunk):
+        step = pipeline.step(messages[at : at + chunk])
+        for request in step.commissions:
+            pipeline.install(learn(request, scorer=scorer, settings=SETTINGS))
+        steps.append(step)
+    return steps
+
+
+def alarms(steps: Iterable[Step]) -> list[Alarm]:
+    return [alarm for step in steps for alarm in step.alarms]
+
+
+@pytest.fixture
+def pipeline(scorer: Scorer) -> Pipeline:
+    return Pipeline(decode=decode, scorer=scorer, settings=SETTINGS)
+
+
+def with_fault(count: int, *, start: int) -> np.ndarray:
+    values = rows(count, seed=7)
+    values[start:, 1] += 0.5  # the pressure gauge drifts off: five times its own spread around the flow
+    return values
+
+
+def test_a_new_machine_is_commissioned_and_its_fault_is_alarmed_with_the_guilty_channel(
+    pipeline: Pipeline, scorer: Scorer
+) -> None:
+    drive(pipeline, deliveries(rows(600)), scorer=scorer)
+    assert pipeline.machines()["pump-1"].state == "ready"
+    calm = drive(pipeline, deliveries(rows(400, seed=3), start=600), scorer=scorer)
+    assert alarms(calm) == []
+    said = alarms(drive(pipeline, deliveries(with_fault(400, start=100), start=1000), scorer=scorer))
+    assert said[0].machine == "pump-1"
+    assert said[0].onset_ns >= 1100 * SECOND
+    assert "pressure" in [channel.name for channel in said[-1].channels[:2]]
+    assert len({alarm.id for alarm in said}) == 1
+
+
+def test_the_ledger_balances_whatever_comes(pipeline: Pipeline, scorer: Scorer) -> None:
+    good = deliveries(rows(50))
+    bad = [Delivery("sensors/pump-1", b"\xff not json", 0)] * 7
+    again, late = good[-1:], good[:3]
+    drive(pipeline, [*good, *bad, *again, *late], scorer=scorer)
+    ledger = pipeline.ledger
+    assert ledger.received == 61
+    assert (ledger.accepted, ledger.duplicate, ledger.late) == (50, 1, 3)
+    assert ledger.rejected == {"not_json": 7}
+    assert ledger.balance() == 0
+
+
+def test_same_bytes_in_same_alarms_out(scorer: Scorer) -> None:
+    said = []
+    for _ in range(2):
+        pipeline = Pipeline(decode=decode, scorer=scorer, settings=SETTINGS)
+        messages = [*deliveries(rows(600)), *deliveries(with_fault(300, start=50), start=600)]
+        said.append(alarms(drive(pipeline, messages, scorer=scorer)))
+    assert said[0]
+    assert said[0] == said[1]
+
+
+def test_machines_do_not_disturb_each_other(pipeline: Pipeline, scorer: Scorer) -> None:
+    for name in ("a", "b"):
+        drive(pipeline, deliveries(rows(600), machine=name), scorer=scorer)
+    healthy = deliveries(rows(300, seed=5), machine="a", start=600)
+    broken = deliveries(with_fault(300, start=0), machine="b", start=600)
+    mixed = [message for pair in zip(healthy, broken, strict=True) for message in pair]
+    assert {alarm.machine for alarm in alarms(drive(pipeline, mixed, scorer=scorer))} == {"b"}
+
+
+def test_an_unknown_channel_is_counted_and_the_rest_goes_on(pipeline: Pipeline, scorer: Scorer) -> None:
+    drive(pipeline, deliveries(rows(600)), scorer=scorer)
+    values = {"flow": 50, "pressure": 4.5, "vibration": 1, "intruder": 3}
+    stranger = Delivery("sensors/pump-1", json.dumps({"ts": 900, "values": values}).encode(), 0)
+    alone = Delivery("sensors/pump-1", json.dumps({"ts": 901, "values": {"intruder": 3}}).encode(), 0)
+    pipeline.step([stranger, alone])
+    assert pipeline.ledger.values_rejected == {"unknown_channel": 2}
+    assert pipeline.ledger.rejected == {"unknown_channel": 1}
+    assert pipeline.ledger.accepted == 601
+    assert pipeline.ledger.balance() == 0
+
+
+def test_floods_of_machines_and_channels_are_bounded(scorer: Scorer) -> None:
+    tight = replace(SETTINGS, machines_limit=2, channels_limit=4)
+    pipeline = Pipeline(decode=decode, scorer=scorer, settings=tight)
+    for name in ("a", "b", "c", "d"):
+        pipeline.step(deliveries(rows(1), machine=name))
+    wide = {f"c{at}": 1.0 for at in range(5)}
+    pipeline.step([Delivery("sensors/a", json.dumps({"ts": 5, "values": wide}).encode(), 0)])
+    assert set(pipeline.machines()) == {"a", "b"}
+    assert pipeline.ledger.rejected == {"too_many_machines": 2, "too_many_channels": 1}
+    assert pipeline.ledger.balance() == 0
+
+
+def test_a_machine_that_cannot_be_learnt_says_why_and_tries_again(pipeline: Pipeline) -> None:
+    pipeline.step(deliveries(rows(600)))
+    pipeline.fail("pump-1", "too noisy")
+    status = pipeline.machines()["pump-1"]
+    assert (status.state, status.reason, status.rows_wanted) == ("failed", "too noisy", 1200)
+    assert pipeline.step(deliveries(rows(599), start=600)).commissions == ()
+    assert len(pipeline.step(deliveries(rows(1), start=1199)).commissions) == 1
+
+
+def test_a_restored_profile_scores_from_the_first_window(scorer: Scorer) -> None:
+    first = Pipeline(decode=decode, scorer=scorer, settings=SETTINGS)
+    (request,) = first.step(deliveries(rows(600))).commissions
+    profile = learn(request, scorer=scorer, settings=SETTINGS)
+    second = Pipeline(decode=decode, scorer=scorer, settings=SETTINGS, profiles=[profile])
+    step = second.step(deliveries(rows(scorer.window_rows), start=5000))
+    assert sum(len(block.value) for block in step.scores) == 1
+
+
+def test_a_template_profile_serves_any_machine_with_its_channels(scorer: Scorer) -> None:
+    first = Pipeline(decode=decode, scorer=scorer, settings=SETTINGS)
+    (request,) = first.step(deliveries(rows(600))).commissions
+    template = learn(request, scorer=scorer, settings=SETTINGS)
+    fleet = Pipeline(decode=decode, scorer=scorer, settings=SETTINGS, template=template)
+    fleet.step(deliveries(rows(1), machine="pump-7"))
+    assert fleet.machines()["pump-7"].state == "ready"
