@@ -1,0 +1,235 @@
+"""The demo: three simulated machines are learnt, broken, and alerted, on one computer and over real MQTT.
+
+It ends with a verdict: every fault alerted on its own machine with a guilty channel among the first two, and no alert
+before the first fault.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from edge_agent.demo_screen import Screen
+from edge_agent.demo_stage import Look, Stage
+from edge_agent.errors import EdgeAgentError
+
+_COMMISSION_ROWS = 3600
+_CALM_ROWS = 300
+"""Rows between the learning and the first fault, in which nothing may be alerted."""
+_AFTER_ROWS = 500
+"""Rows from the last fault's beginning to the end."""
+_GROWTH_ROWS = 60
+_ROWS_A_TURN = 8
+_TURN_S = 0.05
+"""The plant runs 160 times faster than life while it is watched."""
+_ROWS_AHEAD = 200
+"""How far the plant may run ahead of the agent."""
+_STALL_PATIENCE_S = 20.0
+_LEARN_PATIENCE_S = 120.0
+_SEED = 7
+_PLAIN_COLUMNS = 140
+"""Of output that goes to a file or a pipe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is going to break.
+
+    Attributes:
+        machine: its name. kind: the simulator's kind of machine. name: the simulator's fault.
+        guilty: channels that a technician would look at for this fault.
+        start_row: first row of the fault.
+    """
+
+    machine: str
+    kind: str
+    name: str
+    guilty: tuple[str, ...]
+    start_row: int
+
+
+_FIRST = _COMMISSION_ROWS + _CALM_ROWS
+FAULTS = (
+    Fault("pump-1", "pump", "cavitation", ("vibration", "discharge_pressure"), _FIRST),
+    Fault("motor-1", "motor", "phase_unbalance", ("current_u", "current_w"), _FIRST + 200),
+    Fault(
+        "furnace-1", "furnace", "heater_element_failure", ("zone2_power", "zone2_temperature"), _FIRST + 400
+    ),
+)
+_ROWS = FAULTS[-1].start_row + _AFTER_ROWS
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one fault.
+
+    Attributes:
+        delay_s: machine time from the fault's beginning to the alert; None where none came.
+        channels: the first two that the alert names. said: the fault's name in the alert.
+        good: alerted, after the fault began, with a guilty channel among the first two.
+    """
+
+    fault: Fault
+    delay_s: float | None
+    channels: tuple[str, ...]
+    said: str
+    good: bool
+
+
+def run(*, out: Path, keep: bool) -> int:
+    """Play the demo; returns the exit status: 0 if everything was as it should be.
+
+    Args:
+        out: folder for alarms, configuration and logs.
+        keep: stay up afterwards, until Ctrl-C.
+
+    Raises:
+        EdgeAgentError: a part of it does not start or dies.
+    """
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_PLAIN_COLUMNS)
+    start_ts = int(time.time()) - _ROWS
+    started = time.monotonic()
+    try:
+        with Stage(out, rows=_COMMISSION_ROWS, plant=plant_arguments(start_ts)) as stage:
+            with Screen([fault.machine for fault in FAULTS], console) as screen:
+                _play(stage, screen)
+            verdicts = [judge(fault, stage.alerts, start_ts=start_ts) for fault in FAULTS]
+            early = false_alarms(stage.alerts, start_ts=start_ts)
+            _report(console, verdicts, early=early, stage=stage, out=out, took_s=time.monotonic() - started)
+            if keep:
+                console.print("Everything stays up until Ctrl-C.", highlight=False)
+                while True:
+                    time.sleep(1.0)
+                    stage.look()
+    except KeyboardInterrupt:
+        if not keep:
+            return 130
+    return 0 if all(verdict.good for verdict in verdicts) and not early else 1
+
+
+def plant_arguments(start_ts: float) -> list[str]:
+    """The simulator's command line."""
+    arguments = ["--rows", str(_ROWS), "--seed", str(_SEED), "--start-ts", str(start_ts)]
+    for fault in FAULTS:
+        arguments += ["--machine", f"{fault.machine}={fault.kind}"]
+        arguments += ["--fault", f"{fault.machine}:{fault.name}:{fault.start_row}:{_GROWTH_ROWS}"]
+    return arguments
+
+
+def _play(stage: Stage, screen: Screen) -> None:
+    """Calm rows, learning, then live rows with faults."""
+    machines = len(FAULTS)
+    screen.say(f"{machines} machines nobody knows: their first {_COMMISSION_ROWS} rows (an hour at 1 Hz)")
+    for _ in range(_COMMISSION_ROWS // 100):
+        stage.publish(100 * machines)
+        _see(stage, screen, shown=len(stage.alerts))
+    screen.say("learning what is normal for each of them")
+    patience_s = time.monotonic() + _LEARN_PATIENCE_S
+    while not _all_ready(_see(stage, screen, shown=len(stage.alerts))):
+        if time.monotonic() > patience_s:
+            raise EdgeAgentError("demo: the machines were not learnt in time")
+        time.sleep(0.1)
+    screen.say("watching: calm at first, then one fault in each machine")
+    live = True
+    while live:
+        began, shown = time.monotonic(), len(stage.alerts)
+        live = stage.publish(_ROWS_A_TURN * machines) == _ROWS_A_TURN * machines
+        _see(stage, screen, shown=shown)
+        _let_agent_follow(stage, screen, behind=_ROWS_AHEAD * machines)
+        time.sleep(max(0.0, _TURN_S - (time.monotonic() - began)))
+    _let_agent_follow(stage, screen, behind=0)
+    time.sleep(1.0)  # the last alerts are on their way
+    _see(stage, screen, shown=len(stage.alerts))
+
+
+def _let_agent_follow(stage: Stage, screen: Screen, *, behind: int) -> None:
+    """Wait until the agent has taken in all but `behind` of the messages: a small computer sets its own pace."""
+    received, patience_s = -1, 0.0
+    while True:
+        look = _see(stage, screen, shown=len(stage.alerts))
+        if look.received >= stage.published - behind:
+            return
+        if look.received > received:
+            received, patience_s = look.received, time.monotonic() + _STALL_PATIENCE_S
+        elif time.monotonic() > patience_s:
+            raise EdgeAgentError("demo: the agent takes in no messages any more")
+        time.sleep(_TURN_S)
+
+
+def _see(stage: Stage, screen: Screen, *, shown: int) -> Look:
+    look = stage.look()
+    for alert in stage.alerts[shown:]:
+        screen.alert(alert)
+    screen.show(look.machines, look.ratios)
+    return look
+
+
+def _all_ready(look: Look) -> bool:
+    states = [look.machines.get(fault.machine, {}).get("state") for fault in FAULTS]
+    if "failed" in states:
+        reasons = [str(machine.get("reason", "")) for machine in look.machines.values()]
+        raise EdgeAgentError(f"demo: a machine could not be learnt: {'; '.join(filter(None, reasons))}")
+    return all(state == "ready" for state in states)
+
+
+def judge(fault: Fault, alerts: Sequence[dict[str, Any]], *, start_ts: float) -> Verdict:
+    """The first alert on the fault's machine since the fault began."""
+    begin = start_ts + fault.start_row
+    for alert in alerts:
+        delay_s = datetime.fromisoformat(alert["onset"]).timestamp() - begin
+        if alert["machine"] == fault.machine and alert["revision"] == 1 and delay_s >= 0:
+            channels = tuple(channel["name"] for channel in alert["channels"][:2])
+            good = bool(set(channels) & set(fault.guilty))
+            return Verdict(fault, delay_s, channels, alert["fault"]["name"], good)
+    return Verdict(fault, None, (), "", good=False)
+
+
+def false_alarms(alerts: Sequence[dict[str, Any]], *, start_ts: float) -> list[dict[str, Any]]:
+    """Alarms that opened before anything was broken on their machine."""
+    begin = {fault.machine: start_ts + fault.start_row for fault in FAULTS}
+    return [
+        alert
+        for alert in alerts
+        if alert["revision"] == 1
+        and datetime.fromisoformat(alert["onset"]).timestamp() < begin.get(alert["machine"], float("inf"))
+    ]
+
+
+def _report(
+    console: Console,
+    verdicts: Sequence[Verdict],
+    *,
+    early: Sequence[dict[str, Any]],
+    stage: Stage,
+    out: Path,
+    took_s: float,
+) -> None:
+    table = Table(title="What happened", title_justify="left")
+    for heading in ("machine", "fault injected", "alerted after", "channels named", "fault named", "verdict"):
+        table.add_column(heading)
+    for verdict in verdicts:
+        table.add_row(
+            verdict.fault.machine,
+            verdict.fault.name,
+            "never" if verdict.delay_s is None else f"{verdict.delay_s:.0f} s of machine time",
+            ", ".join(verdict.channels),
+            verdict.said,
+            "[green]as it should be[/]" if verdict.good else "[red]wrong[/]",
+        )
+    console.print(table)
+    for alert in early:
+        console.print(f"[red]false alarm:[/] {alert['summary']}", highlight=False, soft_wrap=True)
+    console.print(
+        f"{stage.published} messages in {took_s:.0f} s; {len(early)} false alarms. The pre-trained model names no "
+        f"faults until it is fine-tuned.\nalerts   {out / 'alarms.jsonl'}\nlog      {out / 'agent.log'}\n"
+        f"config   {out / 'agent.toml'}\nmetrics  http://127.0.0.1:{stage.metrics_port}/metrics while it runs (--keep)",
+        highlight=False,
+        soft_wrap=True,
+    )

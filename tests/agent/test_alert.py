@@ -1,0 +1,89 @@
+"""Alert messages keep their published form and read well."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_agent import alert
+from edge_agent.contract.records import Alarm, ChannelEvidence
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "alert.schema.json").read_text())
+CHANNEL = ChannelEvidence("flow", 0.75, 12.3456789, 16.0, 20.0, -7.5, "low")
+OPENED = Alarm(
+    id="pump-1-20231114T221320Z-1",
+    revision=1,
+    machine="pump-1",
+    state="open",
+    severity="major",
+    onset_ns=1_700_000_000_123_000_000,
+    time_ns=1_700_000_060_000_000_000,
+    score=3.14159265,
+    peak_score=4.0,
+    threshold=1.5,
+    fault="cavitation",
+    fault_probability=0.87,
+    channels=(CHANNEL, replace(CHANNEL, name="pressure", observed=None, symptom="missing")),
+    model="ab" * 32,
+)
+CLOSED = replace(OPENED, revision=4, state="closed", closed_ns=1_700_000_600_000_000_000)
+
+
+@pytest.mark.parametrize("alarm", [OPENED, CLOSED, replace(OPENED, channels=(), fault="unknown")])
+def test_messages_are_of_the_published_form(alarm: Alarm) -> None:
+    message = json.loads(alert.encode(alarm, agent="hall"))
+    jsonschema.validate(message, SCHEMA)
+    assert (message["id"], message["revision"], message["agent"]) == (alarm.id, alarm.revision, "hall")
+
+
+def test_the_form_refuses_what_contradicts_itself() -> None:
+    message = alert.to_payload(OPENED, agent="hall")
+    for change in (
+        {"state": "closed"},
+        {"closed": "yesterday"},
+        {"extra": 1},
+        {"severity": "bad"},
+        {"revision": 0},
+    ):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(message | change, SCHEMA)
+
+
+@given(st.integers(0, 4_000_000_000_000))
+def test_times_are_what_the_standard_library_says(milliseconds: int) -> None:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+    expected = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    assert alert.rfc3339(milliseconds * 1_000_000) == expected
+
+
+def test_the_summary_says_what_a_technician_needs() -> None:
+    assert alert.summary(OPENED) == (
+        "pump-1 probably has cavitation (87 %) since 22:13:20 UTC: "
+        "flow is low, now 12.35 (usually 16 to 20); pressure is missing (usually 16 to 20)."
+    )
+    assert "behaves unusually" in alert.summary(replace(OPENED, fault="unknown"))
+    assert alert.summary(CLOSED) == "pump-1 is back to normal; the alarm of 22:13:20 UTC lasted 10 min."
+
+
+def test_an_alert_left_open_by_a_former_run_is_closed_in_the_same_form() -> None:
+    result = alert.closing_after_restart(alert.encode(OPENED, agent="hall"))
+    assert result is not None
+    machine, payload = result
+    message = json.loads(payload)
+    jsonschema.validate(message, SCHEMA)
+    assert (machine, message["id"], message["revision"], message["state"]) == (
+        "pump-1",
+        OPENED.id,
+        2,
+        "closed",
+    )
+
+
+@pytest.mark.parametrize("payload", [b"", b"[]", b"{}", b'{"machine": "m", "revision": "x", "time": 1}'])
+def test_what_is_no_alert_is_left_alone(payload: bytes) -> None:
+    assert alert.closing_after_restart(payload) is None

@@ -1,0 +1,53 @@
+"""The demo's verdict is strict: late is late, the wrong machine is wrong, and an early alert spoils it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from edge_agent.demo import FAULTS, false_alarms, judge, plant_arguments
+
+START_TS = 1_600_000_000
+FAULT = FAULTS[0]
+
+
+def alert(machine: str, row: int, channels: list[str], *, revision: int = 1) -> dict[str, Any]:
+    return {
+        "machine": machine,
+        "revision": revision,
+        "onset": datetime.fromtimestamp(START_TS + row, UTC).isoformat(),
+        "channels": [{"name": name} for name in channels],
+        "fault": {"name": "unknown"},
+        "summary": "",
+    }
+
+
+def test_the_demo_breaks_at_least_three_machines_one_after_the_other() -> None:
+    assert len({fault.machine for fault in FAULTS}) >= 3
+    arguments = plant_arguments(START_TS)
+    for fault in FAULTS:
+        assert f"{fault.machine}={fault.kind}" in arguments
+
+
+def test_an_alert_with_a_guilty_channel_among_the_first_two_is_good() -> None:
+    verdict = judge(
+        FAULT, [alert(FAULT.machine, FAULT.start_row + 30, ["x", FAULT.guilty[0]])], start_ts=START_TS
+    )
+    assert (verdict.good, verdict.delay_s) == (True, 30.0)
+
+
+def test_everything_else_is_not() -> None:
+    late, wrong = FAULT.start_row + 30, FAULTS[1].machine
+    for alerts in (
+        [],
+        [alert(wrong, late, [FAULT.guilty[0]])],
+        [alert(FAULT.machine, late, ["x", "y", FAULT.guilty[0]])],
+        [alert(FAULT.machine, FAULT.start_row - 1, [FAULT.guilty[0]])],
+        [alert(FAULT.machine, late, [FAULT.guilty[0]], revision=2)],
+    ):
+        assert not judge(FAULT, alerts, start_ts=START_TS).good
+
+
+def test_alerts_before_the_fault_or_on_strangers_are_false() -> None:
+    good = alert(FAULT.machine, FAULT.start_row, [])
+    early = alert(FAULT.machine, FAULT.start_row - 1, [])
+    stranger = alert("someone", FAULT.start_row + 1000, [])
+    assert false_alarms([good, early, stranger], start_ts=START_TS) == [early, stranger]

@@ -1,0 +1,92 @@
+"""The command line: what it prints and what it ends with."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_agent import __main__ as command
+from edge_agent import __version__
+from edge_agent.errors import EdgeAgentError
+
+ROOT = Path(__file__).parents[2]
+
+
+def edge_agent(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The exit status of `edge-agent <arguments>`, in this process."""
+    monkeypatch.setattr(sys, "argv", ["edge-agent", *arguments])
+    with pytest.raises(SystemExit) as left:
+        command.main()
+    return int(left.value.code or 0)
+
+
+def write(folder: Path, text: str) -> str:
+    (folder / "agent.toml").write_text(text)
+    return str(folder / "agent.toml")
+
+
+def test_the_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert edge_agent(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == f"edge-agent {__version__}\n"
+
+
+def test_check_says_what_would_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_bundle: Path
+) -> None:
+    file = write(tmp_path, f'[broker]\nhost = "plant"\n[model]\nbundle = "{tiny_bundle}"')
+    assert edge_agent(monkeypatch, "check", "-c", file) == 0
+    out = capsys.readouterr().out
+    for expected in ("plant:1883", "sensors/+/+ (number)", "verified", "cpu", "3600 rows", ":9108/metrics"):
+        assert expected in out
+
+
+def test_check_and_run_print_every_finding_and_end_with_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = write(tmp_path, "[broker]\nport = 0\n[agnet]\n")
+    for name in ("check", "run"):
+        assert edge_agent(monkeypatch, name, "-c", file) == 2
+        said = capsys.readouterr().err
+        assert "broker.port (line 2)" in said
+        assert "agnet (line 3)" in said
+
+
+def test_an_absent_or_altered_model_ends_with_3(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = write(tmp_path, '[model]\nbundle = "nowhere"')
+    assert edge_agent(monkeypatch, "check", "-c", file) == 3
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_a_provider_that_is_required_and_absent_ends_with_6(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    text = f'[model]\nbundle = "{tiny_bundle}"\nprovider = "tensorrt"\nrequire_provider = true'
+    assert edge_agent(monkeypatch, "check", "-c", write(tmp_path, text)) == 6
+
+
+def test_every_error_has_an_exit_code_of_its_own_in_its_drawing() -> None:
+    """The tree in the module's docstring is the documentation of the exit codes."""
+    drawing = sys.modules[EdgeAgentError.__module__].__doc__ or ""
+    kinds = [EdgeAgentError, *EdgeAgentError.__subclasses__()]
+    for kind in kinds:
+        assert any(
+            kind.__name__ in line and f" {kind.exit_code} " in f"{line} " for line in drawing.splitlines()
+        ), kind
+
+
+def test_help_needs_no_runtime() -> None:
+    """`--help` on a small gateway must not wait for onnxruntime."""
+    script = (
+        "import sys; sys.argv = ['edge-agent', '--help']\n"
+        "from edge_agent.__main__ import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted(sys.modules.keys() & {'onnxruntime', 'paho', 'numpy', 'torch'}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,234 @@
+"""The service in this process, between a real embedded broker and a user: threads, state, health and farewell."""
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from doubles.shopfloor import FAULT_SHIFT, User, free_port, rows, wait_until
+from iotcore import Broker
+
+from edge_agent.assembly import broker_address, load_scorer, pipeline_settings
+from edge_agent.config import Config
+from edge_agent.contract.records import Delivery, Frame, Reject
+from edge_agent.errors import BundleError, StateError, UsageError
+from edge_agent.formats import decoder
+from edge_agent.learn import learn
+from edge_agent.pipeline import Pipeline
+from edge_agent.reject_log import told_rejects
+from edge_agent.service import Service
+from edge_agent.store import Store
+from edge_agent.telemetry import Telemetry, set_up_logs
+
+
+class Running:
+    """A service in a thread, and what stands around it."""
+
+    def __init__(self, config: Config) -> None:
+        self.telemetry = Telemetry()
+        self.store = Store(config.agent.state_dir)
+        self.store.open()
+        self.service = Service(config, scorer=load_scorer(config), store=self.store, telemetry=self.telemetry)
+        self._thread = threading.Thread(target=self.service.run)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.service.stop()
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+        self.store.close()
+
+    def ready(self) -> bool:
+        health = self.telemetry.health()
+        return health.alive and not health.amiss
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def config(tmp_path: Path, tiny_bundle: Path) -> Config:
+    return Config.model_validate(
+        {
+            "agent": {"name": "hall", "state_dir": tmp_path / "state"},
+            "broker": {"host": "127.0.0.1", "port": free_port(), "retry_max_s": 1},
+            "model": {"bundle": tiny_bundle},
+            "commission": {"rows": 300},
+            "metrics": {"port": 0},
+            "limits": {"payload_bytes": 2000},
+        }
+    )
+
+
+@pytest.fixture
+def user(config: Config) -> Iterator[User]:
+    with Broker(port=config.broker.port, listen="127.0.0.1"):
+        user = User(config.broker.port)
+        yield user
+        user.close()
+
+
+@pytest.fixture
+def start(user: User) -> Iterator[Callable[[Config], Running]]:
+    assert user.status == {}  # and the broker is there
+    started: list[Running] = []
+
+    def run(config: Config) -> Running:
+        running = Running(config)
+        started.append(running)
+        wait_until(running.ready, what="the service")
+        return running
+
+    yield run
+    for running in started:
+        running.stop()
+
+
+def test_a_fault_is_alerted_and_every_message_accounted_for(
+    start: Callable[[Config], Running], user: User, config: Config
+) -> None:
+    running = start(config)
+    sent = user.publish_rows("pump-1", 0, 300)
+    wait_until(lambda: user.machine("pump-1") == "ready", what="the machine to be learnt")
+    sent += user.publish_rows("pump-1", 300, 360)
+    sent += user.publish_rows("pump-1", 300, 310)  # sent twice
+    user.publish("sensors/pump-1", b"garbage")
+    sent += 1 + user.publish_rows("pump-1", 360, 390, shift=FAULT_SHIFT)
+    opened = wait_until(lambda: user.alerts and user.alerts[0], what="the alert")
+    assert opened["channels"][0]["name"] == "pressure"
+    wait_until(lambda: running.telemetry.snapshot.ledger.received == sent, what="all messages")
+    ledger = running.telemetry.snapshot.ledger
+    assert ledger.balance() == 0
+    assert (ledger.accepted, ledger.rejected) == (390, {"not_json": 1})
+    assert ledger.late + ledger.duplicate == 10
+    machine = running.telemetry.snapshot.machines["pump-1"]
+    assert machine.alarm_open
+    assert running.telemetry.snapshot.alarms_opened == 1
+
+
+def test_live_and_replayed_bytes_raise_the_same_alarms(
+    start: Callable[[Config], Running], user: User, config: Config
+) -> None:
+    """The service adds threads and a broker, and nothing to what the pure pipeline says."""
+    start(config)
+    user.publish_rows("m", 0, 300)
+    wait_until(lambda: user.machine("m") == "ready", what="the machine to be learnt")
+    user.publish_rows("m", 300, 340, shift=FAULT_SHIFT)
+    user.publish_rows("m", 340, 540)
+    wait_until(lambda: any(alert["state"] == "closed" for alert in user.alerts), what="the closing revision")
+
+    scorer, settings = load_scorer(config), pipeline_settings(config)
+    sources = [(source.template, source.format) for source in config.source]
+    decode = decoder(sources, payload_limit_bytes=2000, future_tolerance_s=300)
+    pipeline = Pipeline(decode=decode, scorer=scorer, settings=settings)
+    expected = []
+    script = [*rows("m", 0, 300), *rows("m", 300, 340, shift=FAULT_SHIFT), *rows("m", 340, 540)]
+    for row, values in script:
+        payload = json.dumps({"ts": 1_600_000_000 + row, "values": values}).encode()
+        step = pipeline.step([Delivery("sensors/m", payload, 1_700_000_000_000_000_000)])
+        for request in step.commissions:
+            pipeline.install(learn(request, scorer=scorer, settings=settings))
+        expected += [(alarm.id, alarm.revision, alarm.state, f"{alarm.score:.5g}") for alarm in step.alarms]
+    told = [
+        (alert["id"], alert["revision"], alert["state"], f"{alert['score']:.5g}") for alert in user.alerts
+    ]
+    # An update that had not left when the next one came was replaced by it; nothing else may be missing.
+    assert [message for message in expected if message in told] == told
+    assert {message for message in expected if message not in told} <= set(expected[1:-1])
+
+
+def test_a_machine_that_cannot_be_learnt_is_failed_with_a_reason_and_does_not_stop_the_others(
+    start: Callable[[Config], Running], user: User, config: Config
+) -> None:
+    start(config)
+    for row in range(301):  # a row with holes is closed by the next one
+        user.publish(
+            "sensors/broken", json.dumps({"ts": 1_600_000_000 + row, "values": {f"c{row % 100}": 1}}).encode()
+        )
+    user.publish_rows("pump-1", 0, 300)
+    wait_until(lambda: user.machine("pump-1") == "ready", what="the good machine")
+    wait_until(lambda: user.machine("broken") == "failed", what="the bad machine")
+    assert "no channel" in user.status["machines"]["broken"]["reason"]
+
+
+def test_a_full_disk_does_not_stop_the_watch(
+    start: Callable[[Config], Running], user: User, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = start(config)
+
+    def fail(*_: Any) -> None:
+        raise StateError(Path("x"), "No space left on device")
+
+    monkeypatch.setattr(running.store, "save_profile", fail)
+    user.publish_rows("pump-1", 0, 300)
+    wait_until(lambda: user.machine("pump-1") == "ready", what="the machine to be learnt")
+    wait_until(lambda: "No space left" in " ".join(running.telemetry.health().amiss), what="the complaint")
+    assert running.telemetry.health().alive
+    user.publish_rows("pump-1", 300, 340, shift=FAULT_SHIFT)
+    wait_until(lambda: user.alerts, what="the alert")
+    wait_until(running.ready, what="the complaint to end with the next good write")
+
+
+def test_a_leaving_agent_says_so_and_is_not_waited_for(
+    start: Callable[[Config], Running], user: User, config: Config
+) -> None:
+    running = start(config)
+    wait_until(lambda: user.status.get("state") == "online", what="the status")
+    running.service.stop()
+    wait_until(lambda: user.status["state"] == "offline", what="the farewell")
+
+
+def test_a_password_is_read_from_its_file(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("one two\n")
+    config = Config.model_validate({"broker": {"username": "u", "password_file": tmp_path / "password"}})
+    assert broker_address(config).password == (tmp_path / "password").read_text().strip()
+    (tmp_path / "password").unlink()
+    with pytest.raises(UsageError, match="cannot be read"):
+        broker_address(config)
+
+
+def test_an_absent_bundle_is_an_error_of_its_own(config: Config, tmp_path: Path) -> None:
+    wrong = config.model_copy(update={"model": config.model.model_copy(update={"bundle": tmp_path})})
+    with pytest.raises(BundleError, match="manifest"):
+        load_scorer(wrong)
+
+
+def test_rejects_are_told_once_a_minute_and_reason() -> None:
+    now_s = [0.0]
+    reasons = iter(["not_json", "not_json", "no_values", "not_json", "not_json"])
+    told: list[dict[str, Any]] = []
+
+    def decode(_: Delivery) -> Frame | Reject:
+        return Reject(next(reasons))  # type: ignore[arg-type]
+
+    structlog.configure(
+        processors=[
+            lambda _l, _m, event: told.append(dict(event)) or (_ for _ in ()).throw(structlog.DropEvent)
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+    watched = told_rejects(decode, monotonic=lambda: now_s[0])
+    for at_s in (0.0, 1.0, 2.0, 59.0, 61.0):
+        now_s[0] = at_s
+        assert isinstance(watched(Delivery("t", b"", 0)), Reject)
+    assert [(line["reason"], line["untold"]) for line in told] == [
+        ("not_json", 0),
+        ("no_values", 0),
+        ("not_json", 2),
+    ]
+
+
+def test_logs_are_one_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logs(level="info", form="json")
+    structlog.get_logger().info("hello", machine="pump-1")
+    structlog.get_logger().debug("silent")
+    line = json.loads(capsys.readouterr().err)
+    assert (line["event"], line["machine"], line["level"]) == ("hello", "pump-1", "info")

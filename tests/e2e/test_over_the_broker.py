@@ -1,0 +1,290 @@
+"""The whole agent as a process between a real broker and a user."""
+
+import getpass
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+from doubles.shopfloor import FAULT_SHIFT, ROOT, AgentProcess, Mosquitto, User, wait_until
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+SCHEMA = json.loads((ROOT / "docs" / "alert.schema.json").read_text())
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    broker = Mosquitto(tmp_path)
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def agent(tmp_path: Path, broker: Mosquitto, tiny_bundle: Path) -> Iterator[AgentProcess]:
+    agent = AgentProcess(tmp_path, bundle=tiny_bundle, broker_port=broker.port)
+    yield agent
+    agent.kill()
+
+
+@pytest.fixture
+def user(broker: Mosquitto) -> Iterator[User]:
+    broker.start()
+    user = User(broker.port)
+    yield user
+    user.close()
+
+
+def commission(user: User, machine: str = "pump-1") -> int:
+    sent = user.publish_rows(machine, 0, 300)
+    wait_until(lambda: user.machine(machine) == "ready", what=f"{machine} to be commissioned")
+    return sent
+
+
+def settled(agent: AgentProcess, received: int) -> dict[str, float]:
+    """The ledger once all messages have arrived; it must add up."""
+    ledger = wait_until(
+        lambda: (found := agent.ledger()) and found["received"] >= received and found,
+        what=f"{received} messages",
+    )
+    assert ledger["received"] == sum(value for name, value in ledger.items() if name != "received")
+    return ledger
+
+
+def test_a_new_machine_is_learnt_and_its_fault_alerted_and_closed(agent: AgentProcess, user: User) -> None:
+    agent.start().ready()
+    sent = commission(user)
+    sent += user.publish_rows("pump-1", 300, 400)
+    assert settled(agent, sent)["accepted"] == sent
+    assert user.alerts == []
+
+    sent += user.publish_rows("pump-1", 400, 440, shift=FAULT_SHIFT)
+    opened = wait_until(lambda: user.alerts and user.alerts[0], what="the alert")
+    assert (opened["machine"], opened["state"], opened["revision"]) == ("pump-1", "open", 1)
+    assert opened["channels"][0]["name"] == "pressure"
+    assert opened["onset"] >= "2020-09-13T12:33:20"
+    wait_until(lambda: user.retained.get(f"alerts/pump-1/{opened['id']}"), what="the retained alert")
+    wait_until(lambda: agent.metric('edge_agent_alarms_open{machine="pump-1"}') == 1, what="the gauge")
+
+    sent += user.publish_rows("pump-1", 440, 640)
+    closed = wait_until(
+        lambda: [alert for alert in user.alerts if alert["state"] == "closed"], what="the closing revision"
+    )[0]
+    assert closed["id"] == opened["id"]
+    assert closed["closed"] > opened["time"]
+    wait_until(lambda: user.retained[f"alerts/pump-1/{opened['id']}"] == b"", what="the retained alert to go")
+    revisions = [(alert["id"], alert["revision"]) for alert in user.alerts]
+    assert len(revisions) == len(set(revisions))
+    for alert in user.alerts:
+        jsonschema.validate(alert, SCHEMA)
+    assert settled(agent, sent)["accepted"] == sent
+    wait_until(
+        lambda: (
+            agent.metric("edge_agent_alerts_acknowledged_total")
+            == agent.metric("edge_agent_alerts_sent_total")
+            > 0
+        ),
+        what="every alert to be acknowledged",
+    )
+
+
+def test_garbage_is_counted_by_reason_and_harms_nobody(agent: AgentProcess, user: User) -> None:
+    agent.start().ready()
+    sent = commission(user)
+    garbage = {
+        b"\xff\xfe": "not_utf8",
+        b"{": "not_json",
+        b"[" * 60_000: "not_json",
+        b"[1]": "wrong_type",
+        b'{"values": {"pressure": NaN}}': "not_finite",
+        b'{"values": {"pressure": null}}': "no_values",
+        b'{"ts": -1, "values": {"pressure": 1}}': "bad_timestamp",
+        b'{"ts": 9e9, "values": {"pressure": 1}}': "future_timestamp",
+        b"x" * 70_000: "too_large",
+    }
+    for payload in garbage:
+        user.publish("sensors/pump-1", payload)
+    user.publish("sensors/pump-1/pressure", b"not a number")
+    sent += user.publish_rows("pump-1", 300, 350)
+    ledger = settled(agent, sent + len(garbage) + 1)
+    assert ledger["rejected"] == len(garbage) + 1
+    assert ledger["accepted"] == sent
+    for reason in set(garbage.values()) | {"not_a_number"}:
+        expected = sum(known == reason for known in garbage.values()) + (reason == "not_a_number")
+        assert agent.metric(f'edge_agent_rejects_total{{reason="{reason}"}}') == expected
+    told = [line["reason"] for line in agent.log_lines() if line["event"] == "message_rejected"]
+    assert sorted(told) == sorted(set(told))  # one line a reason and minute
+
+
+def test_a_broker_that_is_absent_at_start_is_waited_for(agent: AgentProcess, broker: Mosquitto) -> None:
+    agent.start()
+    status, body = agent.page("/readyz")
+    assert status == 503
+    assert "not connected" in body
+    wait_until(
+        lambda: any(line["event"] == "broker_unreachable" for line in agent.log_lines()), what="a log line"
+    )
+    broker.start()
+    agent.ready()
+    user = User(broker.port)
+    wait_until(lambda: user.status.get("state") == "online", what="the status")
+    user.close()
+
+
+def test_a_killed_broker_costs_nothing_that_it_had_passed_on(
+    agent: AgentProcess, broker: Mosquitto, user: User
+) -> None:
+    agent.start().ready()
+    sent = commission(user)
+    sent += user.publish_rows("pump-1", 300, 340, shift=FAULT_SHIFT)
+    opened = wait_until(lambda: user.alerts and user.alerts[0], what="the alert")
+    settled(agent, sent)
+    broker.kill()
+    wait_until(lambda: agent.page("/readyz")[0] == 503, what="the agent to notice")
+    user.close()
+    broker.start()  # without any memory: the retained alert is gone
+    agent.ready()
+    late_user = User(broker.port)
+    wait_until(
+        lambda: f"alerts/pump-1/{opened['id']}" in late_user.retained, what="the open alarm, said again"
+    )
+    wait_until(lambda: late_user.status.get("state") == "online", what="the status, said again")
+    sent += late_user.publish_rows("pump-1", 340, 540)
+    wait_until(
+        lambda: any(alert["state"] == "closed" for alert in late_user.alerts), what="the closing revision"
+    )
+    assert settled(agent, sent)["accepted"] == sent
+    late_user.close()
+
+
+def test_a_restart_restores_what_was_learnt_and_closes_what_was_open(agent: AgentProcess, user: User) -> None:
+    agent.start().ready()
+    commission(user)
+    user.publish_rows("pump-1", 300, 340, shift=FAULT_SHIFT)
+    opened = wait_until(lambda: user.alerts and user.alerts[0], what="the alert")
+    assert agent.stop() == 0
+    wait_until(lambda: user.status["state"] == "offline", what="the offline status")
+
+    user.publish_rows("pump-1", 340, 360)  # the broker keeps these for the agent
+    agent.start().ready()
+    wait_until(lambda: user.machine("pump-1") == "ready", what="the restored machine")
+    assert settled(agent, 20)["accepted"] == 20
+    restarts = [line for line in agent.log_lines() if line["event"] == "started"]
+    assert restarts[-1]["restored"] == ["pump-1"]
+    assert sum(line["event"] == "machine_commissioned" for line in agent.log_lines()) == 1
+    closed = wait_until(
+        lambda: [a for a in user.alerts if a["state"] == "closed"], what="the closing revision"
+    )[0]
+    jsonschema.validate(closed, SCHEMA)
+    assert (closed["id"], "restarted" in closed["summary"]) == (opened["id"], True)
+    wait_until(lambda: user.retained[f"alerts/pump-1/{opened['id']}"] == b"", what="the retained alert to go")
+
+
+def test_killed_agents_leave_a_last_will(agent: AgentProcess, user: User) -> None:
+    agent.start().ready()
+    wait_until(lambda: user.status.get("state") == "online", what="the status")
+    agent.kill()
+    wait_until(lambda: user.status["state"] == "offline", what="the will")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_end_the_agent_cleanly_and_sighup_does_not(
+    agent: AgentProcess, broker: Mosquitto, number: int
+) -> None:
+    broker.start()
+    agent.start().ready()
+    assert agent.process is not None
+    agent.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: any(line.get("name") == "SIGHUP" for line in agent.log_lines()), what="the log line")
+    assert agent.process.poll() is None
+    assert agent.stop(number) == 0
+    assert agent.log_lines()[-1]["event"] == "stopped"
+
+
+def test_an_agent_that_is_learning_leaves_at_once(agent: AgentProcess, user: User) -> None:
+    agent.config.write_text(agent.config.read_text().replace("rows = 300", "rows = 3000"))
+    agent.start().ready()
+    user.publish_rows("pump-1", 0, 3000)
+    wait_until(
+        lambda: any(line["event"] == "machine_learning" for line in agent.log_lines()), what="learning"
+    )
+    assert agent.stop() == 0
+    assert not any(line["event"] == "machine_commissioned" for line in agent.log_lines()), (
+        "it was too fast to tell"
+    )
+
+
+def test_two_agents_do_not_share_a_state_directory(agent: AgentProcess, broker: Mosquitto) -> None:
+    broker.start()
+    agent.start().ready()
+    second = subprocess.run(
+        [sys.executable, "-m", "edge_agent", "run", "-c", str(agent.config)],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    assert second.returncode == 7
+    assert b"another agent" in second.stderr
+
+
+def make_certificates(folder: Path) -> None:
+    """A CA, and a server certificate for 127.0.0.1 that it has signed."""
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("openssl is missing: apt install openssl")
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1")
+    key = ["-newkey", "rsa:2048", "-nodes"]
+    serial = ["-CAcreateserial", "-days", "1", "-extfile", "names"]
+    for command in (
+        ["req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "1", "-subj", "/CN=ca"],
+        ["req", *key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=server"],
+        [
+            "x509",
+            "-req",
+            "-in",
+            "server.csr",
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            *serial,
+            "-out",
+            "server.pem",
+        ],
+    ):
+        subprocess.run([program, *command], cwd=folder, check=True, capture_output=True)
+
+
+def test_a_secured_broker_lets_in_who_knows_the_password_and_is_checked_itself(
+    tmp_path: Path, tiny_bundle: Path
+) -> None:
+    make_certificates(tmp_path)
+    subprocess.run(["mosquitto_passwd", "-b", "-c", "users", "hall", "one two"], cwd=tmp_path, check=True)
+    broker = Mosquitto(
+        tmp_path,
+        access=f"user {getpass.getuser()}\npassword_file {tmp_path}/users\nallow_anonymous false\n"
+        f"certfile {tmp_path}/server.pem\nkeyfile {tmp_path}/server.key",
+    )
+    (tmp_path / "password").write_text("one two\n")
+    access = 'username = "hall"\npassword_file = "password"\ntls_ca_file = "ca.pem"'
+    agent = AgentProcess(tmp_path, bundle=tiny_bundle, broker_port=broker.port, access=access)
+    try:
+        broker.start()
+        agent.start().ready()
+        assert agent.stop() == 0
+        (tmp_path / "password").write_text("guessed\n")
+        agent.start()
+        wait_until(lambda: "Not authorized" in agent.log_file.read_text(), what="the refusal")
+        assert agent.page("/readyz")[0] == 503
+        assert agent.stop() == 0
+        shutil.copy(tmp_path / "server.pem", tmp_path / "ca.pem")  # not who signed the broker's certificate
+        agent.start()
+        wait_until(lambda: "CERTIFICATE_VERIFY_FAILED" in agent.log_file.read_text(), what="our refusal")
+        assert "one two" not in agent.log_file.read_text()
+    finally:
+        agent.kill()
+        broker.kill()
