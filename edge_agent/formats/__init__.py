@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from edge_agent.contract.records import Delivery, Frame, Reject
-from edge_agent.formats import json_row, number
+from edge_agent.formats import cbor_row, json_row, line, number, senml
 from edge_agent.formats.origin import Origin
 from edge_agent.topics import Template, is_name
 
@@ -13,6 +13,10 @@ Decoder = Callable[[bytes, Origin], Frame | Reject]
 FORMATS: Mapping[str, Decoder] = {
     "json": json_row.decode,
     "number": number.decode,
+    "cbor": cbor_row.decode,
+    "senml": senml.decode,
+    "senml_cbor": senml.decode_cbor,
+    "line": line.decode,
 }
 NEEDS_CHANNEL = frozenset({"number"})
 """Formats whose payload does not name its channel, so that the topic must."""

@@ -1,0 +1,241 @@
+"""A Sparkplug B host application for many edge nodes: messages in; frames, stale machines and requests out. No I/O.
+
+Whoever drives it owns the connection (clean session, the will, the subscriptions: `Host.begin`), calls `receive` for
+every message and `tick` a few times a second, and publishes what they return. Time and chance are arguments.
+Specification: Eclipse Sparkplug 3.0.0; docs/sparkplug.md lists what is tested of it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from edge_agent.contract.records import Delivery, Frame, Reject
+from edge_agent.formats.samples import SECOND_NS
+from edge_agent.formats.sparkplug import (
+    MILLISECOND_NS,
+    NAMESPACE,
+    Address,
+    Payload,
+    decode,
+    read_address,
+    rebirth_command,
+    says_offline,
+    state_payload,
+)
+from edge_agent.sparkplug_node import EdgeNode, Findings, Stale
+
+MachinePart = Literal["group", "node", "device"]
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """How a host behaves.
+
+    Attributes:
+        host_id: unique among the hosts of a broker.
+        machine_parts: which parts of a device's address make its machine's name, joined by points. A node's own
+            metrics are a machine too, named without the device.
+        reorder_timeout_s: how long a missing message is waited for.
+        may_request_rebirth: whether this host may publish commands at all.
+        rebirth_interval_s: a node is asked at most once in this time.
+        rebirth_jitter_s: requests are put off by up to this time, so that a thousand nodes do not answer at once.
+        future_tolerance_s: how far ahead of its arrival an event time may be.
+        payload_limit_bytes: longer payloads are turned away unread; births are long.
+        nodes_limit, devices_limit: bounds against floods of names; devices are those of one node.
+    """
+
+    host_id: str
+    machine_parts: tuple[MachinePart, ...] = ("group", "node", "device")
+    reorder_timeout_s: float = 5.0
+    may_request_rebirth: bool = True
+    rebirth_interval_s: float = 30.0
+    rebirth_jitter_s: float = 5.0
+    future_tolerance_s: float = 60.0
+    payload_limit_bytes: int = 1_048_576
+    nodes_limit: int = 1000
+    devices_limit: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """A message to be sent."""
+
+    topic: str
+    payload: bytes
+    qos: Literal[0, 1]
+    retain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a new connection needs, in this order: the will, the subscriptions (filter, QoS), the birth."""
+
+    will: Publish
+    subscriptions: tuple[tuple[str, int], ...]
+    birth: Publish
+
+
+@dataclass(frozen=True, slots=True)
+class HostStep:
+    """What one call brought to light."""
+
+    frames: tuple[Frame, ...] = ()
+    stale: tuple[Stale, ...] = ()
+    publishes: tuple[Publish, ...] = ()
+
+
+class Host:
+    """Holds every edge node's state, and counts what became of messages and values."""
+
+    def __init__(self, settings: HostSettings, *, jitter: Callable[[], float]) -> None:
+        """Begin without nodes; `jitter` gives a number from 0 to 1 at each call."""
+        self.counts: Counter[str] = Counter()
+        self._settings = settings
+        self._jitter = jitter
+        self._state_topic = f"{NAMESPACE}/STATE/{settings.host_id}"
+        self._session_ms = 0
+        self._nodes: dict[tuple[str, str], EdgeNode] = {}
+
+    def begin(self, wall_ns: int) -> Session:
+        """A new connection: will and birth carry the same time, by which nodes tell sessions apart."""
+        self._session_ms = wall_ns // MILLISECOND_NS
+        return Session(
+            will=self._state(online=False),
+            subscriptions=((f"{NAMESPACE}/#", 1), (self._state_topic, 1)),
+            birth=self._state(online=True),
+        )
+
+    def end(self, wall_ns: int) -> Publish:
+        """The death certificate to be sent before a wanted disconnect."""
+        return Publish(
+            self._state_topic,
+            state_payload(online=False, time_ms=wall_ns // MILLISECOND_NS),
+            qos=1,
+            retain=True,
+        )
+
+    def _state(self, *, online: bool) -> Publish:
+        payload = state_payload(online=online, time_ms=self._session_ms)
+        return Publish(self._state_topic, payload, qos=1, retain=True)
+
+    def disconnected(self, wall_ns: int) -> HostStep:
+        """The connection is lost: all values end, and every birth must be heard anew."""
+        findings = Findings(self.counts)
+        for node in self._nodes.values():
+            node.disconnect(wall_ns, findings)
+        return HostStep(stale=tuple(findings.stale))
+
+    def receive(self, delivery: Delivery, *, now_ns: int) -> HostStep:
+        """Take a message in.
+
+        Args:
+            delivery: the message with the wall clock at its arrival.
+            now_ns: a clock that never goes back.
+        """
+        if delivery.topic.startswith(f"{NAMESPACE}/STATE/"):
+            return self._hear_state(delivery)
+        address = read_address(delivery.topic)
+        if isinstance(address, Reject):
+            return self._count(address.reason)
+        if address.kind in {"NCMD", "DCMD"}:
+            return self._count("commands")
+        if len(delivery.payload) > self._settings.payload_limit_bytes:
+            return self._count("too_large")
+        payload = decode(delivery.payload)
+        if isinstance(payload, Reject):
+            return self._count(payload.reason)
+        node = self._node(address)
+        if node is None:
+            return self._count("too_many_nodes")
+        self.counts[address.kind] += 1
+        return self._hear_node(node, address, payload, received_ns=delivery.received_ns, now_ns=now_ns)
+
+    def _hear_node(
+        self, node: EdgeNode, address: Address, payload: Payload, *, received_ns: int, now_ns: int
+    ) -> HostStep:
+        findings = Findings(self.counts)
+        if address.kind == "NBIRTH":
+            node.be_born(payload, received_ns, findings)
+        elif address.kind == "NDEATH":
+            node.die(payload, received_ns, findings)
+        elif not node.receive(
+            address,
+            payload,
+            received_ns=received_ns,
+            now_ns=now_ns,
+            findings=findings,
+            machine=self._machine(address),
+        ):
+            self._want_rebirth(node, now_ns)
+        named = ((address.group, address.node), node)
+        publishes = self._advance([named], now_ns=now_ns, wall_ns=received_ns, findings=findings)
+        return HostStep(tuple(findings.frames), tuple(findings.stale), publishes)
+
+    def tick(self, *, now_ns: int, wall_ns: int) -> HostStep:
+        """Let time pass: missing messages are given up, requests that were put off fall due."""
+        findings = Findings(self.counts)
+        publishes = self._advance(self._nodes.items(), now_ns=now_ns, wall_ns=wall_ns, findings=findings)
+        return HostStep(tuple(findings.frames), tuple(findings.stale), publishes)
+
+    def _count(self, what: str) -> HostStep:
+        self.counts[what] += 1
+        return HostStep()
+
+    def _hear_state(self, delivery: Delivery) -> HostStep:
+        """Somebody says that this host is offline, its own late will perhaps: say again that it is not."""
+        self.counts["states"] += 1
+        if delivery.topic == self._state_topic and self._session_ms and says_offline(delivery.payload):
+            return HostStep(publishes=(self._state(online=True),))
+        return HostStep()
+
+    def _node(self, address: Address) -> EdgeNode | None:
+        """The state of a message's node; None where there are too many."""
+        name = (address.group, address.node)
+        if name not in self._nodes and len(self._nodes) < self._settings.nodes_limit:
+            self._nodes[name] = EdgeNode(
+                machine=self._machine(Address("NDATA", address.group, address.node, None)),
+                future_tolerance_ns=round(self._settings.future_tolerance_s * SECOND_NS),
+                devices_limit=self._settings.devices_limit,
+            )
+        return self._nodes.get(name)
+
+    def _machine(self, address: Address) -> str:
+        parts: Mapping[MachinePart, str | None] = {
+            "group": address.group,
+            "node": address.node,
+            "device": address.device,
+        }
+        named = [parts[part] for part in self._settings.machine_parts]
+        return ".".join(part for part in named if part is not None) or address.node
+
+    def _advance(
+        self,
+        nodes: Iterable[tuple[tuple[str, str], EdgeNode]],
+        *,
+        now_ns: int,
+        wall_ns: int,
+        findings: Findings,
+    ) -> tuple[Publish, ...]:
+        timeout_ns = round(self._settings.reorder_timeout_s * SECOND_NS)
+        publishes: list[Publish] = []
+        for (group, name), node in nodes:
+            if node.is_overdue(now_ns, timeout_ns):
+                self.counts["reorder_timeouts"] += 1
+                node.give_up_waiting(findings)
+                self._want_rebirth(node, now_ns)
+            if node.rebirth_due_ns is not None and now_ns >= node.rebirth_due_ns:
+                node.rebirth_due_ns = None
+                node.rebirth_after_ns = now_ns + round(self._settings.rebirth_interval_s * SECOND_NS)
+                self.counts["rebirths_requested"] += 1
+                command = rebirth_command(wall_ns // MILLISECOND_NS)
+                publishes.append(Publish(f"{NAMESPACE}/{group}/NCMD/{name}", command, qos=0, retain=False))
+        return tuple(publishes)
+
+    def _want_rebirth(self, node: EdgeNode, now_ns: int) -> None:
+        """Ask this node for its births as soon as the limits allow."""
+        if not self._settings.may_request_rebirth:
+            self.counts["rebirths_withheld"] += 1
+        elif node.rebirth_due_ns is None:
+            delay_ns = round(self._jitter() * self._settings.rebirth_jitter_s * SECOND_NS)
+            node.rebirth_due_ns = max(now_ns, node.rebirth_after_ns) + delay_ns
