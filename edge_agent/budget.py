@@ -19,7 +19,7 @@ _CAUTION = 1.28
 
 
 def threshold(
-    scores: ArrayLike, *, windows_per_week: float, budget_per_week: float, stride: int = 1
+    scores: ArrayLike, *, windows_per_week: float, budget_per_week: float, stride: float = 1.0
 ) -> float:
     """Score that calm windows exceed in at most `budget_per_week` blocks a week.
 
@@ -28,7 +28,7 @@ def threshold(
             from a memory that did not hold its own rows.
         windows_per_week: windows the machine is scored on in a week.
         budget_per_week: false alarms a week that the operator accepts.
-        stride: windows that pass from one of `scores` to the next.
+        stride: scored windows that pass from one of `scores` to the next.
     """
     values = np.asarray(scores, dtype=np.float64)
     size = int(np.clip(values.size // _BLOCKS_WANTED, _SMALLEST_BLOCK, _LARGEST_BLOCK))

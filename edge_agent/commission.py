@@ -5,10 +5,12 @@ that decide about alarms (calibration of the voices, threshold) come from scores
 memory without its own neighbourhood: a window is always close to itself, and a threshold set on such
 scores would be exceeded all the time.
 
-Axes: R rows, C channels, W calm windows, T rows of a window, V voices, M remembered windows.
+Axes: R rows, C channels, W calm windows, T rows of a window, V voices, P views of a window, F statistics
+of a view, M remembered windows.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -19,8 +21,8 @@ from numpy.typing import NDArray
 from edge_agent import voices
 from edge_agent.budget import threshold
 from edge_agent.errors import CommissionError
-from edge_agent.features import Float32, standardise, statistics
-from edge_agent.voices import LENGTHS_ROWS, VOICES, Encoded
+from edge_agent.features import Float32, scales, standardise, views
+from edge_agent.voices import CHANGE_ROWS, LENGTHS_ROWS, VOICES, Encoded
 
 Encode = Callable[[Float32, Float32, Float32], Encoded]
 
@@ -28,26 +30,63 @@ Encode = Callable[[Float32, Float32, Float32], Encoded]
 _FEWEST_WINDOWS = 100
 # Calm windows that are looked at; more would only cost time, neighbours being almost equal.
 _MOST_WINDOWS = 4000
-# Windows that a memory holds: bounds its size and the time of a score.
-_BANK_WINDOWS = 800
-_CHUNK_WINDOWS = 512
+# Windows that a memory holds of all channels together and of each alone, which has fewer states.
+_TOGETHER_WINDOWS = 800
+_ALONE_WINDOWS = 256
+_CHUNK_WINDOWS = 256
 # Rows of the raw-window model.
 _SHAPE_ROWS = 16
 _FOLDS = 5
-# The raw-window model is the only voice that sees relations between channels; the statistics say nearly the same four
-# times over.
-_WEIGHT = {"shape": 2.0}
-# Bounds of a standardised value: a channel that never moved says little by moving, but not nothing.
-_LIMIT = 100.0
-_LIMIT_CONSTANT = 5.0
 # Least calm spread of each statistic (calm scales; nats for the bands), so that a statistic that happened to
-# stand still does not make a fault of every breath.
+# stand still does not make a fault of every breath; least reach of a channel's distances likewise.
 _LEAST_SPREAD = np.array([0.05, 0.05, 0.05, 0.05, 0.02] + [0.5] * 6, np.float32)
-_LEAST_EMBEDDING_SPREAD = 0.05
+_LEAST_EMBEDDING_SPREAD = np.array(0.05, np.float32)
+_LEAST_REACH = 0.3
+_LEAST_EMBEDDING_REACH = 0.1
+_LEAST_ERROR_REACH = 0.02
 # Calm windows further out than this many times the usual reach, but at most this share, are forgotten:
 # commissioning rows are rarely all calm.
 _TRIM_BEYOND = 6.0
 _TRIM_SHARE = 0.05
+# How much the threshold is raised for each window's length that the calm rows hold too few.
+_SHORTNESS = 0.5
+# Say of each group of voices, shared within the group: in what alarms, where the raw-window model is the only
+# one that sees relations between channels, and in what ranks.
+# The encoder's voices rank but do not alarm: a slow drift moves them by many times what calm rows showed (measured, see
+# docs/experiments.md).
+_ALARMING = {"together": 4.0, "shape": 2.0}
+# Voices that look at the newest rows only: when they are calm, a fault that they saw is over.
+_RECENT = {"together_16": 1.0, "together_32": 1.0, "shape": 2.0}
+_RANKING = {
+    "together": 1.0,
+    "alone": 1.0,
+    "change": 0.7,
+    "contrast": 0.4,
+    "shape": 0.7,
+    "embedding": 0.5,
+    "reconstruction": 0.5,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Calm:
+    """The calm windows as the voices see them.
+
+    Attributes:
+        ends: row after each window's newest one, [W].
+        seen: views, [P, W, C, F].
+        newest: newest rows in calm scales, [W, C, L].
+        early: as `newest`, of windows that end before the first whole one, [E, C, L].
+        embedding: [W, C, D], None without an encoder.
+        errors: of the reconstruction, [2, C, W], None without an encoder.
+    """
+
+    ends: NDArray[np.int64]
+    seen: Float32
+    newest: Float32
+    early: Float32
+    embedding: Float32 | None
+    errors: Float32 | None
 
 
 def commission(
@@ -58,6 +97,7 @@ def commission(
     budget_per_week: float,
     windows_per_week: float,
     seed: int,
+    hop_rows: int = 1,
 ) -> Mapping[str, NDArray[Any]]:
     """Learn a machine's memory from calm rows.
 
@@ -68,195 +108,216 @@ def commission(
         budget_per_week: false alarms a week that the operator accepts.
         windows_per_week: windows the machine is scored on in a week.
         seed: for the choice of remembered windows.
+        hop_rows: rows from one scored window to the next, so that calm rows are rightly counted as time.
 
     Returns:
-        name -> array; "location" and "scale" are [C], "threshold" is 0-d.
+        name -> array; "location" and "scale" are [C], "threshold" and "recent_threshold" are 0-d.
 
     Raises:
-        CommissionError: too few usable rows, or a channel without any.
+        CommissionError: too few usable rows, or none at all.
     """
     rows = np.asarray(rows, dtype=np.float32)
     _check(rows, window_rows)
-    memory: dict[str, NDArray[Any]] = dict(_scales(rows))
+    memory: dict[str, NDArray[Any]] = dict(scales(rows))
+    memory["lengths"] = np.array([length for length in LENGTHS_ROWS if length <= window_rows])
     stride = -(-(len(rows) - window_rows + 1) // _MOST_WINDOWS)
-    ends = np.arange(window_rows, len(rows) + 1, stride)
-    windows = sliding_window_view(rows, window_rows, axis=0)[ends - window_rows]
-    rng = np.random.default_rng(seed)
-    described, errors = _describe(memory, windows, encode)
-    kept = np.ones(len(ends), dtype=bool)
+    calm = _observe(memory, rows, window_rows=window_rows, stride=stride, encode=encode)
+    kept = np.ones(len(calm.ends), dtype=bool)
     for _ in range(2):
-        raw = _learn(memory, described, errors, ends=ends, kept=kept, rng=rng)
+        raw = _learn(memory, calm, kept=kept, rng=np.random.default_rng(seed))
         memory["calibration"] = _calibration(raw[kept])
-        scores = voices.fuse(memory, voices.calibrate(memory, raw))
-        kept = _calm(scores)
-        if kept.all():
+        scores, recent, _ = voices.fuse(memory, voices.calibrate(memory, raw))
+        alike = _alike(scores) & kept
+        if np.array_equal(alike, kept):
             break
-    limit = threshold(
-        scores[kept], windows_per_week=windows_per_week, budget_per_week=budget_per_week, stride=stride
-    )
-    memory["threshold"] = np.asarray(limit, np.float32)
+        kept = alike
+    # Windows share rows: of short commissioning only a few are independent, and what they saw is not all that is calm.
+    caution = 1.0 + _SHORTNESS * window_rows / len(rows)
+    for name, calm_scores in (("threshold", scores), ("recent_threshold", recent)):
+        limit = threshold(
+            calm_scores[kept],
+            windows_per_week=windows_per_week,
+            budget_per_week=budget_per_week,
+            stride=stride / hop_rows,
+        )
+        memory[name] = np.asarray(caution * limit, np.float32)
     return {name: np.asarray(array) for name, array in memory.items()}
 
 
 def _check(rows: Float32, window_rows: int) -> None:
-    needed = window_rows + _FEWEST_WINDOWS - 1
     if rows.ndim != 2 or rows.shape[1] == 0:
         raise CommissionError(f"rows of shape {rows.shape}: expected [rows, channels]")
-    observed = np.isfinite(rows)
-    usable = int(observed.any(axis=1).sum())
+    needed = window_rows + _FEWEST_WINDOWS - 1
+    usable = int(np.isfinite(rows).any(axis=1).sum())
     if usable < needed:
         raise CommissionError(f"{usable} usable calm rows, {needed} are needed for windows of {window_rows}")
 
 
-def _scales(rows: Float32) -> dict[str, NDArray[Any]]:
-    """Robust location, scale and bound of each channel; a channel never observed is constant at 0."""
-    n_channels = rows.shape[1]
-    location, spread = np.zeros(n_channels), np.zeros(n_channels)
-    for channel in range(n_channels):
-        values = rows[np.isfinite(rows[:, channel]), channel].astype(np.float64)
-        if values.size:
-            location[channel], spread[channel] = _location_and_spread(values)
-    resolution = 1e-6 * np.maximum(np.abs(location), 1e-3)
-    constant = spread <= resolution
-    scale = np.where(constant, np.maximum(0.01 * np.abs(location), 1e-3), spread)
-    return {
-        "location": location.astype(np.float32),
-        "scale": scale.astype(np.float32),
-        "limit": np.where(constant, _LIMIT_CONSTANT, _LIMIT).astype(np.float32),
-    }
-
-
-def _location_and_spread(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Median and robust sd; where most rows are equal, the sd of all of them."""
-    middle = float(np.median(values))
-    low, high = np.quantile(values, [0.02, 0.98])
-    spread = max(1.4826 * float(np.median(np.abs(values - middle))), float(high - low) / 4.1)
-    return middle, spread if spread > 0 else float(values.std())
-
-
-def _describe(
-    memory: Mapping[str, NDArray[Any]], windows: Float32, encode: Encode | None
-) -> tuple[dict[str, Float32], Float32 | None]:
-    """What each voice describes of the calm windows [W, C, ...], and the encoder's errors [W, C]."""
-    found: dict[str, list[Float32]] = {}
-    errors: list[Float32] = []
-    location, scale = memory["location"], memory["scale"]
-    lengths = [length for length in LENGTHS_ROWS if length <= windows.shape[2]]
-    shape_rows = min(_SHAPE_ROWS, windows.shape[2])
+def _observe(
+    memory: Mapping[str, NDArray[Any]],
+    rows: Float32,
+    *,
+    window_rows: int,
+    stride: int,
+    encode: Encode | None,
+) -> _Calm:
+    """Look at every `stride`-th calm window through the eyes of all voices."""
+    ends = np.arange(window_rows, len(rows) + 1, stride)
+    windows = sliding_window_view(rows, window_rows, axis=0)[ends - window_rows]  # W C T
+    known = {name: memory[name] for name in ("location", "scale", "limit")}
+    lengths = [int(length) for length in memory["lengths"]]
+    shape_rows = min(_SHAPE_ROWS, window_rows)
+    first = sliding_window_view(rows[: window_rows - 1], shape_rows, axis=0)
+    seen, newest, embedding, errors = [], [], [], []
     for start in range(0, len(windows), _CHUNK_WINDOWS):
         chunk = np.ascontiguousarray(windows[start : start + _CHUNK_WINDOWS])
-        z = standardise(chunk, location=location, scale=scale, limit=memory["limit"])
-        found.setdefault("shape", []).append(z[..., -shape_rows:].copy())
-        for length in lengths:
-            found.setdefault(f"statistics_{length}", []).append(statistics(z[..., -length:]))
+        z = standardise(chunk, **known)
+        seen.append(views(z, lengths_rows=lengths, change_rows=CHANGE_ROWS))
+        newest.append(z[..., -shape_rows:].copy())
         if encode is not None:
-            encoded = encode(chunk, location, scale)
-            found.setdefault("embedding", []).append(encoded.embedding)
-            one = np.ones(chunk.shape[1], np.float32)
-            error = voices.reconstruction_error(chunk, encoded.reconstruction, scale=scale, usual=one)
-            errors.append(np.sqrt(error[1]))
-    joined = {name: np.concatenate(parts) for name, parts in found.items()}
-    return joined, np.concatenate(errors) if errors else None
+            encoded = encode(chunk, memory["location"], memory["scale"])
+            embedding.append(encoded.embedding)
+            errors.append(voices.reconstruction_errors(z, encoded.reconstruction, memory))
+    return _Calm(
+        ends=ends,
+        seen=np.concatenate(seen, axis=1),
+        newest=np.concatenate(newest),
+        early=standardise(first, **known),
+        embedding=np.concatenate(embedding) if embedding else None,
+        errors=np.concatenate(errors, axis=2) if errors else None,
+    )
 
 
 def _learn(
-    memory: dict[str, NDArray[Any]],
-    described: Mapping[str, Float32],
-    errors: Float32 | None,
-    *,
-    ends: NDArray[np.int64],
-    kept: NDArray[np.bool_],
-    rng: np.random.Generator,
+    memory: dict[str, NDArray[Any]], calm: _Calm, *, kept: NDArray[np.bool_], rng: np.random.Generator
 ) -> Float32:
-    """Fill the memory from the kept windows; returns the voices [W, V] of a memory without the neighbours."""
-    raw = np.zeros((len(ends), len(VOICES)), np.float32)
-    weights = np.zeros(len(VOICES), np.float32)
-    chosen = _bank(kept, rng)
-    for index, voice in enumerate(VOICES):
-        if voice == "shape":
-            raw[:, index] = _learn_shape(memory, described["shape"], ends=ends, kept=kept)
-            weights[index] = _WEIGHT.get(voice, 1.0)
-        elif voice == "reconstruction" and errors is not None:
-            usual = np.maximum(np.median(errors[kept], axis=0), 1e-3).astype(np.float32)
-            memory["reconstruction_usual"] = usual
-            raw[:, index] = (errors / usual).max(axis=1)
-            weights[index] = _WEIGHT.get(voice, 1.0)
-        elif voice in described:
-            reach = _reach_rows(voice)
-            raw[:, index] = _learn_bank(
-                memory, voice, described[voice], ends=ends, kept=kept, chosen=chosen, reach_rows=reach
-            )
-            weights[index] = _WEIGHT.get(voice, 1.0)
-    memory["weights"] = weights / weights.sum()
-    return raw
+    """Fill the memory from the kept windows; returns what each voice [W, V] says without the neighbours."""
+    memory["view_centre"], memory["view_spread"] = _centre_and_spread(calm.seen[:, kept], _LEAST_SPREAD)
+    for view, rows in enumerate(memory["lengths"].tolist()):
+        # What diagnosis reads: statistics relative to this machine's calm ones.
+        memory[f"statistics_{rows}_centre"] = memory["view_centre"][view]
+        memory[f"statistics_{rows}_spread"] = memory["view_spread"][view]
+    points = voices.describe(calm.seen, centre=memory["view_centre"], spread=memory["view_spread"])
+    lengths = [int(length) for length in memory["lengths"]]
+    said = {"shape": _learn_shape(memory, calm, kept=kept)}
+    chosen = _chosen(kept, _TOGETHER_WINDOWS, rng)
+    flat = points[: len(lengths)].reshape(len(lengths), len(calm.ends), -1)
+    memory["together_bank"] = bank = flat[:, chosen]
+    memory["together_square"] = voices.square_of(bank)
+    for view, rows in enumerate(lengths):
+        barred = _Barred(calm.ends, chosen, reach_rows=rows)
+        said[f"together_{rows}"] = _distances(flat[view], bank[view], barred)
+    chosen = _chosen(kept, _ALONE_WINDOWS, rng)
+    alone = np.swapaxes(points, 1, 2)  # P C W F
+    distance = _learn_alone(
+        memory, "alone", alone, ends=calm.ends, kept=kept, chosen=chosen, least=_LEAST_REACH
+    )
+    for view, rows in enumerate(lengths):
+        said[f"alone_{rows}"] = distance[view]
+    for view, rows in enumerate([rows for rows in CHANGE_ROWS if rows < lengths[-1]], start=len(lengths)):
+        said[f"change_{rows}"] = distance[view]
+        said[f"contrast_{rows}"] = voices.contrast(points[view])[0]
+    if calm.embedding is not None and calm.errors is not None:
+        memory["embedding_centre"], memory["embedding_spread"] = (
+            part[0] for part in _centre_and_spread(calm.embedding[None, kept], _LEAST_EMBEDDING_SPREAD)
+        )
+        alone = np.ascontiguousarray(np.swapaxes(calm.embedding, 0, 1))[None]  # 1 C W D
+        said["embedding"] = _learn_alone(
+            memory,
+            "embedding",
+            alone,
+            ends=calm.ends,
+            kept=kept,
+            chosen=chosen,
+            least=_LEAST_EMBEDDING_REACH,
+        )[0]
+        for name in ("bank", "square", "usual", "reach"):
+            memory[f"embedding_{name}"] = memory[f"embedding_{name}"][0]
+        said["reconstruction"], said["reconstruction_newest"] = _learn_errors(memory, calm.errors, kept)
+    memory["weights"] = np.stack([_weights(said, say) for say in (_ALARMING, _RECENT, _RANKING)])
+    silent = np.zeros(len(calm.ends), np.float32)
+    return np.stack([said.get(voice, silent) for voice in VOICES], axis=1)
 
 
-def _reach_rows(voice: str) -> int:
-    return int(voice.rpartition("_")[2]) if voice.startswith("statistics") else LENGTHS_ROWS[-1]
+@dataclass(frozen=True, slots=True)
+class _Barred:
+    """Which remembered windows a calm window may not meet: those that share rows with it."""
+
+    ends: NDArray[np.int64]
+    chosen: NDArray[np.int64]
+    reach_rows: int
+
+    def of(self, part: slice) -> NDArray[np.bool_]:
+        """[part of W, M]; with few rows the far half of the recording counts in any case."""
+        apart_rows = min(self.reach_rows, int(self.ends[-1] - self.ends[0]) // 4)
+        near: NDArray[np.bool_] = np.abs(self.ends[part, None] - self.ends[self.chosen][None, :]) < apart_rows
+        return near
 
 
-def _bank(kept: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Windows to remember: spread evenly over the calm time, at a random point of each share."""
-    candidates = np.flatnonzero(kept)
-    if candidates.size <= _BANK_WINDOWS:
-        return candidates
-    edges = np.linspace(0, candidates.size, _BANK_WINDOWS + 1)
-    at = edges[:-1] + rng.random(_BANK_WINDOWS) * np.diff(edges)
-    return candidates[np.minimum(at.astype(np.int64), candidates.size - 1)]
+def _distances(points: Float32, bank: Float32, barred: _Barred) -> Float32:
+    """Distance of each calm window [..., W, K] to the remembered ones [..., M, K] that it may meet."""
+    n_windows = points.shape[-2]
+    parts = [slice(at, at + _CHUNK_WINDOWS) for at in range(0, n_windows, _CHUNK_WINDOWS)]
+    square = voices.square_of(bank)
+    found = [
+        voices.neighbours(points[..., part, :], bank, square=square, barred=barred.of(part))[0]
+        for part in parts
+    ]
+    return np.concatenate(found, axis=-1)
 
 
-def _learn_bank(
+def _learn_alone(
     memory: dict[str, NDArray[Any]],
-    voice: str,
-    described: Float32,
+    name: str,
+    points: Float32,
     *,
     ends: NDArray[np.int64],
     kept: NDArray[np.bool_],
     chosen: NDArray[np.int64],
-    reach_rows: int,
+    least: float,
 ) -> Float32:
-    """Remember descriptions [W, C, F]; returns each window's distance to remembered ones it shares no row with."""
-    calm = described[kept]
-    centre = np.median(calm, axis=0)
-    low, high = np.quantile(calm, [0.02, 0.98], axis=0)
-    spread = np.maximum(1.4826 * np.median(np.abs(calm - centre), axis=0), (high - low) / 4.1)
-    least = _LEAST_EMBEDDING_SPREAD if voice == "embedding" else _LEAST_SPREAD
-    spread = np.maximum(spread, least).astype(np.float32)
-    points = voices.describe(described, centre=centre, spread=spread)
-    bank = points[chosen]
-    memory[f"{voice}_centre"], memory[f"{voice}_spread"] = centre.astype(np.float32), spread
-    memory[f"{voice}_bank"] = bank
-    # With few rows every window would be barred: let the far half of the recording count in any case.
-    apart_rows = min(reach_rows, (int(ends[-1]) - int(ends[0])) // 4)
-    distances = []
-    for start in range(0, len(points), _CHUNK_WINDOWS):
-        own = ends[start : start + _CHUNK_WINDOWS]
-        barred = np.abs(own[:, None] - ends[chosen][None, :]) < apart_rows
-        distances.append(voices.neighbours(points[start : start + _CHUNK_WINDOWS], bank, barred=barred)[0])
-    return np.concatenate(distances)
+    """Remember each channel by itself, points [P, C, W, K]; returns the voices [P, W]."""
+    bank = np.ascontiguousarray(points[:, :, chosen])
+    longest = int(memory["lengths"][-1])
+    reaches = [*(int(rows) for rows in memory["lengths"]), longest, longest]
+    distance = np.stack(
+        [
+            _distances(
+                view, bank[index], _Barred(ends, chosen, reaches[index] if name == "alone" else longest)
+            )
+            for index, view in enumerate(points)
+        ]
+    )  # P C W
+    memory[f"{name}_bank"], memory[f"{name}_square"] = bank, voices.square_of(bank)
+    memory[f"{name}_usual"], memory[f"{name}_reach"] = _usual_and_reach(distance[..., kept], least)
+    beyond = voices.excess(distance, usual=memory[f"{name}_usual"], reach=memory[f"{name}_reach"])
+    return np.stack([voices.norm(view) for view in beyond])
 
 
-def _learn_shape(
-    memory: dict[str, NDArray[Any]], z: Float32, *, ends: NDArray[np.int64], kept: NDArray[np.bool_]
-) -> Float32:
+def _learn_errors(memory: dict[str, NDArray[Any]], errors: Float32, kept: NDArray[np.bool_]) -> Float32:
+    """Learn each channel's usual reconstruction error from [2, C, W]; returns the two voices [2, W]."""
+    usual, reach = _usual_and_reach(errors[..., kept], _LEAST_ERROR_REACH)
+    memory["reconstruction_usual"], memory["reconstruction_reach"] = usual, reach
+    largest: Float32 = voices.excess(errors, usual=usual, reach=reach).max(axis=1)
+    return largest
+
+
+def _learn_shape(memory: dict[str, NDArray[Any]], calm: _Calm, *, kept: NDArray[np.bool_]) -> Float32:
     """Fit the raw-window model; returns each window's distance from a fit to the other parts of the recording."""
+    z, ends = calm.newest, calm.ends
+    early = calm.early.reshape(len(calm.early), -1).astype(np.float64)
     points = z.reshape(len(z), -1).astype(np.float64)
-    memory["shape_mean"], memory["shape_precision"] = _gaussian(points[kept])
+    memory["shape_mean"], memory["shape_precision"] = _gaussian(np.concatenate([early, points[kept]]))
     memory["shape_relief"] = _relief(memory["shape_precision"], rows=z.shape[2])
     distance = np.empty(len(z), np.float32)
-    edges = np.linspace(0, len(z), _FOLDS + 1).astype(np.int64)
-    for start, end in pairwise(edges):
+    for start, end in pairwise(np.linspace(0, len(z), _FOLDS + 1).astype(np.int64)):
         apart = (ends <= ends[start] - z.shape[2]) | (ends >= ends[end - 1] + z.shape[2])
-        mean, precision = _gaussian(points[kept & apart])
+        others = points[kept & apart]
+        if start > 0:
+            others = np.concatenate([early, others])
+        mean, precision = _gaussian(others)
         distance[start:end] = voices.shape_distance(z[start:end], mean=mean, precision=precision)[0]
     return distance
-
-
-def _gaussian(points: NDArray[np.float64]) -> tuple[Float32, Float32]:
-    """(mean [K], precision [K, K]) of points [W, K], the covariance shrunk as far as the data ask for."""
-    mean = points.mean(axis=0)
-    precision = np.linalg.inv(_shrunk_covariance(points - mean))
-    return mean.astype(np.float32), precision.astype(np.float32)
 
 
 def _relief(precision: Float32, *, rows: int) -> Float32:
@@ -265,6 +326,13 @@ def _relief(precision: Float32, *, rows: int) -> Float32:
         precision[at : at + rows, at : at + rows].astype(np.float64) for at in range(0, len(precision), rows)
     ]
     return np.linalg.inv(np.stack(blocks)).astype(np.float32)
+
+
+def _gaussian(points: NDArray[np.float64]) -> tuple[Float32, Float32]:
+    """(mean [K], precision [K, K]) of points [W, K], the covariance shrunk as far as the data ask for."""
+    mean = points.mean(axis=0)
+    precision = np.linalg.inv(_shrunk_covariance(points - mean))
+    return mean.astype(np.float32), precision.astype(np.float32)
 
 
 def _shrunk_covariance(centred: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -283,15 +351,49 @@ def _shrunk_covariance(centred: NDArray[np.float64]) -> NDArray[np.float64]:
     return shrunk
 
 
+def _centre_and_spread(seen: Float32, least: Float32) -> tuple[Float32, Float32]:
+    """Robust centre and spread of calm views [P, W, C, F], each [P, C, F]."""
+    low, centre, high = np.quantile(seen, [0.02, 0.5, 0.98], axis=1).astype(np.float32)
+    deviation = np.median(np.abs(seen - centre[:, None]), axis=1)
+    spread = np.maximum(np.maximum(1.4826 * deviation, (high - low) / 4.1), least)
+    return centre, spread.astype(np.float32)
+
+
+def _usual_and_reach(distance: Float32, least: float) -> tuple[Float32, Float32]:
+    """Median of calm distances [..., W], and the way from there to their 99 % point."""
+    usual, high = np.quantile(distance, [0.5, 0.99], axis=-1).astype(np.float32)
+    return usual, np.maximum(high - usual, np.float32(least))
+
+
 def _calibration(raw: Float32) -> Float32:
-    """[2, V]: calm median of each voice and its reach, the way from there to the 99 % point."""
-    middle = np.median(raw, axis=0)
-    reach = np.quantile(raw, 0.99, axis=0) - middle
-    least = np.maximum(1e-3 * np.abs(middle), 1e-6)
-    return np.stack([middle, np.maximum(reach, least)]).astype(np.float32)
+    """[2, V]: calm median of each voice and its reach, never quite 0."""
+    middle, reach = _usual_and_reach(raw.T, 0.0)
+    calibration: Float32 = np.stack([middle, np.maximum(reach, 1e-3 * np.abs(middle) + 1e-6)])
+    return calibration
 
 
-def _calm(scores: Float32) -> NDArray[np.bool_]:
+def _weights(said: Mapping[str, Float32], say: Mapping[str, float]) -> Float32:
+    """Say of each voice [V], 0 for the absent; sums to 1. A group's say is shared among its voices."""
+    present = np.array([voice in said for voice in VOICES])
+    weights = np.zeros(len(VOICES))
+    for name, amount in say.items():
+        members = present & [voice == name or voice.startswith(f"{name}_") for voice in VOICES]
+        weights += amount * members / max(members.sum(), 1)
+    say_of_each: Float32 = (weights / weights.sum()).astype(np.float32)
+    return say_of_each
+
+
+def _chosen(kept: NDArray[np.bool_], n_windows: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Windows to remember: spread evenly over the calm time, at a random point of each share."""
+    candidates = np.flatnonzero(kept)
+    if candidates.size <= n_windows:
+        return candidates
+    edges = np.linspace(0, candidates.size, n_windows + 1)
+    at = edges[:-1] + rng.random(n_windows) * np.diff(edges)
+    return candidates[np.minimum(at.astype(np.int64), candidates.size - 1)]
+
+
+def _alike(scores: Float32) -> NDArray[np.bool_]:
     """Windows that look like the rest: all but the few that stand far out."""
     middle, high = np.quantile(scores, [0.5, 0.9])
     fence = max(middle + _TRIM_BEYOND * (high - middle), float(np.quantile(scores, 1.0 - _TRIM_SHARE)))

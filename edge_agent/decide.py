@@ -1,7 +1,9 @@
-"""Scores to verdicts: threshold, on-delay and hysteresis. A pure state machine, one per machine.
+"""Scores to verdicts: threshold, delays and hysteresis. A pure state machine, one per machine.
 
-A score says how near an alarm a window is: 1 is the threshold. A machine turns anomalous after `on_windows` windows in a
-row above 1, and calm again after `off_windows` windows in a row below `release`: hovering at 1 does not chatter.
+A score says how near an alarm a window is: 1 is the threshold. A machine turns anomalous after `on_windows` windows
+in a row above it. It is calm again after `off_windows` windows in a row below `release`, or, where the fault could be
+seen in the newest rows alone, after as many whose newest rows are below it: the rest of the window still holds the
+fault that has ended. Until the whole window has let go of it, only the newest rows may open the next alarm.
 """
 
 from dataclasses import dataclass
@@ -28,22 +30,29 @@ class Decider:
         self._settings = settings
         self._anomalous = False
         self._run = 0
+        self._seen_recent = False  # the open alarm's fault could be seen in the newest rows alone
+        self._armed = True  # the whole window has let go of the last fault
 
     @property
     def anomalous(self) -> bool:
         """Whether the machine counts as anomalous."""
         return self._anomalous
 
-    def step(self, score: float) -> Verdict:
-        """The verdict on the next window."""
+    def step(self, score: float, *, recent: float) -> Verdict:
+        """The verdict on the next window, by its score and that of its newest rows."""
+        release = self._settings.release
+        self._armed = self._armed or score < release
         if self._anomalous:
-            self._run = self._run + 1 if score < self._settings.release else 0
+            self._seen_recent = self._seen_recent or recent > THRESHOLD
+            over = score < release or (self._seen_recent and recent < release)
+            self._run = self._run + 1 if over else 0
             if self._run < self._settings.off_windows:
                 return "anomalous"
-            self._anomalous, self._run = False, 0
+            self._anomalous, self._run, self._armed = False, 0, score < release
             return "closed"
-        self._run = self._run + 1 if score > THRESHOLD else 0
+        loud = recent > THRESHOLD or (self._armed and score > THRESHOLD)
+        self._run = self._run + 1 if loud else 0
         if self._run < self._settings.on_windows:
             return "calm"
-        self._anomalous, self._run = True, 0
+        self._anomalous, self._run, self._seen_recent = True, 0, False
         return "opened"

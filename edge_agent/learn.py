@@ -31,6 +31,7 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: Settings) -> 
         encode=scorer.encode,
         budget_per_week=settings.budget_per_week,
         windows_per_week=_WEEK_NS / (period_ns * request.hop_rows),
+        hop_rows=request.hop_rows,
         seed=settings.seed,
     )
     return Profile(

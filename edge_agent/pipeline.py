@@ -289,8 +289,8 @@ class Pipeline:
     def _judge(self, block: ScoreBlock, profile: Profile) -> list[Alarm]:
         machine = self._machines[block.windows.machine]
         alarms = []
-        for at, score in enumerate(block.value.tolist()):
-            verdict = machine.decider.step(score)
+        for at, (score, recent) in enumerate(zip(block.value.tolist(), block.recent.tolist(), strict=True)):
+            verdict = machine.decider.step(score, recent=recent)
             if verdict == "calm":
                 continue
             alarm = machine.book.advance(verdict, block, at=at, profile=profile)

@@ -19,6 +19,8 @@ from edge_agent.score import Scorer
 
 _BLOCK_ROWS = 1024
 _SECOND_NS = 1_000_000_000
+_COVER_ROWS = 64
+"""Rows that a window covers, for the aligned score: the voices look at the newest 16 to 128 rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class Replay:
 
     Attributes:
         score: [R] causal: the newest window that had ended at the row; 0 before the first. 1 is the threshold.
-        score_aligned: [R] mean over the windows that cover the row, as benchmarks score (looks ahead).
+        score_aligned: [R] mean of how unusual the windows are that cover the row, as benchmarks score: for ranking rows
+            after the fact, since it looks ahead.
         alarm: [R] whether an alarm was open.
         fault: [R] the open alarm's fault, "" where none is open.
         channels: C names, as in `contributions`.
@@ -95,7 +98,7 @@ def replay(
         blocks += [replace(block, windows=replace(block.windows, values=_NOTHING)) for block in step.scores]
         done += len(frame.rows)
         progress(done)
-    return _lay_out(recording, blocks=blocks, alarms=alarms, profile=profile, span=scorer.window_rows)
+    return _lay_out(recording, blocks=blocks, alarms=alarms, profile=profile)
 
 
 _NOTHING = np.empty((0, 0, 0), np.float32)
@@ -128,13 +131,14 @@ def row_times_ns(recording: Recording) -> NDArray[np.int64]:
 
 
 def _lay_out(
-    recording: Recording, *, blocks: list[ScoreBlock], alarms: list[Alarm], profile: Profile, span: int
+    recording: Recording, *, blocks: list[ScoreBlock], alarms: list[Alarm], profile: Profile
 ) -> Replay:
     """Windows back onto rows."""
     count = len(recording.values)
     times = row_times_ns(recording)
     ends = np.concatenate([block.windows.end_rows for block in blocks] or [np.empty(0, np.int64)])
     value = np.concatenate([block.value for block in blocks] or [np.empty(0, np.float32)])
+    rank = np.concatenate([block.rank for block in blocks] or [np.empty(0, np.float32)])
     shares = np.concatenate(
         [block.contributions for block in blocks] or [np.empty((0, len(profile.channels)), np.float32)]
     )
@@ -142,7 +146,7 @@ def _lay_out(
     open_rows, fault = _alarm_rows(alarms, times)
     return Replay(
         score=np.concatenate([[np.float32(0)], value])[newest],
-        score_aligned=_align(ends, value, count=count, span=span),
+        score_aligned=_align(ends, rank, count=count),
         alarm=open_rows,
         fault=fault,
         channels=profile.channels,
@@ -152,13 +156,13 @@ def _lay_out(
     )
 
 
-def _align(ends: NDArray[np.int64], value: Float32, *, count: int, span: int) -> Float32:
+def _align(ends: NDArray[np.int64], value: Float32, *, count: int) -> Float32:
     """Mean of the windows that cover each row; the nearest window's score where none does."""
     if len(ends) == 0:
         return np.zeros(count, np.float32)
     rows = np.arange(count)
     first = np.searchsorted(ends, rows, side="left")
-    past = np.searchsorted(ends, rows + span - 1, side="right")
+    past = np.searchsorted(ends, rows + _COVER_ROWS - 1, side="right")
     total = np.concatenate([[0.0], np.cumsum(value, dtype=np.float64)])
     covered = np.maximum(past - first, 1)
     nearest = value[np.minimum(first, len(value) - 1)]

@@ -222,6 +222,8 @@ def _assemble(
         windows=block,
         channels=profile.channels,
         value=scores.value,
+        recent=scores.recent,
+        rank=scores.rank,
         contributions=scores.contributions,
         expected=encoded.reconstruction[:, :, -1],
         classes=classes,

@@ -1,9 +1,10 @@
-"""What is unusual about a window: several complementary voices against a machine's memory, and their fusion.
+"""What is unusual about a window: complementary voices against a machine's memory, and their fusion.
 
 Pure numpy: no clock, no chance, no model. The memory is what `commission` learnt from calm rows; the
 newest row of a window is "now", so every score is causal.
 
-Axes: B windows, C channels, T rows, V voices, M remembered windows, K numbers that describe a window.
+Axes: B windows, C channels, T rows, V voices, P views of a window, F statistics of a view, M remembered
+windows, D embedding dimensions.
 """
 
 from collections.abc import Mapping
@@ -13,16 +14,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.features import Float32, signed_log, standardise, statistics
+from edge_agent.features import Float32, signed_log, standardise, views
 
 Memory = Mapping[str, NDArray[Any]]
 
-# Newest parts of a window that are described by statistics: short ones see a fault early, long ones see
-# a slow one at all.
+# Newest parts of a window that are described: short ones see a fault early, long ones see a slow one at all.
 LENGTHS_ROWS = (16, 32, 64, 128)
-VOICES = (*(f"statistics_{rows}" for rows in LENGTHS_ROWS), "shape", "embedding", "reconstruction")
+# Newest parts that are compared with the longest one: a machine that drifts slowly changes neither.
+CHANGE_ROWS = (16, 32)
+VOICES = (
+    *(f"together_{rows}" for rows in LENGTHS_ROWS),
+    *(f"alone_{rows}" for rows in LENGTHS_ROWS),
+    *(f"change_{rows}" for rows in CHANGE_ROWS),
+    *(f"contrast_{rows}" for rows in CHANGE_ROWS),
+    "shape",
+    "embedding",
+    "reconstruction",
+    "reconstruction_newest",
+)
+# Rows of the newest part whose reconstruction error is a voice of its own.
+_NEWEST_ROWS = 16
+# Calm spreads up to which a statistic counts nearly in full; beyond, its logarithm does.
+_KNEE = 2.0
 # A window counts as far from the memory by its mean distance to this many remembered windows.
 _NEIGHBOURS = 3
+# Numbers that one step of scoring many windows may hold at a time; bounds the gateway's memory.
+_STEP_NUMBERS = 4_000_000
+
+Said = tuple[Float32, Float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +63,16 @@ class Scores:
 
     Attributes:
         value: how near an alarm, [B]; above 1 the budget of false alarms is used up.
+        recent: the same of the newest rows only, [B]; falls as soon as a fault ends, whatever else the window holds.
+        rank: how unusual, [B]; orders windows by how sure several voices are, whatever the budget.
         contributions: share of each channel in the score, [B, C]; at least 0, rows sum to 1 or are all 0.
         voices: each voice's calibrated value, [B, V] in the order of `VOICES`; 0 is an ordinary calm
             window, 1 the 99 % point of calm; an absent voice says 0.
     """
 
     value: Float32
+    recent: Float32
+    rank: Float32
     contributions: Float32
     voices: Float32
 
@@ -59,101 +82,98 @@ def score(memory: Memory, windows: Float32, encoded: Encoded | None) -> Scores:
 
     Voices that need the encoder stay silent where `encoded` is None or the memory was made without it.
     """
-    raw, shares = raw_voices(memory, windows, encoded)
-    calibrated = calibrate(memory, raw)
-    loud = memory["weights"] * np.square(np.maximum(calibrated, 0.0))
-    weighed = np.einsum("bv,bvc->bc", loud, shares)
-    total = weighed.sum(axis=1, keepdims=True)
-    contributions = np.divide(weighed, total, out=np.zeros_like(weighed), where=total > 0)
+    numbers = memory["alone_bank"][..., 0].size + memory["together_bank"][..., 0].size
+    step = max(1, _STEP_NUMBERS // numbers)
+    parts = [
+        _score_step(memory, windows[at : at + step], _part(encoded, at, step))
+        for at in range(0, max(len(windows), 1), step)
+    ]
+    if len(parts) == 1:
+        return parts[0]
     return Scores(
-        value=fuse(memory, calibrated) / memory["threshold"],
-        contributions=contributions.astype(np.float32),
-        voices=calibrated,
+        value=np.concatenate([part.value for part in parts]),
+        recent=np.concatenate([part.recent for part in parts]),
+        rank=np.concatenate([part.rank for part in parts]),
+        contributions=np.concatenate([part.contributions for part in parts]),
+        voices=np.concatenate([part.voices for part in parts]),
     )
 
 
 def calibrate(memory: Memory, raw: Float32) -> Float32:
     """Raw voices [B, V] on one scale: 0 at the calm median, 1 at the calm 99 % point."""
     middle, reach = memory["calibration"]
-    return ((raw - middle) / reach).astype(np.float32)
+    calibrated: Float32 = ((raw - middle) / reach).astype(np.float32)
+    return calibrated
 
 
-def fuse(memory: Memory, calibrated: Float32) -> Float32:
-    """Calibrated voices [B, V] -> [B]: weighted root mean square.
+def fuse(memory: Memory, calibrated: Float32) -> tuple[Float32, Float32, Float32]:
+    """Calibrated voices [B, V] -> what may alarm [B], the same of the newest rows only [B], what ranks [B].
 
-    One voice that is loud enough suffices, and several that are raised count for more than one.
+    For an alarm, a root mean square: one voice that is loud enough suffices. For ranking, a mean of logarithms:
+    several voices that are raised count for more than one that shouts.
     """
-    fused: Float32 = np.sqrt(np.square(np.maximum(calibrated, 0.0)) @ memory["weights"]).astype(np.float32)
-    return fused
+    raised = np.maximum(calibrated, np.float32(0.0))
+    alarming, newest, ranking = memory["weights"]
+    power = np.square(raised)
+    loudness: Float32 = np.sqrt(power @ alarming)
+    recent: Float32 = np.sqrt(power @ newest)
+    rank: Float32 = np.log1p(raised) @ ranking
+    return loudness, recent, rank
 
 
-def raw_voices(memory: Memory, windows: Float32, encoded: Encoded | None) -> tuple[Float32, Float32]:
-    """(what each voice says [B, V], the channels' shares in it [B, V, C]) before calibration."""
-    z = standardise(windows, location=memory["location"], scale=memory["scale"], limit=memory["limit"])
-    raw = np.zeros((len(z), len(VOICES)), np.float32)
-    shares = np.zeros((len(z), len(VOICES), z.shape[1]), np.float32)
-    for index, voice in enumerate(VOICES):
-        said = _voice(memory, voice, z, windows, encoded)
-        if said is not None:
-            raw[:, index], parts = said
-            total = parts.sum(axis=1, keepdims=True)
-            np.divide(parts, total, out=shares[:, index], where=total > 0)
-    return raw, shares
-
-
-def _voice(
-    memory: Memory, voice: str, z: Float32, windows: Float32, encoded: Encoded | None
-) -> tuple[Float32, Float32] | None:
-    """(value [B], what each channel adds [B, C]) of a voice, None where the memory or the encoder lacks it."""
-    if voice == "shape":
-        return shape_distance(
-            z,
-            mean=memory["shape_mean"],
-            precision=memory["shape_precision"],
-            relief=memory["shape_relief"],
-        )
-    if voice == "reconstruction":
-        if encoded is None or "embedding_bank" not in memory:
-            return None
-        return reconstruction_error(
-            windows, encoded.reconstruction, scale=memory["scale"], usual=memory["reconstruction_usual"]
-        )
-    if f"{voice}_bank" not in memory or (voice == "embedding" and encoded is None):
-        return None
-    described = encoded.embedding if encoded is not None and voice == "embedding" else None
-    if described is None:
-        described = statistics(z[..., -int(voice.rpartition("_")[2]) :])
-    point = describe(described, centre=memory[f"{voice}_centre"], spread=memory[f"{voice}_spread"])
-    bank = memory[f"{voice}_bank"]
-    distance, nearest = neighbours(point, bank)
-    apart = (point - bank[nearest]).reshape(len(z), z.shape[1], -1)
-    return distance, np.sum(apart * apart, axis=2)
-
-
-def describe(described: Float32, *, centre: Float32, spread: Float32) -> Float32:
-    """Descriptions [B, C, F] relative to calm ones, squashed and laid out as points [B, C * F]."""
-    return signed_log((described - centre) / spread).reshape(len(described), -1)
+def describe(seen: Float32, *, centre: Float32, spread: Float32) -> Float32:
+    """Views [P, B, C, F] relative to calm ones, squashed beyond the knee: points in the space of the memory."""
+    knee = np.float32(_KNEE)
+    return knee * signed_log((seen - centre[:, None]) / (knee * spread[:, None]))
 
 
 def neighbours(
-    points: Float32, bank: Float32, *, barred: NDArray[np.bool_] | None = None
+    points: Float32, bank: Float32, *, square: Float32, barred: NDArray[np.bool_] | None = None
 ) -> tuple[Float32, NDArray[np.int64]]:
-    """(mean distance to the nearest remembered windows [B], index of the nearest [B]).
+    """(mean distance to the nearest remembered windows [..., B], index of the nearest [..., B]).
 
-    `barred` [B, M] are pairs that do not count: in calibration a window may not meet its own rows.
+    `points` [..., B, K] and `bank` [..., M, K] hold K numbers a window, `square` [..., M] the squared length
+    of the latter. `barred` [B, M] are pairs that do not count: in calibration a window may not meet its
+    own rows.
     """
-    squared = np.sum(points * points, axis=1)[:, None] - 2.0 * (points @ bank.T) + np.sum(bank * bank, axis=1)
+    squared = points @ np.swapaxes(bank, -1, -2)
+    squared *= -2.0
+    squared += square[..., None, :]
     if barred is not None:
         squared = np.where(barred, np.float32(np.inf), squared)
-    k = min(_NEIGHBOURS, bank.shape[0])
-    closest = np.partition(squared, k - 1, axis=1)[:, :k]
-    distance = np.sqrt(np.maximum(closest, 0.0)).mean(axis=1)
-    return distance.astype(np.float32), np.argmin(squared, axis=1)
+    k = min(_NEIGHBOURS, bank.shape[-2])
+    nearest = squared.argmin(axis=-1)
+    squared.partition(k - 1, axis=-1)
+    closest = squared[..., :k] + square_of(points)[..., None]
+    distance: Float32 = np.sqrt(np.maximum(closest, 0.0)).sum(axis=-1) / np.float32(k)
+    return distance, nearest
 
 
-def shape_distance(
-    z: Float32, *, mean: Float32, precision: Float32, relief: Float32 | None = None
-) -> tuple[Float32, Float32]:
+def square_of(points: Float32) -> Float32:
+    """Squared lengths of points [..., K]."""
+    squares: Float32 = np.einsum("...k,...k->...", points, points)
+    return squares
+
+
+def excess(distance: Float32, *, usual: Float32, reach: Float32) -> Float32:
+    """How far [..., B] each channel is beyond its usual calm distance, in its calm reach; at least 0."""
+    beyond: Float32 = np.maximum((distance - usual[..., None]) / reach[..., None], np.float32(0.0))
+    return beyond
+
+
+def norm(beyond: Float32) -> Float32:
+    """Length over the channels: [C, B] -> [B]. One faulty channel of many is not drowned by the healthy."""
+    length: Float32 = np.sqrt(np.einsum("cb,cb->b", beyond, beyond))
+    return length
+
+
+def contrast(points: Float32) -> Said:
+    """Size of a change's points [B, C, F], and the channels' parts of its square."""
+    parts = square_of(points)
+    return np.sqrt(parts.sum(axis=1)), parts
+
+
+def shape_distance(z: Float32, *, mean: Float32, precision: Float32, relief: Float32 | None = None) -> Said:
     """Mahalanobis distance of the newest raw rows of all channels, and what each channel adds to its square.
 
     It sees what no channel shows alone: a relation between channels, or between neighbouring rows, that broke.
@@ -178,15 +198,87 @@ def shape_distance(
     return np.sqrt(squared), np.maximum(parts, 0.0)
 
 
-def reconstruction_error(
-    windows: Float32, reconstruction: Float32, *, scale: Float32, usual: Float32
-) -> tuple[Float32, Float32]:
-    """Largest error of a channel relative to its usual calm error `usual` [C]; hidden cells do not count.
+def reconstruction_errors(z: Float32, reconstruction: Float32, memory: Memory) -> Float32:
+    """Mean absolute error of each channel over the window and over its newest rows: [2, C, B], calm scales."""
+    rebuilt = standardise(
+        reconstruction, location=memory["location"], scale=memory["scale"], limit=memory["limit"]
+    )
+    error = np.abs(z - rebuilt)
+    return np.stack([error.mean(axis=2).T, error[..., -_NEWEST_ROWS:].mean(axis=2).T])
 
-    The maximum over channels, because the mean drowns one faulty channel in many healthy ones.
-    """
-    error = np.abs(windows - reconstruction) / scale[None, :, None]
-    observed = np.isfinite(error)
-    total = np.where(observed, error, np.float32(0.0)).sum(axis=2)
-    relative = total / np.maximum(observed.sum(axis=2), 1) / usual
-    return relative.max(axis=1).astype(np.float32), relative * relative
+
+def _part(encoded: Encoded | None, at: int, step: int) -> Encoded | None:
+    if encoded is None:
+        return None
+    return Encoded(
+        embedding=encoded.embedding[at : at + step], reconstruction=encoded.reconstruction[at : at + step]
+    )
+
+
+def _score_step(memory: Memory, windows: Float32, encoded: Encoded | None) -> Scores:
+    z = standardise(windows, location=memory["location"], scale=memory["scale"], limit=memory["limit"])
+    said = _statistics_say(memory, z)
+    said["shape"] = shape_distance(
+        z, mean=memory["shape_mean"], precision=memory["shape_precision"], relief=memory["shape_relief"]
+    )
+    if encoded is not None and "embedding_bank" in memory:
+        said |= _encoder_says(memory, z, encoded)
+    raw = np.tile(memory["calibration"][0], (len(z), 1))
+    shares = np.zeros((len(z), len(VOICES), z.shape[1]), np.float32)
+    for voice, (value, parts) in said.items():
+        raw[:, VOICES.index(voice)] = value
+        shares[:, VOICES.index(voice)] = parts
+    calibrated = calibrate(memory, raw)
+    loudness, recent, rank = fuse(memory, calibrated)
+    loud = memory["weights"].sum(axis=0) * np.square(np.maximum(calibrated, np.float32(0.0)))
+    loud /= np.maximum(shares.sum(axis=2), np.float32(1e-30))
+    weighed = np.einsum("bv,bvc->bc", loud, shares)
+    total = weighed.sum(axis=1, keepdims=True)
+    return Scores(
+        value=(loudness / memory["threshold"]).astype(np.float32),
+        recent=(recent / memory["recent_threshold"]).astype(np.float32),
+        rank=rank,
+        contributions=(weighed / np.maximum(total, np.float32(1e-30))).astype(np.float32),
+        voices=calibrated,
+    )
+
+
+def _statistics_say(memory: Memory, z: Float32) -> dict[str, Said]:
+    """Voices of the window's statistics: all channels together, each alone, and against its own past."""
+    lengths = [int(rows) for rows in memory["lengths"]]
+    seen = views(z, lengths_rows=lengths, change_rows=CHANGE_ROWS)
+    points = describe(seen, centre=memory["view_centre"], spread=memory["view_spread"])
+    distance, _ = neighbours(np.swapaxes(points, 1, 2), memory["alone_bank"], square=memory["alone_square"])
+    beyond = excess(distance, usual=memory["alone_usual"], reach=memory["alone_reach"])
+    whole = points[: len(lengths)]
+    flat = whole.reshape(len(lengths), len(z), -1)
+    together, nearest = neighbours(flat, memory["together_bank"], square=memory["together_square"])
+    said: dict[str, Said] = {}
+    for view, rows in enumerate(lengths):
+        apart = (flat[view] - memory["together_bank"][view, nearest[view]]).reshape(whole[view].shape)
+        said[f"together_{rows}"] = together[view], square_of(apart)
+        said[f"alone_{rows}"] = norm(beyond[view]), (beyond[view] ** 2).T
+    changes = [rows for rows in CHANGE_ROWS if rows < lengths[-1]]
+    for view, rows in enumerate(changes, start=len(lengths)):
+        said[f"change_{rows}"] = norm(beyond[view]), (beyond[view] ** 2).T
+        said[f"contrast_{rows}"] = contrast(points[view])
+    return said
+
+
+def _encoder_says(memory: Memory, z: Float32, encoded: Encoded) -> dict[str, Said]:
+    """Voices of the pre-trained encoder: distance of the embeddings, error of the reconstruction."""
+    distance, _ = neighbours(
+        np.swapaxes(encoded.embedding, 0, 1), memory["embedding_bank"], square=memory["embedding_square"]
+    )
+    beyond = excess(distance, usual=memory["embedding_usual"], reach=memory["embedding_reach"])
+    errors = excess(
+        reconstruction_errors(z, encoded.reconstruction, memory),
+        usual=memory["reconstruction_usual"],
+        reach=memory["reconstruction_reach"],
+    )
+    # The largest error of a channel, because the mean drowns one faulty channel in many healthy ones.
+    return {
+        "embedding": (norm(beyond), (beyond**2).T),
+        "reconstruction": (errors[0].max(axis=0), (errors[0] ** 2).T),
+        "reconstruction_newest": (errors[1].max(axis=0), (errors[1] ** 2).T),
+    }

@@ -7,7 +7,7 @@ import pytest
 
 from edge_agent.commission import commission
 from edge_agent.errors import CommissionError
-from edge_agent.voices import Encoded, score
+from edge_agent.voices import VOICES, Encoded, score
 
 T = 128
 WEEK_WINDOWS = 60_480.0
@@ -98,14 +98,16 @@ def test_location_and_scale_ignore_a_tenth_of_wild_rows() -> None:
     assert found["location"] == pytest.approx(expected["location"], rel=0.05)
 
 
-def test_the_encoder_adds_its_two_voices() -> None:
+def test_the_encoder_adds_its_three_voices() -> None:
     rows = plant(1200, 2)
     memory = learn(rows, encode=fake_encode)
     window = windows_of(rows)[-1:]
     encoded = fake_encode(window, memory["location"], memory["scale"])
     with_encoder, without = learn(rows, encode=fake_encode), learn(rows)
-    assert np.count_nonzero(with_encoder["weights"]) == np.count_nonzero(without["weights"]) + 2
-    assert np.count_nonzero(score(memory, window, encoded).voices[0, -2:]) == 2
+    assert np.count_nonzero(with_encoder["weights"][-1]) == np.count_nonzero(without["weights"][-1]) + 3
+    heard = [VOICES.index(name) for name in ("embedding", "reconstruction", "reconstruction_newest")]
+    assert score(memory, window, encoded).voices[0, heard].all()
+    assert not score(memory, window, None).voices[0, heard].any()
 
 
 @pytest.mark.parametrize(

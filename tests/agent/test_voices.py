@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from edge_agent.commission import commission
 from edge_agent.features import statistics
-from edge_agent.voices import VOICES, neighbours, score, shape_distance
+from edge_agent.voices import VOICES, neighbours, score, shape_distance, square_of
 
 T, C = 128, 4
 
@@ -156,7 +156,7 @@ def test_neighbours_agree_with_a_loop() -> None:
         rng.standard_normal((6, 5)).astype(np.float32),
         rng.standard_normal((9, 5)).astype(np.float32),
     )
-    distance, nearest = neighbours(points, bank)
+    distance, nearest = neighbours(points, bank, square=square_of(bank))
     for index, point in enumerate(points):
         away = np.linalg.norm(bank - point, axis=1)
         assert distance[index] == pytest.approx(np.sort(away)[:3].mean(), abs=1e-4)

@@ -45,14 +45,23 @@ def test_parquet_and_csv_of_the_same_table_read_alike(tmp_path: Path) -> None:
             "cycle": pa.array([1, 2], pa.int16()),
         }
     )
+    table = table.replace_schema_metadata({"series": '{"channels": ["a", "b"]}'})
     pq.write_table(table, tmp_path / "run.parquet")
     text = "timestamp,a,b,label\n1,1.5,2\n".replace("2\n", "2,0\n") + "2,,4,7\n"
     first = recording.read(tmp_path / "run.parquet")
     second = recording.read(written(tmp_path / "run.csv", text))
-    assert first.channels == second.channels == ("a", "b")  # a whole-number column of Parquet is no channel
+    assert first.channels == second.channels == ("a", "b")  # the metadata name the channels
     np.testing.assert_array_equal(first.values, second.values)
     np.testing.assert_array_equal(first.times_ns, second.times_ns)
     np.testing.assert_array_equal(first.label, second.label)
+
+
+def test_without_metadata_every_numeric_column_of_parquet_is_a_channel(tmp_path: Path) -> None:
+    table = pa.table({"speed": [1, 2], "flow": [0.5, 1.5], "name": ["x", "y"], "open": [True, False]})
+    pq.write_table(table, tmp_path / "run.parquet")
+    item = recording.read(tmp_path / "run.parquet")
+    assert item.channels == ("speed", "flow", "open")
+    np.testing.assert_array_equal(item.values, [[1, 0.5, 1], [2, 1.5, 0]])
 
 
 def test_named_channels_are_taken_in_that_order(tmp_path: Path) -> None:
