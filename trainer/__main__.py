@@ -1,0 +1,182 @@
+"""The command line `edge-trainer`: parses, reports, exits; every command is one stage."""
+
+import shlex
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from edge_agent.errors import EdgeAgentError
+from trainer import calibrate, config, evaluate, export, finetune, fit, pretrain
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Train, calibrate, evaluate and export models."
+)
+_console = Console(stderr=True)
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="TOML file with the run's settings.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Directory of the run.")]
+Data = Annotated[Path | None, typer.Option(help="Directory that recordings are named from.")]
+Seed = Annotated[int | None, typer.Option(help="Of all chance in the run.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any setting, as section.key=value in TOML; may be repeated."),
+]
+Recordings = Annotated[
+    list[Path] | None,
+    typer.Option("--recordings", "-r", help="Folder or file of Parquet or CSV; may be repeated."),
+]
+
+
+def main() -> None:
+    """Entry point: an expected error ends with one line and its exit code."""
+    try:
+        app()
+    except EdgeAgentError as error:
+        _console.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+
+
+@app.command("pretrain")
+def pretrain_command(
+    *,
+    file: ConfigFile = None,
+    out: Out = None,
+    data: Data = None,
+    seed: Seed = None,
+    recordings: Recordings = None,
+    architecture: Annotated[str | None, typer.Option(help="conv or dense.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps.")] = None,
+    settings: Set = None,
+) -> None:
+    """Learn what machines' signals look like, without labels."""
+    flags = {
+        "pretrain.recordings": recordings,
+        "pretrain.architecture": architecture,
+        "pretrain.steps": steps,
+    }
+    _run(pretrain.run, _config(file, _common(out, data, seed) | flags, settings))
+
+
+@app.command("finetune")
+def finetune_command(  # noqa: PLR0913  a parameter for each flag
+    *,
+    file: ConfigFile = None,
+    out: Out = None,
+    data: Data = None,
+    seed: Seed = None,
+    recordings: Recordings = None,
+    names: Annotated[Path | None, typer.Option(help="CSV or TOML with the name of each label.")] = None,
+    alpha: Annotated[
+        float | None, typer.Option(help="Weight of the fault loss against the unlabelled one.")
+    ] = None,
+    freeze_encoder: Annotated[bool | None, typer.Option(help="Train the head alone.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps at most.")] = None,
+    settings: Set = None,
+) -> None:
+    """Teach the pre-trained network to name faults, from recordings with labels."""
+    flags = {
+        "finetune.recordings": recordings,
+        "finetune.names_file": names,
+        "finetune.alpha": alpha,
+        "finetune.freeze_encoder": freeze_encoder,
+        "finetune.steps": steps,
+    }
+    _run(finetune.run, _config(file, _common(out, data, seed) | flags, settings))
+
+
+@app.command("export")
+def export_command(
+    *,
+    file: ConfigFile = None,
+    out: Out = None,
+    seed: Seed = None,
+    to: Annotated[Path | None, typer.Option(help="Put the bundle's files into this directory, too.")] = None,
+    settings: Set = None,
+) -> None:
+    """Write the trained network as a bundle that the agent can verify and run."""
+
+    def stage(given: config.Config) -> Path:
+        written = export.run(given)
+        return written if to is None else export.place(written, to)
+
+    _run(stage, _config(file, _common(out, None, seed), settings))
+
+
+@app.command("calibrate")
+def calibrate_command(
+    *,
+    file: ConfigFile = None,
+    out: Out = None,
+    data: Data = None,
+    seed: Seed = None,
+    recordings: Recordings = None,
+    budget_per_week: Annotated[
+        float | None, typer.Option(help="False alarms that the machine may cost a week.")
+    ] = None,
+    settings: Set = None,
+) -> None:
+    """Learn from calm recordings what is normal for a machine, into the run's bundle."""
+    flags = {"calibrate.recordings": recordings, "calibrate.budget_per_week": budget_per_week}
+    _run(calibrate.run, _config(file, _common(out, data, seed) | flags, settings))
+
+
+@app.command("evaluate")
+def evaluate_command(
+    *,
+    file: ConfigFile = None,
+    out: Out = None,
+    data: Data = None,
+    seed: Seed = None,
+    recordings: Recordings = None,
+    settings: Set = None,
+) -> None:
+    """Replay recordings through the agent's own pipeline and measure."""
+    flags = {"evaluate.recordings": recordings}
+    _run(evaluate.run, _config(file, _common(out, data, seed) | flags, settings))
+
+
+@app.command("fit")
+def fit_command(
+    *,
+    file: ConfigFile = None,
+    out: Out = None,
+    data: Data = None,
+    seed: Seed = None,
+    settings: Set = None,
+) -> None:
+    """All stages in one run directory; a stage without recordings is left out."""
+
+    def report(name: str, path: Path) -> None:
+        _console.print(f"{name}: {path}", highlight=False, soft_wrap=True)
+
+    _run(lambda given: fit.run(given, report=report), _config(file, _common(out, data, seed), settings))
+
+
+def _common(out: Path | None, data: Path | None, seed: int | None) -> dict[str, Any]:
+    return {"run.out": out, "run.data": data, "run.seed": seed}
+
+
+def _run(stage: Callable[[config.Config], Path], given: config.Config) -> None:
+    print(stage(given))  # noqa: T201  the artefact's path, for scripts
+
+
+def _config(file: Path | None, flags: dict[str, Any], settings: list[str] | None) -> config.Config:
+    """File, then `--set`, then the named flags; later ones win."""
+    given = [(key, value) for key, value in flags.items() if value is not None]
+    loaded = config.load(file, [*map(config.parse_override, settings or ()), *given])
+    run = loaded.run.model_copy(
+        update={
+            "created": loaded.run.created or datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": loaded.run.command or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        }
+    )
+    return loaded.model_copy(update={"run": run})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""Settings of a training run, from a TOML file and from flags (flags win); checks them, runs nothing.
+
+A section per stage; every key has a default, an unknown key is a fault. Relative paths are relative to the
+directory that the command is started in, those of recordings to `run.data`.
+"""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edge_agent.errors import ConfigError
+
+Positive = Annotated[int, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RunSection(_Section):
+    """What all stages share."""
+
+    out: Path = Path("runs/latest")
+    """Directory of the run; every stage writes into a directory of its own below."""
+    data: Path = Path()
+    """Directory that recordings are named from."""
+    seed: int = 0
+    threads: Positive = 1
+    """Threads of torch. With 1 a run repeats bit for bit on the same machine."""
+    name: str = "model"
+    version: str = "0.1.0"
+    created: str = ""
+    """ISO 8601 time that the bundle carries; the command line fills in the present where empty."""
+    data_licence: str = "unstated"
+    """Of the recordings, for the model card."""
+    command: str = ""
+    """That made the run, for the model card; the command line fills it in."""
+
+
+class PretrainSection(_Section):
+    """Unlabelled pre-training."""
+
+    architecture: Literal["conv", "dense"] = "conv"
+    window_rows: Annotated[int, Field(ge=32, le=1024, multiple_of=16)] = 128
+    embedding_dim: Annotated[int, Field(ge=12, le=512)] = 32
+    recordings: tuple[str, ...] = ()
+    """Folders, files or patterns such as `run_*.parquet`, below `run.data`; labels are ignored."""
+    exclude_columns: tuple[str, ...] = ()
+    recordings_share: Weight = 1.0
+    """Share of a batch drawn from the recordings, relative to the other two shares."""
+    synthetic_share: Weight = 1.0
+    plant_share: Weight = 0.5
+    synthetic_signals: Positive = 12_000
+    signal_rows: Positive = 512
+    """Length of a synthetic signal, from which windows are drawn."""
+    plant_runs: Positive = 4
+    """Simulated runs of each kind of machine."""
+    plant_rows: Positive = 7200
+    steps: Positive = 6000
+    batch_windows: Positive = 128
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    hidden_share: Share = 0.5
+    noise: Weight = 0.1
+    reconstruction_weight: Weight = 1.0
+    triplet_weight: Weight = 0.2
+    triplet_margin: Weight = 0.5
+    near_rows: Annotated[int, Field(ge=1, le=16)] = 4
+    spectrum_weight: Weight = 0.1
+
+
+class FinetuneSection(_Section):
+    """Labelled fine-tuning: L_total = L_pre + alpha * L_fine."""
+
+    recordings: tuple[str, ...] = ()
+    channels: tuple[str, ...] | None = None
+    exclude_columns: tuple[str, ...] = ()
+    names: dict[int, str] = {}
+    """Label -> name of the fault; 0 is normal."""
+    names_file: Path | None = None
+    """CSV with columns label,name, or TOML with `[names]`; instead of `names`."""
+    rate_hz: float | None = None
+    """Sampling rate of the recordings, for the manifest."""
+    alpha: Weight = 1.0
+    freeze_encoder: bool = False
+    class_weights: bool = True
+    held_out_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    hidden_share: Share = 0.3
+    steps: Positive = 1500
+    batch_windows: Positive = 32
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    patience: Positive = 6
+    """Validations without an improvement after which training stops."""
+    validate_steps: Positive = 50
+
+
+class CalibrateSection(_Section):
+    """What is normal for the machine, from calm recordings."""
+
+    recordings: tuple[str, ...] = ()
+    machine: str = "machine"
+    exclude_columns: tuple[str, ...] = ()
+    budget_per_week: Annotated[float, Field(gt=0)] = 1.0
+    """False alarms that the machine may cost a week."""
+    hop_rows: Positive = 4
+    period_s: Annotated[float, Field(gt=0)] = 1.0
+    """Step between rows where the recordings have no timestamps."""
+
+
+class EvaluateSection(_Section):
+    """Replay of held-out recordings through the agent's own pipeline."""
+
+    recordings: tuple[str, ...] = ()
+    exclude_columns: tuple[str, ...] = ()
+    commission_rows: Positive = 1000
+    """First rows of each recording that are learnt from where the bundle has no profile of its own."""
+    worst_windows: Positive = 6
+    """How many of the windows that the model restores worst are drawn in the report."""
+
+
+class Config(_Section):
+    """A training run."""
+
+    run: RunSection = RunSection()
+    pretrain: PretrainSection = PretrainSection()
+    finetune: FinetuneSection = FinetuneSection()
+    calibrate: CalibrateSection = CalibrateSection()
+    evaluate: EvaluateSection = EvaluateSection()
+
+
+def load(path: Path | None, overrides: Sequence[tuple[str, Any]] = ()) -> Config:
+    """The configuration in a TOML file with overrides ("pretrain.steps", 100) laid over it.
+
+    Raises:
+        ConfigError: the file cannot be read, or it or an override has faults; all of them are listed.
+    """
+    where = path or Path("flags")
+    tables: dict[str, Any] = {} if path is None else _read(path)
+    for dotted, value in overrides:
+        section, _, key = dotted.partition(".")
+        if not key or not isinstance(tables.setdefault(section, {}), dict):
+            raise ConfigError(where, ((dotted, "is not of the form section.key"),))
+        tables[section][key] = value
+    try:
+        return Config.model_validate(tables)
+    except ValidationError as error:
+        findings = tuple((".".join(map(str, item["loc"])), item["msg"]) for item in error.errors())
+        raise ConfigError(where, findings) from error
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """`section.key=value` with the value in TOML's notation; what is no TOML value is taken as text.
+
+    Raises:
+        ConfigError: no equals sign.
+    """
+    dotted, sign, raw = text.partition("=")
+    if not sign:
+        raise ConfigError(Path("flags"), ((text, "is not of the form section.key=value"),))
+    try:
+        return dotted.strip(), tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        return dotted.strip(), raw
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(path, (("file", str(error)),)) from error
