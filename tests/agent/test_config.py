@@ -80,7 +80,10 @@ def test_every_finding_comes_at_once_with_its_line(tmp_path: Path) -> None:
         ("[agent]\nname = 'a/b'", "topic level"),
         ("[[source]]\ntopic = 's/{machine}'\nformat = 'number'", "needs {channel}"),
         ("[[source]]\ntopic = 's/{machine}/{channel}'\nformat = 'json'", "takes no {channel}"),
-        ("[[source]]\ntopic = 's/{machine}'\nformat = 'xml'", "known: json, number"),
+        (
+            "[[source]]\ntopic = 's/{machine}'\nformat = 'xml'",
+            "known: cbor, json, line, number, senml, senml_cbor",
+        ),
         ("source = []", "at least 1"),
         ("[alerts]\ntopic = 'alerts'", "lacks {machine}"),
         ("[alerts]\nstatus_topic = '{machine}/status'", "unknown placeholder"),

@@ -207,4 +207,4 @@ def test_topics_that_name_no_machine_are_counted_not_decoded(topic: str, expecte
 
 
 def test_every_format_is_reachable_by_its_name() -> None:
-    assert set(FORMATS) == {"json", "number"}
+    assert set(FORMATS) == {"cbor", "json", "line", "number", "senml", "senml_cbor"}
