@@ -42,7 +42,7 @@ e2e: $(VENV)/.done  ## the tests over a real mosquitto only
 	$(BIN)/python -m pytest -m broker
 
 skab: $(VENV)/.done  ## 34 runs of a real pump testbed over a real mosquitto -> benchmarks/results/skab_live.json
-	$(BIN)/python benchmarks/skab_live.py --data $(DATA)/skab
+	PYTHONPATH=. $(BIN)/python benchmarks/skab_live.py --data $(DATA)
 
 tep: $(VENV)/.done  ## pre-train, fine-tune, calibrate, evaluate, export on the Tennessee Eastman process
 	$(BIN)/edge-trainer fit --config trainer/configs/tep.toml --data $(DATA)/tep_braatz --out runs/tep
@@ -50,11 +50,11 @@ tep: $(VENV)/.done  ## pre-train, fine-tune, calibrate, evaluate, export on the 
 train: tep  ## the trainer's whole road on a public data set
 
 pretrained: $(VENV)/.done  ## re-make the shipped model from its seed
-	$(BIN)/edge-trainer pretrain --config trainer/configs/pretrained.toml --out runs/pretrained
-	$(BIN)/edge-trainer export --run runs/pretrained --out edge_agent/models
+	$(BIN)/edge-trainer pretrain --config trainer/configs/pretrained.toml
+	$(BIN)/edge-trainer export --config trainer/configs/pretrained.toml --to edge_agent/models/pretrained
 
-bench: $(VENV)/.done  ## detection measures on the recordings, beside baselines
-	$(BIN)/python benchmarks/detection.py --data $(DATA)
+bench: $(VENV)/.done  ## naming faults from few labels, beside baselines -> benchmarks/results/diagnosis.*
+	PYTHONPATH=. $(BIN)/python benchmarks/diagnosis.py --data $(DATA) --sets cwru skab cnc tep plant_pump plant_motor plant_furnace
 
 clean:  ## forget environments and runs
 	rm -rf $(VENV) $(VENV)-demo runs demo-out build dist
