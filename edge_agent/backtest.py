@@ -16,7 +16,7 @@ from edge_agent.config import Config
 from edge_agent.contract import recording as recordings
 from edge_agent.contract.recording import Recording
 from edge_agent.contract.records import THRESHOLD
-from edge_agent.errors import StateError, UsageError
+from edge_agent.errors import CommissionError, EdgeAgentError, RecordingError, StateError, UsageError
 from edge_agent.pipeline import Settings
 from edge_agent.replay import Replay, commission_recording, replay
 from edge_agent.score import Scorer
@@ -48,23 +48,32 @@ def run(
         exclude: columns that are no channels.
 
     Raises:
-        EdgeAgentError: a recording, the model or the rows cannot be used.
+        EdgeAgentError: the model cannot be used; or a recording or its rows, after all the others have been replayed.
     """
     series = [file.stem for file in files]
     if len(set(series)) < len(series):
         raise UsageError("two recordings have the same name, and their results would overwrite each other")
     scorer, settings = load_scorer(config), replace(pipeline_settings(config), hop_s=0.0)
     summary = Table("series", "rows", "learnt from", "rows in alarm", "alarms")
+    failed: list[EdgeAgentError] = []
     with _alarms_file(out) as lines:
         for file in files:
-            recording = recordings.read(file, channels=channels, exclude=exclude)
-            played = _play(recording, commission_rows=commission_rows, scorer=scorer, settings=settings)
+            try:
+                recording = recordings.read(file, channels=channels, exclude=exclude)
+                played = _play(recording, commission_rows=commission_rows, scorer=scorer, settings=settings)
+            except (RecordingError, CommissionError) as error:
+                failed.append(error)
+                continue
             recordings.write_columns(out / f"{file.stem}.scores.parquet", _columns(recording, played))
             lines.writelines(
                 alert.encode(alarm, agent=config.agent.name).decode() + "\n" for alarm in played.alarms
             )
             summary.add_row(*_told(recording, played))
     Console().print(summary)
+    if failed:
+        for early in failed[:-1]:
+            Console(stderr=True).print(f"[bold red]error:[/] {early}", highlight=False, soft_wrap=True)
+        raise failed[-1]
 
 
 def _alarms_file(out: Path) -> TextIO:
