@@ -64,7 +64,7 @@ _RANKING = {
     "contrast": 0.4,
     "shape": 0.7,
     "embedding": 0.5,
-    "reconstruction": 0.5,
+    "reconstruction": 0.1,
 }
 
 

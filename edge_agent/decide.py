@@ -3,7 +3,8 @@
 A score says how near an alarm a window is: 1 is the threshold. A machine turns anomalous after `on_windows` windows
 in a row above it. It is calm again after `off_windows` windows in a row below `release`, or, where the fault could be
 seen in the newest rows alone, after as many whose newest rows are below it: the rest of the window still holds the
-fault that has ended. Until the whole window has let go of it, only the newest rows may open the next alarm.
+fault that has ended. Until the whole window has let go of it, the next alarm takes newest rows that are above the
+threshold themselves.
 """
 
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class Decider:
                 return "anomalous"
             self._anomalous, self._run, self._armed = False, 0, score < release
             return "closed"
-        loud = recent > THRESHOLD or (self._armed and score > THRESHOLD)
+        loud = score > THRESHOLD and (self._armed or recent > THRESHOLD)
         self._run = self._run + 1 if loud else 0
         if self._run < self._settings.on_windows:
             return "calm"

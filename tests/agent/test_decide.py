@@ -54,3 +54,7 @@ def test_the_same_fault_does_not_open_twice_but_the_next_one_does() -> None:
     assert verdicts(*[2] * 8, recent=fault_ends).count("opened") == 1
     assert verdicts(*[2] * 10, recent=(*fault_ends, 2, 2))[-1] == "opened"
     assert verdicts(*[2] * 8, 0, 2, 2, recent=(*fault_ends, 0, 0, 0))[-1] == "opened"
+
+
+def test_newest_rows_alone_open_no_alarm_below_the_threshold() -> None:
+    assert set(verdicts(*[0.9] * 5, recent=(2,) * 5)) == {"calm"}

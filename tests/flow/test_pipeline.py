@@ -17,10 +17,10 @@ CHANNELS = ("flow", "pressure", "vibration")
 SETTINGS = Settings(commission_rows=600)
 
 
-def rows(count: int, *, seed: int = 0) -> np.ndarray:
-    """A loop with a slow swing: pressure follows flow, vibration is noise."""
+def rows(count: int, *, seed: int = 0, start: int = 0) -> np.ndarray:
+    """A loop with a slow swing, from its row `start` on: pressure follows flow, vibration is noise."""
     rng = np.random.default_rng(seed)
-    flow = 50 + 5 * np.sin(np.arange(count) / 40) + rng.normal(0, 0.3, count)
+    flow = 50 + 5 * np.sin((start + np.arange(count)) / 40) + rng.normal(0, 0.3, count)
     pressure = 2 + 0.05 * flow + rng.normal(0, 0.02, count)
     return np.stack([flow, pressure, rng.normal(1.0, 0.1, count)], axis=1)
 
@@ -64,9 +64,9 @@ def pipeline(scorer: Scorer) -> Pipeline:
     return Pipeline(decode=decode, scorer=scorer, settings=SETTINGS)
 
 
-def with_fault(count: int, *, start: int) -> np.ndarray:
-    values = rows(count, seed=7)
-    values[start:, 1] += 0.5  # the pressure gauge drifts off: five times its own spread around the flow
+def with_fault(count: int, *, fault_at: int, start: int) -> np.ndarray:
+    values = rows(count, seed=7, start=start)
+    values[fault_at:, 1] += 0.5  # the pressure gauge drifts off: five times its own spread around the flow
     return values
 
 
@@ -75,9 +75,11 @@ def test_a_new_machine_is_commissioned_and_its_fault_is_alarmed_with_the_guilty_
 ) -> None:
     drive(pipeline, deliveries(rows(600)), scorer=scorer)
     assert pipeline.machines()["pump-1"].state == "ready"
-    calm = drive(pipeline, deliveries(rows(400, seed=3), start=600), scorer=scorer)
+    calm = drive(pipeline, deliveries(rows(400, seed=3, start=600), start=600), scorer=scorer)
     assert alarms(calm) == []
-    said = alarms(drive(pipeline, deliveries(with_fault(400, start=100), start=1000), scorer=scorer))
+    said = alarms(
+        drive(pipeline, deliveries(with_fault(400, fault_at=100, start=1000), start=1000), scorer=scorer)
+    )
     assert said[0].machine == "pump-1"
     assert said[0].onset_ns >= 1100 * SECOND
     assert "pressure" in [channel.name for channel in said[-1].channels[:2]]
@@ -100,7 +102,7 @@ def test_same_bytes_in_same_alarms_out(scorer: Scorer) -> None:
     said = []
     for _ in range(2):
         pipeline = Pipeline(decode=decode, scorer=scorer, settings=SETTINGS)
-        messages = [*deliveries(rows(600)), *deliveries(with_fault(300, start=50), start=600)]
+        messages = [*deliveries(rows(600)), *deliveries(with_fault(300, fault_at=50, start=600), start=600)]
         said.append(alarms(drive(pipeline, messages, scorer=scorer)))
     assert said[0]
     assert said[0] == said[1]
@@ -109,8 +111,8 @@ def test_same_bytes_in_same_alarms_out(scorer: Scorer) -> None:
 def test_machines_do_not_disturb_each_other(pipeline: Pipeline, scorer: Scorer) -> None:
     for name in ("a", "b"):
         drive(pipeline, deliveries(rows(600), machine=name), scorer=scorer)
-    healthy = deliveries(rows(300, seed=5), machine="a", start=600)
-    broken = deliveries(with_fault(300, start=0), machine="b", start=600)
+    healthy = deliveries(rows(300, seed=5, start=600), machine="a", start=600)
+    broken = deliveries(with_fault(300, fault_at=0, start=600), machine="b", start=600)
     mixed = [message for pair in zip(healthy, broken, strict=True) for message in pair]
     assert {alarm.machine for alarm in alarms(drive(pipeline, mixed, scorer=scorer))} == {"b"}
 
