@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -177,10 +178,12 @@ class User:
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
         self._client.on_message = self._on_message
         self._client.on_connect = lambda client, *_: client.subscribe([("alerts/#", 1), ("agents/#", 1)])
+        subscribed = threading.Event()  # connected is not enough: what comes before the SUBACK is missed
+        self._client.on_subscribe = lambda *_: subscribed.set()
         self._client.reconnect_delay_set(1, 1)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
-        wait_until(self._client.is_connected, what="the user's connection")
+        wait_until(subscribed.is_set, what="the user's subscription")
 
     def _on_message(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
         if message.topic.startswith("agents/"):
