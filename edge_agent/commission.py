@@ -50,10 +50,10 @@ _TRIM_BEYOND = 6.0
 _TRIM_SHARE = 0.05
 # How much the threshold is raised for each window's length that the calm rows hold too few.
 _SHORTNESS = 0.5
+_LEAST_THRESHOLD = 1.0  # the 99 % point of calm; a machine that stood still has nothing to set a threshold by
 # Say of each group of voices, shared within the group: in what alarms, where the raw-window model is the only
 # one that sees relations between channels, and in what ranks.
-# The encoder's voices rank but do not alarm: a slow drift moves them by many times what calm rows showed (measured, see
-# docs/experiments.md).
+# The encoder's voices rank but do not alarm: a slow drift moves them too far (docs/experiments.md).
 _ALARMING = {"together": 4.0, "shape": 2.0}
 # Voices that look at the newest rows only: when they are calm, a fault that they saw is over.
 _RECENT = {"together_16": 1.0, "together_32": 1.0, "shape": 2.0}
@@ -114,9 +114,9 @@ def commission(
         name -> array; "location" and "scale" are [C], "threshold" and "recent_threshold" are 0-d.
 
     Raises:
-        CommissionError: too few usable rows, or none at all.
+        CommissionError: too few usable rows.
     """
-    rows = np.asarray(rows, dtype=np.float32)
+    rows = np.asarray(rows, np.float32)
     _check(rows, window_rows)
     memory: dict[str, NDArray[Any]] = dict(scales(rows))
     memory["lengths"] = np.array([length for length in LENGTHS_ROWS if length <= window_rows])
@@ -140,7 +140,7 @@ def commission(
             budget_per_week=budget_per_week,
             stride=stride / hop_rows,
         )
-        memory[name] = np.asarray(caution * limit, np.float32)
+        memory[name] = np.asarray(max(caution * limit, _LEAST_THRESHOLD), np.float32)
     return {name: np.asarray(array) for name, array in memory.items()}
 
 

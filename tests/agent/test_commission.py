@@ -118,3 +118,16 @@ def test_the_encoder_adds_its_three_voices() -> None:
 def test_rows_that_cannot_teach_anything_are_refused_with_a_reason(rows: np.ndarray) -> None:
     with pytest.raises(CommissionError, match="rows"):
         learn(rows)
+
+
+def test_a_machine_that_stood_still_scores_nothing_until_it_moves() -> None:
+    still = np.full((600, 3), 5.0, np.float32)
+    memory = learn(still)
+    calm = score(memory, windows_of(still)[-1:], None)
+    assert calm.value[0] == 0.0
+    moved = still.copy()
+    moved[-40:, 1] = 9.0
+    found = score(memory, windows_of(moved)[-1:], None)
+    assert found.value[0] > 1.0
+    assert np.argmax(found.contributions[0]) == 1
+    assert np.isfinite(found.value).all()
