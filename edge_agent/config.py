@@ -13,11 +13,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from edge_agent.errors import ConfigError
-from edge_agent.formats import FORMATS, NEEDS_CHANNEL
-from edge_agent.topics import Template, is_name, parse
+from edge_agent.formats import FORMATS, NEEDS_CHANNEL, Route
+from edge_agent.formats.json_path import PayloadMap, TimeUnit, mapped, parse_pointer
+from edge_agent.topics import Template, is_name, parse, parse_name
 
 SHIPPED_BUNDLE = Path(__file__).parent / "models" / "pretrained"
-_SOURCE_HOLES = frozenset({"machine", "channel"})
+_MAPPED = "json_path"
+"""The one format that needs to be told where a message keeps what."""
 
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 7, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -64,32 +66,80 @@ class Broker(_Section):
         return self
 
 
+class Places(_Section):
+    """Where a vendor's JSON keeps time and values: JSON pointers."""
+
+    values: Annotated[tuple[str, ...], Field(min_length=1)] = ("",)
+    time: str = ""
+    time_unit: TimeUnit = "s"
+    samples: str = ""
+    name_key: str = "name"
+    value_key: str = "value"
+    time_key: str = ""
+    rename: Mapping[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _pointers_parse(self) -> Self:
+        for text in (*self.values, self.time, self.samples):
+            parse_pointer(text)
+        if bad := [name for name in self.rename.values() if not is_name(name)]:
+            raise ValueError(f"rename: '{bad[0]}' is no channel name: printable, without / + #")
+        return self
+
+
 class Source(_Section):
-    """A family of topics and the format of their payloads."""
+    """A family of topics, the format of their payloads, and how their machines are called."""
 
     topic: str
     format: str = "json"
+    machine: str = "{machine}"
+    share: str = ""
+    map: Places | None = None
 
     @field_validator("format")
     @classmethod
     def _is_known(cls, value: str) -> str:
-        if value not in FORMATS:
-            raise ValueError(f"unknown format '{value}'; known: {', '.join(sorted(FORMATS))}")
+        known = {*FORMATS, _MAPPED}
+        if value not in known:
+            raise ValueError(f"unknown format '{value}'; known: {', '.join(sorted(known))}")
+        return value
+
+    @field_validator("share")
+    @classmethod
+    def _is_a_group(cls, value: str) -> str:
+        if value and not is_name(value):
+            raise ValueError("names a group of subscribers: printable, without / + #")
         return value
 
     @model_validator(mode="after")
-    def _topic_fits_format(self) -> Self:
+    def _parts_fit(self) -> Self:
         names_channel = "channel" in self.template.placeholders
         if names_channel != (self.format in NEEDS_CHANNEL):
             raise ValueError(
                 f"format '{self.format}' {'takes no' if names_channel else 'needs'} {{channel}} in its topic"
+            )
+        if (self.map is not None) != (self.format == _MAPPED):
+            raise ValueError(
+                f"format '{self.format}' {'needs' if self.map is None else 'takes no'} [source.map]"
             )
         return self
 
     @property
     def template(self) -> Template:
         """The topic, parsed."""
-        return parse(self.topic, allowed=_SOURCE_HOLES, required=frozenset({"machine"}))
+        return parse(self.topic, allowed=None, required=parse_name(self.machine).placeholders, wildcards=True)
+
+    @property
+    def subscription(self) -> str:
+        """The MQTT filter, with the group that shares it."""
+        plain = self.template.subscription
+        return f"$share/{self.share}/{plain}" if self.share else plain
+
+    @property
+    def route(self) -> Route:
+        """What finds and reads the messages of this source."""
+        decode = FORMATS[self.format] if self.map is None else mapped(PayloadMap(**dict(self.map)))
+        return Route(template=self.template, decode=decode, machine=parse_name(self.machine))
 
 
 class Alerts(_Section):
@@ -295,7 +345,7 @@ def summary(config: Config) -> Mapping[str, Any]:
         "agent": f"{config.agent.name} on {socket.gethostname()}, state in {config.agent.state_dir}",
         "broker": f"{config.broker.host}:{config.broker.port} as {config.client_id}"
         + (" over TLS" if config.broker.tls_ca_file else ""),
-        "sources": [f"{source.template.subscription} ({source.format})" for source in config.source],
+        "sources": [f"{source.subscription} ({source.format})" for source in config.source],
         "alerts": config.alerts.topic,
         "new machines": f"learnt from {config.commission.rows} rows",
         "budget": f"{config.budget.false_alarms_per_week:g} false alarms a week and machine",

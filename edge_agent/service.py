@@ -119,7 +119,7 @@ class Service:
         self._pipeline = Pipeline(
             decode=told_rejects(
                 decoder(
-                    [(source.template, source.format) for source in config.source],
+                    [source.route for source in config.source],
                     payload_limit_bytes=config.limits.payload_bytes,
                     future_tolerance_s=config.limits.future_tolerance_s,
                 ),
@@ -152,7 +152,7 @@ class Service:
         self._ingest = Ingest(
             address,
             client_id=config.client_id,
-            filters=[source.template.subscription for source in config.source],
+            filters=[source.subscription for source in config.source],
             inbox=self._inbox,
             payload_limit_bytes=config.limits.payload_bytes,
             wall_clock_ns=time.time_ns,

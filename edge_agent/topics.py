@@ -1,7 +1,8 @@
 """Topic templates: `sensors/{machine}/{channel}` to a subscription filter and back to names. Knows no payloads.
 
 A template is a topic whose levels are literals or placeholders; a placeholder fills a whole level, so that every
-template has exactly one MQTT filter and a topic matches it in at most one way.
+template has exactly one MQTT filter and a topic matches it in at most one way. Where it is asked for, `+` stands for a
+level and `#` for all levels behind, neither of which matters.
 """
 
 import re
@@ -33,13 +34,15 @@ class Template:
     """A topic with named holes, checked by `parse`.
 
     Attributes:
-        levels: the literal text of each level, or None where a placeholder stands.
-        names: the placeholder of each level, or None where a literal stands.
+        levels: the literal text of each level, or None where any text may stand.
+        names: the placeholder of each level, or None where none stands.
+        open_ended: whether more levels may follow: the template ended in `#`.
     """
 
     text: str
     levels: tuple[str | None, ...]
     names: tuple[str | None, ...]
+    open_ended: bool = False
 
     @property
     def placeholders(self) -> frozenset[str]:
@@ -49,18 +52,19 @@ class Template:
     @property
     def subscription(self) -> str:
         """The MQTT topic filter that receives exactly the topics of this template."""
-        return "/".join("+" if level is None else level for level in self.levels)
+        levels = ["+" if level is None else level for level in self.levels]
+        return "/".join([*levels, "#"] if self.open_ended else levels)
 
     def match(self, topic: str) -> Mapping[str, str] | None:
         """What the placeholders stand for in `topic`; None where the topic is not one of this template."""
         parts = topic.split("/")
-        if len(parts) != len(self.levels):
+        if len(parts) != len(self.levels) and not (self.open_ended and len(parts) > len(self.levels)):
             return None
         found: dict[str, str] = {}
-        for part, level, name in zip(parts, self.levels, self.names, strict=True):
+        for part, level, name in zip(parts, self.levels, self.names, strict=False):
             if name is not None:
                 found[name] = part
-            elif part != level:
+            elif level is not None and part != level:
                 return None
         return found
 
@@ -72,24 +76,66 @@ class Template:
         )
 
 
-def parse(text: str, *, allowed: frozenset[str], required: frozenset[str]) -> Template:
+@dataclass(frozen=True, slots=True)
+class NamePattern:
+    """A name put together from what placeholders stand for, checked by `parse_name`."""
+
+    text: str
+    placeholders: frozenset[str]
+
+    def fill(self, found: Mapping[str, str]) -> str:
+        """The name; `found` holds at least the pattern's placeholders."""
+        return _PLACEHOLDER.sub(lambda hole: found[hole.group(1)], self.text)
+
+
+def parse_name(text: str) -> NamePattern:
+    """Read a pattern like `{site}.{line}.{machine}`; text without any placeholder is a name as it stands.
+
+    Raises:
+        ValueError: what stands around the placeholders cannot be part of a name.
+    """
+    around = _PLACEHOLDER.sub("", text)
+    if not text or set("{}") & set(around) or (around and not is_name(around)):
+        raise ValueError(f"'{text}' gives no name: printable, without / + #, placeholders as {{word}}")
+    return NamePattern(text=text, placeholders=frozenset(_PLACEHOLDER.findall(text)))
+
+
+def parse(
+    text: str, *, allowed: frozenset[str] | None, required: frozenset[str], wildcards: bool = False
+) -> Template:
     """Read a template.
+
+    Args:
+        text: the topic with its placeholders.
+        allowed: names that placeholders may have; None for any.
+        required: placeholders that must be there.
+        wildcards: whether `+` may stand for a level and a last `#` for all that follow.
 
     Raises:
         ValueError: a hole that is unknown, twice, missing or not a whole level; wildcards; empty levels.
     """
+    open_ended = wildcards and text.endswith("/#")
+    text = text.removesuffix("/#") if open_ended else text
     if not text or text.startswith("$") or "" in text.split("/"):
         raise ValueError(f"'{text}' is empty, has an empty level or starts with $")
     levels: list[str | None] = []
     names: list[str | None] = []
     for part in text.split("/"):
         hole = _PLACEHOLDER.fullmatch(part)
+        if hole is None and wildcards and part == "+":
+            levels.append(None)
+            names.append(None)
+            continue
         if hole is None and (_FORBIDDEN & set(part) or set("{}") & set(part) or not part.isprintable()):
-            raise ValueError(f"level '{part}': a placeholder fills a whole level; wildcards are not written")
+            raise ValueError(
+                f"level '{part}': a placeholder or wildcard fills a whole level, # only the last"
+                if wildcards
+                else f"level '{part}': a placeholder fills a whole level; wildcards are not written"
+            )
         levels.append(None if hole else part)
         names.append(hole.group(1) if hole else None)
     holes = [name for name in names if name is not None]
-    if unknown := set(holes) - allowed:
+    if allowed is not None and (unknown := set(holes) - allowed):
         raise ValueError(
             f"unknown placeholder {{{min(unknown)}}}; known: {', '.join(sorted(allowed)) or 'none'}"
         )
@@ -97,4 +143,4 @@ def parse(text: str, *, allowed: frozenset[str], required: frozenset[str]) -> Te
         raise ValueError("a placeholder stands twice")
     if missing := required - set(holes):
         raise ValueError(f"lacks {{{min(missing)}}}")
-    return Template(text=text, levels=tuple(levels), names=tuple(names))
+    return Template(text=text, levels=tuple(levels), names=tuple(names), open_ended=open_ended)

@@ -1,12 +1,13 @@
 """Bytes to `Frame`: one file a wire format, one function each, listed in an explicit table. No clock, no socket."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from edge_agent.contract.records import Delivery, Frame, Reject
 from edge_agent.formats import cbor_row, json_row, line, number, senml
 from edge_agent.formats.origin import Origin
-from edge_agent.topics import Template, is_name
+from edge_agent.topics import NamePattern, Template, is_name
 
 Decoder = Callable[[bytes, Origin], Frame | Reject]
 
@@ -25,27 +26,36 @@ _TOPIC_REMEMBERED_CHARS = 300
 """Together they bound what a flood of topics can make us remember."""
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A family of topics, what reads their payloads, and how their machine is called."""
+
+    template: Template
+    decode: Decoder
+    machine: NamePattern
+
+
 def decoder(
-    sources: Sequence[tuple[Template, str]], *, payload_limit_bytes: int, future_tolerance_s: float
+    routes: Sequence[Route], *, payload_limit_bytes: int, future_tolerance_s: float
 ) -> Callable[[Delivery], Frame | Reject]:
     """The function that finds a delivery's source by its topic and decodes it; it never raises.
 
     Args:
-        sources: templates with the names of their formats; the first that matches wins.
+        routes: the first whose template matches wins.
         payload_limit_bytes: longer payloads are turned away unread.
         future_tolerance_s: how far ahead of its arrival an event time may be.
     """
     tolerance_ns = round(future_tolerance_s * 1e9)
-    table = tuple((template, FORMATS[name]) for template, name in sources)
 
     def find(topic: str) -> tuple[Decoder, str, str | None] | Reject:
-        for template, decode_payload in table:
-            found = template.match(topic)
+        for route in routes:
+            found = route.template.match(topic)
             if found is None:
                 continue
-            if not all(is_name(name) for name in found.values()):
+            machine = route.machine.fill(found)
+            if not (is_name(machine) and all(is_name(name) for name in found.values())):
                 return Reject("bad_topic", ascii(topic[:120]))
-            return decode_payload, found["machine"], found.get("channel")
+            return route.decode, machine, found.get("channel")
         return Reject("no_source", ascii(topic[:120]))
 
     remembered = lru_cache(maxsize=_TOPICS_REMEMBERED)(find)

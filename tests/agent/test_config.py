@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from edge_agent.config import SHIPPED_BUNDLE, Config, defaults, load
+from edge_agent.contract.records import Delivery, Frame
 from edge_agent.errors import ConfigError
+from edge_agent.formats import decoder
 
 SAMPLE = Path(__file__).parents[2] / "deploy" / "agent.toml"
 
@@ -71,7 +73,7 @@ def test_every_finding_comes_at_once_with_its_line(tmp_path: Path) -> None:
         "colour (line 14)",
     }
     assert found["broker.hots (line 4)"] == "is no setting"
-    assert "wildcards" in found["source.2 (line 9)"]
+    assert found["source.2 (line 9)"] == "lacks {machine}"
 
 
 @pytest.mark.parametrize(
@@ -80,9 +82,19 @@ def test_every_finding_comes_at_once_with_its_line(tmp_path: Path) -> None:
         ("[agent]\nname = 'a/b'", "topic level"),
         ("[[source]]\ntopic = 's/{machine}'\nformat = 'number'", "needs {channel}"),
         ("[[source]]\ntopic = 's/{machine}/{channel}'\nformat = 'json'", "takes no {channel}"),
+        ("[[source]]\ntopic = 's/{line}'", "lacks {machine}"),
+        ("[[source]]\ntopic = 's/{machine}'\nmachine = '{site}.{machine}'", "lacks {site}"),
+        ("[[source]]\ntopic = 's/{machine}'\nmachine = '{machine}/x'", "gives no name"),
+        ("[[source]]\ntopic = 's/{machine}'\nshare = 'a/b'", "names a group"),
+        ("[[source]]\ntopic = 's/{machine}'\nformat = 'json_path'", "needs [source.map]"),
+        ("[[source]]\ntopic = 's/{machine}'\n[source.map]\ntime = '/ts'", "takes no [source.map]"),
+        (
+            "[[source]]\ntopic = 's/{machine}'\nformat = 'json_path'\n[source.map]\ntime = 'ts'",
+            "is no JSON pointer",
+        ),
         (
             "[[source]]\ntopic = 's/{machine}'\nformat = 'xml'",
-            "known: cbor, json, line, number, senml, senml_cbor",
+            "known: cbor, json, json_path, line, number, senml, senml_cbor",
         ),
         ("source = []", "at least 1"),
         ("[alerts]\ntopic = 'alerts'", "lacks {machine}"),
@@ -119,3 +131,32 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
 def test_the_client_id_is_fixed_by_the_agents_name() -> None:
     assert Config.model_validate({"agent": {"name": "hall-3"}}).client_id == "edge-agent-hall-3"
     assert Config.model_validate({"broker": {"client_id": "x"}}).client_id == "x"
+
+
+def test_a_source_says_where_a_vendors_message_keeps_what(tmp_path: Path) -> None:
+    path = tmp_path / "agent.toml"
+    path.write_text(
+        """
+        [[source]]
+        topic = "{site}/plc/+/{machine}/#"
+        machine = "{site}.{machine}"
+        format = "json_path"
+        share = "halls"
+        [source.map]
+        time = "/header/t"
+        time_unit = "ms"
+        values = ["/body"]
+        rename = { p1 = "pressure" }
+        """
+    )
+    (source,) = load(path).source
+    assert source.subscription == "$share/halls/+/plc/+/+/#"
+    decode = decoder([source.route], payload_limit_bytes=999, future_tolerance_s=60)
+    payload = b'{"header": {"t": 1700000000500}, "body": {"p1": 2.5}}'
+    frame = decode(Delivery("north/plc/x/press/any", payload, 1_700_000_000_000_000_000))
+    assert isinstance(frame, Frame)
+    assert (frame.machine, frame.channels, frame.times_ns) == (
+        "north.press",
+        ("pressure",),
+        (1_700_000_000_500_000_000,),
+    )

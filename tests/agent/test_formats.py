@@ -10,14 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.contract.records import Delivery, Frame, Reject, RejectReason
-from edge_agent.formats import FORMATS, decoder
-from edge_agent.topics import parse
+from edge_agent.formats import FORMATS, Route, decoder
+from edge_agent.topics import parse, parse_name
 
 NOW_NS = 1_700_000_000_000_000_000
 HOLES = frozenset({"machine", "channel"})
 ROW = parse("sensors/{machine}", allowed=HOLES, required=frozenset({"machine"}))
 CELL = parse("sensors/{machine}/{channel}", allowed=HOLES, required=frozenset({"machine"}))
-DECODE = decoder([(ROW, "json"), (CELL, "number")], payload_limit_bytes=4096, future_tolerance_s=60.0)
+MACHINE = parse_name("{machine}")
+ROUTES = (Route(ROW, FORMATS["json"], MACHINE), Route(CELL, FORMATS["number"], MACHINE))
+DECODE = decoder(ROUTES, payload_limit_bytes=4096, future_tolerance_s=60.0)
 NAMES = st.text(st.characters(codec="utf-8", categories=["L", "N"]), min_size=1, max_size=12)
 NUMBERS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
@@ -208,3 +210,27 @@ def test_topics_that_name_no_machine_are_counted_not_decoded(topic: str, expecte
 
 def test_every_format_is_reachable_by_its_name() -> None:
     assert set(FORMATS) == {"cbor", "json", "line", "number", "senml", "senml_cbor"}
+
+
+def test_a_machine_is_named_by_several_levels_of_a_namespace() -> None:
+    template = parse("{site}/+/{line}/{machine}/data/#", allowed=None, required=frozenset(), wildcards=True)
+    route = Route(template, FORMATS["json"], parse_name("{site}.{line}.{machine}"))
+    decode = decoder([route], payload_limit_bytes=4096, future_tolerance_s=60.0)
+    payload = b'{"values": {"flow": 1.0}}'
+    result = decode(Delivery(topic="north/hall/l2/press/data/fast/1", payload=payload, received_ns=NOW_NS))
+    assert isinstance(result, Frame)
+    assert result.machine == "north.l2.press"
+    too_long = decode(Delivery("n" * 100 + "/hall/l2/press-with-a-long-name/data", payload, NOW_NS))
+    assert isinstance(too_long, Reject)
+    assert too_long.reason == "bad_topic"
+
+
+def test_several_topics_feed_one_machine() -> None:
+    def route(topic: str) -> Route:
+        return Route(parse(topic, allowed=None, required=frozenset()), FORMATS["json"], parse_name("press-4"))
+
+    decode = decoder([route("plc/4/fast"), route("drive/17")], payload_limit_bytes=99, future_tolerance_s=60)
+    frames = [
+        decode(Delivery(topic, b'{"values": {"a": 1}}', NOW_NS)) for topic in ("plc/4/fast", "drive/17")
+    ]
+    assert [item.machine for item in frames if isinstance(item, Frame)] == ["press-4", "press-4"]

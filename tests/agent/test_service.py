@@ -127,7 +127,7 @@ def test_live_and_replayed_bytes_raise_the_same_alarms(
     wait_until(lambda: any(told["state"] == "closed" for told in user.alerts), what="the closing revision")
 
     scorer, settings = load_scorer(config), pipeline_settings(config)
-    sources = [(source.template, source.format) for source in config.source]
+    sources = [source.route for source in config.source]
     decode = decoder(sources, payload_limit_bytes=2000, future_tolerance_s=300)
     pipeline = Pipeline(decode=decode, scorer=scorer, settings=settings)
     expected = []

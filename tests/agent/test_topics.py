@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.client import topic_matches_sub
 
-from edge_agent.topics import NAME_LIMIT_CHARS, is_name, parse
+from edge_agent.topics import NAME_LIMIT_CHARS, is_name, parse, parse_name
 
 HOLES = frozenset({"machine", "channel"})
 MACHINE = frozenset({"machine"})
@@ -25,6 +25,40 @@ def test_a_topic_matches_when_the_brokers_filter_does(levels: list[str]) -> None
     template = parse("a/{machine}/b", allowed=HOLES, required=MACHINE)
     topic = "/".join(levels)
     assert (template.match(topic) is not None) == topic_matches_sub(template.subscription, topic)
+
+
+@given(
+    st.lists(st.sampled_from(["a", "+", "{machine}", "b"]), min_size=1, max_size=4).filter(
+        lambda levels: levels.count("{machine}") < 2
+    ),
+    st.sampled_from([[], ["#"]]),
+    st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=5),
+)
+def test_wildcards_match_as_the_broker_matches(levels: list[str], many: list[str], topic: list[str]) -> None:
+    text = "/".join([*levels, *many])
+    template = parse(text, allowed=None, required=frozenset(), wildcards=True)
+    assert template.subscription == text.replace("{machine}", "+")
+    found = template.match("/".join(topic))
+    assert (found is not None) == topic_matches_sub(template.subscription, "/".join(topic))
+
+
+@pytest.mark.parametrize("text", ["a/#/b", "a+", "a#", "{a}b/{machine}", "#", "a//{machine}"])
+def test_wildcards_fill_whole_levels_and_only_the_last_may_be_many(text: str) -> None:
+    with pytest.raises(ValueError, match=r"level|empty"):
+        parse(text, allowed=None, required=frozenset(), wildcards=True)
+
+
+def test_a_name_is_put_together_from_placeholders() -> None:
+    pattern = parse_name("{site}.{machine}")
+    assert pattern.placeholders == {"site", "machine"}
+    assert pattern.fill({"site": "{machine}", "machine": "m", "other": "x"}) == "{machine}.m"
+    assert parse_name("press-4").fill({}) == "press-4"
+
+
+@pytest.mark.parametrize("text", ["", "a/{machine}", "{machine", "+{machine}", "{Machine}", "x\n"])
+def test_a_pattern_that_gives_no_name_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="gives no name"):
+        parse_name(text)
 
 
 @given(st.text(max_size=20).filter(is_name), st.text(max_size=20).filter(is_name))
