@@ -7,7 +7,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_agent.contract.bundle import CARD, GOLDEN, MODEL, Manifest, encode_arrays, write
+from edge_agent.contract.arrays import encode_arrays
+from edge_agent.contract.bundle import CARD, GOLDEN, MODEL, Manifest, write
 from edge_agent.contract.records import Float32
 
 ROWS = 64
