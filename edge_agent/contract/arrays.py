@@ -77,7 +77,12 @@ def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
         shape, in_fortran_order, dtype = read_header(file)
-        if dtype.kind not in _KINDS or dtype.itemsize == 0 or len(shape) > _AXES_LIMIT or any(n < 0 for n in shape):
+        if (
+            dtype.kind not in _KINDS
+            or dtype.itemsize == 0
+            or len(shape) > _AXES_LIMIT
+            or any(n < 0 for n in shape)
+        ):
             raise ValueError(f"{entry.filename!r} holds no plain numbers or has an impossible shape")
         claimed, held = math.prod(shape) * dtype.itemsize, entry.file_size - file.tell()
         if claimed != held:
