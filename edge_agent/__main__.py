@@ -53,12 +53,15 @@ def root(
 @app.command()
 def run(config: ConfigFile = None) -> None:
     """Connect to the broker and watch, until SIGTERM or Ctrl-C."""
-    from edge_agent import service, telemetry  # noqa: PLC0415 - `--help` need not load onnxruntime
-    from edge_agent.config import defaults, load  # noqa: PLC0415
+    from edge_agent import process, telemetry  # noqa: PLC0415 - `--help` need not load onnxruntime
+    from edge_agent.config import Config, defaults, load  # noqa: PLC0415
 
-    settings = load(config) if config else defaults()
+    def read() -> Config:
+        return load(config) if config else defaults()
+
+    settings = read()
     telemetry.set_up_logs(level=settings.log.level, form=settings.log.format)
-    service.run(settings)
+    process.run(settings, reread=read)
 
 
 @app.command()

@@ -8,13 +8,17 @@ from edge_agent.broker import Address
 from edge_agent.config import Config
 from edge_agent.contract import bundle as bundles
 from edge_agent.contract import profile as profiles
-from edge_agent.contract.records import Profile, ScoreBlock, WindowBlock
+from edge_agent.contract.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.contract.signature import ANYONE, load_trust
 from edge_agent.credentials import Login, Tls
 from edge_agent.errors import UsageError
+from edge_agent.formats import decoder
 from edge_agent.pipeline import Settings
+from edge_agent.reject_log import told_rejects
 from edge_agent.rollback import Counters
 from edge_agent.score import Scorer
+
+Decode = Callable[[Delivery], Frame | Reject]
 
 
 class TimedScorer(Scorer):
@@ -50,6 +54,16 @@ def pipeline_settings(config: Config) -> Settings:
         machines_limit=config.limits.machines,
         channels_limit=config.limits.channels,
     )
+
+
+def message_decoder(config: Config, *, monotonic: Callable[[], float]) -> Decode:
+    """Messages to frames as the configuration says; what is turned away is logged now and then."""
+    decode = decoder(
+        [(source.template, source.format) for source in config.source],
+        payload_limit_bytes=config.limits.payload_bytes,
+        future_tolerance_s=config.limits.future_tolerance_s,
+    )
+    return told_rejects(decode, monotonic=monotonic)
 
 
 def broker_address(config: Config) -> Address:
@@ -111,9 +125,19 @@ def load_scorer(config: Config, *, counters: Counters | None = None) -> TimedSco
         UsageError: a trusted key cannot be read.
         ProviderError: the required execution provider is absent.
     """
+    return start_scorer(load_bundle(config, counters=counters), config)
+
+
+def start_scorer(bundle: bundles.Bundle, config: Config) -> TimedScorer:
+    """A verified bundle in a session on what the configuration says.
+
+    Raises:
+        BundleError: the model does not answer as it should.
+        ProviderError: the required execution provider is absent.
+    """
     model = config.model
     scorer = TimedScorer.load(
-        load_bundle(config, counters=counters),
+        bundle,
         provider=model.provider,
         require=model.require_provider,
         threads=model.threads,

@@ -239,6 +239,7 @@ class Ingest(_Link):
         self.refused: tuple[str, ...] = ()
         """Topic filters that the broker did not grant."""
         self._filters = tuple(filters)
+        self._dropped: tuple[str, ...] = ()
         self._inbox = inbox
         self._keep_bytes = payload_limit_bytes + 1
         self._wall_clock_ns = wall_clock_ns
@@ -256,6 +257,17 @@ class Ingest(_Link):
             if receipt.session == session:
                 client.ack(receipt.mid, QOS)
 
+    def adopt(self, *, filters: Sequence[str], payload_limit_bytes: int) -> None:
+        """Listen to other topics from now on; also at a broker that still keeps the old ones for us."""
+        self._keep_bytes = payload_limit_bytes + 1
+        before, self._filters = self._filters, tuple(filters)
+        if set(before) == set(self._filters):
+            return
+        self._dropped = tuple((set(self._dropped) | set(before)) - set(self._filters))
+        self.refused = ()
+        if self._client is not None and self.connected:
+            self._entered(self._client)
+
     def _prepare(self, client: mqtt.Client) -> None:
         client.on_message = self._on_message
         client.on_subscribe = self._on_subscribe
@@ -263,6 +275,8 @@ class Ingest(_Link):
     def _entered(self, client: mqtt.Client) -> None:
         # Also where the broker still knows our session: the configuration may have changed since.
         client.subscribe([(topic, QOS) for topic in self._filters])
+        if self._dropped:
+            client.unsubscribe(list(self._dropped))
 
     def _on_subscribe(
         self,

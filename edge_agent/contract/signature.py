@@ -120,10 +120,11 @@ def _fits(key: "Ed25519PublicKey", manifest: bytes, signature: str) -> bool:
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
 
     try:
-        key.verify(base64.b64decode(signature, validate=True), manifest)
+        raw = base64.b64decode(signature, validate=True)
+        key.verify(raw, manifest)
     except (InvalidSignature, binascii.Error, ValueError):
         return False
-    return True
+    return base64.b64encode(raw).decode() == signature  # base64 has spare bits: one spelling alone is ours
 
 
 def _public_key(file: Path) -> "Ed25519PublicKey":
