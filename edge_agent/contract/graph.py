@@ -63,7 +63,7 @@ def _check_model(raw: bytes) -> None:
             opset = _fields(_message(value, "opset"), allowed=frozenset({1, 2}), of="opset")
             domains = [_message(field, "domain") for at, field in opset if at == _OPSET_DOMAIN]
             if not set(domains) <= _STANDARD:
-                raise _Refused(f"it wants the custom operators {domains[0][:60]!r}")
+                raise _Refused(f"it wants the custom operators {_text(min(set(domains) - _STANDARD))}")
     if len(graphs) != 1:
         raise _Refused(f"it holds {len(graphs)} graphs, not one")
     _check_graph(graphs[0])
@@ -89,7 +89,7 @@ def _check_node(raw: bytes) -> int:
     tensors = 0
     for number, value in _fields(raw, allowed=_NODE, of="node"):
         if number == _NODE_DOMAIN and value not in _STANDARD:
-            raise _Refused(f"it has a custom operator of {_message(value, 'domain')[:60]!r}")
+            raise _Refused(f"it has a custom operator of {_text(_message(value, 'domain'))}")
         if number == _NODE_ATTRIBUTE:
             fields = _fields(_message(value, "attribute"), allowed=_ATTRIBUTE, of="attribute")
             for at, field in fields:
@@ -125,6 +125,10 @@ def _message(value: bytes | int, what: str) -> bytes:
     if isinstance(value, int):
         raise _Refused(f"a {what} is no message")
     return value
+
+
+def _text(raw: bytes) -> str:
+    return ascii(raw[:60].decode("utf-8", "replace"))
 
 
 def _fields(raw: bytes, *, allowed: frozenset[int], of: str) -> Iterator[tuple[int, bytes | int]]:
