@@ -1,6 +1,7 @@
 """The command line `edge-agent`: parses, reports, exits. What the commands do lives elsewhere."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -52,12 +53,15 @@ def root(
 @app.command()
 def run(config: ConfigFile = None) -> None:
     """Connect to the broker and watch, until SIGTERM or Ctrl-C."""
-    from edge_agent import service, telemetry  # noqa: PLC0415 - `--help` need not load onnxruntime
-    from edge_agent.config import defaults, load  # noqa: PLC0415
+    from edge_agent import process, telemetry  # noqa: PLC0415 - `--help` need not load onnxruntime
+    from edge_agent.config import Config, defaults, load  # noqa: PLC0415
 
-    settings = load(config) if config else defaults()
+    def read() -> Config:
+        return load(config) if config else defaults()
+
+    settings = read()
     telemetry.set_up_logs(level=settings.log.level, form=settings.log.format)
-    service.run(settings)
+    process.run(settings, reread=read)
 
 
 @app.command()
@@ -65,12 +69,13 @@ def check(config: ConfigFile = None) -> None:
     """Say what is wrong with a configuration and its model, or what they would do."""
     from edge_agent import assembly  # noqa: PLC0415
     from edge_agent.config import defaults, load, summary  # noqa: PLC0415
+    from edge_agent.rollback import Counters  # noqa: PLC0415
 
     settings = load(config) if config else defaults()
-    scorer = assembly.load_scorer(settings)
+    scorer = assembly.load_scorer(settings, counters=Counters(settings.agent.state_dir))
     assembly.broker_address(settings)
     assembly.bundle_profile(scorer.bundle)
-    for name, value in {**summary(settings), **assembly.summary(scorer)}.items():
+    for name, value in {**summary(settings), **assembly.summary(scorer, now=datetime.now(UTC))}.items():
         for line in value if isinstance(value, list) else [value]:
             sys.stdout.write(f"{name:>14}  {line}\n")
 

@@ -56,6 +56,11 @@ class AlarmBook:
         self._shares: Float32 | None = None  # C
         self._classes: Float32 | None = None  # K
 
+    def change_model(self, model: str) -> None:
+        """Go on with another model's scores: an open alarm keeps its id, the averages begin afresh."""
+        self._model = model
+        self._shares = self._classes = None
+
     @property
     def open_alarm(self) -> Alarm | None:
         """The latest published revision of the open alarm."""

@@ -2,15 +2,23 @@
 
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from edge_agent.broker import Address
 from edge_agent.config import Config
 from edge_agent.contract import bundle as bundles
 from edge_agent.contract import profile as profiles
-from edge_agent.contract.records import Profile, ScoreBlock, WindowBlock
+from edge_agent.contract.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
+from edge_agent.contract.signature import ANYONE, load_trust
+from edge_agent.credentials import Login, Tls
 from edge_agent.errors import UsageError
+from edge_agent.formats import decoder
 from edge_agent.pipeline import Settings
+from edge_agent.reject_log import told_rejects
+from edge_agent.rollback import Counters
 from edge_agent.score import Scorer
+
+Decode = Callable[[Delivery], Frame | Reject]
 
 
 class TimedScorer(Scorer):
@@ -48,40 +56,88 @@ def pipeline_settings(config: Config) -> Settings:
     )
 
 
+def message_decoder(config: Config, *, monotonic: Callable[[], float]) -> Decode:
+    """Messages to frames as the configuration says; what is turned away is logged now and then."""
+    decode = decoder(
+        [source.route for source in config.source],
+        payload_limit_bytes=config.limits.payload_bytes,
+        future_tolerance_s=config.limits.future_tolerance_s,
+    )
+    return told_rejects(decode, monotonic=monotonic)
+
+
 def broker_address(config: Config) -> Address:
-    """The broker, with the password read from its file.
+    """The broker, with its secrets read once to see that they can be.
 
     Raises:
-        UsageError: the password file cannot be read.
+        UsageError: a file with a password, certificate or key cannot be used.
     """
     broker = config.broker
-    password = None
-    if broker.password_file is not None:
-        try:
-            password = broker.password_file.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{broker.password_file}: the password cannot be read") from error
+    login = Login(broker.username, broker.username_file, broker.password_file)
+    tls = None
+    if broker.uses_tls:
+        tls = Tls(
+            ca_file=broker.tls_ca_file,
+            cert_file=broker.tls_cert_file,
+            key_file=broker.tls_key_file,
+            check_host=not broker.tls_insecure,
+        )
+    try:
+        login.read()
+        if tls is not None:
+            tls.context()
+    except OSError as error:
+        raise UsageError(str(error)) from error
     return Address(
         host=broker.host,
         port=broker.port,
         keepalive_s=broker.keepalive_s,
         retry_max_s=broker.retry_max_s,
-        username=broker.username,
-        password=password,
-        tls_ca_file=str(broker.tls_ca_file) if broker.tls_ca_file else None,
+        login=login,
+        tls=tls,
     )
 
 
-def load_scorer(config: Config) -> TimedScorer:
+def load_bundle(config: Config, *, counters: Counters | None = None) -> bundles.Bundle:
+    """The bundle, verified: signature, counter, hashes, and what the model holds; no runtime has seen it yet.
+
+    The pre-trained bundle that comes with the agent is part of the program: no signature is asked of it.
+
+    Raises:
+        BundleError: it cannot be trusted.
+        UsageError: a trusted key cannot be read.
+    """
+    model = config.model
+    trust = ANYONE
+    if model.bundle is not None:
+        trust = load_trust(model.trusted_keys, required=model.signature_required)
+    bundle = bundles.read(model.path, trust=trust)
+    if counters is not None:
+        counters.check(bundle)
+    return bundle
+
+
+def load_scorer(config: Config, *, counters: Counters | None = None) -> TimedScorer:
     """The verified bundle in a session.
 
     Raises:
         BundleError: the bundle cannot be trusted.
+        UsageError: a trusted key cannot be read.
+        ProviderError: the required execution provider is absent.
+    """
+    return start_scorer(load_bundle(config, counters=counters), config)
+
+
+def start_scorer(bundle: bundles.Bundle, config: Config) -> TimedScorer:
+    """A verified bundle in a session on what the configuration says.
+
+    Raises:
+        BundleError: the model does not answer as it should.
         ProviderError: the required execution provider is absent.
     """
     model = config.model
     scorer = TimedScorer.load(
-        bundles.read(model.path),
+        bundle,
         provider=model.provider,
         require=model.require_provider,
         threads=model.threads,
@@ -90,13 +146,25 @@ def load_scorer(config: Config) -> TimedScorer:
     return scorer
 
 
-def summary(scorer: Scorer) -> dict[str, str]:
+def vouched(bundle: bundles.Bundle, *, now: datetime) -> str:
+    """Who vouches for a bundle and until when, for people."""
+    said = f"by key {bundle.signed_by}" if bundle.signed_by else "nobody's signature was checked"
+    if (release := bundle.release) is not None:
+        said += f", counter {release.counter}"
+        if release.expires is not None:
+            state = "EXPIRED" if release.expires <= now else "good until"
+            said += f", {state} {release.expires.isoformat(timespec='minutes')}"
+    return said
+
+
+def summary(scorer: Scorer, *, now: datetime) -> dict[str, str]:
     """What would score, for people."""
     bundle, manifest = scorer.bundle, scorer.bundle.manifest
     faults = ", ".join(manifest.labels[1:]) or "none: any machine fits, faults stay unnamed"
     channels = ", ".join(channel.name for channel in manifest.channels) or "any"
     return {
         "model": f"{manifest.name} {manifest.version} ({bundle.digest[:12]}) in {bundle.path}: verified",
+        "signed": vouched(bundle, now=now),
         "window": f"{manifest.window_rows} rows",
         "channels": channels,
         "faults": faults,

@@ -5,13 +5,13 @@ that is not UTF-8 raises, and `on_publish` runs while paho holds the lock that `
 copy, take no lock that is held around a paho call, and let nothing escape; a dead network thread is replaced.
 """
 
-import ssl
+import logging
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -19,9 +19,12 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.contract.records import Delivery
-from edge_agent.errors import UsageError
+from edge_agent.credentials import FreshContext, Login, Tls
 from edge_agent.inbox import Arrival, Inbox, Receipt
 from edge_agent.outbox import Message, Outbox
+
+if TYPE_CHECKING:
+    import ssl
 
 QOS = 1
 """At least once. With QoS 2 paho answers before we have done anything, and keeps the message in memory only."""
@@ -37,15 +40,25 @@ Report = Callable[..., None]
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The broker and how to enter."""
+    """The broker and how to enter; holds no secret, only where it is read."""
 
     host: str
     port: int
     keepalive_s: int = 30
     retry_max_s: int = 30
-    username: str = ""
-    password: str | None = None
-    tls_ca_file: str | None = None
+    login: Login = field(default_factory=Login)
+    tls: Tls | None = None
+
+
+class _LastError(logging.Handler):
+    """The last thing that paho complained of: of a handshake that fails late it tells nobody else."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.text = record.getMessage()[:300]
 
 
 class _Link:
@@ -68,6 +81,11 @@ class _Link:
         self._thread: threading.Thread | None = None
         self._started_s = 0.0
         self._failures = 0
+        self._told = False
+        """Whether the present attempt to connect was reported as failed."""
+        self._complaint = _LastError()
+        self._paho_log = logging.Logger("paho", logging.ERROR)  # noqa: LOG001 - ours alone, one a link
+        self._paho_log.addHandler(self._complaint)
 
     # -- for the owner --------------------------------------------------------------------------------------
 
@@ -77,11 +95,7 @@ class _Link:
         return self._connected and self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        """Begin to connect; returns at once and keeps trying.
-
-        Raises:
-            UsageError: the CA file holds no certificates.
-        """
+        """Begin to connect; returns at once and keeps trying."""
         self._client = self._build()
         self._client.connect_async(self._address.host, self._address.port, self._address.keepalive_s)
         self._client.loop_start()
@@ -118,13 +132,9 @@ class _Link:
         )
         client.reconnect_delay_set(_RETRY_MIN_S, max(_RETRY_MIN_S, address.retry_max_s))
         client.max_queued_messages_set(0)
-        if address.username:
-            client.username_pw_set(address.username, address.password)
-        if address.tls_ca_file is not None:
-            try:
-                client.tls_set(ca_certs=address.tls_ca_file)
-            except (OSError, ssl.SSLError) as error:
-                raise UsageError(f"{address.tls_ca_file}: no usable CA certificates ({error})") from error
+        client.enable_logger(self._paho_log)
+        if address.tls is not None:
+            client.tls_set_context(cast("ssl.SSLContext", FreshContext(address.tls)))
         client.on_pre_connect = self._on_pre_connect
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
@@ -147,8 +157,20 @@ class _Link:
         except BaseException as error:  # noqa: BLE001 - an escaping exception kills paho's thread silently
             self._report("callback_failed", client=self.name, error=repr(error))
 
-    def _on_pre_connect(self, _client: mqtt.Client, _userdata: Any) -> None:
+    def _on_pre_connect(self, client: mqtt.Client, _userdata: Any) -> None:
         self._thread = threading.current_thread()
+        self._told, self._complaint.text = False, ""
+
+        def work() -> None:
+            try:
+                username, password = self._address.login.read()
+            except OSError as error:  # what was read last is shown again
+                self._report("credentials_unreadable", client=self.name, reason=str(error))
+                return
+            if username:
+                client.username_pw_set(username, password)
+
+        self._guard(work)
 
     def _on_connect(
         self,
@@ -175,6 +197,7 @@ class _Link:
         self._guard(lambda: self._failed(str(sys.exception() or "unreachable")))
 
     def _failed(self, reason: str) -> None:
+        self._told = True
         self._failures += 1
         if self._failures & (self._failures - 1) == 0:  # the 1st, 2nd, 4th, 8th ... time
             self._report("broker_unreachable", client=self.name, reason=reason, attempts=self._failures)
@@ -189,8 +212,11 @@ class _Link:
     ) -> None:
         def work() -> None:
             was, self._connected = self._connected, False
+            reason = f"{code} ({self._complaint.text})" if self._complaint.text else str(code)
             if was and code.is_failure:
-                self._report("broker_lost", client=self.name, reason=str(code))
+                self._report("broker_lost", client=self.name, reason=reason)
+            elif code.is_failure and not self._told:  # with TLS 1.3 a refused certificate shows only now
+                self._failed(reason)
 
         self._guard(work)
 
@@ -213,6 +239,7 @@ class Ingest(_Link):
         self.refused: tuple[str, ...] = ()
         """Topic filters that the broker did not grant."""
         self._filters = tuple(filters)
+        self._dropped: tuple[str, ...] = ()
         self._inbox = inbox
         self._keep_bytes = payload_limit_bytes + 1
         self._wall_clock_ns = wall_clock_ns
@@ -230,6 +257,17 @@ class Ingest(_Link):
             if receipt.session == session:
                 client.ack(receipt.mid, QOS)
 
+    def adopt(self, *, filters: Sequence[str], payload_limit_bytes: int) -> None:
+        """Listen to other topics from now on; also at a broker that still keeps the old ones for us."""
+        self._keep_bytes = payload_limit_bytes + 1
+        before, self._filters = self._filters, tuple(filters)
+        if set(before) == set(self._filters):
+            return
+        self._dropped = tuple((set(self._dropped) | set(before)) - set(self._filters))
+        self.refused = ()
+        if self._client is not None and self.connected:
+            self._entered(self._client)
+
     def _prepare(self, client: mqtt.Client) -> None:
         client.on_message = self._on_message
         client.on_subscribe = self._on_subscribe
@@ -237,6 +275,8 @@ class Ingest(_Link):
     def _entered(self, client: mqtt.Client) -> None:
         # Also where the broker still knows our session: the configuration may have changed since.
         client.subscribe([(topic, QOS) for topic in self._filters])
+        if self._dropped:
+            client.unsubscribe(list(self._dropped))
 
     def _on_subscribe(
         self,

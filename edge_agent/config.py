@@ -3,6 +3,7 @@
 Nothing here knows what a setting does; it knows which values make sense. Relative paths are relative to the file.
 """
 
+import os
 import re
 import socket
 import tomllib
@@ -20,6 +21,8 @@ from edge_agent.topics import Template, is_name, parse, parse_name
 SHIPPED_BUNDLE = Path(__file__).parent / "models" / "pretrained"
 _MAPPED = "json_path"
 """The one format that needs to be told where a message keeps what."""
+_BROKER_FILES = ("username_file", "password_file", "tls_ca_file", "tls_cert_file", "tls_key_file")
+_CREDENTIAL = "credential"
 
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 7, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -51,8 +54,13 @@ class Broker(_Section):
     port: Port = 1883
     client_id: str = ""
     username: str = ""
+    username_file: Path | None = None
     password_file: Path | None = None
+    tls: bool = False
     tls_ca_file: Path | None = None
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
+    tls_insecure: bool = False
     keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
     retry_max_s: Annotated[int, Field(ge=1, le=3600)] = 30
     queue_messages: Count = 20_000
@@ -61,9 +69,31 @@ class Broker(_Section):
 
     @model_validator(mode="after")
     def _password_has_a_user(self) -> Self:
-        if self.password_file is not None and not self.username:
-            raise ValueError("password_file needs username")
+        if self.username and self.username_file is not None:
+            raise ValueError("username and username_file exclude each other")
+        if self.password_file is not None and not (self.username or self.username_file):
+            raise ValueError("password_file needs username or username_file")
         return self
+
+    @model_validator(mode="after")
+    def _key_has_a_certificate(self) -> Self:
+        if self.tls_key_file is not None and self.tls_cert_file is None:
+            raise ValueError("tls_key_file needs tls_cert_file")
+        if self.tls_insecure and not self.uses_tls:
+            raise ValueError("tls_insecure needs tls")
+        return self
+
+    @field_validator("host")
+    @classmethod
+    def _is_a_host(cls, value: str) -> str:
+        if not value or not value.isprintable() or set(value) & set("@/ "):
+            raise ValueError("is a name or an address alone; user and password have settings of their own")
+        return value
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether the connection is encrypted: asked for, or any of its files is named."""
+        return self.tls or self.tls_ca_file is not None or self.tls_cert_file is not None
 
 
 class Places(_Section):
@@ -166,6 +196,8 @@ class Model(_Section):
     """The model bundle and what it runs on."""
 
     bundle: Path | None = None
+    trusted_keys: Annotated[tuple[Path, ...], Field(max_length=8)] = ()
+    require_signature: bool | None = None
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
     require_provider: bool = False
     threads: Annotated[int, Field(ge=1, le=64)] = 1
@@ -174,6 +206,17 @@ class Model(_Section):
     def path(self) -> Path:
         """The bundle's directory; the shipped pre-trained encoder where none is named."""
         return self.bundle if self.bundle is not None else SHIPPED_BUNDLE
+
+    @property
+    def signature_required(self) -> bool:
+        """Whether a bundle must be signed: where keys are named, unless the file says otherwise."""
+        return bool(self.trusted_keys) if self.require_signature is None else self.require_signature
+
+    @model_validator(mode="after")
+    def _signatures_have_keys(self) -> Self:
+        if self.require_signature and not self.trusted_keys:
+            raise ValueError("require_signature needs trusted_keys")
+        return self
 
 
 class Commission(_Section):
@@ -284,21 +327,35 @@ def _anchored(config: Config, folder: Path) -> Config:
             "agent": config.agent.model_copy(update={"state_dir": folder / config.agent.state_dir}),
             "broker": broker.model_copy(
                 update={
-                    name: folder / value
-                    for name in ("password_file", "tls_ca_file")
+                    name: _found(value, folder)
+                    for name in _BROKER_FILES
                     if (value := getattr(broker, name)) is not None
                 }
             ),
-            "model": model.model_copy(update={"bundle": model.bundle and folder / model.bundle}),
+            "model": model.model_copy(
+                update={
+                    "bundle": model.bundle and folder / model.bundle,
+                    "trusted_keys": tuple(_found(key, folder) for key in model.trusted_keys),
+                }
+            ),
         }
     )
 
 
+def _found(path: Path, folder: Path) -> Path:
+    """`credential:NAME` is what systemd was told to hand over (LoadCredential=); else relative to the file."""
+    kind, colon, name = str(path).partition(":")
+    if kind == _CREDENTIAL and colon and is_name(name):
+        return Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent/credentials")) / name
+    return folder / path
+
+
 def _missing_files(config: Config, text: str) -> tuple[tuple[str, str], ...]:
-    named = (("password_file", config.broker.password_file), ("tls_ca_file", config.broker.tls_ca_file))
+    named = [("broker", name, getattr(config.broker, name)) for name in _BROKER_FILES]
+    named += [("model", "trusted_keys", key) for key in config.model.trusted_keys]
     return tuple(
-        (_located(("broker", name), text), f"{file} is no readable file")
-        for name, file in named
+        (_located((section, name), text), f"{file} is no readable file")
+        for section, name, file in named
         if file is not None and not file.is_file()
     )
 
@@ -344,10 +401,17 @@ def summary(config: Config) -> Mapping[str, Any]:
     return {
         "agent": f"{config.agent.name} on {socket.gethostname()}, state in {config.agent.state_dir}",
         "broker": f"{config.broker.host}:{config.broker.port} as {config.client_id}"
-        + (" over TLS" if config.broker.tls_ca_file else ""),
+        + _protection(config.broker),
         "sources": [f"{source.subscription} ({source.format})" for source in config.source],
         "alerts": config.alerts.topic,
         "new machines": f"learnt from {config.commission.rows} rows",
         "budget": f"{config.budget.false_alarms_per_week:g} false alarms a week and machine",
         "metrics": f"http://{config.metrics.host}:{config.metrics.port}/metrics",
     }
+
+
+def _protection(broker: Broker) -> str:
+    if not broker.uses_tls:
+        return ""
+    ours = ", with a certificate of our own" if broker.tls_cert_file else ""
+    return f" over TLS{ours}" + (", THE BROKER'S NAME IS NOT CHECKED" if broker.tls_insecure else "")

@@ -41,7 +41,7 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: Settings) -> 
         rows=len(rows),
         period_ns=period_ns,
         hop_rows=request.hop_rows,
-        encoder=scorer.bundle.digest,
+        encoder=scorer.bundle.encoder,
         learnt_ns=request.time_ns,
     )
 

@@ -30,8 +30,7 @@ class Learner:
     """Takes requests, gives profiles."""
 
     def __init__(self, *, scorer: Scorer, settings: Settings) -> None:
-        self._scorer = scorer
-        self._settings = settings
+        self._with = scorer, settings
         self._requests: SimpleQueue[CommissionRequest] = SimpleQueue()
         self._learnt: SimpleQueue[Learnt] = SimpleQueue()
         self._busy = threading.Event()
@@ -40,6 +39,10 @@ class Learner:
     def busy(self) -> bool:
         """Whether a machine is being learnt right now; it cannot be interrupted."""
         return self._busy.is_set()
+
+    def adopt(self, *, scorer: Scorer, settings: Settings) -> None:
+        """Learn with another model and other settings from the next request on."""
+        self._with = scorer, settings
 
     def start(self) -> None:
         """Begin to work. A daemon: a leaving agent does not wait for a half-learnt machine."""
@@ -61,8 +64,9 @@ class Learner:
             self._busy.set()
             started = time.perf_counter()
             result: Profile | str
+            scorer, settings = self._with
             try:
-                result = learn(request, scorer=self._scorer, settings=self._settings)
+                result = learn(request, scorer=scorer, settings=settings)
             except CommissionError as error:
                 result = str(error)
             except Exception as error:

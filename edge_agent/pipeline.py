@@ -165,6 +165,50 @@ class Pipeline:
         machine.state, machine.reason = "failed", reason
         machine.wanted_at = machine.rows.row_count + self._settings.commission_rows
 
+    def relearn(self, name: str) -> None:
+        """What was learnt of a machine meanwhile belongs to a model that has gone: ask again at its next row."""
+        self._machines[name].state = "commissioning"
+
+    @property
+    def window_rows(self) -> int:
+        """T, rows in a window."""
+        return self._scorer.window_rows
+
+    def stranded(self, *, encoder: str, template: Profile | None) -> tuple[str, ...]:
+        """Learnt machines that another network could not score: neither their own profile nor `template` fits."""
+        return tuple(
+            name
+            for name, machine in self._machines.items()
+            if machine.profile is not None
+            and machine.profile.encoder != encoder
+            and not _fits(template, machine.profile)
+        )
+
+    def adopt(
+        self,
+        *,
+        decode: Callable[[Delivery], Frame | Reject],
+        scorer: Scorer,
+        settings: Settings,
+        template: Profile | None,
+    ) -> None:
+        """Go on with another decoder, model and settings; rows, alarms and the profiles that fit stay.
+
+        Machines that live by the old template, or by a profile of another network, take the new template. Call it
+        between two steps, with a model of the same `window_rows` that leaves no machine `stranded`.
+        """
+        encoder, before = scorer.bundle.encoder, self._template
+        self._decode, self._scorer, self._settings, self._template = decode, scorer, settings, template
+        for name, machine in self._machines.items():
+            machine.book.change_model(scorer.bundle.digest)
+            profile = machine.profile
+            if profile is None or template is None or not _fits(template, profile):
+                continue
+            if profile.encoder != encoder or (before is not None and profile.memory is before.memory):
+                machine.profile = replace(template, machine=name)
+                if tuple(machine.rows.channels) != template.channels:
+                    self.install(machine.profile)
+
     def machines(self) -> Mapping[str, MachineStatus]:
         """The state of every machine heard or restored."""
         return {name: self._status(machine) for name, machine in self._machines.items()}
@@ -312,3 +356,8 @@ class Pipeline:
             open_alarm=alarm.id if alarm else None,
             reason=machine.reason,
         )
+
+
+def _fits(template: Profile | None, profile: Profile) -> bool:
+    """Whether the template can stand in for the profile of a machine."""
+    return template is not None and set(template.channels) == set(profile.channels)

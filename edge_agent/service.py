@@ -4,34 +4,34 @@ Threads: this one turns the pipeline; each MQTT client has its network thread; o
 each); the metrics page serves itself. A message is acknowledged after the step that used it, in the order received.
 """
 
-import os
-import signal
-import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import FrameType
+from datetime import UTC, datetime
 
 import structlog
 
 from edge_agent import __version__, alert
-from edge_agent.assembly import TimedScorer, broker_address, bundle_profile, load_scorer, pipeline_settings
+from edge_agent.assembly import (
+    TimedScorer,
+    broker_address,
+    bundle_profile,
+    message_decoder,
+    pipeline_settings,
+)
 from edge_agent.broker import Egress, Ingest
 from edge_agent.config import Config
-from edge_agent.contract.records import (
-    Alarm,
-)
+from edge_agent.contract.records import Alarm
 from edge_agent.errors import StateError
-from edge_agent.formats import decoder
 from edge_agent.inbox import Batch, Inbox
 from edge_agent.learner import Learner
 from edge_agent.outbox import Message, OpenAlarm, Outbox
 from edge_agent.pipeline import MachineStatus, Pipeline, Step
-from edge_agent.reject_log import told_rejects
+from edge_agent.reload import Fresh, Reloader, warn_of_age
 from edge_agent.status import status_payload
 from edge_agent.store import Store
-from edge_agent.telemetry import Health, LinkSeries, MachineSeries, Snapshot, Telemetry, frozen
+from edge_agent.telemetry import Health, LinkSeries, MachineSeries, Snapshot, Telemetry, frozen, set_up_logs
 from edge_agent.topics import parse
 
 log = structlog.get_logger()
@@ -48,18 +48,33 @@ _FAREWELL_S = 5.0
 """How long a leaving agent waits for the broker to take its last messages."""
 _STUCK_AFTER_S = 30.0
 _WARNINGS = frozenset(
-    {"broker_unreachable", "broker_lost", "subscription_refused", "network_thread_replaced"}
+    {
+        "broker_unreachable",
+        "broker_lost",
+        "subscription_refused",
+        "network_thread_replaced",
+        "credentials_unreadable",
+    }
 )
 
 
 class Service:
     """One agent, from start to farewell."""
 
-    def __init__(self, config: Config, *, scorer: TimedScorer, store: Store, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        scorer: TimedScorer,
+        store: Store,
+        telemetry: Telemetry,
+        reread: Callable[[], Config] | None = None,
+    ) -> None:
         self._config = config
         self._scorer = scorer
         self._store = store
         self._telemetry = telemetry
+        self._reloader = Reloader(read=reread or (lambda: config), config=config, scorer=scorer)
         self._stop = threading.Event()
         self._alert_topic = parse(
             config.alerts.topic, allowed=frozenset({"machine", "agent"}), required=frozenset({"machine"})
@@ -86,8 +101,12 @@ class Service:
 
     @property
     def learning(self) -> bool:
-        """Whether a machine is being learnt right now."""
-        return self._learner.busy
+        """Whether a machine is being learnt or a model made ready right now."""
+        return self._learner.busy or self._reloader.busy
+
+    def reload(self) -> None:
+        """Ask for configuration and bundle to be read again. May be called from a signal handler or any thread."""
+        self._reloader.ask()
 
     def stop(self) -> None:
         """Ask the agent to leave; `run` returns soon after. May be called from a signal handler or any thread."""
@@ -113,18 +132,11 @@ class Service:
 
     def _start(self) -> None:
         config = self._config
-        loaded = self._store.load(encoder=self._scorer.bundle.digest)
+        loaded = self._store.load(encoder=self._scorer.bundle.encoder)
         for aside in loaded.set_aside:
             log.warning("state_file_set_aside", path=str(aside.path), reason=aside.reason)
         self._pipeline = Pipeline(
-            decode=told_rejects(
-                decoder(
-                    [source.route for source in config.source],
-                    payload_limit_bytes=config.limits.payload_bytes,
-                    future_tolerance_s=config.limits.future_tolerance_s,
-                ),
-                monotonic=time.monotonic,
-            ),
+            decode=message_decoder(config, monotonic=time.monotonic),
             scorer=self._scorer,
             settings=pipeline_settings(config),
             profiles=loaded.profiles,
@@ -186,6 +198,8 @@ class Service:
     # -- one turn -------------------------------------------------------------------------------------------
 
     def _turn(self) -> None:
+        if (fresh := self._reloader.poll(self._pipeline)) is not None:
+            self._take_over(fresh)
         batch = self._inbox.drain(limit=_BATCH_MESSAGES, timeout_s=_TURN_S)
         self._install_learnt()
         ledger = self._pipeline.ledger
@@ -267,6 +281,9 @@ class Service:
     def _install_learnt(self) -> None:
         for learnt in self._learner.finished():
             self._telemetry.commission_seconds.observe(learnt.took_s)
+            if not isinstance(learnt.result, str) and learnt.result.encoder != self._scorer.bundle.encoder:
+                self._pipeline.relearn(learnt.machine)
+                continue
             if isinstance(learnt.result, str):
                 self._pipeline.fail(learnt.machine, learnt.result)
                 log.warning("machine_failed", machine=learnt.machine, reason=learnt.result)
@@ -282,6 +299,25 @@ class Service:
                 threshold=round(learnt.result.threshold, 4),
                 took_s=round(learnt.took_s, 2),
             )
+
+    def _take_over(self, fresh: Fresh) -> None:
+        """Between two turns: another configuration and model from here on. Nothing in here can fail half-way."""
+        started = time.perf_counter()
+        config, settings = fresh.config, pipeline_settings(fresh.config)
+        self._config, self._scorer = config, fresh.scorer
+        self._scorer.tell = self._telemetry.inference_seconds.observe
+        self._pipeline.adopt(
+            decode=message_decoder(config, monotonic=time.monotonic),
+            scorer=fresh.scorer,
+            settings=settings,
+            template=fresh.template,
+        )
+        self._learner.adopt(scorer=fresh.scorer, settings=settings)
+        filters = [source.subscription for source in config.source]
+        self._ingest.adopt(filters=filters, payload_limit_bytes=config.limits.payload_bytes)
+        self._reloader.applied(fresh, pause_s=time.perf_counter() - started)
+        set_up_logs(level=config.log.level, form=config.log.format)
+        warn_of_age(fresh.scorer.bundle, now=datetime.now(UTC))
 
     # -- what others see ------------------------------------------------------------------------------------
 
@@ -315,6 +351,7 @@ class Service:
     def _take_snapshot(self, now_s: float) -> None:
         self._snapshot_s = now_s
         bundle = self._scorer.bundle
+        expires = bundle.release.expires if bundle.release else None
         links = (self._ingest, self._egress)
         self._telemetry.snapshot = Snapshot(
             ledger=frozen(self._pipeline.ledger),
@@ -327,6 +364,8 @@ class Service:
             outbox=len(self._outbox),
             links={link.name: LinkSeries(link.connected, link.session, link.replaced) for link in links},
             build=(__version__, bundle.manifest.name, bundle.digest, self._scorer.provider),
+            reloads=dict(self._reloader.counts),
+            bundle_expires_s=expires.timestamp() if expires else None,
         )
 
     def _health(self) -> Health:
@@ -357,34 +396,3 @@ def _series(status: MachineStatus) -> MachineSeries:
         threshold=status.threshold,
         alarm_open=status.open_alarm is not None,
     )
-
-
-def run(config: Config) -> None:
-    """The whole agent, until SIGTERM or SIGINT.
-
-    Raises:
-        EdgeAgentError: it cannot start.
-    """
-    scorer = load_scorer(config)
-    store = Store(config.agent.state_dir)
-    store.open()
-    service = Service(config, scorer=scorer, store=store, telemetry=Telemetry())
-
-    def leave(number: int, _frame: FrameType | None) -> None:
-        log.info("signal", name=signal.Signals(number).name)
-        service.stop()
-
-    def stay(_number: int, _frame: FrameType | None) -> None:
-        log.warning("signal", name="SIGHUP", note="ignored: the configuration is read at start only")
-
-    signal.signal(signal.SIGTERM, leave)
-    signal.signal(signal.SIGINT, leave)
-    signal.signal(signal.SIGHUP, stay)
-    try:
-        service.run()
-    finally:
-        store.close()
-    if service.learning:
-        # Native code cannot be interrupted, and Python's own end would abort the process under it. All is saved.
-        sys.stderr.flush()
-        os._exit(0)

@@ -92,6 +92,12 @@ TABLE: tuple[Series, ...] = (
         "Version, model bundle and execution provider.",
         ("version", "bundle", "digest", "provider"),
     ),
+    Series("edge_agent_reloads_total", "counter", "Requests to reload, by what became of them.", ("result",)),
+    Series(
+        "edge_agent_bundle_expires_timestamp_seconds",
+        "gauge",
+        "When the running bundle becomes too old; absent where it never does.",
+    ),
     Series("edge_agent_step_seconds", "histogram", "Time of one step of the pipeline."),
     Series("edge_agent_inference_seconds", "histogram", "Time of one scoring call for all due windows."),
     Series(
@@ -137,6 +143,8 @@ class Snapshot:
     outbox: int = 0
     links: Mapping[str, LinkSeries] = field(default_factory=dict)
     build: tuple[str, str, str, str] = ("", "", "", "")
+    reloads: Mapping[str, int] = field(default_factory=dict)
+    bundle_expires_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +321,10 @@ def _broker_samples(snapshot: Snapshot) -> _Samples:
         "edge_agent_broker_connects_total": [((name,), link.connects) for name, link in links],
         "edge_agent_network_threads_replaced_total": [((name,), link.replaced) for name, link in links],
         "edge_agent_build_info": [(snapshot.build, 1.0)],
+        "edge_agent_reloads_total": [((result,), count) for result, count in snapshot.reloads.items()],
+        "edge_agent_bundle_expires_timestamp_seconds": [
+            ((), expires_s) for expires_s in [snapshot.bundle_expires_s] if expires_s is not None
+        ],
     }
 
 

@@ -3,7 +3,7 @@
 import shlex
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from edge_agent.errors import EdgeAgentError
-from trainer import calibrate, config, evaluate, export, finetune, fit, pretrain
+from trainer import calibrate, config, evaluate, export, finetune, fit, pretrain, sign
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Train, calibrate, evaluate and export models."
@@ -155,6 +155,58 @@ def fit_command(
         _console.print(f"{name}: {path}", highlight=False, soft_wrap=True)
 
     _run(lambda given: fit.run(given, report=report), _config(file, _common(out, data, seed), settings))
+
+
+Passphrase = Annotated[
+    bool, typer.Option("--passphrase", help="Ask for the key's passphrase; else the key has none.")
+]
+
+
+@app.command("keygen")
+def keygen_command(
+    out: Annotated[
+        Path, typer.Argument(help="File for the private key; the public one gets the suffix .pub.")
+    ],
+    *,
+    passphrase: Passphrase = False,
+) -> None:
+    """Make a key pair to sign bundles with; gateways get the public half."""
+    private, public = sign.keygen(out, passphrase=_asked(passphrase, confirm=True))
+    _console.print(f"keep to yourself: {private}", highlight=False, soft_wrap=True)
+    print(public)  # noqa: T201  the artefact's path, for scripts
+
+
+@app.command("sign")
+def sign_command(
+    bundle: Annotated[Path, typer.Argument(help="Directory of the bundle.")],
+    *,
+    key: Annotated[list[Path], typer.Option(help="Private key; twice while keys are exchanged.")],
+    counter: Annotated[
+        int | None,
+        typer.Option(help="Higher than every release before; without it, seconds since 1970.", min=1),
+    ] = None,
+    days: Annotated[int | None, typer.Option(help="Reported as too old after so many days.", min=1)] = None,
+    to: Annotated[Path | None, typer.Option(help="Directory for the signed bundle, replaced whole.")] = None,
+    passphrase: Passphrase = False,
+) -> None:
+    """Vouch for a bundle: agents that know the key refuse altered, older and foreign ones."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    written = sign.run(
+        bundle,
+        keys=key,
+        counter=counter or int(now.timestamp()),
+        expires=None if days is None else now + timedelta(days=days),
+        to=to,
+        passphrase=_asked(passphrase, confirm=False),
+    )
+    print(written)  # noqa: T201  the artefact's path, for scripts
+
+
+def _asked(wanted: bool, *, confirm: bool) -> bytes | None:  # noqa: FBT001 - the flag as it was given
+    if not wanted:
+        return None
+    answer: str = typer.prompt("passphrase", hide_input=True, confirmation_prompt=confirm)
+    return answer.encode()
 
 
 def _common(out: Path | None, data: Path | None, seed: int | None) -> dict[str, Any]:

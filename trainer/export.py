@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from edge_agent.contract import bundle
+from edge_agent.contract.arrays import encode_arrays
 from edge_agent.contract.bundle import Channel, Golden, Manifest
 from edge_agent.errors import TrainingError
 from trainer import card
@@ -142,7 +143,7 @@ def write_bundle(parent: Path, network: Network, identity: Identity, *, seed: in
     arrays = {name: value for name in Golden.__slots__ if (value := getattr(golden, name)) is not None}
     contents = {
         bundle.MODEL: model,
-        bundle.GOLDEN: bundle.encode_arrays(arrays),
+        bundle.GOLDEN: encode_arrays(arrays),
         bundle.CARD: identity.card.encode(),
     }
     if (size := sum(map(len, contents.values()))) > LARGEST_BYTES:

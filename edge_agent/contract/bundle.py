@@ -1,25 +1,30 @@
 """The model bundle: the only thing that passes from trainer to agent. Reads, verifies and writes; runs nothing.
 
 An immutable directory: `manifest.json` names every other file with its size and SHA-256; the bundle's digest is the
-SHA-256 of the manifest's bytes. Nothing is unpickled: ONNX, JSON, and npz read with `allow_pickle=False`.
-A bundle is read whole into memory before it is trusted, so that what was verified is what runs.
+SHA-256 of the manifest's bytes, and `manifest.sig` may hold signatures of them. Nothing is unpickled: ONNX, JSON and
+npz. A bundle is read whole into memory before it is trusted, so that what was verified is what runs; signatures come
+before anything is parsed, hashes before anything is decoded, and the model is walked before a runtime has it.
 """
 
 import hashlib
-import io
+import os
 import shutil
-import zipfile
-import zlib
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from edge_agent.contract.arrays import decode_arrays
+from edge_agent.contract.graph import check_graph
 from edge_agent.contract.records import Float32
+from edge_agent.contract.signature import ANYONE, SIGNATURE, Trust
+from edge_agent.contract.signature import LIMIT_BYTES as _SIGNATURE_LIMIT_BYTES
 from edge_agent.errors import BundleError
 
 SCHEMA_VERSION = 1
@@ -33,24 +38,34 @@ _REQUIRED = frozenset({MODEL, GOLDEN, CARD})
 _LIMIT_BYTES = 256 * 1024 * 1024
 """A gateway's memory is small; no edge model of this family comes near."""
 _MANIFEST_LIMIT_BYTES = 4 * 1024 * 1024
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    KeyError,
-    EOFError,
-    RuntimeError,
-    MemoryError,
-    zlib.error,
-    zipfile.BadZipFile,
-)
-"""What numpy and zipfile raise at damaged archives; a flipped byte can claim encryption or a huge array."""
+_FILE_LIMITS_BYTES = {MODEL: 128 * 1024 * 1024, GOLDEN: 32 * 1024 * 1024, CARD: 1024 * 1024}
+"""Of single files; a profile may fill what is left."""
+_UNPARSABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_GOLDEN_SIGNALS_LIMIT = 4096
+"""Channel windows among the golden ones: they go through the network in one call."""
+
+
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
+"""Shown in logs and as a metric's label."""
 
 
 class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Size and hash of one file."""
 
-    bytes: int
+    bytes: Annotated[int, msgspec.Meta(ge=0)]
     sha256: str
+
+
+class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `edge-trainer sign` adds.
+
+    Attributes:
+        counter: rises with every release of the same name; an agent takes no lower one than it has run.
+        expires: from when on the bundle is reported as too old; it goes on running.
+    """
+
+    counter: Annotated[int, msgspec.Meta(ge=1, le=2**62)]
+    expires: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,11 +87,12 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         unknown_below: probability under which a fault is called unknown.
         rate_hz: sampling rate of the training data; None where any rate fits.
         training: settings of the run, seed included. measures: held-out figures. Both for reading, not for running.
+        release: what the signer vouches for besides the files; left out of a bundle that was not signed.
     """
 
     schema_version: int
-    name: str
-    version: str
+    name: _Name
+    version: _Name
     created: str
     architecture: str
     window_rows: int
@@ -88,6 +104,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     training: dict[str, Any] = {}
     measures: dict[str, Any] = {}
     files: dict[str, FileEntry]
+    release: Release | msgspec.UnsetType = msgspec.UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +127,11 @@ class Golden:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A verified bundle in memory."""
+    """A verified bundle in memory.
+
+    Attributes:
+        signed_by: id of the trusted key that vouches for it; None where nobody was asked or nobody had to.
+    """
 
     path: Path
     digest: str
@@ -119,40 +140,57 @@ class Bundle:
     golden: Golden
     profile: bytes | None
     card: str
+    signed_by: str | None = None
+
+    @property
+    def encoder(self) -> str:
+        """SHA-256 of the network's bytes: what was learnt with one network means nothing to another."""
+        return self.manifest.files[MODEL].sha256
+
+    @property
+    def release(self) -> Release | None:
+        """Counter and expiry, where the bundle was signed with them."""
+        return None if isinstance(self.manifest.release, msgspec.UnsetType) else self.manifest.release
 
 
-def read(path: Path) -> Bundle:
+def read(path: Path, *, trust: Trust = ANYONE) -> Bundle:
     """Read and verify a bundle.
 
     Raises:
         BundleError: names the file and the reason; nothing is half-loaded.
     """
-    raw = _read_file(path / MANIFEST, _MANIFEST_LIMIT_BYTES)
-    manifest = _decode_manifest(path / MANIFEST, raw)
-    _check_names(path, manifest)
-    contents = {name: _read_verified(path / name, entry) for name, entry in manifest.files.items()}
+    with _opened(path) as folder:
+        raw = _read_file(folder, path / MANIFEST, _MANIFEST_LIMIT_BYTES)
+        signed_by = trust.verify(path / SIGNATURE, raw, _read_signature(folder, path))
+        manifest = _decode_manifest(path / MANIFEST, raw)
+        _check_names(path, manifest)
+        contents = {
+            name: _read_verified(folder, path / name, entry) for name, entry in manifest.files.items()
+        }
+    check_graph(path / MODEL, contents[MODEL])
     return Bundle(
         path=path,
         digest=hashlib.sha256(raw).hexdigest(),
         manifest=manifest,
         model=contents[MODEL],
-        golden=_decode_golden(path / GOLDEN, contents[GOLDEN]),
+        golden=_decode_golden(path / GOLDEN, contents[GOLDEN], window_rows=manifest.window_rows),
         profile=contents.get(PROFILE),
         card=contents[CARD].decode(errors="replace"),
+        signed_by=signed_by,
     )
 
 
 def _decode_manifest(path: Path, raw: bytes) -> Manifest:
     try:
         version = msgspec.json.decode(raw, type=_SchemaVersion).schema_version
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _UNPARSABLE as error:
         raise BundleError(path, f"not a bundle manifest: {error}") from error
     if version != SCHEMA_VERSION:
         age = "newer" if version > SCHEMA_VERSION else "older"
         raise BundleError(path, f"schema version {version} is {age} than this agent's {SCHEMA_VERSION}")
     try:
         return msgspec.json.decode(raw, type=Manifest)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _UNPARSABLE as error:
         raise BundleError(path, str(error)) from error
 
 
@@ -166,26 +204,54 @@ def _check_names(path: Path, manifest: Manifest) -> None:
         raise BundleError(path / MANIFEST, f"lists no {', '.join(sorted(missing))}")
     if extra := names - _FILES:
         raise BundleError(path / MANIFEST, f"lists unknown files: {', '.join(sorted(extra))}")
+    for name, limit in _FILE_LIMITS_BYTES.items():
+        if (claimed := manifest.files[name].bytes) > limit:
+            raise BundleError(path / MANIFEST, f"claims {claimed} bytes for {name}, the limit is {limit}")
     total = sum(entry.bytes for entry in manifest.files.values())
     if total > _LIMIT_BYTES:
         raise BundleError(path / MANIFEST, f"claims {total} bytes, the limit is {_LIMIT_BYTES}")
 
 
-def _read_file(path: Path, limit_bytes: int) -> bytes:
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """The directory held open, so that a link to it may be switched meanwhile and no file comes from elsewhere."""
     try:
-        if path.is_symlink():
-            raise BundleError(path, "is a symbolic link")
-        with path.open("rb") as file:
-            raw = file.read(limit_bytes + 1)
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise BundleError(path, error.strerror or "cannot be read") from error
-    if len(raw) > limit_bytes:
-        raise BundleError(path, f"is larger than {limit_bytes} bytes")
-    return raw
+    try:
+        yield folder
+    finally:
+        os.close(folder)
 
 
-def _read_verified(path: Path, entry: FileEntry) -> bytes:
-    raw = _read_file(path, entry.bytes)
+def _read_file(folder: int, path: Path, limit_bytes: int, *, exactly: int | None = None) -> bytes:
+    """The bytes of a plain file; its size is known to be allowed before memory is asked for."""
+    try:
+        # Not blocking: a named pipe would otherwise be waited for.
+        descriptor = os.open(path.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor has no path
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise BundleError(path, "is no plain file")
+            if exactly is not None and status.st_size < exactly:
+                raise BundleError(path, f"truncated: {status.st_size} bytes, the manifest says {exactly}")
+            if status.st_size > limit_bytes:
+                raise BundleError(path, f"is larger than {limit_bytes} bytes")
+            return file.read(status.st_size + 1)[: status.st_size]
+    except OSError as error:
+        link = path.is_symlink()
+        raise BundleError(path, "is a symbolic link" if link else error.strerror or "unreadable") from error
+
+
+def _read_signature(folder: int, path: Path) -> bytes | None:
+    if SIGNATURE not in os.listdir(folder):
+        return None
+    return _read_file(folder, path / SIGNATURE, _SIGNATURE_LIMIT_BYTES)
+
+
+def _read_verified(folder: int, path: Path, entry: FileEntry) -> bytes:
+    raw = _read_file(folder, path, entry.bytes, exactly=entry.bytes)
     if len(raw) != entry.bytes:
         raise BundleError(path, f"truncated: {len(raw)} bytes, the manifest says {entry.bytes}")
     if hashlib.sha256(raw).hexdigest() != entry.sha256:
@@ -193,53 +259,53 @@ def _read_verified(path: Path, entry: FileEntry) -> bytes:
     return raw
 
 
-def _decode_golden(path: Path, raw: bytes) -> Golden:
-    arrays = decode_arrays(path, raw)
+def _decode_golden(path: Path, raw: bytes, *, window_rows: int) -> Golden:
+    arrays = decode_arrays(path, raw, limit_bytes=2 * _FILE_LIMITS_BYTES[GOLDEN])
     try:
-        return Golden(**{name: np.asarray(array, np.float32) for name, array in arrays.items()})
-    except TypeError as error:
+        golden = Golden(**{name: np.asarray(array, np.float32) for name, array in arrays.items()})
+    except (TypeError, ValueError) as error:
         raise BundleError(path, f"has not the golden arrays: {error}") from error
+    shape = golden.window.shape
+    fits = (
+        len(shape) == 3
+        and 0 < shape[0] * shape[1] <= _GOLDEN_SIGNALS_LIMIT
+        and shape[2] == window_rows
+        and golden.observed.shape == golden.reconstruction.shape == shape
+        and golden.location.shape == golden.scale.shape == golden.embedding.shape[:2] == shape[:2]
+    )
+    if not fits:
+        raise BundleError(path, f"the golden arrays do not fit windows of {window_rows} rows")
+    return golden
 
 
-def decode_arrays(path: Path, raw: bytes) -> dict[str, NDArray[Any]]:
-    """Arrays of an npz held in memory; nothing is unpickled.
-
-    Raises:
-        BundleError: the bytes are no npz of plain arrays.
-    """
-    try:
-        with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except _UNREADABLE as error:
-        raise BundleError(path, f"not an array archive: {error}") from error
-
-
-def encode_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """An npz of the arrays, byte for byte the same for the same input (zip entries carry a fixed date)."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
-
-
-def write(parent: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> Path:
-    """Write a bundle as `parent/<name>-<first 12 of its digest>`, whole or not at all.
-
-    `manifest.files` is filled in here from `contents`.
-
-    Raises:
-        BundleError: the directory cannot be written.
-    """
+def with_files(manifest: Manifest, contents: Mapping[str, bytes]) -> bytes:
+    """The manifest's bytes, with `files` filled in from `contents`."""
     entries = {
         name: FileEntry(bytes=len(raw), sha256=hashlib.sha256(raw).hexdigest())
         for name, raw in contents.items()
     }
-    raw = msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(manifest, files=entries)), indent=2)
+    complete = msgspec.structs.replace(manifest, files=entries)
+    return msgspec.json.format(msgspec.json.encode(complete), indent=2)
+
+
+def write(
+    parent: Path, manifest: Manifest, contents: Mapping[str, bytes], *, signature: bytes | None = None
+) -> Path:
+    """Write a bundle as `parent/<name>-<first 12 of its digest>`, whole or not at all.
+
+    `manifest.files` is filled in here from `contents`; a `signature` must be of the bytes of `with_files`.
+
+    Raises:
+        BundleError: the directory cannot be written.
+    """
+    raw = with_files(manifest, contents)
+    written = {**contents, MANIFEST: raw, **({} if signature is None else {SIGNATURE: signature})}
     final = parent / f"{manifest.name}-{hashlib.sha256(raw).hexdigest()[:12]}"
     partial = parent / f".{final.name}.partial"
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        for name, content in {**contents, MANIFEST: raw}.items():
+        for name, content in written.items():
             (partial / name).write_bytes(content)
         if final.exists():
             shutil.rmtree(final)

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edge_agent.contract.bundle import decode_arrays, encode_arrays
+from edge_agent.contract.arrays import decode_arrays, encode_arrays
 from edge_agent.contract.records import Profile
 from edge_agent.errors import BundleError
 

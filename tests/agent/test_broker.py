@@ -11,7 +11,6 @@ from doubles.shopfloor import User, free_port, wait_until
 from iotcore import Broker
 
 from edge_agent.broker import Address, Egress, Ingest
-from edge_agent.errors import UsageError
 from edge_agent.inbox import Inbox
 from edge_agent.outbox import Message, OpenAlarm, Outbox
 
@@ -248,18 +247,3 @@ def test_a_server_that_is_no_broker_does_no_harm(leaving: Any) -> None:
         second.close()
         assert not ingest.connected
         assert not ingest.revive(now_s=1e6)  # its network thread lives
-
-
-def test_a_ca_file_without_certificates_is_an_error(tmp_path: Any) -> None:
-    (tmp_path / "ca.pem").write_text("nothing")
-    ingest = Ingest(
-        Address("127.0.0.1", 1, tls_ca_file=str(tmp_path / "ca.pem")),
-        client_id="a",
-        filters=["t"],
-        inbox=new_inbox(),
-        payload_limit_bytes=1,
-        wall_clock_ns=lambda: 0,
-        report=Reports(),
-    )
-    with pytest.raises(UsageError, match="no usable CA"):
-        ingest.start()

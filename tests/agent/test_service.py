@@ -188,7 +188,7 @@ def test_a_leaving_agent_says_so_and_is_not_waited_for(
 def test_a_password_is_read_from_its_file(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("one two\n")
     config = Config.model_validate({"broker": {"username": "u", "password_file": tmp_path / "password"}})
-    assert broker_address(config).password == (tmp_path / "password").read_text().strip()
+    assert broker_address(config).login.read() == ("u", "one two")
     (tmp_path / "password").unlink()
     with pytest.raises(UsageError, match="cannot be read"):
         broker_address(config)

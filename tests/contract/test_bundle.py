@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edge_agent.contract import arrays as arrays_file
 from edge_agent.contract import bundle
 from edge_agent.contract.bundle import CARD, GOLDEN, MANIFEST, MODEL
 from edge_agent.errors import BundleError
@@ -164,7 +165,7 @@ def test_pickles_are_never_loaded(copy: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arrays", [{}, {"window": np.zeros(1)}, {"surprise": np.zeros(1)}])
 def test_golden_arrays_must_be_the_ones_that_are_needed(copy: Path, arrays: dict[str, Any]) -> None:
-    replace_file(copy, GOLDEN, bundle.encode_arrays(arrays))
+    replace_file(copy, GOLDEN, arrays_file.encode_arrays(arrays))
     with pytest.raises(BundleError, match="golden arrays"):
         bundle.read(copy)
 
@@ -179,4 +180,4 @@ def test_a_directory_that_cannot_be_written_is_an_error(tiny_bundle: Path, tmp_p
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_are_no_archive(raw: bytes) -> None:
     with pytest.raises(BundleError):
-        bundle.decode_arrays(Path("x"), raw)
+        arrays_file.decode_arrays(Path("x"), raw)

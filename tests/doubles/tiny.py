@@ -7,8 +7,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_agent.contract.bundle import CARD, GOLDEN, MODEL, Manifest, encode_arrays, write
+from edge_agent.contract.arrays import encode_arrays
+from edge_agent.contract.bundle import CARD, GOLDEN, MODEL, Manifest, read, write
 from edge_agent.contract.records import Float32
+from edge_agent.score import Scorer
 
 ROWS = 64
 PATCHES = 8
@@ -93,3 +95,8 @@ def _graph() -> bytes:
     onnx.checker.check_model(model)
     raw: bytes = model.SerializeToString(deterministic=True)
     return raw
+
+
+def scorer(path: Path) -> Scorer:
+    """The bundle at `path`, running."""
+    return Scorer.load(read(path), provider="cpu")

@@ -22,7 +22,7 @@ def test_the_bundle_carries_the_machine_s_profile(trained: Config) -> None:
     learnt = profile.decode(after.path, after.profile)
     assert (learnt.machine, learnt.channels) == ("press", ("speed", "pressure", "heat"))
     assert (learnt.rows, learnt.hop_rows, learnt.period_ns) == (600, 2, 500_000_000)
-    assert learnt.encoder == before.digest
+    assert learnt.encoder == before.encoder == after.encoder
     assert learnt.memory["location"][2] == pytest.approx(20.0, abs=0.3)
     assert learnt.memory["scale"][2] == pytest.approx(1.0, rel=0.2)
     assert after.manifest.measures["calibrate_threshold"] == pytest.approx(learnt.threshold)
