@@ -22,20 +22,24 @@ Memory = Mapping[str, NDArray[Any]]
 LENGTHS_ROWS = (16, 32, 64, 128)
 # Newest parts that are compared with the longest one: a machine that drifts slowly changes neither.
 CHANGE_ROWS = (16, 32)
+# The voices that alarm come first; those after "shape" only rank.
 VOICES = (
     *(f"together_{rows}" for rows in LENGTHS_ROWS),
+    "shape",
+    *(f"wide_{rows}" for rows in LENGTHS_ROWS),
     *(f"alone_{rows}" for rows in LENGTHS_ROWS),
     *(f"change_{rows}" for rows in CHANGE_ROWS),
     *(f"contrast_{rows}" for rows in CHANGE_ROWS),
-    "shape",
     "embedding",
     "reconstruction",
     "reconstruction_newest",
 )
 # Rows of the newest part whose reconstruction error is a voice of its own.
 _NEWEST_ROWS = 16
-# Calm spreads up to which a statistic counts nearly in full; beyond, its logarithm does.
-_KNEE = 2.0
+# Calm spreads up to which a statistic counts nearly in full; beyond, its logarithm does. An alarm must not be
+# ruled by one statistic that ran away; a ranking gains from hearing how far it ran.
+ALARM_KNEE = 2.0
+RANK_KNEE = 5.0
 # A window counts as far from the memory by its mean distance to this many remembered windows.
 _NEIGHBOURS = 3
 # Numbers that one step of scoring many windows may hold at a time; bounds the gateway's memory.
@@ -77,15 +81,16 @@ class Scores:
     voices: Float32
 
 
-def score(memory: Memory, windows: Float32, encoded: Encoded | None) -> Scores:
+def score(memory: Memory, windows: Float32, encoded: Encoded | None, *, ranking: bool = True) -> Scores:
     """Score windows [B, C, T] in physical units (NaN: hidden cell) against a machine's memory.
 
-    Voices that need the encoder stay silent where `encoded` is None or the memory was made without it.
+    Voices that need the encoder stay silent where `encoded` is None or the memory was made without it. Without
+    `ranking` only the voices that can alarm are asked, in about half of the time; `rank` is then 0.
     """
     numbers = memory["alone_bank"][..., 0].size + memory["together_bank"][..., 0].size
     step = max(1, _STEP_NUMBERS // numbers)
     parts = [
-        _score_step(memory, windows[at : at + step], _part(encoded, at, step))
+        _score_step(memory, windows[at : at + step], _part(encoded, at, step), ranking=ranking)
         for at in range(0, max(len(windows), 1), step)
     ]
     if len(parts) == 1:
@@ -121,10 +126,10 @@ def fuse(memory: Memory, calibrated: Float32) -> tuple[Float32, Float32, Float32
     return loudness, recent, rank
 
 
-def describe(seen: Float32, *, centre: Float32, spread: Float32) -> Float32:
-    """Views [P, B, C, F] relative to calm ones, squashed beyond the knee: points in the space of the memory."""
-    knee = np.float32(_KNEE)
-    return knee * signed_log((seen - centre[:, None]) / (knee * spread[:, None]))
+def describe(seen: Float32, *, centre: Float32, spread: Float32, knee: float) -> Float32:
+    """Views [P, B, C, F] relative to calm ones, squashed beyond the knee: points in the space of a memory."""
+    bend = np.float32(knee)
+    return bend * signed_log((seen - centre[:, None]) / (bend * spread[:, None]))
 
 
 def neighbours(
@@ -215,14 +220,19 @@ def _part(encoded: Encoded | None, at: int, step: int) -> Encoded | None:
     )
 
 
-def _score_step(memory: Memory, windows: Float32, encoded: Encoded | None) -> Scores:
+def _score_step(memory: Memory, windows: Float32, encoded: Encoded | None, *, ranking: bool) -> Scores:
     z = standardise(windows, location=memory["location"], scale=memory["scale"], limit=memory["limit"])
-    said = _statistics_say(memory, z)
+    lengths = [int(rows) for rows in memory["lengths"]]
+    seen = views(z, lengths_rows=lengths, change_rows=CHANGE_ROWS if ranking else ())
+    said = _together_say(memory, seen[: len(lengths)], name="together", knee=ALARM_KNEE)
     said["shape"] = shape_distance(
         z, mean=memory["shape_mean"], precision=memory["shape_precision"], relief=memory["shape_relief"]
     )
-    if encoded is not None and "embedding_bank" in memory:
-        said |= _encoder_says(memory, z, encoded)
+    if ranking:
+        said |= _together_say(memory, seen[: len(lengths)], name="wide", knee=RANK_KNEE)
+        said |= _channels_say(memory, seen, lengths)
+        if encoded is not None and "embedding_bank" in memory:
+            said |= _encoder_says(memory, z, encoded)
     raw = np.tile(memory["calibration"][0], (len(z), 1))
     shares = np.zeros((len(z), len(VOICES), z.shape[1]), np.float32)
     for voice, (value, parts) in said.items():
@@ -230,7 +240,7 @@ def _score_step(memory: Memory, windows: Float32, encoded: Encoded | None) -> Sc
         shares[:, VOICES.index(voice)] = parts
     calibrated = calibrate(memory, raw)
     loudness, recent, rank = fuse(memory, calibrated)
-    loud = memory["weights"].sum(axis=0) * np.square(np.maximum(calibrated, np.float32(0.0)))
+    loud = memory["weights"][:2].sum(axis=0) * np.square(np.maximum(calibrated, np.float32(0.0)))
     loud /= np.maximum(shares.sum(axis=2), np.float32(1e-30))
     weighed = np.einsum("bv,bvc->bc", loud, shares)
     total = weighed.sum(axis=1, keepdims=True)
@@ -243,21 +253,28 @@ def _score_step(memory: Memory, windows: Float32, encoded: Encoded | None) -> Sc
     )
 
 
-def _statistics_say(memory: Memory, z: Float32) -> dict[str, Said]:
-    """Voices of the window's statistics: all channels together, each alone, and against its own past."""
-    lengths = [int(rows) for rows in memory["lengths"]]
-    seen = views(z, lengths_rows=lengths, change_rows=CHANGE_ROWS)
-    points = describe(seen, centre=memory["view_centre"], spread=memory["view_spread"])
+def _together_say(memory: Memory, seen: Float32, *, name: str, knee: float) -> dict[str, Said]:
+    """Voices of all channels together: distance of their statistics [P, B, C, F] to the remembered windows."""
+    n_views = len(seen)
+    points = describe(
+        seen, centre=memory["view_centre"][:n_views], spread=memory["view_spread"][:n_views], knee=knee
+    )
+    bank = memory[f"{name}_bank"]
+    flat = points.reshape(*points.shape[:2], -1)
+    distance, nearest = neighbours(flat, bank, square=memory[f"{name}_square"])
+    said: dict[str, Said] = {}
+    for view, rows in enumerate(memory["lengths"].tolist()):
+        apart = (flat[view] - bank[view, nearest[view]]).reshape(points[view].shape)
+        said[f"{name}_{rows}"] = distance[view], square_of(apart)
+    return said
+
+
+def _channels_say(memory: Memory, seen: Float32, lengths: list[int]) -> dict[str, Said]:
+    """Voices of each channel alone, and of the newest rows against the window's own past."""
+    points = describe(seen, centre=memory["view_centre"], spread=memory["view_spread"], knee=RANK_KNEE)
     distance, _ = neighbours(np.swapaxes(points, 1, 2), memory["alone_bank"], square=memory["alone_square"])
     beyond = excess(distance, usual=memory["alone_usual"], reach=memory["alone_reach"])
-    whole = points[: len(lengths)]
-    flat = whole.reshape(len(lengths), len(z), -1)
-    together, nearest = neighbours(flat, memory["together_bank"], square=memory["together_square"])
-    said: dict[str, Said] = {}
-    for view, rows in enumerate(lengths):
-        apart = (flat[view] - memory["together_bank"][view, nearest[view]]).reshape(whole[view].shape)
-        said[f"together_{rows}"] = together[view], square_of(apart)
-        said[f"alone_{rows}"] = norm(beyond[view]), (beyond[view] ** 2).T
+    said = {f"alone_{rows}": (norm(beyond[view]), (beyond[view] ** 2).T) for view, rows in enumerate(lengths)}
     changes = [rows for rows in CHANGE_ROWS if rows < lengths[-1]]
     for view, rows in enumerate(changes, start=len(lengths)):
         said[f"change_{rows}"] = norm(beyond[view]), (beyond[view] ** 2).T
