@@ -9,6 +9,7 @@ from edge_agent.contract import bundle as bundles
 from edge_agent.contract import profile as profiles
 from edge_agent.contract.records import Profile, ScoreBlock, WindowBlock
 from edge_agent.errors import UsageError
+from edge_agent.naming import NamingSettings
 from edge_agent.pipeline import Settings
 from edge_agent.score import Scorer
 
@@ -45,6 +46,11 @@ def pipeline_settings(config: Config) -> Settings:
         hold_rows=config.window.hold_rows,
         machines_limit=config.limits.machines,
         channels_limit=config.limits.channels,
+        naming=NamingSettings(
+            faults_limit=config.naming.faults,
+            cases_limit=config.naming.cases,
+            recent_alarms=config.naming.recent_alarms,
+        ),
     )
 
 
