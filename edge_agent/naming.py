@@ -26,6 +26,8 @@ _KEPT_EVERY_ROWS = 8
 """Between two kept windows at first: much is new in the second, the fault is mostly the same."""
 _LEAST_SAY = 1e-2
 """A single window cannot rule a name out for the rest of an alarm."""
+_NAMED_FROM = 0.5
+"""Evidence from which on a fault is named: on simulated machines it is the share of alarms whose best name is right."""
 _HELD_SHARE = 0.5
 """A name once said is taken back only when its evidence falls below this share of what saying it took."""
 
@@ -188,7 +190,7 @@ class Naming:
         described = diagnose.describe(self._profile.memory, windows, None)
         probability, known = diagnose.classify(self._faults, described)
         return [
-            Opinion(self.casebook.faults, each, sure, diagnose.UNKNOWN_BELOW)
+            Opinion(self.casebook.faults, each, sure, _NAMED_FROM)
             for each, sure in zip(probability, known.tolist(), strict=True)
         ]
 
