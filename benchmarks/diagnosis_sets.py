@@ -79,17 +79,19 @@ def _index(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
-def _memory(rows: NDArray[np.float32]) -> Memory:
+def remember(rows: NDArray[np.float32]) -> Memory:
+    """A machine's memory from calm rows [R, C]."""
     return commission(
         rows, window_rows=WINDOW_ROWS, encode=None, budget_per_week=1.0, windows_per_week=10_000.0, seed=0
     )
 
 
-def _windows(rows: NDArray[np.float32], *, hop: int) -> NDArray[np.float32]:
+def cut(rows: NDArray[np.float32], *, hop: int) -> NDArray[np.float32]:
+    """Windows [N, C, T] of rows [R, C]."""
     return np.ascontiguousarray(sliding_window_view(rows, WINDOW_ROWS, axis=0)[::hop])
 
 
-class _Gather:
+class Gather:
     """Collects windows run by run and describes each against its machine's memory."""
 
     def __init__(self) -> None:
@@ -100,12 +102,12 @@ class _Gather:
             "labels": [],
             "units": [],
         }
-        self.pairs: dict[int, NDArray[np.float32]] = {}
-        self.calm: dict[int, NDArray[np.float32]] = {}
+        self.pairs: dict[int, list[NDArray[np.float32]]] = {}
+        self.calm: dict[int, list[NDArray[np.float32]]] = {}
 
     def add(self, memory: Memory, rows: NDArray[np.float32], *, label: int, unit: int, hop: int) -> None:
         """Windows wholly inside `rows`, all of one class."""
-        windows = _windows(rows, hop=hop)
+        windows = cut(rows, hop=hop)
         z = standardise(windows, location=memory["location"], scale=memory["scale"], limit=memory["limit"])
         added = {
             "windows": z,
@@ -121,16 +123,16 @@ class _Gather:
         self, memory: Memory, rows: NDArray[np.float32], *, unit: int, apart: int = _PAIR_ROWS
     ) -> None:
         """Unlabelled rows of a unit: neighbouring windows `apart` rows from each other."""
-        described = describe(memory, _windows(rows, hop=apart // 2), None)
-        self.pairs[unit] = np.stack([described[:-2], described[2:]], axis=1)
+        described = describe(memory, cut(rows, hop=apart // 2), None)
+        self.pairs.setdefault(unit, []).append(np.stack([described[:-2], described[2:]], axis=1))
 
     def finish(self, name: str, names: tuple[str, ...], test_units: frozenset[int] | None) -> LabelledSet:
         """The set; calm windows and pairs come from training units only (unit -1: the machine's own calm)."""
 
         def unlabelled(train: NDArray[np.int64]) -> Unlabelled:
             own = [-1, *train.tolist()]
-            calm = [self.calm[unit] for unit in own if unit in self.calm]
-            pairs = [self.pairs[unit] for unit in own if unit in self.pairs]
+            calm = [part for unit in own for part in self.calm.get(unit, [])]
+            pairs = [part for unit in own for part in self.pairs.get(unit, [])]
             return Unlabelled(
                 calm=np.concatenate(calm) if calm else None, pairs=np.concatenate(pairs) if pairs else None
             )
@@ -143,9 +145,9 @@ def tep(data: Path) -> LabelledSet:
     """Tennessee Eastman: labels from runs d00..d21, tests on the runs dXX_te from the fault's onset on."""
     folder = data / "tep_braatz"
     calm = _rows(folder / "d00.parquet")[0]
-    memory = _memory(calm)
-    gather = _Gather()
-    gather.calm[-1] = describe(memory, _windows(calm, hop=1), None)
+    memory = remember(calm)
+    gather = Gather()
+    gather.calm[-1] = [describe(memory, cut(calm, hop=1), None)]
     for fault in range(22):
         train = _rows(folder / f"d{fault:02d}.parquet")[0]
         test = _rows(folder / f"d{fault:02d}_te.parquet")[0][0 if fault == 0 else 160 :]
@@ -161,13 +163,13 @@ def skab(data: Path) -> LabelledSet:
     index = [row for row in _index(folder) if row["fault_id"]]
     faults = [float(row["fault_id"]) for row in index]
     kept = sorted({fault for fault in faults if faults.count(fault) > 1})
-    gather = _Gather()
+    gather = Gather()
     for unit, (row, fault) in enumerate(zip(index, faults, strict=True)):
         if fault not in kept:
             continue
         rows, label = _rows(folder / row["file"], but=("label", "changepoint"))
-        memory = _memory(rows[:400])
-        gather.calm[unit] = describe(memory, _windows(rows[:400], hop=4), None)
+        memory = remember(rows[:400])
+        gather.calm[unit] = [describe(memory, cut(rows[:400], hop=4), None)]
         gather.history(memory, rows[400:], unit=unit)
         gather.add(memory, rows[label > 0], label=kept.index(fault), unit=unit, hop=16)
     return gather.finish("skab", tuple(f"fault {fault:.0f}" for fault in kept), None)
@@ -178,12 +180,12 @@ def cnc(data: Path) -> LabelledSet:
     folder = data / "cnc_tool_wear"
     index = _index(folder)
     runs = [_rows(folder / row["file"], but=("label", "process"))[0] for row in index]
-    memory = _memory(np.concatenate([run[::8] for run in runs]))
-    gather = _Gather()
+    memory = remember(np.concatenate([run[::8] for run in runs]))
+    gather = Gather()
     for unit, (row, run) in enumerate(zip(index, runs, strict=True)):
         gather.add(memory, run, label=int(row["tool_condition"] == "worn"), unit=unit, hop=16)
         # No calm recording: what the fleet does is what is usual, as it is for the memory.
-        gather.calm[unit] = describe(memory, _windows(run, hop=8), None)
+        gather.calm[unit] = [describe(memory, cut(run, hop=8), None)]
     return gather.finish("cnc", ("unworn", "worn"), None)
 
 
@@ -234,9 +236,9 @@ def cwru(data: Path) -> LabelledSet:
 def plant(kind: str, machine_seed: int) -> LabelledSet:
     """One machine of the project's simulator: 3 runs of each fault to learn from, 3 to test on, other strengths."""
     calm = simulate(kind, rows=4000, seed=10_000 + machine_seed, machine_seed=machine_seed).values
-    memory = _memory(calm)
-    gather = _Gather()
-    gather.calm[-1] = describe(memory, _windows(calm, hop=4), None)
+    memory = remember(calm)
+    gather = Gather()
+    gather.calm[-1] = [describe(memory, cut(calm, hop=4), None)]
     rng = np.random.default_rng(machine_seed)
     names = tuple(fault.name for fault in KINDS[kind].faults)
     test = set()

@@ -20,8 +20,8 @@ from edge_agent.contract.records import (
     Severity,
 )
 from edge_agent.evidence import explain
+from edge_agent.naming import UNKNOWN, Belief, Opinion, head_opinion
 
-UNKNOWN = "unknown"
 _SEVERITIES: tuple[Severity, ...] = ("warning", "major", "critical")
 
 
@@ -33,8 +33,8 @@ class AlarmSettings:
         update_s: least machine time between two revisions that only refresh figures.
         channels_named: how many channels an alarm names at most.
         major_ratio, critical_ratio: peak score from which an alarm is graver.
-        unknown_below: probability under which a fault is not named.
-        memory_windows: windows over which shares and class probabilities are averaged.
+        unknown_below: probability under which a fault is not named by the model's own head.
+        memory_windows: windows over which the channels' shares are averaged.
     """
 
     update_s: float = 60.0
@@ -54,7 +54,9 @@ class AlarmBook:
         self._count = 0
         self._open: Alarm | None = None
         self._shares: Float32 | None = None  # C
-        self._classes: Float32 | None = None  # K
+        self._beliefs: dict[str, Belief] = {}
+        self._fault, self._fault_probability = UNKNOWN, 0.0
+        self._told = False  # an operator has named the open alarm
 
     def change_model(self, model: str) -> None:
         """Go on with another model's scores: an open alarm keeps its id, the averages begin afresh."""
@@ -73,9 +75,22 @@ class AlarmBook:
         *,
         at: int,
         profile: Profile,
+        named: Opinion | None = None,
     ) -> Alarm | None:
-        """The revision that window `at` of the block calls for, if any."""
-        self._average(block, at=at, afresh=verdict == "opened")
+        """The revision that window `at` of the block calls for, if any.
+
+        Args:
+            verdict: of the window.
+            block: what the windows scored.
+            at: the window.
+            profile: of the machine.
+            named: what the machine's named alarms say of it.
+        """
+        if verdict == "opened":
+            self._beliefs, self._shares, self._told = {}, None, False
+        self._average(block.contributions[at])
+        least = self._settings.unknown_below
+        self._name(head=head_opinion(block.classes[at], block.labels, least=least), named=named)
         latest = self._describe(block, at=at, profile=profile, afresh=verdict == "opened")
         if verdict == "closed":
             self._open = None
@@ -86,15 +101,34 @@ class AlarmBook:
         self._open = latest
         return latest
 
-    def _average(self, block: ScoreBlock, *, at: int, afresh: bool) -> None:
-        """Exponential averages: a single window's shares and classes are noisy."""
-        shares, classes = block.contributions[at], block.classes[at]
-        if afresh or self._shares is None or self._classes is None:
-            self._shares, self._classes = shares.copy(), classes.copy()
+    def tell(self, fault: str) -> Alarm | None:
+        """Somebody who knows says what the open alarm is: the revision that passes it on, None where none is open."""
+        if self._open is None:
+            return None
+        self._fault, self._fault_probability, self._told = fault, 1.0, True
+        self._open = replace(self._open, revision=self._open.revision + 1, fault=fault, fault_probability=1.0)
+        return self._open
+
+    def _average(self, shares: Float32) -> None:
+        """An exponential average: a single window's shares are noisy."""
+        if self._shares is None:
+            self._shares = shares.copy()
+        self._shares += (shares - self._shares) / np.float32(self._settings.memory_windows)
+
+    def _name(self, *, head: Opinion | None, named: Opinion | None) -> None:
+        """The machine's own named alarms come first; where they know nothing, the model's head is asked."""
+        if self._told:
             return
-        weight = 1.0 / self._settings.memory_windows
-        self._shares += weight * (shares - self._shares)
-        self._classes += weight * (classes - self._classes)
+        self._fault, self._fault_probability = UNKNOWN, 0.0
+        for source, opinion in (("head", head), ("cases", named)):
+            if opinion is None:
+                continue
+            belief = self._beliefs.get(source)
+            if belief is None or belief.names != opinion.names:
+                belief = self._beliefs[source] = Belief(opinion.names)
+            fault, probability = belief.add(opinion)
+            if fault != UNKNOWN or self._fault == UNKNOWN:
+                self._fault, self._fault_probability = fault, probability
 
     def _describe(self, block: ScoreBlock, *, at: int, profile: Profile, afresh: bool) -> Alarm:
         time_ns, score = int(block.windows.times_ns[at]), float(block.value[at])
@@ -102,7 +136,6 @@ class AlarmBook:
         if before is None:
             self._count += 1
         peak = score if before is None else max(score, before.peak_score)
-        fault, probability = self._name_fault(block)
         return Alarm(
             id=before.id if before else _alarm_id(block.windows.machine, time_ns, self._count),
             revision=before.revision + 1 if before else 1,
@@ -114,8 +147,8 @@ class AlarmBook:
             score=score,
             peak_score=peak,
             threshold=THRESHOLD,
-            fault=fault,
-            fault_probability=probability,
+            fault=self._fault,
+            fault_probability=self._fault_probability,
             channels=self._evidence(block, at=at, profile=profile),
             model=self._model,
         )
@@ -129,16 +162,6 @@ class AlarmBook:
             contributions=shares,
             most=self._settings.channels_named,
         )
-
-    def _name_fault(self, block: ScoreBlock) -> tuple[str, float]:
-        """The likeliest fault and its probability among all classes, "unknown" where that is too small."""
-        if self._classes is None or len(block.labels) < 2:
-            return UNKNOWN, 0.0
-        best = 1 + int(np.argmax(self._classes[1:]))
-        probability = float(self._classes[best])
-        if probability < self._settings.unknown_below:
-            return UNKNOWN, probability
-        return block.labels[best], probability
 
     def _severity(self, ratio: float) -> Severity:
         grave = (ratio >= self._settings.major_ratio) + (ratio >= self._settings.critical_ratio)

@@ -13,6 +13,7 @@ from edge_agent.contract.signature import ANYONE, load_trust
 from edge_agent.credentials import Login, Tls
 from edge_agent.errors import UsageError
 from edge_agent.formats import decoder
+from edge_agent.naming import NamingSettings
 from edge_agent.pipeline import Settings
 from edge_agent.reject_log import told_rejects
 from edge_agent.rollback import Counters
@@ -53,6 +54,11 @@ def pipeline_settings(config: Config) -> Settings:
         hold_rows=config.window.hold_rows,
         machines_limit=config.limits.machines,
         channels_limit=config.limits.channels,
+        naming=NamingSettings(
+            faults_limit=config.naming.faults,
+            cases_limit=config.naming.cases,
+            recent_alarms=config.naming.recent_alarms,
+        ),
     )
 
 

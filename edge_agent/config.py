@@ -238,6 +238,14 @@ class Window(_Section):
     hold_rows: Annotated[int, Field(ge=0, le=100_000)] = 30
 
 
+class Naming(_Section):
+    """How much is kept of what people call a machine's faults."""
+
+    faults: Annotated[int, Field(ge=1, le=200)] = 20
+    cases: Annotated[int, Field(ge=1, le=1000)] = 60
+    recent_alarms: Annotated[int, Field(ge=0, le=100)] = 5
+
+
 class Metrics(_Section):
     """The HTTP page for Prometheus and health checks."""
 
@@ -278,6 +286,7 @@ class Config(_Section):
     commission: Commission = Commission()
     budget: Budget = Budget()
     window: Window = Window()
+    naming: Naming = Naming()
     metrics: Metrics = Metrics()
     limits: Limits = Limits()
     log: Log = Log()

@@ -127,6 +127,11 @@ class Stage(AbstractContextManager["Stage"]):
         self.published += len(taken)
         return len(taken)
 
+    def command(self, name: str, **what: str) -> None:
+        """Send the agent a command, as a technician's screen would."""
+        payload = json.dumps({"id": f"demo-{name}", "by": "technician", **what}).encode()
+        self._outbox.put(Message(("command", name), f"agents/demo/cmd/{name}", payload))
+
     def look(self) -> Look:
         """Read what has arrived.
 

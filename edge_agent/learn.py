@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edge_agent import evidence
+from edge_agent import diagnose, evidence
 from edge_agent.commission import commission
 from edge_agent.contract.records import Profile
 from edge_agent.errors import CommissionError
@@ -37,7 +37,11 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: Settings) -> 
     return Profile(
         machine=request.machine,
         channels=tuple(request.channels[at] for at in kept),
-        memory={**memory, **evidence.reference(rows)},
+        memory={
+            **memory,
+            **evidence.reference(rows),
+            **diagnose.calm_reference(memory, rows, window_rows=scorer.window_rows),
+        },
         rows=len(rows),
         period_ns=period_ns,
         hop_rows=request.hop_rows,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from edge_agent.alarm import AlarmBook, AlarmSettings
+from edge_agent.contract.casebook import Casebook
 from edge_agent.contract.records import (
     THRESHOLD,
     Alarm,
@@ -24,7 +25,8 @@ from edge_agent.contract.records import (
     ScoreBlock,
     WindowBlock,
 )
-from edge_agent.decide import Decider, DecideSettings
+from edge_agent.decide import Decider, DecideSettings, Verdict
+from edge_agent.naming import Naming, NamingSettings, Refused
 from edge_agent.score import Scorer
 from edge_agent.window import RowBuffer, WindowSettings
 
@@ -55,6 +57,7 @@ class Settings:
     seed: int = 0
     decide: DecideSettings = field(default_factory=DecideSettings)
     alarm: AlarmSettings = field(default_factory=AlarmSettings)
+    naming: NamingSettings = field(default_factory=NamingSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,21 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Labelled:
+    """An alarm was named.
+
+    Attributes:
+        fault: the name as it is spelt from now on.
+        casebook: all of the machine's named alarms, to be stored.
+        alarm: the revision that says so, where the alarm is open.
+    """
+
+    fault: str
+    casebook: Casebook
+    alarm: Alarm | None
+
+
+@dataclass(frozen=True, slots=True)
 class MachineStatus:
     """What the status message says of one machine."""
 
@@ -104,6 +122,7 @@ class _Machine:
     rows: RowBuffer
     decider: Decider
     book: AlarmBook
+    naming: Naming
     state: MachineState = "commissioning"
     wanted_at: int = 0
     """Row count from which the machine is learnt."""
@@ -158,6 +177,37 @@ class Pipeline:
         machine = self._machines.get(profile.machine) or self._add_machine(profile.machine)
         machine.profile, machine.state, machine.reason = profile, "ready", ""
         machine.rows.arrange(profile.channels, period_ns=profile.period_ns, hop_rows=profile.hop_rows)
+        machine.naming.arrange(profile)
+
+    def install_faults(self, casebook: Casebook) -> None:
+        """Begin with what was named before a restart; its machine needs no profile yet."""
+        machine = self._machines.get(casebook.machine) or self._add_machine(casebook.machine)
+        machine.naming.install(casebook)
+
+    def machine_of(self, alarm: str) -> str:
+        """The machine that has the alarm, open, lately closed or named; empty where none has."""
+        return next((name for name, machine in self._machines.items() if machine.naming.has(alarm)), "")
+
+    def label(self, machine: str, *, alarm: str, fault: str) -> Labelled | Refused:
+        """Call an alarm by its fault: the machine's later alarms that look like it carry the name.
+
+        Args:
+            machine: whose alarm.
+            alarm: id of one that is open or among the last that closed, or of one named before.
+            fault: what it was.
+
+        Returns:
+            What must be stored and said, or why the name was not taken.
+        """
+        known = self._machines.get(machine)
+        if known is None:
+            return Refused("unknown_machine", f"no machine {machine!r} was heard")
+        casebook = known.naming.name(alarm, fault)
+        if isinstance(casebook, Refused):
+            return casebook
+        spelt = next(case.fault for case in casebook.cases if case.alarm == alarm)
+        is_open = known.book.open_alarm is not None and known.book.open_alarm.id == alarm
+        return Labelled(spelt, casebook, known.book.tell(spelt) if is_open else None)
 
     def fail(self, name: str, reason: str) -> None:
         """Learning a machine did not work: gather the same number of rows again."""
@@ -252,6 +302,7 @@ class Pipeline:
             rows=RowBuffer(name, window, keep_rows=self._settings.commission_rows),
             decider=Decider(self._settings.decide),
             book=AlarmBook(self._settings.alarm, model=self._scorer.bundle.digest),
+            naming=Naming(name, self._settings.naming),
             wanted_at=self._settings.commission_rows,
         )
         self._machines[name] = machine
@@ -332,14 +383,22 @@ class Pipeline:
 
     def _judge(self, block: ScoreBlock, profile: Profile) -> list[Alarm]:
         machine = self._machines[block.windows.machine]
+        verdicts: list[Verdict] = [
+            machine.decider.step(score, recent=recent)
+            for score, recent in zip(block.value.tolist(), block.recent.tolist(), strict=True)
+        ]
+        eventful = [at for at, verdict in enumerate(verdicts) if verdict != "calm"]
+        named = machine.naming.judge(block.windows.values[eventful]) if eventful else None
         alarms = []
-        for at, (score, recent) in enumerate(zip(block.value.tolist(), block.recent.tolist(), strict=True)):
-            verdict = machine.decider.step(score, recent=recent)
-            if verdict == "calm":
-                continue
-            alarm = machine.book.advance(verdict, block, at=at, profile=profile)
+        for place, at in enumerate(eventful):
+            verdict, opinion = verdicts[at], named[place] if named else None
+            assert verdict != "calm"  # noqa: S101 - as chosen above
+            alarm = machine.book.advance(verdict, block, at=at, profile=profile, named=opinion)
             if alarm is not None:
                 alarms.append(alarm)
+            if machine.book.open_alarm is not None:
+                window, end_row = block.windows.values[at], int(block.windows.end_rows[at])
+                machine.naming.keep(machine.book.open_alarm.id, window, end_row=end_row)
         machine.last_score = float(block.value[-1])
         return alarms
 

@@ -22,10 +22,11 @@ from edge_agent.assembly import (
 )
 from edge_agent.broker import Egress, Ingest
 from edge_agent.config import Config
-from edge_agent.contract.records import Alarm
+from edge_agent.contract.records import Alarm, Delivery
 from edge_agent.errors import StateError
 from edge_agent.inbox import Batch, Inbox
 from edge_agent.learner import Learner
+from edge_agent.naming_desk import NamingDesk
 from edge_agent.outbox import Message, OpenAlarm, Outbox
 from edge_agent.pipeline import MachineStatus, Pipeline, Step
 from edge_agent.reload import Fresh, Reloader, warn_of_age
@@ -96,6 +97,7 @@ class Service:
         self._snapshot_s = 0.0
         self._turned_s = time.monotonic()
         self._pipeline: Pipeline
+        self._names: NamingDesk
         self._ingest: Ingest
         self._egress: Egress
 
@@ -142,6 +144,13 @@ class Service:
             profiles=loaded.profiles,
             template=bundle_profile(self._scorer.bundle),
         )
+        self._names = NamingDesk(
+            self._pipeline,
+            state_dir=config.agent.state_dir,
+            agent=config.agent.name,
+            watched=self._state_watched,
+        )
+        self._names.restore()
         self._close_leftovers(loaded.open_alarms)
         self._scorer.tell = self._telemetry.inference_seconds.observe
         self._telemetry.serve(host=config.metrics.host, port=config.metrics.port)
@@ -164,7 +173,7 @@ class Service:
         self._ingest = Ingest(
             address,
             client_id=config.client_id,
-            filters=[source.subscription for source in config.source],
+            filters=[*(source.subscription for source in config.source), self._names.topic],
             inbox=self._inbox,
             payload_limit_bytes=config.limits.payload_bytes,
             wall_clock_ns=time.time_ns,
@@ -205,20 +214,22 @@ class Service:
         ledger = self._pipeline.ledger
         ledger.received += batch.shed
         ledger.shed += batch.shed
-        if batch.deliveries:
-            step = self._step(batch)
+        deliveries, renamed = self._names.obey(batch.deliveries)
+        self._announce(renamed)
+        if deliveries:
+            step = self._step(deliveries)
             for request in step.commissions:
                 self._learner.submit(request)
             self._announce(step.alarms)
         self._ingest.acknowledge(batch.receipts)
         self._keep_house(time.monotonic())
 
-    def _step(self, batch: Batch) -> Step:
+    def _step(self, deliveries: Sequence[Delivery]) -> Step:
         started = time.perf_counter()
-        step = self._pipeline.step(batch.deliveries)
+        step = self._pipeline.step(deliveries)
         self._telemetry.step_seconds.observe(time.perf_counter() - started)
         now_ns = time.time_ns()
-        for delivery in batch.deliveries:
+        for delivery in deliveries:
             self._telemetry.decision_seconds.observe(max(0.0, (now_ns - delivery.received_ns) / 1e9))
         return step
 

@@ -9,13 +9,16 @@ START_TS = 1_600_000_000
 FAULT = FAULTS[0]
 
 
-def alert(machine: str, row: int, channels: list[str], *, revision: int = 1) -> dict[str, Any]:
+def alert(
+    machine: str, row: int, channels: list[str], *, revision: int = 1, fault: str = "unknown"
+) -> dict[str, Any]:
     return {
+        "id": f"{machine}-{row}",
         "machine": machine,
         "revision": revision,
         "onset": datetime.fromtimestamp(START_TS + row, UTC).isoformat(),
         "channels": [{"name": name} for name in channels],
-        "fault": {"name": "unknown"},
+        "fault": {"name": fault},
         "summary": "",
     }
 
@@ -44,6 +47,20 @@ def test_everything_else_is_not() -> None:
         [alert(FAULT.machine, late, [FAULT.guilty[0]], revision=2)],
     ):
         assert not judge(FAULT, alerts, start_ts=START_TS).good
+
+
+def test_a_fault_that_came_back_must_be_called_by_its_name_in_the_end() -> None:
+    again = next(fault for fault in FAULTS if fault.named)
+    first = next(fault for fault in FAULTS if (fault.machine, fault.name) == (again.machine, again.name))
+    assert first.end_row is not None
+    assert first.end_row < again.start_row
+    row, guilty = again.start_row + 5, [again.guilty[0]]
+    unnamed = alert(again.machine, row, guilty)
+    assert not judge(again, [unnamed], start_ts=START_TS).good
+    later = alert(again.machine, row, guilty, revision=2, fault=again.name)
+    assert judge(again, [unnamed, later], start_ts=START_TS).good
+    lost = alert(again.machine, row, guilty, revision=3)
+    assert not judge(again, [unnamed, later, lost], start_ts=START_TS).good
 
 
 def test_alerts_before_the_fault_or_on_strangers_are_false() -> None:

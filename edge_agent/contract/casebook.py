@@ -1,0 +1,97 @@
+"""Alarms of one machine that people have named, and their bytes: what naming learns from. Learns nothing itself.
+
+The windows are kept as they were measured, so that they outlive the machine's memory and the model.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from edge_agent.contract.bundle import decode_arrays, encode_arrays
+from edge_agent.contract.records import Float32
+from edge_agent.errors import BundleError
+
+_HEADER = "__header__"
+_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One named alarm.
+
+    Attributes:
+        alarm: id of the alarm.
+        fault: what it was, in the words of whoever named it.
+        channels: C names.
+        windows: [W, C, T] in physical units, NaN where nothing was observed, in the order of time.
+    """
+
+    alarm: str
+    fault: str
+    channels: tuple[str, ...]
+    windows: Float32
+
+
+@dataclass(frozen=True, slots=True)
+class Casebook:
+    """One machine's named alarms, oldest first."""
+
+    machine: str
+    cases: tuple[Case, ...] = ()
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """The different names, sorted."""
+        return tuple(sorted({case.fault for case in self.cases}))
+
+
+class _CaseHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    alarm: str
+    fault: str
+    channels: tuple[str, ...]
+
+
+class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    schema_version: int
+    machine: str
+    cases: tuple[_CaseHeader, ...]
+
+
+def encode(casebook: Casebook) -> bytes:
+    """The casebook as npz bytes."""
+    header = _Header(
+        schema_version=_SCHEMA_VERSION,
+        machine=casebook.machine,
+        cases=tuple(_CaseHeader(case.alarm, case.fault, case.channels) for case in casebook.cases),
+    )
+    text = np.frombuffer(msgspec.json.encode(header), np.uint8)
+    return encode_arrays(
+        {_HEADER: text, **{str(number): case.windows for number, case in enumerate(casebook.cases)}}
+    )
+
+
+def decode(path: Path, raw: bytes) -> Casebook:
+    """The casebook in `raw`; `path` only names it in errors.
+
+    Raises:
+        BundleError: truncated, altered or of another schema version.
+    """
+    arrays = decode_arrays(path, raw)
+    try:
+        header = msgspec.json.decode(arrays.pop(_HEADER).tobytes(), type=_Header)
+        cases = tuple(
+            Case(case.alarm, case.fault, case.channels, arrays[str(number)].astype(np.float32, copy=False))
+            for number, case in enumerate(header.cases)
+        )
+    except (KeyError, ValueError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BundleError(path, f"no named alarms: {error}") from error
+    if header.schema_version != _SCHEMA_VERSION:
+        raise BundleError(
+            path, f"schema version {header.schema_version} of named alarms, this agent has {_SCHEMA_VERSION}"
+        )
+    for case in cases:
+        if case.windows.ndim != 3 or case.windows.shape[1] != len(case.channels) or not case.windows.size:
+            raise BundleError(path, f"the windows of alarm {case.alarm} have the shape {case.windows.shape}")
+    return Casebook(header.machine, cases)
