@@ -165,6 +165,11 @@ class Pipeline:
         machine.state, machine.reason = "failed", reason
         machine.wanted_at = machine.rows.row_count + self._settings.commission_rows
 
+    def forget(self, name: str) -> None:
+        """Know nothing of a machine any more, its open alarm included: its next row begins a new one."""
+        self._machines.pop(name, None)
+        self._touched.pop(name, None)
+
     def machines(self) -> Mapping[str, MachineStatus]:
         """The state of every machine heard or restored."""
         return {name: self._status(machine) for name, machine in self._machines.items()}

@@ -14,6 +14,7 @@ from edge_agent.errors import UsageError
 from edge_agent.telemetry import (
     MACHINES_LIMIT,
     TABLE,
+    ControlSeries,
     Health,
     LinkSeries,
     MachineSeries,
@@ -67,7 +68,9 @@ def full() -> Snapshot:
         "new": MachineSeries("commissioning", 7, None, None, alarm_open=False),
     }
     links = {"ingest": LinkSeries(connected=True, connects=2, replaced=1)}
-    return Snapshot(ledger=ledger, machines=machines, links=links, build=("1", "b", "d", "cpu"))
+    control = ControlSeries({("ack", "done"): 2}, {"held": 1}, held=3, dropped=4)
+    build = ("1", "b", "d", "cpu")
+    return Snapshot(ledger=ledger, machines=machines, links=links, control=control, build=build)
 
 
 def test_every_series_of_the_table_appears_and_nothing_else_of_ours() -> None:
