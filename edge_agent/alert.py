@@ -1,11 +1,13 @@
 """An alarm as the JSON that subscribers read; its form is fixed in docs/alert.schema.json. Sends nothing."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from edge_agent.contract.records import Alarm, ChannelEvidence
+from edge_agent.standing import Quiet, Record, Telling
 
 SCHEMA_VERSION = 1
 _NAMED_CHANNELS = 2
@@ -42,6 +44,45 @@ def to_payload(alarm: Alarm, *, agent: str) -> dict[str, Any]:
     }
 
 
+def encode_telling(telling: Telling, *, agent: str) -> bytes:
+    """The alert message of one revision, with how the alarm stands and why the revision was made."""
+    payload = to_payload(telling.alarm, agent=agent)
+    payload["summary"] = _ENDINGS.get(telling.event, "{summary}").format(
+        machine=telling.alarm.machine, onset=_clock(telling.alarm.onset_ns), summary=payload["summary"]
+    )
+    payload["lifecycle"] = {"event": telling.event, **marks(telling.record)}
+    return msgspec.json.encode(payload)
+
+
+_ENDINGS = {
+    "latched": "{machine} is back to normal; the alarm of {onset} waits to be acknowledged.",
+    "superseded": "{machine}: the alarm of {onset} is closed, because a new one has opened.",
+    "recommissioned": "{machine}: the alarm of {onset} is closed, because the machine is learnt afresh.",
+    "restarted": "{machine}: the agent was restarted, so this alarm is closed; a lasting fault raises a new one.",
+}
+
+
+def marks(record: Record) -> Mapping[str, Any]:
+    """How an alarm stands, as plain values."""
+    seen = record.acknowledgement
+    told = None if seen is None else {"by": seen.by, "time": rfc3339(seen.time_ns), "comment": seen.comment}
+    return {
+        "active": record.active,
+        "acknowledged": told,
+        "shelved": quiet(record.shelf),
+        "suppressed": quiet(record.suppression),
+        "held": record.held,
+    }
+
+
+def quiet(why: Quiet | None) -> Mapping[str, Any] | None:
+    """Why nobody is called, as plain values."""
+    if why is None:
+        return None
+    until = None if why.until_ns is None else rfc3339(why.until_ns)
+    return {"by": why.by, "since": rfc3339(why.since_ns), "until": until, "comment": why.comment}
+
+
 def _channel(channel: ChannelEvidence) -> dict[str, Any]:
     return {
         "name": channel.name,
@@ -66,7 +107,7 @@ def rfc3339(time_ns: int) -> str:
 
 def summary(alarm: Alarm) -> str:
     """One sentence for whoever is woken by it."""
-    onset = f"{datetime.fromtimestamp(alarm.onset_ns // 1_000_000_000, UTC):%H:%M:%S} UTC"
+    onset = _clock(alarm.onset_ns)
     if alarm.state == "closed":
         minutes = ((alarm.closed_ns or alarm.time_ns) - alarm.onset_ns) / 60e9
         return f"{alarm.machine} is back to normal; the alarm of {onset} lasted {minutes:.0f} min."
@@ -75,6 +116,10 @@ def summary(alarm: Alarm) -> str:
         what = f"probably has {alarm.fault} ({100 * alarm.fault_probability:.0f} %)"
     seen = "; ".join(_phrase(channel) for channel in alarm.channels[:_NAMED_CHANNELS])
     return f"{alarm.machine} {what} since {onset}" + (f": {seen}." if seen else ".")
+
+
+def _clock(time_ns: int) -> str:
+    return f"{datetime.fromtimestamp(time_ns // 1_000_000_000, UTC):%H:%M:%S} UTC"
 
 
 def _phrase(channel: ChannelEvidence) -> str:

@@ -20,7 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.contract.records import Delivery
 from edge_agent.credentials import FreshContext, Login, Tls
-from edge_agent.inbox import Arrival, Inbox, Receipt
+from edge_agent.inbox import Arrival, Heard, Inbox, Receipt
 from edge_agent.outbox import Message, Outbox
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ QOS = 1
 """At least once. With QoS 2 paho answers before we have done anything, and keeps the message in memory only."""
 _FLYING_LIMIT = 50
 """Publishes without an acknowledgement at a time."""
+_HEARD_LIMIT = 200
+"""Commands that wait; people and pages send few, and a flood of them is dropped and counted."""
+_HEARD_BYTES = 65_536
 _RETRY_MIN_S = 1
 _REPLACE_EVERY_S = 5.0
 """A network thread that dies at once is not replaced more often than this."""
@@ -309,15 +312,29 @@ class Ingest(_Link):
 
 
 class Egress(_Link):
-    """Publishes what the outbox holds and keeps it until the broker has acknowledged it.
+    """Publishes what the outbox holds and keeps it until the broker has acknowledged it; hears commands.
 
-    All methods but the callbacks are called from one thread.
+    All methods but the callbacks are called from one thread. Its session is clean: a command that came while the
+    agent was away has no reply, so whoever sent it knows, and it is not obeyed hours later.
     """
 
     def __init__(
-        self, address: Address, *, client_id: str, will: Message, outbox: Outbox, report: Report
+        self,
+        address: Address,
+        *,
+        client_id: str,
+        will: Message | None,
+        outbox: Outbox,
+        report: Report,
+        filters: Sequence[str] = (),
     ) -> None:
         super().__init__("egress", address, client_id=client_id, clean_session=True, report=report)
+        self.listening = False
+        """Whether the broker has granted every topic filter."""
+        self.overheard = 0
+        """Messages dropped because too many waited to be taken by `heard`."""
+        self._filters = tuple(filters)
+        self._heard: deque[Heard] = deque()
         self.alerts_sent = 0
         """Alerts handed to the network, repetitions included."""
         self.alerts_acknowledged = 0
@@ -327,8 +344,52 @@ class Egress(_Link):
         self._mids: deque[int] = deque()
 
     def _prepare(self, client: mqtt.Client) -> None:
-        client.will_set(self._will.topic, self._will.payload, qos=QOS, retain=self._will.retain)
+        if self._will is not None:
+            client.will_set(self._will.topic, self._will.payload, qos=QOS, retain=self._will.retain)
         client.on_publish = self._on_publish
+        client.on_message = self._on_message
+        client.on_subscribe = self._on_subscribe
+
+    def _entered(self, client: mqtt.Client) -> None:
+        self.listening = False
+        if self._filters:
+            client.subscribe([(topic, QOS) for topic in self._filters])
+
+    def _on_subscribe(
+        self,
+        _client: mqtt.Client,
+        _userdata: Any,
+        _mid: int,
+        codes: Sequence[ReasonCode],
+        _p: Properties | None,
+    ) -> None:
+        def work() -> None:
+            refused = [t for t, code in zip(self._filters, codes, strict=False) if code.is_failure]
+            self.listening = not refused
+            if refused:
+                self._report("subscription_refused", client=self.name, topics=refused)
+
+        self._guard(work)
+
+    def _on_message(self, client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
+        def work() -> None:
+            if message.qos:
+                client.ack(message.mid, message.qos)
+            if len(self._heard) >= _HEARD_LIMIT:
+                self.overheard += 1
+                return
+            try:
+                topic = message.topic
+            except UnicodeDecodeError:
+                self.overheard += 1
+                return
+            self._heard.append(Heard(topic, bytes(message.payload[:_HEARD_BYTES]), bool(message.retain)))
+
+        self._guard(work)
+
+    def heard(self) -> list[Heard]:
+        """The messages that came in since the last call."""
+        return [self._heard.popleft() for _ in range(len(self._heard))]
 
     def _on_publish(
         self, _client: mqtt.Client, _userdata: Any, mid: int, _code: ReasonCode, _p: Properties | None

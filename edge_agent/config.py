@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from edge_agent.alarm_config import Commands, Lifecycle, Maintenance
 from edge_agent.errors import ConfigError
 from edge_agent.formats import FORMATS, NEEDS_CHANNEL, Route
 from edge_agent.formats.json_path import PayloadMap, TimeUnit, mapped, parse_pointer
@@ -282,6 +283,9 @@ class Config(_Section):
     broker: Broker = Broker()
     source: Annotated[tuple[Source, ...], Field(min_length=1)] = _DEFAULT_SOURCES
     alerts: Alerts = Alerts()
+    commands: Commands = Commands()
+    lifecycle: Lifecycle = Lifecycle()
+    maintenance: Annotated[tuple[Maintenance, ...], Field(max_length=200)] = ()
     model: Model = Model()
     commission: Commission = Commission()
     budget: Budget = Budget()

@@ -27,11 +27,16 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class OpenAlarm:
-    """The latest revision of an open alarm, ready to be said again."""
+    """The latest revision of an open alarm, ready to be said again.
+
+    Attributes:
+        live: say it to all; otherwise only its retained message is kept up to date.
+    """
 
     id: str
     topic: str
     payload: bytes
+    live: bool = True
 
 
 class Outbox:
@@ -65,13 +70,15 @@ class Outbox:
         """Say that an alarm is open: to all, and retained for those who come later."""
         self._open[alarm.id] = alarm
         kind = "opened" if revision == 1 else "updated"
-        self.put(Message(key=(kind, alarm.id), topic=alarm.topic, payload=alarm.payload, alert=True))
+        if alarm.live:
+            self.put(Message(key=(kind, alarm.id), topic=alarm.topic, payload=alarm.payload, alert=True))
         self.put(_retained(alarm))
 
     def close_alarm(self, alarm: OpenAlarm) -> None:
         """Say that an alarm is closed: first the closing revision, then the retained message goes."""
         self._open.pop(alarm.id, None)
-        self.put(Message(key=("closed", alarm.id), topic=alarm.topic, payload=alarm.payload, alert=True))
+        if alarm.live:
+            self.put(Message(key=("closed", alarm.id), topic=alarm.topic, payload=alarm.payload, alert=True))
         self.put(replace(_retained(alarm), payload=b""))
 
     def open_alarms(self) -> Iterable[OpenAlarm]:
@@ -81,7 +88,7 @@ class Outbox:
     def say_again(self) -> None:
         """At a new connection: the broker may have forgotten, so repeat the latest word on every open alarm."""
         for alarm in self._open.values():
-            if ("opened", alarm.id) not in self._waiting:
+            if alarm.live and ("opened", alarm.id) not in self._waiting:
                 self.put(
                     Message(key=("updated", alarm.id), topic=alarm.topic, payload=alarm.payload, alert=True)
                 )

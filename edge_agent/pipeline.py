@@ -259,6 +259,11 @@ class Pipeline:
                 if tuple(machine.rows.channels) != template.channels:
                     self.install(machine.profile)
 
+    def forget(self, name: str) -> None:
+        """Know nothing of a machine any more, its open alarm included: its next row begins a new one."""
+        self._machines.pop(name, None)
+        self._touched.pop(name, None)
+
     def machines(self) -> Mapping[str, MachineStatus]:
         """The state of every machine heard or restored."""
         return {name: self._status(machine) for name, machine in self._machines.items()}

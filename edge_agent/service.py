@@ -6,13 +6,13 @@ each); the metrics page serves itself. A message is acknowledged after the step 
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import structlog
 
-from edge_agent import __version__, alert
+from edge_agent import __version__
 from edge_agent.assembly import (
     TimedScorer,
     broker_address,
@@ -22,18 +22,17 @@ from edge_agent.assembly import (
 )
 from edge_agent.broker import Egress, Ingest
 from edge_agent.config import Config
-from edge_agent.contract.records import Alarm, Delivery
+from edge_agent.control import Control
 from edge_agent.errors import StateError
 from edge_agent.inbox import Batch, Inbox
 from edge_agent.learner import Learner
-from edge_agent.naming_desk import NamingDesk
-from edge_agent.outbox import Message, OpenAlarm, Outbox
+from edge_agent.outbox import Message, Outbox
 from edge_agent.pipeline import MachineStatus, Pipeline, Step
+from edge_agent.plant import AgentPlant
 from edge_agent.reload import Fresh, Reloader, warn_of_age
 from edge_agent.status import status_payload
 from edge_agent.store import Store
 from edge_agent.telemetry import Health, LinkSeries, MachineSeries, Snapshot, Telemetry, frozen, set_up_logs
-from edge_agent.topics import parse
 
 log = structlog.get_logger()
 
@@ -77,9 +76,6 @@ class Service:
         self._telemetry = telemetry
         self._reloader = Reloader(read=reread or (lambda: config), config=config, scorer=scorer)
         self._stop = threading.Event()
-        self._alert_topic = parse(
-            config.alerts.topic, allowed=frozenset({"machine", "agent"}), required=frozenset({"machine"})
-        )
         self._status_topic = config.alerts.status_topic.replace("{agent}", config.agent.name)
         self._inbox = Inbox(
             messages_limit=config.broker.queue_messages,
@@ -89,7 +85,6 @@ class Service:
         )
         self._outbox = Outbox(limit=config.alerts.outbox_messages)
         self._learner = Learner(scorer=scorer, settings=pipeline_settings(config))
-        self._alarms_opened = 0
         self._state_fault = ""
         self._egress_session = 0
         self._status_told: bytes = b""
@@ -97,7 +92,7 @@ class Service:
         self._snapshot_s = 0.0
         self._turned_s = time.monotonic()
         self._pipeline: Pipeline
-        self._names: NamingDesk
+        self._control: Control
         self._ingest: Ingest
         self._egress: Egress
 
@@ -144,13 +139,9 @@ class Service:
             profiles=loaded.profiles,
             template=bundle_profile(self._scorer.bundle),
         )
-        self._names = NamingDesk(
-            self._pipeline,
-            state_dir=config.agent.state_dir,
-            agent=config.agent.name,
-            watched=self._state_watched,
-        )
-        self._names.restore()
+        plant = AgentPlant(self._pipeline, self._store, state_dir=config.agent.state_dir)
+        plant.restore()
+        self._control = Control(config, outbox=self._outbox, plant=plant, states=self._store.load_states())
         self._close_leftovers(loaded.open_alarms)
         self._scorer.tell = self._telemetry.inference_seconds.observe
         self._telemetry.serve(host=config.metrics.host, port=config.metrics.port)
@@ -173,7 +164,7 @@ class Service:
         self._ingest = Ingest(
             address,
             client_id=config.client_id,
-            filters=[*(source.subscription for source in config.source), self._names.topic],
+            filters=[source.subscription for source in config.source],
             inbox=self._inbox,
             payload_limit_bytes=config.limits.payload_bytes,
             wall_clock_ns=time.time_ns,
@@ -185,6 +176,7 @@ class Service:
             will=Message(("status",), self._status_topic, self._status(online=False), retain=True),
             outbox=self._outbox,
             report=_report,
+            filters=self._control.filters,
         )
         self._ingest.start()
         self._egress.start()
@@ -214,49 +206,35 @@ class Service:
         ledger = self._pipeline.ledger
         ledger.received += batch.shed
         ledger.shed += batch.shed
-        deliveries, renamed = self._names.obey(batch.deliveries)
-        self._announce(renamed)
-        if deliveries:
-            step = self._step(deliveries)
+        if batch.deliveries:
+            step = self._step(batch)
             for request in step.commissions:
                 self._learner.submit(request)
-            self._announce(step.alarms)
+            self._control.announce(step.alarms, now_ns=time.time_ns())
+        self._keep_alarms(time.time_ns())
         self._ingest.acknowledge(batch.receipts)
         self._keep_house(time.monotonic())
 
-    def _step(self, deliveries: Sequence[Delivery]) -> Step:
+    def _step(self, batch: Batch) -> Step:
         started = time.perf_counter()
-        step = self._pipeline.step(deliveries)
+        step = self._pipeline.step(batch.deliveries)
         self._telemetry.step_seconds.observe(time.perf_counter() - started)
         now_ns = time.time_ns()
-        for delivery in deliveries:
+        for delivery in batch.deliveries:
             self._telemetry.decision_seconds.observe(max(0.0, (now_ns - delivery.received_ns) / 1e9))
         return step
 
-    def _announce(self, alarms: Sequence[Alarm]) -> None:
-        for alarm in alarms:
-            payload = alert.encode(alarm, agent=self._config.agent.name)
-            told = OpenAlarm(alarm.id, self._alert_topic_of(alarm.machine), payload)
-            if alarm.state == "closed":
-                self._outbox.close_alarm(told)
-                log.info(
-                    "alarm_closed", machine=alarm.machine, id=alarm.id, peak_score=round(alarm.peak_score, 3)
-                )
-                continue
-            self._outbox.raise_alarm(told, revision=alarm.revision)
-            if alarm.revision == 1:
-                self._alarms_opened += 1
-                log.warning(
-                    "alarm_opened",
-                    machine=alarm.machine,
-                    id=alarm.id,
-                    severity=alarm.severity,
-                    fault=alarm.fault,
-                    channels=[channel.name for channel in alarm.channels],
-                    summary=alert.summary(alarm),
-                )
-        if alarms:
-            self._remember_open_alarms()
+    def _keep_alarms(self, now_ns: int) -> None:
+        """Obey commands, mind the time, and keep what has changed before it is said."""
+        self._control.obey(self._egress.heard(), now_ns=now_ns)
+        self._control.tick(now_ns=now_ns)
+        states = self._control.states()
+        if not states:
+            return
+        with self._state_watched():
+            for name, raw in states.items():
+                self._store.save_state(name, raw)
+        self._remember_open_alarms()
 
     def _remember_open_alarms(self) -> None:
         table = {alarm.id: alarm.payload for alarm in self._outbox.open_alarms()}
@@ -265,16 +243,10 @@ class Service:
 
     def _close_leftovers(self, open_alarms: Mapping[str, bytes]) -> None:
         """Alarms that were open when the agent last ended: their readers are told that nobody watches them now."""
-        for alarm_id, payload in open_alarms.items():
-            closing = alert.closing_after_restart(payload)
-            if closing is not None:
-                machine, raw = closing
-                self._outbox.close_alarm(OpenAlarm(alarm_id, self._alert_topic_of(machine), raw))
+        self._control.close_unknown(open_alarms)
+        self._control.reconcile((), now_ns=time.time_ns())
         if open_alarms:
             self._remember_open_alarms()
-
-    def _alert_topic_of(self, machine: str) -> str:
-        return self._alert_topic.fill(machine=machine, agent=self._config.agent.name)
 
     @contextmanager
     def _state_watched(self) -> Iterator[None]:
@@ -350,13 +322,15 @@ class Service:
             self._take_snapshot(now_s)
 
     def _status(self, *, online: bool) -> bytes:
+        machines = self._pipeline.machines() if online else {}
         return status_payload(
             agent=self._config.agent.name,
             version=__version__,
             online=online,
             model=self._scorer.bundle.digest,
             provider=self._scorer.provider,
-            machines=self._pipeline.machines() if online else {},
+            machines=machines,
+            calls=self._control.calls(machines, now_ns=time.time_ns()),
         )
 
     def _take_snapshot(self, now_s: float) -> None:
@@ -368,7 +342,8 @@ class Service:
             ledger=frozen(self._pipeline.ledger),
             queued=len(self._inbox),
             machines={name: _series(status) for name, status in self._pipeline.machines().items()},
-            alarms_opened=self._alarms_opened,
+            alarms_opened=self._control.alarms_opened,
+            control=self._control.figures(dropped=self._egress.overheard),
             alerts_sent=self._egress.alerts_sent,
             alerts_acknowledged=self._egress.alerts_acknowledged,
             alerts_dropped=self._outbox.dropped,

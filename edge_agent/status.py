@@ -5,11 +5,16 @@ from typing import Any
 
 import msgspec
 
+from edge_agent import alert
 from edge_agent.pipeline import MachineStatus
+from edge_agent.standing import Calls
 
 SCHEMA_VERSION = 1
 MACHINES_LIMIT = 500
 """A message stays small enough for brokers that bound it; /metrics counts the rest."""
+
+
+_CALLED = Calls()
 
 
 def status_payload(
@@ -20,6 +25,7 @@ def status_payload(
     model: str,
     provider: str,
     machines: Mapping[str, MachineStatus],
+    calls: Mapping[str, Calls] | None = None,
 ) -> bytes:
     """The retained status message. Says nothing that changes by itself, so that equal states are equal bytes."""
     listed = list(machines.items())[:MACHINES_LIMIT]
@@ -32,12 +38,12 @@ def status_payload(
             "model": model,
             "provider": provider,
             "machine_count": len(machines),
-            "machines": {name: _machine(status) for name, status in listed},
+            "machines": {name: _machine(status, (calls or {}).get(name, _CALLED)) for name, status in listed},
         }
     )
 
 
-def _machine(status: MachineStatus) -> dict[str, Any]:
+def _machine(status: MachineStatus, calls: Calls) -> dict[str, Any]:
     told: dict[str, Any] = {"state": status.state}
     if status.state != "ready":
         told["rows"] = status.rows_heard
@@ -46,4 +52,11 @@ def _machine(status: MachineStatus) -> dict[str, Any]:
         told["reason"] = status.reason
     if status.open_alarm is not None:
         told["alarm"] = status.open_alarm
+    if calls.record is not None:
+        told["alarm"] = calls.record.alarm.id
+        told["lifecycle"] = alert.marks(calls.record)
+    if calls.shelf is not None:
+        told["shelved"] = alert.quiet(calls.shelf)
+    if calls.suppression is not None:
+        told["suppressed"] = alert.quiet(calls.suppression)
     return told

@@ -118,6 +118,35 @@ class Store:
         table = {name: payload.decode() for name, payload in alarms.items()}
         self._write(self._folder / _OPEN_ALARMS, msgspec.json.encode(table))
 
+    def forget_profile(self, machine: str) -> None:
+        """Set aside what was learnt of a machine, where a technician can find it again.
+
+        Raises:
+            StateError: the file cannot be moved.
+        """
+        path = self._folder / _PROFILES / _file_name(machine)
+        if path.exists() and self._set_aside(path, "recommissioned").path == path:
+            raise StateError(path, "cannot be set aside")
+
+    def save_state(self, name: str, raw: bytes) -> None:
+        """Keep a value under a name.
+
+        Raises:
+            StateError: the file cannot be written; the earlier one, if any, is untouched.
+        """
+        self._write(self._folder / f"{name}.state", raw)
+
+    def load_states(self) -> Mapping[str, bytes]:
+        """The values kept by `save_state`.
+
+        Raises:
+            StateError: the directory cannot be read.
+        """
+        try:
+            return {path.stem: path.read_bytes() for path in sorted(self._folder.glob("*.state"))}
+        except OSError as error:
+            raise StateError(self._folder, error.strerror or "cannot be read") from error
+
     def _load_open_alarms(self, aside: list[SetAside]) -> Mapping[str, bytes]:
         path = self._folder / _OPEN_ALARMS
         try:

@@ -75,6 +75,10 @@ TABLE: tuple[Series, ...] = (
     Series("edge_agent_machines", "gauge", "Machines by state.", ("state",)),
     Series("edge_agent_alarms_open", "gauge", "1 while the machine has an open alarm.", ("machine",)),
     Series("edge_agent_alarms_opened_total", "counter", "Alarms opened."),
+    Series("edge_agent_alarms", "gauge", "Present alarms by state; one may be in several.", ("state",)),
+    Series("edge_agent_alarms_held_total", "counter", "Alarms kept back by flood control."),
+    Series("edge_agent_commands_total", "counter", "Commands by name and result.", ("command", "result")),
+    Series("edge_agent_commands_dropped_total", "counter", "Commands dropped because too many waited."),
     Series(
         "edge_agent_alerts_sent_total", "counter", "Alert messages handed to the network, repeats included."
     ),
@@ -130,6 +134,22 @@ class LinkSeries:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlSeries:
+    """What is told of alarms and commands.
+
+    Attributes:
+        commands: (command, result) -> how many; bounded by the known commands and results.
+        states: how many of the present alarms are in each state.
+        held: alarms that flood control has kept back.
+    """
+
+    commands: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    states: Mapping[str, int] = field(default_factory=dict)
+    held: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The state of the agent at one moment."""
 
@@ -137,6 +157,7 @@ class Snapshot:
     queued: int = 0
     machines: Mapping[str, MachineSeries] = field(default_factory=dict)
     alarms_opened: int = 0
+    control: ControlSeries = field(default_factory=ControlSeries)
     alerts_sent: int = 0
     alerts_acknowledged: int = 0
     alerts_dropped: int = 0
@@ -313,6 +334,10 @@ def _broker_samples(snapshot: Snapshot) -> _Samples:
     return {
         "edge_agent_queue_messages": [((), snapshot.queued)],
         "edge_agent_alarms_opened_total": [((), snapshot.alarms_opened)],
+        "edge_agent_alarms": [((state,), count) for state, count in snapshot.control.states.items()],
+        "edge_agent_alarms_held_total": [((), snapshot.control.held)],
+        "edge_agent_commands_total": list(snapshot.control.commands.items()),
+        "edge_agent_commands_dropped_total": [((), snapshot.control.dropped)],
         "edge_agent_alerts_sent_total": [((), snapshot.alerts_sent)],
         "edge_agent_alerts_acknowledged_total": [((), snapshot.alerts_acknowledged)],
         "edge_agent_alerts_dropped_total": [((), snapshot.alerts_dropped)],

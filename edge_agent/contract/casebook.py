@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edge_agent.contract.bundle import decode_arrays, encode_arrays
+from edge_agent.contract.arrays import decode_arrays, encode_arrays
 from edge_agent.contract.records import Float32
 from edge_agent.errors import BundleError
 

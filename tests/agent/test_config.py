@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from edge_agent.alarm_config import Maintenance
 from edge_agent.config import SHIPPED_BUNDLE, Config, defaults, load
 from edge_agent.contract.records import Delivery, Frame
 from edge_agent.errors import ConfigError
@@ -34,7 +35,16 @@ def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
 def test_the_sample_file_shows_the_defaults_and_every_setting() -> None:
     assert load(SAMPLE) == defaults()
     shown = tomllib.loads("\n".join(line.removeprefix("#: ") for line in SAMPLE.read_text().splitlines()))
-    assert settings_of(shown) == settings_of(defaults().model_dump())
+    known = defaults().model_dump() | {"maintenance": [dict.fromkeys(Maintenance.model_fields)]}
+    assert settings_of(shown) == settings_of(known)
+
+
+def test_the_sample_files_maintenance_windows_are_good(tmp_path: Path) -> None:
+    text = "\n".join(
+        line.removeprefix("#: ") for line in SAMPLE.read_text().splitlines() if "_file" not in line
+    )
+    config = load(write(tmp_path, text))
+    assert [section.machines for section in config.maintenance] == [("pump-1", "pump-2"), ("*",)]
 
 
 def settings_of(table: dict[str, Any]) -> set[str]:

@@ -14,6 +14,7 @@ from edge_agent.errors import UsageError
 from edge_agent.telemetry import (
     MACHINES_LIMIT,
     TABLE,
+    ControlSeries,
     Health,
     LinkSeries,
     MachineSeries,
@@ -71,6 +72,7 @@ def full() -> Snapshot:
         ledger=ledger,
         machines=machines,
         links=links,
+        control=ControlSeries({("ack", "done"): 2}, {"held": 1}, held=3, dropped=4),
         build=("1", "b", "d", "cpu"),
         reloads={"refused": 1},
         bundle_expires_s=1.8e9,

@@ -1,0 +1,140 @@
+"""The sections of the configuration that are about alarms and commands. Parsing only: see `config` for the file.
+
+Times of day come as TOML's own local times (`22:00:00`) or as text, stretches as offset date-times.
+"""
+
+from datetime import time
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from edge_agent.desk import DeskSettings
+from edge_agent.flood import FloodSettings
+from edge_agent.lifecycle import LifecycleSettings
+from edge_agent.maintenance import DAYS, EVERY_MACHINE, Once, Weekly, Window, to_ns
+from edge_agent.topics import is_name, parse
+
+Command = Literal["ack", "shelve", "unshelve", "suppress", "unsuppress", "label", "recommission"]
+Limit = Annotated[int, Field(ge=0, le=10_000)]
+Span = Annotated[float, Field(gt=0, le=86_400 * 366, allow_inf_nan=False)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, hide_input_in_errors=True)
+
+
+class Commands(_Section):
+    """What operators may do over MQTT, and where."""
+
+    allow: tuple[Command, ...] = ("ack", "shelve", "unshelve", "label")
+    topic: str = "agents/{agent}/cmd"
+    reply_topic: str = "agents/{agent}/reply"
+    max_age_s: Span = 300.0
+
+    @field_validator("topic", "reply_topic")
+    @classmethod
+    def _topic_parses(cls, value: str) -> str:
+        parse(value, allowed=frozenset({"agent"}), required=frozenset())
+        return value
+
+    @model_validator(mode="after")
+    def _are_two_places(self) -> Self:
+        if self.topic == self.reply_topic:
+            raise ValueError("topic and reply_topic are the same")
+        return self
+
+
+class Lifecycle(_Section):
+    """How alarms live after they opened, and how often people are called."""
+
+    latched: bool = False
+    shelve_max_s: Span = 86_400.0
+    flood_calls: Limit = 100
+    flood_machine_calls: Limit = 0
+    flood_window_s: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)] = 600.0
+    flood_topic: str = "agents/{agent}/flood"
+
+    @field_validator("flood_topic")
+    @classmethod
+    def _topic_parses(cls, value: str) -> str:
+        parse(value, allowed=frozenset({"agent"}), required=frozenset())
+        return value
+
+
+class Maintenance(_Section):
+    """When machines are worked on: a stretch of time, or days of the week between two times of day."""
+
+    machines: Annotated[tuple[str, ...], Field(min_length=1, max_length=1000)]
+    begin: AwareDatetime | None = None
+    end: AwareDatetime | None = None
+    days: Annotated[
+        tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...], Field(max_length=7)
+    ] = ()
+    begins: time | None = None
+    ends: time | None = None
+    zone: str = "UTC"
+    note: Annotated[str, Field(max_length=200)] = ""
+
+    @field_validator("machines")
+    @classmethod
+    def _name_machines(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name != EVERY_MACHINE and not is_name(name):
+                raise ValueError(f"'{name}' names no machine; \"*\" stands for all")
+        return value
+
+    @field_validator("zone")
+    @classmethod
+    def _zone_is_known(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"'{value}' is no known time zone") from error
+        return value
+
+    @model_validator(mode="after")
+    def _is_one_of_two_kinds(self) -> Self:
+        once = (self.begin, self.end)
+        weekly = (self.begins, self.ends)
+        if None not in once and weekly == (None, None) and not self.days:
+            if self.begin is not None and self.end is not None and self.begin >= self.end:
+                raise ValueError("ends before it begins")
+            return self
+        if None not in weekly and once == (None, None):
+            if self.begins == self.ends:
+                raise ValueError("begins and ends are the same time of day")
+            return self
+        raise ValueError("give begin and end, or begins and ends with days")
+
+    @property
+    def window(self) -> Window:
+        """The window, ready to be asked."""
+        machines = frozenset(self.machines)
+        if self.begin is not None and self.end is not None:
+            return Window(machines, Once(to_ns(self.begin), to_ns(self.end)), self.note)
+        days = frozenset(DAYS.index(day) for day in self.days or DAYS)
+        begins, ends = self.begins or time(), self.ends or time()
+        return Window(machines, Weekly(days, begins, ends, ZoneInfo(self.zone)), self.note)
+
+
+def lifecycle_settings(section: Lifecycle) -> LifecycleSettings:
+    """What the configuration says, in the lifecycle's words."""
+    return LifecycleSettings(
+        latched=section.latched,
+        flood=FloodSettings(
+            agent_limit=section.flood_calls,
+            machine_limit=section.flood_machine_calls,
+            window_s=section.flood_window_s,
+        ),
+    )
+
+
+def desk_settings(commands: Commands, lifecycle: Lifecycle, *, agent: str) -> DeskSettings:
+    """What the configuration says, in the desk's words."""
+    return DeskSettings(
+        agent=agent,
+        allow=frozenset(commands.allow),
+        shelve_max_s=lifecycle.shelve_max_s,
+        max_age_s=commands.max_age_s,
+    )

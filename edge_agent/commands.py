@@ -1,0 +1,224 @@
+"""The bytes of a command to a checked request or a refusal, and the answer to bytes. Decides nothing, sends nothing.
+
+A command is JSON on `agents/{agent}/cmd/{name}`. Unknown fields, wrong types, long texts and what cannot be printed
+are refused whole: a mistyped `for_s` must not become a shelf without end.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from edge_agent.maintenance import EVERY_MACHINE, to_ns
+
+SCHEMA_VERSION = 1
+PAYLOAD_LIMIT_BYTES = 4096
+NOBODY = "unidentified"
+"""Last level of the reply's topic where the request's id cannot be read."""
+
+Result = Literal["done", "unchanged", "refused"]
+Reason = Literal[
+    "",
+    "too_large",
+    "malformed",
+    "unknown_command",
+    "not_allowed",
+    "id_reused",
+    "expired",
+    "too_long",
+    "unknown_machine",
+    "unknown_alarm",
+    "no_open_alarm",
+    "alarm_open",
+    "anomalous",
+    "busy",
+    "too_many",
+    "bad_name",
+    "not_ready",
+    "too_many_faults",
+    "not_available",
+    "failed",
+]
+"""Why a command was refused. Bounded: readers act on it."""
+
+RequestId = Annotated[
+    str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$", description="Names the reply's topic; new for every request.")
+]
+By = Annotated[str, Meta(min_length=1, max_length=120, description="Who asks; kept in the audit log.")]
+Comment = Annotated[str, Meta(max_length=500)]
+Name = Annotated[str, Meta(min_length=1, max_length=300)]
+Fault = Annotated[str, Meta(min_length=1, max_length=64)]
+Duration = Annotated[int, Meta(ge=1, le=366 * 86_400, description="Seconds from now.")]
+Moment = Annotated[datetime, Meta(tz=True)]
+
+
+class Request(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every command says.
+
+    Attributes:
+        sent: when it was sent; one that is too old is refused.
+    """
+
+    id: RequestId
+    by: By
+    comment: Comment = ""
+    sent: Moment | None = None
+
+
+class Ack(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """I have seen this alarm."""
+
+    alarm: Name
+
+
+class Shelve(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Call nobody for this machine for a while, or once: for as long as its present alarm is active."""
+
+    machine: Name | None = None
+    alarm: Name | None = None
+    for_s: Duration | None = None
+    until: Moment | None = None
+    once: bool = False
+
+
+class Unshelve(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Call for this machine again."""
+
+    machine: Name | None = None
+    alarm: Name | None = None
+
+
+class Suppress(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """This machine, or "*" for all, is worked on: for a while, or until `unsuppress`."""
+
+    machine: Name
+    for_s: Duration | None = None
+    until: Moment | None = None
+
+
+class Unsuppress(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The work is done."""
+
+    machine: Name
+
+
+class Label(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """This alarm was that fault."""
+
+    alarm: Name
+    fault: Fault
+
+
+class Recommission(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Forget what is normal for this machine and learn it afresh from now on."""
+
+    machine: Name
+    force: bool = False
+
+
+COMMANDS: dict[str, type[Request]] = {
+    "ack": Ack,
+    "shelve": Shelve,
+    "unshelve": Unshelve,
+    "suppress": Suppress,
+    "unsuppress": Unsuppress,
+    "label": Label,
+    "recommission": Recommission,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A command that is not obeyed."""
+
+    reason: Reason
+    detail: str
+    id: str = ""
+    by: str = ""
+
+
+def decode(name: str, payload: bytes) -> Request | Refusal:
+    """The command `name` with this payload."""
+    if len(payload) > PAYLOAD_LIMIT_BYTES:
+        return Refusal("too_large", f"longer than {PAYLOAD_LIMIT_BYTES} bytes")
+    kind = COMMANDS.get(name)
+    if kind is None:
+        return _refused(payload, "unknown_command", f"known: {', '.join(COMMANDS)}")
+    try:
+        request = msgspec.json.decode(payload, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return _refused(payload, "malformed", str(error))
+    if fault := _fault(request):
+        return _refused(payload, "malformed", fault)
+    return request
+
+
+def _fault(request: Request) -> str:
+    """What the types do not say."""
+    for field in request.__struct_fields__:
+        value = getattr(request, field)
+        if isinstance(value, str) and not value.isprintable():
+            return f"{field} holds what cannot be printed"
+    if isinstance(request, Shelve | Unshelve) and (request.machine is None) == (request.alarm is None):
+        return "name either the machine or the alarm"
+    if isinstance(request, Shelve):
+        given = (request.for_s is not None) + (request.until is not None) + request.once
+        return "" if given == 1 else "say one of for_s, until and once"
+    if isinstance(request, Suppress) and request.for_s is not None and request.until is not None:
+        return "say for_s or until, not both"
+    return ""
+
+
+class _Sender(Struct):
+    id: RequestId
+    by: By = ""
+
+
+def _refused(payload: bytes, reason: Reason, detail: str) -> Refusal:
+    """A refusal that reaches its sender where the request at least has an id."""
+    try:
+        sender = msgspec.json.decode(payload, type=_Sender)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return Refusal(reason, detail)
+    if not (sender.id + sender.by).isprintable():  # "$" in a pattern lets a line feed pass
+        return Refusal(reason, detail)
+    return Refusal(reason, detail, id=sender.id, by=sender.by)
+
+
+def until_ns(request: Shelve | Suppress, *, now_ns: int) -> int | None:
+    """When the command wants its effect to end; None where it names no time."""
+    if request.for_s is not None:
+        return now_ns + request.for_s * 1_000_000_000
+    return None if request.until is None else to_ns(request.until)
+
+
+def target(request: Request) -> str:
+    """What the command is about, for the audit log."""
+    named = (getattr(request, field, None) for field in ("alarm", "machine"))
+    return next((name for name in named if name is not None), EVERY_MACHINE)
+
+
+class Reply(Struct, frozen=True, kw_only=True):
+    """What became of a command.
+
+    Attributes:
+        request: the request's id; empty where it could not be read.
+        reason: why it was refused, one word; empty otherwise.
+        detail: the same for people.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    agent: str
+    request: str
+    command: str
+    result: Result
+    reason: Reason
+    detail: str
+    time: str
+
+
+def encode_reply(reply: Reply) -> bytes:
+    """The reply's message."""
+    return msgspec.json.encode(reply)

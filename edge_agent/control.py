@@ -1,0 +1,254 @@
+"""Alarms and commands between the pipeline and the outbox: what is said of an alarm, to whom, and what is answered.
+
+Joins `lifecycle` and `desk` and puts their words into messages. Reads no clock and opens no connection; `service`
+drives it and keeps its `states` over restarts.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+import structlog
+
+from edge_agent import alert, audit, standing
+from edge_agent.alarm_config import desk_settings, lifecycle_settings
+from edge_agent.config import Config
+from edge_agent.contract.records import Alarm
+from edge_agent.desk import Desk, Handled, Plant
+from edge_agent.inbox import Heard
+from edge_agent.lifecycle import Lifecycle
+from edge_agent.outbox import Message, OpenAlarm, Outbox
+from edge_agent.standing import Calls, Telling
+from edge_agent.telemetry import ControlSeries
+from edge_agent.topics import parse
+
+log = structlog.get_logger()
+
+LIFECYCLE = "lifecycle"
+AUDIT = "audit"
+COMMANDS_PER_TURN = 5
+"""A turn is 20 ms: commands come from people and pages, and a flood of them must not hold up the sensors."""
+_REFUSALS_TOLD_EVERY_NS = 1_000_000_000
+_HELD_NAMED = 50
+"""Alarms that the flood's message names; the rest is a number."""
+
+
+class Control:
+    """Says what is to be said of alarms, and obeys commands."""
+
+    def __init__(self, config: Config, *, outbox: Outbox, plant: Plant, states: Mapping[str, bytes]) -> None:
+        """Begin with what an earlier run had in `states`; what cannot be read is logged and begun anew."""
+        self.alarms_opened = 0
+        self._agent = config.agent.name
+        self._alert_topic = parse(
+            config.alerts.topic, allowed=frozenset({"machine", "agent"}), required=frozenset({"machine"})
+        )
+        self._topic = _filled(config.commands.topic, self._agent)
+        self._reply_topic = _filled(config.commands.reply_topic, self._agent)
+        self._flood_topic = _filled(config.lifecycle.flood_topic, self._agent)
+        self._outbox = outbox
+        memory, log_book = _read(states)
+        self.lifecycle = Lifecycle(
+            lifecycle_settings(config.lifecycle),
+            windows=[section.window for section in config.maintenance],
+            memory=memory,
+        )
+        self._desk = Desk(
+            desk_settings(config.commands, config.lifecycle, agent=self._agent),
+            lifecycle=self.lifecycle,
+            plant=plant,
+            audit=log_book,
+        )
+        self._counts: dict[tuple[str, str], int] = {}
+        self._waiting: list[Heard] = []
+        self._changed = False
+        self._flooded = False
+        self._flood_told = b""
+        self._refusal_told_ns = 0
+        self._untold = 0
+
+    @property
+    def filters(self) -> Sequence[str]:
+        """What to subscribe to."""
+        return (f"{self._topic}/+",)
+
+    # -- alarms ----------------------------------------------------------------------------------------------
+
+    def announce(self, alarms: Iterable[Alarm], *, now_ns: int) -> None:
+        """Say what the pipeline has to say."""
+        for alarm in alarms:
+            self._tell(self.lifecycle.take(alarm, now_ns=now_ns))
+
+    def close_unknown(self, left_open: Mapping[str, bytes]) -> None:
+        """Close the alarms of a former run (id -> last message) that the memory does not know."""
+        known = {record.alarm.id for record in self.lifecycle.memory.records.values()}
+        for alarm_id, payload in left_open.items():
+            closing = None if alarm_id in known else alert.closing_after_restart(payload)
+            if closing is not None:
+                machine, raw = closing
+                topic = self._alert_topic.fill(machine=machine, agent=self._agent)
+                self._outbox.close_alarm(OpenAlarm(alarm_id, topic, raw))
+
+    def reconcile(self, open_ids: Iterable[str], *, now_ns: int) -> None:
+        """After a restart: go on with the alarms that the pipeline goes on with, and end the others."""
+        known = set(open_ids)
+        for record in self.lifecycle.memory.records.values():
+            if not record.active or record.alarm.id in known:  # the outbox has forgotten them
+                told = Telling(record, "updated", live=record.told and not record.hidden)
+                self._outbox.raise_alarm(self._message(told), revision=record.alarm.revision)
+        self._tell(self.lifecycle.reconcile(known, now_ns=now_ns))
+
+    def _tell(self, tellings: Iterable[Telling]) -> None:
+        for telling in tellings:
+            self._changed = True
+            message = self._message(telling)
+            if telling.alarm.state == "closed":
+                self._outbox.close_alarm(message)
+            else:
+                self._outbox.raise_alarm(message, revision=1 if telling.first else telling.alarm.revision)
+            self._log(telling)
+
+    def _message(self, telling: Telling) -> OpenAlarm:
+        alarm = telling.alarm
+        topic = self._alert_topic.fill(machine=alarm.machine, agent=self._agent)
+        return OpenAlarm(alarm.id, topic, alert.encode_telling(telling, agent=self._agent), live=telling.live)
+
+    def _log(self, telling: Telling) -> None:
+        alarm = telling.alarm
+        if alarm.state == "closed":
+            log.info(
+                "alarm_closed",
+                machine=alarm.machine,
+                id=alarm.id,
+                why=telling.event,
+                peak_score=round(alarm.peak_score, 3),
+            )
+        elif telling.event == "opened":
+            self.alarms_opened += 1
+            log.warning(
+                "alarm_opened",
+                machine=alarm.machine,
+                id=alarm.id,
+                severity=alarm.severity,
+                fault=alarm.fault,
+                channels=[channel.name for channel in alarm.channels],
+                summary=alert.summary(alarm),
+                called=telling.live,
+            )
+        elif telling.event != "updated":
+            log.info("alarm_changed", machine=alarm.machine, id=alarm.id, why=telling.event)
+
+    # -- commands --------------------------------------------------------------------------------------------
+
+    def obey(self, heard: Iterable[Heard], *, now_ns: int) -> None:
+        """Answer the commands among the messages heard, a few at a time."""
+        self._waiting += heard
+        now, self._waiting = self._waiting[:COMMANDS_PER_TURN], self._waiting[COMMANDS_PER_TURN:]
+        for message in now:
+            name = message.topic.removeprefix(f"{self._topic}/")
+            if message.retain or not message.payload:
+                # A retained command would be obeyed again at each connection; the broker is not a memory of orders.
+                self._count("unknown", "ignored")
+                reason = "retained" if message.retain else "empty"
+                log.warning("command_ignored", command=ascii(name[:60]), reason=reason)
+                continue
+            handled = self._desk.handle(name, message.payload, now_ns=now_ns)
+            self._answer(handled, now_ns=now_ns)
+            self._tell(handled.tellings)
+
+    def _answer(self, handled: Handled, *, now_ns: int) -> None:
+        entry = handled.entry
+        self._changed = True
+        self._count(entry.command, "repeated" if handled.repeated else entry.result)
+        topic = f"{self._reply_topic}/{handled.reply_level}"
+        self._outbox.put(Message(("reply", handled.reply_level), topic, entry.reply))
+        if entry.result == "refused":
+            self._untold += 1
+            if now_ns - self._refusal_told_ns < _REFUSALS_TOLD_EVERY_NS:
+                return
+            self._refusal_told_ns = now_ns
+        told = log.warning if entry.result == "refused" else log.info
+        told(
+            "command",
+            command=entry.command,
+            by=entry.by,
+            target=entry.target,
+            request=entry.request,
+            result=entry.result,
+            reason=entry.reason,
+            repeated=handled.repeated,
+        )
+
+    def _count(self, command: str, result: str) -> None:
+        self._counts[command, result] = self._counts.get((command, result), 0) + 1
+
+    # -- time and memory -------------------------------------------------------------------------------------
+
+    def tick(self, *, now_ns: int) -> None:
+        """What follows from the time alone."""
+        self._tell(self.lifecycle.tick(now_ns))
+        self._tell_flood()
+
+    def _tell_flood(self) -> None:
+        """One retained message for all alarms that nobody is called for: how many, and which."""
+        held = sorted(self.lifecycle.held(), key=lambda record: record.alarm.onset_ns)
+        if not held and not self._flooded:
+            return
+        said = msgspec.json.encode(
+            {
+                "schema_version": 1,
+                "agent": self._agent,
+                "active": bool(held),
+                "held": len(held),
+                "held_total": self.lifecycle.memory.held_total,
+                "alarms": [
+                    {"id": r.alarm.id, "machine": r.alarm.machine, "severity": r.alarm.severity}
+                    for r in held[:_HELD_NAMED]
+                ],
+            }
+        )
+        if said == self._flood_told:
+            return
+        if bool(held) != self._flooded:
+            log.warning("alarm_flood", active=bool(held), held=len(held))
+        self._flooded, self._flood_told = bool(held), said
+        self._outbox.put(Message(("flood",), self._flood_topic, said, retain=True))
+
+    def states(self) -> Mapping[str, bytes]:
+        """What is to be kept, where it has changed since the last call."""
+        if not self._changed:
+            return {}
+        self._changed = False
+        return {
+            LIFECYCLE: standing.encode(self.lifecycle.memory),
+            AUDIT: audit.encode(self._desk.audit),
+        }
+
+    def calls(self, machines: Iterable[str], *, now_ns: int) -> Mapping[str, Calls]:
+        """What the status says of each machine, where there is something to say."""
+        found = {
+            name: Calls(
+                self.lifecycle.record(name),
+                self.lifecycle.shelf(name, now_ns=now_ns),
+                self.lifecycle.suppression(name, now_ns=now_ns),
+            )
+            for name in machines
+        }
+        return {name: calls for name, calls in found.items() if calls != Calls()}
+
+    def figures(self, *, dropped: int) -> ControlSeries:
+        """What metrics say; `dropped` commands never got here."""
+        held = self.lifecycle.memory.held_total
+        return ControlSeries(dict(self._counts), self.lifecycle.counts(), held, dropped)
+
+
+def _read(states: Mapping[str, bytes]) -> tuple[standing.Memory | None, audit.Audit | None]:
+    memory = standing.decode(states[LIFECYCLE]) if LIFECYCLE in states else None
+    book = audit.decode(states[AUDIT]) if AUDIT in states else None
+    for name, value in ((LIFECYCLE, memory), (AUDIT, book)):
+        if name in states and value is None:
+            log.warning("state_value_unusable", name=name, bytes=len(states[name]))
+    return memory, book
+
+
+def _filled(template: str, agent: str) -> str:
+    return template.replace("{agent}", agent)

@@ -1,0 +1,63 @@
+"""What commands reach beside alarms: the pipeline's machines and what the store keeps of them. Called between steps."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from edge_agent import casefiles
+from edge_agent.desk import Named
+from edge_agent.errors import StateError
+from edge_agent.naming import Refused
+from edge_agent.pipeline import MachineStatus, Pipeline
+from edge_agent.store import Store
+
+log = structlog.get_logger()
+
+
+class AgentPlant:
+    """The agent's machines, as the desk's `Plant`."""
+
+    def __init__(self, pipeline: Pipeline, store: Store, *, state_dir: Path) -> None:
+        self._pipeline = pipeline
+        self._store = store
+        self._state_dir = state_dir
+
+    def restore(self) -> None:
+        """Give the pipeline the alarms that people have named before.
+
+        Raises:
+            StateError: the state directory cannot be read.
+        """
+        casebooks, aside = casefiles.load(self._state_dir)
+        for path, reason in aside:
+            log.warning("state_file_set_aside", path=str(path), reason=reason)
+        for casebook in casebooks:
+            self._pipeline.install_faults(casebook)
+
+    def machines(self) -> Mapping[str, MachineStatus]:
+        """Every machine heard or restored."""
+        return self._pipeline.machines()
+
+    def label(self, machine: str, *, alarm: str, fault: str) -> Named:
+        """The alarm's windows become examples of the fault; they are kept first, so that a restart knows it, too."""
+        labelled = self._pipeline.label(machine, alarm=alarm, fault=fault)
+        if isinstance(labelled, Refused):
+            return Named(labelled.reason, labelled.detail)
+        detail = ""
+        try:
+            casefiles.save(self._state_dir, labelled.casebook)
+        except StateError as error:
+            detail = f"known until the agent restarts: {error.reason}"
+            log.warning("state_not_saved", path=str(error.path), reason=error.reason)
+        log.info("fault_named", machine=machine, alarm=alarm, fault=labelled.fault)
+        return Named(detail=detail, alarm=labelled.alarm)
+
+    def recommission(self, machine: str) -> str:
+        """First what is kept, then what is known: a crash in between finds a machine that is new."""
+        try:
+            self._store.forget_profile(machine)
+        except StateError as error:
+            return error.reason
+        self._pipeline.forget(machine)
+        return ""
