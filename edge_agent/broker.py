@@ -84,6 +84,7 @@ class _Link:
         self._thread: threading.Thread | None = None
         self._started_s = 0.0
         self._failures = 0
+        self._context: FreshContext | None = None
         self._told = False
         """Whether the present attempt to connect was reported as failed."""
         self._complaint = _LastError()
@@ -108,6 +109,8 @@ class _Link:
         if self._client is not None:
             self._client.disconnect()
             self._client.loop_stop()
+        if self._context is not None:
+            self._context.close()
         self._connected = False
 
     def revive(self, now_s: float) -> bool:
@@ -137,7 +140,8 @@ class _Link:
         client.max_queued_messages_set(0)
         client.enable_logger(self._paho_log)
         if address.tls is not None:
-            client.tls_set_context(cast("ssl.SSLContext", FreshContext(address.tls)))
+            self._context = FreshContext(address.tls)
+            client.tls_set_context(cast("ssl.SSLContext", self._context))
         client.on_pre_connect = self._on_pre_connect
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail

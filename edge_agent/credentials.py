@@ -78,6 +78,7 @@ class FreshContext:
 
     def __init__(self, tls: Tls) -> None:
         self._tls = tls
+        self._last: ssl.SSLSocket | None = None
 
     @property
     def check_hostname(self) -> bool:
@@ -95,9 +96,22 @@ class FreshContext:
         Raises:
             OSError: a file cannot be used; the connection is tried again later.
         """
-        return self._tls.context().wrap_socket(
-            sock, server_hostname=server_hostname, do_handshake_on_connect=do_handshake_on_connect
-        )
+        self.close()
+        try:
+            context = self._tls.context()
+            self._last = context.wrap_socket(
+                sock, server_hostname=server_hostname, do_handshake_on_connect=do_handshake_on_connect
+            )
+        except BaseException:
+            sock.close()
+            raise
+        return self._last
+
+    def close(self) -> None:
+        """Close the socket given last: paho forgets one whose handshake failed, and the broker would wait for it."""
+        if self._last is not None:
+            self._last.close()
+            self._last = None
 
 
 def _secret(path: Path) -> str:

@@ -31,6 +31,9 @@ def keygen(out: Path, *, passphrase: bytes | None = None) -> tuple[Path, Path]:
         UsageError: one of them exists already, or cannot be written.
     """
     public_file = out.with_suffix(".pub")
+    for path in (out, public_file):
+        if path.exists():
+            raise UsageError(f"{path}: exists, and a key is never overwritten")
     key = Ed25519PrivateKey.generate()
     hidden = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden)
@@ -42,7 +45,7 @@ def keygen(out: Path, *, passphrase: bytes | None = None) -> tuple[Path, Path]:
             with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
                 file.write(content)
     except OSError as error:
-        raise UsageError(f"{error.filename}: a key is never overwritten ({error.strerror})") from error
+        raise UsageError(f"{error.filename}: the key cannot be written ({error.strerror})") from error
     return out, public_file
 
 

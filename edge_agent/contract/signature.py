@@ -107,7 +107,7 @@ def sign(manifest: bytes, keys: Sequence["Ed25519PrivateKey"]) -> bytes:
 def _decode(path: Path, raw: bytes) -> tuple[_Signed, ...]:
     try:
         content = msgspec.json.decode(raw, type=_SignatureFile)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BundleError(path, f"not a signature file: {error}") from error
     if content.schema_version != _SCHEMA_VERSION:
         raise BundleError(path, f"signature schema version {content.schema_version}, not {_SCHEMA_VERSION}")

@@ -110,6 +110,14 @@ def test_every_finding_comes_at_once_with_its_line(tmp_path: Path) -> None:
         ("[alerts]\ntopic = 'alerts'", "lacks {machine}"),
         ("[alerts]\nstatus_topic = '{machine}/status'", "unknown placeholder"),
         ("[broker]\npassword_file = 'x'", "needs username"),
+        ("[broker]\nusername = 'u'\nusername_file = 'x'", "exclude each other"),
+        ("[broker]\ntls_key_file = 'x'", "needs tls_cert_file"),
+        ("[broker]\ntls_insecure = true", "needs tls"),
+        ("[broker]\nhost = 'user:word@example'", "settings of their own"),
+        ("[broker]\ntls_cert_file = 'absent'", "no readable file"),
+        ("[broker]\nusername_file = 'credential:user'", "no readable file"),
+        ("[model]\nrequire_signature = true", "needs trusted_keys"),
+        ("[model]\ntrusted_keys = ['absent']", "no readable file"),
         ("[broker]\nusername = 'u'\npassword_file = 'absent'", "no readable file"),
         ("[model]\nprovider = 'gpu'", "cuda"),
         ("[commission]\nrows = 'many'", "integer"),
@@ -170,3 +178,34 @@ def test_a_source_says_where_a_vendors_message_keeps_what(tmp_path: Path) -> Non
         ("pressure",),
         (1_700_000_000_500_000_000,),
     )
+
+
+def test_credentials_come_from_where_systemd_puts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials" / "mqtt").write_text("word")
+    text = "[broker]\nusername = 'u'\npassword_file = 'credential:mqtt'"
+    assert load(write(tmp_path, text)).broker.password_file == tmp_path / "credentials" / "mqtt"
+    found = findings(tmp_path, text.replace("credential:mqtt", "credential:../mqtt"))
+    assert "no readable file" in found["broker.password_file (line 3)"]
+
+
+def test_encryption_is_on_where_any_of_its_files_is_named() -> None:
+    def uses_tls(**settings: Any) -> bool:
+        return Config.model_validate({"broker": settings}).broker.uses_tls
+
+    assert not uses_tls()
+    assert uses_tls(tls=True)
+    assert uses_tls(tls_ca_file="x")
+    assert uses_tls(tls_cert_file="x")
+
+
+def test_signatures_are_required_where_keys_are_named() -> None:
+    def required(**settings: Any) -> bool:
+        return Config.model_validate({"model": settings}).model.signature_required
+
+    assert not required()
+    assert required(trusted_keys=["x"])
+    assert not required(trusted_keys=["x"], require_signature=False)

@@ -171,7 +171,7 @@ class AgentProcess:
 class User:
     """Someone else at the broker: publishes sensor rows, reads alerts and the agent's status."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, enter: Callable[[mqtt.Client], None] | None = None) -> None:
         self.alerts: list[dict[str, Any]] = []
         self.retained: dict[str, bytes] = {}
         self.status: dict[str, Any] = {}
@@ -181,6 +181,8 @@ class User:
         subscribed = threading.Event()  # connected is not enough: what comes before the SUBACK is missed
         self._client.on_subscribe = lambda *_: subscribed.set()
         self._client.reconnect_delay_set(1, 1)
+        if enter is not None:
+            enter(self._client)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         wait_until(subscribed.is_set, what="the user's subscription")

@@ -1,0 +1,237 @@
+"""Who gets in at a real broker, whom we let pass for our broker, and what is said where it is refused."""
+
+import getpass
+import json
+import shutil
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doubles.pki import Authority, Identity
+from doubles.shopfloor import AgentProcess, Mosquitto, wait_until
+
+from edge_agent.assembly import broker_address
+from edge_agent.broker import Address, Ingest
+from edge_agent.config import Config
+from edge_agent.credentials import Login, Tls
+from edge_agent.errors import UsageError
+from edge_agent.inbox import Inbox
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+PLUGIN = Path("/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so")
+
+
+class Door:
+    """A broker that wants certificates, and agents' clients that knock."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.authority = Authority(folder)
+        self.other = Authority(folder, "other-ca")
+        self.server = self.authority.issue("server")
+        self.agent = self.authority.issue("hall")
+        self.revoked = self.authority.issue("stolen")
+        self.authority.revoke(self.revoked)
+        self.reports: list[tuple[str, dict[str, Any]]] = []
+        self._links: list[Ingest] = []
+        self._broker: Mosquitto | None = None
+
+    def open(self, server: Identity | None = None) -> None:
+        shown = server or self.server
+        self._broker = Mosquitto(
+            self.folder,
+            access=f"user {getpass.getuser()}\nallow_anonymous true\nrequire_certificate true\n"
+            f"use_identity_as_username true\ncafile {self.authority.file}\n"
+            f"crlfile {self.authority.revocations()}\ncertfile {shown.cert}\nkeyfile {shown.key}",
+        ).start()
+
+    def knock(self, tls: Tls | None, *, port: int | None = None) -> Ingest:
+        assert self._broker is not None
+        link = Ingest(
+            Address("127.0.0.1", port or self._broker.port, retry_max_s=1, tls=tls),
+            client_id="agent",
+            filters=["sensors/+"],
+            inbox=Inbox(messages_limit=10, bytes_limit=10**6, shed_after_s=60, monotonic=time.monotonic),
+            payload_limit_bytes=1000,
+            wall_clock_ns=lambda: 0,
+            report=lambda event, **facts: self.reports.append((event, facts)),
+        )
+        self._links.append(link)
+        link.start()
+        return link
+
+    def tls(self, identity: Identity | None = None, **given: Any) -> Tls:
+        shown = identity or self.agent
+        told = {"ca_file": self.authority.file, "cert_file": shown.cert, "key_file": shown.key}
+        return Tls(**(told | given))
+
+    def reason(self) -> str:
+        """Why it is refused, once that is known."""
+        found = wait_until(
+            lambda: [facts["reason"] for event, facts in self.reports if event == "broker_unreachable"],
+            what="a reason",
+        )
+        return str(found[0])
+
+    def close(self) -> None:
+        for link in self._links:
+            link.stop()
+        if self._broker is not None:
+            self._broker.kill()
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[Door]:
+    door = Door(tmp_path)
+    yield door
+    door.close()
+
+
+def test_the_right_certificates_let_in(door: Door) -> None:
+    door.open()
+    link = door.knock(door.tls())
+    wait_until(lambda: link.connected, what="the connection")
+    assert [event for event, _ in door.reports] == ["broker_connected"]
+
+
+BROKERS_NOT_OURS: dict[str, tuple[Callable[[Door], Identity], str]] = {
+    "of another authority": (lambda door: door.other.issue("false-friend"), "CERTIFICATE_VERIFY_FAILED"),
+    "made out to another host": (
+        lambda door: door.authority.issue("elsewhere", address="10.0.0.1"),
+        "IP address mismatch",
+    ),
+    "expired": (lambda door: door.authority.issue("old", expired=True), "certificate has expired"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKERS_NOT_OURS)
+def test_a_broker_with_a_wrong_certificate_is_refused_and_named_as_such(door: Door, kind: str) -> None:
+    issue, complaint = BROKERS_NOT_OURS[kind]
+    door.open(issue(door))
+    link = door.knock(door.tls())
+    assert complaint in door.reason()
+    assert not link.connected
+    assert link._thread is not None
+    assert link._thread.is_alive()
+
+
+AGENTS_NOT_WANTED: dict[str, tuple[Callable[[Door], Tls], str]] = {
+    "without a certificate": (lambda door: Tls(ca_file=door.authority.file), "certificate required"),
+    "of another authority": (lambda door: door.tls(door.other.issue("stranger")), "unknown ca"),
+    "expired": (lambda door: door.tls(door.authority.issue("late", expired=True)), "expired"),
+    "revoked": (lambda door: door.tls(door.revoked), "revoked"),
+}
+
+
+@pytest.mark.parametrize("kind", AGENTS_NOT_WANTED)
+def test_an_agent_with_a_wrong_certificate_is_told_why_and_keeps_trying_calmly(door: Door, kind: str) -> None:
+    make, complaint = AGENTS_NOT_WANTED[kind]
+    door.open()
+    link = door.knock(make(door))
+    assert complaint in door.reason().lower()
+    wait_until(lambda: link._failures >= 3, what="further attempts")
+    started_s, before = time.monotonic(), link._failures
+    wait_until(lambda: link._failures >= before + 2, what="further attempts")
+    assert time.monotonic() - started_s > 1, "it storms"
+    assert not link.connected
+    told = sum(event == "broker_unreachable" for event, _ in door.reports)
+    assert told < link._failures  # the 1st, 2nd, 4th, 8th ... only
+
+
+def test_new_certificates_count_from_the_next_attempt_on(door: Door) -> None:
+    door.open()
+    mine = Identity(door.folder / "mine.pem", door.folder / "mine.key", 0)
+    shutil.copy(door.revoked.cert, mine.cert)
+    shutil.copy(door.revoked.key, mine.key)
+    link = door.knock(door.tls(mine))
+    assert "revoked" in door.reason()
+    mine.key.unlink()  # half-way through an exchange
+    wait_until(lambda: any("no usable certificate" in str(facts) for _, facts in door.reports), what="it")
+    shutil.copy(door.agent.cert, mine.cert)
+    shutil.copy(door.agent.key, mine.key)
+    wait_until(lambda: link.connected, what="the connection with the new certificate")
+
+
+def test_the_name_is_left_unchecked_only_where_that_was_asked_for(door: Door) -> None:
+    door.open(door.authority.issue("elsewhere", address="10.0.0.1"))
+    link = door.knock(door.tls(check_host=False))
+    wait_until(lambda: link.connected, what="the connection")
+    door.reports.clear()
+    door.knock(door.tls(check_host=False, ca_file=door.other.file))
+    assert "CERTIFICATE_VERIFY_FAILED" in door.reason()  # the certificate is checked nevertheless
+
+
+def test_nothing_older_than_tls_1_2_is_spoken(door: Door) -> None:
+    assert door.tls().context().minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+def test_a_subscription_that_the_broker_refuses_is_named(door: Door, tmp_path: Path) -> None:
+    if not PLUGIN.exists():
+        pytest.skip("this mosquitto has no dynamic security plugin, and its ACL file refuses no subscription")
+    (tmp_path / "rights.json").write_text(
+        json.dumps({"defaultACLAccess": {"subscribe": False, "unsubscribe": True}, "clients": []})
+    )
+    broker = Mosquitto(
+        tmp_path,
+        access=f"user {getpass.getuser()}\nallow_anonymous true\nplugin {PLUGIN}\n"
+        f"plugin_opt_config_file {tmp_path}/rights.json",
+    ).start()
+    door._broker = broker
+    link = door.knock(None)
+    wait_until(lambda: link.refused, what="the refusal")
+    assert link.refused == ("sensors/+",)
+    assert link.connected
+    assert ("subscription_refused", {"client": "ingest", "topics": ["sensors/+"]}) in door.reports
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"tls_ca_file": "empty"}, "no usable CA certificates"),
+        ({"tls_ca_file": "ca.pem", "tls_cert_file": "empty"}, "no usable certificate"),
+        ({"tls_ca_file": "ca.pem", "tls_cert_file": "hall.pem", "tls_key_file": "server.key"}, "no usable"),
+    ],
+)
+def test_files_that_cannot_serve_are_named_before_the_start(
+    door: Door, settings: dict[str, str], complaint: str
+) -> None:
+    (door.folder / "empty").write_text("nothing")
+    paths = {name: door.folder / file for name, file in settings.items()}
+    with pytest.raises(UsageError, match=complaint):
+        broker_address(Config.model_validate({"broker": paths}))
+
+
+def test_secrets_are_read_when_needed_and_never_shown(tmp_path: Path) -> None:
+    (tmp_path / "user").write_text("hall\n")
+    (tmp_path / "password").write_text("one two\r\n")
+    login = Login(username_file=tmp_path / "user", password_file=tmp_path / "password")
+    assert login.read() == ("hall", "one two")
+    assert "one two" not in repr(Address("h", 1, login=login))
+    (tmp_path / "password").write_text("three")
+    assert login.read() == ("hall", "three")
+    (tmp_path / "password").write_bytes(b"\xffhunter2")
+    with pytest.raises(OSError, match="UTF-8") as caught:
+        login.read()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_agent_with_a_certificate_works_and_says_when_its_broker_is_not_checked(
+    door: Door, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    door.open()
+    assert door._broker is not None
+    access = 'tls_ca_file = "ca.pem"\ntls_cert_file = "hall.pem"\ntls_key_file = "hall.key"\n'
+    agent = AgentProcess(
+        tmp_path, bundle=tiny_bundle, broker_port=door._broker.port, access=access + "tls_insecure = true"
+    )
+    try:
+        agent.start().ready()
+        assert [
+            line["level"] for line in agent.log_lines() if line["event"] == "broker_name_not_checked"
+        ] == ["warning"]
+        assert agent.stop() == 0
+    finally:
+        agent.kill()

@@ -1,0 +1,95 @@
+"""A flood of topics, machines and channel names is turned away, counted, and costs no lasting memory."""
+
+import gc
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from doubles import tiny
+
+from edge_agent.contract.records import Delivery
+from edge_agent.formats import decoder
+from edge_agent.pipeline import Pipeline, Settings
+from edge_agent.reject_log import told_rejects
+from edge_agent.telemetry import MACHINES_LIMIT, MachineSeries, Snapshot, Telemetry, frozen
+from edge_agent.topics import parse
+
+TOPICS = 100_000
+NOW_NS = 1_700_000_000_000_000_000
+HOLES = frozenset({"machine", "channel"})
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    with structlog.testing.capture_logs():
+        yield
+
+
+def new_pipeline(bundle: Path, **limits: int) -> Pipeline:
+    sources = [
+        (parse("s/{machine}", allowed=HOLES, required=frozenset()), "json"),
+        (parse("n/{machine}/{channel}", allowed=HOLES, required=frozenset()), "number"),
+    ]
+    decode = decoder(sources, payload_limit_bytes=1000, future_tolerance_s=300)
+    return Pipeline(
+        decode=told_rejects(decode, monotonic=lambda: 0.0),
+        scorer=tiny.scorer(bundle),
+        settings=Settings(commission_rows=100, **limits),
+    )
+
+
+def resident_mib() -> float:
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+
+
+def flood(first: int, last: int) -> Iterator[list[Delivery]]:
+    """Machines that nobody knows, channels that nobody knows, topics of no source, garbage; all distinct."""
+    for start in range(first, last, 1000):
+        batch = []
+        for number in range(start, min(start + 1000, last)):
+            name = f"{number:x}-{'y' * (number % 60)}"
+            batch += [
+                Delivery(f"s/{name}", b'{"values": {"a": 1}}', NOW_NS),
+                Delivery(f"n/known/{name}", b"1", NOW_NS),
+                Delivery(f"else/{name}/{name}", b"1", NOW_NS),
+                Delivery("s/known", json.dumps({"values": {name: 1}}).encode(), NOW_NS + number),
+                Delivery(f"s/{name}\udcff", b"1", NOW_NS),
+            ]
+        yield batch
+
+
+def test_a_hundred_thousand_topics_leave_memory_as_it_was(tiny_bundle: Path) -> None:
+    pipeline = new_pipeline(tiny_bundle, machines_limit=50, channels_limit=20)
+    for batch in flood(0, TOPICS // 10):
+        pipeline.step(batch)
+    before_mib = resident_mib()
+    for batch in flood(TOPICS // 10, TOPICS):
+        pipeline.step(batch)
+    assert resident_mib() - before_mib < 20
+    ledger = pipeline.ledger
+    assert ledger.received == 5 * TOPICS
+    assert ledger.balance() == 0
+    assert len(pipeline.machines()) == 50
+    assert set(ledger.rejected) <= {"too_many_machines", "too_many_channels", "no_source", "bad_topic"}
+    assert len(pipeline.machines()["known"].channels) <= 20
+
+
+def test_a_flood_of_machines_does_not_fill_prometheus(tiny_bundle: Path) -> None:
+    pipeline = new_pipeline(tiny_bundle, machines_limit=2000)
+    for batch in flood(0, 3000):
+        pipeline.step(batch)
+    telemetry = Telemetry()
+    telemetry.snapshot = Snapshot(
+        ledger=frozen(pipeline.ledger),
+        machines={
+            name: MachineSeries(status.state, status.rows_heard, 1.0, 1.0, alarm_open=True)
+            for name, status in pipeline.machines().items()
+        },
+    )
+    page = telemetry.page().decode()
+    assert page.count("\nedge_agent_alarms_open{") == MACHINES_LIMIT + 1
+    assert 'edge_agent_alarms_open{machine="other"} 1500' in page
+    assert page.count("\nedge_agent_") < 8 * MACHINES_LIMIT
