@@ -58,6 +58,8 @@ class PretrainSection(_Section):
     synthetic_signals: Positive = 12_000
     signal_rows: Positive = 512
     """Length of a synthetic signal, from which windows are drawn."""
+    drift: bool = False
+    """Lay slow drift, cycles and steps of load under half of the synthetic signals."""
     plant_runs: Positive = 4
     """Simulated runs of each kind of machine."""
     plant_rows: Positive = 7200
@@ -68,6 +70,16 @@ class PretrainSection(_Section):
     noise: Weight = 0.1
     reconstruction_weight: Weight = 1.0
     triplet_weight: Weight = 0.2
+    estrangement_weight: Weight = 0.0
+    """Of the objective that asks what the agent asks: is a faulty window farther from the memory than a calm one?"""
+    injected_weight: Weight = 0.0
+    """Of the row-wise classifier of injected anomalies."""
+    adversarial_weight: Weight = 0.0
+    """Of the discriminator that keeps the embeddings spread evenly."""
+    episode_signals: Positive = 32
+    """Signals of a batch that bring a memory of further windows, for the objective that needs one."""
+    episode_memory: Annotated[int, Field(ge=4, le=64)] = 12
+    """Windows of such a memory."""
     triplet_margin: Weight = 0.5
     near_rows: Annotated[int, Field(ge=1, le=16)] = 4
     spectrum_weight: Weight = 0.1

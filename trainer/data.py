@@ -16,7 +16,7 @@ from edge_agent.contract import recording
 from edge_agent.contract.recording import Recording
 from edge_agent.contract.records import Float32
 from edge_agent.errors import TrainingError
-from trainer.objectives import Batch
+from trainer.objectives.batch import Batch
 
 _MAD_TO_SD = 1.4826
 _SPAN_TO_SD = 4.1
@@ -56,12 +56,14 @@ class Draw:
             minute.
         jitter: standard deviation of the disturbance of location and of log scale, for a machine's own
             estimates are never exact.
+        memory: of how many windows of a batch further windows are drawn, and how many each.
     """
 
     window_rows: int
     near_rows: int = 4
     strides: tuple[int, ...] = (1, 2, 3)
     jitter: float = 0.2
+    memory: tuple[int, int] = (0, 0)
 
 
 def robust_place(values: Float32) -> tuple[float, float]:
@@ -138,7 +140,7 @@ def draw_batch(
         _gather(signals, draw, count=n, rng=rng) for n, (_, signals) in zip(counts, sources, strict=True) if n
     ]
     order = rng.permutation(count)  # an objective may look at the first windows alone
-    window, near, location, scale, kind = (
+    window, near, memory, location, scale, kind = (
         np.concatenate(arrays)[order] for arrays in zip(*parts, strict=True)
     )
     flip = np.where(rng.random(count) < 1 / 3, np.float32(-1), np.float32(1))
@@ -148,13 +150,19 @@ def draw_batch(
         location=location * flip,
         scale=scale,
     )
-    return batch, kind
+    some = memory[: draw.memory[0]] * flip[: draw.memory[0], None, None]
+    present = np.isfinite(some)
+    return replace(
+        batch,
+        memory=torch.from_numpy(np.where(present, some, 0.0).astype(np.float32)),
+        memory_present=torch.from_numpy(present.astype(np.float32)),
+    ), kind
 
 
 def _gather(
     signals: Signals, draw: Draw, *, count: int, rng: np.random.Generator
-) -> tuple[Float32, Float32, Float32, Float32, NDArray[np.str_]]:
-    """(window [N, T], near [N, T], location [N], scale [N], kind [N])."""
+) -> tuple[Float32, Float32, Float32, Float32, Float32, NDArray[np.str_]]:
+    """(window [N, T], near [N, T], memory [N, K, T], location [N], scale [N], kind [N])."""
     chosen = rng.integers(0, len(signals), count)
     room = signals.lengths[chosen]
     wanted = rng.choice(draw.strides, count)
@@ -169,7 +177,27 @@ def _gather(
     location = signals.location[chosen] + draw.jitter * rng.standard_normal(count) * signals.scale[chosen]
     scale = signals.scale[chosen] * np.exp(draw.jitter * rng.standard_normal(count))
     window, near = signals.values[base], signals.values[base + shift[:, None]]
-    return window, near, location.astype(np.float32), scale.astype(np.float32), signals.kind[chosen]
+    elsewhere = _elsewhere(first, room=room, span=span, count=draw.memory[1], rng=rng) - first[:, None]
+    memory = signals.values[base[:, None] + elsewhere[..., None]]
+    return window, near, memory, location.astype(np.float32), scale.astype(np.float32), signals.kind[chosen]
+
+
+def _elsewhere(
+    first: NDArray[np.int64],
+    *,
+    room: NDArray[np.int64],
+    span: NDArray[np.int64],
+    count: int,
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """First rows [N, K] of further windows of signals of `room` rows, at most half over the window at `first`."""
+    places = room - span + 1
+    low = np.maximum(first - span // 2, 0)
+    barred = np.minimum(first + span // 2 + 1, places) - low
+    free = places - barred
+    barred = np.where(free > 0, barred, 0)  # a signal that is hardly longer than a window
+    drawn = np.floor(rng.random((len(first), count)) * (places - barred)[:, None]).astype(np.int64)
+    return drawn + np.where(drawn >= low[:, None], barred[:, None], 0)
 
 
 def as_batch(window: Float32, near: Float32, *, location: Float32, scale: Float32) -> Batch:

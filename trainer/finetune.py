@@ -54,7 +54,6 @@ def run(config: Config) -> Path:
         seed=config.run.seed,
         folder=folder,
         fingerprint=f"{config.run.seed} {settings.model_dump_json()} {facts['settings']}",
-        title="finetune",
     )
     chosen = _sample(runs.held_out)
     logits, embedding = predict(network, runs, chosen)

@@ -18,7 +18,7 @@ from edge_agent.contract.recording import Recording
 from edge_agent.contract.records import Float32
 from edge_agent.errors import TrainingError
 from trainer.data import robust_place
-from trainer.objectives import Batch
+from trainer.objectives.batch import Batch
 
 NORMAL = "normal"
 _FEWEST_CALM_ROWS = 100

@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
+from torch import Tensor, nn
 
 from edge_agent.errors import TrainingError
+from trainer import parallel
 from trainer.model import Head, Network
 
 CHECKPOINT = "checkpoint.pt"
@@ -88,7 +89,7 @@ def fit(
     seed: int,
     folder: Path,
     fingerprint: str,
-    title: str,
+    companions: nn.Module | None = None,
 ) -> History:
     """Train, starting from the folder's checkpoint where there is one; leaves the best weights in the network.
 
@@ -100,33 +101,26 @@ def fit(
         seed: of all chance.
         folder: where the checkpoint lies.
         fingerprint: of everything that shapes the run; a checkpoint of another run is refused.
-        title: for the progress bar.
+        companions: what the objectives train beside the network and nobody keeps.
 
     Raises:
         TrainingError: the loss is no longer finite, or the checkpoint belongs to another run.
     """
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    whole = nn.ModuleDict({"network": network, "companions": companions or nn.ModuleDict()})
+    trained = [parameter for parameter in whole.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
-    history = History()
-    best = _copy(network)
-    start = 0
-    if (folder / CHECKPOINT).exists():
-        start, best = _resume(
-            folder / CHECKPOINT, network, optimizer, history=history, fingerprint=fingerprint
-        )
+    history, best, start = History(), _copy(network), 0
+    where = folder / CHECKPOINT
+    if where.exists():
+        start, best = _resume(where, whole, optimizer, history=history, fingerprint=fingerprint)
+    parallel.wait()  # nobody writes a checkpoint before all have looked for one
+    step_module = parallel.wrapped(_Step(whole, step_loss))
     with _progress() as progress:
-        task = progress.add_task(title, total=schedule.steps, completed=start, note="")
+        task = progress.add_task(folder.name, total=schedule.steps, completed=start, note="")
         for step in range(start, schedule.steps):
             if _ended(history, schedule):
                 break
-            note = _step(
-                network,
-                step_loss,
-                optimizer,
-                rate=schedule.rate(step),
-                rng=_rng(seed, step),
-                schedule=schedule,
-            )
+            note = _step(step_module, optimizer, schedule=schedule, step=step, seed=seed)
             history.losses.append(note)
             last = step + 1 == schedule.steps
             if last or (step + 1) % schedule.validate_steps == 0:
@@ -134,16 +128,30 @@ def fit(
                     best = _copy(network)
                 history.validations.append((step + 1, measure))
             if last or (step + 1) % schedule.checkpoint_steps == 0 or _ended(history, schedule):
-                where = folder / CHECKPOINT
-                _save(where, network, optimizer, history=history, best=best, fingerprint=fingerprint)
+                _save(where, whole, optimizer, history=history, best=best, fingerprint=fingerprint)
             progress.update(task, advance=1, note=f"loss {note['total']:.4f}")
     network.load_state_dict(best)
     network.eval()
     return history
 
 
+class _Step(nn.Module):
+    """One step's loss as a module's forward pass, so that several processes can average its gradients."""
+
+    def __init__(self, whole: nn.Module, step_loss: StepLoss) -> None:
+        super().__init__()
+        self.whole = whole
+        self.step_loss = step_loss
+
+    def forward(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+        """The loss and its parts."""
+        return self.step_loss(rng)
+
+
 def _rng(seed: int, step: int) -> np.random.Generator:
-    return np.random.default_rng([seed, step])
+    """Of a step; a further process draws its own share of the whole batch."""
+    rank = parallel.rank()
+    return np.random.default_rng([seed, step, rank] if rank else [seed, step])
 
 
 def _ended(history: History, schedule: Schedule) -> bool:
@@ -151,23 +159,17 @@ def _ended(history: History, schedule: Schedule) -> bool:
 
 
 def _step(
-    network: Network,
-    step_loss: StepLoss,
-    optimizer: torch.optim.Optimizer,
-    *,
-    rate: float,
-    rng: np.random.Generator,
-    schedule: Schedule,
+    module: nn.Module, optimizer: torch.optim.Optimizer, *, schedule: Schedule, step: int, seed: int
 ) -> dict[str, float]:
-    network.train()
+    module.train()
     for group in optimizer.param_groups:
-        group["lr"] = rate
-    loss, parts = step_loss(rng)
+        group["lr"] = schedule.rate(step)
+    loss, parts = module(_rng(seed, step))
     if not torch.isfinite(loss):
         raise TrainingError(f"the loss is {float(loss)}: lower the learning rate or look at the data")
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(network.parameters(), schedule.gradient_limit)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(module.parameters(), schedule.gradient_limit)
     optimizer.step()
     return {"total": float(loss.detach()), **parts}
 
@@ -175,7 +177,7 @@ def _step(
 def _validated(network: Network, validate: Validate) -> float:
     network.eval()
     with torch.no_grad():
-        return validate()
+        return parallel.agreed(validate())
 
 
 def _copy(network: Network) -> dict[str, Tensor]:
@@ -184,7 +186,7 @@ def _copy(network: Network) -> dict[str, Tensor]:
 
 def _save(
     path: Path,
-    network: Network,
+    whole: nn.Module,
     optimizer: torch.optim.Optimizer,
     *,
     history: History,
@@ -194,7 +196,7 @@ def _save(
     state = {
         "fingerprint": fingerprint,
         "step": len(history.losses),
-        "network": network.state_dict(),
+        "whole": whole.state_dict(),
         "best": best,
         "optimizer": optimizer.state_dict(),
         "losses": history.losses,
@@ -204,15 +206,15 @@ def _save(
 
 
 def _resume(
-    path: Path, network: Network, optimizer: torch.optim.Optimizer, *, history: History, fingerprint: str
+    path: Path, whole: nn.Module, optimizer: torch.optim.Optimizer, *, history: History, fingerprint: str
 ) -> tuple[int, dict[str, Tensor]]:
-    """(step to go on from, the best weights so far); network, optimizer and history are set as they were."""
+    """(step to go on from, the best weights so far); modules, optimizer and history are set as they were."""
     state = _read(path)
     if state.get("fingerprint") != fingerprint:
         raise TrainingError(
             f"{path} belongs to a run with other settings: remove it or choose another directory"
         )
-    network.load_state_dict(state["network"])
+    whole.load_state_dict(state["whole"])
     optimizer.load_state_dict(state["optimizer"])
     history.losses = state["losses"]
     history.validations = [(int(step), float(measure)) for step, measure in state["validations"]]
@@ -221,6 +223,8 @@ def _resume(
 
 def _write(path: Path, state: dict[str, Any]) -> None:
     """Whole or not at all: a run that is stopped while writing keeps the checkpoint before."""
+    if parallel.rank() > 0:
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     torch.save(state, partial)

@@ -17,11 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+INPUTS = 3
+"""What the encoder sees of each row: shape, whether it was observed, and amplitude in the machine's own units."""
 LEVEL_DIM = 8
 """Numbers of the embedding that tell of the level: see `_level`."""
-_LEARNT_GAIN = 0.03
-"""Of the learnt part of the embedding beside the level. An agent divides each number by its calm spread, but by
-no less than 0.05: with this gain a number that hardly varies on a machine is not blown up."""
+_LARGEST_GAIN = 2.0
+"""Of a part of the embedding. Gains are learnt, but bounded: an agent takes distances below 0.1 for equal."""
 _DEVIATION_LIMIT = 1e6
 """Robust deviations beyond this are clamped: squares stay finite in float32."""
 _SCALE_FLOOR = 1e-12
@@ -138,7 +139,7 @@ class ConvEncoder(nn.Module):
             message = f"window_rows must be a multiple of 16, not {window_rows}"
             raise ValueError(message)
         narrow, middle, wide = self.WIDTHS
-        self.stem = CausalConv(2, narrow, kernel=8, stride=4)
+        self.stem = CausalConv(INPUTS, narrow, kernel=8, stride=4)
         self.stages = nn.Sequential(
             Residual(narrow, kernel=3),
             CausalConv(narrow, middle, kernel=4, stride=2),
@@ -147,17 +148,17 @@ class ConvEncoder(nn.Module):
             CausalConv(middle, wide, kernel=4, stride=2),
             nn.ReLU(),
         )
-        self.project = nn.Linear(3 * wide, embedding_dim)
+        self.project = nn.Linear(3 * wide + LEVEL_DIM, embedding_dim)
 
     def features(self, signal: Tensor) -> Tensor:
-        """[N, 2, T] -> [N, 96, T / 16]."""
+        """[N, 3, T] -> [N, 96, T / 16]."""
         out: Tensor = self.stages(functional.relu(self.stem(signal)))
         return out
 
-    def forward(self, signal: Tensor) -> Tensor:
-        """[N, 2, T] shape and observed -> [N, embedding_dim]."""
+    def forward(self, signal: Tensor, level: Tensor) -> Tensor:
+        """[N, 3, T] shape, observed, amplitude and [N, 8] level -> [N, embedding_dim]."""
         features = self.features(signal)
-        pooled = torch.cat([features.mean(-1), features.amax(-1), features[..., -1]], -1)
+        pooled = torch.cat([features.mean(-1), features.amax(-1), features[..., -1], level], -1)
         out: Tensor = self.project(pooled)
         return out
 
@@ -169,12 +170,12 @@ class DenseEncoder(nn.Module):
 
     def __init__(self, window_rows: int, embedding_dim: int) -> None:
         super().__init__()
-        self.hidden = nn.Linear(2 * window_rows, self.WIDTH)
+        self.hidden = nn.Linear(INPUTS * window_rows + LEVEL_DIM, self.WIDTH)
         self.project = nn.Linear(self.WIDTH, embedding_dim)
 
-    def forward(self, signal: Tensor) -> Tensor:
-        """[N, 2, T] shape and observed -> [N, embedding_dim]."""
-        out: Tensor = self.project(functional.relu(self.hidden(signal.flatten(1))))
+    def forward(self, signal: Tensor, level: Tensor) -> Tensor:
+        """[N, 3, T] shape, observed, amplitude and [N, 8] level -> [N, embedding_dim]."""
+        out: Tensor = self.project(functional.relu(self.hidden(torch.cat([signal.flatten(1), level], 1))))
         return out
 
 
@@ -193,7 +194,7 @@ ARCHITECTURES: dict[str, tuple[Build, Build]] = {
     "conv": (ConvEncoder, partial(Decoder, width=256)),
     "dense": (DenseEncoder, partial(Decoder, width=DenseEncoder.WIDTH)),
 }
-"""name -> (encoder [N, 2, T] -> [N, d], decoder [N, d] -> [N, T]), each built from (T, d)."""
+"""name -> (encoder [N, 3, T], [N, 8] -> [N, d], decoder [N, d] -> [N, T]), each built from (T, d)."""
 
 
 class Head(nn.Module):
@@ -233,20 +234,29 @@ class Network(nn.Module):
         self.encoder = build_encoder(window_rows, learnt)
         self.decoder = build_decoder(window_rows, learnt)
         self.head = head
+        # One for the learnt part's direction, one for each number of the level; 0 is a gain of 1.
+        self.gains = nn.Parameter(torch.zeros(1 + LEVEL_DIM))
 
     def forward(self, window: Tensor, observed: Tensor, location: Tensor, scale: Tensor) -> Output:
         """Window and observed [B, C, T], location and scale [B, C]."""
         batch, channels, rows = window.shape
         normalised = normalise(window, observed, location, scale)
-        learnt = self.encoder(torch.stack([normalised.shape, observed], 2).reshape(batch * channels, 2, rows))
+        amplitude, level_part = torch.asinh(normalised.deviation), _level(normalised)
+        signal = torch.stack([normalised.shape, observed, amplitude], 2)
+        learnt = self.encoder(
+            signal.reshape(batch * channels, INPUTS, rows), level_part.reshape(batch * channels, LEVEL_DIM)
+        )
         shape = self.decoder(learnt).reshape(batch, channels, rows)
         # What lies beyond the machine's usual range is not expected, however well its shape is restored: without
         # this bound a channel that stands still at a wrong level would be restored without an error.
         deviation = shape * normalised.spread.clamp(max=_USUAL) + normalised.mean.clamp(-_USUAL, _USUAL)
         reconstruction = deviation * scale.unsqueeze(-1) + location.unsqueeze(-1)
-        shape_part, level_part = learnt.reshape(batch, channels, -1), _level(normalised)
+        shape_part = learnt.reshape(batch, channels, -1)
         logits = None if self.head is None else self.head(torch.cat([shape_part, level_part], -1))
-        embedding = torch.cat([_LEARNT_GAIN * shape_part, level_part], -1)
+        # Distances between directions are bounded, however strange a window is, and comparable between machines.
+        direction = shape_part * torch.rsqrt(shape_part.square().sum(-1, keepdim=True) + _SCALE_FLOOR)
+        gains = _LARGEST_GAIN * torch.sigmoid(self.gains)
+        embedding = torch.cat([gains[0] * direction, gains[1:] * level_part], -1)
         return Output(embedding, reconstruction, shape, logits)
 
     def learnt(self, embedding: Tensor) -> Tensor:

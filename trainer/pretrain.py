@@ -11,12 +11,22 @@ import numpy as np
 import torch
 
 from edge_agent.errors import TrainingError
-from trainer import data, pictures, plant, synthetic
+from trainer import data, parallel, pictures, plant, synthetic
 from trainer.config import Config, PretrainSection
 from trainer.data import Draw, Signals
 from trainer.loop import NETWORK, History, Schedule, fit, save_network
-from trainer.model import Network, normalise
-from trainer.objectives import TARGET_LIMIT, MaskedReconstruction, NearTriplet, Weighted
+from trainer.model import LEVEL_DIM, Network, normalise
+from trainer.objectives import (
+    TARGET_LIMIT,
+    AdversarialEmbedding,
+    Estrangement,
+    InjectedRows,
+    MaskedReconstruction,
+    NearTriplet,
+    Weighted,
+)
+from trainer.objectives.adversarial import Discriminator
+from trainer.objectives.injected import RowHead
 
 FOLDER = "pretrain"
 _HELD_OUT_SHARE = 0.1
@@ -36,6 +46,11 @@ def run(config: Config) -> Path:
         RecordingError: a recording cannot be used.
     """
     torch.set_num_threads(config.run.threads)
+    with parallel.together():
+        return _run(config)
+
+
+def _run(config: Config) -> Path:
     settings = config.pretrain
     seed = config.run.seed
     folder = config.run.out / FOLDER
@@ -47,7 +62,7 @@ def run(config: Config) -> Path:
         embedding_dim=settings.embedding_dim,
     )
     objective = weighted(settings)
-    draw = Draw(window_rows=settings.window_rows, near_rows=settings.near_rows)
+    draw = _draw(settings)
 
     def step_loss(rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
         batch, _ = data.draw_batch(training, draw, count=settings.batch_windows, rng=rng)
@@ -65,10 +80,12 @@ def run(config: Config) -> Path:
         seed=seed,
         folder=folder,
         fingerprint=f"{seed} {settings.model_dump_json()}",
-        title=f"pretrain {settings.architecture}",
+        companions=objective.companions(),
     )
-    _draw_pictures(folder, network, history, held_out, draw=draw)
     path = folder / NETWORK
+    if parallel.rank() > 0:
+        return path
+    _draw_pictures(folder, network, history, held_out, draw=draw)
     save_network(path, network, _facts(config, history, (training, held_out), network))
     return path
 
@@ -78,12 +95,22 @@ def weighted(settings: PretrainSection) -> Weighted:
     masked = MaskedReconstruction(
         hidden_share=settings.hidden_share, noise=settings.noise, spectrum_weight=settings.spectrum_weight
     )
+    learnt_dim = settings.embedding_dim - LEVEL_DIM
     return Weighted(
         {
             "reconstruction": (settings.reconstruction_weight, masked),
             "triplet": (settings.triplet_weight, NearTriplet(settings.triplet_margin)),
+            "estrangement": (settings.estrangement_weight, Estrangement()),
+            "injected": (settings.injected_weight, InjectedRows(RowHead(settings.embedding_dim))),
+            "adversarial": (settings.adversarial_weight, AdversarialEmbedding(Discriminator(learnt_dim))),
         }
     )
+
+
+def _draw(settings: PretrainSection) -> Draw:
+    asked = settings.estrangement_weight > 0
+    memory = (settings.episode_signals, settings.episode_memory) if asked else (0, 0)
+    return Draw(window_rows=settings.window_rows, near_rows=settings.near_rows, memory=memory)
 
 
 def _sources(settings: PretrainSection, *, root: Path, seed: int) -> Sources:
@@ -110,6 +137,8 @@ def _synthetic(settings: PretrainSection, *, seed: int) -> Signals:
         for at in range(0, settings.synthetic_signals, _CHUNK_SIGNALS)
     ]
     rows = [synthetic.windows(rng, count=count, length=settings.signal_rows) for count in counts]
+    if settings.drift:
+        rows = [synthetic.laid_under(rng, part) for part in rows]
     return data.signals_of_rows(np.concatenate(rows), kind="synthetic")
 
 
@@ -199,7 +228,7 @@ def _facts(
 ) -> dict[str, Any]:
     """What the card and the manifest tell of this stage."""
     training, held_out = sources
-    draw = Draw(window_rows=config.pretrain.window_rows, near_rows=config.pretrain.near_rows)
+    draw = _draw(config.pretrain)
     restored, interpolated = restoration(network, held_out, draw=draw)
     return {
         "data": [f"{len(signals)} signals: {', '.join(np.unique(signals.kind))}" for _, signals in training],

@@ -48,7 +48,6 @@ class Task:
             seed=5,
             folder=folder,
             fingerprint=fingerprint,
-            title="test",
         )
 
 

@@ -82,7 +82,7 @@ def test_hidden_rows_come_in_runs() -> None:
 class _Constant(nn.Module):
     """Answers every window alike: the collapse that a triplet loss must punish."""
 
-    def forward(self, signal: torch.Tensor) -> torch.Tensor:
+    def forward(self, signal: torch.Tensor, _level: torch.Tensor) -> torch.Tensor:
         return torch.ones(len(signal), 12)
 
 

@@ -5,7 +5,8 @@ of the anomaly generator GutenTAG (Wenig et al., "TimeEval", 2022). Chance comes
 """
 
 from trainer.synthetic.anomalies import ANOMALIES, inject
+from trainer.synthetic.drift import laid_under
 from trainer.synthetic.mixture import windows
 from trainer.synthetic.shapes import SHAPES
 
-__all__ = ["ANOMALIES", "SHAPES", "inject", "windows"]
+__all__ = ["ANOMALIES", "SHAPES", "inject", "laid_under", "windows"]

@@ -1,12 +1,6 @@
-"""What a network is asked to learn without labels, one class an objective; not how it is fed or stepped.
+"""Denoising autoencoder: restore hidden rows, judged row by row and by the spectrum of the error."""
 
-An objective looks at a batch and returns a loss; `Weighted` adds several up. All chance comes from the
-generator that is passed in, so a step can be repeated exactly.
-"""
-
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,37 +8,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainer.model import Network, Output, normalise
+from trainer.objectives.batch import Batch
 
 TARGET_LIMIT = 8.0
 """Spreads of the observed cells beyond which a hidden cell counts as this far only."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """B windows of C channels.
-
-    Attributes:
-        window: [B, C, T] physical units, any finite number where not present.
-        near: [B, C, T] the same signals a few rows earlier or later; may be `window` itself.
-        present, near_present: [B, C, T] 1 where a value was recorded.
-        location, scale: [B, C] the machine's robust centre and spread.
-        label: [B] class of the last row, -1 where there is none.
-    """
-
-    window: Tensor
-    near: Tensor
-    present: Tensor
-    near_present: Tensor
-    location: Tensor
-    scale: Tensor
-    label: Tensor
-
-
-class Objective(Protocol):
-    """One thing to learn."""
-
-    def loss(self, network: Network, batch: Batch, rng: np.random.Generator) -> tuple[Tensor, Output]:
-        """A scalar, lower is better, with what the network answered for (the first of) `batch.window`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,64 +79,3 @@ def _power(signal: Tensor) -> Tensor:
     spectrum = torch.fft.rfft(signal, dim=-1)[..., 1:]
     power: Tensor = (spectrum.real.square() + spectrum.imag.square()) / signal.shape[-1]
     return power
-
-
-@dataclass(frozen=True, slots=True)
-class NearTriplet:
-    """A window a few rows on must lie closer to its anchor than any other signal's window, by a margin.
-
-    All pairs of the batch serve: the mean over anchors i and others j != i of max(0, margin + d(i, near i) -
-    d(i, j)), with d = 1 - cosine of the learnt part of the embedding of all channels. The diagonal is left
-    out by picking the other elements, not by adding infinity to it: relu(margin + d - inf) is 0 for every
-    pair.
-    Source: Park et al., "PaAno", arXiv 2602.01359 (positives shifted by at most 2 rows).
-
-    Attributes:
-        margin: by which others must lie farther than the near window.
-        windows: how many windows of a batch take part; each costs two passes, and pairs grow with the square.
-    """
-
-    margin: float = 0.5
-    windows: int = 32
-
-    def loss(self, network: Network, batch: Batch, rng: np.random.Generator) -> tuple[Tensor, Output]:
-        """Anchors against their shifted selves and against all others of the batch."""
-        del rng
-        n = self.windows
-        location, scale = batch.location[:n], batch.scale[:n]
-        output = network(batch.window[:n], batch.present[:n], location, scale)
-        shifted = network(batch.near[:n], batch.near_present[:n], location, scale)
-        anchor = functional.normalize(network.learnt(output.embedding).flatten(1), dim=1)  # B C*d
-        near = functional.normalize(network.learnt(shifted.embedding).flatten(1), dim=1)
-        to_near = 1.0 - (anchor * near).sum(1, keepdim=True)  # B 1
-        to_others = 1.0 - anchor @ anchor.T  # B B
-        violations = functional.relu(self.margin + to_near - to_others)
-        others = ~torch.eye(len(anchor), dtype=torch.bool)
-        return violations[others].mean(), output
-
-
-@dataclass(frozen=True, slots=True)
-class Weighted:
-    """Several objectives on the same batch, each with its weight; those of weight 0 are not computed."""
-
-    parts: Mapping[str, tuple[float, Objective]]
-
-    def loss(self, network: Network, batch: Batch, rng: np.random.Generator) -> tuple[Tensor, Output]:
-        """Sum of weight times loss, with the first part's output."""
-        total, _, output = self.losses(network, batch, rng)
-        return total, output
-
-    def losses(
-        self, network: Network, batch: Batch, rng: np.random.Generator
-    ) -> tuple[Tensor, dict[str, float], Output]:
-        """(sum, each part's unweighted loss, the first part's output)."""
-        total, values, first = torch.zeros(()), {}, None
-        for name, (weight, objective) in self.parts.items():
-            if weight > 0:
-                loss, output = objective.loss(network, batch, rng)
-                total = total + weight * loss
-                values[name] = float(loss.detach())
-                first = first or output
-        if first is None:
-            raise ValueError("every objective has weight 0")
-        return total, values, first

@@ -1,0 +1,59 @@
+"""Several processes that train one network: who this process is, and what they agree on. Alone, it does nothing.
+
+Started by `torchrun`, which says by environment variables how many there are; gloo on processors, nccl where every
+process has a GPU. Gradients are averaged by torch's DistributedDataParallel.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Join the processes that torchrun started; alone where it started none, or they have joined already."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or distributed.is_initialized():
+        yield
+        return
+    on_gpus = torch.cuda.is_available() and torch.cuda.device_count() >= int(os.environ["LOCAL_WORLD_SIZE"])
+    if on_gpus:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        torch.set_default_device("cuda")
+    distributed.init_process_group("nccl" if on_gpus else "gloo")
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def rank() -> int:
+    """Number of this process, from 0; process 0 alone writes files."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def wrapped(module: nn.Module) -> nn.Module:
+    """The module with gradients averaged over the processes; itself where there is one process."""
+    if not distributed.is_initialized():
+        return module
+    # An objective of weight 0 leaves its part of the network without a gradient.
+    return DistributedDataParallel(module, find_unused_parameters=True)
+
+
+def agreed(value: float) -> float:
+    """Process 0's value in every process: all must stop at the same step."""
+    if not distributed.is_initialized():
+        return value
+    told: list[Any] = [value]
+    distributed.broadcast_object_list(told, src=0)
+    return float(told[0])
+
+
+def wait() -> None:
+    """Until every process is here."""
+    if distributed.is_initialized():
+        distributed.barrier()
