@@ -1,0 +1,54 @@
+"""kill -9 of the broker, with its memory kept on disk or wiped: the agent comes back and no alarm is lost."""
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from faults.parts import floor
+from faults.parts.broker import Broker
+from faults.parts.hall import Hall
+from faults.parts.ledger import bound, record, size
+from faults.parts.patience import wait_until
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200)]
+SEED = 21
+ROWS_PER_S = 16
+
+
+def test_a_broker_killed_and_robbed_of_its_memory_costs_no_alarm(
+    open_hall: Callable[..., Hall], tmp_path: Path
+) -> None:
+    hall = open_hall(broker=Broker(tmp_path, keeps=True))
+    kills, faults = size(short=6, long=50), floor.plan(size(short=40, long=300), seed=SEED)
+    chance = random.Random(SEED)
+    hall.play(faults, per_s=ROWS_PER_S * len(floor.MACHINES))
+    wiped, back_s = 0, []
+    while hall.publisher.busy and hall.broker.kills < kills:
+        time.sleep(chance.uniform(1.0, 4.0))
+        hall.broker.kill()
+        if hall.broker.kills % 2:
+            hall.broker.wipe()
+            wiped += 1
+        time.sleep(chance.uniform(0.0, 2.0))
+        hall.broker.start()
+        started = time.monotonic()
+        wait_until(hall.agent.connected, what="the agent to be back")
+        back_s.append(time.monotonic() - started)
+    verdict = hall.settle(faults)
+    record(
+        "broker_killed",
+        fault="broker killed (kill -9) and started again, every other time with its store wiped",
+        count=hall.broker.kills,
+        test="tests/faults/test_broker_killed.py",
+        verdict=verdict,
+        wiped=wiped,
+        sensor_reconnects=hall.publisher.reconnects,
+        **bound("reconnected_s", max(back_s), 10.0),
+    )
+    assert hall.broker.kills == kills
+    assert verdict.clean, verdict
+    assert hall.agent.ledger()["rejected"] == hall.agent.ledger()["shed"] == 0
+    assert hall.agent.crashes() == []
+    assert hall.agent.alive
