@@ -20,9 +20,9 @@ import numpy as np
 from edge_agent.contract import bundle
 from edge_agent.contract import recording as recordings
 from edge_agent.contract.recording import Recording
-from edge_agent.pipeline import Settings
 from edge_agent.replay import commission_recording, replay
 from edge_agent.score import Scorer
+from edge_agent.step import Settings
 from trainer.measures import period, rank_measures
 
 ROOT = Path(__file__).parents[1]

@@ -4,7 +4,8 @@ A revision is made when the alarm opens or closes, when its severity rises, when
 channel changes, and otherwise at most once in `update_s` of machine time.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -20,7 +21,7 @@ from edge_agent.contract.records import (
     Severity,
 )
 from edge_agent.evidence import explain
-from edge_agent.naming import UNKNOWN, Belief, Opinion, head_opinion
+from edge_agent.naming import UNKNOWN, Belief, BeliefState, Opinion, head_opinion
 
 _SEVERITIES: tuple[Severity, ...] = ("warning", "major", "critical")
 
@@ -45,6 +46,23 @@ class AlarmSettings:
     memory_windows: int = 30
 
 
+@dataclass(frozen=True, slots=True)
+class BookState:
+    """All that an alarm book remembers, to be written down and given back after a restart.
+
+    Attributes:
+        count: alarms opened so far; the next one's number.
+        shares: the running average, [C].
+        beliefs: by source, what its fault may be; told: an operator has named it.
+    """
+
+    count: int = 0
+    open: Alarm | None = None
+    shares: tuple[float, ...] | None = None
+    beliefs: Mapping[str, BeliefState] = field(default_factory=dict)
+    told: bool = False
+
+
 class AlarmBook:
     """One machine's alarms, of which at most one is open."""
 
@@ -61,7 +79,27 @@ class AlarmBook:
     def change_model(self, model: str) -> None:
         """Go on with another model's scores: an open alarm keeps its id, the averages begin afresh."""
         self._model = model
-        self._shares = self._classes = None
+        self._shares = None
+
+    def save(self) -> BookState:
+        """What to give to `restore` so that the next revisions are the same."""
+        if self._open is None:  # the next alarm begins its averages afresh
+            return BookState(count=self._count)
+        return BookState(
+            count=self._count,
+            open=self._open,
+            shares=None if self._shares is None else tuple(self._shares.tolist()),
+            beliefs={source: belief.save() for source, belief in self._beliefs.items()},
+            told=self._told,
+        )
+
+    def restore(self, state: BookState) -> None:
+        """Go on where another book stood: an open alarm keeps its id."""
+        self._count, self._open, self._told = state.count, state.open, state.told
+        self._shares = None if state.shares is None else np.array(state.shares, np.float32)
+        self._beliefs = {source: Belief.restore(belief) for source, belief in state.beliefs.items()}
+        if state.open is not None:
+            self._fault, self._fault_probability = state.open.fault, state.open.fault_probability
 
     @property
     def open_alarm(self) -> Alarm | None:
@@ -172,7 +210,8 @@ class AlarmBook:
             return True
         if latest.fault != published.fault or _guiltiest(latest) != _guiltiest(published):
             return True
-        return latest.time_ns - published.time_ns >= self._settings.update_s * 1e9
+        # Without the sign: a clock that was set back must not silence the alarm until it has caught up.
+        return abs(latest.time_ns - published.time_ns) >= self._settings.update_s * 1e9
 
 
 def _guiltiest(alarm: Alarm) -> str:

@@ -14,10 +14,10 @@ from edge_agent.credentials import Login, Tls
 from edge_agent.errors import UsageError
 from edge_agent.formats import decoder
 from edge_agent.naming import NamingSettings
-from edge_agent.pipeline import Settings
 from edge_agent.reject_log import told_rejects
 from edge_agent.rollback import Counters
 from edge_agent.score import Scorer
+from edge_agent.step import Settings
 
 Decode = Callable[[Delivery], Frame | Reject]
 

@@ -17,9 +17,9 @@ from edge_agent.contract import recording as recordings
 from edge_agent.contract.recording import Recording
 from edge_agent.contract.records import THRESHOLD
 from edge_agent.errors import CommissionError, EdgeAgentError, RecordingError, StateError, UsageError
-from edge_agent.pipeline import Settings
 from edge_agent.replay import Replay, commission_recording, replay
 from edge_agent.score import Scorer
+from edge_agent.step import Settings
 
 ALARMS = "alarms.jsonl"
 

@@ -5,6 +5,7 @@ drives it and keeps its `states` over restarts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 import structlog
@@ -17,8 +18,8 @@ from edge_agent.desk import Desk, Handled, Plant
 from edge_agent.inbox import Heard
 from edge_agent.lifecycle import Lifecycle
 from edge_agent.outbox import Message, OpenAlarm, Outbox
+from edge_agent.snapshot import ControlSeries
 from edge_agent.standing import Calls, Telling
-from edge_agent.telemetry import ControlSeries
 from edge_agent.topics import parse
 
 log = structlog.get_logger()
@@ -78,24 +79,30 @@ class Control:
         for alarm in alarms:
             self._tell(self.lifecycle.take(alarm, now_ns=now_ns))
 
-    def close_unknown(self, left_open: Mapping[str, bytes]) -> None:
-        """Close the alarms of a former run (id -> last message) that the memory does not know."""
-        known = {record.alarm.id for record in self.lifecycle.memory.records.values()}
-        for alarm_id, payload in left_open.items():
-            closing = None if alarm_id in known else alert.closing_after_restart(payload)
-            if closing is not None:
-                machine, raw = closing
-                topic = self._alert_topic.fill(machine=machine, agent=self._agent)
-                self._outbox.close_alarm(OpenAlarm(alarm_id, topic, raw))
-
-    def reconcile(self, open_ids: Iterable[str], *, now_ns: int) -> None:
+    def go_on(self, still_open: Sequence[Alarm], *, now_ns: int) -> None:
         """After a restart: go on with the alarms that the pipeline goes on with, and end the others."""
-        known = set(open_ids)
+        known = {record.alarm.id for record in self.lifecycle.memory.records.values()}
+        self.announce([alarm for alarm in still_open if alarm.id not in known], now_ns=now_ns)
+        waiting = {alarm.id: alarm for alarm in self._outbox.open_alarms()}
         for record in self.lifecycle.memory.records.values():
-            if not record.active or record.alarm.id in known:  # the outbox has forgotten them
+            if record.alarm.id not in waiting:
                 told = Telling(record, "updated", live=record.told and not record.hidden)
-                self._outbox.raise_alarm(self._message(told), revision=record.alarm.revision)
-        self._tell(self.lifecycle.reconcile(known, now_ns=now_ns))
+                self._outbox.raise_alarm(self._message(told), first=False)
+        self._tell(self.lifecycle.reconcile({alarm.id for alarm in still_open}, now_ns=now_ns))
+        known = {record.alarm.id for record in self.lifecycle.memory.records.values()}
+        for alarm in [alarm for alarm in self._outbox.open_alarms() if alarm.id not in known]:
+            self._close_unknown(alarm)
+
+    def _close_unknown(self, left: OpenAlarm) -> None:
+        """An alarm that the outbox still says and that nobody knows any more."""
+        closing = alert.closing_after_restart(left.payload)
+        if closing is None:
+            log.warning("open_alarm_unreadable", id=left.id)
+            self._outbox.forget_alarm(left.id)
+            return
+        machine, payload = closing
+        self._outbox.close_alarm(replace(left, payload=payload, revision=left.revision + 1))
+        log.warning("alarm_closed", machine=machine, id=left.id, why="nobody watches it any more")
 
     def _tell(self, tellings: Iterable[Telling]) -> None:
         for telling in tellings:
@@ -104,13 +111,14 @@ class Control:
             if telling.alarm.state == "closed":
                 self._outbox.close_alarm(message)
             else:
-                self._outbox.raise_alarm(message, revision=1 if telling.first else telling.alarm.revision)
+                self._outbox.raise_alarm(message, first=telling.first)
             self._log(telling)
 
     def _message(self, telling: Telling) -> OpenAlarm:
         alarm = telling.alarm
         topic = self._alert_topic.fill(machine=alarm.machine, agent=self._agent)
-        return OpenAlarm(alarm.id, topic, alert.encode_telling(telling, agent=self._agent), live=telling.live)
+        payload = alert.encode_telling(telling, agent=self._agent)
+        return OpenAlarm(alarm.id, topic, payload, revision=alarm.revision, live=telling.live)
 
     def _log(self, telling: Telling) -> None:
         alarm = telling.alarm

@@ -6,8 +6,8 @@ from edge_agent import diagnose, evidence
 from edge_agent.commission import commission
 from edge_agent.contract.records import Profile
 from edge_agent.errors import CommissionError
-from edge_agent.pipeline import CommissionRequest, Settings
 from edge_agent.score import Scorer
+from edge_agent.step import CommissionRequest, Settings
 
 _WEEK_NS = 7 * 24 * 3600 * 1_000_000_000
 _ASSUMED_PERIOD_NS = 1_000_000_000

@@ -11,8 +11,8 @@ import structlog
 from edge_agent.contract.records import Profile
 from edge_agent.errors import CommissionError
 from edge_agent.learn import learn
-from edge_agent.pipeline import CommissionRequest, Settings
 from edge_agent.score import Scorer
+from edge_agent.step import CommissionRequest, Settings
 
 log = structlog.get_logger()
 

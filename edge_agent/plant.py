@@ -1,6 +1,6 @@
 """What commands reach beside alarms: the pipeline's machines and what the store keeps of them. Called between steps."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import structlog
@@ -8,8 +8,9 @@ import structlog
 from edge_agent import casefiles
 from edge_agent.desk import Named
 from edge_agent.errors import StateError
+from edge_agent.machine import MachineStatus
 from edge_agent.naming import Refused
-from edge_agent.pipeline import MachineStatus, Pipeline
+from edge_agent.pipeline import Pipeline
 from edge_agent.store import Store
 
 log = structlog.get_logger()
@@ -18,8 +19,12 @@ log = structlog.get_logger()
 class AgentPlant:
     """The agent's machines, as the desk's `Plant`."""
 
-    def __init__(self, pipeline: Pipeline, store: Store, *, state_dir: Path) -> None:
+    def __init__(
+        self, pipeline: Pipeline, store: Store, *, state_dir: Path, forgot: Callable[[], None]
+    ) -> None:
+        """`forgot` is told that a machine is gone, so that what is kept of it on disk goes, too."""
         self._pipeline = pipeline
+        self._forgot = forgot
         self._store = store
         self._state_dir = state_dir
 
@@ -60,4 +65,5 @@ class AgentPlant:
         except StateError as error:
             return error.reason
         self._pipeline.forget(machine)
+        self._forgot()
         return ""

@@ -14,8 +14,9 @@ from edge_agent.contract.recording import Recording
 from edge_agent.contract.records import Alarm, Delivery, Float32, Frame, Profile, Reject, ScoreBlock
 from edge_agent.errors import CommissionError
 from edge_agent.learn import learn
-from edge_agent.pipeline import Pipeline, Settings
+from edge_agent.pipeline import Pipeline
 from edge_agent.score import Scorer
+from edge_agent.step import Settings
 
 _BLOCK_ROWS = 1024
 _SECOND_NS = 1_000_000_000

@@ -1,38 +1,30 @@
-"""The agent as it runs: the only place where threads are wired, clocks are read and signals arrive.
+"""The agent as it runs: the only place where threads are wired and clocks are read.
 
 Threads: this one turns the pipeline; each MQTT client has its network thread; one worker learns new machines (seconds
-each); the metrics page serves itself. A message is acknowledged after the step that used it, in the order received.
+each); the metrics page serves itself. One turn: take messages, step, write what changed to disk in one transaction,
+acknowledge the messages in the order received, publish.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
 
-from edge_agent import __version__
-from edge_agent.assembly import (
-    TimedScorer,
-    broker_address,
-    bundle_profile,
-    message_decoder,
-    pipeline_settings,
-)
+from edge_agent import __version__, overview
+from edge_agent.assembly import TimedScorer, broker_address
 from edge_agent.broker import Egress, Ingest
 from edge_agent.config import Config
-from edge_agent.control import Control
-from edge_agent.errors import StateError
-from edge_agent.inbox import Batch, Inbox
-from edge_agent.learner import Learner
-from edge_agent.outbox import Message, Outbox
-from edge_agent.pipeline import MachineStatus, Pipeline, Step
-from edge_agent.plant import AgentPlant
+from edge_agent.inbox import Inbox
+from edge_agent.outbox import Message
 from edge_agent.reload import Fresh, Reloader, warn_of_age
+from edge_agent.snapshot import Health, Snapshot, frozen
 from edge_agent.status import status_payload
 from edge_agent.store import Store
-from edge_agent.telemetry import Health, LinkSeries, MachineSeries, Snapshot, Telemetry, frozen, set_up_logs
+from edge_agent.systemd import Supervisor
+from edge_agent.telemetry import Telemetry, set_up_logs
+from edge_agent.watch import Watch
 
 log = structlog.get_logger()
 
@@ -46,7 +38,6 @@ _SNAPSHOT_EVERY_S = 0.25
 _STATUS_EVERY_S = 1.0
 _FAREWELL_S = 5.0
 """How long a leaving agent waits for the broker to take its last messages."""
-_STUCK_AFTER_S = 30.0
 _WARNINGS = frozenset(
     {
         "broker_unreachable",
@@ -54,6 +45,9 @@ _WARNINGS = frozenset(
         "subscription_refused",
         "network_thread_replaced",
         "credentials_unreadable",
+        "state_not_saved",
+        "state_file_set_aside",
+        "state_damaged",
     }
 )
 
@@ -74,6 +68,7 @@ class Service:
         self._scorer = scorer
         self._store = store
         self._telemetry = telemetry
+        self._supervisor = Supervisor()
         self._reloader = Reloader(read=reread or (lambda: config), config=config, scorer=scorer)
         self._stop = threading.Event()
         self._status_topic = config.alerts.status_topic.replace("{agent}", config.agent.name)
@@ -83,27 +78,27 @@ class Service:
             shed_after_s=config.broker.shed_after_s,
             monotonic=time.monotonic,
         )
-        self._outbox = Outbox(limit=config.alerts.outbox_messages)
-        self._learner = Learner(scorer=scorer, settings=pipeline_settings(config))
-        self._state_fault = ""
+        self._watch = Watch(config, scorer=scorer, store=store, telemetry=telemetry, report=_report)
         self._egress_session = 0
         self._status_told: bytes = b""
         self._status_told_s = 0.0
         self._snapshot_s = 0.0
         self._turned_s = time.monotonic()
-        self._pipeline: Pipeline
-        self._control: Control
         self._ingest: Ingest
         self._egress: Egress
 
     @property
     def learning(self) -> bool:
         """Whether a machine is being learnt or a model made ready right now."""
-        return self._learner.busy or self._reloader.busy
+        return self._watch.learner.busy or self._reloader.busy
 
     def reload(self) -> None:
         """Ask for configuration and bundle to be read again. May be called from a signal handler or any thread."""
         self._reloader.ask()
+
+    def alive(self) -> bool:
+        """Whether the pipeline has turned of late; False only before the start and when it hangs."""
+        return time.monotonic() - self._turned_s < overview.STUCK_AFTER_S
 
     def stop(self) -> None:
         """Ask the agent to leave; `run` returns soon after. May be called from a signal handler or any thread."""
@@ -132,22 +127,12 @@ class Service:
         loaded = self._store.load(encoder=self._scorer.bundle.encoder)
         for aside in loaded.set_aside:
             log.warning("state_file_set_aside", path=str(aside.path), reason=aside.reason)
-        self._pipeline = Pipeline(
-            decode=message_decoder(config, monotonic=time.monotonic),
-            scorer=self._scorer,
-            settings=pipeline_settings(config),
-            profiles=loaded.profiles,
-            template=bundle_profile(self._scorer.bundle),
-        )
-        plant = AgentPlant(self._pipeline, self._store, state_dir=config.agent.state_dir)
-        plant.restore()
-        self._control = Control(config, outbox=self._outbox, plant=plant, states=self._store.load_states())
-        self._close_leftovers(loaded.open_alarms)
+        self._watch.begin(loaded)
         self._scorer.tell = self._telemetry.inference_seconds.observe
         self._telemetry.serve(host=config.metrics.host, port=config.metrics.port)
-        self._learner.start()
         self._connect()
         self._telemetry.health = self._health
+        self._supervisor.ready()
         log.info(
             "started",
             version=__version__,
@@ -156,6 +141,7 @@ class Service:
             digest=self._scorer.bundle.digest[:12],
             provider=self._scorer.provider,
             restored=[profile.machine for profile in loaded.profiles],
+            open_alarms=[alarm.id for alarm in self._watch.pipeline.open_alarms()],
             metrics=f"http://{config.metrics.host}:{self._telemetry.port}/metrics",
         )
 
@@ -174,9 +160,9 @@ class Service:
             address,
             client_id=f"{config.client_id}-out",
             will=Message(("status",), self._status_topic, self._status(online=False), retain=True),
-            outbox=self._outbox,
+            outbox=self._watch.outbox,
             report=_report,
-            filters=self._control.filters,
+            filters=self._watch.control.filters,
         )
         self._ingest.start()
         self._egress.start()
@@ -184,118 +170,44 @@ class Service:
     def _leave(self) -> None:
         """Take no more messages, say what is still to be said, and good-bye."""
         log.info("stopping")
+        self._supervisor.stopping()
         self._inbox.close()
         self._ingest.stop()
-        self._outbox.put(Message(("status",), self._status_topic, self._status(online=False), retain=True))
+        self._watch.outbox.put(
+            Message(("status",), self._status_topic, self._status(online=False), retain=True)
+        )
         patience_s = time.monotonic() + _FAREWELL_S
-        while len(self._outbox) and self._egress.connected and time.monotonic() < patience_s:
+        while len(self._watch.outbox) and self._egress.connected and time.monotonic() < patience_s:
             self._egress.pump()
             time.sleep(_TURN_S)
         self._egress.stop()
+        self._watch.keeper.farewell(now_s=time.monotonic())
         self._take_snapshot(time.monotonic())
         self._telemetry.close()
-        log.info("stopped", unsent=len(self._outbox), balance=self._pipeline.ledger.balance())
+        log.info("stopped", unsent=len(self._watch.outbox), balance=self._watch.pipeline.ledger.balance())
 
     # -- one turn -------------------------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        if (fresh := self._reloader.poll(self._pipeline)) is not None:
+        if (fresh := self._reloader.poll(self._watch.pipeline)) is not None:
             self._take_over(fresh)
         batch = self._inbox.drain(limit=_BATCH_MESSAGES, timeout_s=_TURN_S)
-        self._install_learnt()
-        ledger = self._pipeline.ledger
-        ledger.received += batch.shed
-        ledger.shed += batch.shed
-        if batch.deliveries:
-            step = self._step(batch)
-            for request in step.commissions:
-                self._learner.submit(request)
-            self._control.announce(step.alarms, now_ns=time.time_ns())
-        self._keep_alarms(time.time_ns())
-        self._ingest.acknowledge(batch.receipts)
-        self._keep_house(time.monotonic())
-
-    def _step(self, batch: Batch) -> Step:
-        started = time.perf_counter()
-        step = self._pipeline.step(batch.deliveries)
-        self._telemetry.step_seconds.observe(time.perf_counter() - started)
-        now_ns = time.time_ns()
-        for delivery in batch.deliveries:
-            self._telemetry.decision_seconds.observe(max(0.0, (now_ns - delivery.received_ns) / 1e9))
-        return step
-
-    def _keep_alarms(self, now_ns: int) -> None:
-        """Obey commands, mind the time, and keep what has changed before it is said."""
-        self._control.obey(self._egress.heard(), now_ns=now_ns)
-        self._control.tick(now_ns=now_ns)
-        states = self._control.states()
-        if not states:
-            return
-        with self._state_watched():
-            for name, raw in states.items():
-                self._store.save_state(name, raw)
-        self._remember_open_alarms()
-
-    def _remember_open_alarms(self) -> None:
-        table = {alarm.id: alarm.payload for alarm in self._outbox.open_alarms()}
-        with self._state_watched():
-            self._store.save_open_alarms(table)
-
-    def _close_leftovers(self, open_alarms: Mapping[str, bytes]) -> None:
-        """Alarms that were open when the agent last ended: their readers are told that nobody watches them now."""
-        self._control.close_unknown(open_alarms)
-        self._control.reconcile((), now_ns=time.time_ns())
-        if open_alarms:
-            self._remember_open_alarms()
-
-    @contextmanager
-    def _state_watched(self) -> Iterator[None]:
-        """A full or broken disk must not stop the watch over machines: it is reported and tried again next time."""
+        self._watch.turn(batch, heard=self._egress.heard())
+        self._turned_s = time.monotonic()
+        self._supervisor.turned(self._turned_s)
         try:
-            yield
-            self._state_fault = ""
-        except StateError as error:
-            if not self._state_fault:
-                log.warning("state_not_saved", path=str(error.path), reason=error.reason)
-            self._state_fault = str(error)
-
-    # -- learning new machines ------------------------------------------------------------------------------
-
-    def _install_learnt(self) -> None:
-        for learnt in self._learner.finished():
-            self._telemetry.commission_seconds.observe(learnt.took_s)
-            if not isinstance(learnt.result, str) and learnt.result.encoder != self._scorer.bundle.encoder:
-                self._pipeline.relearn(learnt.machine)
-                continue
-            if isinstance(learnt.result, str):
-                self._pipeline.fail(learnt.machine, learnt.result)
-                log.warning("machine_failed", machine=learnt.machine, reason=learnt.result)
-                continue
-            self._pipeline.install(learnt.result)
-            with self._state_watched():
-                self._store.save_profile(learnt.result)
-            log.info(
-                "machine_commissioned",
-                machine=learnt.machine,
-                channels=list(learnt.result.channels),
-                rows=learnt.result.rows,
-                threshold=round(learnt.result.threshold, 4),
-                took_s=round(learnt.took_s, 2),
-            )
+            self._ingest.acknowledge(batch.receipts)
+            self._keep_house(self._turned_s)
+        except Exception as error:  # noqa: BLE001 - the watch goes on
+            self._watch.contain("housekeeping", error)
 
     def _take_over(self, fresh: Fresh) -> None:
         """Between two turns: another configuration and model from here on. Nothing in here can fail half-way."""
         started = time.perf_counter()
-        config, settings = fresh.config, pipeline_settings(fresh.config)
+        config = fresh.config
         self._config, self._scorer = config, fresh.scorer
         self._scorer.tell = self._telemetry.inference_seconds.observe
-        self._pipeline.adopt(
-            decode=message_decoder(config, monotonic=time.monotonic),
-            scorer=fresh.scorer,
-            settings=settings,
-            template=fresh.template,
-        )
-        self._learner.adopt(scorer=fresh.scorer, settings=settings)
+        self._watch.adopt(config, scorer=fresh.scorer, template=fresh.template)
         filters = [source.subscription for source in config.source]
         self._ingest.adopt(filters=filters, payload_limit_bytes=config.limits.payload_bytes)
         self._reloader.applied(fresh, pause_s=time.perf_counter() - started)
@@ -305,24 +217,23 @@ class Service:
     # -- what others see ------------------------------------------------------------------------------------
 
     def _keep_house(self, now_s: float) -> None:
-        self._turned_s = now_s
         self._ingest.revive(now_s)
         self._egress.revive(now_s)
         if self._egress.connected and self._egress.session != self._egress_session:
             self._egress_session = self._egress.session
-            self._outbox.say_again()
+            self._watch.outbox.say_again()
             self._status_told = b""
         if now_s - self._status_told_s >= _STATUS_EVERY_S:
             status = self._status(online=True)
             if status != self._status_told:
-                self._outbox.put(Message(("status",), self._status_topic, status, retain=True))
+                self._watch.outbox.put(Message(("status",), self._status_topic, status, retain=True))
                 self._status_told, self._status_told_s = status, now_s
         self._egress.pump()
         if now_s - self._snapshot_s >= _SNAPSHOT_EVERY_S:
             self._take_snapshot(now_s)
 
     def _status(self, *, online: bool) -> bytes:
-        machines = self._pipeline.machines() if online else {}
+        machines = self._watch.pipeline.machines() if online else {}
         return status_payload(
             agent=self._config.agent.name,
             version=__version__,
@@ -330,55 +241,41 @@ class Service:
             model=self._scorer.bundle.digest,
             provider=self._scorer.provider,
             machines=machines,
-            calls=self._control.calls(machines, now_ns=time.time_ns()),
+            calls=self._watch.control.calls(machines, now_ns=time.time_ns()),
         )
 
     def _take_snapshot(self, now_s: float) -> None:
         self._snapshot_s = now_s
         bundle = self._scorer.bundle
         expires = bundle.release.expires if bundle.release else None
-        links = (self._ingest, self._egress)
         self._telemetry.snapshot = Snapshot(
-            ledger=frozen(self._pipeline.ledger),
+            ledger=frozen(self._watch.pipeline.ledger),
             queued=len(self._inbox),
-            machines={name: _series(status) for name, status in self._pipeline.machines().items()},
-            alarms_opened=self._control.alarms_opened,
-            control=self._control.figures(dropped=self._egress.overheard),
+            machines=overview.machines_seen(self._watch.pipeline.machines()),
+            alarms_opened=self._watch.control.alarms_opened,
+            control=self._watch.control.figures(dropped=self._egress.overheard),
             alerts_sent=self._egress.alerts_sent,
             alerts_acknowledged=self._egress.alerts_acknowledged,
-            alerts_dropped=self._outbox.dropped,
-            outbox=len(self._outbox),
-            links={link.name: LinkSeries(link.connected, link.session, link.replaced) for link in links},
+            alerts=overview.outbox_seen(self._watch.outbox),
+            internal_errors=self._watch.internal_errors,
+            state=overview.state_seen(self._watch.keeper),
+            links=overview.links_seen(self._ingest, self._egress),
             build=(__version__, bundle.manifest.name, bundle.digest, self._scorer.provider),
             reloads=dict(self._reloader.counts),
             bundle_expires_s=expires.timestamp() if expires else None,
         )
 
     def _health(self) -> Health:
-        amiss = [
-            f"broker: {link.name} is not connected"
-            for link in (self._ingest, self._egress)
-            if not link.connected
-        ]
-        amiss += [f"broker: refuses the subscription {topic}" for topic in self._ingest.refused]
-        if self._state_fault:
-            amiss.append(f"state: {self._state_fault}")
-        if self._inbox.full:
-            amiss.append("overload: the queue is full")
-        return Health(alive=time.monotonic() - self._turned_s < _STUCK_AFTER_S, amiss=tuple(amiss))
+        return overview.health(
+            alive=self.alive(),
+            links=(self._ingest, self._egress),
+            refused=self._ingest.refused,
+            keeper=self._watch.keeper,
+            inbox=self._inbox,
+        )
 
 
 def _report(event: str, **facts: object) -> None:
-    """What the broker's room has to say, as a log line."""
+    """What the broker's and the keeper's rooms have to say, as a log line."""
     tell = log.error if event == "callback_failed" else log.warning if event in _WARNINGS else log.info
     tell(event, **facts)
-
-
-def _series(status: MachineStatus) -> MachineSeries:
-    return MachineSeries(
-        state=status.state,
-        rows=status.rows_heard,
-        score=status.last_score,
-        threshold=status.threshold,
-        alarm_open=status.open_alarm is not None,
-    )

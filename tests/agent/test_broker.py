@@ -169,7 +169,7 @@ def test_an_error_in_a_callback_is_reported_and_stays_there() -> None:
 def test_alerts_are_booked_only_when_the_broker_has_them(broker: int, leaving: Any) -> None:
     outbox = Outbox(limit=1000)
     egress = leaving(new_egress(broker, outbox, Reports()))
-    outbox.raise_alarm(OpenAlarm("a1", "alerts/m", b'{"id": "a1"}'), revision=1)
+    outbox.raise_alarm(OpenAlarm("a1", "alerts/m", b'{"id": "a1"}'), first=True)
     egress.pump()
     assert len(outbox) == 2  # not connected: nothing is forgotten
     user = leaving(User(broker))

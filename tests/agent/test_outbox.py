@@ -25,7 +25,7 @@ def acknowledge_all(outbox: Outbox) -> None:
 
 def test_an_alarm_is_told_to_all_and_retained_and_both_end_when_it_closes() -> None:
     outbox = Outbox(limit=100)
-    outbox.raise_alarm(alarm(1), revision=1)
+    outbox.raise_alarm(alarm(1), first=True)
     assert send_all(outbox) == [("alerts/m", b"a1 revision 1"), ("alerts/m/a1", b"a1 revision 1")]
     outbox.close_alarm(alarm(2))
     assert send_all(outbox, 10) == [("alerts/m", b"a1 revision 2"), ("alerts/m/a1", b"")]
@@ -34,9 +34,9 @@ def test_an_alarm_is_told_to_all_and_retained_and_both_end_when_it_closes() -> N
 
 def test_updates_that_still_wait_are_replaced_but_opening_and_closing_never() -> None:
     outbox = Outbox(limit=100)
-    outbox.raise_alarm(alarm(1), revision=1)
-    outbox.raise_alarm(alarm(2), revision=2)
-    outbox.raise_alarm(alarm(3), revision=3)
+    outbox.raise_alarm(alarm(1), first=True)
+    outbox.raise_alarm(alarm(2), first=False)
+    outbox.raise_alarm(alarm(3), first=False)
     outbox.close_alarm(alarm(4))
     told = [payload for topic, payload in send_all(outbox) if topic == "alerts/m"]
     assert told == [b"a1 revision 1", b"a1 revision 3", b"a1 revision 4"]
@@ -44,7 +44,7 @@ def test_updates_that_still_wait_are_replaced_but_opening_and_closing_never() ->
 
 def test_the_retained_message_goes_after_the_closing_revision_even_if_both_waited() -> None:
     outbox = Outbox(limit=100)
-    outbox.raise_alarm(alarm(1), revision=1)
+    outbox.raise_alarm(alarm(1), first=True)
     outbox.close_alarm(alarm(2))
     assert send_all(outbox) == [
         ("alerts/m", b"a1 revision 1"),
@@ -55,7 +55,7 @@ def test_the_retained_message_goes_after_the_closing_revision_even_if_both_waite
 
 def test_a_message_stays_until_it_is_acknowledged() -> None:
     outbox = Outbox(limit=100)
-    outbox.raise_alarm(alarm(1), revision=1)
+    outbox.raise_alarm(alarm(1), first=True)
     first = send_all(outbox)
     assert len(outbox) == 2
     outbox.landed()  # the network thread died
@@ -67,22 +67,27 @@ def test_a_message_stays_until_it_is_acknowledged() -> None:
 
 def test_what_landed_does_not_overwrite_a_newer_word() -> None:
     outbox = Outbox(limit=100)
-    outbox.raise_alarm(alarm(2), revision=2)
+    outbox.raise_alarm(alarm(2), first=False)
     send_all(outbox)
-    outbox.raise_alarm(alarm(3), revision=3)
+    outbox.raise_alarm(alarm(3), first=False)
     outbox.landed()
     assert {payload for _, payload in send_all(outbox)} == {b"a1 revision 3"}
 
 
-def test_open_alarms_are_said_again_and_closed_ones_are_not() -> None:
+def test_open_alarms_and_late_closings_are_said_again() -> None:
     outbox = Outbox(limit=100)
-    outbox.raise_alarm(alarm(1), revision=1)
-    outbox.raise_alarm(alarm(1, "a2"), revision=1)
+    outbox.raise_alarm(alarm(1), first=True)
+    outbox.raise_alarm(alarm(1, "a2"), first=True)
     outbox.close_alarm(alarm(2, "a2"))
     send_all(outbox)
     acknowledge_all(outbox)
     outbox.say_again()
-    assert send_all(outbox) == [("alerts/m", b"a1 revision 1"), ("alerts/m/a1", b"a1 revision 1")]
+    assert send_all(outbox) == [
+        ("alerts/m", b"a1 revision 1"),
+        ("alerts/m/a1", b"a1 revision 1"),
+        ("alerts/m", b"a2 revision 2"),
+        ("alerts/m/a2", b""),
+    ]
 
 
 def test_too_many_waiting_messages_cost_the_oldest_and_are_counted() -> None:

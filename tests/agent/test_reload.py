@@ -27,9 +27,9 @@ from edge_agent.config import load
 from edge_agent.contract import bundle, profile
 from edge_agent.contract.bundle import CARD, GOLDEN, MANIFEST, MODEL, PROFILE
 from edge_agent.learn import learn
-from edge_agent.pipeline import CommissionRequest, Settings
 from edge_agent.rollback import Counters
 from edge_agent.service import Service
+from edge_agent.step import CommissionRequest, Settings
 from edge_agent.store import Store
 from edge_agent.telemetry import Telemetry
 
@@ -325,10 +325,10 @@ def test_what_was_learnt_for_a_network_that_has_gone_is_learnt_again(
     running.point(other_network(tmp_path / "bare", tiny_bundle, with_profile_of=None))
     assert running.reload() == {"applied": 1}
     held.set()
-    wait_until(lambda: not running.service._learner.busy, what="the old network's profile")
+    wait_until(lambda: not running.service._watch.learner.busy, what="the old network's profile")
     running.user.publish_rows("m1", 300, 310)
     wait_until(lambda: running.user.machine("m1") == "ready", what="the new network's profile")
-    kept = running.service._pipeline._machines["m1"].profile
+    kept = running.service._watch.pipeline._machines["m1"].profile
     assert kept is not None
     assert kept.encoder == running.service._scorer.bundle.encoder
 

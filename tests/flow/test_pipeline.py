@@ -9,8 +9,9 @@ import pytest
 
 from edge_agent.contract.records import Alarm, Delivery, Frame, Reject
 from edge_agent.learn import learn
-from edge_agent.pipeline import Pipeline, Settings, Step
+from edge_agent.pipeline import Pipeline
 from edge_agent.score import Scorer
+from edge_agent.step import Settings, Step
 
 SECOND = 1_000_000_000
 CHANNELS = ("flow", "pressure", "vibration")

@@ -9,16 +9,17 @@ import pytest
 import structlog
 from doubles import tiny
 
+from edge_agent.config import Source
 from edge_agent.contract.records import Delivery
 from edge_agent.formats import decoder
-from edge_agent.pipeline import Pipeline, Settings
+from edge_agent.pipeline import Pipeline
 from edge_agent.reject_log import told_rejects
-from edge_agent.telemetry import MACHINES_LIMIT, MachineSeries, Snapshot, Telemetry, frozen
-from edge_agent.topics import parse
+from edge_agent.snapshot import MachineSeries, Snapshot, frozen
+from edge_agent.step import Settings
+from edge_agent.telemetry import MACHINES_LIMIT, Telemetry
 
 TOPICS = 100_000
 NOW_NS = 1_700_000_000_000_000_000
-HOLES = frozenset({"machine", "channel"})
 
 
 @pytest.fixture(autouse=True)
@@ -29,8 +30,8 @@ def quiet() -> Iterator[None]:
 
 def new_pipeline(bundle: Path, **limits: int) -> Pipeline:
     sources = [
-        (parse("s/{machine}", allowed=HOLES, required=frozenset()), "json"),
-        (parse("n/{machine}/{channel}", allowed=HOLES, required=frozenset()), "number"),
+        Source(topic="s/{machine}", format="json").route,
+        Source(topic="n/{machine}/{channel}", format="number").route,
     ]
     decode = decoder(sources, payload_limit_bytes=1000, future_tolerance_s=300)
     return Pipeline(

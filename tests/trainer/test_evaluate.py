@@ -9,9 +9,9 @@ import pytest
 
 from edge_agent.contract import bundle, profile, recording
 from edge_agent.errors import TrainingError
-from edge_agent.pipeline import Settings
 from edge_agent.replay import replay
 from edge_agent.score import Scorer
+from edge_agent.step import Settings
 from trainer import evaluate, export
 from trainer.config import Config
 from trainer.tally import Judged, measure

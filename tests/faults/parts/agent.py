@@ -68,7 +68,11 @@ class Agent:
         calm = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                self._command, cwd=ROOT, stderr=log, stdin=subprocess.DEVNULL, env=os.environ | calm | self._env
+                self._command,
+                cwd=ROOT,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=os.environ | calm | self._env,
             )
         self.starts += 1
         if wait:
@@ -119,7 +123,8 @@ class Agent:
     def connected(self) -> bool:
         series = self.series()
         return all(
-            series.get(f'edge_agent_broker_connected{{client="{name}"}}') == 1 for name in ("ingest", "egress")
+            series.get(f'edge_agent_broker_connected{{client="{name}"}}') == 1
+            for name in ("ingest", "egress")
         )
 
     def ledger(self) -> dict[str, int]:
@@ -142,7 +147,9 @@ class Agent:
         end = time.monotonic() + patience_s
         while (ledger := self.ledger()).get("received", 0) < messages:
             if time.monotonic() > end:
-                raise WaitedInVainError(f"{messages} messages were to come, in {patience_s:.0f} s came {ledger}")
+                raise WaitedInVainError(
+                    f"{messages} messages were to come, in {patience_s:.0f} s came {ledger}"
+                )
             time.sleep(0.2)
         return ledger
 

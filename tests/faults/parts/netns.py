@@ -35,7 +35,9 @@ class Cable:
     """The cable, and with it the namespace; both go when it is left."""
 
     def __init__(self) -> None:
-        number = f"{os.getpid()}x{next(_NUMBERS)}"  # what a kernel still takes down keeps its name for a while
+        number = (
+            f"{os.getpid()}x{next(_NUMBERS)}"  # what a kernel still takes down keeps its name for a while
+        )
         self.name = f"faults-{number}"
         self._ends = (f"fb{number}", f"fa{number}")
         self._leaving = ExitStack()
@@ -78,7 +80,9 @@ class Cable:
         """Drop packets at random, in both directions; 100 is a silent partition."""
         for hook in ("input", "output"):
             _run(
-                *self.inside, "nft", f"add rule inet faults {hook} numgen random mod 100 < {percent} counter drop"
+                *self.inside,
+                "nft",
+                f"add rule inet faults {hook} numgen random mod 100 < {percent} counter drop",
             )
 
     def heal(self) -> None:

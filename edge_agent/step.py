@@ -1,0 +1,91 @@
+"""What the pipeline is told, and what a step of it brings to light: frozen nouns without any behaviour."""
+
+from dataclasses import dataclass, field
+
+from edge_agent.alarm import AlarmSettings
+from edge_agent.contract.casebook import Casebook
+from edge_agent.contract.records import Alarm, Float32, Frame, ScoreBlock
+from edge_agent.decide import DecideSettings
+from edge_agent.naming import NamingSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the pipeline needs to know; the defaults are the product's.
+
+    Attributes:
+        commission_rows: N, calm rows that a new machine is learnt from.
+        budget_per_week: false alarms that one machine may raise in a week.
+        hop_s: a machine is scored at most once in this time.
+        hold_rows: rows for which a missing value is held.
+        grid_s: rows of machines whose channels come one by one without time are gathered on this grid.
+        machines_limit, channels_limit: bounds against floods of topics and of channel names.
+        seed: of everything random in learning.
+    """
+
+    commission_rows: int = 3600
+    budget_per_week: float = 1.0
+    hop_s: float = 1.0
+    hold_rows: int = 30
+    grid_s: float = 1.0
+    machines_limit: int = 1000
+    channels_limit: int = 256
+    seed: int = 0
+    decide: DecideSettings = field(default_factory=DecideSettings)
+    alarm: AlarmSettings = field(default_factory=AlarmSettings)
+    naming: NamingSettings = field(default_factory=NamingSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class CommissionRequest:
+    """A machine has given its calm rows and wants to be learnt.
+
+    Attributes:
+        rows: [R, C] in physical units, NaN where hidden.
+        period_ns: median step between rows, 0 where times say nothing.
+        time_ns: event time of the last row.
+    """
+
+    machine: str
+    channels: tuple[str, ...]
+    rows: Float32
+    period_ns: int
+    hop_rows: int
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception that one message (named by its topic) or one machine brought about: a bug, contained."""
+
+    subject: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step brought to light."""
+
+    alarms: tuple[Alarm, ...] = ()
+    scores: tuple[ScoreBlock, ...] = ()
+    commissions: tuple[CommissionRequest, ...] = ()
+    accepted: tuple[Frame, ...] = ()
+    """What went into the machines' rows, in this order."""
+    touched: tuple[str, ...] = ()
+    """Machines that may have changed."""
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """An alarm was named.
+
+    Attributes:
+        fault: the name as it is spelt from now on.
+        casebook: all of the machine's named alarms, to be stored.
+        alarm: the revision that says so, where the alarm is open.
+    """
+
+    fault: str
+    casebook: Casebook
+    alarm: Alarm | None
