@@ -1,17 +1,22 @@
-"""The agent as a process: its start, the signals it heeds, and its end. What it does is the service's business."""
+"""The agent as a process: its start, the signals it heeds, and its end. What it does is the service's business.
+
+Signals arrive through a socket and are heeded by a thread of their own. A handler runs in the middle of whatever the
+main thread does, perhaps with the log's lock held; one that logs or sets an event may wait for ever.
+"""
 
 import os
 import signal
+import socket
 import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from types import FrameType
 
 import structlog
 
 from edge_agent.assembly import load_scorer
 from edge_agent.config import Config
-from edge_agent.reload import warn_of_age
+from edge_agent.reload import remember, warn_of_age
 from edge_agent.rollback import Counters
 from edge_agent.service import Service
 from edge_agent.store import Store
@@ -33,20 +38,9 @@ def run(config: Config, *, reread: Callable[[], Config]) -> None:
         log.warning("broker_name_not_checked", setting="broker.tls_insecure")
     store = Store(config.agent.state_dir)
     store.open()
-    counters.remember(scorer.bundle)
+    remember(scorer.bundle, counters)
     service = Service(config, scorer=scorer, store=store, telemetry=Telemetry(), reread=reread)
-
-    def leave(number: int, _frame: FrameType | None) -> None:
-        log.info("signal", name=signal.Signals(number).name)
-        service.stop()
-
-    def renew(number: int, _frame: FrameType | None) -> None:
-        log.info("signal", name=signal.Signals(number).name)
-        service.reload()
-
-    signal.signal(signal.SIGTERM, leave)
-    signal.signal(signal.SIGINT, leave)
-    signal.signal(signal.SIGHUP, renew)
+    _heed_signals({signal.SIGTERM: service.stop, signal.SIGINT: service.stop, signal.SIGHUP: service.reload})
     try:
         service.run()
     finally:
@@ -55,3 +49,22 @@ def run(config: Config, *, reread: Callable[[], Config]) -> None:
         # Native code cannot be interrupted, and Python's own end would abort the process under it. All is saved.
         sys.stderr.flush()
         os._exit(0)
+
+
+def _heed_signals(actions: dict[signal.Signals, Callable[[], None]]) -> None:
+    """Call each signal's action from a thread; lasts as long as the process."""
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+    signal.set_wakeup_fd(told.detach())  # given to the interpreter for good
+    for number in actions:
+        signal.signal(number, lambda *_: None)
+
+    def heed() -> None:
+        while True:
+            for number in heard.recv(64):
+                action = actions.get(signal.Signals(number))
+                if action is not None:
+                    log.info("signal", name=signal.Signals(number).name)
+                    action()
+
+    threading.Thread(target=heed, name="signals", daemon=True).start()

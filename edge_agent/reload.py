@@ -55,7 +55,7 @@ class Reloader:
         self._read = read
         self._running = Fresh(config, scorer, bundle_profile(scorer.bundle), (), ())
         self._counters = Counters(config.agent.state_dir)
-        self._asked = 0  # a plain number: a signal handler must take no lock
+        self._asked = 0
         self._begun = 0
         self._thread: threading.Thread | None = None
         self._outcome: Fresh | str | None = None
@@ -66,7 +66,7 @@ class Reloader:
         return self._thread is not None and self._thread.is_alive()
 
     def ask(self) -> None:
-        """Read again. May be called from a signal handler or any thread; several at once count as one."""
+        """Read again. May be called from any thread; several at once count as one."""
         self._asked += 1
 
     def poll(self, pipeline: Pipeline) -> Fresh | None:
@@ -97,10 +97,7 @@ class Reloader:
         self._running = fresh
         self.counts["applied"] += 1
         bundle = fresh.scorer.bundle
-        try:
-            self._counters.remember(bundle)
-        except StateError as error:
-            log.warning("state_not_saved", path=str(error.path), reason=error.reason)
+        remember(bundle, self._counters)
         log.info(
             "reloaded",
             changed=list(fresh.changed),
@@ -139,6 +136,14 @@ class Reloader:
         template, scorer = bundle_profile(bundle), start_scorer(bundle, config)
         log.info("bundle_ready", digest=bundle.digest[:12], took_s=round(time.perf_counter() - started, 3))
         return Fresh(config, scorer, template, changed, waiting)
+
+
+def remember(bundle: Bundle, counters: Counters) -> None:
+    """Note that a bundle runs; a full disk is told and does not stop the watch."""
+    try:
+        counters.remember(bundle)
+    except StateError as error:
+        log.warning("state_not_saved", path=str(error.path), reason=error.reason)
 
 
 def warn_of_age(bundle: Bundle, *, now: datetime) -> None:

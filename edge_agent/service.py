@@ -93,7 +93,7 @@ class Service:
         return self._watch.learner.busy or self._reloader.busy
 
     def reload(self) -> None:
-        """Ask for configuration and bundle to be read again. May be called from a signal handler or any thread."""
+        """Ask for configuration and bundle to be read again. May be called from any thread."""
         self._reloader.ask()
 
     def alive(self) -> bool:
@@ -101,7 +101,7 @@ class Service:
         return time.monotonic() - self._turned_s < overview.STUCK_AFTER_S
 
     def stop(self) -> None:
-        """Ask the agent to leave; `run` returns soon after. May be called from a signal handler or any thread."""
+        """Ask the agent to leave; `run` returns soon after. May be called from any thread."""
         self._stop.set()
 
     def run(self) -> None:
@@ -211,7 +211,8 @@ class Service:
         filters = [source.subscription for source in config.source]
         self._ingest.adopt(filters=filters, payload_limit_bytes=config.limits.payload_bytes)
         self._reloader.applied(fresh, pause_s=time.perf_counter() - started)
-        set_up_logs(level=config.log.level, form=config.log.format)
+        if any(name.startswith("log.") for name in fresh.changed):
+            set_up_logs(level=config.log.level, form=config.log.format)
         warn_of_age(fresh.scorer.bundle, now=datetime.now(UTC))
 
     # -- what others see ------------------------------------------------------------------------------------

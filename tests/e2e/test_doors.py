@@ -4,14 +4,17 @@ import getpass
 import json
 import shutil
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import paho.mqtt.client as mqtt
 import pytest
 from doubles.pki import Authority, Identity
 from doubles.shopfloor import AgentProcess, Mosquitto, wait_until
+from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent.assembly import broker_address
 from edge_agent.broker import Address, Ingest
@@ -37,16 +40,30 @@ class Door:
         self.authority.revoke(self.revoked)
         self.reports: list[tuple[str, dict[str, Any]]] = []
         self._links: list[Ingest] = []
+        self._clients: list[mqtt.Client] = []
         self._broker: Mosquitto | None = None
 
-    def open(self, server: Identity | None = None) -> None:
+    def open(self, server: Identity | None = None, *, extra: str = "") -> None:
         shown = server or self.server
         self._broker = Mosquitto(
             self.folder,
             access=f"user {getpass.getuser()}\nallow_anonymous true\nrequire_certificate true\n"
             f"use_identity_as_username true\ncafile {self.authority.file}\n"
-            f"crlfile {self.authority.revocations()}\ncertfile {shown.cert}\nkeyfile {shown.key}",
+            f"crlfile {self.authority.revocations()}\ncertfile {shown.cert}\nkeyfile {shown.key}\n{extra}",
         ).start()
+
+    def client(self, name: str) -> mqtt.Client:
+        """Somebody else with a certificate of the right authority, connected."""
+        assert self._broker is not None
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name)
+        client.tls_set_context(self.tls(self.authority.issue(name)).context())
+        connected = threading.Event()
+        client.on_connect = lambda *_: connected.set()
+        client.connect("127.0.0.1", self._broker.port)
+        client.loop_start()
+        self._clients.append(client)
+        assert connected.wait(10)
+        return client
 
     def knock(self, tls: Tls | None, *, port: int | None = None) -> Ingest:
         assert self._broker is not None
@@ -79,6 +96,9 @@ class Door:
     def close(self) -> None:
         for link in self._links:
             link.stop()
+        for client in self._clients:
+            client.disconnect()
+            client.loop_stop()
         if self._broker is not None:
             self._broker.kill()
 
@@ -235,3 +255,29 @@ def test_an_agent_with_a_certificate_works_and_says_when_its_broker_is_not_check
         assert agent.stop() == 0
     finally:
         agent.kill()
+
+
+def test_the_brokers_rules_keep_strangers_from_commanding_and_agents_from_other_halls(door: Door) -> None:
+    """With certificates as identities and the rules that `docs/security.md` asks for."""
+    rules = "user hall\ntopic read sensors/hall/#\ntopic read agents/hall/cmd/#\ntopic write alerts/#\n"
+    rules += "user operator\ntopic write agents/hall/cmd/#\nuser stranger\ntopic read alerts/#\n"
+    rules += "user sensor\ntopic write sensors/#\n"
+    (door.folder / "rules").write_text(rules)
+    door.open(extra=f"acl_file {door.folder}/rules")
+    heard: list[str] = []
+    hall = door.client("hall")
+    hall.on_message = lambda _c, _u, message: heard.append(f"{message.topic} {message.payload.decode()}")
+    granted = threading.Event()
+    hall.on_subscribe = lambda *_: granted.set()
+    hall.subscribe([("sensors/#", 1), ("agents/#", 1)])
+    assert granted.wait(10)
+    for name, topic in (
+        ("stranger", "agents/hall/cmd/ack"),
+        ("sensor", "sensors/yard/m"),
+        ("sensor", "sensors/hall/m"),
+        ("operator", "agents/hall/cmd/ack"),
+    ):
+        door.client(name).publish(topic, name, qos=1).wait_for_publish(10)
+    wait_until(lambda: len(heard) >= 2, what="what is allowed")
+    time.sleep(0.3)
+    assert heard == ["sensors/hall/m sensor", "agents/hall/cmd/ack operator"]

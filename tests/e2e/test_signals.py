@@ -1,0 +1,62 @@
+"""The process and its signals: reloads as a service manager asks for them, however often."""
+
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from doubles import tampering
+from doubles.shopfloor import AgentProcess, Mosquitto, wait_until
+
+from edge_agent.contract import bundle
+from edge_agent.contract.bundle import CARD, MODEL
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+
+
+@pytest.fixture
+def agent(tmp_path: Path, tiny_bundle: Path) -> Iterator[AgentProcess]:
+    broker = Mosquitto(tmp_path).start()
+    (tmp_path / "current").symlink_to(tiny_bundle)
+    agent = AgentProcess(tmp_path, bundle=tmp_path / "current", broker_port=broker.port)
+    yield agent.start().ready()
+    agent.kill()
+    broker.kill()
+
+
+def send(agent: AgentProcess, number: int = signal.SIGHUP) -> None:
+    assert agent.process is not None
+    agent.process.send_signal(number)
+
+
+def test_a_link_is_switched_and_the_agent_told(
+    agent: AgentProcess, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    fresh = shutil.copytree(tiny_bundle, tmp_path / "fresh")
+    (fresh / CARD).write_text("another release")
+    digest = bundle.read(tampering.sign(fresh)).digest
+    spoilt = shutil.copytree(fresh, tmp_path / "spoilt")
+    (spoilt / MODEL).write_bytes(b"x")
+    for target, result in ((spoilt, "refused"), (fresh, "applied")):
+        (tmp_path / "next").symlink_to(target)
+        (tmp_path / "next").replace(tmp_path / "current")
+        send(agent)
+        wait_until(
+            lambda r=result: agent.metric(f'edge_agent_reloads_total{{result="{r}"}}') == 1, what=result
+        )
+    assert digest in agent.page("/metrics")[1]
+    lines = {line["event"]: line for line in agent.log_lines()}
+    assert "model.onnx" in lines["reload_refused"]["reason"]
+    assert lines["reloaded"]["digest"] == digest[:12]
+
+
+def test_a_storm_of_signals_neither_blocks_nor_ends_the_agent(agent: AgentProcess) -> None:
+    for _ in range(500):
+        send(agent)
+        time.sleep(0.002)
+    wait_until(lambda: agent.metric('edge_agent_reloads_total{result="unchanged"}') >= 1, what="a reload")
+    time.sleep(1)
+    assert agent.page("/healthz")[0] == 200
+    assert agent.stop() == 0
