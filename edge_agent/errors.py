@@ -8,7 +8,8 @@
     ├── CommissionError     5   a machine's normal behaviour cannot be learnt from these rows
     ├── ProviderError       6   the execution provider that the configuration requires is absent
     ├── StateError          7   the state directory cannot be read or written
-    └── TrainingError       8   the trainer cannot start or finish a stage
+    ├── TrainingError       8   the trainer cannot start or finish a stage
+    └── CommandError        9   an agent refused a command, or did not answer
 
 Expected outcomes (a bad payload, a late sample) are values, not errors: see `contract.records.Reject`.
 """
@@ -89,3 +90,13 @@ class TrainingError(EdgeAgentError):
     """A training stage cannot start or finish."""
 
     exit_code = 8
+
+
+class CommandError(EdgeAgentError):
+    """An agent refused a command, or did not answer; `reason` is its word for it, empty where it said nothing."""
+
+    exit_code = 9
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
