@@ -1,5 +1,6 @@
 """An alarm is never lost, whatever people do with it: a random plant, random people, and a reader who keeps books."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -199,10 +200,6 @@ class Plant(RuleBasedStateMachine):
     def set_the_clock_back(self, back_s: int) -> None:
         self.now_ns -= back_s * SECOND
         self.set_back = True
-        for table in (self.shelves, self.suppressed):
-            for name, (since, until) in table.items():
-                if until is not None and self.now_ns < since:
-                    table[name] = (self.now_ns, self.now_ns + until - since)
 
     @rule()
     def crash_and_go_on(self) -> None:
@@ -233,13 +230,22 @@ class Plant(RuleBasedStateMachine):
         quiet = (self.shelves.get(machine), self.suppressed.get(machine), self.suppressed.get(EVERY_MACHINE))
         return in_window or any(map(lasts, quiet))
 
+    def as_of_now(
+        self, table: dict[str, tuple[int, int | None]]
+    ) -> Iterator[tuple[str, tuple[int, int | None]]]:
+        """Entries that last; one that begins in the future of a clock set back begins now."""
+        for name, (since, until) in table.items():
+            if until is None or since <= self.now_ns < until:
+                yield name, (since, until)
+            elif self.now_ns < since:
+                yield name, (self.now_ns, self.now_ns + until - since)
+
     @invariant()
     def nothing_is_lost_or_impossible(self) -> None:
         self.now_ns += SECOND
         self.say(self.life.tick(self.now_ns))
-        for table in (self.shelves, self.suppressed):
-            for name in [n for n, (_, until) in table.items() if until is not None and until <= self.now_ns]:
-                del table[name]
+        self.shelves = dict(self.as_of_now(self.shelves))
+        self.suppressed = dict(self.as_of_now(self.suppressed))
         records = self.life.memory.records
         open_stories = {name for name, story in self.reader.stories.items() if story.open}
         assert {record.alarm.id for record in records.values()} == open_stories
