@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from edge_agent import __version__
+from edge_agent import __version__, alarm_cli
 from edge_agent.errors import EdgeAgentError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Watches machines from a factory gateway: learns what is normal, alerts over MQTT.",
 )
+app.add_typer(alarm_cli.app, name="alarms")
 _console = Console(stderr=True)
 
 ConfigFile = Annotated[

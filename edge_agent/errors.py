@@ -9,7 +9,8 @@
     ├── ProviderError       6   the execution provider that the configuration requires is absent
     ├── StateError          7   the state directory cannot be read or written
     │   └── DatabaseError   7   the database in it; says whether waiting can help
-    └── TrainingError       8   the trainer cannot start or finish a stage
+    ├── TrainingError       8   the trainer cannot start or finish a stage
+    └── CommandError        9   an agent refused a command, or did not answer
 
 Expected outcomes (a bad payload, a late sample) are values, not errors: see `contract.records.Reject`.
 """
@@ -98,3 +99,13 @@ class TrainingError(EdgeAgentError):
     """A training stage cannot start or finish."""
 
     exit_code = 8
+
+
+class CommandError(EdgeAgentError):
+    """An agent refused a command, or did not answer; `reason` is its word for it, empty where it said nothing."""
+
+    exit_code = 9
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason

@@ -191,6 +191,7 @@ class User:
         self.alerts: list[dict[str, Any]] = []
         self.retained: dict[str, bytes] = {}
         self.status: dict[str, Any] = {}
+        self.replies: dict[str, dict[str, Any]] = {}
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
         self._client.on_message = self._on_message
         self._client.on_connect = lambda client, *_: client.subscribe([("alerts/#", 1), ("agents/#", 1)])
@@ -205,14 +206,18 @@ class User:
 
     def _on_message(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
         if message.topic.startswith("agents/"):
-            self.status = json.loads(message.payload)
+            kind = message.topic.split("/")[2]
+            if kind == "status":
+                self.status = json.loads(message.payload)
+            elif kind == "reply":
+                self.replies[message.topic.split("/")[3]] = json.loads(message.payload)
         elif message.topic.count("/") > 1:
             self.retained[message.topic] = message.payload
         else:
             self.alerts.append(json.loads(message.payload))
 
-    def publish(self, topic: str, payload: bytes) -> mqtt.MQTTMessageInfo:
-        return self._client.publish(topic, payload, qos=1)
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> mqtt.MQTTMessageInfo:
+        return self._client.publish(topic, payload, qos=1, retain=retain)
 
     def publish_rows(self, machine: str, first: int, last: int, *, shift: float = 0.0) -> int:
         """Rows [first, last) of a machine's life; returns how many once the broker has all of them."""

@@ -166,9 +166,10 @@ def test_a_killed_broker_costs_nothing_that_it_had_passed_on(
 
 def test_a_restart_goes_on_where_it_stood(agent: AgentProcess, user: User) -> None:
     agent.start().ready()
-    commission(user)
-    user.publish_rows("pump-1", 300, 340, shift=FAULT_SHIFT)
+    sent = commission(user)
+    sent += user.publish_rows("pump-1", 300, 340, shift=FAULT_SHIFT)
     opened = wait_until(lambda: user.alerts and user.alerts[0], what="the alert")
+    settled(agent, sent)  # what it has not taken up yet would come again
     assert agent.stop() == 0
     wait_until(lambda: user.status["state"] == "offline", what="the offline status")
 

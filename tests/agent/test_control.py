@@ -1,0 +1,151 @@
+"""Alarms and commands become messages; what is said of a flood, of the past and of garbage is bounded."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from doubles.hall import ALARM, NOW_NS, SECOND, Hall
+
+from edge_agent import alert
+from edge_agent.config import Config
+from edge_agent.control import COMMANDS_PER_TURN, Control
+from edge_agent.inbox import Heard
+from edge_agent.outbox import Outbox
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "alert.schema.json").read_text())
+
+
+class Desk:
+    """A control whose messages are read at once."""
+
+    def __init__(self, states: dict[str, bytes] | None = None, **sections: Any) -> None:
+        config = Config.model_validate({"agent": {"name": "hall"}} | sections)
+        self.outbox = Outbox(limit=1000)
+        self.control = Control(config, outbox=self.outbox, plant=Hall(), states=states or {})
+
+    def said(self) -> list[tuple[str, dict[str, Any]]]:
+        """What waits: topic and message; an emptied retained message is {}."""
+        found = []
+        while (message := self.outbox.next()) is not None:
+            self.outbox.sent(message, len(found))
+            found.append((message.topic, json.loads(message.payload or b"{}")))
+        for mid in range(len(found)):
+            self.outbox.acknowledged(mid)
+        for topic, message in found:
+            if message and topic.startswith("alerts/"):
+                jsonschema.validate(message, SCHEMA)
+        return found
+
+
+def heard(name: str, *, retain: bool = False, **fields: Any) -> Heard:
+    payload = json.dumps({"id": "r", "by": "anna"} | fields).encode()
+    return Heard(f"agents/hall/cmd/{name}", payload, retain)
+
+
+def test_a_shelved_alarm_is_only_retained_and_its_end_empties_that() -> None:
+    desk = Desk()
+    desk.control.obey([heard("shelve", machine="pump-1", for_s=60)], now_ns=NOW_NS)
+    assert [topic for topic, _ in desk.said()] == ["agents/hall/reply/r"]
+    desk.control.announce([ALARM], now_ns=NOW_NS)
+    ((topic, message),) = desk.said()
+    assert topic == "alerts/pump-1/pump-1-a"
+    assert message["lifecycle"]["shelved"]["by"] == "anna"
+    desk.outbox.say_again()
+    assert [topic for topic, _ in desk.said()] == ["alerts/pump-1/pump-1-a"]
+    desk.control.announce([replace(ALARM, state="closed", closed_ns=NOW_NS, revision=2)], now_ns=NOW_NS)
+    assert desk.said() == [("alerts/pump-1/pump-1-a", {})]
+
+
+def test_a_flood_is_summed_up_in_one_message_until_it_is_over() -> None:
+    desk = Desk(lifecycle={"flood_calls": 1})
+    alarms = [replace(ALARM, id=f"m{n}-a", machine=f"m{n}", onset_ns=NOW_NS + n) for n in range(3)]
+    desk.control.announce(alarms, now_ns=NOW_NS)
+    desk.control.tick(now_ns=NOW_NS)
+    messages = desk.said()
+    assert [topic for topic, _ in messages if topic.count("/") == 1] == ["alerts/m0"]
+    assert messages[-1] == (
+        "agents/hall/flood",
+        {
+            "schema_version": 1,
+            "agent": "hall",
+            "active": True,
+            "held": 2,
+            "held_total": 2,
+            "alarms": [{"id": f"m{n}-a", "machine": f"m{n}", "severity": "warning"} for n in (1, 2)],
+        },
+    )
+    for later in (601, 1202):
+        desk.control.tick(now_ns=NOW_NS + later * SECOND)
+    released = desk.said()
+    assert [topic for topic, _ in released if topic in ("alerts/m1", "alerts/m2")] == [
+        "alerts/m1",
+        "alerts/m2",
+    ]
+    assert released[-1][1]["active"] is False
+    desk.control.tick(now_ns=NOW_NS + 2000 * SECOND)
+    assert desk.said() == []
+
+
+def test_after_a_restart_open_alarms_go_on_and_lost_ones_are_closed() -> None:
+    first = Desk()
+    first.control.announce([ALARM, replace(ALARM, id="mill-a", machine="mill")], now_ns=NOW_NS)
+    states = dict(first.control.states())
+    assert first.control.states() == {}, "nothing has changed since"
+    second = Desk(states)
+    second.control.reconcile(["pump-1-a"], now_ns=NOW_NS)
+    told = dict(second.said())
+    assert told["alerts/mill"]["state"] == "closed"
+    assert told["alerts/mill"]["lifecycle"]["event"] == "restarted"
+    assert told["alerts/mill"]["revision"] == 2
+    assert told["alerts/pump-1"]["revision"] == 1, "said again, not new"
+    second.control.announce([replace(ALARM, revision=2)], now_ns=NOW_NS)
+    assert dict(second.said())["alerts/pump-1"]["revision"] == 2
+
+
+def test_alarms_of_an_agent_without_memory_are_closed() -> None:
+    desk = Desk()
+    desk.control.close_unknown({"pump-1-a": alert.encode(ALARM, agent="hall"), "x": b"garbage"})
+    told = desk.said()
+    assert [(topic, message.get("state")) for topic, message in told] == [
+        ("alerts/pump-1", "closed"),
+        ("alerts/pump-1/pump-1-a", None),
+    ]
+
+
+def test_unusable_memories_are_begun_anew() -> None:
+    desk = Desk({"lifecycle": b"\xff", "audit": b"\xff"})
+    desk.control.announce([ALARM], now_ns=NOW_NS)
+    assert len(desk.said()) == 2
+
+
+def test_commands_wait_their_turn_and_retained_ones_are_ignored() -> None:
+    desk = Desk()
+    many = [heard("ack", id=f"r{n}", alarm="x") for n in range(COMMANDS_PER_TURN + 2)]
+    desk.control.obey(many, now_ns=NOW_NS)
+    assert len(desk.said()) == COMMANDS_PER_TURN
+    desk.control.obey([heard("ack", retain=True, alarm="x")], now_ns=NOW_NS)
+    assert len(desk.said()) == 2
+    figures = desk.control.figures(dropped=3)
+    assert figures.commands == {("ack", "refused"): COMMANDS_PER_TURN + 2, ("unknown", "ignored"): 1}
+    assert figures.dropped == 3
+
+
+def test_no_name_of_a_command_becomes_a_label_of_a_metric() -> None:
+    desk = Desk()
+    for n in range(20):
+        desk.control.obey([heard(f"x{n}", id=f"r{n}")], now_ns=NOW_NS)
+    assert desk.control.figures(dropped=0).commands == {("unknown", "refused"): 20}
+
+
+@pytest.mark.parametrize("event", ["shelved", "acknowledged"])
+def test_the_status_says_what_is_quiet(event: str) -> None:
+    desk = Desk()
+    desk.control.announce([ALARM], now_ns=NOW_NS)
+    fields = {"machine": "pump-1", "for_s": 60} if event == "shelved" else {"alarm": "pump-1-a"}
+    desk.control.obey([heard("shelve" if event == "shelved" else "ack", **fields)], now_ns=NOW_NS)
+    calls = desk.control.calls(["pump-1", "mill"], now_ns=NOW_NS)
+    assert set(calls) == {"pump-1"}
+    assert (calls["pump-1"].shelf is not None) == (event == "shelved")

@@ -1,0 +1,49 @@
+"""A plant of one machine for tests of commands, and an alarm of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edge_agent.contract.records import Alarm
+from edge_agent.desk import Named
+from edge_agent.pipeline import MachineStatus
+
+SECOND = 1_000_000_000
+NOW_NS = 1_800_000_000 * SECOND
+READY = MachineStatus("ready", 500, 300, ("flow",), NOW_NS, 0.4, 1.0, None)
+ALARM = Alarm(
+    id="pump-1-a",
+    revision=1,
+    machine="pump-1",
+    state="open",
+    severity="warning",
+    onset_ns=NOW_NS,
+    time_ns=NOW_NS,
+    score=1.5,
+    peak_score=1.5,
+    threshold=1.0,
+    fault="unknown",
+    fault_probability=0.0,
+    channels=(),
+    model="digest",
+)
+
+
+@dataclass
+class Hall:
+    """A plant of one machine that notes what it is asked."""
+
+    status: dict[str, MachineStatus] = field(default_factory=lambda: {"pump-1": READY})
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+    named: Named = field(default_factory=Named)
+    broken: str = ""
+
+    def machines(self) -> Mapping[str, MachineStatus]:
+        return self.status
+
+    def label(self, machine: str, *, alarm: str, fault: str) -> Named:
+        self.asked.append(("label", machine, alarm, fault))
+        return self.named
+
+    def recommission(self, machine: str) -> str:
+        self.asked.append(("recommission", machine))
+        return self.broken

@@ -1,0 +1,253 @@
+"""Operators command a running agent over a real broker: they are obeyed or refused, answered and written down."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from doubles.shopfloor import FAULT_SHIFT, ROOT, AgentProcess, Mosquitto, User, wait_until
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+ALERT = json.loads((ROOT / "docs" / "alert.schema.json").read_text())
+COMMANDS = json.loads((ROOT / "docs" / "commands.schema.json").read_text())
+REPLY = {"$ref": "#/$defs/Reply"} | COMMANDS
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    broker = Mosquitto(tmp_path).start()
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def agent(tmp_path: Path, broker: Mosquitto, tiny_bundle: Path) -> Iterator[AgentProcess]:
+    agent = AgentProcess(tmp_path, bundle=tiny_bundle, broker_port=broker.port)
+    yield agent
+    agent.kill()
+
+
+@pytest.fixture
+def user(broker: Mosquitto) -> Iterator[User]:
+    user = User(broker.port)
+    yield user
+    user.close()
+
+
+def allow(agent: AgentProcess, *names: str) -> AgentProcess:
+    agent.config.write_text(agent.config.read_text() + f"[commands]\nallow = {list(names)}\n")
+    return agent
+
+
+def command(user: User, name: str, request: str, **fields: Any) -> dict[str, Any]:
+    user.replies.pop(request, None)
+    user.publish(f"agents/hall/cmd/{name}", json.dumps({"id": request, "by": "anna"} | fields).encode())
+    reply: dict[str, Any] = wait_until(lambda: user.replies.get(request), what=f"the reply to {request}")
+    jsonschema.validate(reply, REPLY)
+    return reply
+
+
+def events(user: User, alarm_id: str) -> list[str]:
+    return [told["lifecycle"]["event"] for told in user.alerts if told["id"] == alarm_id]
+
+
+def open_alarm(user: User, machine: str = "pump-1") -> str:
+    user.publish_rows(machine, 0, 300)
+    wait_until(lambda: user.machine(machine) == "ready", what=f"{machine} to be commissioned")
+    user.publish_rows(machine, 300, 340, shift=FAULT_SHIFT)
+    return str(wait_until(lambda: user.alerts and user.alerts[0], what="the alert")["id"])
+
+
+def marks(user: User, alarm_id: str) -> dict[str, Any]:
+    raw = user.retained.get(f"alerts/pump-1/{alarm_id}")
+    found: dict[str, Any] = json.loads(raw)["lifecycle"] if raw else {}
+    return found
+
+
+def log_of_commands(agent: AgentProcess) -> list[tuple[str, str, str]]:
+    lines = [line for line in agent.log_lines() if line["event"] == "command"]
+    return [(line["command"], line["result"], line["reason"]) for line in lines]
+
+
+def test_an_alarm_is_acknowledged_shelved_and_raised_again(agent: AgentProcess, user: User) -> None:
+    agent.start().ready()
+    alarm_id = open_alarm(user)
+
+    assert command(user, "ack", "r1", alarm=alarm_id, comment="seen")["result"] == "done"
+    wait_until(lambda: marks(user, alarm_id).get("acknowledged"), what="the acknowledgement")
+    assert marks(user, alarm_id)["acknowledged"]["by"] == "anna"
+    assert command(user, "ack", "r2", alarm=alarm_id)["result"] == "unchanged"
+
+    assert command(user, "shelve", "r3", machine="pump-1", for_s=600)["result"] == "done"
+    wait_until(lambda: user.status["machines"]["pump-1"].get("shelved"), what="the shelf in the status")
+    before = len(user.alerts)
+    user.publish_rows("pump-1", 340, 440, shift=FAULT_SHIFT)
+    wait_until(lambda: marks(user, alarm_id)["event"] == "updated", what="a silent update")
+    assert len(user.alerts) == before
+    wait_until(lambda: agent.metric('edge_agent_alarms{state="shelved"}') == 1, what="the gauge")
+
+    assert command(user, "unshelve", "r4", machine="pump-1")["result"] == "done"
+    wait_until(lambda: "unshelved" in events(user, alarm_id), what="the alarm, raised again")
+    user.publish_rows("pump-1", 440, 640)
+    wait_until(lambda: "closed" in events(user, alarm_id), what="the closing revision")
+    for told in user.alerts:
+        jsonschema.validate(told, ALERT)
+    revisions = [told["revision"] for told in user.alerts]
+    assert revisions == sorted(set(revisions))
+    assert log_of_commands(agent) == [
+        ("ack", "done", ""),
+        ("ack", "unchanged", ""),
+        ("shelve", "done", ""),
+        ("unshelve", "done", ""),
+    ]
+    assert agent.metric('edge_agent_commands_total{command="ack",result="done"}') == 1
+
+
+def test_what_is_not_allowed_unknown_or_garbage_is_refused_answered_and_logged(
+    agent: AgentProcess, user: User
+) -> None:
+    agent.start().ready()
+    alarm_id = open_alarm(user)
+    assert command(user, "recommission", "n1", machine="pump-1", force=True)["reason"] == "not_allowed"
+    assert command(user, "ack", "n2", alarm="no-such-alarm")["reason"] == "unknown_alarm"
+    assert command(user, "shelve", "n3", machine="pump-9", for_s=60)["reason"] == "unknown_machine"
+    assert command(user, "shelve", "n4", machine="pump-1", for_s=10**6)["reason"] == "too_long"
+    assert command(user, "ack", "n5", alarm=alarm_id, sent="2020-01-01T00:00:00Z")["reason"] == "expired"
+    assert command(user, "format", "n6")["reason"] == "unknown_command"
+    user.publish("agents/hall/cmd/ack", b"\xff{")
+    assert wait_until(lambda: user.replies.get("unidentified"), what="a reply")["reason"] == "malformed"
+    assert user.status["machines"]["pump-1"]["state"] == "ready"
+    assert not marks(user, alarm_id)["acknowledged"]
+    assert ("recommission", "refused", "not_allowed") in log_of_commands(agent)
+    assert agent.metric('edge_agent_commands_total{command="unknown",result="refused"}') == 1
+
+
+def test_a_command_counts_once_and_is_remembered_over_a_restart(agent: AgentProcess, user: User) -> None:
+    agent.start().ready()
+    open_alarm(user)
+    first = command(user, "shelve", "once", machine="pump-1", for_s=3600)
+    assert agent.stop() == 0
+    user.replies.clear()
+    unheard = b'{"id": "late", "by": "anna", "machine": "pump-1"}'
+    user.publish("agents/hall/cmd/unshelve", unheard)
+    agent.start().ready()
+    assert command(user, "shelve", "once", machine="pump-1", for_s=3600) == first
+    assert command(user, "ack", "once", alarm="other")["reason"] == "id_reused"
+    wait_until(lambda: user.status["machines"]["pump-1"].get("shelved"), what="the shelf, restored")
+    assert "late" not in user.replies
+    user.publish_rows("pump-1", 340, 400)
+    calls = len(user.alerts)
+    user.publish_rows("pump-1", 400, 440, shift=FAULT_SHIFT)
+    wait_until(lambda: agent.metric('edge_agent_alarms{state="shelved"}') == 1, what="an alarm, unheard")
+    assert len(user.alerts) == calls
+
+
+def test_retained_commands_are_ignored_and_counted(agent: AgentProcess, user: User) -> None:
+    user.publish("agents/hall/cmd/suppress", b'{"id": "r", "by": "x", "machine": "*"}', retain=True)
+    allow(agent, "suppress").start().ready()
+    ignored = 'edge_agent_commands_total{command="unknown",result="ignored"}'
+    wait_until(lambda: agent.metric(ignored) == 1, what="the count")
+    assert user.replies == {}
+
+
+def test_a_machine_is_learnt_afresh_but_never_in_an_alarm_without_force(
+    agent: AgentProcess, user: User
+) -> None:
+    allow(agent, "recommission").start().ready()
+    alarm_id = open_alarm(user)
+    assert command(user, "recommission", "c1", machine="pump-1")["reason"] == "alarm_open"
+    assert command(user, "recommission", "c2", machine="pump-1", force=True)["result"] == "done"
+    wait_until(lambda: events(user, alarm_id)[-1] == "recommissioned", what="the closing revision")
+    user.publish_rows("pump-1", 340, 345)
+    wait_until(lambda: user.machine("pump-1") == "commissioning", what="the machine to begin anew")
+    user.publish_rows("pump-1", 345, 660)
+    wait_until(lambda: user.machine("pump-1") == "ready", what="the machine to be learnt")
+    learnt = [line for line in agent.log_lines() if line["event"] == "machine_commissioned"]
+    assert len(learnt) == 2
+    kept = sorted(path.name.rpartition(".")[2] for path in (agent.state_dir / "profiles").iterdir())
+    assert kept == ["aside-1", "npz"]
+
+
+def test_the_command_line_lists_acknowledges_and_shelves(
+    agent: AgentProcess, broker: Mosquitto, user: User
+) -> None:
+    agent.start().ready()
+    alarm_id = open_alarm(user)
+
+    def alarms(*words: str) -> subprocess.CompletedProcess[str]:
+        whom = ("--broker", f"127.0.0.1:{broker.port}", "--agent", "hall", "--by", "anna")
+        line = [sys.executable, "-m", "edge_agent", "alarms", *whom, *words]
+        return subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=False)
+
+    listed = alarms("list")
+    assert alarm_id in listed.stdout
+    assert "not acknowledged" in listed.stdout
+    acked = alarms("--json", "ack", alarm_id)
+    assert json.loads(acked.stdout)["result"] == "done"
+    assert alarms("shelve", "pump-1", "--for", "30", "--comment", "cleaning").stdout == "done\n"
+    wait_until(lambda: user.status["machines"]["pump-1"].get("shelved"), what="the shelf")
+    table = json.loads(alarms("--json", "list").stdout)
+    assert table["alarms"][0]["lifecycle"]["acknowledged"]["by"] == "anna"
+    assert table["status"]["machines"]["pump-1"]["shelved"]["comment"] == "cleaning"
+    refused = alarms("ack", "no-such-alarm")
+    assert (refused.returncode, "unknown_alarm" in refused.stderr) == (9, True)
+    agent.stop()
+    silent = alarms("--timeout", "0.5", "ack", alarm_id)
+    assert (silent.returncode, "in vain" in silent.stderr) == (9, True)
+    assert "offline" in alarms("list").stdout
+
+
+def test_the_sample_access_list_keeps_commands_to_those_who_may(tmp_path: Path) -> None:
+    folder = ROOT / "deploy" / "mosquitto"
+    passwords = tmp_path / "passwd"
+    passwords.touch(mode=0o600)
+    tool = shutil.which("mosquitto_passwd")
+    if tool is None:
+        pytest.skip("mosquitto_passwd is missing: apt install mosquitto")
+    for name in ("edge-agent", "anna", "display", "boris"):
+        subprocess.run([tool, "-b", str(passwords), name, f"{name}-secret"], check=True, capture_output=True)
+    rules = tmp_path / "acl"
+    rules.write_text((folder / "edge-agent.acl").read_text())
+    for path in (tmp_path, passwords, rules):
+        path.chmod(0o755 if path.is_dir() else 0o644)  # mosquitto gives up being root
+    access = f"user root\nallow_anonymous false\npassword_file {passwords}\nacl_file {rules}"
+    broker = Mosquitto(tmp_path, access=access).start()
+    got = tmp_path / "got"
+    try:
+        listener = listen(broker.port, "edge-agent", "agents/edge-agent/cmd/+", got)
+        for name, topic in (
+            ("display", "cmd/ack"),
+            ("anna", "cmd/ack"),
+            ("anna", "cmd/recommission"),
+            ("boris", "cmd/recommission"),
+        ):
+            say(broker.port, name, f"agents/edge-agent/{topic}", f"{name} {topic}")
+        wait_until(lambda: "boris" in got.read_text(), what="the last command")
+        heard = [
+            line for line in got.read_text().splitlines() if line.split()[0] in ("display", "anna", "boris")
+        ]
+        assert heard == ["anna cmd/ack", "boris cmd/recommission"]
+        listener.kill()
+        listener.wait()
+    finally:
+        broker.kill()
+
+
+def say(port: int, name: str, topic: str, text: str) -> None:
+    who = ["-p", str(port), "-u", name, "-P", f"{name}-secret"]
+    subprocess.run(["mosquitto_pub", *who, "-q", "1", "-t", topic, "-m", text], check=True)
+
+
+def listen(port: int, name: str, topic: str, into: Path) -> subprocess.Popen[bytes]:
+    who = ["-p", str(port), "-u", name, "-P", f"{name}-secret"]
+    with into.open("wb") as file:
+        process = subprocess.Popen(
+            ["stdbuf", "-oL", "mosquitto_sub", *who, "-q", "1", "-t", topic, "-d", "-F", "%p"], stdout=file
+        )
+    wait_until(lambda: b"SUBACK" in into.read_bytes(), what="the subscription")
+    return process
