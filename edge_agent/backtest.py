@@ -10,13 +10,16 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from edge_agent import alert
+from edge_agent import alert, failure_records
 from edge_agent.assembly import bundle_profile, load_scorer, pipeline_settings
 from edge_agent.config import Config
 from edge_agent.contract import recording as recordings
+from edge_agent.contract.casebook import Casebook
 from edge_agent.contract.recording import Recording
 from edge_agent.contract.records import THRESHOLD
 from edge_agent.errors import CommissionError, EdgeAgentError, RecordingError, StateError, UsageError
+from edge_agent.failure_records import FailureRecord
+from edge_agent.naming import UNKNOWN
 from edge_agent.pipeline import Settings
 from edge_agent.replay import Replay, commission_recording, replay
 from edge_agent.score import Scorer
@@ -32,6 +35,7 @@ def run(
     out: Path,
     channels: tuple[str, ...] | None,
     exclude: tuple[str, ...],
+    labels: Path | None = None,
 ) -> None:
     """Replay recordings, each a machine of its own, scored at every row.
 
@@ -46,6 +50,8 @@ def run(
         out: folder to write to; made where it does not exist.
         channels: columns to read; all where None.
         exclude: columns that are no channels.
+        labels: table of machine (a recording's name), start, end, fault: alarms are named after it as they end, and
+            what was learnt of one recording goes on to the next ones with the same channels.
 
     Raises:
         EdgeAgentError: the model cannot be used; or a recording or its rows, after all the others have been replayed.
@@ -54,16 +60,28 @@ def run(
     if len(set(series)) < len(series):
         raise UsageError("two recordings have the same name, and their results would overwrite each other")
     scorer, settings = load_scorer(config), replace(pipeline_settings(config), hop_s=0.0)
-    summary = Table("series", "rows", "learnt from", "rows in alarm", "alarms")
+    failures = () if labels is None else failure_records.read(labels)
+    summary = Table(
+        "series", "rows", "learnt from", "rows in alarm", "alarms", "named after labels", "faults said"
+    )
+    casebooks: dict[frozenset[str], Casebook] = {}
     failed: list[EdgeAgentError] = []
     with _alarms_file(out) as lines:
         for file in files:
             try:
                 recording = recordings.read(file, channels=channels, exclude=exclude)
-                played = _play(recording, commission_rows=commission_rows, scorer=scorer, settings=settings)
+                played = _play(
+                    recording,
+                    commission_rows=commission_rows,
+                    scorer=scorer,
+                    settings=settings,
+                    failures=failures,
+                    casebook=casebooks.get(frozenset(recording.channels)),
+                )
             except (RecordingError, CommissionError) as error:
                 failed.append(error)
                 continue
+            casebooks[frozenset(recording.channels)] = played.casebook
             recordings.write_columns(out / f"{file.stem}.scores.parquet", _columns(recording, played))
             lines.writelines(
                 alert.encode(alarm, agent=config.agent.name).decode() + "\n" for alarm in played.alarms
@@ -84,7 +102,15 @@ def _alarms_file(out: Path) -> TextIO:
         raise StateError(out, error.strerror or "cannot be written") from error
 
 
-def _play(recording: Recording, *, commission_rows: int | None, scorer: Scorer, settings: Settings) -> Replay:
+def _play(
+    recording: Recording,
+    *,
+    commission_rows: int | None,
+    scorer: Scorer,
+    settings: Settings,
+    failures: Sequence[FailureRecord],
+    casebook: Casebook | None,
+) -> Replay:
     profile = bundle_profile(scorer.bundle) if commission_rows is None else None
     if profile is None:
         rows = commission_rows or settings.commission_rows
@@ -97,6 +123,8 @@ def _play(recording: Recording, *, commission_rows: int | None, scorer: Scorer, 
             settings=settings,
             profile=replace(profile, hop_rows=1),
             progress=lambda done: progress.update(task, completed=done),
+            failures=failures,
+            casebook=casebook,
         )
 
 
@@ -120,4 +148,6 @@ def _told(recording: Recording, played: Replay) -> tuple[str, ...]:
         str(played.profile.rows),
         f"{played.alarm.mean():.1%}",
         str(opened),
+        str(played.named),
+        ", ".join(sorted({alarm.fault for alarm in played.alarms} - {UNKNOWN})),
     )
