@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,6 +25,7 @@ from edge_agent.replay import Replay, commission_recording, replay
 from edge_agent.score import Scorer
 
 ALARMS = "alarms.jsonl"
+_SUMMARY = ("series", "rows", "learnt from", "rows in alarm", "alarms", "named after labels", "faults said")
 
 
 def run(
@@ -60,24 +61,20 @@ def run(
     if len(set(series)) < len(series):
         raise UsageError("two recordings have the same name, and their results would overwrite each other")
     scorer, settings = load_scorer(config), replace(pipeline_settings(config), hop_s=0.0)
-    failures = () if labels is None else failure_records.read(labels)
-    summary = Table(
-        "series", "rows", "learnt from", "rows in alarm", "alarms", "named after labels", "faults said"
+    how = _How(
+        commission_rows=commission_rows,
+        scorer=scorer,
+        settings=settings,
+        failures=() if labels is None else failure_records.read(labels),
     )
+    summary = Table(*_SUMMARY)
     casebooks: dict[frozenset[str], Casebook] = {}
     failed: list[EdgeAgentError] = []
     with _alarms_file(out) as lines:
         for file in files:
             try:
                 recording = recordings.read(file, channels=channels, exclude=exclude)
-                played = _play(
-                    recording,
-                    commission_rows=commission_rows,
-                    scorer=scorer,
-                    settings=settings,
-                    failures=failures,
-                    casebook=casebooks.get(frozenset(recording.channels)),
-                )
+                played = _play(recording, how, casebook=casebooks.get(frozenset(recording.channels)))
             except (RecordingError, CommissionError) as error:
                 failed.append(error)
                 continue
@@ -102,28 +99,30 @@ def _alarms_file(out: Path) -> TextIO:
         raise StateError(out, error.strerror or "cannot be written") from error
 
 
-def _play(
-    recording: Recording,
-    *,
-    commission_rows: int | None,
-    scorer: Scorer,
-    settings: Settings,
-    failures: Sequence[FailureRecord],
-    casebook: Casebook | None,
-) -> Replay:
-    profile = bundle_profile(scorer.bundle) if commission_rows is None else None
+@dataclass(frozen=True, slots=True)
+class _How:
+    """What all recordings are replayed with."""
+
+    commission_rows: int | None
+    scorer: Scorer
+    settings: Settings
+    failures: tuple[FailureRecord, ...]
+
+
+def _play(recording: Recording, how: _How, *, casebook: Casebook | None) -> Replay:
+    profile = bundle_profile(how.scorer.bundle) if how.commission_rows is None else None
     if profile is None:
-        rows = commission_rows or settings.commission_rows
-        profile = commission_recording(recording, rows=rows, scorer=scorer, settings=settings)
+        rows = how.commission_rows or how.settings.commission_rows
+        profile = commission_recording(recording, rows=rows, scorer=how.scorer, settings=how.settings)
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task(recording.name, total=len(recording.values))
         return replay(
             recording,
-            scorer=scorer,
-            settings=settings,
+            scorer=how.scorer,
+            settings=how.settings,
             profile=replace(profile, hop_rows=1),
             progress=lambda done: progress.update(task, completed=done),
-            failures=failures,
+            failures=how.failures,
             casebook=casebook,
         )
 
