@@ -24,6 +24,8 @@ WINDOW_ROWS = 64
 _PAIR_ROWS = 8  # between two neighbouring windows: much is new, the state is mostly the same
 _FRAME_SAMPLES = 4096
 _CWRU_RATE_HZ = 12_000.0
+_FAN_SAMPLES, _FAN_RATE_HZ = 400, 200.0
+_FAN_TURNING_HZ = 4.0  # about; the speed was not measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +235,50 @@ def cwru(data: Path) -> LabelledSet:
     )
 
 
+def fan(data: Path) -> LabelledSet:
+    """Ceiling fan with an accelerometer at 200 Hz, balanced or not: a unit is a recording, one for each speed."""
+    folder = data / "fan_accel"
+    index = [row for row in _index(folder) if row["speed"] != "off" and row["moving"] in ("", "0")]
+    speeds = sorted({row["speed"] for row in index})
+    parts: dict[str, list[NDArray[Any]]] = {"windows": [], "simple": [], "labels": [], "units": []}
+    for row in index:
+        if "deploy" in row["file"]:
+            continue
+        samples = _rows(folder / row["file"], but=("label", "window"))[0]
+        frames = samples[: len(samples) // _FAN_SAMPLES * _FAN_SAMPLES].reshape(
+            -1, _FAN_SAMPLES, samples.shape[1]
+        )
+        described = [
+            describe_frames(frames[:, :, axis], rate_hz=_FAN_RATE_HZ, turning_hz=_FAN_TURNING_HZ)
+            for axis in range(samples.shape[1])
+        ]
+        some = slice(None, None, 6)
+        parts["windows"].append(frames[some].transpose(0, 2, 1))
+        parts["simple"].append(np.concatenate(described, axis=1)[some])
+        parts["labels"].append(np.full(len(frames[some]), int(row["fault"])))
+        parts["units"].append(np.full(len(frames[some]), 2 * speeds.index(row["speed"]) + int(row["fault"])))
+    joined = {name: np.concatenate(found) for name, found in parts.items()}
+    described = (joined["simple"] - joined["simple"].mean(axis=0)) / np.maximum(
+        joined["simple"].std(axis=0), 0.1
+    )
+
+    def unlabelled(train: NDArray[np.int64]) -> Unlabelled:
+        own = np.isin(joined["units"], train)
+        calm = own & (joined["labels"] == 0)
+        steps = np.flatnonzero(own[:-1] & (joined["units"][:-1] == joined["units"][1:]))
+        pairs = np.stack([described[steps], described[steps + 1]], axis=1)
+        return Unlabelled(calm=described[calm], pairs=pairs)
+
+    return LabelledSet(
+        name="fan",
+        names=("balanced", "imbalanced"),
+        test_units=None,
+        unlabelled=unlabelled,
+        described=described,
+        **joined,
+    )
+
+
 def plant(kind: str, machine_seed: int) -> LabelledSet:
     """One machine of the project's simulator: 3 runs of each fault to learn from, 3 to test on, other strengths."""
     calm = simulate(kind, rows=4000, seed=10_000 + machine_seed, machine_seed=machine_seed).values
@@ -270,5 +316,6 @@ SETS: Mapping[str, Callable[[Path], LabelledSet]] = {
     "skab": skab,
     "cnc": cnc,
     "cwru": cwru,
+    "fan": fan,
     **{f"plant_{kind}": (lambda _, kind=kind: plant(kind, machine_seed=77)) for kind in KINDS},
 }

@@ -93,6 +93,9 @@ def replay(
     config: ConfigFile = None,
     channels: Annotated[str | None, typer.Option(help="Columns to read, comma separated.")] = None,
     exclude: Annotated[str, typer.Option(help="Columns that are no channels, comma separated.")] = "",
+    labels: Annotated[
+        Path | None, typer.Option(help="CSV of machine, start, end, fault: alarms are named after it.")
+    ] = None,
 ) -> None:
     """Run recordings through the agent: scores and alarms row by row, and the alerts it would have sent."""
     from edge_agent import backtest  # noqa: PLC0415
@@ -108,6 +111,7 @@ def replay(
         out=out,
         channels=_listed(channels) or None,
         exclude=_listed(exclude),
+        labels=labels,
     )
 
 

@@ -75,6 +75,7 @@ class AlarmBook:
         self._beliefs: dict[str, Belief] = {}
         self._fault, self._fault_probability = UNKNOWN, 0.0
         self._told = False  # an operator has named the open alarm
+        self._last_ns = 0  # event time of the latest window that concerned an alarm
 
     def change_model(self, model: str) -> None:
         """Go on with another model's scores: an open alarm keeps its id, the averages begin afresh."""
@@ -124,6 +125,7 @@ class AlarmBook:
             profile: of the machine.
             named: what the machine's named alarms say of it.
         """
+        self._last_ns = int(block.windows.times_ns[at])
         if verdict == "opened":
             self._beliefs, self._shares, self._told = {}, None, False
         self._average(block.contributions[at])
@@ -144,7 +146,13 @@ class AlarmBook:
         if self._open is None:
             return None
         self._fault, self._fault_probability, self._told = fault, 1.0, True
-        self._open = replace(self._open, revision=self._open.revision + 1, fault=fault, fault_probability=1.0)
+        self._open = replace(
+            self._open,
+            revision=self._open.revision + 1,
+            time_ns=self._last_ns,
+            fault=fault,
+            fault_probability=1.0,
+        )
         return self._open
 
     def _average(self, shares: Float32) -> None:

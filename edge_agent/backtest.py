@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -10,18 +10,22 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from edge_agent import alert
+from edge_agent import alert, failure_records
 from edge_agent.assembly import bundle_profile, load_scorer, pipeline_settings
 from edge_agent.config import Config
 from edge_agent.contract import recording as recordings
+from edge_agent.contract.casebook import Casebook
 from edge_agent.contract.recording import Recording
 from edge_agent.contract.records import THRESHOLD
 from edge_agent.errors import CommissionError, EdgeAgentError, RecordingError, StateError, UsageError
+from edge_agent.failure_records import FailureRecord
+from edge_agent.naming import UNKNOWN
 from edge_agent.replay import Replay, commission_recording, replay
 from edge_agent.score import Scorer
 from edge_agent.step import Settings
 
 ALARMS = "alarms.jsonl"
+_SUMMARY = ("series", "rows", "learnt from", "rows in alarm", "alarms", "named after labels", "faults said")
 
 
 def run(
@@ -32,6 +36,7 @@ def run(
     out: Path,
     channels: tuple[str, ...] | None,
     exclude: tuple[str, ...],
+    labels: Path | None = None,
 ) -> None:
     """Replay recordings, each a machine of its own, scored at every row.
 
@@ -46,6 +51,8 @@ def run(
         out: folder to write to; made where it does not exist.
         channels: columns to read; all where None.
         exclude: columns that are no channels.
+        labels: table of machine (a recording's name), start, end, fault: alarms are named after it as they end, and
+            what was learnt of one recording goes on to the next ones with the same channels.
 
     Raises:
         EdgeAgentError: the model cannot be used; or a recording or its rows, after all the others have been replayed.
@@ -54,16 +61,24 @@ def run(
     if len(set(series)) < len(series):
         raise UsageError("two recordings have the same name, and their results would overwrite each other")
     scorer, settings = load_scorer(config), replace(pipeline_settings(config), hop_s=0.0)
-    summary = Table("series", "rows", "learnt from", "rows in alarm", "alarms")
+    how = _How(
+        commission_rows=commission_rows,
+        scorer=scorer,
+        settings=settings,
+        failures=() if labels is None else failure_records.read(labels),
+    )
+    summary = Table(*_SUMMARY)
+    casebooks: dict[frozenset[str], Casebook] = {}
     failed: list[EdgeAgentError] = []
     with _alarms_file(out) as lines:
         for file in files:
             try:
                 recording = recordings.read(file, channels=channels, exclude=exclude)
-                played = _play(recording, commission_rows=commission_rows, scorer=scorer, settings=settings)
+                played = _play(recording, how, casebook=casebooks.get(frozenset(recording.channels)))
             except (RecordingError, CommissionError) as error:
                 failed.append(error)
                 continue
+            casebooks[frozenset(recording.channels)] = played.casebook
             recordings.write_columns(out / f"{file.stem}.scores.parquet", _columns(recording, played))
             lines.writelines(
                 alert.encode(alarm, agent=config.agent.name).decode() + "\n" for alarm in played.alarms
@@ -84,19 +99,31 @@ def _alarms_file(out: Path) -> TextIO:
         raise StateError(out, error.strerror or "cannot be written") from error
 
 
-def _play(recording: Recording, *, commission_rows: int | None, scorer: Scorer, settings: Settings) -> Replay:
-    profile = bundle_profile(scorer.bundle) if commission_rows is None else None
+@dataclass(frozen=True, slots=True)
+class _How:
+    """What all recordings are replayed with."""
+
+    commission_rows: int | None
+    scorer: Scorer
+    settings: Settings
+    failures: tuple[FailureRecord, ...]
+
+
+def _play(recording: Recording, how: _How, *, casebook: Casebook | None) -> Replay:
+    profile = bundle_profile(how.scorer.bundle) if how.commission_rows is None else None
     if profile is None:
-        rows = commission_rows or settings.commission_rows
-        profile = commission_recording(recording, rows=rows, scorer=scorer, settings=settings)
+        rows = how.commission_rows or how.settings.commission_rows
+        profile = commission_recording(recording, rows=rows, scorer=how.scorer, settings=how.settings)
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task(recording.name, total=len(recording.values))
         return replay(
             recording,
-            scorer=scorer,
-            settings=settings,
+            scorer=how.scorer,
+            settings=how.settings,
             profile=replace(profile, hop_rows=1),
             progress=lambda done: progress.update(task, completed=done),
+            failures=how.failures,
+            casebook=casebook,
         )
 
 
@@ -120,4 +147,6 @@ def _told(recording: Recording, played: Replay) -> tuple[str, ...]:
         str(played.profile.rows),
         f"{played.alarm.mean():.1%}",
         str(opened),
+        str(played.named),
+        ", ".join(sorted({alarm.fault for alarm in played.alarms} - {UNKNOWN})),
     )

@@ -24,6 +24,8 @@ _KEPT_WINDOWS = 12
 """Of one alarm; neighbours tell the same, and a machine's memory is small."""
 _KEPT_EVERY_ROWS = 8
 """Between two kept windows at first: much is new in the second, the fault is mostly the same."""
+_LEARNT_WINDOWS = 120
+"""Of all cases together, shared among them: learning stays a matter of tenths of a second on a gateway."""
 _LEAST_SAY = 1e-2
 """A single window cannot rule a name out for the rest of an alarm."""
 _NAMED_FROM = 0.5
@@ -240,6 +242,11 @@ class Naming:
         described = [
             diagnose.describe(memory, _in_order(case, channels), None) for case in self.casebook.cases
         ]
+        pairs = self._neighbours(described)
+        most = max(1, _LEARNT_WINDOWS // len(described))
+        described = [
+            part[np.linspace(0, len(part) - 1, min(most, len(part))).astype(int)] for part in described
+        ]
         counts = [len(part) for part in described]
         of_case = [self.casebook.faults.index(case.fault) for case in self.casebook.cases]
         self._faults = diagnose.learn(
@@ -247,7 +254,7 @@ class Naming:
             np.repeat(of_case, counts),
             groups=np.repeat(np.arange(len(counts)), counts),
             calm=diagnose.calm_of(memory),
-            pairs=self._neighbours(described),
+            pairs=pairs,
             seed=self._settings.seed,
         )
 

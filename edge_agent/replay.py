@@ -4,19 +4,21 @@ The machine is commissioned on the first rows of the file; then the whole file, 
 pipeline as if it came over the wire, block by block. Causal scores are known at their row.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.contract.casebook import Casebook
 from edge_agent.contract.recording import Recording
 from edge_agent.contract.records import Alarm, Delivery, Float32, Frame, Profile, Reject, ScoreBlock
 from edge_agent.errors import CommissionError
+from edge_agent.failure_records import FailureRecord
 from edge_agent.learn import learn
 from edge_agent.pipeline import Pipeline
 from edge_agent.score import Scorer
-from edge_agent.step import Settings
+from edge_agent.step import Labelled, Settings
 
 _BLOCK_ROWS = 1024
 _SECOND_NS = 1_000_000_000
@@ -37,6 +39,8 @@ class Replay:
         channels: C names, as in `contributions`.
         contributions: [R, C] each channel's share of the causal score.
         alarms: every revision, in order.
+        casebook: the alarms that have been named, those from before included.
+        named: how many alarms were named after a failure record.
     """
 
     score: Float32
@@ -47,6 +51,8 @@ class Replay:
     contributions: Float32
     alarms: tuple[Alarm, ...]
     profile: Profile
+    casebook: Casebook
+    named: int
 
 
 def commission_recording(recording: Recording, *, rows: int, scorer: Scorer, settings: Settings) -> Profile:
@@ -74,6 +80,8 @@ def replay(
     settings: Settings,
     profile: Profile,
     progress: Callable[[int], None] = lambda _: None,
+    failures: Sequence[FailureRecord] = (),
+    casebook: Casebook | None = None,
 ) -> Replay:
     """Drive the pipeline over the whole recording.
 
@@ -83,6 +91,9 @@ def replay(
         settings: of the pipeline.
         profile: as `commission_recording` gave it, or a bundle's own.
         progress: told the number of rows done.
+        failures: what was wrong when. At a record's end somebody names the alarms that it overlaps by its fault, as far
+            as the agent still keeps them; later alarms can be called so.
+        casebook: alarms named before, on this machine or on one like it.
     """
     pipeline = Pipeline(
         decode=_no_bytes,
@@ -90,16 +101,37 @@ def replay(
         settings=settings,
         profiles=[replace(profile, machine=recording.name)],
     )
+    if casebook is not None:
+        pipeline.install_faults(replace(casebook, machine=recording.name))
     alarms: list[Alarm] = []
     blocks: list[ScoreBlock] = []
-    done = 0
-    for frame in _frames(recording, rows=len(recording.values)):
+    pending = sorted(
+        (record for record in failures if record.machine == recording.name), key=lambda record: record.end_ns
+    )
+    casebook, named, done = replace(casebook or Casebook(""), machine=recording.name), 0, 0
+    for frame in _frames(recording, rows=len(recording.values), ends_ns=[one.end_ns for one in pending]):
         step = pipeline.feed([frame])
         alarms += step.alarms
+        while pending and pending[0].end_ns <= frame.times_ns[-1]:
+            for outcome in _name(pipeline, alarms, pending.pop(0)):
+                casebook, named = outcome.casebook, named + 1
+                alarms += [outcome.alarm] if outcome.alarm else []
         blocks += [replace(block, windows=replace(block.windows, values=_NOTHING)) for block in step.scores]
         done += len(frame.rows)
         progress(done)
-    return _lay_out(recording, blocks=blocks, alarms=alarms, profile=profile)
+    return _lay_out(recording, blocks=blocks, alarms=alarms, profile=profile, casebook=casebook, named=named)
+
+
+def _name(pipeline: Pipeline, alarms: Sequence[Alarm], record: FailureRecord) -> list[Labelled]:
+    """Name the alarms that the record overlaps; those that are no longer kept stay as they are."""
+    latest = {alarm.id: alarm for alarm in alarms}.values()
+    met = [
+        alarm.id
+        for alarm in latest
+        if alarm.onset_ns < record.end_ns and (alarm.closed_ns is None or alarm.closed_ns >= record.start_ns)
+    ]
+    outcomes = [pipeline.label(record.machine, alarm=alarm, fault=record.fault) for alarm in met]
+    return [outcome for outcome in outcomes if isinstance(outcome, Labelled)]
 
 
 _NOTHING = np.empty((0, 0, 0), np.float32)
@@ -109,10 +141,13 @@ def _no_bytes(_: Delivery) -> Reject:
     return Reject("no_source")
 
 
-def _frames(recording: Recording, *, rows: int) -> Iterator[Frame]:
+def _frames(recording: Recording, *, rows: int, ends_ns: Sequence[int] = ()) -> Iterator[Frame]:
+    """The rows in blocks; one ends with the first row at or after each of `ends_ns`."""
     times = row_times_ns(recording)
-    for start in range(0, rows, _BLOCK_ROWS):
-        part = slice(start, min(start + _BLOCK_ROWS, rows))
+    cuts = np.searchsorted(times[:rows], np.array(ends_ns, np.int64), side="left") + 1
+    starts = sorted({0, *range(0, rows, _BLOCK_ROWS), *cuts[cuts < rows].tolist()})
+    for start, end in zip(starts, [*starts[1:], rows], strict=True):
+        part = slice(start, end)
         yield Frame(recording.name, recording.channels, times[part].tolist(), recording.values[part])
 
 
@@ -132,7 +167,13 @@ def row_times_ns(recording: Recording) -> NDArray[np.int64]:
 
 
 def _lay_out(
-    recording: Recording, *, blocks: list[ScoreBlock], alarms: list[Alarm], profile: Profile
+    recording: Recording,
+    *,
+    blocks: list[ScoreBlock],
+    alarms: list[Alarm],
+    profile: Profile,
+    casebook: Casebook,
+    named: int,
 ) -> Replay:
     """Windows back onto rows."""
     count = len(recording.values)
@@ -154,6 +195,8 @@ def _lay_out(
         contributions=np.concatenate([np.zeros((1, shares.shape[1]), np.float32), shares])[newest],
         alarms=tuple(alarms),
         profile=profile,
+        casebook=casebook,
+        named=named,
     )
 
 

@@ -5,6 +5,7 @@ import numpy as np
 from edge_agent.alarm import AlarmBook, AlarmSettings
 from edge_agent.contract.records import Alarm, Profile, ScoreBlock, WindowBlock
 from edge_agent.evidence import reference
+from edge_agent.naming import Opinion
 
 SECOND = 1_000_000_000
 CHANNELS = ("flow", "pressure", "vibration")
@@ -124,3 +125,49 @@ def test_a_new_alarm_has_a_new_id_even_at_the_same_second() -> None:
     assert second is not None
     assert first.id != second.id
     assert not set("/+#") & set(first.id)
+
+
+def test_a_name_once_said_does_not_flicker_while_the_alarm_lasts() -> None:
+    alarms = book()
+    advance(alarms, "opened", block(3.0, classes=(0.1, 0.8, 0.1)))
+    for at in range(1, 30):
+        advance(alarms, "anomalous", block(3.0, classes=(0.5, 0.3, 0.2), start=100 + at))
+    closed = advance(alarms, "closed", block(0.5, classes=(0.9, 0.05, 0.05), start=130))
+    assert closed is not None
+    assert closed.fault == "leak"
+    assert closed.fault_probability < 0.5  # the figure says that the evidence has thinned
+
+
+def test_a_new_alarm_begins_without_the_name_of_the_last() -> None:
+    alarms = book()
+    advance(alarms, "opened", block(3.0, classes=(0.1, 0.8, 0.1)))
+    assert alarms.tell("worn bearing") is not None
+    advance(alarms, "closed", block(0.5))
+    assert alarms.tell("worn bearing") is None
+    second = advance(alarms, "opened", block(3.0, classes=(0.9, 0.05, 0.05)))
+    assert second is not None
+    assert second.fault == "unknown"
+
+
+def test_what_the_machines_own_alarms_were_called_comes_before_the_models_head() -> None:
+    alarms, sure = book(), Opinion(("worn bearing",), np.ones(1, np.float32), 0.9, 0.5)
+    own = alarms.advance("opened", block(3.0, classes=(0.1, 0.8, 0.1)), at=0, profile=PROFILE, named=sure)
+    assert own is not None
+    assert (own.fault, round(own.fault_probability, 3)) == ("worn bearing", 0.9)
+    other, unsure = book(), Opinion(("worn bearing",), np.ones(1, np.float32), 0.1, 0.5)
+    head = other.advance("opened", block(3.0, classes=(0.1, 0.8, 0.1)), at=0, profile=PROFILE, named=unsure)
+    assert head is not None
+    assert head.fault == "leak"
+
+
+def test_what_an_operator_said_of_the_open_alarm_is_said_at_the_time_it_was_said() -> None:
+    alarms = book()
+    advance(alarms, "opened", block(3.0))
+    advance(alarms, "anomalous", block(3.0, start=110))
+    told = alarms.tell("worn bearing")
+    assert told is not None
+    assert (told.fault, told.fault_probability, told.revision) == ("worn bearing", 1.0, 2)
+    assert told.time_ns == 110 * SECOND
+    closed = advance(alarms, "closed", block(0.5, start=120, classes=(0.0, 1.0, 0.0)))
+    assert closed is not None
+    assert (closed.fault, closed.revision) == ("worn bearing", 3)

@@ -1,0 +1,85 @@
+"""What commands reach of the agent's machines: names are kept before they count, and a machine is forgotten whole."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_agent import casefiles
+from edge_agent.contract.casebook import Case, Casebook
+from edge_agent.naming import Refused
+from edge_agent.plant import AgentPlant
+from edge_agent.step import Labelled
+from edge_agent.store import Store
+
+BOOK = Casebook("pump-1", (Case("a-1", "leak", ("flow",), np.ones((1, 1, 64), np.float32)),))
+
+
+class Machines:
+    """Stands for the pipeline: knows one alarm."""
+
+    def __init__(self) -> None:
+        self.restored: list[Casebook] = []
+        self.forgotten: list[str] = []
+
+    def install_faults(self, casebook: Casebook) -> None:
+        self.restored.append(casebook)
+
+    def label(self, machine: str, *, alarm: str, fault: str) -> Labelled | Refused:
+        if (machine, alarm) != ("pump-1", "a-1"):
+            return Refused("unknown_alarm", "no such alarm")
+        return Labelled(fault, BOOK, None)
+
+    def forget(self, machine: str) -> None:
+        self.forgotten.append(machine)
+
+
+@pytest.fixture
+def machines() -> Machines:
+    return Machines()
+
+
+def plant(machines: Machines, folder: Path, told: list[str]) -> AgentPlant:
+    return AgentPlant(machines, Store(folder), state_dir=folder, forgot=lambda: told.append("forgot"))  # type: ignore[arg-type]
+
+
+def test_a_name_outlives_the_agent(machines: Machines, tmp_path: Path) -> None:
+    named = plant(machines, tmp_path, []).label("pump-1", alarm="a-1", fault="leak")
+    assert (named.reason, named.detail) == ("", "")
+    later = Machines()
+    plant(later, tmp_path, []).restore()
+    assert [book.machine for book in later.restored] == ["pump-1"]
+    assert [case.fault for case in later.restored[0].cases] == ["leak"]
+
+
+def test_a_name_that_is_refused_changes_nothing(machines: Machines, tmp_path: Path) -> None:
+    assert plant(machines, tmp_path, []).label("pump-1", alarm="b", fault="leak").reason == "unknown_alarm"
+    assert casefiles.load(tmp_path) == ((), ())
+
+
+def test_a_disk_that_takes_nothing_is_said_and_the_name_counts_all_the_same(
+    machines: Machines, tmp_path: Path
+) -> None:
+    (tmp_path / "faults").write_text("in the way")
+    named = plant(machines, tmp_path, []).label("pump-1", alarm="a-1", fault="leak")
+    assert named.reason == ""
+    assert "until the agent restarts" in named.detail
+
+
+def test_a_damaged_file_of_names_is_set_aside_and_the_others_are_restored(
+    machines: Machines, tmp_path: Path
+) -> None:
+    casefiles.save(tmp_path, BOOK)
+    (tmp_path / "faults" / "pump-2.npz").write_bytes(b"no npz")
+    plant(machines, tmp_path, []).restore()
+    assert len(machines.restored) == 1
+    assert [path.name for path in (tmp_path / "faults").glob("*.aside-*")] == ["pump-2.npz.aside-1"]
+
+
+def test_recommissioning_forgets_the_machine_and_what_is_kept_of_it(
+    machines: Machines, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    assert plant(machines, tmp_path, told).recommission("pump-1") == ""
+    assert machines.forgotten == ["pump-1"]
+    assert told == ["forgot"]
