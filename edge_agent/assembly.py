@@ -72,8 +72,12 @@ def broker_address(config: Config) -> Address:
     )
 
 
-def load_scorer(config: Config) -> TimedScorer:
+def load_scorer(config: Config, *, ranking: bool = True) -> TimedScorer:
     """The verified bundle in a session.
+
+    Args:
+        config: which bundle, and where it runs.
+        ranking: whether windows are also ranked, as a replay wants.
 
     Raises:
         BundleError: the bundle cannot be trusted.
@@ -87,6 +91,7 @@ def load_scorer(config: Config) -> TimedScorer:
         threads=model.threads,
     )
     assert isinstance(scorer, TimedScorer)  # noqa: S101 - `load` builds the class that it is called on
+    scorer.ranking = ranking
     return scorer
 
 

@@ -365,7 +365,7 @@ def run(config: Config) -> None:
     Raises:
         EdgeAgentError: it cannot start.
     """
-    scorer = load_scorer(config)
+    scorer = load_scorer(config, ranking=False)
     store = Store(config.agent.state_dir)
     store.open()
     service = Service(config, scorer=scorer, store=store, telemetry=Telemetry())
