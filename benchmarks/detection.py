@@ -1,132 +1,154 @@
-"""Detection on the TSB-AD-M evaluation files that the shared recordings can rebuild, through the agent's own pipeline.
+"""Detection beside published figures and baselines: `python benchmarks/detection.py [--only tsb|skab] [--data DIR]`.
 
-Each file is one machine, commissioned on its training prefix alone (no labels, no fit to the rest, one setting for
-all); then the whole file is replayed with the shipped model. Figures: VUS-PR of `score_aligned` (looks ahead by 64
-rows, as the published figures look ahead by a window) and of the causal `score`, beside the published VUS-PR of the
-same files.
+Every machine is learnt from its calm rows alone (no labels, one setting for all) and then heard to its end through the
+agent's own pipeline. `--data` takes the shared recordings or any folder with an `index.csv` (series_id, file,
+train_end). What was measured of a file is kept in `benchmarks/.cache` until the code or the model changes.
 """
 
 import argparse
-import csv
+import hashlib
 import json
+import os
+import platform
+import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import detection_sets as sets
 import numpy as np
+from detection_measures import measure, pooled
+from detection_methods import AGENT, Method, methods
+from detection_report import picture, table
+from detection_sets import Series
+from detectors import BASELINES
 
 from edge_agent.contract import bundle
-from edge_agent.contract import recording as recordings
-from edge_agent.contract.recording import Recording
-from edge_agent.replay import commission_recording, replay
 from edge_agent.score import Scorer
-from edge_agent.step import Settings
-from trainer.measures import period, rank_measures
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks/results"
-SETTINGS = Settings(hop_s=0.0)
-PUBLISHED_SHOWN = ("StreamVAE", "KMeansAD", "TSPulse (FT)", "xLSTMAD", "CNN")
+CACHE = ROOT / "benchmarks/.cache"
+SHIPPED = ROOT / "edge_agent/models/pretrained"
+TURN_SEED = 0
+_FREE = ("detection.py", "detection_report.py")
+"""Files that only arrange and show what the others measured."""
 
 
 def main() -> int:
-    """Run the benchmark and write JSON and Markdown below benchmarks/results."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=ROOT / "../shared/data")
-    parser.add_argument("--files", type=int, default=None, help="only the first so many files")
-    options = parser.parse_args()
-    with (options.data / "tsb_ad_m/mapping.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] == "Eva"][: options.files]
-    with (options.data / "tsb_ad_m/published_vus_pr_per_file.csv").open() as file:
-        published = {row["file"]: row for row in csv.DictReader(file)}
-    scorer = Scorer.load(bundle.read(ROOT / "edge_agent/models/pretrained"), provider="cpu")
-    results = []
-    for row in rows:
-        results.append(judge(row, data=options.data, scorer=scorer))
-        sys.stdout.write(json.dumps(results[-1]) + "\n")
-        sys.stdout.flush()
-    report = summarise(results, published=published, model=scorer.bundle.digest)
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "detection.json").write_text(json.dumps(report, indent=1) + "\n")
-    (RESULTS / "detection.md").write_text(as_table(report))
-    sys.stdout.write(as_table(report))
+    """Measure, and write JSON, Markdown and a picture."""
+    options = _options()
+    scorer = Scorer.load(bundle.read(options.bundle), provider="cpu")
+    known = methods(scorer, ablate=options.ablate)
+    if options.methods:
+        known = {name: method for name, method in known.items() if name in options.methods}
+    report: dict[str, Any] = _circumstances(scorer) | {"sets": {}, "per_file": {}}
+    for name, series in _sets(options):
+        chosen = list(series)[: options.files]
+        found = _measure_set(name, chosen, known, model=scorer.bundle.digest)
+        report["per_file"][name] = found
+        report["sets"][name] = {method: pooled(list(files.values())) for method, files in found.items()}
+        report["sets"][name] |= _published(chosen)
+    options.out.mkdir(parents=True, exist_ok=True)
+    target = options.out / options.name
+    target.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
+    target.with_suffix(".md").write_text(table(report))
+    picture(report, target.with_suffix(".png"))
+    sys.stdout.write(table(report))
     return 0
 
 
-def judge(row: dict[str, str], *, data: Path, scorer: Scorer) -> dict[str, Any]:
-    """One file: rebuilt, commissioned, replayed, measured."""
-    recording, train_rows = rebuild(row, data=data)
-    started = time.process_time()
-    profile = commission_recording(recording, rows=train_rows, scorer=scorer, settings=SETTINGS)
-    commissioned = time.process_time()
-    played = replay(recording, scorer=scorer, settings=SETTINGS, profile=profile)
-    label = recording.label
-    window = period(recording.values[:, 0])
-    return {
-        "file": row["tsb_file"],
-        "rows": len(label),
-        "channels": len(recording.channels),
-        "aligned": round(rank_measures(played.score_aligned, label, window_rows=window).vus_pr, 4),
-        "causal": round(rank_measures(played.score, label, window_rows=window).vus_pr, 4),
-        "commission_cpu_s": round(commissioned - started, 2),
-        "replay_cpu_s": round(time.process_time() - commissioned, 2),
-    }
-
-
-def rebuild(row: dict[str, str], *, data: Path) -> tuple[Recording, int]:
-    """(the file's rows with its labels, length of the training prefix) by the mapping's rules."""
-    whole = recordings.read(data / row["dataset"] / f"{row['series_id']}.parquet")
-    part = slice(int(row["row_start"]), int(row["row_end"]))
-    values, label = whole.values[part], (whole.label[part] > 0).astype(np.int16)
-    if row["label_rule"].startswith("test rows"):
-        first, last = (int(bound) for bound in row["label_rule"].split()[-1].split(".."))
-        label[:] = 0
-        label[first:last] = 1
-    if row["dataset"].startswith("gecco"):  # the benchmark drops rows with missing values
-        kept = ~np.isnan(values).any(axis=1)
-        values, label = values[kept], label[kept]
-    recording = Recording(
-        name=row["series_id"], channels=whole.channels, times_ns=None, values=values, label=label
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("EDGE_AGENT_DATA", "../shared/data"))
     )
-    return recording, int(row["tsb_train_len"])
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--name", default="detection", help="of the written files")
+    parser.add_argument("--only", choices=["tsb", "skab"], help="one of the two benchmarks")
+    parser.add_argument("--files", type=int, help="only the first so many files of each set")
+    parser.add_argument(
+        "--methods", nargs="+", help=f"only these, as the table names them; ours is {AGENT!r}"
+    )
+    parser.add_argument("--ablate", action="store_true", help="untrained encoder, none, each voice alone")
+    parser.add_argument("--bundle", type=Path, default=SHIPPED, help="another model, for instance int8")
+    return parser.parse_args()
 
 
-def summarise(
-    results: list[dict[str, Any]], *, published: dict[str, dict[str, str]], model: str
-) -> dict[str, Any]:
-    """Means over the files, ours and the published ones of the same files."""
-    names = [name for name in next(iter(published.values())) if name != "file"]
-    files = [published[result["file"]] for result in results]
-    means = {name: float(np.mean([float(file[name]) for file in files])) for name in names}
+def _sets(options: argparse.Namespace) -> Iterable[tuple[str, Iterable[Series]]]:
+    if not (options.data / "tsb_ad_m/mapping.csv").exists():
+        yield options.data.name, sets.folder(options.data)
+        return
+    if options.only != "skab":
+        yield "TSB-AD-M", sets.tsb_ad_m(options.data)
+    if options.only != "tsb":
+        yield "SKAB", sets.skab(options.data)
+        yield "SKAB, turned", sets.skab(options.data, seed=TURN_SEED)
+
+
+def _measure_set(
+    name: str, chosen: list[Series], known: dict[str, Method], *, model: str
+) -> dict[str, dict[str, Any]]:
+    """Method -> file -> figures."""
+    found: dict[str, dict[str, Any]] = {}
+    for method_name, method in known.items():
+        for series in chosen:
+            for label, figures in _measure(name, series, method_name, method, model=model).items():
+                found.setdefault(label, {})[series.recording.name] = figures
+        sys.stderr.write(f"{name}: {method_name} done\n")
+    return found
+
+
+def _measure(
+    name: str, series: Series, method_name: str, method: Method, *, model: str
+) -> dict[str, dict[str, Any]]:
+    """Figures of what the method calls itself, kept until code or model change."""
+    ours = method_name not in BASELINES
+    key = "\n".join([name, series.recording.name, method_name, model if ours else "", _code(agent=ours)])
+    kept = CACHE / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
+    if kept.exists():
+        cached: dict[str, dict[str, Any]] = json.loads(kept.read_text())
+        return cached
+    started = time.process_time()
+    outcomes = method(series)
+    spent = round(time.process_time() - started, 2)
+    figures = {label: measure(series, outcome) | {"cpu_s": spent} for label, outcome in outcomes.items()}
+    CACHE.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(figures))
+    return figures
+
+
+def _code(*, agent: bool) -> str:
+    """Digest of all that decides a figure: the benchmark's files, and the agent's where it is measured."""
+    files = [file for file in sorted(Path(__file__).parent.glob("detect*.py")) if file.name not in _FREE]
+    if agent:
+        files += sorted((ROOT / "edge_agent").glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _published(chosen: list[Series]) -> dict[str, dict[str, Any]]:
+    """Means of the published figures over the same files."""
+    names = list(chosen[0].published) if chosen else []
+    means = {name: float(np.mean([series.published[name] for series in chosen])) for name in names}
     return {
-        "command": "python benchmarks/detection.py",
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "model": model,
-        "files": len(results),
-        "mean_vus_pr_aligned": round(float(np.mean([result["aligned"] for result in results])), 4),
-        "mean_vus_pr_causal": round(float(np.mean([result["causal"] for result in results])), 4),
-        "published_mean_vus_pr": {
-            name: round(mean, 4) for name, mean in sorted(means.items(), key=lambda item: -item[1])
-        },
-        "per_file": results,
+        f"{name}, as published": {"vus_pr_aligned": round(mean, 4), "files": len(chosen)}
+        for name, mean in sorted(means.items(), key=lambda item: -item[1])
     }
 
 
-def as_table(report: dict[str, Any]) -> str:
-    """The report as Markdown."""
-    lines = [
-        f"TSB-AD-M, {report['files']} files, mean VUS-PR ({report['made'][:10]}, model {report['model'][:12]})",
-        "",
-        "| method | mean VUS-PR |",
-        "|---|---|",
-        f"| **edge-agent, aligned** (looks ahead by 64 rows) | **{report['mean_vus_pr_aligned']:.3f}** |",
-        f"| **edge-agent, causal** | **{report['mean_vus_pr_causal']:.3f}** |",
-    ]
-    shown = {name: report["published_mean_vus_pr"][name] for name in PUBLISHED_SHOWN}
-    lines += [f"| {name}, as published | {mean:.3f} |" for name, mean in shown.items()]
-    return "\n".join(lines) + "\n"
+def _circumstances(scorer: Scorer) -> dict[str, Any]:
+    asked = ["git", "describe", "--always", "--dirty"]
+    commit = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+    return {
+        "command": " ".join(["python", "benchmarks/detection.py", *sys.argv[1:]]),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "commit": commit.stdout.strip() or "unknown",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "model": scorer.bundle.digest,
+    }
 
 
 if __name__ == "__main__":

@@ -28,8 +28,9 @@ from edge_agent.contract import bundle as bundles  # noqa: E402
 from edge_agent.contract.records import Frame, Profile, Reject  # noqa: E402
 from edge_agent.learn import learn  # noqa: E402
 from edge_agent.naming import UNKNOWN, Belief, Naming, NamingSettings  # noqa: E402
-from edge_agent.pipeline import CommissionRequest, Pipeline, Settings  # noqa: E402
+from edge_agent.pipeline import Pipeline  # noqa: E402
 from edge_agent.score import Scorer  # noqa: E402
+from edge_agent.step import CommissionRequest, Settings  # noqa: E402
 from trainer.plant import KINDS, Injection, simulate  # noqa: E402
 
 _CALM_ROWS, _RUN_ROWS, _FAULT_ROW = 3600, 620, 200

@@ -123,18 +123,22 @@ def load_bundle(config: Config, *, counters: Counters | None = None) -> bundles.
     return bundle
 
 
-def load_scorer(config: Config, *, counters: Counters | None = None) -> TimedScorer:
+def load_scorer(config: Config, *, counters: Counters | None = None, ranking: bool = True) -> TimedScorer:
     """The verified bundle in a session.
+
+    Args:
+        config: which bundle, and where it runs.
+        ranking: whether windows are also ranked, as a replay wants.
 
     Raises:
         BundleError: the bundle cannot be trusted.
         UsageError: a trusted key cannot be read.
         ProviderError: the required execution provider is absent.
     """
-    return start_scorer(load_bundle(config, counters=counters), config)
+    return start_scorer(load_bundle(config, counters=counters), config, ranking=ranking)
 
 
-def start_scorer(bundle: bundles.Bundle, config: Config) -> TimedScorer:
+def start_scorer(bundle: bundles.Bundle, config: Config, *, ranking: bool) -> TimedScorer:
     """A verified bundle in a session on what the configuration says.
 
     Raises:
@@ -149,6 +153,7 @@ def start_scorer(bundle: bundles.Bundle, config: Config) -> TimedScorer:
         threads=model.threads,
     )
     assert isinstance(scorer, TimedScorer)  # noqa: S101 - `load` builds the class that it is called on
+    scorer.ranking = ranking
     return scorer
 
 

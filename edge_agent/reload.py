@@ -133,7 +133,7 @@ class Reloader:
         ran_on = running.config.model.model_copy(update={"bundle": None, "trusted_keys": ()})
         if bundle.digest == running.scorer.bundle.digest and runs_on == ran_on:
             return Fresh(config, running.scorer, running.template, changed, waiting)
-        template, scorer = bundle_profile(bundle), start_scorer(bundle, config)
+        template, scorer = bundle_profile(bundle), start_scorer(bundle, config, ranking=False)
         log.info("bundle_ready", digest=bundle.digest[:12], took_s=round(time.perf_counter() - started, 3))
         return Fresh(config, scorer, template, changed, waiting)
 

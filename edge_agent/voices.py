@@ -69,7 +69,7 @@ class Scores:
         value: how near an alarm, [B]; above 1 the budget of false alarms is used up.
         recent: the same of the newest rows only, [B]; falls as soon as a fault ends, whatever else the window holds.
         rank: how unusual, [B]; orders windows by how sure several voices are, whatever the budget.
-        contributions: share of each channel in the score, [B, C]; at least 0, rows sum to 1 or are all 0.
+        contributions: share of each channel in the value, [B, C]; at least 0, rows sum to 1 or are all 0.
         voices: each voice's calibrated value, [B, V] in the order of `VOICES`; 0 is an ordinary calm
             window, 1 the 99 % point of calm; an absent voice says 0.
     """
@@ -247,7 +247,7 @@ def _score_step(memory: Memory, windows: Float32, encoded: Encoded | None, *, ra
     return Scores(
         value=(loudness / memory["threshold"]).astype(np.float32),
         recent=(recent / memory["recent_threshold"]).astype(np.float32),
-        rank=rank,
+        rank=rank if ranking else np.zeros_like(rank),
         contributions=(weighed / np.maximum(total, np.float32(1e-30))).astype(np.float32),
         voices=calibrated,
     )

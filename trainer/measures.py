@@ -1,4 +1,4 @@
-"""Measures of detection and classification, numpy only; not a judge of any model: it never sees one.
+"""Measures of detection and classification; not a judge of any model: it never sees one.
 
 The range-aware measures (VUS-ROC, VUS-PR) and the period they need follow the reference implementation
 of TSB-AD to the letter (Liu and Paparrizos, "The Elephant in the Room: Towards A Reliable Time-Series
@@ -203,6 +203,37 @@ def event_measures(
         delay_rows=delay,
         false_alarms_per_week=_ratio(n_false, calm_weeks),
     )
+
+
+def affiliation(alarm: ArrayLike, label: ArrayLike) -> tuple[float, float]:
+    """(precision, recall) by distance in time, against chance (Huet, Navarro and Rossi, KDD 2022); from telemeval.
+
+    NaN where there is no event, and a precision of NaN where nothing was alarmed.
+
+    Raises:
+        ImportError: the package of the `bench` extra is missing.
+    """
+    import pandas as pd  # noqa: PLC0415  both only where this measure is asked for
+    import telemeval  # noqa: PLC0415
+
+    raised, events = np.asarray(alarm).astype(bool), segments(np.asarray(label) > 0)
+    if len(events) == 0:
+        return float("nan"), float("nan")
+    if not raised.any():
+        return float("nan"), 0.0
+    times = pd.date_range("2000-01-01", periods=raised.size, freq="s")
+    labels = pd.DataFrame(
+        {
+            "ID": [f"event {at}" for at in range(len(events))],
+            "Channel": "machine",
+            "StartTime": times[events[:, 0]],
+            "EndTime": times[events[:, 1] - 1],
+        }
+    )
+    said = pd.DataFrame({"Timestamp": times, "Score": raised.astype(np.int8)})
+    found = telemeval.score_affiliation(telemeval.build_metric_inputs(labels, {"machine": said}), beta=1.0)
+    precision, recall = found["affiliation_precision"], found["affiliation_recall"]
+    return (float("nan") if precision is None else precision), float(recall)
 
 
 def confusion(predicted: ArrayLike, true: ArrayLike, *, n_classes: int) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from edge_agent.contract.records import Profile
 from edge_agent.errors import BundleError
 
 _HEADER = "__header__"
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 
 
 class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -101,7 +101,8 @@ class ScoreBlock:
     Attributes:
         value: [B] how near an alarm; above `THRESHOLD` the machine counts as anomalous.
         recent: [B] the same of the newest rows only.
-        rank: [B] how unusual; orders windows by how sure several voices are, whatever the budget.
+        rank: [B] how unusual; orders windows by how sure several voices are, whatever the budget; 0 in a service, which
+            needs no ranking.
         contributions: [B, C] each channel's share of the score.
         expected: [B, C] the model's reconstruction of each window's last row, in physical units.
         classes: [B, K] probability of each of `labels`; K is 0 where the model names no faults.

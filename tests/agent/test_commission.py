@@ -98,16 +98,28 @@ def test_location_and_scale_ignore_a_tenth_of_wild_rows() -> None:
     assert found["location"] == pytest.approx(expected["location"], rel=0.05)
 
 
-def test_the_encoder_adds_its_three_voices() -> None:
+def test_the_encoder_adds_its_three_voices_and_ranks_by_the_embedding() -> None:
     rows = plant(1200, 2)
     memory = learn(rows, encode=fake_encode)
     window = windows_of(rows)[-1:]
     encoded = fake_encode(window, memory["location"], memory["scale"])
-    with_encoder, without = learn(rows, encode=fake_encode), learn(rows)
-    assert np.count_nonzero(with_encoder["weights"][-1]) == np.count_nonzero(without["weights"][-1]) + 3
+    assert memory["weights"][-1, VOICES.index("embedding")] > 0.0
+    assert learn(rows)["weights"][-1, VOICES.index("embedding")] == 0.0
     heard = [VOICES.index(name) for name in ("embedding", "reconstruction", "reconstruction_newest")]
     assert score(memory, window, encoded).voices[0, heard].all()
     assert not score(memory, window, None).voices[0, heard].any()
+
+
+def test_without_ranking_the_alarm_and_its_shares_are_the_same() -> None:
+    memory = learn(plant(1200, 3))
+    windows = windows_of(plant(300, 3, seed=4), step=20)
+    windows[:, 1, -10:] += 3.0
+    full, lean = score(memory, windows, None), score(memory, windows, None, ranking=False)
+    assert lean.value == pytest.approx(full.value, rel=1e-5)
+    assert lean.recent == pytest.approx(full.recent, rel=1e-5)
+    assert lean.contributions == pytest.approx(full.contributions, abs=1e-5)
+    assert full.rank.all()
+    assert not lean.rank.any()
 
 
 @pytest.mark.parametrize(

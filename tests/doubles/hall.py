@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from edge_agent.contract.records import Alarm
 from edge_agent.desk import Named
-from edge_agent.pipeline import MachineStatus
+from edge_agent.machine import MachineStatus
 
 SECOND = 1_000_000_000
 NOW_NS = 1_800_000_000 * SECOND

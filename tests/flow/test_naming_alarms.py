@@ -11,9 +11,10 @@ from edge_agent.contract.recording import Recording
 from edge_agent.contract.records import Alarm, Frame, Profile, Reject
 from edge_agent.failure_records import FailureRecord
 from edge_agent.naming import NamingSettings, Refused
-from edge_agent.pipeline import Labelled, Pipeline, Settings
+from edge_agent.pipeline import Pipeline
 from edge_agent.replay import Replay, commission_recording, replay
 from edge_agent.score import Scorer
+from edge_agent.step import Labelled, Settings
 
 SECOND = 1_000_000_000
 CHANNELS = ("flow", "pressure", "vibration")
