@@ -16,7 +16,10 @@ from edge_agent.errors import ConfigError
 from edge_agent.formats import FORMATS, NEEDS_CHANNEL
 from edge_agent.topics import Template, is_name, parse
 
-SHIPPED_BUNDLE = Path(__file__).parent / "models" / "pretrained"
+_MODELS = Path(__file__).parent / "models"
+SHIPPED_BUNDLE = _MODELS / "pretrained"
+SHIPPED_BUNDLES = {name: _MODELS / name for name in ("pretrained", "pretrained-int8", "pretrained-small")}
+"""The encoders that come with the agent, by the names that `[model] bundle` accepts beside a directory."""
 _SOURCE_HOLES = frozenset({"machine", "channel"})
 
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 7, allow_inf_nan=False)]
@@ -123,7 +126,9 @@ class Model(_Section):
     @property
     def path(self) -> Path:
         """The bundle's directory; the shipped pre-trained encoder where none is named."""
-        return self.bundle if self.bundle is not None else SHIPPED_BUNDLE
+        if self.bundle is None:
+            return SHIPPED_BUNDLE
+        return SHIPPED_BUNDLES.get(str(self.bundle), self.bundle)
 
 
 class Commission(_Section):
@@ -239,9 +244,14 @@ def _anchored(config: Config, folder: Path) -> Config:
                     if (value := getattr(broker, name)) is not None
                 }
             ),
-            "model": model.model_copy(update={"bundle": model.bundle and folder / model.bundle}),
+            "model": model.model_copy(update={"bundle": _bundle(folder, model.bundle)}),
         }
     )
+
+
+def _bundle(folder: Path, named: Path | None) -> Path | None:
+    """A shipped encoder's name stays a name."""
+    return named if named is None or str(named) in SHIPPED_BUNDLES else folder / named
 
 
 def _missing_files(config: Config, text: str) -> tuple[tuple[str, str], ...]:
