@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 DATA   ?= ../shared/data
 
-.PHONY: help demo test check format train pretrained e2e bench skab tep clean
+.PHONY: help demo test check format train pretrained e2e bench ablation skab tep clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -52,6 +52,12 @@ train: tep  ## the trainer's whole road on a public data set
 pretrained: $(VENV)/.done  ## re-make the shipped model from its seed
 	$(BIN)/edge-trainer pretrain --config trainer/configs/pretrained.toml
 	$(BIN)/edge-trainer export --config trainer/configs/pretrained.toml --to edge_agent/models/pretrained
+	$(BIN)/edge-trainer export --config trainer/configs/pretrained.toml --set run.name=conv-int8 --int8 --to edge_agent/models/pretrained-int8
+	$(BIN)/edge-trainer pretrain --config trainer/configs/small.toml
+	$(BIN)/edge-trainer export --config trainer/configs/small.toml --to edge_agent/models/pretrained-small
+
+ablation: $(VENV)/.done  ## what the encoders are worth, beside random weights, on recordings that are not scored
+	PYTHONPATH=. $(BIN)/python benchmarks/ablation.py --data $(DATA)
 
 bench: $(VENV)/.done  ## naming faults: from few labels beside baselines, and whole alarms -> benchmarks/results/
 	PYTHONPATH=. $(BIN)/python benchmarks/diagnosis.py --data $(DATA) --again

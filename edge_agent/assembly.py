@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from edge_agent.broker import Address
-from edge_agent.config import Config
+from edge_agent.config import SHIPPED_BUNDLES, Config
 from edge_agent.contract import bundle as bundles
 from edge_agent.contract import profile as profiles
 from edge_agent.contract.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
@@ -107,7 +107,7 @@ def broker_address(config: Config) -> Address:
 def load_bundle(config: Config, *, counters: Counters | None = None) -> bundles.Bundle:
     """The bundle, verified: signature, counter, hashes, and what the model holds; no runtime has seen it yet.
 
-    The pre-trained bundle that comes with the agent is part of the program: no signature is asked of it.
+    A pre-trained bundle that comes with the agent is part of the program: no signature is asked of it.
 
     Raises:
         BundleError: it cannot be trusted.
@@ -115,7 +115,7 @@ def load_bundle(config: Config, *, counters: Counters | None = None) -> bundles.
     """
     model = config.model
     trust = ANYONE
-    if model.bundle is not None:
+    if model.path not in SHIPPED_BUNDLES.values():
         trust = load_trust(model.trusted_keys, required=model.signature_required)
     bundle = bundles.read(model.path, trust=trust)
     if counters is not None:
@@ -128,6 +128,7 @@ def load_scorer(config: Config, *, counters: Counters | None = None, ranking: bo
 
     Args:
         config: which bundle, and where it runs.
+        counters: which releases have run here; older ones are refused.
         ranking: whether windows are also ranked, as a replay wants.
 
     Raises:

@@ -19,7 +19,10 @@ from edge_agent.formats import FORMATS, NEEDS_CHANNEL, Route
 from edge_agent.formats.json_path import PayloadMap, TimeUnit, mapped, parse_pointer
 from edge_agent.topics import Template, is_name, parse, parse_name
 
-SHIPPED_BUNDLE = Path(__file__).parent / "models" / "pretrained"
+_MODELS = Path(__file__).parent / "models"
+SHIPPED_BUNDLE = _MODELS / "pretrained"
+SHIPPED_BUNDLES = {name: _MODELS / name for name in ("pretrained", "pretrained-int8", "pretrained-small")}
+"""The encoders that come with the agent, by the names that `[model] bundle` accepts beside a directory."""
 _MAPPED = "json_path"
 """The one format that needs to be told where a message keeps what."""
 _BROKER_FILES = ("username_file", "password_file", "tls_ca_file", "tls_cert_file", "tls_key_file")
@@ -214,7 +217,9 @@ class Model(_Section):
     @property
     def path(self) -> Path:
         """The bundle's directory; the shipped pre-trained encoder where none is named."""
-        return self.bundle if self.bundle is not None else SHIPPED_BUNDLE
+        if self.bundle is None:
+            return SHIPPED_BUNDLE
+        return SHIPPED_BUNDLES.get(str(self.bundle), self.bundle)
 
     @property
     def signature_required(self) -> bool:
@@ -356,7 +361,7 @@ def _anchored(config: Config, folder: Path) -> Config:
             ),
             "model": model.model_copy(
                 update={
-                    "bundle": model.bundle and folder / model.bundle,
+                    "bundle": _bundle(folder, model.bundle),
                     "trusted_keys": tuple(_found(key, folder) for key in model.trusted_keys),
                 }
             ),
@@ -370,6 +375,11 @@ def _found(path: Path, folder: Path) -> Path:
     if kind == _CREDENTIAL and colon and is_name(name):
         return Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent/credentials")) / name
     return folder / path
+
+
+def _bundle(folder: Path, named: Path | None) -> Path | None:
+    """A shipped encoder's name stays a name."""
+    return named if named is None or str(named) in SHIPPED_BUNDLES else folder / named
 
 
 def _missing_files(config: Config, text: str) -> tuple[tuple[str, str], ...]:

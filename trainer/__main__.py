@@ -96,6 +96,9 @@ def export_command(
     out: Out = None,
     seed: Seed = None,
     to: Annotated[Path | None, typer.Option(help="Put the bundle's files into this directory, too.")] = None,
+    int8: Annotated[
+        bool | None, typer.Option("--int8", help="Convolutions and matrix products as bytes.")
+    ] = None,
     settings: Set = None,
 ) -> None:
     """Write the trained network as a bundle that the agent can verify and run."""
@@ -104,7 +107,7 @@ def export_command(
         written = export.run(given)
         return written if to is None else export.place(written, to)
 
-    _run(stage, _config(file, _common(out, None, seed), settings))
+    _run(stage, _config(file, _common(out, None, seed) | {"export.int8": int8}, settings))
 
 
 @app.command("calibrate")

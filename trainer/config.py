@@ -45,7 +45,9 @@ class RunSection(_Section):
 class PretrainSection(_Section):
     """Unlabelled pre-training."""
 
-    architecture: Literal["conv", "dense"] = "conv"
+    architecture: Literal["conv", "conv_small", "dense"] = "conv"
+    teacher: Path | None = None
+    """File of a trained network that this one learns to imitate, in place of the objectives below."""
     window_rows: Annotated[int, Field(ge=32, le=1024, multiple_of=16)] = 128
     embedding_dim: Annotated[int, Field(ge=12, le=512)] = 32
     recordings: tuple[str, ...] = ()
@@ -110,6 +112,13 @@ class FinetuneSection(_Section):
     validate_steps: Positive = 50
 
 
+class ExportSection(_Section):
+    """The network as a bundle."""
+
+    int8: bool = False
+    """Convolutions and matrix products in static int8; the bundle lies in `bundle-int8`, beside the full one."""
+
+
 class CalibrateSection(_Section):
     """What is normal for the machine, from calm recordings."""
 
@@ -140,6 +149,7 @@ class Config(_Section):
     run: RunSection = RunSection()
     pretrain: PretrainSection = PretrainSection()
     finetune: FinetuneSection = FinetuneSection()
+    export: ExportSection = ExportSection()
     calibrate: CalibrateSection = CalibrateSection()
     evaluate: EvaluateSection = EvaluateSection()
 

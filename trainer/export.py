@@ -7,7 +7,7 @@ import logging
 import shutil
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,16 @@ from torch import Tensor, nn
 from edge_agent.contract import bundle
 from edge_agent.contract.arrays import encode_arrays
 from edge_agent.contract.bundle import Channel, Golden, Manifest
+from edge_agent.contract.records import Float32
 from edge_agent.errors import TrainingError
 from trainer import card
 from trainer.config import Config
 from trainer.loop import NETWORK, load_network
 from trainer.model import Network
+from trainer.quantise import to_int8
 
 FOLDER = "bundle"
+INT8_FOLDER = "bundle-int8"
 PRETRAINED = "pretrain"
 FINETUNED = "finetune"
 OPSET = 18
@@ -34,6 +37,9 @@ LARGEST_BYTES = 5_000_000
 """A gateway's link may be slow: a bundle of this family stays small."""
 _TOLERANCE = 1e-4
 """Largest difference between torch and onnxruntime, relative to the array's size."""
+_GOLDEN_TOLERANCE = 1e-3
+_INT8_TOLERANCE, _INT8_GOLDEN_TOLERANCE = 0.1, 0.02
+"""The same of int8 against torch, and of int8 on one processor against int8 on another."""
 _INPUTS = ("window", "observed", "location", "scale")
 _GOLDEN_WINDOWS = 6
 _GOLDEN_CHANNELS = 3
@@ -94,9 +100,9 @@ def run(config: Config) -> Path:
         labels=tuple(facts.get("labels", ())),
         rate_hz=facts.get("rate_hz"),
     )
-    folder = config.run.out / FOLDER
+    folder = config.run.out / (INT8_FOLDER if config.export.int8 else FOLDER)
     shutil.rmtree(folder, ignore_errors=True)  # a run has one bundle
-    return write_bundle(folder, network, identity, seed=config.run.seed)
+    return write_bundle(folder, network, identity, seed=config.run.seed, int8=config.export.int8)
 
 
 def find_bundle(out: Path) -> Path:
@@ -130,8 +136,12 @@ def place(written: Path, target: Path) -> Path:
     return target
 
 
-def write_bundle(parent: Path, network: Network, identity: Identity, *, seed: int) -> Path:
+def write_bundle(
+    parent: Path, network: Network, identity: Identity, *, seed: int, int8: bool = False
+) -> Path:
     """Export, check against torch, write; returns the bundle's directory below `parent`.
+
+    The golden answers of an int8 model are its own, after they were found near torch's.
 
     Raises:
         TrainingError: onnxruntime answers otherwise than torch, or the bundle is too large.
@@ -139,7 +149,11 @@ def write_bundle(parent: Path, network: Network, identity: Identity, *, seed: in
     network.eval()
     model = to_onnx(network)
     golden = golden_answers(network, seed=seed)
-    check_parity(model, golden)
+    check_parity(model, golden, tolerance=_TOLERANCE)
+    if int8:
+        model = to_int8(model, window_rows=network.window_rows, seed=seed)
+        check_parity(model, golden, tolerance=_INT8_TOLERANCE)
+        golden = replace(golden, **_answers(model, golden))
     arrays = {name: value for name in Golden.__slots__ if (value := getattr(golden, name)) is not None}
     contents = {
         bundle.MODEL: model,
@@ -159,6 +173,7 @@ def write_bundle(parent: Path, network: Network, identity: Identity, *, seed: in
         channels=identity.channels,
         labels=identity.labels,
         rate_hz=identity.rate_hz,
+        golden_tolerance=_INT8_GOLDEN_TOLERANCE if int8 else _GOLDEN_TOLERANCE,
         training=dict(identity.training),
         measures=dict(identity.measures),
         files={},
@@ -235,22 +250,27 @@ def golden_answers(network: Network, *, seed: int) -> Golden:
     )
 
 
-def check_parity(model: bytes, golden: Golden) -> float:
-    """Largest difference between onnxruntime and torch on the golden windows, relative to each array's size.
+def check_parity(model: bytes, golden: Golden, *, tolerance: float) -> float:
+    """Largest difference between onnxruntime and the golden answers, relative to each array's size.
 
     Raises:
-        TrainingError: more than 1e-4.
+        TrainingError: more than the tolerance.
     """
+    worst = 0.0
+    for name, answer in _answers(model, golden).items():
+        expected = getattr(golden, name)
+        off = float(np.max(np.abs(answer - expected)) / (1.0 + np.max(np.abs(expected))))
+        if not off <= tolerance:
+            raise TrainingError(f"onnxruntime's {name} is {off:.2g} off from torch's, more than {tolerance}")
+        worst = max(worst, off)
+    return worst
+
+
+def _answers(model: bytes, golden: Golden) -> dict[str, Float32]:
+    """What onnxruntime answers to the golden windows, by output."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     names = [node.name for node in session.get_outputs()]
     answers = session.run(names, {name: getattr(golden, name) for name in _INPUTS})
-    worst = 0.0
-    for name, answer in zip(names, answers, strict=True):
-        expected = getattr(golden, name)
-        off = float(np.max(np.abs(answer - expected)) / (1.0 + np.max(np.abs(expected))))
-        if not off <= _TOLERANCE:
-            raise TrainingError(f"onnxruntime's {name} is {off:.2g} off from torch's, more than {_TOLERANCE}")
-        worst = max(worst, off)
-    return worst
+    return dict(zip(names, answers, strict=True))

@@ -21,8 +21,8 @@ INPUTS = 3
 """What the encoder sees of each row: shape, whether it was observed, and amplitude in the machine's own units."""
 LEVEL_DIM = 8
 """Numbers of the embedding that tell of the level: see `_level`."""
-_LARGEST_GAIN = 2.0
-"""Of a part of the embedding. Gains are learnt, but bounded: an agent takes distances below 0.1 for equal."""
+LEVEL_GAIN = 0.2
+"""Of the level beside the learnt part, whose length is 1: what is far by level counts, but does not drown the rest."""
 _DEVIATION_LIMIT = 1e6
 """Robust deviations beyond this are clamped: squares stay finite in float32."""
 _SCALE_FLOOR = 1e-12
@@ -131,14 +131,14 @@ class Residual(nn.Module):
 class ConvEncoder(nn.Module):
     """Strided causal residual convolutions; the features' mean, maximum and last step give the embedding."""
 
-    WIDTHS = (32, 48, 96)
-
-    def __init__(self, window_rows: int, embedding_dim: int) -> None:
+    def __init__(
+        self, window_rows: int, embedding_dim: int, *, widths: tuple[int, int, int] = (32, 48, 96)
+    ) -> None:
         super().__init__()
         if window_rows % 16:
             message = f"window_rows must be a multiple of 16, not {window_rows}"
             raise ValueError(message)
-        narrow, middle, wide = self.WIDTHS
+        narrow, middle, wide = widths
         self.stem = CausalConv(INPUTS, narrow, kernel=8, stride=4)
         self.stages = nn.Sequential(
             Residual(narrow, kernel=3),
@@ -151,7 +151,7 @@ class ConvEncoder(nn.Module):
         self.project = nn.Linear(3 * wide + LEVEL_DIM, embedding_dim)
 
     def features(self, signal: Tensor) -> Tensor:
-        """[N, 3, T] -> [N, 96, T / 16]."""
+        """[N, 3, T] -> [N, widest, T / 16]."""
         out: Tensor = self.stages(functional.relu(self.stem(signal)))
         return out
 
@@ -192,6 +192,7 @@ class Decoder(nn.Sequential):
 Build = Callable[[int, int], nn.Module]
 ARCHITECTURES: dict[str, tuple[Build, Build]] = {
     "conv": (ConvEncoder, partial(Decoder, width=256)),
+    "conv_small": (partial(ConvEncoder, widths=(16, 24, 48)), partial(Decoder, width=64)),
     "dense": (DenseEncoder, partial(Decoder, width=DenseEncoder.WIDTH)),
 }
 """name -> (encoder [N, 3, T], [N, 8] -> [N, d], decoder [N, d] -> [N, T]), each built from (T, d)."""
@@ -234,8 +235,6 @@ class Network(nn.Module):
         self.encoder = build_encoder(window_rows, learnt)
         self.decoder = build_decoder(window_rows, learnt)
         self.head = head
-        # One for the learnt part's direction, one for each number of the level; 0 is a gain of 1.
-        self.gains = nn.Parameter(torch.zeros(1 + LEVEL_DIM))
 
     def forward(self, window: Tensor, observed: Tensor, location: Tensor, scale: Tensor) -> Output:
         """Window and observed [B, C, T], location and scale [B, C]."""
@@ -255,8 +254,7 @@ class Network(nn.Module):
         logits = None if self.head is None else self.head(torch.cat([shape_part, level_part], -1))
         # Distances between directions are bounded, however strange a window is, and comparable between machines.
         direction = shape_part * torch.rsqrt(shape_part.square().sum(-1, keepdim=True) + _SCALE_FLOOR)
-        gains = _LARGEST_GAIN * torch.sigmoid(self.gains)
-        embedding = torch.cat([gains[0] * direction, gains[1:] * level_part], -1)
+        embedding = torch.cat([direction, LEVEL_GAIN * level_part], -1)
         return Output(embedding, reconstruction, shape, logits)
 
     def learnt(self, embedding: Tensor) -> Tensor:

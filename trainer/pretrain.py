@@ -14,12 +14,13 @@ from edge_agent.errors import TrainingError
 from trainer import data, parallel, pictures, plant, synthetic
 from trainer.config import Config, PretrainSection
 from trainer.data import Draw, Signals
-from trainer.loop import NETWORK, History, Schedule, fit, save_network
+from trainer.loop import NETWORK, History, Schedule, fit, load_network, save_network
 from trainer.model import LEVEL_DIM, Network, normalise
 from trainer.objectives import (
     TARGET_LIMIT,
     AdversarialEmbedding,
     Estrangement,
+    Imitation,
     InjectedRows,
     MaskedReconstruction,
     NearTriplet,
@@ -91,7 +92,9 @@ def _run(config: Config) -> Path:
 
 
 def weighted(settings: PretrainSection) -> Weighted:
-    """L_pre: the objectives with their weights."""
+    """L_pre: the objectives with their weights, or the imitation of a teacher."""
+    if settings.teacher is not None:
+        return Weighted({"imitation": (1.0, Imitation(load_network(settings.teacher)[0]))})
     masked = MaskedReconstruction(
         hidden_share=settings.hidden_share, noise=settings.noise, spectrum_weight=settings.spectrum_weight
     )
@@ -108,7 +111,7 @@ def weighted(settings: PretrainSection) -> Weighted:
 
 
 def _draw(settings: PretrainSection) -> Draw:
-    asked = settings.estrangement_weight > 0
+    asked = settings.estrangement_weight > 0 and settings.teacher is None
     memory = (settings.episode_signals, settings.episode_memory) if asked else (0, 0)
     return Draw(window_rows=settings.window_rows, near_rows=settings.near_rows, memory=memory)
 

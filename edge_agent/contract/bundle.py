@@ -86,6 +86,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         labels: names of the classes of the `logits` output, index 0 being normal; empty without a head.
         unknown_below: probability under which a fault is called unknown.
         rate_hz: sampling rate of the training data; None where any rate fits.
+        golden_tolerance: largest difference from the golden answers, relative to each array's size; kernels of another
+            processor round differently, those of int8 more so.
         training: settings of the run, seed included. measures: held-out figures. Both for reading, not for running.
         release: what the signer vouches for besides the files; left out of a bundle that was not signed.
     """
@@ -101,6 +103,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     labels: tuple[str, ...] = ()
     unknown_below: float = 0.5
     rate_hz: float | None = None
+    golden_tolerance: float = 1e-3
     training: dict[str, Any] = {}
     measures: dict[str, Any] = {}
     files: dict[str, FileEntry]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from edge_agent.alarm_config import Maintenance
-from edge_agent.config import SHIPPED_BUNDLE, Config, defaults, load
+from edge_agent.config import SHIPPED_BUNDLE, SHIPPED_BUNDLES, Config, defaults, load
+from edge_agent.contract import bundle
 from edge_agent.contract.records import Delivery, Frame
 from edge_agent.errors import ConfigError
 from edge_agent.formats import decoder
@@ -144,6 +145,13 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert config.agent.state_dir == tmp_path / "state"
     assert config.model.path == tmp_path / "bundles" / "one"
     assert defaults().model.path == SHIPPED_BUNDLE
+
+
+@pytest.mark.parametrize("name", SHIPPED_BUNDLES)
+def test_an_encoder_that_comes_with_the_agent_is_named_without_a_path(tmp_path: Path, name: str) -> None:
+    config = load(write(tmp_path, f"[model]\nbundle = '{name}'"))
+    assert config.model.path == SHIPPED_BUNDLES[name]
+    assert bundle.read(config.model.path).manifest.window_rows == 128
 
 
 def test_the_client_id_is_fixed_by_the_agents_name() -> None:

@@ -3,6 +3,7 @@
 from trainer.objectives.adversarial import AdversarialEmbedding
 from trainer.objectives.batch import Batch, Objective, Weighted
 from trainer.objectives.contrast import NearTriplet
+from trainer.objectives.distillation import Imitation
 from trainer.objectives.estrangement import Estrangement
 from trainer.objectives.injected import InjectedRows
 from trainer.objectives.reconstruction import TARGET_LIMIT, MaskedReconstruction
@@ -12,6 +13,7 @@ __all__ = [
     "AdversarialEmbedding",
     "Batch",
     "Estrangement",
+    "Imitation",
     "InjectedRows",
     "MaskedReconstruction",
     "NearTriplet",

@@ -60,15 +60,14 @@ class Estrangement:
         # Windows of one signal pass as its channels: the network treats each alone.
         N = windows.shape[1]
         output = network(windows, observed, location.expand(-1, N), scale.expand(-1, N))
-        # The learnt part must tell by itself, and together with the level.
-        losses = [self._apart(points, K) for points in (output.embedding, network.learnt(output.embedding))]
         own = Output(
             output.embedding[:, K : K + 1],
             output.reconstruction[:, K : K + 1],
             output.shape[:, K : K + 1],
             None,
         )
-        return torch.stack(losses).mean(), own
+        # The level beside the learnt part is given: what is learnt must tell by itself.
+        return self._apart(network.learnt(output.embedding), K), own
 
     def _apart(self, points: Tensor, remembered: int) -> Tensor:
         """The loss of points [S, K + 1 + F, D]: memory, calm window, faulty ones."""

@@ -1,0 +1,73 @@
+"""Static int8: weights and activations of the convolutions and matrix products as bytes; trains nothing.
+
+QDQ form with signed bytes on both sides, weights per output channel, ranges of the activations from simulated
+windows. The normalisation in front, the level and the way back to physical units stay in float32: their range is
+that of the machines, which no calibration knows.
+"""
+
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from onnxruntime import quantization
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from trainer import data, synthetic
+
+_SIGNALS, _SIGNAL_ROWS = 512, 512
+_BATCH_WINDOWS, _BATCHES = 64, 8
+_OPERATORS = ["Conv", "Gemm", "MatMul"]
+
+
+class _Windows(quantization.CalibrationDataReader):  # type: ignore[misc]
+    """Batches of simulated windows, by the names of the graph's inputs."""
+
+    def __init__(self, batches: Iterator[Mapping[str, NDArray[np.float32]]]) -> None:
+        self._batches = batches
+
+    def get_next(self) -> Mapping[str, NDArray[np.float32]] | None:
+        return next(self._batches, None)
+
+
+def to_int8(model: bytes, *, window_rows: int, seed: int) -> bytes:
+    """The same graph in static int8, inputs and outputs as before.
+
+    Args:
+        model: ONNX with inputs window, observed [B, C, T] and location, scale [B, C].
+        window_rows: T.
+        seed: of the calibration windows.
+    """
+    logging.getLogger().setLevel(logging.ERROR)  # onnxruntime advises on the root logger
+    with tempfile.TemporaryDirectory() as name:
+        given, folded, small = (Path(name) / f"{stage}.onnx" for stage in ("given", "folded", "int8"))
+        given.write_bytes(model)
+        quant_pre_process(given, folded, skip_symbolic_shape=True)
+        quantization.quantize_static(
+            folded,
+            small,
+            _Windows(_calibration(window_rows, seed=seed)),
+            quant_format=quantization.QuantFormat.QDQ,
+            activation_type=quantization.QuantType.QInt8,
+            weight_type=quantization.QuantType.QInt8,
+            per_channel=True,
+            op_types_to_quantize=_OPERATORS,
+            calibrate_method=quantization.CalibrationMethod.MinMax,
+        )
+        return small.read_bytes()
+
+
+def _calibration(window_rows: int, *, seed: int) -> Iterator[Mapping[str, NDArray[np.float32]]]:
+    rng = np.random.default_rng([seed, 2])
+    rows = synthetic.laid_under(rng, synthetic.windows(rng, count=_SIGNALS, length=_SIGNAL_ROWS))
+    sources = [(1.0, data.signals_of_rows(rows, kind="synthetic"))]
+    for _ in range(_BATCHES):
+        batch, _ = data.draw_batch(sources, data.Draw(window_rows), count=_BATCH_WINDOWS, rng=rng)
+        yield {
+            "window": batch.window.numpy(),
+            "observed": batch.present.numpy(),
+            "location": batch.location.numpy(),
+            "scale": batch.scale.numpy(),
+        }
