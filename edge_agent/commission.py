@@ -22,6 +22,7 @@ from edge_agent import voices
 from edge_agent.budget import threshold
 from edge_agent.errors import CommissionError
 from edge_agent.features import Float32, scales, standardise, views
+from edge_agent.gaussian import gaussian
 from edge_agent.voices import CHANGE_ROWS, LENGTHS_ROWS, VOICES, Encoded
 
 Encode = Callable[[Float32, Float32, Float32], Encoded]
@@ -40,6 +41,7 @@ _FOLDS = 5
 # Least calm spread of each statistic (calm scales; nats for the bands), so that a statistic that happened to
 # stand still does not make a fault of every breath; least reach of a channel's distances likewise.
 _LEAST_SPREAD = np.array([0.05, 0.05, 0.05, 0.05, 0.02] + [0.5] * 6, np.float32)
+_LEAST_JUMP_SPREAD = np.array(0.05, np.float32)
 _LEAST_EMBEDDING_SPREAD = np.array(0.05, np.float32)
 _LEAST_REACH = 0.3
 _LEAST_EMBEDDING_REACH = 0.1
@@ -55,6 +57,7 @@ _LEAST_THRESHOLD = 1.0  # the 99 % point of calm; a machine that stood still has
 # one that sees relations between channels, and in what ranks.
 # The encoder's voices rank but do not alarm: a slow drift moves them too far (docs/experiments.md).
 _ALARMING = {"together": 4.0, "shape": 2.0}
+_JUMPING = {"jump": 1.0}
 # Voices that look at the newest rows only: when they are calm, a fault that they saw is over.
 _RECENT = {"together_16": 1.0, "together_32": 1.0, "shape": 2.0}
 _RANKING = {
@@ -111,7 +114,7 @@ def commission(
         hop_rows: rows from one scored window to the next, so that calm rows are rightly counted as time.
 
     Returns:
-        name -> array; "location" and "scale" are [C], "threshold" and "recent_threshold" are 0-d.
+        name -> array; "location" and "scale" are [C], "threshold" is [2] (see `voices.fuse`), "recent_threshold" 0-d.
 
     Raises:
         CommissionError: too few usable rows.
@@ -127,20 +130,23 @@ def commission(
         raw = _learn(memory, calm, kept=kept, rng=np.random.default_rng(seed))
         memory["calibration"] = _calibration(raw[kept])
         scores, recent, _ = voices.fuse(memory, voices.calibrate(memory, raw))
-        alike = _alike(scores) & kept
+        alike = _alike(scores[:, 0]) & kept
         if np.array_equal(alike, kept):
             break
         kept = alike
     # Windows share rows: of short commissioning only a few are independent, and what they saw is not all that is calm.
     caution = 1.0 + _SHORTNESS * window_rows / len(rows)
-    for name, calm_scores in (("threshold", scores), ("recent_threshold", recent)):
-        limit = threshold(
-            calm_scores[kept],
+    limits = [
+        threshold(
+            part[kept],
             windows_per_week=windows_per_week,
-            budget_per_week=budget_per_week,
+            budget_per_week=share * budget_per_week,
             stride=stride / hop_rows,
         )
-        memory[name] = np.asarray(max(caution * limit, _LEAST_THRESHOLD), np.float32)
+        for part, share in ((scores[:, 0], 0.5), (scores[:, 1], 0.5), (recent, 1.0))
+    ]
+    *together, newest = np.maximum(caution * np.array(limits, np.float32), np.float32(_LEAST_THRESHOLD))
+    memory["threshold"], memory["recent_threshold"] = np.array(together), newest
     return {name: np.asarray(array) for name, array in memory.items()}
 
 
@@ -200,6 +206,7 @@ def _learn(
     points = voices.describe(calm.seen, centre=memory["view_centre"], spread=memory["view_spread"])
     lengths = [int(length) for length in memory["lengths"]]
     said = {"shape": _learn_shape(memory, calm, kept=kept)}
+    said["jump"] = _learn_jump(memory, voices.steps(calm.seen, len(lengths)), kept)
     chosen = _chosen(kept, _TOGETHER_WINDOWS, rng)
     flat = points[: len(lengths)].reshape(len(lengths), len(calm.ends), -1)
     memory["together_bank"] = bank = flat[:, chosen]
@@ -234,9 +241,16 @@ def _learn(
         for name in ("bank", "square", "usual", "reach"):
             memory[f"embedding_{name}"] = memory[f"embedding_{name}"][0]
         said["reconstruction"], said["reconstruction_newest"] = _learn_errors(memory, calm.errors, kept)
-    memory["weights"] = np.stack([_weights(said, say) for say in (_ALARMING, _RECENT, _RANKING)])
+    memory["weights"] = np.stack([_weights(said, say) for say in (_ALARMING, _JUMPING, _RECENT, _RANKING)])
     silent = np.zeros(len(calm.ends), np.float32)
     return np.stack([said.get(voice, silent) for voice in VOICES], axis=1)
+
+
+def _learn_jump(memory: dict[str, NDArray[Any]], step: Float32, kept: NDArray[np.bool_]) -> Float32:
+    """Learn how far each channel's level moves within a window, [W, C]; returns the voice [W]."""
+    centre, spread = (part[0] for part in _centre_and_spread(step[None, kept], _LEAST_JUMP_SPREAD))
+    memory["jump_centre"], memory["jump_spread"] = centre, spread
+    return voices.jump(step, centre=centre, spread=spread)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +321,7 @@ def _learn_shape(memory: dict[str, NDArray[Any]], calm: _Calm, *, kept: NDArray[
     z, ends = calm.newest, calm.ends
     early = calm.early.reshape(len(calm.early), -1).astype(np.float64)
     points = z.reshape(len(z), -1).astype(np.float64)
-    memory["shape_mean"], memory["shape_precision"] = _gaussian(np.concatenate([early, points[kept]]))
+    memory["shape_mean"], memory["shape_precision"] = gaussian(np.concatenate([early, points[kept]]))
     memory["shape_relief"] = _relief(memory["shape_precision"], rows=z.shape[2])
     distance = np.empty(len(z), np.float32)
     for start, end in pairwise(np.linspace(0, len(z), _FOLDS + 1).astype(np.int64)):
@@ -315,7 +329,7 @@ def _learn_shape(memory: dict[str, NDArray[Any]], calm: _Calm, *, kept: NDArray[
         others = points[kept & apart]
         if start > 0:
             others = np.concatenate([early, others])
-        mean, precision = _gaussian(others)
+        mean, precision = gaussian(others)
         distance[start:end] = voices.shape_distance(z[start:end], mean=mean, precision=precision)[0]
     return distance
 
@@ -326,29 +340,6 @@ def _relief(precision: Float32, *, rows: int) -> Float32:
         precision[at : at + rows, at : at + rows].astype(np.float64) for at in range(0, len(precision), rows)
     ]
     return np.linalg.inv(np.stack(blocks)).astype(np.float32)
-
-
-def _gaussian(points: NDArray[np.float64]) -> tuple[Float32, Float32]:
-    """(mean [K], precision [K, K]) of points [W, K], the covariance shrunk as far as the data ask for."""
-    mean = points.mean(axis=0)
-    precision = np.linalg.inv(_shrunk_covariance(points - mean))
-    return mean.astype(np.float32), precision.astype(np.float32)
-
-
-def _shrunk_covariance(centred: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Covariance of centred points [W, K], shrunk towards equal variances by the oracle approximation.
-
-    Source: Chen, Wiesel, Eldar and Hero, "Shrinkage Algorithms for MMSE Covariance Estimation", IEEE TSP 58, 2010.
-    """
-    n, k = centred.shape
-    covariance = centred.T @ centred / max(n, 1)
-    mean_variance = float(np.trace(covariance)) / k
-    spread = float(np.mean(np.square(covariance)))
-    rest = (n + 1) * (spread - mean_variance**2 / k)
-    share = 1.0 if rest <= 0 else min((spread + mean_variance**2) / rest, 1.0)
-    diagonal = share * mean_variance + 1e-6 * (1.0 + mean_variance)
-    shrunk: NDArray[np.float64] = (1.0 - share) * covariance + diagonal * np.eye(k)
-    return shrunk
 
 
 def _centre_and_spread(seen: Float32, least: Float32) -> tuple[Float32, Float32]:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import numpy as np
+
 from edge_agent.alarm import AlarmBook, AlarmSettings
 from edge_agent.contract.records import (
     THRESHOLD,
@@ -25,6 +27,7 @@ from edge_agent.contract.records import (
     WindowBlock,
 )
 from edge_agent.decide import Decider, DecideSettings
+from edge_agent.recalibrate import Follower, FollowSettings
 from edge_agent.score import Scorer
 from edge_agent.window import RowBuffer, WindowSettings
 
@@ -55,6 +58,7 @@ class Settings:
     seed: int = 0
     decide: DecideSettings = field(default_factory=DecideSettings)
     alarm: AlarmSettings = field(default_factory=AlarmSettings)
+    follow: FollowSettings = field(default_factory=FollowSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +81,25 @@ class CommissionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step brought to light."""
+    """What one step brought to light.
+
+    Attributes:
+        moved: profiles whose threshold has moved since they were last told of: worth keeping.
+    """
 
     alarms: tuple[Alarm, ...] = ()
     scores: tuple[ScoreBlock, ...] = ()
     commissions: tuple[CommissionRequest, ...] = ()
+    moved: tuple[Profile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class MachineStatus:
-    """What the status message says of one machine."""
+    """What the status message says of one machine.
+
+    Attributes:
+        threshold_ratio: the threshold in use relative to the one that was learnt; None while nothing is learnt.
+    """
 
     state: MachineState
     rows_heard: int
@@ -97,6 +110,7 @@ class MachineStatus:
     threshold: float | None
     open_alarm: str | None
     reason: str = ""
+    threshold_ratio: float | None = None
 
 
 @dataclass(slots=True)
@@ -108,6 +122,7 @@ class _Machine:
     wanted_at: int = 0
     """Row count from which the machine is learnt."""
     profile: Profile | None = None
+    follower: Follower | None = None
     last_score: float | None = None
     reason: str = ""
 
@@ -157,6 +172,7 @@ class Pipeline:
         """Make a machine ready: from its next row on it is scored with this profile."""
         machine = self._machines.get(profile.machine) or self._add_machine(profile.machine)
         machine.profile, machine.state, machine.reason = profile, "ready", ""
+        machine.follower = None
         machine.rows.arrange(profile.channels, period_ns=profile.period_ns, hop_rows=profile.hop_rows)
 
     def fail(self, name: str, reason: str) -> None:
@@ -261,13 +277,17 @@ class Pipeline:
                 blocks.append(block)
                 profiles.append(machine.profile)
         scores = self._scorer.score(blocks, profiles)
-        alarms = [
-            alarm
-            for score, profile in zip(scores, profiles, strict=True)
-            for alarm in self._judge(score, profile)
-        ]
+        alarms: list[Alarm] = []
+        judged: list[ScoreBlock] = []
+        for score, profile in zip(scores, profiles, strict=True):
+            judged.append(self._judge(score, profile, alarms=alarms))
         self.ledger.windows_scored += sum(len(score.value) for score in scores)
-        return Step(alarms=tuple(alarms), scores=tuple(scores), commissions=tuple(commissions))
+        return Step(
+            alarms=tuple(alarms),
+            scores=tuple(judged),
+            commissions=tuple(commissions),
+            moved=self._moved(profile.machine for profile in profiles),
+        )
 
     def _ask_to_learn(self, name: str, machine: _Machine) -> list[CommissionRequest]:
         rows = machine.rows
@@ -286,18 +306,47 @@ class Pipeline:
             )
         ]
 
-    def _judge(self, block: ScoreBlock, profile: Profile) -> list[Alarm]:
+    def _judge(self, block: ScoreBlock, profile: Profile, *, alarms: list[Alarm]) -> ScoreBlock:
+        """Add what the block's windows call for to `alarms`; returns the block by the thresholds now in use."""
         machine = self._machines[block.windows.machine]
-        alarms = []
-        for at, (score, recent) in enumerate(zip(block.value.tolist(), block.recent.tolist(), strict=True)):
-            verdict = machine.decider.step(score, recent=recent)
+        parts = block.value[:, np.newaxis] if block.parts is None else block.parts
+        learnt = np.column_stack([parts, block.recent])  # B P+1, by the thresholds as they were learnt
+        follower = machine.follower or self._follow(machine, profile, n_parts=learnt.shape[1])
+        block = replace(block, value=block.value.copy(), recent=block.recent.copy())
+        for at, time_ns in enumerate(block.windows.times_ns.tolist()):
+            *now, recent = (learnt[at] / follower.ratio).tolist()
+            block.value[at], block.recent[at] = max(now), recent
+            verdict = machine.decider.step(max(now), recent=recent)
+            follower.note(time_ns, learnt[at], in_alarm=verdict != "calm")
             if verdict == "calm":
                 continue
             alarm = machine.book.advance(verdict, block, at=at, profile=profile)
             if alarm is not None:
                 alarms.append(alarm)
         machine.last_score = float(block.value[-1])
-        return alarms
+        return block
+
+    def _follow(self, machine: _Machine, profile: Profile, *, n_parts: int) -> Follower:
+        machine.follower = Follower(
+            self._settings.follow,
+            budget_per_week=self._settings.budget_per_week / max(n_parts - 1, 1),
+            hop_ns=profile.hop_rows * profile.period_ns,
+            memory=profile.memory,
+            parts=n_parts,
+        )
+        return machine.follower
+
+    def _moved(self, names: Iterable[str]) -> tuple[Profile, ...]:
+        """Profiles of the named machines with thresholds that have moved, each once."""
+        moved = []
+        for name in names:
+            machine = self._machines[name]
+            if machine.profile is None or machine.follower is None or not machine.follower.worth_keeping():
+                continue
+            memory = {**machine.profile.memory, **machine.follower.memory()}
+            machine.profile = replace(machine.profile, memory=memory)
+            moved.append(machine.profile)
+        return tuple(moved)
 
     def _status(self, machine: _Machine) -> MachineStatus:
         alarm = machine.book.open_alarm
@@ -311,4 +360,5 @@ class Pipeline:
             threshold=THRESHOLD if machine.profile else None,
             open_alarm=alarm.id if alarm else None,
             reason=machine.reason,
+            threshold_ratio=None if machine.follower is None else float(machine.follower.ratio[0]),
         )

@@ -228,4 +228,5 @@ def _assemble(
         expected=encoded.reconstruction[:, :, -1],
         classes=classes,
         labels=labels,
+        parts=scores.parts,
     )
