@@ -14,6 +14,7 @@ from edge_agent.credentials import Login, Tls
 from edge_agent.errors import UsageError
 from edge_agent.formats import decoder
 from edge_agent.naming import NamingSettings
+from edge_agent.recalibrate import FollowSettings
 from edge_agent.reject_log import told_rejects
 from edge_agent.rollback import Counters
 from edge_agent.score import Scorer
@@ -58,6 +59,13 @@ def pipeline_settings(config: Config) -> Settings:
             faults_limit=config.naming.faults,
             cases_limit=config.naming.cases,
             recent_alarms=config.naming.recent_alarms,
+        ),
+        follow=FollowSettings(
+            enabled=config.budget.follow_drift,
+            rise_per_day=config.budget.rise_per_day,
+            fall_per_day=config.budget.fall_per_day,
+            lowest=config.budget.lowest,
+            highest=config.budget.highest,
         ),
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent import remember, voices
-from edge_agent.budget import threshold
+from edge_agent.budget import shared, threshold
 from edge_agent.errors import CommissionError
 from edge_agent.features import Float32, scales
 from edge_agent.remember import Encode
@@ -35,6 +35,7 @@ _LEAST_THRESHOLD = 1.0  # the 99 % point of calm; a machine that stood still has
 # The embedding ranks but does not alarm: a slow drift moves it too far. The reconstruction's errors are heard for
 # the record but count for neither (docs/experiments.md).
 _ALARMING = {"together": 4.0, "shape": 2.0}
+_JUMPING = {"jump": 1.0}
 # Voices that look at the newest rows only: when they are calm, a fault that they saw is over.
 _RECENT = {"together_16": 1.0, "together_32": 1.0, "shape": 2.0}
 _RANKING = {
@@ -69,7 +70,7 @@ def commission(
         hop_rows: rows from one scored window to the next, so that calm rows are rightly counted as time.
 
     Returns:
-        name -> array; "location" and "scale" are [C], "threshold" and "recent_threshold" are 0-d.
+        name -> array; "location" and "scale" are [C], "threshold" is [2] (see `voices.fuse`), "recent_threshold" 0-d.
 
     Raises:
         CommissionError: too few usable rows.
@@ -83,25 +84,30 @@ def commission(
     kept = np.ones(len(calm.ends), dtype=bool)
     for _ in range(2):
         said = remember.learn(memory, calm, kept=kept, rng=np.random.default_rng(seed))
-        memory["weights"] = np.stack([_weights(said, say) for say in (_ALARMING, _RECENT, _RANKING)])
+        memory["weights"] = np.stack([_weights(said, say) for say in (_ALARMING, _JUMPING, _RECENT, _RANKING)])
         silent = np.zeros(len(calm.ends), np.float32)
         raw = np.stack([said.get(voice, silent) for voice in VOICES], axis=1)
         memory["calibration"] = _calibration(raw[kept])
         scores, recent, _ = voices.fuse(memory, voices.calibrate(memory, raw))
-        alike = _alike(scores) & kept
+        alike = _alike(scores[:, 0]) & kept
         if np.array_equal(alike, kept):
             break
         kept = alike
     # Windows share rows: of short commissioning only a few are independent, and what they saw is not all that is calm.
     caution = 1.0 + _SHORTNESS * window_rows / len(rows)
-    for name, calm_scores in (("threshold", scores), ("recent_threshold", recent)):
-        limit = threshold(
-            calm_scores[kept],
+    limits = [
+        threshold(
+            part[kept],
             windows_per_week=windows_per_week,
-            budget_per_week=budget_per_week,
+            budget_per_week=budget,
             stride=stride / hop_rows,
         )
-        memory[name] = np.asarray(max(caution * limit, _LEAST_THRESHOLD), np.float32)
+        for part, budget in zip(
+            (*scores.T, recent), (*shared(budget_per_week, 2), budget_per_week), strict=True
+        )
+    ]
+    *together, newest = np.maximum(caution * np.array(limits, np.float32), np.float32(_LEAST_THRESHOLD))
+    memory["threshold"], memory["recent_threshold"] = np.array(together), newest
     return {name: np.asarray(array) for name, array in memory.items()}
 
 

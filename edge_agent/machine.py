@@ -1,13 +1,17 @@
 """One machine as the pipeline holds it: rows, profile, decider, alarm book, and what survives a restart. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
 from edge_agent.alarm import AlarmBook, BookState
+from edge_agent.budget import shared
 from edge_agent.contract.records import THRESHOLD, Alarm, Profile, ScoreBlock
 from edge_agent.decide import Decider, DeciderState, Verdict
 from edge_agent.naming import Naming
-from edge_agent.step import CommissionRequest
+from edge_agent.recalibrate import Follower
+from edge_agent.step import CommissionRequest, Settings
 from edge_agent.window import RingState, RowBuffer
 
 MachineState = Literal["commissioning", "learning", "ready", "failed"]
@@ -15,7 +19,11 @@ MachineState = Literal["commissioning", "learning", "ready", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class MachineStatus:
-    """What the status message says of one machine."""
+    """What the status message says of one machine.
+
+    Attributes:
+        threshold_ratio: the threshold in use relative to the one that was learnt; None while nothing is learnt.
+    """
 
     state: MachineState
     rows_heard: int
@@ -26,6 +34,7 @@ class MachineStatus:
     threshold: float | None
     open_alarm: str | None
     reason: str = ""
+    threshold_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,7 @@ class Machine:
     wanted_at: int = 0
     """Row count from which the machine is learnt."""
     profile: Profile | None = None
+    follower: Follower | None = None
     last_score: float | None = None
     reason: str = ""
 
@@ -89,15 +99,12 @@ class Machine:
             )
         ]
 
-    def judge(self, block: ScoreBlock) -> list[Alarm]:
-        """The alarm revisions that scored windows call for."""
-        self.last_score = float(block.value[-1])
+    def judge(self, block: ScoreBlock, *, settings: Settings) -> tuple[ScoreBlock, list[Alarm]]:
+        """(the scored windows by the thresholds now in use, the alarm revisions that they call for)."""
         if self.profile is None:
-            return []
-        verdicts: list[Verdict] = [
-            self.decider.step(score, recent=recent)
-            for score, recent in zip(block.value.tolist(), block.recent.tolist(), strict=True)
-        ]
+            return block, []
+        block, verdicts = self._verdicts(block, self.follower or self._follow(self.profile, block, settings))
+        self.last_score = float(block.value[-1])
         eventful = [at for at, verdict in enumerate(verdicts) if verdict != "calm"]
         named = self.naming.judge(block.windows.values[eventful]) if eventful else None
         alarms = []
@@ -110,7 +117,38 @@ class Machine:
             if self.book.open_alarm is not None:
                 window, end_row = block.windows.values[at], int(block.windows.end_rows[at])
                 self.naming.keep(self.book.open_alarm.id, window, end_row=end_row)
-        return alarms
+        return block, alarms
+
+    def _verdicts(self, block: ScoreBlock, follower: Follower) -> tuple[ScoreBlock, list[Verdict]]:
+        parts = block.value[:, np.newaxis] if block.parts is None else block.parts
+        learnt = np.column_stack([parts, block.recent])  # B P+1, by the thresholds as they were learnt
+        block = replace(block, value=block.value.copy(), recent=block.recent.copy())
+        verdicts: list[Verdict] = []
+        for at, time_ns in enumerate(block.windows.times_ns.tolist()):
+            *now, recent = (learnt[at] / follower.ratio).tolist()
+            block.value[at], block.recent[at] = max(now), recent
+            verdicts.append(self.decider.step(max(now), recent=recent))
+            follower.note(time_ns, learnt[at], in_alarm=verdicts[-1] != "calm")
+        return block, verdicts
+
+    def _follow(self, profile: Profile, block: ScoreBlock, settings: Settings) -> Follower:
+        budget = settings.budget_per_week
+        n_parts = 1 if block.parts is None else block.parts.shape[1]
+        self.follower = Follower(
+            settings.follow,
+            budgets_per_week=(*shared(budget, n_parts), budget),
+            hop_ns=profile.hop_rows * profile.period_ns,
+            memory=profile.memory,
+        )
+        return self.follower
+
+    def moved(self) -> list[Profile]:
+        """The profile with thresholds that have moved, where that is worth keeping; each time once."""
+        if self.profile is None or self.follower is None or not self.follower.worth_keeping():
+            return []
+        memory = {**self.profile.memory, **self.follower.memory()}
+        self.profile = replace(self.profile, memory=memory)
+        return [self.profile]
 
     def save(self, name: str) -> Memento:
         """What to write down beside the rows. Learning does not survive a restart: it is asked for again."""
@@ -151,4 +189,5 @@ class Machine:
             threshold=THRESHOLD if self.profile else None,
             open_alarm=alarm.id if alarm else None,
             reason=self.reason,
+            threshold_ratio=None if self.follower is None else float(self.follower.ratio[0]),
         )

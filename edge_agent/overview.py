@@ -38,6 +38,7 @@ def machines_seen(machines: Mapping[str, MachineStatus]) -> dict[str, MachineSer
             score=status.last_score,
             threshold=status.threshold,
             alarm_open=status.open_alarm is not None,
+            threshold_ratio=status.threshold_ratio,
         )
         for name, status in machines.items()
     }

@@ -84,6 +84,7 @@ class Pipeline:
         """Make a machine ready: from its next row on it is scored with this profile."""
         machine = self._machines.get(profile.machine) or self._add_machine(profile.machine)
         machine.profile, machine.state, machine.reason = profile, "ready", ""
+        machine.follower = None
         machine.rows.arrange(profile.channels, period_ns=profile.period_ns, hop_rows=profile.hop_rows)
         machine.naming.arrange(profile)
 
@@ -319,13 +320,19 @@ class Pipeline:
             except Exception as error:  # noqa: BLE001 - one machine must not cost the others
                 self._failures.append(Failure(name, repr(error)))
         alarms: list[Alarm] = []
-        scores = self._score(blocks, profiles)
-        for score in scores:
-            alarms += self._judge(score)
+        scores = [self._judge(score, alarms) for score in self._score(blocks, profiles)]
         self.ledger.windows_scored += sum(len(score.value) for score in scores)
         accepted, self._accepted = tuple(self._accepted), []
         failures, self._failures = tuple(self._failures), []
-        return Step(tuple(alarms), tuple(scores), tuple(commissions), accepted, tuple(touched), failures)
+        return Step(
+            alarms=tuple(alarms),
+            scores=tuple(scores),
+            commissions=tuple(commissions),
+            accepted=accepted,
+            touched=tuple(touched),
+            failures=failures,
+            moved=tuple(moved for score in scores for moved in self._machines[score.windows.machine].moved()),
+        )
 
     def _score(self, blocks: list[WindowBlock], profiles: list[Profile]) -> list[ScoreBlock]:
         """All machines in one call; where that fails, one by one, so that only the guilty machine is passed over."""
@@ -343,13 +350,16 @@ class Pipeline:
         skipped = self.ledger.windows_skipped
         skipped["internal_error"] = skipped.get("internal_error", 0) + count
 
-    def _judge(self, block: ScoreBlock) -> list[Alarm]:
+    def _judge(self, block: ScoreBlock, alarms: list[Alarm]) -> ScoreBlock:
+        """Add what the block's windows call for to `alarms`; returns the block by the thresholds now in use."""
         name = block.windows.machine
         try:
-            return self._machines[name].judge(block)
+            block, called = self._machines[name].judge(block, settings=self._settings)
         except Exception as error:  # noqa: BLE001 - one machine must not cost the others
             self._failures.append(Failure(name, repr(error)))
-            return []
+        else:
+            alarms += called
+        return block
 
 
 def _fits(template: Profile | None, profile: Profile) -> bool:

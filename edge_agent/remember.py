@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from edge_agent import voices
 from edge_agent.features import Float32, standardise, views
+from edge_agent.gaussian import gaussian
 from edge_agent.voices import CHANGE_ROWS, Encoded
 
 Encode = Callable[[Float32, Float32, Float32], Encoded]
@@ -33,6 +34,7 @@ _FOLDS = 5
 # Least calm spread of each statistic (calm scales; nats for the bands), so that a statistic that happened to
 # stand still does not make a fault of every breath; least reach of a channel's distances likewise.
 _LEAST_SPREAD = np.array([0.05, 0.05, 0.05, 0.05, 0.02] + [0.5] * 6, np.float32)
+_LEAST_JUMP_SPREAD = np.array(0.05, np.float32)
 _LEAST_EMBEDDING_SPREAD = np.array(0.05, np.float32)
 _LEAST_REACH = 0.3
 _LEAST_EMBEDDING_REACH = 0.1
@@ -109,6 +111,7 @@ def learn(
     chosen = _chosen(kept, _TOGETHER_WINDOWS, rng)
     near = voices.describe(calm.seen[:n_lengths], knee=voices.ALARM_KNEE, **_first(known, n_lengths))
     said = {"shape": _learn_shape(memory, calm, kept=kept)}
+    said["jump"] = _learn_jump(memory, voices.steps(calm.seen, n_lengths), kept)
     said |= _learn_together(memory, "together", near, ends=calm.ends, chosen=chosen)
     points = voices.describe(calm.seen, knee=voices.RANK_KNEE, **known)
     said |= _learn_together(memory, "wide", points[:n_lengths], ends=calm.ends, chosen=chosen)
@@ -245,7 +248,7 @@ def _learn_shape(memory: dict[str, NDArray[Any]], calm: Calm, *, kept: NDArray[n
     z, ends = calm.newest, calm.ends
     early = calm.early.reshape(len(calm.early), -1).astype(np.float64)
     points = z.reshape(len(z), -1).astype(np.float64)
-    memory["shape_mean"], memory["shape_precision"] = _gaussian(np.concatenate([early, points[kept]]))
+    memory["shape_mean"], memory["shape_precision"] = gaussian(np.concatenate([early, points[kept]]))
     memory["shape_relief"] = _relief(memory["shape_precision"], rows=z.shape[2])
     distance = np.empty(len(z), np.float32)
     for start, end in pairwise(np.linspace(0, len(z), _FOLDS + 1).astype(np.int64)):
@@ -253,9 +256,16 @@ def _learn_shape(memory: dict[str, NDArray[Any]], calm: Calm, *, kept: NDArray[n
         others = points[kept & apart]
         if start > 0:
             others = np.concatenate([early, others])
-        mean, precision = _gaussian(others)
+        mean, precision = gaussian(others)
         distance[start:end] = voices.shape_distance(z[start:end], mean=mean, precision=precision)[0]
     return distance
+
+
+def _learn_jump(memory: dict[str, NDArray[Any]], step: Float32, kept: NDArray[np.bool_]) -> Float32:
+    """Learn how far each channel's level moves within a window, [W, C]; returns the voice [W]."""
+    centre, spread = (part[0] for part in _centre_and_spread(step[None, kept], _LEAST_JUMP_SPREAD))
+    memory["jump_centre"], memory["jump_spread"] = centre, spread
+    return voices.jump(step, centre=centre, spread=spread)[0]
 
 
 def _relief(precision: Float32, *, rows: int) -> Float32:
@@ -264,29 +274,6 @@ def _relief(precision: Float32, *, rows: int) -> Float32:
         precision[at : at + rows, at : at + rows].astype(np.float64) for at in range(0, len(precision), rows)
     ]
     return np.linalg.inv(np.stack(blocks)).astype(np.float32)
-
-
-def _gaussian(points: NDArray[np.float64]) -> tuple[Float32, Float32]:
-    """(mean [K], precision [K, K]) of points [W, K], the covariance shrunk as far as the data ask for."""
-    mean = points.mean(axis=0)
-    precision = np.linalg.inv(_shrunk_covariance(points - mean))
-    return mean.astype(np.float32), precision.astype(np.float32)
-
-
-def _shrunk_covariance(centred: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Covariance of centred points [W, K], shrunk towards equal variances by the oracle approximation.
-
-    Source: Chen, Wiesel, Eldar and Hero, "Shrinkage Algorithms for MMSE Covariance Estimation", IEEE TSP 58, 2010.
-    """
-    n, k = centred.shape
-    covariance = centred.T @ centred / max(n, 1)
-    mean_variance = float(np.trace(covariance)) / k
-    spread = float(np.mean(np.square(covariance)))
-    rest = (n + 1) * (spread - mean_variance**2 / k)
-    share = 1.0 if rest <= 0 else min((spread + mean_variance**2) / rest, 1.0)
-    diagonal = share * mean_variance + 1e-6 * (1.0 + mean_variance)
-    shrunk: NDArray[np.float64] = (1.0 - share) * covariance + diagonal * np.eye(k)
-    return shrunk
 
 
 def _centre_and_spread(seen: Float32, least: Float32) -> tuple[Float32, Float32]:

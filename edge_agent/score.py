@@ -245,4 +245,5 @@ def _assemble(
         expected=encoded.reconstruction[:, :, -1],
         classes=classes,
         labels=labels,
+        parts=scores.parts,
     )

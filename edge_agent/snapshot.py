@@ -15,6 +15,7 @@ class MachineSeries:
     score: float | None
     threshold: float | None
     alarm_open: bool
+    threshold_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 
 from edge_agent.alarm import AlarmSettings
 from edge_agent.contract.casebook import Casebook
-from edge_agent.contract.records import Alarm, Float32, Frame, ScoreBlock
+from edge_agent.contract.records import Alarm, Float32, Frame, Profile, ScoreBlock
 from edge_agent.decide import DecideSettings
 from edge_agent.naming import NamingSettings
+from edge_agent.recalibrate import FollowSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Settings:
     decide: DecideSettings = field(default_factory=DecideSettings)
     alarm: AlarmSettings = field(default_factory=AlarmSettings)
     naming: NamingSettings = field(default_factory=NamingSettings)
+    follow: FollowSettings = field(default_factory=FollowSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class Step:
     touched: tuple[str, ...] = ()
     """Machines that may have changed."""
     failures: tuple[Failure, ...] = ()
+    moved: tuple[Profile, ...] = ()
+    """Profiles whose threshold has moved since they were last told of: worth keeping."""
 
 
 @dataclass(frozen=True, slots=True)

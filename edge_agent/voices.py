@@ -33,6 +33,7 @@ VOICES = (
     "embedding",
     "reconstruction",
     "reconstruction_newest",
+    "jump",
 )
 # Rows of the newest part whose reconstruction error is a voice of its own.
 _NEWEST_ROWS = 16
@@ -66,7 +67,8 @@ class Scores:
     """Of B windows; higher is worse.
 
     Attributes:
-        value: how near an alarm, [B]; above 1 the budget of false alarms is used up.
+        value: how near an alarm, [B]; above 1 the budget of false alarms is used up. The largest of `parts`.
+        parts: the same by all voices together and by the jump alone, each with a threshold of its own, [B, 2].
         recent: the same of the newest rows only, [B]; falls as soon as a fault ends, whatever else the window holds.
         rank: how unusual, [B]; orders windows by how sure several voices are, whatever the budget.
         contributions: share of each channel in the value, [B, C]; at least 0, rows sum to 1 or are all 0.
@@ -75,6 +77,7 @@ class Scores:
     """
 
     value: Float32
+    parts: Float32
     recent: Float32
     rank: Float32
     contributions: Float32
@@ -97,6 +100,7 @@ def score(memory: Memory, windows: Float32, encoded: Encoded | None, *, ranking:
         return parts[0]
     return Scores(
         value=np.concatenate([part.value for part in parts]),
+        parts=np.concatenate([part.parts for part in parts]),
         recent=np.concatenate([part.recent for part in parts]),
         rank=np.concatenate([part.rank for part in parts]),
         contributions=np.concatenate([part.contributions for part in parts]),
@@ -112,15 +116,16 @@ def calibrate(memory: Memory, raw: Float32) -> Float32:
 
 
 def fuse(memory: Memory, calibrated: Float32) -> tuple[Float32, Float32, Float32]:
-    """Calibrated voices [B, V] -> what may alarm [B], the same of the newest rows only [B], what ranks [B].
+    """Calibrated voices [B, V] -> what may alarm [B, 2], the same of the newest rows only [B], what ranks [B].
 
-    For an alarm, a root mean square: one voice that is loud enough suffices. For ranking, a mean of logarithms:
-    several voices that are raised count for more than one that shouts.
+    For an alarm, a root mean square: one voice that is loud enough suffices. The jump alarms by itself: among the
+    others a plain step of one channel would be drowned. For ranking, a mean of logarithms: several voices that are
+    raised count for more than one that shouts.
     """
     raised = np.maximum(calibrated, np.float32(0.0))
-    alarming, newest, ranking = memory["weights"]
+    alarming, jumping, newest, ranking = memory["weights"]
     power = np.square(raised)
-    loudness: Float32 = np.sqrt(power @ alarming)
+    loudness: Float32 = np.sqrt(np.stack([power @ alarming, power @ jumping], axis=1))
     recent: Float32 = np.sqrt(power @ newest)
     rank: Float32 = np.log1p(raised) @ ranking
     return loudness, recent, rank
@@ -178,6 +183,22 @@ def contrast(points: Float32) -> Said:
     return np.sqrt(parts.sum(axis=1)), parts
 
 
+def steps(seen: Float32, n_lengths: int) -> Float32:
+    """How far the level of a window's newest half is from the whole window's: views [P, B, C, F] -> [B, C].
+
+    Many statistics together drown a plain step of one channel; and unlike the level itself, a step is no larger on a
+    machine that has drifted since it was learnt.
+    """
+    found: Float32 = seen[max(n_lengths - 2, 0), ..., 0] - seen[n_lengths - 1, ..., 0]
+    return found
+
+
+def jump(step: Float32, *, centre: Float32, spread: Float32) -> Said:
+    """The largest step [B, C] of a channel, in its calm spreads, and the channels' parts."""
+    apart = (step - centre) / spread
+    return np.abs(apart).max(axis=1), np.square(apart)
+
+
 def shape_distance(z: Float32, *, mean: Float32, precision: Float32, relief: Float32 | None = None) -> Said:
     """Mahalanobis distance of the newest raw rows of all channels, and what each channel adds to its square.
 
@@ -228,6 +249,8 @@ def _score_step(memory: Memory, windows: Float32, encoded: Encoded | None, *, ra
     said["shape"] = shape_distance(
         z, mean=memory["shape_mean"], precision=memory["shape_precision"], relief=memory["shape_relief"]
     )
+    step = steps(seen, len(lengths))
+    said["jump"] = jump(step, centre=memory["jump_centre"], spread=memory["jump_spread"])
     if ranking:
         said |= _together_say(memory, seen[: len(lengths)], name="wide", knee=RANK_KNEE)
         said |= _channels_say(memory, seen, lengths)
@@ -244,8 +267,10 @@ def _score_step(memory: Memory, windows: Float32, encoded: Encoded | None, *, ra
     loud /= np.maximum(shares.sum(axis=2), np.float32(1e-30))
     weighed = np.einsum("bv,bvc->bc", loud, shares)
     total = weighed.sum(axis=1, keepdims=True)
+    parts = (loudness / memory["threshold"]).astype(np.float32)
     return Scores(
-        value=(loudness / memory["threshold"]).astype(np.float32),
+        value=parts.max(axis=1),
+        parts=parts,
         recent=(recent / memory["recent_threshold"]).astype(np.float32),
         rank=rank if ranking else np.zeros_like(rank),
         contributions=(weighed / np.maximum(total, np.float32(1e-30))).astype(np.float32),

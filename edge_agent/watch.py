@@ -113,6 +113,8 @@ class Watch:
             step = self._step(batch) if batch.arrivals else step
             for request in step.commissions:
                 self.learner.submit(request)
+            for profile in step.moved:
+                self.keeper.save_profile(profile, now_s=time.monotonic())
             now_ns = time.time_ns()
             self.control.announce(step.alarms, now_ns=now_ns)
             self.control.obey(heard, now_ns=now_ns)

@@ -107,6 +107,7 @@ class ScoreBlock:
         expected: [B, C] the model's reconstruction of each window's last row, in physical units.
         classes: [B, K] probability of each of `labels`; K is 0 where the model names no faults.
         labels: K names, the first being "normal".
+        parts: [B, P] each with a threshold of its own, of which `value` is the largest; None: it is the only one.
     """
 
     windows: WindowBlock
@@ -118,6 +119,7 @@ class ScoreBlock:
     expected: Float32
     classes: Float32
     labels: tuple[str, ...] = ()
+    parts: Float32 | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,4 +221,4 @@ class Profile:
     @property
     def threshold(self) -> float:
         """What the fused voices say at the threshold: the unit in which this machine's score is measured."""
-        return float(self.memory["threshold"])
+        return float(np.ravel(self.memory["threshold"])[0])

@@ -1,0 +1,163 @@
+"""How a machine's threshold follows slow drift in service, and what keeps it from following a fault. Pure.
+
+A threshold learnt from a day of calm rows is uncertain, and a machine wears, fouls and sees other weather than on
+that day. So the largest score of every calm hour is kept, and the threshold moves towards the one that the last
+three days of such peaks ask for, by the law that it was learnt with (`budget`).
+
+A fault must never become normal. Hours in which an alarm was open, the hours just before one opened and just after it
+closed are not counted; the threshold moves by a few per cent a day at most and never out of fixed bounds, so that a
+fault that grows without end is alarmed whatever its pace, and one that lasts is not learnt at all.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.budget import level
+
+_DAY_NS = 24 * 3600 * 1_000_000_000
+_WEEK_NS = 7 * _DAY_NS
+_SHORTEST_BLOCK_NS = 3600 * 1_000_000_000
+# A block of fewer windows than this says little of the tail of their scores.
+_BLOCK_WINDOWS = 16
+# A block that was heard for less than this share of it is not a whole one.
+_HEARD = 0.5
+_BLOCKS_KEPT = 72
+_BLOCKS_NEEDED = 24
+# Blocks on either side of an alarm that do not count: a fault was there before it was seen.
+_GUARD_BLOCKS = 2
+# An alarm of at most so many blocks whose scores stayed below so many thresholds may have been a false one, and counts
+# as one calm block: without such peaks a threshold that is too low would never learn that it is.
+_BRIEF_BLOCKS = 2
+_DOUBTFUL = 1.25
+_BLOCKS_A_SAVE = 24
+_RATIO, _PEAKS = "followed_ratio", "followed_peaks"
+
+
+@dataclass(frozen=True, slots=True)
+class FollowSettings:
+    """How far and how fast a threshold may move, relative to the one that was learnt.
+
+    Attributes:
+        enabled: False: the threshold stays as learnt.
+        rise_per_day, fall_per_day: largest relative move in a day of calm operation.
+        lowest, highest: bounds for ever, until the machine is learnt afresh.
+    """
+
+    enabled: bool = True
+    rise_per_day: float = 0.05
+    fall_per_day: float = 0.02
+    lowest: float = 1.0
+    highest: float = 1.5
+
+
+class Follower:
+    """One machine's moving threshold."""
+
+    def __init__(
+        self,
+        settings: FollowSettings,
+        *,
+        budgets_per_week: Sequence[float],
+        hop_ns: int,
+        memory: Mapping[str, NDArray[Any]],
+    ) -> None:
+        """Begin at the learnt thresholds, or where the machine's memory says that they had moved to.
+
+        Args:
+            settings: bounds.
+            budgets_per_week: [parts] false alarms a week that the operator accepts of each score of a window.
+            hop_ns: time from one scored window to the next.
+            memory: the machine's, with what `memory` gave before a restart, if anything.
+        """
+        self._settings = settings
+        self._budgets_per_week = budgets_per_week
+        parts = len(budgets_per_week)
+        self._block_ns = max(_SHORTEST_BLOCK_NS, _BLOCK_WINDOWS * hop_ns)
+        self._fewest_windows = _HEARD * self._block_ns / max(hop_ns, 1)
+        self._brief_windows = _BRIEF_BLOCKS * self._block_ns / max(hop_ns, 1)
+        ratio = np.asarray(memory.get(_RATIO, ()), np.float64)
+        restored = settings.enabled and ratio.shape == (parts,)
+        self._ratio = np.clip(ratio, settings.lowest, settings.highest) if restored else np.ones(parts)
+        # [parts] of each calm block, in units of the learnt thresholds.
+        self._peaks = list(np.asarray(memory[_PEAKS], np.float64)) if restored else []
+        self._waiting: list[NDArray[np.float64]] = []  # calm blocks that an alarm may still strike out
+        self._guard = 0  # blocks still to pass after an alarm
+        self._block = -1
+        self._peak = np.zeros_like(self._ratio)
+        self._windows = 0
+        self._tainted = False
+        self._alarm_windows = 0
+        self._alarm_peak = np.zeros_like(self._ratio)
+        self._unkept = 0  # blocks counted since the state was last kept
+
+    @property
+    def ratio(self) -> NDArray[np.float64]:
+        """[parts] the thresholds in use, relative to the learnt ones."""
+        return self._ratio
+
+    def worth_keeping(self) -> bool:
+        """Whether so much has been counted since `memory` was last asked for that a restart should not lose it."""
+        return self._unkept >= _BLOCKS_A_SAVE
+
+    def memory(self) -> dict[str, NDArray[Any]]:
+        """What must survive a restart, as part of the machine's memory."""
+        self._unkept = 0
+        return {_RATIO: self._ratio.copy(), _PEAKS: np.array(self._peaks).reshape(-1, len(self._ratio))}
+
+    def note(self, time_ns: int, scores: NDArray[np.floating[Any]], *, in_alarm: bool) -> None:
+        """Take in one window: its scores [parts] by the learnt thresholds, and whether an alarm is open at it."""
+        if not self._settings.enabled:
+            return
+        block = time_ns // self._block_ns
+        if block != self._block:
+            self._finish()
+            self._block = block
+        self._peak = np.maximum(self._peak, scores)
+        self._windows += 1
+        if in_alarm:
+            self._tainted = True
+            self._waiting.clear()
+            self._alarm_windows += 1
+            self._alarm_peak = np.maximum(self._alarm_peak, scores)
+        elif self._alarm_windows:
+            self._judge_alarm()
+
+    def _judge_alarm(self) -> None:
+        """Count an alarm that has closed as one calm block, if it was short and hardly over the threshold."""
+        if self._alarm_windows <= self._brief_windows and np.all(self._alarm_peak <= _DOUBTFUL * self._ratio):
+            self._count(self._alarm_peak)
+        self._alarm_windows, self._alarm_peak = 0, np.zeros_like(self._ratio)
+
+    def _finish(self) -> None:
+        """Count the block that has ended, if it was calm and whole, and those that waited for it to be so."""
+        peak, windows, tainted = self._peak, self._windows, self._tainted
+        self._peak, self._windows, self._tainted = np.zeros_like(self._ratio), 0, False
+        if tainted:
+            self._guard = _GUARD_BLOCKS
+        elif self._guard > 0:
+            self._guard -= 1
+        elif windows >= self._fewest_windows:
+            self._waiting.append(peak)
+            if len(self._waiting) > _GUARD_BLOCKS:
+                self._count(self._waiting.pop(0))
+
+    def _count(self, peak: NDArray[np.float64]) -> None:
+        self._unkept += 1
+        self._peaks = [*self._peaks[1 - _BLOCKS_KEPT :], peak]
+        if len(self._peaks) < _BLOCKS_NEEDED:
+            return
+        settings, share = self._settings, self._block_ns / _DAY_NS
+        wanted = [
+            level(peaks, chance=min(budget * self._block_ns / _WEEK_NS, 0.5))
+            for peaks, budget in zip(np.array(self._peaks).T, self._budgets_per_week, strict=True)
+        ]
+        slow = np.clip(
+            wanted,
+            self._ratio * (1.0 - settings.fall_per_day) ** share,
+            self._ratio * (1.0 + settings.rise_per_day) ** share,
+        )
+        self._ratio = np.clip(slow, settings.lowest, settings.highest)
