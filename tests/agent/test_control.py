@@ -13,7 +13,7 @@ from edge_agent import alert
 from edge_agent.config import Config
 from edge_agent.control import COMMANDS_PER_TURN, Control
 from edge_agent.inbox import Heard
-from edge_agent.outbox import Outbox
+from edge_agent.outbox import OpenAlarm, Outbox
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "alert.schema.json").read_text())
 
@@ -95,7 +95,7 @@ def test_after_a_restart_open_alarms_go_on_and_lost_ones_are_closed() -> None:
     states = dict(first.control.states())
     assert first.control.states() == {}, "nothing has changed since"
     second = Desk(states)
-    second.control.reconcile(["pump-1-a"], now_ns=NOW_NS)
+    second.control.go_on([ALARM], now_ns=NOW_NS)
     told = dict(second.said())
     assert told["alerts/mill"]["state"] == "closed"
     assert told["alerts/mill"]["lifecycle"]["event"] == "restarted"
@@ -107,11 +107,24 @@ def test_after_a_restart_open_alarms_go_on_and_lost_ones_are_closed() -> None:
 
 def test_alarms_of_an_agent_without_memory_are_closed() -> None:
     desk = Desk()
-    desk.control.close_unknown({"pump-1-a": alert.encode(ALARM, agent="hall"), "x": b"garbage"})
+    for name, payload in (("pump-1-a", alert.encode(ALARM, agent="hall")), ("x", b"garbage")):
+        desk.outbox.raise_alarm(OpenAlarm(name, "alerts/pump-1", payload, revision=1), first=True)
+    desk.said()
+    desk.control.go_on([], now_ns=NOW_NS)
     told = desk.said()
+    assert not list(desk.outbox.open_alarms())
     assert [(topic, message.get("state")) for topic, message in told] == [
         ("alerts/pump-1", "closed"),
         ("alerts/pump-1/pump-1-a", None),
+    ]
+
+
+def test_an_alarm_that_only_the_pipeline_remembers_goes_on() -> None:
+    desk = Desk()
+    desk.control.go_on([replace(ALARM, revision=7)], now_ns=NOW_NS)
+    assert [(topic, message["id"]) for topic, message in desk.said()] == [
+        ("alerts/pump-1", "pump-1-a"),
+        ("alerts/pump-1/pump-1-a", "pump-1-a"),
     ]
 
 

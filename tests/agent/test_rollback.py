@@ -98,7 +98,8 @@ def test_the_bundle_that_comes_with_the_agent_needs_no_signature(tmp_path: Path)
     key = tampering.public_key(tmp_path / "key.pub")
     shipped = Config.model_validate({"model": {"trusted_keys": [key]}})
     assert load_scorer(shipped).bundle.signed_by is None
-    named = Config.model_validate({"model": {"trusted_keys": [key], "bundle": shipped.model.path}})
+    copy = shutil.copytree(shipped.model.path, tmp_path / "copy")
+    named = Config.model_validate({"model": {"trusted_keys": [key], "bundle": copy}})
     with pytest.raises(BundleError, match="not signed"):
         load_scorer(named)
     key.write_text("no key")
