@@ -101,7 +101,7 @@ class Service:
 
     @property
     def learning(self) -> bool:
-        """Whether a machine is being learnt or a model made ready right now."""
+        """Whether a machine is being learnt or a model made ready."""
         return self._learner.busy or self._reloader.busy
 
     def reload(self) -> None:
@@ -164,7 +164,7 @@ class Service:
         self._ingest = Ingest(
             address,
             client_id=config.client_id,
-            filters=[source.template.subscription for source in config.source],
+            filters=config.subscriptions,
             inbox=self._inbox,
             payload_limit_bytes=config.limits.payload_bytes,
             wall_clock_ns=time.time_ns,
@@ -303,7 +303,7 @@ class Service:
     def _take_over(self, fresh: Fresh) -> None:
         """Between two turns: another configuration and model from here on. Nothing in here can fail half-way."""
         started = time.perf_counter()
-        config, settings = fresh.config, pipeline_settings(fresh.config)
+        before, config, settings = self._config, fresh.config, pipeline_settings(fresh.config)
         self._config, self._scorer = config, fresh.scorer
         self._scorer.tell = self._telemetry.inference_seconds.observe
         self._pipeline.adopt(
@@ -313,8 +313,8 @@ class Service:
             template=fresh.template,
         )
         self._learner.adopt(scorer=fresh.scorer, settings=settings)
-        filters = [source.template.subscription for source in config.source]
-        self._ingest.adopt(filters=filters, payload_limit_bytes=config.limits.payload_bytes)
+        self._ingest.exchange(drop=before.subscriptions, add=config.subscriptions)
+        self._ingest.limit_payloads(config.limits.payload_bytes)
         self._reloader.applied(fresh, pause_s=time.perf_counter() - started)
         if any(name.startswith("log.") for name in fresh.changed):
             set_up_logs(level=config.log.level, form=config.log.format)
