@@ -267,16 +267,20 @@ class Ingest(_Link):
             if receipt.session == session:
                 client.ack(receipt.mid, QOS)
 
-    def adopt(self, *, filters: Sequence[str], payload_limit_bytes: int) -> None:
-        """Listen to other topics from now on; also at a broker that still keeps the old ones for us."""
-        self._keep_bytes = payload_limit_bytes + 1
-        before, self._filters = self._filters, tuple(filters)
-        if set(before) == set(self._filters):
+    def exchange(self, *, drop: Sequence[str], add: Sequence[str]) -> None:
+        """Listen to other topics from now on, also at a broker that still keeps the old ones for us."""
+        if set(drop) == set(add):
             return
-        self._dropped = tuple((set(self._dropped) | set(before)) - set(self._filters))
+        kept = [topic for topic in self._filters if topic not in drop]
+        self._filters = tuple(dict.fromkeys([*kept, *add]))
+        self._dropped = tuple((set(self._dropped) | set(drop)) - set(self._filters))
         self.refused = ()
         if self._client is not None and self.connected:
             self._entered(self._client)
+
+    def limit_payloads(self, limit_bytes: int) -> None:
+        """Keep no more of a payload than is needed to see that it is too long."""
+        self._keep_bytes = limit_bytes + 1
 
     def _prepare(self, client: mqtt.Client) -> None:
         client.on_message = self._on_message

@@ -315,6 +315,11 @@ class Config(_Section):
     log: Log = Log()
 
     @property
+    def subscriptions(self) -> tuple[str, ...]:
+        """Topic filters of the sources."""
+        return tuple(source.subscription for source in self.source)
+
+    @property
     def client_id(self) -> str:
         """The fixed MQTT client id; the broker keeps this agent's unread messages under it."""
         return self.broker.client_id or f"edge-agent-{self.agent.name}"

@@ -30,7 +30,8 @@ class Learner:
     """Takes requests, gives profiles."""
 
     def __init__(self, *, scorer: Scorer, settings: Settings) -> None:
-        self._with = scorer, settings
+        self._scorer = scorer
+        self._settings = settings
         self._requests: SimpleQueue[CommissionRequest] = SimpleQueue()
         self._learnt: SimpleQueue[Learnt] = SimpleQueue()
         self._busy = threading.Event()
@@ -42,7 +43,7 @@ class Learner:
 
     def adopt(self, *, scorer: Scorer, settings: Settings) -> None:
         """Learn with another model and other settings from the next request on."""
-        self._with = scorer, settings
+        self._scorer, self._settings = scorer, settings
 
     def start(self) -> None:
         """Begin to work. A daemon: a leaving agent does not wait for a half-learnt machine."""
@@ -64,9 +65,8 @@ class Learner:
             self._busy.set()
             started = time.perf_counter()
             result: Profile | str
-            scorer, settings = self._with
             try:
-                result = learn(request, scorer=scorer, settings=settings)
+                result = learn(request, scorer=self._scorer, settings=self._settings)
             except CommissionError as error:
                 result = str(error)
             except Exception as error:

@@ -150,7 +150,7 @@ class Service:
         self._ingest = Ingest(
             address,
             client_id=config.client_id,
-            filters=[source.subscription for source in config.source],
+            filters=config.subscriptions,
             inbox=self._inbox,
             payload_limit_bytes=config.limits.payload_bytes,
             wall_clock_ns=time.time_ns,
@@ -204,12 +204,12 @@ class Service:
     def _take_over(self, fresh: Fresh) -> None:
         """Between two turns: another configuration and model from here on. Nothing in here can fail half-way."""
         started = time.perf_counter()
-        config = fresh.config
+        before, config = self._config, fresh.config
         self._config, self._scorer = config, fresh.scorer
         self._scorer.tell = self._telemetry.inference_seconds.observe
         self._watch.adopt(config, scorer=fresh.scorer, template=fresh.template)
-        filters = [source.subscription for source in config.source]
-        self._ingest.adopt(filters=filters, payload_limit_bytes=config.limits.payload_bytes)
+        self._ingest.exchange(drop=before.subscriptions, add=config.subscriptions)
+        self._ingest.limit_payloads(config.limits.payload_bytes)
         self._reloader.applied(fresh, pause_s=time.perf_counter() - started)
         if any(name.startswith("log.") for name in fresh.changed):
             set_up_logs(level=config.log.level, form=config.log.format)
