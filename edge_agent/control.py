@@ -28,6 +28,8 @@ LIFECYCLE = "lifecycle"
 AUDIT = "audit"
 COMMANDS_PER_TURN = 5
 """A turn is 20 ms: commands come from people and pages, and a flood of them must not hold up the sensors."""
+WAITING_LIMIT = 200
+"""Commands that wait for their turn; more come from no people, and are dropped and counted."""
 _REFUSALS_TOLD_EVERY_NS = 1_000_000_000
 _HELD_NAMED = 50
 """Alarms that the flood's message names; the rest is a number."""
@@ -61,6 +63,7 @@ class Control:
         )
         self._counts: dict[tuple[str, str], int] = {}
         self._waiting: list[Heard] = []
+        self._dropped = 0
         self._changed = False
         self._flooded = False
         self._flood_told = b""
@@ -150,6 +153,8 @@ class Control:
     def obey(self, heard: Iterable[Heard], *, now_ns: int) -> None:
         """Answer the commands among the messages heard, a few at a time."""
         self._waiting += heard
+        self._dropped += max(0, len(self._waiting) - WAITING_LIMIT)
+        del self._waiting[WAITING_LIMIT:]
         now, self._waiting = self._waiting[:COMMANDS_PER_TURN], self._waiting[COMMANDS_PER_TURN:]
         for message in now:
             name = message.topic.removeprefix(f"{self._topic}/")
@@ -246,7 +251,7 @@ class Control:
     def figures(self, *, dropped: int) -> ControlSeries:
         """What metrics say; `dropped` commands never got here."""
         held = self.lifecycle.memory.held_total
-        return ControlSeries(dict(self._counts), self.lifecycle.counts(), held, dropped)
+        return ControlSeries(dict(self._counts), self.lifecycle.counts(), held, dropped + self._dropped)
 
 
 def _read(states: Mapping[str, bytes]) -> tuple[standing.Memory | None, audit.Audit | None]:

@@ -11,7 +11,7 @@ from doubles.hall import ALARM, NOW_NS, SECOND, Hall
 
 from edge_agent import alert
 from edge_agent.config import Config
-from edge_agent.control import COMMANDS_PER_TURN, Control
+from edge_agent.control import COMMANDS_PER_TURN, WAITING_LIMIT, Control
 from edge_agent.inbox import Heard
 from edge_agent.outbox import OpenAlarm, Outbox
 
@@ -146,6 +146,15 @@ def test_commands_wait_their_turn_and_retained_ones_are_ignored() -> None:
     figures = desk.control.figures(dropped=3)
     assert figures.commands == {("ack", "refused"): COMMANDS_PER_TURN + 2, ("unknown", "ignored"): 1}
     assert figures.dropped == 3
+
+
+def test_a_flood_of_commands_is_dropped_and_counted() -> None:
+    desk = Desk()
+    desk.control.obey([heard("ack", id=f"r{n}", alarm="x") for n in range(WAITING_LIMIT + 7)], now_ns=NOW_NS)
+    for _ in range(WAITING_LIMIT):
+        desk.control.obey([], now_ns=NOW_NS)
+    figures = desk.control.figures(dropped=0)
+    assert (figures.commands, figures.dropped) == ({("ack", "refused"): WAITING_LIMIT}, 7)
 
 
 def test_no_name_of_a_command_becomes_a_label_of_a_metric() -> None:
