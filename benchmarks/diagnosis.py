@@ -2,8 +2,8 @@
 
 `python benchmarks/diagnosis.py --data DIR` measures `edge_agent.diagnose` and the baselines on the same draws and
 writes benchmarks/results/diagnosis.{json,md,png}. A draw takes k labelled windows of each class from training units;
-all windows of the test units are judged. Nothing is chosen by looking at test units. Sets that the JSON already
-holds are kept, so that a long run can be done in pieces.
+all windows of the test units are judged. Nothing is chosen by looking at test units. What the JSON already
+holds is kept, so that a long run can be done in pieces.
 
 With `--class-column` and `--unit-column`, DIR is a folder of your own with an `index.csv` (docs/diagnosis.md).
 
@@ -20,7 +20,7 @@ import platform
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -149,12 +149,14 @@ def label_efficiency(per_method: Mapping[str, Any]) -> dict[str, int | None]:
     }
 
 
-def measure_set(data: LabelledSet, *, methods: list[str], draws: int) -> dict[str, Any]:
-    """All methods at all numbers of labels."""
+def measure_set(
+    data: LabelledSet, *, methods: Sequence[str], draws: int, held: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """What is known of the set after each method, at all numbers of labels; `held` was measured before."""
     features = np.empty((len(data.windows), 0), np.float32)
     if "MiniRocket + ridge" in methods:
         features = MiniRocket(n_features=_ROCKET_FEATURES, seed=0).fit(data.windows).transform(data.windows)
-    per_method: dict[str, Any] = {}
+    per_method: dict[str, Any] = dict(held)
     for method in methods:
         shots = _MORE_SHOTS if method == "edge-agent" else SHOTS
         per_method[method] = {
@@ -163,13 +165,13 @@ def measure_set(data: LabelledSet, *, methods: list[str], draws: int) -> dict[st
         shown = " ".join(cell(per_method[method][str(k)]["macro_f1"]) for k in SHOTS)
         five = {key: value["mean"] for key, value in per_method[method]["5"].items()}
         print(f"{data.name:16s} {method:36s} {shown}  {five}", flush=True)
-    return {
-        "size": _size(data),
-        "draws": draws,
-        "methods": per_method,
-        "label_efficiency": label_efficiency(per_method),
-        **_circumstances(),
-    }
+        yield {
+            "size": _size(data),
+            "draws": draws,
+            "methods": {name: per_method[name] for name in METHODS if name in per_method},
+            "label_efficiency": label_efficiency(per_method),
+            **_circumstances(),
+        }
 
 
 def _circumstances() -> dict[str, Any]:
@@ -214,9 +216,18 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _measure_named(name: str, options: argparse.Namespace) -> dict[str, Any]:
+def _measure_named(
+    name: str, options: argparse.Namespace, held: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """A set's entry in the report, again and again as it grows; nothing where `held` has all of it."""
     if name == _FORD_A:
-        return ford_a.measure(options.data / _FORD_A) | _circumstances()
+        if not held:
+            yield ford_a.measure(options.data / _FORD_A) | _circumstances()
+        return
+    known = held.get("methods", {})
+    missing = [method for method in options.methods if method not in known]
+    if not missing:
+        return
     if options.class_column:
         data = load_folder(
             options.data,
@@ -227,7 +238,7 @@ def _measure_named(name: str, options: argparse.Namespace) -> dict[str, Any]:
         )
     else:
         data = load(name, options.data)
-    return measure_set(data, methods=options.methods, draws=options.draws)
+    yield from measure_set(data, methods=missing, draws=options.draws, held=known)
 
 
 def main() -> None:
@@ -238,15 +249,14 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "diagnosis.json"
     report: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"sets": {}}
+    order = {each: at for at, each in enumerate([*SETS, _FORD_A])}
     for name in [options.data.name] if options.class_column else options.sets:
-        if name in report["sets"] and not options.again:
-            continue
-        report["sets"][name] = _measure_named(name, options)
-        order = {each: at for at, each in enumerate([*SETS, _FORD_A])}
-        report["sets"] = dict(sorted(report["sets"].items(), key=lambda item: order.get(item[0], len(order))))
-        path.write_text(json.dumps(report, indent=1) + "\n")
-        (options.out / "diagnosis.md").write_text(table(report))
-        picture(report, options.out / "diagnosis.png")
+        for entry in _measure_named(name, options, {} if options.again else report["sets"].get(name, {})):
+            sets = report["sets"] | {name: entry}
+            report["sets"] = dict(sorted(sets.items(), key=lambda item: order.get(item[0], len(order))))
+            path.write_text(json.dumps(report, indent=1) + "\n")
+            (options.out / "diagnosis.md").write_text(table(report))
+            picture(report, options.out / "diagnosis.png")
 
 
 if __name__ == "__main__":

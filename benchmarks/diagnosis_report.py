@@ -63,8 +63,8 @@ def _few_shots(found: Mapping[str, Any]) -> list[str]:
             *(cell(per_k[str(k)]["macro_f1"]) for k in SHOTS),
             f"{five['ece']['mean']:.3f}",
             _optional(five, "unknown_auroc"),
-            cell(per_k["1"]["unit_macro_f1"]),
-            cell(five["unit_macro_f1"]),
+            _optional(per_k["1"], "unit_macro_f1"),
+            _optional(five, "unit_macro_f1"),
             _optional(five, "unit_unknown_auroc"),
             "more than 10" if equal is None else str(equal),
         ]

@@ -18,7 +18,7 @@ from sklearn.model_selection import GroupKFold
 Floats = NDArray[np.float32]
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 
-_RIDGES = (0.1, 0.3, 1.0, 3.0, 10.0)
+_RIDGES = (0.3, 1.0, 3.0, 10.0)
 _CLUSTERS, _FOLDS = 60, 6
 _SEGMENTS = (125, 250, 500)
 
@@ -54,7 +54,8 @@ def _kernels(series: Floats, *, n_train: int) -> dict[str, Floats]:
     spectra = np.concatenate([log_spectrum(series, segment=segment) for segment in _SEGMENTS], axis=1)
     found["spectra"] = _radial(_linear(spectra, n_train=n_train), n_train=n_train)
     kernels = np.mean([found[name] for name in convolved], axis=0)
-    return {**found, "all kernels": kernels, "all kernels and spectra": kernels + found["spectra"]}
+    both = kernels + found["spectra"]
+    return {"spectra": found["spectra"], "convolution kernels": kernels, "kernels and spectra": both}
 
 
 def _linear(features: Floats, *, n_train: int) -> Floats:
