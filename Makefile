@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 DATA   ?= ../shared/data
 
-.PHONY: help demo test check format train pretrained e2e bench skab tep clean
+.PHONY: help demo test check format train pretrained e2e bench detection results skab tep clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -56,5 +56,11 @@ pretrained: $(VENV)/.done  ## re-make the shipped model from its seed
 bench: $(VENV)/.done  ## naming faults from few labels, beside baselines -> benchmarks/results/diagnosis.*
 	PYTHONPATH=. $(BIN)/python benchmarks/diagnosis.py --data $(DATA) --sets cwru skab cnc tep plant_pump plant_motor plant_furnace
 
+detection: $(VENV)/.done  ## TSB-AD-M and SKAB beside published figures and baselines -> benchmarks/results/detection.*
+	PYTHONPATH=. $(BIN)/python benchmarks/detection.py --data $(DATA) --ablate
+
+results: $(VENV)/.done  ## what the benchmarks measured, beside the goals -> docs/results.md
+	$(BIN)/python benchmarks/results.py
+
 clean:  ## forget environments and runs
-	rm -rf $(VENV) $(VENV)-demo runs demo-out build dist
+	rm -rf $(VENV) $(VENV)-demo benchmarks/.cache runs demo-out build dist
