@@ -96,7 +96,7 @@ def _tsb(rows: Mapping[str, Any]) -> Iterator[Row]:
     baselines = {
         name: row
         for name, row in rows.items()
-        if name not in published and not name.startswith((AGENT, "voice "))
+        if name not in published and not name.startswith((AGENT, "only "))
     }
     files = ours.get("files", 24)
     for way, goal in (("aligned", 0.64), ("causal", 0.50)):
