@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 DATA   ?= ../shared/data
 
-.PHONY: help demo test check format train pretrained e2e bench ablation skab tep clean
+.PHONY: help demo test check format train pretrained e2e bench ablation detection results skab tep clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -63,5 +63,11 @@ bench: $(VENV)/.done  ## naming faults: from few labels beside baselines, and wh
 	PYTHONPATH=. $(BIN)/python benchmarks/diagnosis.py --data $(DATA) --again
 	PYTHONPATH=. $(BIN)/python benchmarks/named_alarms.py
 
+detection: $(VENV)/.done  ## TSB-AD-M and SKAB beside published figures and baselines -> benchmarks/results/detection.*
+	PYTHONPATH=. $(BIN)/python benchmarks/detection.py --data $(DATA) --ablate
+
+results: $(VENV)/.done  ## what the benchmarks measured, beside the goals -> docs/results.md
+	$(BIN)/python benchmarks/results.py
+
 clean:  ## forget environments and runs
-	rm -rf $(VENV) $(VENV)-demo runs demo-out build dist
+	rm -rf $(VENV) $(VENV)-demo benchmarks/.cache runs demo-out build dist

@@ -69,14 +69,15 @@ def ablations(encode: Encode) -> Method:
     def run(series: Series) -> dict[str, Outcome]:
         said = _listen(series, encode)
         found = {
-            f"voice {group} alone": _ranking(
+            f"only {group}": _ranking(
                 np.mean(
                     [said[name] for name in said if name == group or name.startswith(f"{group}_")], axis=0
                 )
             )
             for group in VOICE_GROUPS
         }
-        found[f"{AGENT}, no encoder"] = _ranking(_listen(series, None)["rank"])
+        deaf = _listen(series, None)
+        found[f"{AGENT}, no encoder"] = Outcome(deaf["value"], ahead(deaf["rank"]), None)
         return found
 
     return run
@@ -143,7 +144,7 @@ def _ranking(score: NDArray[np.floating]) -> Outcome:
 
 
 def _listen(series: Series, encode: Encode | None) -> dict[str, NDArray[np.float64]]:
-    """The ranking and each voice, as the logarithms that the ranking adds, on rows."""
+    """What may alarm, the ranking, and each voice as the logarithm that the ranking adds; each on rows."""
     rows = series.recording.values
     T = voices.LENGTHS_ROWS[-1]
     memory = commission(
@@ -162,6 +163,7 @@ def _listen(series: Series, encode: Encode | None) -> dict[str, NDArray[np.float
         parts.append(voices.score(memory, chunk, encoded))
     heard = np.log1p(np.maximum(np.concatenate([part.voices for part in parts]), 0.0)).astype(np.float64)
     table = {name: heard[:, at] for at, name in enumerate(voices.VOICES)}
+    table["value"] = np.concatenate([part.value for part in parts]).astype(np.float64)
     table["rank"] = np.concatenate([part.rank for part in parts]).astype(np.float64)
     return {name: np.concatenate([np.full(T - 1, column[0]), column]) for name, column in table.items()}
 

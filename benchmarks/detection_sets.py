@@ -16,6 +16,7 @@ from edge_agent.contract import recording as recordings
 from edge_agent.contract.recording import Recording
 
 SKAB_CALM_ROWS = 400
+_MINUTE_NS = 60_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ def _rebuilt(row: Mapping[str, str], *, data: Path) -> Recording:
     return Recording(
         name=row["tsb_file"].removesuffix(".csv"),
         channels=whole.channels,
-        times_ns=None,
+        times_ns=np.arange(len(values), dtype=np.int64) * _MINUTE_NS,  # the rate of both data sets, about
         values=values,
         label=label,
     )

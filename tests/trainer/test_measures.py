@@ -8,6 +8,7 @@ import pytest
 from sklearn import metrics
 
 from trainer.measures import (
+    affiliation,
     auc_pr,
     auc_roc,
     calibration_error,
@@ -172,3 +173,17 @@ def test_calibration_error_is_zero_when_confidence_is_kept_and_large_when_boaste
     true = np.array([0, 0, 0, 1] * 100)
     assert calibration_error(kept, true) == pytest.approx(0.0, abs=1e-9)
     assert calibration_error(np.tile([1.0, 0.0], (400, 1)), true) == pytest.approx(0.25)
+
+
+def test_affiliation_is_one_for_the_event_itself_and_falls_with_distance() -> None:
+    label = np.zeros(400, np.int64)
+    label[200:230] = 1
+    near, far = np.zeros(400, bool), np.zeros(400, bool)
+    near[235:250] = True
+    far[20:35] = True
+    assert affiliation(label > 0, label) == pytest.approx((1.0, 1.0))
+    assert 1.0 > affiliation(near, label)[0] > affiliation(far, label)[0]
+    assert np.isnan(affiliation(near, np.zeros(400))).all()
+    precision, recall = affiliation(np.zeros(400, bool), label)
+    assert np.isnan(precision)
+    assert recall == 0.0
