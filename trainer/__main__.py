@@ -96,9 +96,7 @@ def export_command(
     out: Out = None,
     seed: Seed = None,
     to: Annotated[Path | None, typer.Option(help="Put the bundle's files into this directory, too.")] = None,
-    int8: Annotated[
-        bool | None, typer.Option("--int8", help="Convolutions and matrix products as bytes.")
-    ] = None,
+    int8: Annotated[bool | None, typer.Option("--int8", help="Convolutions as bytes.")] = None,
     settings: Set = None,
 ) -> None:
     """Write the trained network as a bundle that the agent can verify and run."""

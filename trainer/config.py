@@ -116,7 +116,7 @@ class ExportSection(_Section):
     """The network as a bundle."""
 
     int8: bool = False
-    """Convolutions and matrix products in static int8; the bundle lies in `bundle-int8`, beside the full one."""
+    """Convolutions in static int8; the bundle lies in `bundle-int8`, beside the full one."""
 
 
 class CalibrateSection(_Section):

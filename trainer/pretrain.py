@@ -31,7 +31,7 @@ from trainer.objectives.injected import RowHead
 
 FOLDER = "pretrain"
 _HELD_OUT_SHARE = 0.1
-_VALIDATION_BATCHES = 4
+_VALIDATION_BATCHES = 8
 _PLANT_RATES_HZ = (0.2, 0.5, 1.0, 2.0)
 _PICTURE_WINDOWS = 600
 _CHUNK_SIGNALS = 2000

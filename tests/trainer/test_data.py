@@ -131,3 +131,15 @@ def test_recordings_are_found_by_name_pattern_and_folder_each_once(recordings: P
         data.read_all(recordings, ["pump_*.csv"])
     with pytest.raises(RecordingError, match="holds no"):
         data.read_all(recordings, ["absent.csv"])
+
+
+def test_the_memory_of_a_signal_lies_elsewhere_in_the_same_signal() -> None:
+    rows = np.arange(1000, dtype=np.float32)[None] + np.array([[0.0], [5000.0]], np.float32)
+    sources = [(1.0, data.signals_of_rows(rows, kind="line"))]
+    draw = data.Draw(32, strides=(1, 2), memory=(16, 5))
+    batch, _ = data.draw_batch(sources, draw, count=24, rng=np.random.default_rng(0))
+    assert batch.memory.shape == (16, 5, 32)
+    window, memory = batch.window[:16].abs().numpy(), batch.memory.abs().numpy()
+    assert ((window > 4000) == (memory > 4000)).all()  # the same of the two signals
+    span = np.abs(window[:, 0, -1] - window[:, 0, 0])
+    assert (np.abs(memory[:, :, 0] - window[:, :, 0]) >= span[:, None] // 2).all()

@@ -151,3 +151,20 @@ def test_export_before_training_says_what_to_do(tiny: Config) -> None:
         export.run(tiny)
     with pytest.raises(TrainingError, match="run the stage export first"):
         export.find_bundle(tiny.run.out)
+
+
+def test_an_int8_bundle_is_smaller_near_the_full_one_and_accepted_by_the_agent(tmp_path: Path) -> None:
+    model = network("conv_small")
+    full = bundle.read(export.write_bundle(tmp_path / "full", model, IDENTITY, seed=0))
+    small = bundle.read(export.write_bundle(tmp_path / "int8", model, IDENTITY, seed=0, int8=True))
+    again = bundle.read(export.write_bundle(tmp_path / "again", model, IDENTITY, seed=0, int8=True))
+    assert small.digest == again.digest
+    assert len(small.model) < len(full.model)
+    assert small.manifest.golden_tolerance > full.manifest.golden_tolerance
+    rng = np.random.default_rng(0)
+    windows = np.cumsum(rng.standard_normal((40, 3, 128)), axis=-1).astype(np.float32)
+    place = np.zeros(3, np.float32), np.full(3, 10, np.float32)
+    exact, rough = (Scorer.load(item, provider="cpu").encode(windows, *place) for item in (full, small))
+    a, b = exact.embedding[..., :24].reshape(-1, 24), rough.embedding[..., :24].reshape(-1, 24)
+    assert (a * b).sum(axis=1).min() > 0.98  # directions of length 1
+    assert np.abs(exact.embedding[..., 24:] - rough.embedding[..., 24:]).max() < 1e-5  # the level stays exact

@@ -9,11 +9,25 @@ from torch import nn
 
 from trainer.data import as_batch
 from trainer.model import Network, Output, normalise
-from trainer.objectives import Batch, MaskedReconstruction, NearTriplet, Objective, Weighted
+from trainer.objectives import (
+    AdversarialEmbedding,
+    Batch,
+    Estrangement,
+    Imitation,
+    InjectedRows,
+    MaskedReconstruction,
+    NearTriplet,
+    Objective,
+    Weighted,
+)
+from trainer.objectives.adversarial import Discriminator
+from trainer.objectives.estrangement import spoiled, to_nearest
+from trainer.objectives.injected import RowHead
 
 OBJECTIVES: dict[str, Objective] = {
     "reconstruction": MaskedReconstruction(),
     "triplet": NearTriplet(),
+    "estrangement": Estrangement(),
     "weighted": Weighted({"a": (1.0, MaskedReconstruction()), "b": (0.5, NearTriplet())}),
 }
 
@@ -27,9 +41,12 @@ def batch(count: int = 24) -> Batch:
     rng = np.random.default_rng(0)
     steps = np.arange(66) * rng.uniform(0.05, 1.0, (count, 1)) + rng.uniform(0, 6, (count, 1))
     signal = (np.sin(steps) + 0.05 * rng.standard_normal(steps.shape)).astype(np.float32)
-    return as_batch(
+    given = as_batch(
         signal[:, :64], signal[:, 2:], location=np.zeros(count, np.float32), scale=np.ones(count, np.float32)
     )
+    phases = rng.uniform(0, 6, (count, 6, 1))
+    memory = torch.from_numpy(np.sin(steps[:, None, :64] + phases).astype(np.float32))
+    return replace(given, memory=memory, memory_present=torch.ones_like(memory))
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -153,6 +170,88 @@ def test_invented_noise_costs_more_than_silence(weight: float) -> None:
         for shape in (own, torch.zeros_like(own), 0.3 * invented)
     )
     assert right < 1e-6 < silence < spiked
+
+
+def test_estrangement_punishes_an_encoder_that_sees_no_fault_and_not_one_that_sees_them_all() -> None:
+    objective = Estrangement(margin=0.5, temperature=0.3)
+    far = torch.zeros(4, 9, 3)
+    far[:, 7:] = 50.0
+    blind, seeing = (objective._apart(points, 6).item() for points in (torch.zeros(4, 9, 3), far))
+    assert blind == pytest.approx(0.3 * np.log1p(np.exp(0.5 / 0.3)), rel=1e-4)
+    assert seeing < 1e-3
+
+
+def test_distance_to_the_memory_equals_numpy() -> None:
+    rng = np.random.default_rng(0)
+    points, memory = rng.standard_normal((2, 4, 5)), rng.standard_normal((2, 6, 5))
+    found = to_nearest(torch.from_numpy(points), torch.from_numpy(memory)).numpy()
+    apart = np.linalg.norm(points[:, :, None] - memory[:, None], axis=-1)
+    np.testing.assert_allclose(found, np.sort(apart, axis=-1)[..., :3].mean(-1), rtol=1e-4)
+
+
+def test_every_faulty_twin_differs_from_its_window() -> None:
+    given = batch()
+    window = given.window[:, 0].numpy()
+    place = {"location": given.location.numpy(), "scale": given.scale.numpy()}
+    fault = spoiled(window, **place, rng=np.random.default_rng(0))
+    assert (np.abs(fault - window).max(axis=1) > 0.1).all()
+
+
+def companions_learn(objective: Objective, companion: nn.Module) -> tuple[float, float]:
+    """Loss before and after training the companion alone."""
+    network, given = model().eval(), batch()
+    optimizer = torch.optim.Adam(companion.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(60):
+        loss, _ = objective.loss(network, given, np.random.default_rng(0))
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses.append(loss.item())
+    return losses[0], losses[-1]
+
+
+def test_the_row_head_learns_where_anomalies_were_injected_and_teaches_the_encoder() -> None:
+    head = RowHead(20)
+    before, after = companions_learn(InjectedRows(head), head)
+    assert after < 0.8 * before
+    network = model()
+    loss, _ = InjectedRows(head).loss(network, batch(), np.random.default_rng(0))
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert all(parameter.grad.abs().max() > 0 for parameter in network.encoder.parameters())
+
+
+def test_the_discriminator_learns_and_the_encoder_is_pushed_the_other_way() -> None:
+    discriminator = Discriminator(12)
+    objective = AdversarialEmbedding(discriminator)
+    before, after = companions_learn(objective, discriminator)
+    assert after < 0.8 * before
+    network, given = model().eval(), batch()
+    loss, _ = objective.loss(network, given, np.random.default_rng(0))
+    loss.backward()  # type: ignore[no-untyped-call]
+    with torch.no_grad():  # a step along the descent of the encoder's gradient deceives the discriminator
+        for parameter in network.encoder.parameters():
+            parameter.sub_(0.02 * parameter.grad / parameter.grad.norm().clamp(min=1e-9))
+    worse, _ = objective.loss(network, given, np.random.default_rng(0))
+    assert worse.item() > loss.item()
+
+
+def test_a_student_that_is_its_teacher_has_nothing_to_learn() -> None:
+    teacher, given = model().eval(), batch()
+    torch.manual_seed(3)
+    other = Network(architecture="conv_small", window_rows=64, embedding_dim=20)
+    same, apart = (
+        Imitation(teacher).loss(student, given, np.random.default_rng(0))[0].item()
+        for student in (teacher, other)
+    )
+    assert same < 1e-5
+    assert apart > 0.1
+
+
+def test_what_objectives_train_beside_the_network_is_handed_out_where_it_has_weight() -> None:
+    head, discriminator = RowHead(20), Discriminator(12)
+    parts = {"rows": (1.0, InjectedRows(head)), "even": (0.0, AdversarialEmbedding(discriminator))}
+    assert list(Weighted(parts).companions().values()) == [head]
 
 
 def test_all_weights_zero_is_refused() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.errors import UsageError
-from trainer.synthetic import ANOMALIES, SHAPES, inject, windows
+from trainer.synthetic import ANOMALIES, SHAPES, inject, laid_under, windows
 
 COUNT, LENGTH = 6000, 128
 
@@ -205,3 +205,16 @@ def test_impossible_sizes_are_refused(count: int, length: int) -> None:
 def test_impossible_injections_are_refused(shape: tuple[int, ...], share: float) -> None:
     with pytest.raises(UsageError, match="share"):
         inject(np.random.default_rng(0), np.zeros(shape, dtype=np.float32), share=share)
+
+
+def test_slow_changes_are_laid_under_half_of_the_signals_and_a_constant_stays_one() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((400, 600)).astype(np.float32)
+    noise[0] = 3.0
+    drifting = laid_under(rng, noise)
+    moved = np.abs(drifting - noise).max(axis=1) > 0.05
+    assert 0.35 < moved.mean() < 0.6
+    assert (drifting[0] == 3.0).all()
+    steps = np.abs(np.diff(drifting - noise, axis=1))
+    assert np.median(steps) < 0.01  # slow: next to nothing from row to row
+    assert drifting.dtype == np.float32
