@@ -340,6 +340,7 @@ class Egress(_Link):
         report: Report,
         filters: Sequence[str] = (),
     ) -> None:
+        """`filters` name the topics whose messages are to be collected by `heard`."""
         super().__init__("egress", address, client_id=client_id, clean_session=True, report=report)
         self.listening = False
         """Whether the broker has granted every topic filter."""

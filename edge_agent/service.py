@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 
 import structlog
 
-from edge_agent import __version__, overview
+from edge_agent import __version__, alert, overview
 from edge_agent.assembly import TimedScorer, broker_address
 from edge_agent.broker import Egress, Ingest
 from edge_agent.config import Config
-from edge_agent.inbox import Inbox
+from edge_agent.inbox import Heard, Inbox
 from edge_agent.outbox import Message
 from edge_agent.reload import Fresh, Reloader, warn_of_age
 from edge_agent.snapshot import Health, Snapshot, frozen
@@ -71,6 +71,7 @@ class Service:
         self._supervisor = Supervisor()
         self._reloader = Reloader(read=reread or (lambda: config), config=config, scorer=scorer)
         self._stop = threading.Event()
+        self._receipt_topic = config.alerts.receipt_topic.replace("{agent}", config.agent.name)
         self._status_topic = config.alerts.status_topic.replace("{agent}", config.agent.name)
         self._inbox = Inbox(
             messages_limit=config.broker.queue_messages,
@@ -162,7 +163,7 @@ class Service:
             will=Message(("status",), self._status_topic, self._status(online=False), retain=True),
             outbox=self._watch.outbox,
             report=_report,
-            filters=self._watch.control.filters,
+            filters=[*self._watch.control.filters, *filter(None, [self._receipt_topic])],
         )
         self._ingest.start()
         self._egress.start()
@@ -192,7 +193,7 @@ class Service:
         if (fresh := self._reloader.poll(self._watch.pipeline)) is not None:
             self._take_over(fresh)
         batch = self._inbox.drain(limit=_BATCH_MESSAGES, timeout_s=_TURN_S)
-        self._watch.turn(batch, heard=self._egress.heard())
+        self._watch.turn(batch, heard=self._commands_heard())
         self._turned_s = time.monotonic()
         self._supervisor.turned(self._turned_s)
         try:
@@ -200,6 +201,15 @@ class Service:
             self._keep_house(self._turned_s)
         except Exception as error:  # noqa: BLE001 - the watch goes on
             self._watch.contain("housekeeping", error)
+
+    def _commands_heard(self) -> list[Heard]:
+        """The commands that came in; receipts among them are booked."""
+        heard = self._egress.heard()
+        for message in heard:
+            receipt = alert.decode_receipt(message.payload) if message.topic == self._receipt_topic else None
+            if receipt is not None:
+                self._watch.outbox.confirmed(*receipt)
+        return [message for message in heard if message.topic != self._receipt_topic]
 
     def _take_over(self, fresh: Fresh) -> None:
         """Between two turns: another configuration and model from here on. Nothing in here can fail half-way."""
@@ -229,6 +239,7 @@ class Service:
             if status != self._status_told:
                 self._watch.outbox.put(Message(("status",), self._status_topic, status, retain=True))
                 self._status_told, self._status_told_s = status, now_s
+        self._watch.outbox.repeat_unconfirmed()
         self._egress.pump()
         if now_s - self._snapshot_s >= _SNAPSHOT_EVERY_S:
             self._take_snapshot(now_s)
