@@ -45,6 +45,21 @@ class AlarmSettings:
     memory_windows: int = 30
 
 
+@dataclass(frozen=True, slots=True)
+class BookState:
+    """All that an alarm book remembers, to be written down and given back after a restart.
+
+    Attributes:
+        count: alarms opened so far; the next one's number.
+        shares, classes: the running averages, [C] and [K].
+    """
+
+    count: int = 0
+    open: Alarm | None = None
+    shares: tuple[float, ...] | None = None
+    classes: tuple[float, ...] | None = None
+
+
 class AlarmBook:
     """One machine's alarms, of which at most one is open."""
 
@@ -55,6 +70,24 @@ class AlarmBook:
         self._open: Alarm | None = None
         self._shares: Float32 | None = None  # C
         self._classes: Float32 | None = None  # K
+
+    def save(self) -> BookState:
+        """What to give to `restore` so that the next revisions are the same."""
+        shares, classes = self._shares, self._classes
+        if self._open is None:  # the next alarm begins its averages afresh
+            shares = classes = None
+        return BookState(
+            count=self._count,
+            open=self._open,
+            shares=None if shares is None else tuple(shares.tolist()),
+            classes=None if classes is None else tuple(classes.tolist()),
+        )
+
+    def restore(self, state: BookState) -> None:
+        """Go on where another book stood: an open alarm keeps its id."""
+        self._count, self._open = state.count, state.open
+        self._shares = None if state.shares is None else np.array(state.shares, np.float32)
+        self._classes = None if state.classes is None else np.array(state.classes, np.float32)
 
     @property
     def open_alarm(self) -> Alarm | None:
@@ -144,7 +177,8 @@ class AlarmBook:
             return True
         if latest.fault != published.fault or _guiltiest(latest) != _guiltiest(published):
             return True
-        return latest.time_ns - published.time_ns >= self._settings.update_s * 1e9
+        # Without the sign: a clock that was set back must not silence the alarm until it has caught up.
+        return abs(latest.time_ns - published.time_ns) >= self._settings.update_s * 1e9
 
 
 def _guiltiest(alarm: Alarm) -> str:

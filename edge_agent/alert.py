@@ -68,7 +68,7 @@ def summary(alarm: Alarm) -> str:
     """One sentence for whoever is woken by it."""
     onset = f"{datetime.fromtimestamp(alarm.onset_ns // 1_000_000_000, UTC):%H:%M:%S} UTC"
     if alarm.state == "closed":
-        minutes = ((alarm.closed_ns or alarm.time_ns) - alarm.onset_ns) / 60e9
+        minutes = max(0.0, ((alarm.closed_ns or alarm.time_ns) - alarm.onset_ns) / 60e9)
         return f"{alarm.machine} is back to normal; the alarm of {onset} lasted {minutes:.0f} min."
     what = "behaves unusually"
     if alarm.fault != "unknown":

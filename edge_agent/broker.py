@@ -8,6 +8,7 @@ copy, take no lock that is held around a paho call, and let nothing escape; a de
 import ssl
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -207,6 +208,7 @@ class Ingest(_Link):
         inbox: Inbox,
         payload_limit_bytes: int,
         wall_clock_ns: Callable[[], int],
+        monotonic: Callable[[], float] = time.monotonic,
         report: Report,
     ) -> None:
         super().__init__("ingest", address, client_id=client_id, clean_session=False, report=report)
@@ -216,6 +218,7 @@ class Ingest(_Link):
         self._inbox = inbox
         self._keep_bytes = payload_limit_bytes + 1
         self._wall_clock_ns = wall_clock_ns
+        self._monotonic = monotonic
 
     def acknowledge(self, receipts: Sequence[Receipt]) -> None:
         """Tell the broker that these messages are done with, in this order.
@@ -262,8 +265,9 @@ class Ingest(_Link):
                 topic = bytes(error.object).decode("utf-8", "surrogateescape")
             # One byte more than is allowed says enough: the decoder turns it away as too large.
             payload = bytes(message.payload[: self._keep_bytes])
-            receipt = Receipt(message.mid, self.session) if message.qos else None
-            self._inbox.put(Arrival(Delivery(topic, payload, self._wall_clock_ns()), receipt))
+            receipt = Receipt(message.mid, self.session, again=message.dup) if message.qos else None
+            delivery = Delivery(topic, payload, self._wall_clock_ns())
+            self._inbox.put(Arrival(delivery, receipt, self._monotonic()))
 
         self._guard(work)
 

@@ -98,6 +98,7 @@ class Alerts(_Section):
     topic: str = "alerts/{machine}"
     status_topic: str = "agents/{agent}/status"
     outbox_messages: Count = 10_000
+    outbox_bytes: Annotated[int, Field(ge=100_000, le=1_000_000_000)] = 20_000_000
 
     @field_validator("topic")
     @classmethod
@@ -110,6 +111,13 @@ class Alerts(_Section):
     def _status_topic_parses(cls, value: str) -> str:
         parse(value, allowed=frozenset({"agent"}), required=frozenset())
         return value
+
+
+class Journal(_Section):
+    """What is written down of samples, so that windows are whole after a crash."""
+
+    mode: Literal["full", "snapshot", "off"] = "full"
+    snapshot_s: Seconds = 60.0
 
 
 class Model(_Section):
@@ -181,6 +189,7 @@ class Config(_Section):
     broker: Broker = Broker()
     source: Annotated[tuple[Source, ...], Field(min_length=1)] = _DEFAULT_SOURCES
     alerts: Alerts = Alerts()
+    journal: Journal = Journal()
     model: Model = Model()
     commission: Commission = Commission()
     budget: Budget = Budget()

@@ -24,6 +24,16 @@ class DecideSettings:
     release: float = 0.9
 
 
+@dataclass(frozen=True, slots=True)
+class DeciderState:
+    """All that a decider remembers, to be written down and given back after a restart."""
+
+    anomalous: bool = False
+    run: int = 0
+    seen_recent: bool = False
+    armed: bool = True
+
+
 class Decider:
     """Remembers one machine's side of the threshold."""
 
@@ -33,6 +43,15 @@ class Decider:
         self._run = 0
         self._seen_recent = False  # the open alarm's fault could be seen in the newest rows alone
         self._armed = True  # the whole window has let go of the last fault
+
+    def save(self) -> DeciderState:
+        """What to give to `restore` so that the next verdicts are the same."""
+        return DeciderState(self._anomalous, self._run, self._seen_recent, self._armed)
+
+    def restore(self, state: DeciderState) -> None:
+        """Go on where another decider stood."""
+        self._anomalous, self._run = state.anomalous, state.run
+        self._seen_recent, self._armed = state.seen_recent, state.armed
 
     @property
     def anomalous(self) -> bool:

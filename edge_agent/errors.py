@@ -8,6 +8,7 @@
     ├── CommissionError     5   a machine's normal behaviour cannot be learnt from these rows
     ├── ProviderError       6   the execution provider that the configuration requires is absent
     ├── StateError          7   the state directory cannot be read or written
+    │   └── DatabaseError   7   the database in it; says whether waiting can help
     └── TrainingError       8   the trainer cannot start or finish a stage
 
 Expected outcomes (a bad payload, a late sample) are values, not errors: see `contract.records.Reject`.
@@ -83,6 +84,14 @@ class StateError(EdgeAgentError):
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
+
+
+class DatabaseError(StateError):
+    """The database cannot be read or written; `corrupt` if waiting will not help."""
+
+    def __init__(self, path: Path, reason: str, *, corrupt: bool = False) -> None:
+        super().__init__(path, reason)
+        self.corrupt = corrupt
 
 
 class TrainingError(EdgeAgentError):

@@ -23,18 +23,21 @@ class Receipt:
 
     Attributes:
         mid: the broker's message number. session: the connection's number; a later one has other message numbers.
+        again: the broker says that it has sent the message before.
     """
 
     mid: int
     session: int
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A delivery and its receipt; none for QoS 0."""
+    """A delivery and its receipt, none for QoS 0; `at_s` is the monotonic time of its arrival."""
 
     delivery: Delivery
     receipt: Receipt | None
+    at_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +45,19 @@ class Batch:
     """What the pipeline takes out at once.
 
     Attributes:
-        deliveries: in the order they were received.
+        arrivals: in the order they were received.
         receipts: to acknowledge once the deliveries are done with, in the order received; shed ones included.
         shed: messages that were dropped since the last batch.
     """
 
-    deliveries: tuple[Delivery, ...]
+    arrivals: tuple[Arrival, ...]
     receipts: tuple[Receipt, ...]
     shed: int
+
+    @property
+    def deliveries(self) -> tuple[Delivery, ...]:
+        """The messages alone."""
+        return tuple(arrival.delivery for arrival in self.arrivals)
 
 
 class Inbox:
@@ -119,7 +127,7 @@ class Inbox:
                 self._full_since = None
             self._changed.notify_all()
         receipts += [arrival.receipt for arrival in taken if arrival.receipt is not None]
-        return Batch(tuple(arrival.delivery for arrival in taken), tuple(receipts), shed)
+        return Batch(tuple(taken), tuple(receipts), shed)
 
     def close(self) -> None:
         """Let nobody wait any more."""

@@ -4,15 +4,16 @@
 A machine that is heard for the first time is commissioned: its rows are gathered, then asked to be learnt
 (`CommissionRequest`); learning takes seconds, so whoever drives the pipeline does it where it pleases and
 `install`s the profile between two steps.
+
+Nothing that one message or one machine brings about stops the others: an exception is caught where it can be blamed on
+one of them, counted as `internal_error` and handed out with the step.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from edge_agent.alarm import AlarmBook, AlarmSettings
 from edge_agent.contract.records import (
-    THRESHOLD,
     Alarm,
     Delivery,
     Float32,
@@ -25,10 +26,9 @@ from edge_agent.contract.records import (
     WindowBlock,
 )
 from edge_agent.decide import Decider, DecideSettings
+from edge_agent.machine import Machine, MachineStatus, Memento
 from edge_agent.score import Scorer
-from edge_agent.window import RowBuffer, WindowSettings
-
-MachineState = Literal["commissioning", "learning", "ready", "failed"]
+from edge_agent.window import RingState, RowBuffer, WindowSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,40 +76,25 @@ class CommissionRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception that one message (named by its topic) or one machine brought about: a bug, contained."""
+
+    subject: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """What one step brought to light."""
 
     alarms: tuple[Alarm, ...] = ()
     scores: tuple[ScoreBlock, ...] = ()
     commissions: tuple[CommissionRequest, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class MachineStatus:
-    """What the status message says of one machine."""
-
-    state: MachineState
-    rows_heard: int
-    rows_wanted: int
-    channels: tuple[str, ...]
-    last_time_ns: int | None
-    last_score: float | None
-    threshold: float | None
-    open_alarm: str | None
-    reason: str = ""
-
-
-@dataclass(slots=True)
-class _Machine:
-    rows: RowBuffer
-    decider: Decider
-    book: AlarmBook
-    state: MachineState = "commissioning"
-    wanted_at: int = 0
-    """Row count from which the machine is learnt."""
-    profile: Profile | None = None
-    last_score: float | None = None
-    reason: str = ""
+    accepted: tuple[Frame, ...] = ()
+    """What went into the machines' rows, in this order."""
+    touched: tuple[str, ...] = ()
+    """Machines that may have changed."""
+    failures: tuple[Failure, ...] = ()
 
 
 class Pipeline:
@@ -130,8 +115,10 @@ class Pipeline:
         self._scorer = scorer
         self._settings = settings
         self._template = template
-        self._machines: dict[str, _Machine] = {}
+        self._machines: dict[str, Machine] = {}
         self._touched: dict[str, None] = {}  # an ordered set: machines with new rows in this step
+        self._accepted: list[Frame] = []
+        self._failures: list[Failure] = []
         for profile in profiles:
             self.install(profile)
 
@@ -139,11 +126,15 @@ class Pipeline:
         """Take messages in and bring every machine they touch up to date."""
         for delivery in deliveries:
             self.ledger.received += 1
-            decoded = self._decode(delivery)
-            if isinstance(decoded, Reject):
-                self._reject(decoded.reason)
-            else:
-                self._take(decoded)
+            try:
+                decoded = self._decode(delivery)
+                if isinstance(decoded, Reject):
+                    self._reject(decoded.reason)
+                else:
+                    self._take(decoded)
+            except Exception as error:  # noqa: BLE001 - one message must not cost the others
+                self._reject("internal_error")
+                self._failures.append(Failure(delivery.topic, repr(error)))
         return self._advance()
 
     def feed(self, frames: Sequence[Frame]) -> Step:
@@ -167,12 +158,58 @@ class Pipeline:
 
     def machines(self) -> Mapping[str, MachineStatus]:
         """The state of every machine heard or restored."""
-        return {name: self._status(machine) for name, machine in self._machines.items()}
+        return {name: machine.status() for name, machine in self._machines.items()}
 
     def open_alarms(self) -> tuple[Alarm, ...]:
         """The latest revision of every open alarm."""
         alarms = (machine.book.open_alarm for machine in self._machines.values())
         return tuple(alarm for alarm in alarms if alarm is not None)
+
+    # -- across restarts ------------------------------------------------------------------------------------
+
+    def memento(self, name: str) -> Memento:
+        """What to write down of a machine, beside its rows."""
+        return self._machines[name].save(name)
+
+    def ring(self, name: str) -> RingState:
+        """What to write down of a machine's rows."""
+        return self._machines[name].rows.save()
+
+    def restore(self, memento: Memento, ring: RingState | None) -> bool:
+        """Let a machine go on where it stood; call it before the first step.
+
+        Returns:
+            Whether it can: not if the profile that it was scored with is gone, or is another one now.
+
+        Raises:
+            ValueError: the ring's arrays do not fit each other.
+        """
+        name, known = memento.machine, self._machines.get(memento.machine)
+        profile = known.profile if known is not None else None
+        if profile is None and self._template is not None and memento.profile:
+            profile = replace(self._template, machine=name)
+        if not memento.goes_on_with(profile):
+            return False
+        machine = known or self._add_machine(name)
+        if profile is not None and machine.profile is None:
+            self.install(profile)
+        machine.restore(memento, ring)
+        if profile is not None and not memento.profile:  # it was learnt in the very moment of the end
+            self.install(profile)
+        return True
+
+    def recall(self, frames: Iterable[Frame]) -> None:
+        """Take rows in again that were taken in, and scored, before a restart."""
+        for frame in frames:
+            machine = self._machines.get(frame.machine)
+            if machine is None:
+                continue
+            if machine.profile is None:
+                machine.rows.add_channels(frame.channels)
+            if all(machine.rows.known(name) for name in frame.channels):
+                machine.rows.accept(frame)
+        for machine in self._machines.values():
+            machine.rows.settle()
 
     # -- messages to rows -----------------------------------------------------------------------------------
 
@@ -192,19 +229,20 @@ class Pipeline:
         if outcome == "accepted":
             self.ledger.accepted += 1
             self._touched[frame.machine] = None
+            self._accepted.append(known)
         elif outcome == "late":
             self.ledger.late += 1
         else:
             self.ledger.duplicate += 1
 
-    def _add_machine(self, name: str) -> _Machine:
+    def _add_machine(self, name: str) -> Machine:
         window = WindowSettings(
             window_rows=self._scorer.window_rows,
             hop_s=self._settings.hop_s,
             hold_rows=self._settings.hold_rows,
             grid_ns=int(self._settings.grid_s * 1e9),
         )
-        machine = _Machine(
+        machine = Machine(
             rows=RowBuffer(name, window, keep_rows=self._settings.commission_rows),
             decider=Decider(self._settings.decide),
             book=AlarmBook(self._settings.alarm, model=self._scorer.bundle.digest),
@@ -213,7 +251,7 @@ class Pipeline:
         self._machines[name] = machine
         return machine
 
-    def _known_channels(self, machine: _Machine, frame: Frame) -> Frame | None:
+    def _known_channels(self, machine: Machine, frame: Frame) -> Frame | None:
         """The frame without channels that the machine does not have; None where nothing is left."""
         rows = machine.rows
         unknown = [name for name in frame.channels if not rows.known(name)]
@@ -255,21 +293,40 @@ class Pipeline:
         commissions: list[CommissionRequest] = []
         for name in touched:
             machine = self._machines[name]
-            if machine.profile is None:
-                commissions += self._ask_to_learn(name, machine)
-            elif (block := machine.rows.take_windows()) is not None:
-                blocks.append(block)
-                profiles.append(machine.profile)
-        scores = self._scorer.score(blocks, profiles)
-        alarms = [
-            alarm
-            for score, profile in zip(scores, profiles, strict=True)
-            for alarm in self._judge(score, profile)
-        ]
+            try:
+                if machine.profile is None:
+                    commissions += self._ask_to_learn(name, machine)
+                elif (block := machine.rows.take_windows()) is not None:
+                    blocks.append(block)
+                    profiles.append(machine.profile)
+            except Exception as error:  # noqa: BLE001 - one machine must not cost the others
+                self._failures.append(Failure(name, repr(error)))
+        alarms: list[Alarm] = []
+        scores = self._score(blocks, profiles)
+        for score in scores:
+            self._judge(score, alarms)
         self.ledger.windows_scored += sum(len(score.value) for score in scores)
-        return Step(alarms=tuple(alarms), scores=tuple(scores), commissions=tuple(commissions))
+        accepted, self._accepted = tuple(self._accepted), []
+        failures, self._failures = tuple(self._failures), []
+        return Step(tuple(alarms), tuple(scores), tuple(commissions), accepted, tuple(touched), failures)
 
-    def _ask_to_learn(self, name: str, machine: _Machine) -> list[CommissionRequest]:
+    def _score(self, blocks: list[WindowBlock], profiles: list[Profile]) -> list[ScoreBlock]:
+        """All machines in one call; where that fails, one by one, so that only the guilty machine is passed over."""
+        try:
+            return self._scorer.score(blocks, profiles)
+        except Exception as error:  # noqa: BLE001 - see above
+            if len(blocks) == 1:
+                self._failures.append(Failure(blocks[0].machine, repr(error)))
+                self._skip_windows(len(blocks[0].values))
+                return []
+        pairs = zip(blocks, profiles, strict=True)
+        return [score for block, profile in pairs for score in self._score([block], [profile])]
+
+    def _skip_windows(self, count: int) -> None:
+        skipped = self.ledger.windows_skipped
+        skipped["internal_error"] = skipped.get("internal_error", 0) + count
+
+    def _ask_to_learn(self, name: str, machine: Machine) -> list[CommissionRequest]:
         rows = machine.rows
         if machine.state == "learning" or rows.row_count < machine.wanted_at or rows.last_time_ns is None:
             return []
@@ -286,29 +343,19 @@ class Pipeline:
             )
         ]
 
-    def _judge(self, block: ScoreBlock, profile: Profile) -> list[Alarm]:
-        machine = self._machines[block.windows.machine]
-        alarms = []
-        for at, (score, recent) in enumerate(zip(block.value.tolist(), block.recent.tolist(), strict=True)):
-            verdict = machine.decider.step(score, recent=recent)
-            if verdict == "calm":
-                continue
-            alarm = machine.book.advance(verdict, block, at=at, profile=profile)
-            if alarm is not None:
-                alarms.append(alarm)
+    def _judge(self, block: ScoreBlock, alarms: list[Alarm]) -> None:
+        name = block.windows.machine
+        machine = self._machines[name]
+        try:
+            for at, (score, recent) in enumerate(
+                zip(block.value.tolist(), block.recent.tolist(), strict=True)
+            ):
+                verdict = machine.decider.step(score, recent=recent)
+                if verdict == "calm" or machine.profile is None:
+                    continue
+                alarm = machine.book.advance(verdict, block, at=at, profile=machine.profile)
+                if alarm is not None:
+                    alarms.append(alarm)
+        except Exception as error:  # noqa: BLE001 - one machine must not cost the others
+            self._failures.append(Failure(name, repr(error)))
         machine.last_score = float(block.value[-1])
-        return alarms
-
-    def _status(self, machine: _Machine) -> MachineStatus:
-        alarm = machine.book.open_alarm
-        return MachineStatus(
-            state=machine.state,
-            rows_heard=machine.rows.row_count,
-            rows_wanted=machine.wanted_at,
-            channels=tuple(machine.rows.channels),
-            last_time_ns=machine.rows.last_time_ns,
-            last_score=machine.last_score,
-            threshold=THRESHOLD if machine.profile else None,
-            open_alarm=alarm.id if alarm else None,
-            reason=machine.reason,
-        )

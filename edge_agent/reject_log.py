@@ -1,14 +1,39 @@
 """Tells of messages turned away, one line a reason and minute: a broken sensor must not fill the disk with logs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from edge_agent.contract.records import Delivery, Frame, Reject
+from edge_agent.pipeline import Failure
 
 log = structlog.get_logger()
 
 _EVERY_S = 60.0
+_KIND_CHARACTERS = 60
+
+
+def failure_teller(*, monotonic: Callable[[], float]) -> Callable[[Sequence[Failure]], None]:
+    """Tells of contained exceptions, one line for each kind of exception and minute."""
+    told_s: dict[str, float] = {}
+    untold: dict[str, int] = {}
+
+    def tell(failures: Sequence[Failure]) -> None:
+        now_s = monotonic()
+        for failure in failures:
+            kind = failure.error.partition("(")[0][:_KIND_CHARACTERS]
+            if now_s - told_s.get(kind, -_EVERY_S) < _EVERY_S:
+                untold[kind] = untold.get(kind, 0) + 1
+                continue
+            told_s[kind] = now_s
+            log.error(
+                "internal_error",
+                subject=ascii(failure.subject[:120]),
+                error=failure.error[:500],
+                untold=untold.pop(kind, 0),
+            )
+
+    return tell
 
 
 def told_rejects(

@@ -1,7 +1,8 @@
 """The agent as it runs: the only place where threads are wired, clocks are read and signals arrive.
 
 Threads: this one turns the pipeline; each MQTT client has its network thread; one worker learns new machines (seconds
-each); the metrics page serves itself. A message is acknowledged after the step that used it, in the order received.
+each); the metrics page serves itself. One turn: take messages, step, write what changed to disk in one transaction,
+acknowledge the messages in the order received, publish.
 """
 
 import os
@@ -9,30 +10,22 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from types import FrameType
 
 import structlog
 
-from edge_agent import __version__, alert
-from edge_agent.assembly import TimedScorer, broker_address, bundle_profile, load_scorer, pipeline_settings
+from edge_agent import __version__, overview
+from edge_agent.assembly import TimedScorer, broker_address, load_scorer
 from edge_agent.broker import Egress, Ingest
 from edge_agent.config import Config
-from edge_agent.contract.records import (
-    Alarm,
-)
-from edge_agent.errors import StateError
-from edge_agent.formats import decoder
-from edge_agent.inbox import Batch, Inbox
-from edge_agent.learner import Learner
-from edge_agent.outbox import Message, OpenAlarm, Outbox
-from edge_agent.pipeline import MachineStatus, Pipeline, Step
-from edge_agent.reject_log import told_rejects
+from edge_agent.inbox import Inbox
+from edge_agent.outbox import Message
+from edge_agent.snapshot import Health, Snapshot, frozen
 from edge_agent.status import status_payload
 from edge_agent.store import Store
-from edge_agent.telemetry import Health, LinkSeries, MachineSeries, Snapshot, Telemetry, frozen
-from edge_agent.topics import parse
+from edge_agent.systemd import Supervisor
+from edge_agent.telemetry import Telemetry
+from edge_agent.watch import Watch
 
 log = structlog.get_logger()
 
@@ -46,9 +39,16 @@ _SNAPSHOT_EVERY_S = 0.25
 _STATUS_EVERY_S = 1.0
 _FAREWELL_S = 5.0
 """How long a leaving agent waits for the broker to take its last messages."""
-_STUCK_AFTER_S = 30.0
 _WARNINGS = frozenset(
-    {"broker_unreachable", "broker_lost", "subscription_refused", "network_thread_replaced"}
+    {
+        "broker_unreachable",
+        "broker_lost",
+        "subscription_refused",
+        "network_thread_replaced",
+        "state_not_saved",
+        "state_file_set_aside",
+        "state_damaged",
+    }
 )
 
 
@@ -60,10 +60,8 @@ class Service:
         self._scorer = scorer
         self._store = store
         self._telemetry = telemetry
+        self._supervisor = Supervisor()
         self._stop = threading.Event()
-        self._alert_topic = parse(
-            config.alerts.topic, allowed=frozenset({"machine", "agent"}), required=frozenset({"machine"})
-        )
         self._status_topic = config.alerts.status_topic.replace("{agent}", config.agent.name)
         self._inbox = Inbox(
             messages_limit=config.broker.queue_messages,
@@ -71,23 +69,23 @@ class Service:
             shed_after_s=config.broker.shed_after_s,
             monotonic=time.monotonic,
         )
-        self._outbox = Outbox(limit=config.alerts.outbox_messages)
-        self._learner = Learner(scorer=scorer, settings=pipeline_settings(config))
-        self._alarms_opened = 0
-        self._state_fault = ""
+        self._watch = Watch(config, scorer=scorer, store=store, telemetry=telemetry, report=_report)
         self._egress_session = 0
         self._status_told: bytes = b""
         self._status_told_s = 0.0
         self._snapshot_s = 0.0
         self._turned_s = time.monotonic()
-        self._pipeline: Pipeline
         self._ingest: Ingest
         self._egress: Egress
 
     @property
     def learning(self) -> bool:
         """Whether a machine is being learnt right now."""
-        return self._learner.busy
+        return self._watch.learner.busy
+
+    def alive(self) -> bool:
+        """Whether the pipeline has turned of late; False only before the start and when it hangs."""
+        return time.monotonic() - self._turned_s < overview.STUCK_AFTER_S
 
     def stop(self) -> None:
         """Ask the agent to leave; `run` returns soon after. May be called from a signal handler or any thread."""
@@ -116,26 +114,12 @@ class Service:
         loaded = self._store.load(encoder=self._scorer.bundle.digest)
         for aside in loaded.set_aside:
             log.warning("state_file_set_aside", path=str(aside.path), reason=aside.reason)
-        self._pipeline = Pipeline(
-            decode=told_rejects(
-                decoder(
-                    [(source.template, source.format) for source in config.source],
-                    payload_limit_bytes=config.limits.payload_bytes,
-                    future_tolerance_s=config.limits.future_tolerance_s,
-                ),
-                monotonic=time.monotonic,
-            ),
-            scorer=self._scorer,
-            settings=pipeline_settings(config),
-            profiles=loaded.profiles,
-            template=bundle_profile(self._scorer.bundle),
-        )
-        self._close_leftovers(loaded.open_alarms)
+        self._watch.begin(loaded)
         self._scorer.tell = self._telemetry.inference_seconds.observe
         self._telemetry.serve(host=config.metrics.host, port=config.metrics.port)
-        self._learner.start()
         self._connect()
         self._telemetry.health = self._health
+        self._supervisor.ready()
         log.info(
             "started",
             version=__version__,
@@ -144,6 +128,7 @@ class Service:
             digest=self._scorer.bundle.digest[:12],
             provider=self._scorer.provider,
             restored=[profile.machine for profile in loaded.profiles],
+            open_alarms=[alarm.id for alarm in self._watch.pipeline.open_alarms()],
             metrics=f"http://{config.metrics.host}:{self._telemetry.port}/metrics",
         )
 
@@ -162,7 +147,7 @@ class Service:
             address,
             client_id=f"{config.client_id}-out",
             will=Message(("status",), self._status_topic, self._status(online=False), retain=True),
-            outbox=self._outbox,
+            outbox=self._watch.outbox,
             report=_report,
         )
         self._ingest.start()
@@ -171,132 +156,48 @@ class Service:
     def _leave(self) -> None:
         """Take no more messages, say what is still to be said, and good-bye."""
         log.info("stopping")
+        self._supervisor.stopping()
         self._inbox.close()
         self._ingest.stop()
-        self._outbox.put(Message(("status",), self._status_topic, self._status(online=False), retain=True))
+        self._watch.outbox.put(
+            Message(("status",), self._status_topic, self._status(online=False), retain=True)
+        )
         patience_s = time.monotonic() + _FAREWELL_S
-        while len(self._outbox) and self._egress.connected and time.monotonic() < patience_s:
+        while len(self._watch.outbox) and self._egress.connected and time.monotonic() < patience_s:
             self._egress.pump()
             time.sleep(_TURN_S)
         self._egress.stop()
+        self._watch.keeper.farewell(now_s=time.monotonic())
         self._take_snapshot(time.monotonic())
         self._telemetry.close()
-        log.info("stopped", unsent=len(self._outbox), balance=self._pipeline.ledger.balance())
+        log.info("stopped", unsent=len(self._watch.outbox), balance=self._watch.pipeline.ledger.balance())
 
     # -- one turn -------------------------------------------------------------------------------------------
 
     def _turn(self) -> None:
         batch = self._inbox.drain(limit=_BATCH_MESSAGES, timeout_s=_TURN_S)
-        self._install_learnt()
-        ledger = self._pipeline.ledger
-        ledger.received += batch.shed
-        ledger.shed += batch.shed
-        if batch.deliveries:
-            step = self._step(batch)
-            for request in step.commissions:
-                self._learner.submit(request)
-            self._announce(step.alarms)
-        self._ingest.acknowledge(batch.receipts)
-        self._keep_house(time.monotonic())
-
-    def _step(self, batch: Batch) -> Step:
-        started = time.perf_counter()
-        step = self._pipeline.step(batch.deliveries)
-        self._telemetry.step_seconds.observe(time.perf_counter() - started)
-        now_ns = time.time_ns()
-        for delivery in batch.deliveries:
-            self._telemetry.decision_seconds.observe(max(0.0, (now_ns - delivery.received_ns) / 1e9))
-        return step
-
-    def _announce(self, alarms: Sequence[Alarm]) -> None:
-        for alarm in alarms:
-            payload = alert.encode(alarm, agent=self._config.agent.name)
-            told = OpenAlarm(alarm.id, self._alert_topic_of(alarm.machine), payload)
-            if alarm.state == "closed":
-                self._outbox.close_alarm(told)
-                log.info(
-                    "alarm_closed", machine=alarm.machine, id=alarm.id, peak_score=round(alarm.peak_score, 3)
-                )
-                continue
-            self._outbox.raise_alarm(told, revision=alarm.revision)
-            if alarm.revision == 1:
-                self._alarms_opened += 1
-                log.warning(
-                    "alarm_opened",
-                    machine=alarm.machine,
-                    id=alarm.id,
-                    severity=alarm.severity,
-                    fault=alarm.fault,
-                    channels=[channel.name for channel in alarm.channels],
-                    summary=alert.summary(alarm),
-                )
-        if alarms:
-            self._remember_open_alarms()
-
-    def _remember_open_alarms(self) -> None:
-        table = {alarm.id: alarm.payload for alarm in self._outbox.open_alarms()}
-        with self._state_watched():
-            self._store.save_open_alarms(table)
-
-    def _close_leftovers(self, open_alarms: Mapping[str, bytes]) -> None:
-        """Alarms that were open when the agent last ended: their readers are told that nobody watches them now."""
-        for alarm_id, payload in open_alarms.items():
-            closing = alert.closing_after_restart(payload)
-            if closing is not None:
-                machine, raw = closing
-                self._outbox.close_alarm(OpenAlarm(alarm_id, self._alert_topic_of(machine), raw))
-        if open_alarms:
-            self._remember_open_alarms()
-
-    def _alert_topic_of(self, machine: str) -> str:
-        return self._alert_topic.fill(machine=machine, agent=self._config.agent.name)
-
-    @contextmanager
-    def _state_watched(self) -> Iterator[None]:
-        """A full or broken disk must not stop the watch over machines: it is reported and tried again next time."""
+        self._watch.turn(batch)
+        self._turned_s = time.monotonic()
+        self._supervisor.turned(self._turned_s)
         try:
-            yield
-            self._state_fault = ""
-        except StateError as error:
-            if not self._state_fault:
-                log.warning("state_not_saved", path=str(error.path), reason=error.reason)
-            self._state_fault = str(error)
-
-    # -- learning new machines ------------------------------------------------------------------------------
-
-    def _install_learnt(self) -> None:
-        for learnt in self._learner.finished():
-            self._telemetry.commission_seconds.observe(learnt.took_s)
-            if isinstance(learnt.result, str):
-                self._pipeline.fail(learnt.machine, learnt.result)
-                log.warning("machine_failed", machine=learnt.machine, reason=learnt.result)
-                continue
-            self._pipeline.install(learnt.result)
-            with self._state_watched():
-                self._store.save_profile(learnt.result)
-            log.info(
-                "machine_commissioned",
-                machine=learnt.machine,
-                channels=list(learnt.result.channels),
-                rows=learnt.result.rows,
-                threshold=round(learnt.result.threshold, 4),
-                took_s=round(learnt.took_s, 2),
-            )
+            self._ingest.acknowledge(batch.receipts)
+            self._keep_house(self._turned_s)
+        except Exception as error:  # noqa: BLE001 - the watch goes on
+            self._watch.contain("housekeeping", error)
 
     # -- what others see ------------------------------------------------------------------------------------
 
     def _keep_house(self, now_s: float) -> None:
-        self._turned_s = now_s
         self._ingest.revive(now_s)
         self._egress.revive(now_s)
         if self._egress.connected and self._egress.session != self._egress_session:
             self._egress_session = self._egress.session
-            self._outbox.say_again()
+            self._watch.outbox.say_again()
             self._status_told = b""
         if now_s - self._status_told_s >= _STATUS_EVERY_S:
             status = self._status(online=True)
             if status != self._status_told:
-                self._outbox.put(Message(("status",), self._status_topic, status, retain=True))
+                self._watch.outbox.put(Message(("status",), self._status_topic, status, retain=True))
                 self._status_told, self._status_told_s = status, now_s
         self._egress.pump()
         if now_s - self._snapshot_s >= _SNAPSHOT_EVERY_S:
@@ -309,54 +210,40 @@ class Service:
             online=online,
             model=self._scorer.bundle.digest,
             provider=self._scorer.provider,
-            machines=self._pipeline.machines() if online else {},
+            machines=self._watch.pipeline.machines() if online else {},
         )
 
     def _take_snapshot(self, now_s: float) -> None:
         self._snapshot_s = now_s
         bundle = self._scorer.bundle
-        links = (self._ingest, self._egress)
         self._telemetry.snapshot = Snapshot(
-            ledger=frozen(self._pipeline.ledger),
+            ledger=frozen(self._watch.pipeline.ledger),
             queued=len(self._inbox),
-            machines={name: _series(status) for name, status in self._pipeline.machines().items()},
-            alarms_opened=self._alarms_opened,
+            machines=overview.machines_seen(self._watch.pipeline.machines()),
+            alarms_opened=self._watch.announcer.opened,
             alerts_sent=self._egress.alerts_sent,
             alerts_acknowledged=self._egress.alerts_acknowledged,
-            alerts_dropped=self._outbox.dropped,
-            outbox=len(self._outbox),
-            links={link.name: LinkSeries(link.connected, link.session, link.replaced) for link in links},
+            alerts=overview.outbox_seen(self._watch.outbox),
+            internal_errors=self._watch.internal_errors,
+            state=overview.state_seen(self._watch.keeper),
+            links=overview.links_seen(self._ingest, self._egress),
             build=(__version__, bundle.manifest.name, bundle.digest, self._scorer.provider),
         )
 
     def _health(self) -> Health:
-        amiss = [
-            f"broker: {link.name} is not connected"
-            for link in (self._ingest, self._egress)
-            if not link.connected
-        ]
-        amiss += [f"broker: refuses the subscription {topic}" for topic in self._ingest.refused]
-        if self._state_fault:
-            amiss.append(f"state: {self._state_fault}")
-        if self._inbox.full:
-            amiss.append("overload: the queue is full")
-        return Health(alive=time.monotonic() - self._turned_s < _STUCK_AFTER_S, amiss=tuple(amiss))
+        return overview.health(
+            alive=self.alive(),
+            links=(self._ingest, self._egress),
+            refused=self._ingest.refused,
+            keeper=self._watch.keeper,
+            inbox=self._inbox,
+        )
 
 
 def _report(event: str, **facts: object) -> None:
-    """What the broker's room has to say, as a log line."""
+    """What the broker's and the keeper's rooms have to say, as a log line."""
     tell = log.error if event == "callback_failed" else log.warning if event in _WARNINGS else log.info
     tell(event, **facts)
-
-
-def _series(status: MachineStatus) -> MachineSeries:
-    return MachineSeries(
-        state=status.state,
-        rows=status.rows_heard,
-        score=status.last_score,
-        threshold=status.threshold,
-        alarm_open=status.open_alarm is not None,
-    )
 
 
 def run(config: Config) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from edge_agent.pipeline import MachineStatus
+from edge_agent.machine import MachineStatus
 
 SCHEMA_VERSION = 1
 MACHINES_LIMIT = 500

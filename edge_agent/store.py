@@ -1,27 +1,26 @@
-"""The state directory: machine profiles as files, and which alarms were open. Knows no thread and no broker.
+"""The state directory: its lock, and machine profiles as files. Knows no thread, no broker and no database.
 
 Every file is written beside its place and then moved there, so that a reader finds the old or the new one, whole.
 A file that cannot be read is set aside under another name and reported, never deleted and never fatal.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
-
-import msgspec
 
 from edge_agent.contract import profile as profiles
 from edge_agent.contract.records import Profile
 from edge_agent.errors import BundleError, StateError
 
+DATABASE = "state.db"
 _PROFILES = "profiles"
-_OPEN_ALARMS = "open-alarms.json"
 _ASIDE = ".aside"
+_CANNOT_WRITE = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,6 @@ class Loaded:
     """What the state directory held."""
 
     profiles: tuple[Profile, ...]
-    open_alarms: Mapping[str, bytes]
     set_aside: tuple[SetAside, ...]
 
 
@@ -52,18 +50,26 @@ class Store:
         """Create the directory where needed and lock it.
 
         Raises:
-            StateError: it cannot be written, or another agent has it.
+            StateError: it was never written and cannot be, or another agent has it.
         """
+        lock = self._folder / "lock"
         try:
             (self._folder / _PROFILES).mkdir(parents=True, exist_ok=True)
-            self._lock = (self._folder / "lock").open("ab")
+            self._lock = lock.open("ab")
         except OSError as error:
-            raise StateError(self._folder, error.strerror or "cannot be written") from error
+            # A disk that has become read-only or full still holds what was learnt: watch with that.
+            if not (error.errno in _CANNOT_WRITE and lock.is_file()):
+                raise StateError(self._folder, error.strerror or "cannot be written") from error
+            self._lock = lock.open("rb")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self.close()
             raise StateError(self._folder, "another agent uses it") from error
+
+    def path(self, name: str) -> Path:
+        """Where a file of the state directory is."""
+        return self._folder / name
 
     def close(self) -> None:
         """Give the lock back."""
@@ -96,8 +102,7 @@ class Store:
                 found.append(profile)
             else:
                 aside.append(self._set_aside(path, "learnt with another model bundle"))
-        alarms = self._load_open_alarms(aside)
-        return Loaded(tuple(found), alarms, tuple(aside))
+        return Loaded(tuple(found), tuple(aside))
 
     def save_profile(self, profile: Profile) -> Path:
         """Keep what was learnt of a machine.
@@ -108,26 +113,6 @@ class Store:
         path = self._folder / _PROFILES / _file_name(profile.machine)
         self._write(path, profiles.encode(profile))
         return path
-
-    def save_open_alarms(self, alarms: Mapping[str, bytes]) -> None:
-        """Remember which alarms are open (id -> latest alert message), for the time after a restart.
-
-        Raises:
-            StateError: the file cannot be written.
-        """
-        table = {name: payload.decode() for name, payload in alarms.items()}
-        self._write(self._folder / _OPEN_ALARMS, msgspec.json.encode(table))
-
-    def _load_open_alarms(self, aside: list[SetAside]) -> Mapping[str, bytes]:
-        path = self._folder / _OPEN_ALARMS
-        try:
-            table = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-        except FileNotFoundError:
-            return {}
-        except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
-            aside.append(self._set_aside(path, str(error)))
-            return {}
-        return {name: payload.encode() for name, payload in table.items()}
 
     def _set_aside(self, path: Path, reason: str) -> SetAside:
         for number in range(1, 1000):

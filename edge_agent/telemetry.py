@@ -8,7 +8,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Literal
@@ -26,6 +26,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from edge_agent.contract.records import Ledger
 from edge_agent.errors import UsageError
+from edge_agent.snapshot import Health, MachineSeries, OutboxSeries, Snapshot, StateSeries
 
 MACHINES_LIMIT = 500
 """Machines with series of their own; the rest share `other`, lest a flood of topics fill Prometheus."""
@@ -79,8 +80,27 @@ TABLE: tuple[Series, ...] = (
         "edge_agent_alerts_sent_total", "counter", "Alert messages handed to the network, repeats included."
     ),
     Series("edge_agent_alerts_acknowledged_total", "counter", "Alert messages that the broker acknowledged."),
-    Series("edge_agent_alerts_dropped_total", "counter", "Messages given up because too many waited."),
-    Series("edge_agent_outbox_messages", "gauge", "Messages that the broker has not acknowledged yet."),
+    Series(
+        "edge_agent_alerts_made_total",
+        "counter",
+        "Alert messages to deliver: new ones, repeats, and those restored at start.",
+    ),
+    Series(
+        "edge_agent_alerts_total",
+        "counter",
+        "What became of them: delivered, merged or dropped; with those that wait they add up to those made.",
+        ("outcome",),
+    ),
+    Series("edge_agent_alerts_waiting", "gauge", "Alert messages that are not delivered yet."),
+    Series("edge_agent_outbox_dropped_total", "counter", "Messages given up because too many waited."),
+    Series("edge_agent_outbox_messages", "gauge", "Messages that are not delivered yet."),
+    Series("edge_agent_outbox_bytes", "gauge", "Their size in memory, roughly."),
+    Series("edge_agent_internal_errors_total", "counter", "Exceptions that were contained: bugs."),
+    Series("edge_agent_state_degraded", "gauge", "1 while state cannot be written to disk."),
+    Series("edge_agent_state_commits_total", "counter", "Transactions written to disk."),
+    Series("edge_agent_state_failures_total", "counter", "Attempts to write state that failed."),
+    Series("edge_agent_state_set_aside_total", "counter", "Corrupt databases set aside."),
+    Series("edge_agent_state_bytes", "gauge", "Size of the database with its log."),
     Series("edge_agent_broker_connected", "gauge", "1 while the client is connected.", ("client",)),
     Series("edge_agent_broker_connects_total", "counter", "Connections accepted by the broker.", ("client",)),
     Series(
@@ -97,64 +117,11 @@ TABLE: tuple[Series, ...] = (
     Series(
         "edge_agent_decision_seconds", "histogram", "From the arrival of a message to the end of its step."
     ),
+    Series("edge_agent_commit_seconds", "histogram", "Time to write one turn's changes to disk."),
     Series("edge_agent_commission_seconds", "histogram", "Time to learn one machine."),
 )
 _BY_NAME = {series.name: series for series in TABLE}
 _OUTCOMES = ("accepted", "duplicate", "rejected", "late", "shed")
-
-
-@dataclass(frozen=True, slots=True)
-class MachineSeries:
-    """What is told of one machine."""
-
-    state: str
-    rows: int
-    score: float | None
-    threshold: float | None
-    alarm_open: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LinkSeries:
-    """What is told of one MQTT client."""
-
-    connected: bool
-    connects: int
-    replaced: int
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The state of the agent at one moment."""
-
-    ledger: Ledger = field(default_factory=Ledger)
-    queued: int = 0
-    machines: Mapping[str, MachineSeries] = field(default_factory=dict)
-    alarms_opened: int = 0
-    alerts_sent: int = 0
-    alerts_acknowledged: int = 0
-    alerts_dropped: int = 0
-    outbox: int = 0
-    links: Mapping[str, LinkSeries] = field(default_factory=dict)
-    build: tuple[str, str, str, str] = ("", "", "", "")
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """Whether the agent lives and whether it can do its work, with what is amiss."""
-
-    alive: bool = False
-    amiss: tuple[str, ...] = ("starting",)
-
-
-def frozen(ledger: Ledger) -> Ledger:
-    """A copy that does not change while it is read."""
-    return replace(
-        ledger,
-        rejected=dict(ledger.rejected),
-        values_rejected=dict(ledger.values_rejected),
-        windows_skipped=dict(ledger.windows_skipped),
-    )
 
 
 class Telemetry:
@@ -170,6 +137,7 @@ class Telemetry:
         self.step_seconds = self._histogram("edge_agent_step_seconds", _FAST_S)
         self.inference_seconds = self._histogram("edge_agent_inference_seconds", _FAST_S)
         self.decision_seconds = self._histogram("edge_agent_decision_seconds", _SLOW_S)
+        self.commit_seconds = self._histogram("edge_agent_commit_seconds", _FAST_S)
         self.commission_seconds = self._histogram("edge_agent_commission_seconds", (*_SLOW_S, 120.0))
         self._server: ThreadingHTTPServer | None = None
 
@@ -250,7 +218,7 @@ class _SnapshotCollector:
         """All series of the table but the histograms."""
         snapshot = self._latest()
         samples = {**_ledger_samples(snapshot.ledger), **_machine_samples(snapshot.machines)}
-        samples |= _broker_samples(snapshot)
+        samples |= {**_broker_samples(snapshot), **_state_samples(snapshot.alerts, snapshot.state)}
         for series in TABLE:
             if series.kind != "histogram":
                 yield _family(series, samples.get(series.name, ()))
@@ -307,12 +275,31 @@ def _broker_samples(snapshot: Snapshot) -> _Samples:
         "edge_agent_alarms_opened_total": [((), snapshot.alarms_opened)],
         "edge_agent_alerts_sent_total": [((), snapshot.alerts_sent)],
         "edge_agent_alerts_acknowledged_total": [((), snapshot.alerts_acknowledged)],
-        "edge_agent_alerts_dropped_total": [((), snapshot.alerts_dropped)],
-        "edge_agent_outbox_messages": [((), snapshot.outbox)],
+        "edge_agent_internal_errors_total": [((), snapshot.internal_errors)],
         "edge_agent_broker_connected": [((name,), float(link.connected)) for name, link in links],
         "edge_agent_broker_connects_total": [((name,), link.connects) for name, link in links],
         "edge_agent_network_threads_replaced_total": [((name,), link.replaced) for name, link in links],
         "edge_agent_build_info": [(snapshot.build, 1.0)],
+    }
+
+
+def _state_samples(alerts: OutboxSeries, state: StateSeries) -> _Samples:
+    return {
+        "edge_agent_alerts_made_total": [((), alerts.made)],
+        "edge_agent_alerts_total": [
+            (("delivered",), alerts.delivered),
+            (("merged",), alerts.merged),
+            (("dropped",), alerts.dropped),
+        ],
+        "edge_agent_alerts_waiting": [((), alerts.waiting)],
+        "edge_agent_outbox_dropped_total": [((), alerts.all_dropped)],
+        "edge_agent_outbox_messages": [((), alerts.messages)],
+        "edge_agent_outbox_bytes": [((), alerts.bytes)],
+        "edge_agent_state_degraded": [((), float(state.degraded))],
+        "edge_agent_state_commits_total": [((), state.commits)],
+        "edge_agent_state_failures_total": [((), state.failures)],
+        "edge_agent_state_set_aside_total": [((), state.set_aside)],
+        "edge_agent_state_bytes": [((), state.bytes)],
     }
 
 

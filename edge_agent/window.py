@@ -6,6 +6,7 @@ Rules:
 - Messages that carry one channel and no time are put on a grid of `grid_ns`, so that channels meet in a row.
 - A missing value is held for `hold_rows` rows, then hidden (NaN).
 - A pause longer than a window's span starts afresh: no window bridges it.
+- Arrival times that go back by more than `_CLOCK_STEP_NS` mean that the gateway's clock was set: afresh, too.
 """
 
 import math
@@ -21,6 +22,8 @@ _SPARE_ROWS = 256
 """Room behind a window's rows, so that the buffer is shifted once in so many rows only."""
 _LAYOUTS_LIMIT = 64
 """Different sets of channels in a machine's messages that are remembered."""
+_CLOCK_STEP_NS = 5_000_000_000
+"""Messages are taken in the order of their arrival: only a clock that was set makes an arrival so much earlier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,31 @@ class WindowSettings:
     hop_s: float = 1.0
     hold_rows: int = 30
     grid_ns: int = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RingState:
+    """All that a row buffer remembers; arrays as their bytes, so that it can be written down as it is.
+
+    Attributes:
+        rows: [R, C] float32, the kept rows. times, starts: [R] int64.
+        age: [C] int64. last: [C] float32. pending: [C] float32, the row being gathered.
+    """
+
+    channels: tuple[str, ...]
+    row_count: int
+    last_time_ns: int | None
+    rows: bytes
+    times: bytes
+    starts: bytes
+    age: bytes
+    last: bytes
+    pending: bytes | None
+    pending_ns: int
+    segment_row: int
+    scored_row: int
+    span_ns: int
+    hop_rows: int
 
 
 class RowBuffer:
@@ -88,6 +116,8 @@ class RowBuffer:
         Returns:
             "accepted" if any of its rows brought something new, else "late" or "duplicate".
         """
+        if not frame.stamped and self._set_back(frame.times_ns[0]):
+            self._begin_afresh()
         columns = self._columns(frame.channels)
         whole = len(columns) == len(self.channels) and not frame.partial
         if whole and len(frame.rows) > 1 and self._rises(frame):
@@ -108,6 +138,18 @@ class RowBuffer:
                 self._columns_of.clear()
             columns = self._columns_of[names] = [self._index[name] for name in names]
         return columns
+
+    def _set_back(self, arrival_ns: int) -> bool:
+        """Whether the clock that stamps arrivals was set back."""
+        newest = self._pending_ns if self._pending is not None else self.last_time_ns
+        step = max(_CLOCK_STEP_NS, 2 * self._settings.grid_ns)
+        return newest is not None and arrival_ns < newest - step
+
+    def _begin_afresh(self) -> None:
+        """Take any time for the next row's; no window bridges this point."""
+        self.flush()
+        self.last_time_ns = None
+        self._segment_row = self.row_count
 
     def _rises(self, frame: Frame) -> bool:
         times = np.asarray(frame.times_ns, np.int64)
@@ -224,6 +266,62 @@ class RowBuffer:
         kept = slice(self._filled - keep, self._filled)
         rows[:keep], times[:keep], starts[:keep] = self._rows[kept], self._times[kept], self._starts[kept]
         self._rows, self._times, self._starts, self._filled = rows, times, starts, keep
+
+    # -- across restarts ------------------------------------------------------------------------------------
+
+    def save(self) -> RingState:
+        """What to give to `restore` so that the next windows are the same."""
+        kept = slice(max(0, self._filled - max(self._keep_rows, self._settings.window_rows)), self._filled)
+        return RingState(
+            channels=tuple(self.channels),
+            row_count=self.row_count,
+            last_time_ns=self.last_time_ns,
+            rows=self._rows[kept].tobytes(),
+            times=self._times[kept].tobytes(),
+            starts=self._starts[kept].tobytes(),
+            age=self._age.tobytes(),
+            last=self._last.tobytes(),
+            pending=None if self._pending is None else self._pending.tobytes(),
+            pending_ns=self._pending_ns,
+            segment_row=self._segment_row,
+            scored_row=self._scored_row,
+            span_ns=self._span_ns,
+            hop_rows=self._hop_rows,
+        )
+
+    def restore(self, state: RingState) -> None:
+        """Go on where another buffer stood.
+
+        Raises:
+            ValueError: the arrays do not fit each other.
+        """
+        C = len(state.channels)
+        times, starts = np.frombuffer(state.times, np.int64), np.frombuffer(state.starts, np.int64)
+        rows = np.frombuffer(state.rows, np.float32).reshape(len(times), C)
+        age, last = np.frombuffer(state.age, np.int64), np.frombuffer(state.last, np.float32)
+        pending = None if state.pending is None else np.frombuffer(state.pending, np.float32).copy()
+        if len(starts) != len(times) or {len(age), len(last), C if pending is None else len(pending)} != {C}:
+            raise ValueError("arrays of different lengths")
+        self.channels = list(state.channels)
+        self._index = {name: at for at, name in enumerate(self.channels)}
+        self._columns_of.clear()
+        spare = ((0, _SPARE_ROWS),)
+        self._rows, self._filled = np.pad(rows, (*spare, (0, 0))), len(rows)
+        self._times, self._starts = np.pad(times, spare), np.pad(starts, spare)
+        self._age, self._last, self._pending = age.copy(), last.copy(), pending
+        self.row_count, self.last_time_ns, self._pending_ns = (
+            state.row_count,
+            state.last_time_ns,
+            state.pending_ns,
+        )
+        self._segment_row, self._scored_row = state.segment_row, state.scored_row
+        self._span_ns, self._hop_rows = state.span_ns, state.hop_rows
+        if self._hop_rows:
+            self._keep_rows = self._settings.window_rows
+
+    def settle(self) -> None:
+        """Give out no windows that end in the rows at hand: they were scored before."""
+        self._scored_row = self.row_count
 
     # -- giving rows and windows out ------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ RejectReason = Literal[
     "unknown_channel",
     "too_many_machines",
     "too_many_channels",
+    "internal_error",
 ]
 """Why a message, or one value in it, was turned away. Bounded: it labels a metric."""
 

@@ -74,7 +74,7 @@ def test_what_landed_does_not_overwrite_a_newer_word() -> None:
     assert {payload for _, payload in send_all(outbox)} == {b"a1 revision 3"}
 
 
-def test_open_alarms_are_said_again_and_closed_ones_are_not() -> None:
+def test_open_alarms_and_late_closings_are_said_again() -> None:
     outbox = Outbox(limit=100)
     outbox.raise_alarm(alarm(1), revision=1)
     outbox.raise_alarm(alarm(1, "a2"), revision=1)
@@ -82,7 +82,12 @@ def test_open_alarms_are_said_again_and_closed_ones_are_not() -> None:
     send_all(outbox)
     acknowledge_all(outbox)
     outbox.say_again()
-    assert send_all(outbox) == [("alerts/m", b"a1 revision 1"), ("alerts/m/a1", b"a1 revision 1")]
+    assert send_all(outbox) == [
+        ("alerts/m", b"a1 revision 1"),
+        ("alerts/m/a1", b"a1 revision 1"),
+        ("alerts/m", b"a2 revision 2"),
+        ("alerts/m/a2", b""),
+    ]
 
 
 def test_too_many_waiting_messages_cost_the_oldest_and_are_counted() -> None:

@@ -16,7 +16,8 @@ from edge_agent import alert
 from edge_agent.assembly import broker_address, load_scorer, pipeline_settings
 from edge_agent.config import Config
 from edge_agent.contract.records import Delivery, Frame, Reject
-from edge_agent.errors import BundleError, StateError, UsageError
+from edge_agent.database import Database
+from edge_agent.errors import BundleError, DatabaseError, StateError, UsageError
 from edge_agent.formats import decoder
 from edge_agent.learn import learn
 from edge_agent.pipeline import Pipeline
@@ -166,14 +167,26 @@ def test_a_full_disk_does_not_stop_the_watch(
     def fail(*_: Any) -> None:
         raise StateError(Path("x"), "No space left on device")
 
-    monkeypatch.setattr(running.store, "save_profile", fail)
-    user.publish_rows("pump-1", 0, 300)
-    wait_until(lambda: user.machine("pump-1") == "ready", what="the machine to be learnt")
-    wait_until(lambda: "No space left" in " ".join(running.telemetry.health().amiss), what="the complaint")
-    assert running.telemetry.health().alive
-    user.publish_rows("pump-1", 300, 340, shift=FAULT_SHIFT)
-    wait_until(lambda: user.alerts, what="the alert")
-    wait_until(running.ready, what="the complaint to end with the next good write")
+    with monkeypatch.context() as full:
+        full.setattr(running.store, "save_profile", fail)
+        full.setattr(running.service._watch.keeper._database, "commit", fail_database)
+        user.publish_rows("pump-1", 0, 300)
+        wait_until(lambda: user.machine("pump-1") == "ready", what="the machine to be learnt")
+        wait_until(
+            lambda: "No space left" in " ".join(running.telemetry.health().amiss), what="the complaint"
+        )
+        assert running.telemetry.health().alive
+        assert running.telemetry.snapshot.state.degraded
+        user.publish_rows("pump-1", 300, 340, shift=FAULT_SHIFT)
+        wait_until(lambda: user.alerts, what="the alert")
+    wait_until(running.ready, what="the complaint to end when there is room again")
+    assert len(list((config.agent.state_dir / "profiles").glob("*.npz"))) == 1
+    contents = Database(config.agent.state_dir / "state.db").read()
+    assert any(name.startswith("open/") for name in contents.states)
+
+
+def fail_database(*_: Any) -> None:
+    raise DatabaseError(Path("x"), "No space left on device")
 
 
 def test_a_leaving_agent_says_so_and_is_not_waited_for(

@@ -99,15 +99,6 @@ def test_a_profile_of_another_model_is_not_used(store: Store) -> None:
     assert "another model" in loaded.set_aside[0].reason
 
 
-def test_open_alarms_come_back_and_damage_to_them_is_not_fatal(store: Store, tmp_path: Path) -> None:
-    store.save_open_alarms({"a1": b'{"x": 1}'})
-    assert store.load(encoder="e").open_alarms == {"a1": b'{"x": 1}'}
-    (tmp_path / "state" / "open-alarms.json").write_bytes(b"{")
-    loaded = store.load(encoder="e")
-    assert loaded.open_alarms == {}
-    assert len(loaded.set_aside) == 1
-
-
 def test_an_interrupted_write_leaves_the_old_file(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     path = store.save_profile(profile())
     before = path.read_bytes()

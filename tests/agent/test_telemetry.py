@@ -11,15 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edge_agent.contract.records import Ledger
 from edge_agent.errors import UsageError
-from edge_agent.telemetry import (
-    MACHINES_LIMIT,
-    TABLE,
-    Health,
-    LinkSeries,
-    MachineSeries,
-    Snapshot,
-    Telemetry,
-)
+from edge_agent.snapshot import Health, LinkSeries, MachineSeries, Snapshot
+from edge_agent.telemetry import MACHINES_LIMIT, TABLE, Telemetry
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 

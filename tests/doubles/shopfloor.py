@@ -22,6 +22,10 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from edge_agent.database import Database
+from edge_agent.journal import remembered
+from edge_agent.window import RingState
+
 ROOT = Path(__file__).parents[2]
 START_TS = 1_600_000_000
 FAULT_SHIFT = 12.0
@@ -163,6 +167,18 @@ class AgentProcess:
             elif name.startswith("edge_agent_messages_total{"):
                 found[name.split('"')[1]] = float(value)
         return found
+
+    def settled_for(self, quiet_s: float) -> bool:
+        """Whether no message has come for a while."""
+        before = self.ledger()
+        time.sleep(quiet_s)
+        return bool(before) and before == self.ledger()
+
+    def ring(self, machine: str) -> RingState:
+        """The machine's rows as they are on disk."""
+        contents = Database(self.state_dir / "state.db").read()
+        found = remembered(contents.states, [(turn, block) for turn, block, _ in contents.samples])
+        return found.rings[machine][1]
 
     def log_lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log_file.read_text().splitlines() if line.startswith("{")]

@@ -1,0 +1,213 @@
+"""The database of one agent's state: the only room that imports sqlite3. Knows names and bytes, not their meaning.
+
+One file in the state directory, written ahead (WAL) and synchronised at every commit, so that a transaction is on the
+disk, whole, when `commit` returns. Every value carries a checksum: SQLite does not notice a flipped bit by itself.
+"""
+
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.errors import DatabaseError
+from edge_agent.journal import Changes
+
+_VERSION = 1
+_CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_SEAL_BYTES = 4
+_WAL_BYTES = 8_388_608
+_ASIDE = ".aside"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS samples (turn INTEGER PRIMARY KEY, block BLOB NOT NULL, marks BLOB NOT NULL) STRICT;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Everything that was committed.
+
+    Attributes:
+        states: by name.
+        samples: (turn, block, marks), rising.
+        damaged: names and turns whose checksum is wrong; they are left out.
+    """
+
+    states: dict[str, bytes]
+    samples: tuple[tuple[int, bytes, bytes], ...] = ()
+    damaged: tuple[str, ...] = ()
+
+
+class Database:
+    """One file, one writer."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection: sqlite3.Connection | None = None
+        self._inode = 0
+
+    def open(self) -> None:
+        """Open for writing; a new file where there is none.
+
+        Raises:
+            DatabaseError: it cannot be opened.
+        """
+        with self._faults():
+            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+            self._connection = connection
+            connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}").fetchone()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version not in (0, _VERSION):
+                raise DatabaseError(self.path, f"has schema version {version}", corrupt=True)
+            connection.executescript(_SCHEMA)
+            connection.execute(f"PRAGMA user_version={_VERSION}")
+            self._inode = self.path.stat().st_ino
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+    def read(self) -> Contents:
+        """Everything; where the file cannot be written, from a connection that only reads.
+
+        Raises:
+            DatabaseError: it cannot be read.
+        """
+        if self._connection is not None:
+            with self._faults():
+                return _contents(self._connection)
+        if not self.path.exists():
+            return Contents({})
+        for how in ("mode=ro", "immutable=1"):  # a disk that is read-only may not even let us look at the WAL
+            with suppress(sqlite3.Error):
+                connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?{how}", uri=True)
+                try:
+                    return _contents(connection)
+                finally:
+                    connection.close()
+        raise DatabaseError(self.path, "cannot be read")
+
+    def commit(self, changes: Changes) -> None:
+        """Write all of the changes or none; they are on the disk when this returns.
+
+        Raises:
+            DatabaseError: nothing was written.
+        """
+        if self._connection is None:
+            self.open()
+        connection = self._connection
+        assert connection is not None  # noqa: S101 - `open` has raised otherwise
+        with self._faults():
+            if self.path.stat().st_ino != self._inode:
+                raise DatabaseError(self.path, "was replaced by another file")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                _write(connection, changes)
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # after some errors SQLite has rolled back by itself
+                    connection.execute("ROLLBACK")
+                raise
+
+    def size_bytes(self) -> int:
+        """Of the file and its log; 0 where they cannot be seen."""
+        total = 0
+        for path in (self.path, self._beside("-wal")):
+            with suppress(OSError):
+                total += path.stat().st_size
+        return total
+
+    def set_aside(self) -> Path:
+        """Rename the file and what belongs to it, so that a new one can be begun; returns the new name.
+
+        Raises:
+            DatabaseError: it cannot be renamed.
+        """
+        self.close()
+        number = 1
+        while (target := self._beside(f"{_ASIDE}-{number}")).exists():
+            number += 1
+        try:
+            for suffix in ("-wal", "-shm", ""):
+                path = self._beside(suffix)
+                if path.exists():
+                    path.rename(target.with_name(target.name + suffix))
+        except OSError as error:
+            raise DatabaseError(self.path, error.strerror or "cannot be renamed") from error
+        return target
+
+    def _beside(self, suffix: str) -> Path:
+        return self.path.with_name(self.path.name + suffix)
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """SQLite's errors in our words; the connection is given up, because the next try begins afresh."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            self.close()
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            raise DatabaseError(self.path, str(error), corrupt=code in _CORRUPT) from error
+        except OSError as error:
+            self.close()
+            raise DatabaseError(self.path, error.strerror or repr(error)) from error
+        except DatabaseError:
+            self.close()
+            raise
+
+
+def _write(connection: sqlite3.Connection, changes: Changes) -> None:
+    if changes.whole:
+        connection.execute("DELETE FROM state")
+        connection.execute("DELETE FROM samples")
+    gone = [(name,) for name, value in changes.states.items() if value is None]
+    kept = [(name, _seal(value)) for name, value in changes.states.items() if value is not None]
+    if gone and not changes.whole:
+        connection.executemany("DELETE FROM state WHERE name = ?", gone)
+    connection.executemany(
+        "INSERT INTO state VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", kept
+    )
+    if changes.block or changes.marks:
+        row = (changes.turn, _seal(changes.block), _seal(changes.marks))
+        connection.execute("INSERT INTO samples VALUES (?, ?, ?)", row)
+    if changes.keep_from is not None:
+        connection.execute("DELETE FROM samples WHERE turn < ?", (changes.keep_from,))
+
+
+def _contents(connection: sqlite3.Connection) -> Contents:
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != ("ok",):
+        error = sqlite3.DatabaseError(str(found))
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+    states, samples, damaged = {}, [], []
+    for name, sealed in connection.execute("SELECT name, value FROM state"):
+        value = _unseal(sealed)
+        if value is None:
+            damaged.append(str(name))
+        else:
+            states[str(name)] = value
+    for turn, sealed_block, sealed_marks in connection.execute("SELECT * FROM samples ORDER BY turn"):
+        block, marks = _unseal(sealed_block), _unseal(sealed_marks)
+        if block is None or marks is None:
+            damaged.append(f"turn {turn}")
+        samples.append((int(turn), block or b"", marks or b""))
+    return Contents(states, tuple(samples), tuple(damaged))
+
+
+def _seal(value: bytes) -> bytes:
+    return zlib.crc32(value).to_bytes(_SEAL_BYTES, "little") + value
+
+
+def _unseal(sealed: object) -> bytes | None:
+    if not isinstance(sealed, bytes) or len(sealed) < _SEAL_BYTES:
+        return None
+    value = sealed[_SEAL_BYTES:]
+    return value if zlib.crc32(value).to_bytes(_SEAL_BYTES, "little") == sealed[:_SEAL_BYTES] else None

@@ -1,0 +1,294 @@
+"""What a turn leaves behind, as bytes: sample blocks, rings and mementos, and when which of them is due. No file.
+
+Modes, and what a crash may cost in each (alarms and alerts are never at stake: their state is written when it changes):
+
+- full: every accepted sample is written before its message is acknowledged. Nothing is lost.
+- snapshot: each machine's rows are written every `snapshot_s`. Rows since then are missing from its windows.
+- off: no rows are written. Every machine fills its window afresh, and one that is being learnt begins again.
+"""
+
+import struct
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from edge_agent.contract.records import Frame
+from edge_agent.machine import Memento
+from edge_agent.pipeline import Pipeline, Step
+from edge_agent.window import RingState
+
+Mode = Literal["full", "snapshot", "off"]
+
+_LAYOUTS_LIMIT = 20_000
+"""A flood of ever different sets of channels starts the journal afresh instead of filling the disk."""
+_TURN_BYTES = 262_144
+"""Rings written in one turn: hundreds of machines fall due at once, and a turn must stay short."""
+_MARKED_TURNS = 256
+"""Newest turns that are kept for their marks, see `redelivery`, even when every ring is newer than they are."""
+_MACHINE, _RING, _LAYOUT = "machine/", "ring/", "layout/"
+_HEAD = struct.Struct("<II")
+
+
+class Layout(msgspec.Struct, frozen=True, array_like=True):
+    """What many frames have in common."""
+
+    machine: str
+    channels: tuple[str, ...]
+    stamped: bool
+    partial: bool
+
+
+class _Ring(msgspec.Struct, array_like=True):
+    turn: int
+    ring: RingState
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What one transaction writes.
+
+    Attributes:
+        turn: number of the turn.
+        states: by name; None where a name is to be forgotten.
+        block: samples of this turn. marks: of its messages.
+        keep_from: blocks of earlier turns are not needed any more.
+        whole: these are all states there are, and no block is needed: everything written before goes.
+    """
+
+    turn: int
+    states: Mapping[str, bytes | None] = field(default_factory=dict)
+    block: bytes = b""
+    marks: bytes = b""
+    keep_from: int | None = None
+    whole: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.states or self.block or self.marks or self.whole)
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What an earlier process left, decoded.
+
+    Attributes:
+        blocks: (turn, raw block), rising.
+        damaged: names that could not be read.
+    """
+
+    turn: int
+    mementos: Mapping[str, Memento]
+    rings: Mapping[str, tuple[int, RingState]]
+    layouts: Mapping[int, Layout]
+    blocks: Sequence[tuple[int, bytes]]
+    damaged: tuple[str, ...]
+
+    def frames(self) -> Iterable[Frame]:
+        """The frames that are newer than their machine's ring, in order."""
+        for turn, block in self.blocks:
+            for frame in decode_block(block, self.layouts):
+                ring = self.rings.get(frame.machine)
+                if ring is None or turn > ring[0]:
+                    yield frame
+
+
+class Journal:
+    """Knows what has been written and what is due. Belongs to one thread."""
+
+    def __init__(self, mode: Mode, *, snapshot_s: float) -> None:
+        self._mode = mode
+        self._snapshot_s = snapshot_s
+        self._turn = 0
+        self._layouts: dict[tuple[str, tuple[str, ...], bool, bool], int] = {}
+        self._saved: dict[str, Memento] = {}
+        self._unsaved: dict[
+            str, tuple[int, float]
+        ] = {}  # machine -> (first turn, time) after its ring; oldest first
+
+    @property
+    def overgrown(self) -> bool:
+        """Whether so many layouts are known that everything should be written afresh."""
+        return len(self._layouts) > _LAYOUTS_LIMIT
+
+    def begin(self, turn: int) -> None:
+        """Number turns from the one after this."""
+        self._turn = turn
+
+    def turn(
+        self, step: Step, pipeline: Pipeline, *, marks: bytes, changed: Iterable[str] = (), now_s: float
+    ) -> Changes:
+        """What to write after a step.
+
+        Args:
+            step: what the step brought.
+            pipeline: after the step.
+            marks: of the step's messages.
+            changed: machines that changed outside of the step: installed or failed.
+            now_s: monotonic.
+        """
+        self._turn += 1
+        states: dict[str, bytes | None] = {}
+        due = self._save_mementos(step, pipeline, changed=changed, states=states)
+        block = b""
+        if self._mode == "full" and step.accepted:
+            block = encode_block(step.accepted, lambda frame: self._number(frame, states))
+        if self._mode != "off":
+            for name in step.touched:
+                self._unsaved.setdefault(name, (self._turn, now_s))
+        keep_from = self._save_rings(pipeline, due=due, states=states, now_s=now_s)
+        return Changes(
+            turn=self._turn,
+            states=states,
+            block=block,
+            marks=marks if self._mode == "full" else b"",
+            keep_from=keep_from,
+        )
+
+    def everything(self, pipeline: Pipeline) -> Changes:
+        """All that is known, for a new or a recovered database."""
+        self._turn += 1
+        self._layouts.clear()
+        self._unsaved.clear()
+        self._saved = {name: pipeline.memento(name) for name in pipeline.machines()}
+        states = {_MACHINE + name: msgspec.msgpack.encode(memento) for name, memento in self._saved.items()}
+        if self._mode != "off":
+            states |= {_RING + name: self._ring(pipeline, name) for name in self._saved}
+        return Changes(turn=self._turn, states=states, whole=True)
+
+    def farewell(self, pipeline: Pipeline) -> Changes:
+        """The rings that are not written yet, before a wanted end."""
+        self._turn += 1
+        states = {_RING + name: self._ring(pipeline, name) for name in self._unsaved}
+        self._unsaved.clear()
+        return Changes(turn=self._turn, states=states, keep_from=max(0, self._turn - _MARKED_TURNS))
+
+    def _save_mementos(
+        self, step: Step, pipeline: Pipeline, *, changed: Iterable[str], states: dict[str, bytes | None]
+    ) -> list[str]:
+        """Write down what differs; returns the machines whose rows were rearranged: their ring is due at once."""
+        names = {score.windows.machine for score in step.scores}
+        names |= {name for name in step.touched if not self._settled(name)}
+        names |= set(changed)
+        due = []
+        for name in sorted(names):
+            memento, before = pipeline.memento(name), self._saved.get(name)
+            if memento == before:
+                continue
+            states[_MACHINE + name] = msgspec.msgpack.encode(memento)
+            self._saved[name] = memento
+            if before is not None and (memento.profile, memento.state) != (before.profile, before.state):
+                due.append(name)
+        return due
+
+    def _settled(self, name: str) -> bool:
+        """Whether a machine changes by nothing but scores."""
+        saved = self._saved.get(name)
+        return saved is not None and bool(saved.profile)
+
+    def _save_rings(
+        self, pipeline: Pipeline, *, due: Iterable[str], states: dict[str, bytes | None], now_s: float
+    ) -> int | None:
+        """Write the rings that are due; returns the oldest turn whose block is still needed, if that moved."""
+        if self._mode == "off":
+            return None
+        written = 0
+        for name in due:
+            states[_RING + name] = self._ring(pipeline, name)
+            self._unsaved.pop(name, None)
+            written += 1
+        size = 0
+        while self._unsaved and size < _TURN_BYTES:
+            name, (_, since_s) = next(iter(self._unsaved.items()))
+            if now_s - since_s < self._snapshot_s:
+                break
+            del self._unsaved[name]
+            ring = states[_RING + name] = self._ring(pipeline, name)
+            size += len(ring)
+            written += 1
+        if not written:
+            return None
+        oldest = next(iter(self._unsaved.values()), (self._turn, 0.0))[0]
+        return max(0, min(oldest, self._turn - _MARKED_TURNS))
+
+    def _ring(self, pipeline: Pipeline, name: str) -> bytes:
+        return msgspec.msgpack.encode(_Ring(self._turn, pipeline.ring(name)))
+
+    def _number(self, frame: Frame, states: dict[str, bytes | None]) -> int:
+        """The number of a frame's layout; a new one is written down."""
+        key = (frame.machine, frame.channels, frame.stamped, frame.partial)
+        number = self._layouts.get(key)
+        if number is None:
+            number = self._layouts[key] = len(self._layouts)
+            states[f"{_LAYOUT}{number}"] = msgspec.msgpack.encode(Layout(*key))
+        return number
+
+
+def remembered(states: Mapping[str, bytes], blocks: Sequence[tuple[int, bytes]]) -> Remembered:
+    """What was written down, decoded; what cannot be read is named and left out."""
+    mementos: dict[str, Memento] = {}
+    rings: dict[str, tuple[int, RingState]] = {}
+    layouts: dict[int, Layout] = {}
+    damaged = []
+    for name, raw in states.items():
+        try:
+            if name.startswith(_MACHINE):
+                mementos[name.removeprefix(_MACHINE)] = msgspec.msgpack.decode(raw, type=Memento)
+            elif name.startswith(_RING):
+                ring = msgspec.msgpack.decode(raw, type=_Ring)
+                rings[name.removeprefix(_RING)] = (ring.turn, ring.ring)
+            elif name.startswith(_LAYOUT):
+                layouts[int(name.removeprefix(_LAYOUT))] = msgspec.msgpack.decode(raw, type=Layout)
+        except (msgspec.MsgspecError, ValueError):
+            damaged.append(name)
+    turn = max([at for at, _ in blocks] + [at for at, _ in rings.values()], default=0)
+    return Remembered(turn, mementos, rings, layouts, blocks, tuple(damaged))
+
+
+def encode_block(frames: Sequence[Frame], number: Callable[[Frame], int]) -> bytes:
+    """Frames as columns: layout numbers, row counts, event times, values in single precision as the rings hold them."""
+    numbers, counts, times, values = array("I"), array("I"), array("q"), array("f")
+    for frame in frames:
+        numbers.append(number(frame))
+        counts.append(len(frame.rows))
+        times.extend(frame.times_ns)
+        if isinstance(frame.rows, np.ndarray):
+            values.frombytes(frame.rows.astype(np.float32).tobytes())
+        else:
+            for row in frame.rows:
+                values.extend(row)
+    return b"".join(
+        [_HEAD.pack(len(numbers), len(times)), *(part.tobytes() for part in (numbers, counts, times, values))]
+    )
+
+
+def decode_block(raw: bytes, layouts: Mapping[int, Layout]) -> list[Frame]:
+    """The frames of a block; those whose layout is not known, and a block that is cut short, are left out."""
+    n_frames, n_rows = _HEAD.unpack_from(raw)
+    at = _HEAD.size
+    numbers = np.frombuffer(raw, np.uint32, n_frames, at).tolist()
+    counts = np.frombuffer(raw, np.uint32, n_frames, at + 4 * n_frames).tolist()
+    times = np.frombuffer(raw, np.int64, n_rows, at + 8 * n_frames).tolist()
+    values = np.frombuffer(raw, np.float32, offset=at + 8 * n_frames + 8 * n_rows)
+    frames, row, cell = [], 0, 0
+    for number, count in zip(numbers, counts, strict=True):
+        layout = layouts.get(number)
+        if layout is None:
+            break
+        size = count * len(layout.channels)
+        frames.append(
+            Frame(
+                machine=layout.machine,
+                channels=layout.channels,
+                times_ns=times[row : row + count],
+                rows=values[cell : cell + size].reshape(count, len(layout.channels)),
+                stamped=layout.stamped,
+                partial=layout.partial,
+            )
+        )
+        row, cell = row + count, cell + size
+    return frames

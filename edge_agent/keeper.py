@@ -1,0 +1,273 @@
+"""Keeps the agent's state on disk, one transaction a turn, and the agent at work where that cannot be done.
+
+Memory is what counts; the database follows. Where it cannot be written (full, read-only, broken) the agent goes on from
+memory, says that it is degraded, and tries again with growing pauses; the first transaction that succeeds writes
+everything afresh, so nothing has to be remembered of what was missed. A corrupt file is set aside under another name.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+
+from edge_agent.contract.records import Profile
+from edge_agent.database import Contents, Database
+from edge_agent.errors import DatabaseError, StateError
+from edge_agent.journal import Changes, Journal, Remembered, remembered
+from edge_agent.outbox import Outbox
+from edge_agent.pipeline import Pipeline, Step
+from edge_agent.redelivery import Marks
+from edge_agent.store import Store
+
+_RETRY_FIRST_S = 1.0
+_RETRY_LAST_S = 30.0
+_TIDY_EVERY_S = 1.0
+"""What only forgets (messages that were acknowledged) waits so long for company."""
+_ROOM = "room/"
+
+Report = Callable[..., None]
+"""Where the keeper says what happened: `report(event, **facts)`."""
+
+
+@dataclass(slots=True)
+class Figures:
+    """What is counted of keeping."""
+
+    commits: int = 0
+    failures: int = 0
+    set_aside: int = 0
+
+
+@dataclass(slots=True)
+class _Fault:
+    """One thing that cannot be written, and when to try again."""
+
+    reason: str = ""
+    pause_s: float = 0.0
+    retry_s: float = 0.0
+
+    def failed(self, reason: str, *, now_s: float) -> None:
+        self.reason = reason
+        self.pause_s = min(_RETRY_LAST_S, max(_RETRY_FIRST_S, 2 * self.pause_s))
+        self.retry_s = now_s + self.pause_s
+
+    def passed(self) -> None:
+        self.reason, self.pause_s, self.retry_s = "", 0.0, 0.0
+
+
+class Keeper:
+    """Writes what changed after each turn, before its messages are acknowledged. Belongs to one thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        store: Store,
+        journal: Journal,
+        outbox: Outbox,
+        report: Report,
+        timed: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        """Nothing is opened yet; `timed` is entered around each commit."""
+        self.figures = Figures()
+        self.marks = Marks()
+        self._database = database
+        self._store = store
+        self._journal = journal
+        self._outbox = outbox
+        self._report = report
+        self._timed = timed
+        self._pipeline: Pipeline
+        self._rooms: dict[str, bytes] = {}
+        self._changed_rooms: dict[str, bytes | None] = {}
+        self._changed_machines: list[str] = []
+        self._unsaved_profiles: dict[str, Profile] = {}
+        self._faults = {"database": _Fault(), "profiles": _Fault()}
+        self._tidied_s = 0.0
+        self._stale = False
+
+    @property
+    def fault(self) -> str:
+        """Why something cannot be written at the moment; "" where all is well."""
+        return "; ".join(fault.reason for fault in self._faults.values() if fault.reason)
+
+    # -- what other rooms keep ------------------------------------------------------------------------------
+
+    def remember(self, name: str, value: bytes | None) -> None:
+        """Keep a value of some room's own across restarts, from the next commit on; None forgets it."""
+        if value is None:
+            self._rooms.pop(name, None)
+        else:
+            self._rooms[name] = value
+        self._changed_rooms[_ROOM + name] = value
+
+    def recalled(self) -> Mapping[str, bytes]:
+        """What rooms have kept, by name."""
+        return self._rooms
+
+    def machine_changed(self, name: str) -> None:
+        """A machine was installed or failed between two steps."""
+        self._changed_machines.append(name)
+
+    def save_profile(self, profile: Profile, *, now_s: float) -> None:
+        """Keep what was learnt of a machine; where that fails it is tried again."""
+        self._unsaved_profiles[profile.machine] = profile
+        self._save_profiles(now_s)
+
+    # -- start ----------------------------------------------------------------------------------------------
+
+    def load(self, *, now_s: float) -> Remembered:
+        """Open the database and take up what an earlier process left; never fails."""
+        contents = self._read(now_s)
+        samples = contents.samples
+        found = remembered(contents.states, [(turn, block) for turn, block, _ in samples if block])
+        self._rooms = {
+            name.removeprefix(_ROOM): value
+            for name, value in contents.states.items()
+            if name.startswith(_ROOM)
+        }
+        self.marks.restore(marks for _, _, marks in samples)
+        damaged = [*contents.damaged, *found.damaged]
+        try:
+            self._outbox.restore(contents.states)
+        except ValueError as error:
+            damaged.append(f"outbox: {error}")
+        if damaged:
+            self._report("state_damaged", names=damaged[:10], count=len(damaged))
+        self._journal.begin(max(found.turn, max((turn for turn, _, _ in samples), default=0)))
+        return found
+
+    def _read(self, now_s: float) -> Contents:
+        try:
+            self._database.open()
+        except DatabaseError as error:
+            if error.corrupt:
+                self._set_aside(error)
+                return Contents({})
+            self._failed("database", error, now_s=now_s)  # it may still be readable
+        try:
+            return self._database.read()
+        except DatabaseError as error:
+            if not (error.corrupt and self._set_aside(error)):
+                self._failed("database", error, now_s=now_s)
+        return Contents({})
+
+    def begin(self, pipeline: Pipeline, *, now_s: float) -> None:
+        """Write everything once, in a form that owes nothing to the past."""
+        self._pipeline = pipeline
+        self._recover(now_s)
+
+    # -- each turn ------------------------------------------------------------------------------------------
+
+    def after(self, step: Step, *, now_s: float) -> None:
+        """Write what the turn changed. Its messages may be acknowledged when this returns, whatever came of it."""
+        if self._unsaved_profiles and now_s >= self._faults["profiles"].retry_s:
+            self._save_profiles(now_s)
+        changed, self._changed_machines = self._changed_machines, []
+        marks = self.marks.take_fresh()
+        if self._faults["database"].reason or self._journal.overgrown or self._stale:
+            self._recover(now_s)
+            return
+        changes = self._journal.turn(step, self._pipeline, marks=marks, changed=changed, now_s=now_s)
+        self._commit(self._with_rooms(changes, now_s=now_s), now_s=now_s)
+
+    def distrust(self) -> None:
+        """A turn broke off: what is on disk may not be what is in memory, so write everything next time."""
+        self._stale = True
+
+    def farewell(self, *, now_s: float) -> None:
+        """Write what is still unwritten before a wanted end."""
+        if self._faults["database"].reason:
+            self._commit(self._everything(), now_s=now_s)
+        else:
+            changes = self._journal.farewell(self._pipeline)
+            self._commit(self._with_rooms(changes, now_s=now_s), now_s=now_s)
+        self._database.close()
+
+    def size_bytes(self) -> int:
+        """Of the database on disk."""
+        return self._database.size_bytes()
+
+    def _with_rooms(self, changes: Changes, *, now_s: float) -> Changes:
+        """Add what the outbox and other rooms want to keep or to forget."""
+        wanted = not changes.empty or self._changed_rooms or self._outbox.urgent
+        if not wanted and now_s - self._tidied_s < _TIDY_EVERY_S:
+            return changes
+        self._tidied_s = now_s
+        rooms, self._changed_rooms = self._changed_rooms, {}
+        return replace(changes, states={**changes.states, **rooms, **self._outbox.take_changes()})
+
+    def _everything(self) -> Changes:
+        changes = self._journal.everything(self._pipeline)
+        self._changed_rooms.clear()
+        rooms = {_ROOM + name: value for name, value in self._rooms.items()}
+        states = {**changes.states, **rooms, **self._outbox.everything()}
+        return replace(changes, states=states, marks=self.marks.everything())
+
+    # -- when it cannot be done -----------------------------------------------------------------------------
+
+    def _commit(self, changes: Changes, *, now_s: float) -> None:
+        if changes.empty:
+            return
+        for attempt in range(2):
+            try:
+                with self._timed():
+                    self._database.commit(changes)
+            except DatabaseError as error:
+                if attempt == 0 and error.corrupt and self._set_aside(error):
+                    changes = self._everything()  # into a new file, at once
+                    continue
+                self._failed("database", error, now_s=now_s)
+                return
+            break
+        self.figures.commits += 1
+        self._stale = self._stale and not changes.whole
+        self._passed("database")
+
+    def _recover(self, now_s: float) -> None:
+        """Write everything afresh, if it is time to try."""
+        if now_s >= self._faults["database"].retry_s:
+            self._commit(self._everything(), now_s=now_s)
+
+    def _failed(self, what: str, error: StateError, *, now_s: float) -> None:
+        self.figures.failures += 1
+        if not self._faults[what].reason:
+            self._report("state_not_saved", path=str(error.path), reason=error.reason)
+        self._faults[what].failed(str(error), now_s=now_s)
+
+    def _passed(self, what: str) -> None:
+        if self._faults[what].reason:
+            self._report("state_recovered", what=what)
+        self._faults[what].passed()
+
+    def _set_aside(self, error: DatabaseError) -> bool:
+        try:
+            path = self._database.set_aside()
+        except DatabaseError:
+            return False
+        self.figures.set_aside += 1
+        self._report("state_file_set_aside", path=str(path), reason=error.reason)
+        return True
+
+    def _save_profiles(self, now_s: float) -> None:
+        for machine, profile in [*self._unsaved_profiles.items()]:
+            try:
+                self._store.save_profile(profile)
+            except StateError as error:
+                self._failed("profiles", error, now_s=now_s)
+                return
+            del self._unsaved_profiles[machine]
+        self._passed("profiles")
+
+
+def restore(pipeline: Pipeline, found: Remembered) -> Iterable[str]:
+    """Let machines go on where they stood; returns those that cannot: their model or profile is another one now."""
+    lost = []
+    for name, memento in found.mementos.items():
+        ring = found.rings.get(name)
+        try:
+            if not pipeline.restore(memento, ring[1] if ring is not None else None):
+                lost.append(name)
+        except ValueError:
+            lost.append(name)
+    pipeline.recall(found.frames())
+    return lost

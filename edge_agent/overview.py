@@ -1,0 +1,82 @@
+"""What others see of the running agent: the snapshot behind its metrics, and its health. Reads, changes nothing."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from edge_agent.inbox import Inbox
+from edge_agent.keeper import Keeper
+from edge_agent.machine import MachineStatus
+from edge_agent.outbox import Outbox
+from edge_agent.snapshot import Health, LinkSeries, MachineSeries, OutboxSeries, StateSeries
+
+STUCK_AFTER_S = 30.0
+
+
+class Link(Protocol):
+    """What is told of an MQTT client."""
+
+    name: str
+    session: int
+    replaced: int
+
+    @property
+    def connected(self) -> bool:
+        """Whether it is connected."""
+
+
+def links_seen(*links: Link) -> dict[str, LinkSeries]:
+    """Each MQTT client by name."""
+    return {link.name: LinkSeries(link.connected, link.session, link.replaced) for link in links}
+
+
+def machines_seen(machines: Mapping[str, MachineStatus]) -> dict[str, MachineSeries]:
+    """Each machine by name."""
+    return {
+        name: MachineSeries(
+            state=status.state,
+            rows=status.rows_heard,
+            score=status.last_score,
+            threshold=status.threshold,
+            alarm_open=status.open_alarm is not None,
+        )
+        for name, status in machines.items()
+    }
+
+
+def outbox_seen(outbox: Outbox) -> OutboxSeries:
+    """What became of the alert messages."""
+    return OutboxSeries(
+        made=outbox.made,
+        delivered=outbox.delivered,
+        merged=outbox.merged,
+        dropped=outbox.alerts_dropped,
+        waiting=outbox.alerts_waiting,
+        all_dropped=outbox.dropped,
+        messages=len(outbox),
+        bytes=outbox.bytes,
+    )
+
+
+def state_seen(keeper: Keeper) -> StateSeries:
+    """How keeping fares."""
+    figures = keeper.figures
+    return StateSeries(
+        degraded=bool(keeper.fault),
+        commits=figures.commits,
+        failures=figures.failures,
+        set_aside=figures.set_aside,
+        bytes=keeper.size_bytes(),
+    )
+
+
+def health(
+    *, alive: bool, links: tuple[Link, ...], refused: tuple[str, ...], keeper: Keeper, inbox: Inbox
+) -> Health:
+    """Whether the agent lives, and everything that keeps it from its full work."""
+    amiss = [f"broker: {link.name} is not connected" for link in links if not link.connected]
+    amiss += [f"broker: refuses the subscription {topic}" for topic in refused]
+    if keeper.fault:
+        amiss.append(f"degraded, works from memory: {keeper.fault}")
+    if inbox.full:
+        amiss.append("overload: the queue is full")
+    return Health(alive=alive, amiss=tuple(amiss))

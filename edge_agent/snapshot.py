@@ -1,0 +1,86 @@
+"""The agent's state at one moment, as metrics and health pages show it; frozen nouns without any behaviour."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from edge_agent.contract.records import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSeries:
+    """What is told of one machine."""
+
+    state: str
+    rows: int
+    score: float | None
+    threshold: float | None
+    alarm_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSeries:
+    """What is told of one MQTT client."""
+
+    connected: bool
+    connects: int
+    replaced: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxSeries:
+    """What is told of the outbox; made = delivered + merged + dropped + waiting, in alert messages."""
+
+    made: int = 0
+    delivered: int = 0
+    merged: int = 0
+    dropped: int = 0
+    waiting: int = 0
+    all_dropped: int = 0
+    messages: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StateSeries:
+    """What is told of the state on disk."""
+
+    degraded: bool = False
+    commits: int = 0
+    failures: int = 0
+    set_aside: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of the agent at one moment."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+    queued: int = 0
+    machines: Mapping[str, MachineSeries] = field(default_factory=dict)
+    alarms_opened: int = 0
+    alerts_sent: int = 0
+    alerts_acknowledged: int = 0
+    alerts: OutboxSeries = field(default_factory=OutboxSeries)
+    internal_errors: int = 0
+    state: StateSeries = field(default_factory=StateSeries)
+    links: Mapping[str, LinkSeries] = field(default_factory=dict)
+    build: tuple[str, str, str, str] = ("", "", "", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether the agent lives and whether it can do its work, with what is amiss."""
+
+    alive: bool = False
+    amiss: tuple[str, ...] = ("starting",)
+
+
+def frozen(ledger: Ledger) -> Ledger:
+    """A copy that does not change while it is read."""
+    return replace(
+        ledger,
+        rejected=dict(ledger.rejected),
+        values_rejected=dict(ledger.values_rejected),
+        windows_skipped=dict(ledger.windows_skipped),
+    )

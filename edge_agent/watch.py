@@ -1,0 +1,173 @@
+"""The watch over all machines, without threads and MQTT: a batch of messages in, alarms lined up, state on disk.
+
+What `turn` has returned from may be acknowledged. Everything that outlives a restart goes through here.
+"""
+
+import time
+import traceback
+
+import structlog
+
+from edge_agent.announcer import Announcer
+from edge_agent.assembly import TimedScorer, bundle_profile, pipeline_settings
+from edge_agent.config import Config
+from edge_agent.contract.records import Delivery
+from edge_agent.database import Database
+from edge_agent.formats import decoder
+from edge_agent.inbox import Batch
+from edge_agent.journal import Journal
+from edge_agent.keeper import Keeper, Report, restore
+from edge_agent.learner import Learner
+from edge_agent.outbox import Outbox
+from edge_agent.pipeline import Failure, Pipeline, Step
+from edge_agent.redelivery import digest
+from edge_agent.reject_log import failure_teller, told_rejects
+from edge_agent.store import DATABASE, Loaded, Store
+from edge_agent.telemetry import Telemetry
+from edge_agent.topics import parse
+
+log = structlog.get_logger()
+
+
+class Watch:
+    """Pipeline, learner, outbox and keeper of one agent. Belongs to one thread."""
+
+    def __init__(
+        self, config: Config, *, scorer: TimedScorer, store: Store, telemetry: Telemetry, report: Report
+    ) -> None:
+        self.internal_errors = 0
+        """Exceptions that were contained."""
+        self.outbox = Outbox(
+            limit=config.alerts.outbox_messages,
+            bytes_limit=config.alerts.outbox_bytes,
+            monotonic=time.monotonic,
+        )
+        self.announcer = Announcer(
+            agent=config.agent.name,
+            topic=parse(
+                config.alerts.topic, allowed=frozenset({"machine", "agent"}), required=frozenset({"machine"})
+            ),
+            outbox=self.outbox,
+        )
+        self.keeper = Keeper(
+            Database(store.path(DATABASE)),
+            store=store,
+            journal=Journal(config.journal.mode, snapshot_s=config.journal.snapshot_s),
+            outbox=self.outbox,
+            report=report,
+            timed=telemetry.commit_seconds.time,
+        )
+        self.learner = Learner(scorer=scorer, settings=pipeline_settings(config))
+        self.pipeline: Pipeline
+        self._config = config
+        self._scorer = scorer
+        self._telemetry = telemetry
+        self._tell_failures = failure_teller(monotonic=time.monotonic)
+
+    def begin(self, loaded: Loaded) -> None:
+        """Build the pipeline and let it go on where an earlier process stood.
+
+        Raises:
+            BundleError: the bundle's own profile cannot be read.
+        """
+        config = self._config
+        decode = decoder(
+            [(source.template, source.format) for source in config.source],
+            payload_limit_bytes=config.limits.payload_bytes,
+            future_tolerance_s=config.limits.future_tolerance_s,
+        )
+        self.pipeline = Pipeline(
+            decode=told_rejects(decode, monotonic=time.monotonic),
+            scorer=self._scorer,
+            settings=pipeline_settings(config),
+            profiles=loaded.profiles,
+            template=bundle_profile(self._scorer.bundle),
+        )
+        now_s = time.monotonic()
+        lost = restore(self.pipeline, self.keeper.load(now_s=now_s))
+        if lost:
+            log.warning("machines_begin_afresh", machines=lost, reason="their model or profile has changed")
+        self.announcer.go_on(self.pipeline.open_alarms())
+        self.keeper.begin(self.pipeline, now_s=now_s)
+        self.learner.start()
+
+    def turn(self, batch: Batch) -> None:
+        """Work one batch off, up to the moment from which on it may be acknowledged; never raises."""
+        try:
+            self._install_learnt()
+        except Exception as error:  # noqa: BLE001 - the watch goes on
+            self.contain("installing a profile", error)
+        ledger = self.pipeline.ledger
+        received = ledger.received + batch.shed + len(batch.arrivals)
+        ledger.received += batch.shed
+        ledger.shed += batch.shed
+        step = Step()
+        try:
+            step = self._step(batch) if batch.arrivals else step
+            for request in step.commissions:
+                self.learner.submit(request)
+            self.announcer.tell(step.alarms)
+        except Exception as error:  # noqa: BLE001 - the watch goes on, and what it hit is not tried for ever
+            self.contain("a turn", error)
+            self.keeper.distrust()
+            ledger.received = received
+            ledger.rejected["internal_error"] = ledger.rejected.get("internal_error", 0) + ledger.balance()
+        try:
+            self.keeper.after(step, now_s=time.monotonic())
+        except Exception as error:  # noqa: BLE001 - as above; disks that fail are no exception here
+            self.contain("keeping", error)
+            self.keeper.distrust()
+
+    def contain(self, subject: str, error: Exception) -> None:
+        """Count an exception that was caught, and name it in the log now and then."""
+        self.internal_errors += 1
+        where = "".join(traceback.format_tb(error.__traceback__, limit=-2))
+        self._tell_failures([Failure(subject, f"{error!r}\n{where}")])
+
+    def _step(self, batch: Batch) -> Step:
+        deliveries = self._new_ones(batch)
+        started = time.perf_counter()
+        step = self.pipeline.step(deliveries)
+        self._telemetry.step_seconds.observe(time.perf_counter() - started)
+        now_s = time.monotonic()
+        for arrival in batch.arrivals:
+            self._telemetry.decision_seconds.observe(now_s - arrival.at_s)
+        if step.failures:
+            self.internal_errors += len(step.failures)
+            self._tell_failures(step.failures)
+        return step
+
+    def _new_ones(self, batch: Batch) -> list[Delivery]:
+        """The messages without those that the broker sends again and that were used already."""
+        marks, ledger = self.keeper.marks, self.pipeline.ledger
+        new = []
+        for arrival in batch.arrivals:
+            receipt = arrival.receipt
+            if receipt is not None:
+                content = digest(arrival.delivery)
+                if receipt.again and marks.used(receipt.mid, content):
+                    ledger.received += 1
+                    ledger.duplicate += 1
+                    continue
+                marks.note(receipt.mid, content)
+            new.append(arrival.delivery)
+        return new
+
+    def _install_learnt(self) -> None:
+        for learnt in self.learner.finished():
+            self._telemetry.commission_seconds.observe(learnt.took_s)
+            self.keeper.machine_changed(learnt.machine)
+            if isinstance(learnt.result, str):
+                self.pipeline.fail(learnt.machine, learnt.result)
+                log.warning("machine_failed", machine=learnt.machine, reason=learnt.result)
+                continue
+            self.pipeline.install(learnt.result)
+            self.keeper.save_profile(learnt.result, now_s=time.monotonic())
+            log.info(
+                "machine_commissioned",
+                machine=learnt.machine,
+                channels=list(learnt.result.channels),
+                rows=learnt.result.rows,
+                threshold=round(learnt.result.threshold, 4),
+                took_s=round(learnt.took_s, 2),
+            )
