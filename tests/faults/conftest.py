@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from faults.parts import broker, hall
 from faults.parts.hall import Hall
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+
 from faults.parts import floor
 from faults.parts.hall import Hall
 from faults.parts.ledger import record, size

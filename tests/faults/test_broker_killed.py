@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from faults.parts import floor
 from faults.parts.broker import Broker
 from faults.parts.hall import Hall

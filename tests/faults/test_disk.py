@@ -9,11 +9,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
 from faults.parts import floor
 from faults.parts.hall import Hall
 from faults.parts.ledger import record, size
 from faults.parts.patience import wait_until
-from faults.parts.verdict import Verdict, judge
+from faults.parts.verdict import Verdict
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 SEED = 24
@@ -26,7 +27,7 @@ def command(*words: str) -> str:
 
 
 @pytest.fixture
-def mounts(tmp_path: Path) -> Iterator[ExitStack]:
+def mounts() -> Iterator[ExitStack]:
     """Whatever is mounted during a test is unmounted after it."""
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk needs root")
@@ -44,25 +45,18 @@ def mounted(mounts: ExitStack, folder: Path, *words: str) -> Path:
     return folder
 
 
-def some_faults(hall: Hall, number: int) -> Verdict:
-    """So many faults, played to their end; the judgement covers these alone."""
-    known = len(hall.reader.heard)
-    faults = floor.plan(number, seed=SEED, first=hall.row)
-    hall.play(faults, per_s=ROWS_PER_S * len(floor.MACHINES))
-    hall.settle(faults)
-    return judge(faults, [heard.alert for heard in hall.reader.heard[known:]])
-
-
 def degraded(hall: Hall) -> bool:
     status, body = hall.agent.page("/readyz")
     return status == 503 and "state" in body
 
 
-def finish(hall: Hall, key: str, told: str, *, count: int, verdicts: list[Verdict], **figures: object) -> None:
+def finish(
+    hall: Hall, key: str, told: str, *, count: int, verdicts: list[Verdict], **figures: object
+) -> None:
     """The agent is killed and started once more: what it knows is on disk again."""
     hall.agent.kill()
     hall.agent.start().ready()
-    verdicts.append(some_faults(hall, 8))
+    verdicts.append(hall.some_faults(8, seed=SEED))
     whole = Verdict(
         faults=sum(verdict.faults for verdict in verdicts),
         lost=[fault for verdict in verdicts for fault in verdict.lost],
@@ -83,7 +77,7 @@ def test_disk_full(open_hall: Enter, tmp_path: Path, mounts: ExitStack) -> None:
     verdicts, told = [], []
     for _ in range(size(short=2, long=20)):
         fill(disk / "ballast")
-        verdicts.append(some_faults(hall, 16))
+        verdicts.append(hall.some_faults(16, seed=SEED))
         told.append(degraded(hall))
         (disk / "ballast").unlink()
         some = floor.rows(hall.row, hall.row + 400)
@@ -117,8 +111,9 @@ def test_disk_read_only(open_hall: Enter, tmp_path: Path, mounts: ExitStack) -> 
     disk = mounted(mounts, tmp_path / "disk", "-o", "loop,errors=remount-ro", str(image))
     hall = open_hall(state=disk / "state")
     device = Path(command("findmnt", "-no", "SOURCE", str(disk))).name
+    os.sync()  # the state that was put there by hand; the agent syncs its own
     Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("injected")
-    verdicts = [some_faults(hall, 16)]
+    verdicts = [hall.some_faults(16, seed=SEED)]
     told = degraded(hall)
     # The technician's way: the disk is checked and mounted again, the agent is not touched.
     mended = tmp_path / "mended.img"
@@ -180,14 +175,14 @@ def test_corrupt_database_at_start(open_hall: Enter) -> None:
     """After a kill and a rotten disk the agent starts, and watches the machines it had learnt."""
     hall = open_hall()
     chance = random.Random(SEED)
-    verdicts, spoilt = [some_faults(hall, 8)], 0
+    verdicts, spoilt = [hall.some_faults(8, seed=SEED)], 0
     for how in range(size(short=4, long=40)):
         hall.agent.kill()
         for path in databases(hall):
             spoil(path, chance=chance, how=how)
             spoilt += 1
         hall.agent.start().ready()
-        verdicts.append(some_faults(hall, 8))
+        verdicts.append(hall.some_faults(8, seed=SEED))
     finish(
         hall,
         "corrupt_database_at_start",
@@ -202,12 +197,12 @@ def test_corrupt_database_at_start(open_hall: Enter) -> None:
 def test_corrupt_database_while_running(open_hall: Enter) -> None:
     hall = open_hall()
     chance = random.Random(SEED)
-    verdicts, spoilt = [some_faults(hall, 8)], 0
+    verdicts, spoilt = [hall.some_faults(8, seed=SEED)], 0
     for how in range(size(short=3, long=20)):
         for path in databases(hall):
             spoil(path, chance=chance, how=how)
             spoilt += 1
-        verdicts.append(some_faults(hall, 8))
+        verdicts.append(hall.some_faults(8, seed=SEED))
     finish(
         hall,
         "corrupt_database_while_running",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from faults.parts import floor
 from faults.parts.agent import ROOT
 from faults.parts.hall import Hall
@@ -84,5 +85,7 @@ def test_dead_network_threads_are_replaced(open_hall: Enter) -> None:
 def replaced(hall: Hall) -> float:
     series = hall.agent.series()
     return sum(
-        value for name, value in series.items() if name.startswith("edge_agent_network_threads_replaced_total{")
+        value
+        for name, value in series.items()
+        if name.startswith("edge_agent_network_threads_replaced_total{")
     )

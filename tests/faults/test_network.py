@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from faults.parts import floor, netns
 from faults.parts.broker import Broker
 from faults.parts.hall import Hall
@@ -62,7 +63,9 @@ def back_after(hall: Hall, before: float) -> float:
     return time.monotonic() - started
 
 
-def conclude(hall: Hall, faults: list[floor.Fault], key: str, *, count: int, told: str, **figures: object) -> None:
+def conclude(
+    hall: Hall, faults: list[floor.Fault], key: str, *, count: int, told: str, **figures: object
+) -> None:
     verdict = hall.settle(faults)
     ledger = hall.agent.ledger()
     missing = hall.publisher.acknowledged - ledger["received"] + ledger["duplicate"]

@@ -6,10 +6,10 @@ from datetime import datetime
 from itertools import chain
 
 import pytest
+
 from faults.parts import floor
 from faults.parts.hall import Hall
 from faults.parts.ledger import LONG, STRICT, bound, record, size
-from faults.parts.verdict import Verdict, judge
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200)]
 SEED = 23
@@ -81,7 +81,7 @@ def test_three_times_its_pace(open_hall: Enter) -> None:
     full = [kib for at_s, kib in memory_kib if at_s >= shed_after_s + 10]
     growth_mib = (max(full) - full[0]) / 1024
     calm = hall.settle([])  # what was open when the load ended is closed by calm rows
-    after = afterwards(hall)
+    after = hall.some_faults(16, seed=SEED, gap_rows=100)
     record(
         "overload",
         fault=f"three times the agent's pace for {load_s} s",
@@ -116,20 +116,11 @@ def measured_pace(hall: Hall) -> float:
     return len(rows) / (time.monotonic() - started)
 
 
-def afterwards(hall: Hall) -> Verdict:
-    """A few faults at a pace that the agent can carry: all of them must be found, once."""
-    known = len(hall.reader.heard)
-    faults = floor.plan(16, seed=SEED, first=hall.row + 100)
-    hall.play(faults, per_s=300)
-    hall.settle(faults)
-    begun = hall.reader.heard[known:]
-    fresh = {heard.alert["id"] for heard in begun if heard.alert["revision"] == 1}
-    return judge(faults, [heard.alert for heard in begun if heard.alert["id"] in fresh])
-
-
 def delivery_s(hall: Hall) -> float:
     """The longest time from an opening's line in the agent's log to the arrival of the alert."""
-    opened = {line["id"]: datetime.fromisoformat(line["timestamp"]) for line in hall.agent.log("alarm_opened")}
+    opened = {
+        line["id"]: datetime.fromisoformat(line["timestamp"]) for line in hall.agent.log("alarm_opened")
+    }
     arrived = {heard.alert["id"]: heard.wall for heard in reversed(hall.reader.heard)}
     return max(
         ((arrived[name] - at).total_seconds() for name, at in opened.items() if name in arrived), default=0.0

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from faults.parts.floor import LEARN_ROWS
 from faults.parts.patience import WaitedInVainError, free_port, wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -35,6 +36,7 @@ class Agent:
         host: str = "127.0.0.1",
         page_host: str = "127.0.0.1",
         state: Path | None = None,
+        commission_rows: int = LEARN_ROWS,
         settings: Mapping[str, str] | None = None,
         before: Sequence[str] = (),
         launcher: Sequence[str] = ("-m", "edge_agent"),
@@ -53,7 +55,7 @@ class Agent:
             "agent": f'name = "hall"\nstate_dir = "{self.state}"',
             "broker": f'host = "{host}"\nport = {port}\nkeepalive_s = 5',
             "model": f'bundle = "{bundle}"' if bundle else "",
-            "commission": "rows = 1200",
+            "commission": f"rows = {commission_rows}",
             "budget": "false_alarms_per_week = 0.01",
             "metrics": f'host = "{page_host}"\nport = {self._page.rpartition(":")[2]}',
             "log": 'format = "json"',
@@ -68,7 +70,11 @@ class Agent:
         calm = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                self._command, cwd=ROOT, stderr=log, stdin=subprocess.DEVNULL, env=os.environ | calm | self._env
+                self._command,
+                cwd=ROOT,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=os.environ | calm | self._env,
             )
         self.starts += 1
         if wait:
@@ -119,7 +125,8 @@ class Agent:
     def connected(self) -> bool:
         series = self.series()
         return all(
-            series.get(f'edge_agent_broker_connected{{client="{name}"}}') == 1 for name in ("ingest", "egress")
+            series.get(f'edge_agent_broker_connected{{client="{name}"}}') == 1
+            for name in ("ingest", "egress")
         )
 
     def ledger(self) -> dict[str, int]:
@@ -134,15 +141,17 @@ class Agent:
         return {"received": received, **outcomes}
 
     def wait_received(self, messages: int, *, patience_s: float = 120.0) -> dict[str, int]:
-        """The ledger once so many messages have come since this process began.
+        """The ledger once so many different messages have come since this process began.
 
         Raises:
             WaitedInVainError: with the last ledger.
         """
         end = time.monotonic() + patience_s
-        while (ledger := self.ledger()).get("received", 0) < messages:
+        while (ledger := self.ledger()).get("received", 0) - ledger.get("duplicate", 0) < messages:
             if time.monotonic() > end:
-                raise WaitedInVainError(f"{messages} messages were to come, in {patience_s:.0f} s came {ledger}")
+                raise WaitedInVainError(
+                    f"{messages} messages were to come, in {patience_s:.0f} s came {ledger}"
+                )
             time.sleep(0.2)
         return ledger
 

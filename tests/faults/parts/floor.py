@@ -51,7 +51,9 @@ class Row:
         return f"sensors/{self.machine}"
 
 
-def plan(count: int, *, seed: int, first: int = LEARN_ROWS, machines: Sequence[str] = MACHINES) -> list[Fault]:
+def plan(
+    count: int, *, seed: int, first: int = LEARN_ROWS, machines: Sequence[str] = MACHINES
+) -> list[Fault]:
     """So many faults, dealt out to the machines in turn, at times and in channels drawn from the seed."""
     rng = np.random.default_rng(seed)
     names = list(_CHANNELS)

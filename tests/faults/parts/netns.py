@@ -35,7 +35,9 @@ class Cable:
     """The cable, and with it the namespace; both go when it is left."""
 
     def __init__(self) -> None:
-        number = f"{os.getpid()}x{next(_NUMBERS)}"  # what a kernel still takes down keeps its name for a while
+        number = (
+            f"{os.getpid()}x{next(_NUMBERS)}"  # what a kernel still takes down keeps its name for a while
+        )
         self.name = f"faults-{number}"
         self._ends = (f"fb{number}", f"fa{number}")
         self._leaving = ExitStack()

@@ -99,9 +99,7 @@ class Proxy:
                 data = b""
             chunks.put((time.monotonic(), data))
 
-    def _write(
-        self, target: socket.socket, chunks: SimpleQueue[tuple[float, bytes]], tell_end: bool
-    ) -> None:
+    def _write(self, target: socket.socket, chunks: SimpleQueue[tuple[float, bytes]], tell_end: bool) -> None:
         with suppress(OSError):
             while True:
                 at_s, data = chunks.get()
