@@ -84,6 +84,16 @@ def _phrase(channel: ChannelEvidence) -> str:
     return f"{channel.name} is {channel.symptom}, now {channel.observed:.4g} ({usual})"
 
 
+def decode_receipt(payload: bytes) -> tuple[str, int] | None:
+    """The id and revision that a subscriber confirms, `{"id": ..., "revision": ...}`; None if it is no receipt."""
+    try:
+        said = msgspec.json.decode(payload, type=dict[str, Any])
+        alarm_id, revision = said["id"], said["revision"]
+    except (msgspec.MsgspecError, KeyError, UnicodeDecodeError):
+        return None
+    return (alarm_id, revision) if isinstance(alarm_id, str) and isinstance(revision, int) else None
+
+
 def closing_after_restart(payload: bytes) -> tuple[str, bytes] | None:
     """The closing revision of an alert that a former run of the agent left open; None if it is no alert.
 

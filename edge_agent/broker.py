@@ -29,6 +29,7 @@ QOS = 1
 _FLYING_LIMIT = 50
 """Publishes without an acknowledgement at a time."""
 _RETRY_MIN_S = 1
+_HEARD_LIMIT, _HEARD_BYTES = 1000, 10_000
 _REPLACE_EVERY_S = 5.0
 """A network thread that dies at once is not replaced more often than this."""
 
@@ -273,14 +274,22 @@ class Ingest(_Link):
 
 
 class Egress(_Link):
-    """Publishes what the outbox holds and keeps it until the broker has acknowledged it.
+    """Publishes what the outbox holds and keeps it until the broker has acknowledged it; hears what is said to it.
 
     All methods but the callbacks are called from one thread.
     """
 
     def __init__(
-        self, address: Address, *, client_id: str, will: Message, outbox: Outbox, report: Report
+        self,
+        address: Address,
+        *,
+        client_id: str,
+        will: Message,
+        outbox: Outbox,
+        report: Report,
+        listen: Sequence[str] = (),
     ) -> None:
+        """`listen` names topics whose messages are to be collected by `heard`."""
         super().__init__("egress", address, client_id=client_id, clean_session=True, report=report)
         self.alerts_sent = 0
         """Alerts handed to the network, repetitions included."""
@@ -289,10 +298,29 @@ class Egress(_Link):
         self._will = will
         self._outbox = outbox
         self._mids: deque[int] = deque()
+        self._listen = tuple(listen)
+        self._heard: deque[tuple[str, bytes]] = deque(maxlen=_HEARD_LIMIT)
 
     def _prepare(self, client: mqtt.Client) -> None:
         client.will_set(self._will.topic, self._will.payload, qos=QOS, retain=self._will.retain)
         client.on_publish = self._on_publish
+        client.on_message = self._on_message
+
+    def _entered(self, client: mqtt.Client) -> None:
+        if self._listen:
+            client.subscribe([(topic, QOS) for topic in self._listen])
+
+    def _on_message(self, client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
+        def work() -> None:
+            client.ack(message.mid, message.qos)
+            payload = bytes(message.payload[:_HEARD_BYTES])
+            self._heard.append((message.topic, payload))
+
+        self._guard(work)
+
+    def heard(self) -> list[tuple[str, bytes]]:
+        """Topic and payload of what has come since the last call; the newest of too many."""
+        return [self._heard.popleft() for _ in range(len(self._heard))]
 
     def _on_publish(
         self, _client: mqtt.Client, _userdata: Any, mid: int, _code: ReasonCode, _p: Properties | None

@@ -97,6 +97,7 @@ class Alerts(_Section):
 
     topic: str = "alerts/{machine}"
     status_topic: str = "agents/{agent}/status"
+    receipt_topic: str = ""
     outbox_messages: Count = 10_000
     outbox_bytes: Annotated[int, Field(ge=100_000, le=1_000_000_000)] = 20_000_000
 
@@ -106,10 +107,11 @@ class Alerts(_Section):
         parse(value, allowed=frozenset({"machine", "agent"}), required=frozenset({"machine"}))
         return value
 
-    @field_validator("status_topic")
+    @field_validator("status_topic", "receipt_topic")
     @classmethod
-    def _status_topic_parses(cls, value: str) -> str:
-        parse(value, allowed=frozenset({"agent"}), required=frozenset())
+    def _own_topic_parses(cls, value: str) -> str:
+        if value:
+            parse(value, allowed=frozenset({"agent"}), required=frozenset())
         return value
 
 

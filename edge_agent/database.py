@@ -1,7 +1,7 @@
 """The database of one agent's state: the only room that imports sqlite3. Knows names and bytes, not their meaning.
 
 One file in the state directory, written ahead (WAL) and synchronised at every commit, so that a transaction is on the
-disk, whole, when `commit` returns. Every value carries a checksum: SQLite does not notice a flipped bit by itself.
+disk, whole, when `commit` returns. Every value carries a checksum of itself and its name, because SQLite has none.
 """
 
 import sqlite3
@@ -168,14 +168,15 @@ def _write(connection: sqlite3.Connection, changes: Changes) -> None:
         connection.execute("DELETE FROM state")
         connection.execute("DELETE FROM samples")
     gone = [(name,) for name, value in changes.states.items() if value is None]
-    kept = [(name, _seal(value)) for name, value in changes.states.items() if value is not None]
+    kept = [(name, _seal(name, value)) for name, value in changes.states.items() if value is not None]
     if gone and not changes.whole:
         connection.executemany("DELETE FROM state WHERE name = ?", gone)
     connection.executemany(
         "INSERT INTO state VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", kept
     )
     if changes.block or changes.marks:
-        row = (changes.turn, _seal(changes.block), _seal(changes.marks))
+        turn = changes.turn
+        row = (turn, _seal(f"{turn} block", changes.block), _seal(f"{turn} marks", changes.marks))
         connection.execute("INSERT INTO samples VALUES (?, ?, ?)", row)
     if changes.keep_from is not None:
         connection.execute("DELETE FROM samples WHERE turn < ?", (changes.keep_from,))
@@ -189,25 +190,30 @@ def _contents(connection: sqlite3.Connection) -> Contents:
         raise error
     states, samples, damaged = {}, [], []
     for name, sealed in connection.execute("SELECT name, value FROM state"):
-        value = _unseal(sealed)
+        value = _unseal(str(name), sealed)
         if value is None:
             damaged.append(str(name))
         else:
             states[str(name)] = value
     for turn, sealed_block, sealed_marks in connection.execute("SELECT * FROM samples ORDER BY turn"):
-        block, marks = _unseal(sealed_block), _unseal(sealed_marks)
+        block, marks = _unseal(f"{turn} block", sealed_block), _unseal(f"{turn} marks", sealed_marks)
         if block is None or marks is None:
             damaged.append(f"turn {turn}")
         samples.append((int(turn), block or b"", marks or b""))
     return Contents(states, tuple(samples), tuple(damaged))
 
 
-def _seal(value: bytes) -> bytes:
-    return zlib.crc32(value).to_bytes(_SEAL_BYTES, "little") + value
+def _seal(name: str, value: bytes) -> bytes:
+    return _checksum(name, value) + value
 
 
-def _unseal(sealed: object) -> bytes | None:
+def _unseal(name: str, sealed: object) -> bytes | None:
+    """The value, if neither it nor its name was altered."""
     if not isinstance(sealed, bytes) or len(sealed) < _SEAL_BYTES:
         return None
     value = sealed[_SEAL_BYTES:]
-    return value if zlib.crc32(value).to_bytes(_SEAL_BYTES, "little") == sealed[:_SEAL_BYTES] else None
+    return value if _checksum(name, value) == sealed[:_SEAL_BYTES] else None
+
+
+def _checksum(name: str, value: bytes) -> bytes:
+    return zlib.crc32(value, zlib.crc32(name.encode())).to_bytes(_SEAL_BYTES, "little")

@@ -20,6 +20,8 @@ _ROW, _OPEN, _CLOSED = "outbox/", "open/", "closed/"
 _REPEAT_CLOSED_S = 1800.0
 """How long a closing is said again: a broker killed with mosquitto's defaults may have forgotten the last half hour."""
 _CLOSED_LIMIT = 1000
+_RECEIPT_PATIENCE_S = 60.0
+"""An alert without a receipt is said again after this time."""
 _OVERHEAD_BYTES = 300
 
 
@@ -98,7 +100,7 @@ class Outbox:
         self._waiting: OrderedDict[tuple[str, ...], _Row] = OrderedDict()
         self._updates: OrderedDict[tuple[str, ...], None] = OrderedDict()  # waiting keys that may be merged
         self._flying: dict[int, _Row] = {}
-        self._unconfirmed: OrderedDict[tuple[str, int], _Row] = OrderedDict()
+        self._unconfirmed: OrderedDict[tuple[str, int], tuple[_Row, float]] = OrderedDict()  # with the time
         self._open: dict[str, OpenAlarm] = {}
         self._closed: OrderedDict[str, tuple[OpenAlarm, float]] = OrderedDict()
         self._changes: dict[str, bytes | None] = {}
@@ -127,8 +129,9 @@ class Outbox:
         self._line_up(row)
         if message.durable:
             self._changes[row.name] = msgspec.msgpack.encode(message)
-        while len(self._waiting) > 1 and (len(self) > self._limit or self.bytes > self._bytes_limit):
-            self._make_room()
+        while len(self) > self._limit or self.bytes > self._bytes_limit:
+            if not self._make_room():
+                return
 
     def raise_alarm(self, alarm: OpenAlarm, *, revision: int) -> None:
         """Say that an alarm is open: to all, and retained for those who come later."""
@@ -160,12 +163,7 @@ class Outbox:
 
     def say_again(self) -> None:
         """At a new connection: the broker may have forgotten, so repeat the last word on every alarm of late."""
-        again = [row.message for row in self._unconfirmed.values()]
-        for row in [*self._unconfirmed.values()]:
-            self._settle(row, merged=True)
-        self._unconfirmed.clear()
-        for message in again:
-            self.put(message)
+        self.repeat_unconfirmed(patience_s=-1.0)
         for alarm in self._open.values():
             if ("opened", alarm.id) not in self._waiting:
                 self._tell("updated", alarm)
@@ -174,6 +172,18 @@ class Outbox:
         for alarm, _ in self._closed.values():
             self._tell("closed", alarm)
             self.put(replace(_retained(alarm), payload=b""))
+
+    def repeat_unconfirmed(self, *, patience_s: float = _RECEIPT_PATIENCE_S) -> None:
+        """Say again what no subscriber has given a receipt for in this time; the repeat stands for both."""
+        latest_s = self._monotonic() - patience_s
+        while self._unconfirmed:
+            name, (row, since_s) = next(iter(self._unconfirmed.items()))
+            if since_s > latest_s:
+                return
+            del self._unconfirmed[name]
+            self._settle(row, merged=True)
+            if row.message.key not in self._waiting:
+                self.put(row.message)
 
     def _tell(self, kind: str, alarm: OpenAlarm) -> None:
         key = (kind, alarm.id)
@@ -205,17 +215,17 @@ class Outbox:
         message = row.message
         name = (message.key[-1], message.revision)
         if self._receipts and message.alert and name not in self._unconfirmed:
-            self._unconfirmed[name] = row
+            self._unconfirmed[name] = (row, self._monotonic())
         else:
             self._settle(row, delivered=True)
         return message
 
     def confirmed(self, alarm_id: str, revision: int) -> bool:
         """A subscriber has this revision; whether it was waited for."""
-        row = self._unconfirmed.pop((alarm_id, revision), None)
-        if row is None:
+        held = self._unconfirmed.pop((alarm_id, revision), None)
+        if held is None:
             return False
-        self._settle(row, delivered=True)
+        self._settle(held[0], delivered=True)
         return True
 
     def landed(self) -> None:
@@ -245,7 +255,8 @@ class Outbox:
     def everything(self) -> dict[str, bytes]:
         """All that must outlive the process, by name."""
         self._changes = {}
-        rows = [*self._unconfirmed.values(), *self._flying.values(), *self._waiting.values()]
+        unconfirmed = [row for row, _ in self._unconfirmed.values()]
+        rows = [*unconfirmed, *self._flying.values(), *self._waiting.values()]
         encode = msgspec.msgpack.encode
         return {
             **{row.name: encode(row.message) for row in rows if row.message.durable},
@@ -264,6 +275,7 @@ class Outbox:
             if name.startswith(_ROW):
                 row = _Row(int(name.removeprefix(_ROW)), decode(written[name], type=Message))
                 self.made += row.message.alert
+                self._forget_waiting(row.message.key, merged=True)
                 self._line_up(row)
                 self._next_number = max(self._next_number, row.number + 1)
             elif name.startswith(_OPEN):
@@ -300,16 +312,22 @@ class Outbox:
         if row.message.durable:
             self._changes[row.name] = None
 
-    def _make_room(self) -> None:
-        """Give up one waiting message: an update, else an opening whose closing waits too, else the oldest."""
+    def _make_room(self) -> bool:
+        """Give up an update, else an opening whose closing waits too, else the oldest; False where nothing can go."""
         if self._updates:
             self._forget_waiting(next(iter(self._updates)), merged=True)
-            return
+            return True
         for key in self._waiting:
             if key[0] == "opened" and ("closed", key[-1]) in self._waiting:
                 self._forget_waiting(key, merged=True)
-                return
-        self._forget_waiting(next(iter(self._waiting)), merged=False)
+                return True
+        if self._unconfirmed:
+            self._settle(self._unconfirmed.popitem(last=False)[1][0], dropped=True)
+        elif len(self._waiting) > 1:
+            self._forget_waiting(next(iter(self._waiting)), merged=False)
+        else:
+            return False  # what flies comes to its end by itself
+        return True
 
 
 def _retained(alarm: OpenAlarm) -> Message:

@@ -14,7 +14,7 @@ from types import FrameType
 
 import structlog
 
-from edge_agent import __version__, overview
+from edge_agent import __version__, alert, overview
 from edge_agent.assembly import TimedScorer, broker_address, load_scorer
 from edge_agent.broker import Egress, Ingest
 from edge_agent.config import Config
@@ -62,6 +62,7 @@ class Service:
         self._telemetry = telemetry
         self._supervisor = Supervisor()
         self._stop = threading.Event()
+        self._receipt_topic = config.alerts.receipt_topic.replace("{agent}", config.agent.name)
         self._status_topic = config.alerts.status_topic.replace("{agent}", config.agent.name)
         self._inbox = Inbox(
             messages_limit=config.broker.queue_messages,
@@ -149,6 +150,7 @@ class Service:
             will=Message(("status",), self._status_topic, self._status(online=False), retain=True),
             outbox=self._watch.outbox,
             report=_report,
+            listen=[self._receipt_topic] if self._receipt_topic else [],
         )
         self._ingest.start()
         self._egress.start()
@@ -199,6 +201,11 @@ class Service:
             if status != self._status_told:
                 self._watch.outbox.put(Message(("status",), self._status_topic, status, retain=True))
                 self._status_told, self._status_told_s = status, now_s
+        for topic, payload in self._egress.heard():
+            receipt = alert.decode_receipt(payload)
+            if topic == self._receipt_topic and receipt is not None:
+                self._watch.outbox.confirmed(*receipt)
+        self._watch.outbox.repeat_unconfirmed()
         self._egress.pump()
         if now_s - self._snapshot_s >= _SNAPSHOT_EVERY_S:
             self._take_snapshot(now_s)

@@ -40,6 +40,7 @@ class Watch:
         self.outbox = Outbox(
             limit=config.alerts.outbox_messages,
             bytes_limit=config.alerts.outbox_bytes,
+            receipts=bool(config.alerts.receipt_topic),
             monotonic=time.monotonic,
         )
         self.announcer = Announcer(

@@ -1,5 +1,9 @@
 """The outbox forgets nothing that was not acknowledged, and says open alarms again."""
 
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
 from edge_agent.outbox import Message, OpenAlarm, Outbox
 
 
@@ -96,3 +100,117 @@ def test_too_many_waiting_messages_cost_the_oldest_and_are_counted() -> None:
         outbox.put(Message(("n", str(number)), "t", str(number).encode()))
     assert outbox.dropped == 2
     assert [payload for _, payload in send_all(outbox)] == [b"2", b"3", b"4"]
+
+
+def balance(outbox: Outbox) -> int:
+    """Alert messages unaccounted for, the waiting ones counted one by one."""
+    rows = [
+        *outbox._waiting.values(),
+        *outbox._flying.values(),
+        *(row for row, _ in outbox._unconfirmed.values()),
+    ]
+    waiting = sum(row.message.alert for row in rows)
+    assert outbox.alerts_waiting == waiting
+    assert outbox.bytes == sum(row.size for row in rows)
+    return outbox.made - outbox.delivered - outbox.merged - outbox.alerts_dropped - waiting
+
+
+def test_a_full_outbox_merges_updates_first_and_keeps_openings_and_closings() -> None:
+    outbox = Outbox(limit=7)
+    for name in ("a1", "a2"):
+        outbox.raise_alarm(alarm(1, name), revision=1)
+        outbox.raise_alarm(alarm(2, name), revision=2)
+    outbox.close_alarm(alarm(3, "a1"))
+    outbox.raise_alarm(alarm(1, "a3"), revision=1)
+    told = [payload for topic, payload in send_all(outbox) if topic == "alerts/m"]
+    assert told == [b"a1 revision 1", b"a2 revision 1", b"a1 revision 3", b"a3 revision 1"]
+    assert (outbox.merged, outbox.dropped, balance(outbox)) == (2, 0, 0)
+
+
+def test_where_nothing_else_can_go_an_opening_goes_before_its_closing() -> None:
+    outbox = Outbox(limit=4)
+    outbox.raise_alarm(alarm(1), revision=1)
+    outbox.close_alarm(alarm(2))
+    outbox.raise_alarm(alarm(1, "a2"), revision=1)
+    told = [payload for topic, payload in send_all(outbox) if topic == "alerts/m"]
+    assert told == [b"a1 revision 2", b"a2 revision 1"]
+    assert (outbox.merged, outbox.dropped, balance(outbox)) == (1, 0, 0)
+
+
+def test_bytes_are_bounded_too() -> None:
+    outbox = Outbox(limit=1000, bytes_limit=10_000)
+    for number in range(50):
+        outbox.put(Message(("n", str(number)), "t", bytes(1000), alert=True))
+        assert outbox.bytes <= 10_000
+    assert outbox.dropped >= 40
+    assert balance(outbox) == 0
+
+
+def move_on(outbox: Outbox, move: str, told: OpenAlarm, *, mid: int) -> None:
+    if move == "send" and (message := outbox.next()) is not None:
+        outbox.sent(message, mid)
+        return
+    moves = {
+        "open": lambda: outbox.raise_alarm(told, revision=1),
+        "update": lambda: outbox.raise_alarm(told, revision=2),
+        "close": lambda: outbox.close_alarm(told),
+        "acknowledge": lambda: outbox.acknowledged(mid - 2),
+        "land": outbox.landed,
+        "reconnect": outbox.say_again,
+        "confirm": lambda: outbox.confirmed(told.id, 1),
+        "send": lambda: None,
+    }
+    moves[move]()
+
+
+MOVES = st.sampled_from(["open", "update", "close", "send", "acknowledge", "land", "reconnect", "confirm"])
+
+
+@given(moves=st.lists(st.tuples(MOVES, st.integers(0, 3)), max_size=60), receipts=st.booleans())
+def test_every_alert_message_ends_in_one_of_four_ways(
+    moves: list[tuple[str, int]], *, receipts: bool
+) -> None:
+    """Whatever happens in whatever order, and what is on disk is what is in memory."""
+    outbox, disk = Outbox(limit=9, bytes_limit=6000, receipts=receipts), {}
+    for mid, (move, number) in enumerate(moves):
+        move_on(outbox, move, alarm(number + 1, f"a{number}"), mid=mid)
+        disk = {name: value for name, value in (disk | outbox.take_changes()).items() if value is not None}
+        assert balance(outbox) == 0
+    assert disk == outbox.everything()
+    restored = Outbox(limit=9, bytes_limit=6000, receipts=receipts)
+    restored.restore(disk)
+    assert restored.everything().items() <= disk.items()
+    assert {row.message.key for row in restored._waiting.values()} == {
+        tuple(msgspec.msgpack.decode(raw)["key"]) for name, raw in disk.items() if name.startswith("outbox/")
+    }
+    assert balance(restored) == 0
+
+
+def test_with_receipts_an_alert_stays_until_a_subscriber_has_it() -> None:
+    now_s = [0.0]
+    outbox = Outbox(limit=100, receipts=True, monotonic=lambda: now_s[0])
+    outbox.raise_alarm(alarm(1), revision=1)
+    send_all(outbox)
+    acknowledge_all(outbox)
+    assert (outbox.delivered, outbox.alerts_waiting) == (0, 1)
+    outbox.repeat_unconfirmed()
+    assert send_all(outbox) == []
+    now_s[0] = 61.0
+    outbox.repeat_unconfirmed()
+    assert send_all(outbox) == [("alerts/m", b"a1 revision 1")]
+    acknowledge_all(outbox)
+    assert not outbox.confirmed("a1", 7)
+    assert outbox.confirmed("a1", 1)
+    assert (outbox.delivered, outbox.alerts_waiting, balance(outbox)) == (1, 0, 0)
+
+
+def test_old_closings_are_not_said_again() -> None:
+    now_s = [0.0]
+    outbox = Outbox(limit=100, monotonic=lambda: now_s[0])
+    outbox.close_alarm(alarm(2))
+    send_all(outbox)
+    acknowledge_all(outbox)
+    now_s[0] = 3600.0
+    outbox.say_again()
+    assert send_all(outbox) == []
+    assert outbox.everything() == {}

@@ -189,6 +189,23 @@ def fail_database(*_: Any) -> None:
     raise DatabaseError(Path("x"), "No space left on device")
 
 
+def test_with_a_receipt_topic_an_alert_waits_until_a_subscriber_has_it(
+    start: Callable[[Config], Running], user: User, config: Config
+) -> None:
+    alerts = config.alerts.model_copy(update={"receipt_topic": "agents/{agent}/receipts"})
+    running = start(config.model_copy(update={"alerts": alerts}))
+    user.publish_rows("pump-1", 0, 300)
+    wait_until(lambda: user.machine("pump-1") == "ready", what="the machine to be learnt")
+    user.publish_rows("pump-1", 300, 340, shift=FAULT_SHIFT)
+    wait_until(lambda: running.telemetry.snapshot.alerts_acknowledged, what="the broker to have it")
+    assert running.telemetry.snapshot.alerts.delivered == 0
+    user.publish("agents/hall/receipts", b"no receipt")
+    told = wait_until(lambda: user.alerts, what="the alert")[0]
+    receipt = {"id": told["id"], "revision": told["revision"]}
+    user.publish("agents/hall/receipts", json.dumps(receipt).encode())
+    wait_until(lambda: running.telemetry.snapshot.alerts.delivered == 1, what="the receipt to be booked")
+
+
 def test_a_leaving_agent_says_so_and_is_not_waited_for(
     start: Callable[[Config], Running], user: User, config: Config
 ) -> None:

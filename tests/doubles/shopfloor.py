@@ -203,6 +203,8 @@ class User:
 
     def _on_message(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
         if message.topic.startswith("agents/"):
+            if not message.topic.endswith("/status"):
+                return
             self.status = json.loads(message.payload)
         elif message.topic.count("/") > 1:
             self.retained[message.topic] = message.payload

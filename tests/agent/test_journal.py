@@ -1,0 +1,152 @@
+"""What is written of samples comes back as it was, is trimmed when it is not needed any more, and stays bounded."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from edge_agent.contract.records import Delivery, Frame, Reject
+from edge_agent.journal import Changes, Journal, Layout, decode_block, encode_block, remembered
+from edge_agent.pipeline import Pipeline, Settings
+from edge_agent.redelivery import Marks, digest
+from edge_agent.score import Scorer
+
+SINGLE = arrays.arrays(
+    np.float32, st.tuples(st.integers(1, 4), st.integers(1, 3)), elements=st.floats(width=32)
+)
+
+
+@given(st.lists(st.tuples(SINGLE, st.booleans(), st.booleans(), st.booleans()), max_size=8))
+def test_frames_come_back_bit_for_bit(told: list[tuple[np.ndarray, bool, bool, bool]]) -> None:
+    frames = [
+        Frame(
+            machine=f"m{at % 3}",
+            channels=tuple(f"c{column}" for column in range(values.shape[1])),
+            times_ns=[at * 1000 + row for row in range(len(values))],
+            rows=values if as_array else values.tolist(),
+            stamped=stamped,
+            partial=partial,
+        )
+        for at, (values, as_array, stamped, partial) in enumerate(told)
+    ]
+    layouts: dict[int, Layout] = {}
+
+    def number(frame: Frame) -> int:
+        layouts[len(layouts)] = Layout(frame.machine, frame.channels, frame.stamped, frame.partial)
+        return len(layouts) - 1
+
+    found = decode_block(encode_block(frames, number), layouts)
+    assert len(found) == len(frames)
+    for frame, back in zip(frames, found, strict=True):
+        np.testing.assert_array_equal(np.asarray(back.rows), np.asarray(frame.rows, np.float32))
+        assert (back.machine, back.channels, back.stamped, back.partial, list(back.times_ns)) == (
+            frame.machine,
+            frame.channels,
+            frame.stamped,
+            frame.partial,
+            list(frame.times_ns),
+        )
+
+
+def frame(row: int, *, machine: str = "m", channels: tuple[str, ...] = ("a", "b")) -> Frame:
+    return Frame(machine, channels, [row * 10**9], [[float(row)] * len(channels)])
+
+
+@pytest.fixture
+def pipeline(tiny_bundle: object) -> Pipeline:
+    from edge_agent.contract import bundle  # noqa: PLC0415
+
+    return Pipeline(
+        decode=lambda _: Reject("no_source"),
+        scorer=Scorer.load(bundle.read(tiny_bundle), provider="cpu"),  # type: ignore[arg-type]
+        settings=Settings(commission_rows=500),
+    )
+
+
+def test_rings_are_written_when_due_and_older_blocks_are_given_up(pipeline: Pipeline) -> None:
+    journal = Journal("full", snapshot_s=60.0)
+    written: list[Changes] = []
+    for row in range(1000):
+        step = pipeline.feed([frame(row), frame(row, machine="other")])
+        written.append(journal.turn(step, pipeline, marks=b"", now_s=float(row)))
+    rings = [changes.turn for changes in written if "ring/m" in changes.states]
+    assert 12 <= len(rings) <= 17  # once a minute
+    kept_from = max(changes.keep_from or 0 for changes in written)
+    assert 600 < kept_from <= written[-1].turn - 256
+    # What is kept is enough: the last ring and the blocks after it.
+    states = {
+        name: value for changes in written for name, value in changes.states.items() if value is not None
+    }
+    blocks = [(changes.turn, changes.block) for changes in written if changes.turn >= kept_from]
+    found = remembered(states, blocks)
+    fresh = Pipeline(decode=pipeline._decode, scorer=pipeline._scorer, settings=pipeline._settings)
+    for memento in found.mementos.values():
+        assert fresh.restore(memento, found.rings[memento.machine][1])
+    fresh.recall(found.frames())
+    for name in ("m", "other"):
+        assert fresh.ring(name).rows == pipeline.ring(name).rows
+        assert fresh.ring(name).row_count == 1000
+
+
+def test_a_quiet_machine_s_ring_is_written_as_well(pipeline: Pipeline) -> None:
+    journal = Journal("full", snapshot_s=60.0)
+    journal.turn(pipeline.feed([frame(0)]), pipeline, marks=b"", now_s=0.0)
+    assert "ring/m" not in journal.turn(pipeline.feed([]), pipeline, marks=b"", now_s=59.0).states
+    assert "ring/m" in journal.turn(pipeline.feed([]), pipeline, marks=b"", now_s=61.0).states
+    assert journal.turn(pipeline.feed([]), pipeline, marks=b"", now_s=500.0).empty
+
+
+@pytest.mark.parametrize("mode", ["snapshot", "off"])
+def test_calm_rows_alone_write_nothing_in_the_sparing_modes(pipeline: Pipeline, mode: str) -> None:
+    journal = Journal(mode, snapshot_s=60.0)  # type: ignore[arg-type]
+    first = journal.turn(pipeline.feed([frame(0)]), pipeline, marks=b"x", now_s=0.0)
+    assert set(first.states) == {"machine/m"}
+    for row in range(1, 50):
+        assert journal.turn(pipeline.feed([frame(row)]), pipeline, marks=b"x", now_s=float(row)).empty
+    later = journal.turn(pipeline.feed([frame(70)]), pipeline, marks=b"x", now_s=70.0)
+    assert ("ring/m" in later.states) == (mode == "snapshot")
+
+
+def test_a_flood_of_layouts_starts_the_journal_afresh(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_agent.journal._LAYOUTS_LIMIT", 10)
+    journal = Journal("full", snapshot_s=60.0)
+    for row in range(12):
+        step = pipeline.feed([frame(row, channels=(f"c{row}",))])
+        journal.turn(step, pipeline, marks=b"", now_s=0.0)
+    assert journal.overgrown
+    assert journal.everything(pipeline).whole
+    assert not journal.overgrown
+
+
+def test_damaged_entries_are_named_and_the_rest_is_used() -> None:
+    found = remembered({"machine/a": b"\xc1", "ring/b": b"", "room/x": b"y"}, [])
+    assert set(found.damaged) == {"machine/a", "ring/b"}
+    assert list(found.frames()) == []
+
+
+def test_only_a_flagged_message_with_the_same_number_and_content_is_a_repeat() -> None:
+    marks = Marks()
+    first, other = Delivery("t", b"3.2", 0), Delivery("t", b"3.3", 0)
+    marks.note(7, digest(first))
+    assert marks.used(7, digest(first))
+    assert not marks.used(8, digest(first))
+    assert not marks.used(7, digest(other))
+    marks.note(7, digest(other))  # the broker uses the number for another message
+    assert not marks.used(7, digest(first))
+
+
+def test_marks_survive_a_restart_the_newest_first() -> None:
+    marks = Marks()
+    written = []
+    for number in range(20_000):
+        marks.note(1 + number % 60_000, number)
+        if number % 100 == 0:
+            written.append(marks.take_fresh())
+    for restored, source in ((Marks(), [marks.everything()]), (Marks(), [*written, marks.everything()])):
+        restored.restore(source)
+        assert restored.used(20_000, 19_999)
+        assert restored.used(20_000 - 8000, 19_999 - 8000)
+    assert len(marks.everything()) == 6 * 8192

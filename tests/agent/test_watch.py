@@ -1,0 +1,411 @@
+"""The watch survives what happens around it: crashes at any turn, poison, clocks. No broker, no thread."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import structlog
+from doubles.shopfloor import FAULT_SHIFT, START_TS, rows
+
+from edge_agent.assembly import load_scorer
+from edge_agent.config import Config
+from edge_agent.contract.records import Delivery
+from edge_agent.errors import DatabaseError
+from edge_agent.inbox import Arrival, Batch, Receipt
+from edge_agent.learn import learn
+from edge_agent.learner import Learnt
+from edge_agent.store import Store
+from edge_agent.telemetry import Telemetry
+from edge_agent.watch import Watch
+
+CALM, FAULTY, AFTER = (0, 300), (300, 380), (380, 560)
+NOW_NS = (START_TS + 10_000) * 1_000_000_000
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def config(tmp_path: Path, tiny_bundle: Path) -> Config:
+    return Config.model_validate(
+        {
+            "agent": {"name": "hall", "state_dir": tmp_path / "state"},
+            "model": {"bundle": tiny_bundle},
+            "commission": {"rows": 300},
+        }
+    )
+
+
+@pytest.fixture
+def begin() -> Iterator[Callable[[Config], "Agent"]]:
+    begun: list[Agent] = []
+
+    def new(config: Config) -> Agent:
+        begun.append(Agent(config))
+        return begun[-1]
+
+    yield new
+    for agent in begun:
+        agent.end()
+
+
+class Agent:
+    """A watch whose messages come from a script; learning is done at once. `crash` forgets all that is not on disk."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.alerts: dict[tuple[str, int], dict[str, Any]] = {}
+        self.reports: list[str] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self.store = Store(self.config.agent.state_dir)
+        self.store.open()
+        scorer = load_scorer(self.config)
+        self.watch = Watch(
+            self.config,
+            scorer=scorer,
+            store=self.store,
+            telemetry=Telemetry(),
+            report=lambda event, **_: self.reports.append(event),
+        )
+        settings = self.watch.learner._settings
+        learnt: list[Learnt] = []
+        self.watch.learner.start = lambda: None  # type: ignore[method-assign]
+        self.watch.learner.submit = lambda request: learnt.append(  # type: ignore[method-assign]
+            Learnt(request.machine, learn(request, scorer=scorer, settings=settings), 0.0)
+        )
+
+        def finished() -> Iterator[Learnt]:
+            while learnt:
+                yield learnt.pop(0)
+
+        self.watch.learner.finished = finished  # type: ignore[method-assign]
+        self.watch.begin(self.store.load(encoder=scorer.bundle.digest))
+        self._publish()
+
+    def crash(self) -> None:
+        self.end()
+        self._begin()
+
+    def end(self) -> None:
+        self.watch.keeper._database.close()
+        self.store.close()
+
+    def turn(self, arrivals: Sequence[Arrival]) -> None:
+        self.watch.turn(Batch(tuple(arrivals), (), 0))
+        assert self.watch.pipeline.ledger.balance() == 0
+        self._publish()
+
+    def _publish(self) -> None:
+        """A network that acknowledges nothing, and a reader that keeps what it sees."""
+        outbox = self.watch.outbox
+        mid = 0
+        while (message := outbox.next()) is not None:
+            mid += 1
+            outbox.sent(message, mid)
+            if message.alert:
+                told = json.loads(message.payload)
+                self.alerts.setdefault((told["id"], told["revision"]), told)
+        outbox.landed()
+        outbox._waiting.clear()
+        outbox._updates.clear()
+
+    def ring(self, machine: str) -> Any:
+        return self.watch.pipeline.ring(machine)
+
+
+def arrivals(spans: Sequence[tuple[int, int, float]], *, machine: str = "pump-1") -> list[Arrival]:
+    """Rows as stamped messages; each span is (first, last, shift)."""
+    found = []
+    for first, last, shift in spans:
+        for row, values in rows(machine, first, last, shift=shift):
+            payload = json.dumps({"ts": START_TS + row, "values": values}).encode()
+            found.append(
+                Arrival(Delivery(f"sensors/{machine}", payload, NOW_NS), Receipt(1 + row % 60_000, 1))
+            )
+    return found
+
+
+def single_values(spans: Sequence[tuple[int, int, float]], *, machine: str = "pump-2") -> list[Arrival]:
+    """The same as one message a channel without a time; the arrival counts."""
+    found = []
+    for first, last, shift in spans:
+        for row, values in rows(machine, first, last, shift=shift):
+            at_ns = NOW_NS + row * 1_000_000_000
+            for name, value in values.items():
+                delivery = Delivery(f"sensors/{machine}/{name}", str(value).encode(), at_ns)
+                found.append(Arrival(delivery, Receipt(1 + len(found) % 60_000, 1)))
+    return found
+
+
+STORY = [(*CALM, 0.0), (*FAULTY, FAULT_SHIFT), (*AFTER, 0.0)]
+
+
+def again(arrival: Arrival, *, later_ns: int = 3_000_000_000) -> Arrival:
+    """The same message as the broker sends it in the next connection."""
+    old = arrival.delivery
+    assert arrival.receipt is not None
+    return Arrival(
+        Delivery(old.topic, old.payload, old.received_ns + later_ns),
+        Receipt(arrival.receipt.mid, 2, again=True),
+    )
+
+
+def play(agent: Agent, story: list[Arrival], *, turn: int = 20, crash_after: Callable[[int], bool]) -> None:
+    """Turn by turn; after a crash the broker repeats the last turn: its acknowledgements were lost."""
+    for number, at in enumerate(range(0, len(story), turn)):
+        part = story[at : at + turn]
+        agent.turn(part)
+        if crash_after(number):
+            agent.turn(
+                []
+            )  # learning is at its end, or it would begin again after each crash and never come to one
+            agent.crash()
+            before = agent.watch.pipeline.ledger.accepted
+            agent.turn([again(arrival) for arrival in part])
+            assert agent.watch.pipeline.ledger.accepted == before, "something was used twice"
+
+
+@pytest.mark.parametrize(
+    "tell", [arrivals, single_values], ids=["stamped rows", "single values without time"]
+)
+@pytest.mark.parametrize("every", [1, 7])
+def test_an_agent_that_crashes_again_and_again_says_what_an_undisturbed_one_says(
+    begin: Callable[[Config], Agent], config: Config, tmp_path: Path, tell: Any, every: int
+) -> None:
+    story = tell(STORY)
+    undisturbed = begin(config)
+    play(undisturbed, story, crash_after=lambda _: False)
+    assert [alert["state"] for alert in undisturbed.alerts.values()].count("closed") == 1
+    elsewhere = config.model_copy(
+        update={"agent": config.agent.model_copy(update={"state_dir": tmp_path / "other"})}
+    )
+    crashing = begin(elsewhere)
+    play(crashing, story, crash_after=lambda number: number % every == 0)
+    assert crashing.alerts == undisturbed.alerts
+    machine = story[0].delivery.topic.split("/")[1]
+    assert crashing.ring(machine) == undisturbed.ring(machine)
+
+
+@pytest.mark.parametrize("mode", ["snapshot", "off"])
+def test_without_a_full_journal_the_alarm_still_goes_on_under_its_id(
+    begin: Callable[[Config], Agent], config: Config, mode: str
+) -> None:
+    lean = config.model_copy(update={"journal": config.journal.model_copy(update={"mode": mode})})
+    agent = begin(lean)
+    story = arrivals([*STORY[:2], (380, 600, 0.0)])
+    play(agent, story[:340], crash_after=lambda _: False)
+    (opened,) = agent.watch.pipeline.open_alarms()
+    commits = agent.watch.keeper.figures.commits
+    agent.turn([])
+    assert agent.watch.keeper.figures.commits == commits  # nothing changed, nothing written
+    agent.crash()
+    assert [alarm.id for alarm in agent.watch.pipeline.open_alarms()] == [opened.id]
+    play(agent, story[340:], crash_after=lambda _: False)
+    assert {alarm_id for alarm_id, _ in agent.alerts} == {opened.id}
+    assert agent.watch.pipeline.open_alarms() == ()
+
+
+def test_an_alarm_is_closed_where_its_machine_cannot_go_on(
+    begin: Callable[[Config], Agent], config: Config
+) -> None:
+    agent = begin(config)
+    play(agent, arrivals(STORY[:2]), crash_after=lambda _: False)
+    (opened,) = agent.watch.pipeline.open_alarms()
+    for path in (config.agent.state_dir / "profiles").glob("*.npz"):
+        path.unlink()  # what an operator does to have the machine learnt afresh
+    agent.crash()
+    assert agent.watch.pipeline.open_alarms() == ()
+    closed = [told for told in agent.alerts.values() if told["state"] == "closed"]
+    assert [(told["id"], "restarted" in told["summary"]) for told in closed] == [(opened.id, True)]
+    agent.crash()  # and it is said once
+    assert len([told for told in agent.alerts.values() if told["state"] == "closed"]) == 1
+
+
+def test_a_machine_that_is_being_learnt_keeps_its_rows(
+    begin: Callable[[Config], Agent], config: Config
+) -> None:
+    agent = begin(config)
+    agent.turn(arrivals([(0, 200, 0.0)]))
+    agent.crash()
+    assert agent.watch.pipeline.machines()["pump-1"].rows_heard == 200
+    agent.turn(arrivals([(200, 300, 0.0)]))
+    agent.turn([])
+    assert agent.watch.pipeline.machines()["pump-1"].state == "ready"
+
+
+def test_a_disk_that_fails_costs_nothing_but_the_safety_of_that_time(
+    begin: Callable[[Config], Agent], config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent, now_s = begin(config), [1e6]
+    monkeypatch.setattr("edge_agent.watch.time.monotonic", lambda: now_s[0])
+    story = arrivals(STORY)
+    play(agent, story[:300], crash_after=lambda _: False)
+    with monkeypatch.context() as full:
+        tries = []
+
+        def fail(*_: Any) -> None:
+            tries.append(now_s[0])
+            raise DatabaseError(Path("state.db"), "database or disk is full")
+
+        full.setattr(agent.watch.keeper._database, "commit", fail)
+        for at in range(300, 340, 4):
+            now_s[0] += 1
+            agent.turn(story[at : at + 4])
+        assert "disk is full" in agent.watch.keeper.fault
+        assert agent.alerts  # alerts go on
+        assert len(tries) < 8  # with growing pauses
+    now_s[0] += 60
+    agent.turn(story[340:344])
+    assert agent.watch.keeper.fault == ""
+    assert agent.reports[-1] == "state_recovered"
+    before = agent.ring("pump-1")
+    agent.crash()
+    assert agent.ring("pump-1") == before
+    play(agent, story[344:], crash_after=lambda _: False)
+    assert len({alarm_id for alarm_id, _ in agent.alerts}) == 1
+
+
+def test_a_corrupt_database_is_set_aside_while_the_watch_goes_on(
+    begin: Callable[[Config], Agent], config: Config
+) -> None:
+    agent = begin(config)
+    story = arrivals(STORY)
+    play(agent, story[:340], crash_after=lambda _: False)
+    file = config.agent.state_dir / "state.db"
+    agent.watch.keeper._database.close()
+    file.write_bytes(b"this is no database" * 1000)
+    agent.turn(story[340:344])
+    assert agent.watch.keeper.fault == ""
+    assert "state_file_set_aside" in agent.reports
+    assert (config.agent.state_dir / "state.db.aside-1").read_bytes().startswith(b"this is no database")
+    agent.crash()  # the new file holds everything
+    play(agent, story[344:], crash_after=lambda _: False)
+    assert len({alarm_id for alarm_id, _ in agent.alerts}) == 1
+
+
+def test_a_file_that_is_garbage_at_start_does_not_stop_the_agent(
+    begin: Callable[[Config], Agent], config: Config
+) -> None:
+    config.agent.state_dir.mkdir()
+    (config.agent.state_dir / "state.db").write_bytes(b"\x00\xff" * 5000)
+    agent = begin(config)
+    agent.turn(arrivals([(0, 10, 0.0)]))
+    assert agent.watch.keeper.fault == ""
+    agent.crash()
+    assert agent.watch.pipeline.machines()["pump-1"].rows_heard == 10
+
+
+def test_a_poisonous_message_is_counted_and_costs_nobody_else(
+    begin: Callable[[Config], Agent], config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = begin(config)
+    decode = agent.watch.pipeline._decode
+
+    def poisoned(delivery: Delivery) -> Any:
+        if b"poison" in delivery.payload:
+            raise ZeroDivisionError("a bug")
+        return decode(delivery)
+
+    monkeypatch.setattr(agent.watch.pipeline, "_decode", poisoned)
+    good = arrivals([(0, 10, 0.0)])
+    bad = [Arrival(Delivery("sensors/pump-1", b"poison", NOW_NS), Receipt(9, 1))] * 3
+    agent.turn([*good[:5], *bad, *good[5:]])
+    ledger = agent.watch.pipeline.ledger
+    assert (ledger.accepted, ledger.rejected) == (10, {"internal_error": 3})
+    assert agent.watch.internal_errors == 3
+
+
+def test_a_machine_that_cannot_be_scored_is_passed_over_and_the_others_are_not(
+    begin: Callable[[Config], Agent], config: Config
+) -> None:
+    agent = begin(config)
+    for name in ("a", "b"):
+        agent.turn(arrivals([(0, 300, 0.0)], machine=name))
+    agent.turn([])
+    broken = agent.watch.pipeline._machines["a"].profile
+    assert broken is not None
+    object.__setattr__(broken, "memory", {**broken.memory, "location": np.zeros(99, np.float32)})
+    agent.turn([*arrivals([(300, 380, 0.0)], machine="a"), *arrivals([(300, 380, 0.0)], machine="b")])
+    ledger = agent.watch.pipeline.ledger
+    assert ledger.windows_scored == ledger.windows_skipped["internal_error"] > 0
+    assert agent.watch.internal_errors > 0
+
+
+def test_a_turn_that_breaks_off_is_counted_and_the_disk_is_brought_up_to_date(
+    begin: Callable[[Config], Agent], config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = begin(config)
+    with monkeypatch.context() as broken:
+        broken.setattr(agent.watch.announcer, "tell", lambda _: 1 / 0)
+        agent.turn(arrivals([(0, 10, 0.0)]))
+    assert agent.watch.internal_errors == 1
+    agent.turn([])
+    agent.crash()
+    assert agent.watch.pipeline.machines()["pump-1"].rows_heard == 10
+
+
+HOUR_NS = 3_600_000_000_000
+
+
+@pytest.mark.parametrize("jump_ns", [HOUR_NS, -HOUR_NS, -NOW_NS], ids=["+1 h", "-1 h", "back to 1970"])
+def test_a_clock_that_jumps_raises_no_alarm_and_blinds_nobody(
+    begin: Callable[[Config], Agent], config: Config, jump_ns: int
+) -> None:
+    agent = begin(config)
+    agent.turn(single_values([(0, 300, 0.0)]))
+    agent.turn([])
+    agent.turn(single_values([(300, 400, 0.0)]))
+
+    def jumped(found: list[Arrival]) -> list[Arrival]:
+        return [
+            Arrival(Delivery(old.topic, old.payload, old.received_ns + jump_ns), arrival.receipt)
+            for arrival in found
+            for old in [arrival.delivery]
+        ]
+
+    scored = agent.watch.pipeline.ledger.windows_scored
+    agent.turn(jumped(single_values([(400, 460, 0.0)])))
+    assert agent.watch.pipeline.ledger.windows_scored == scored  # no window bridges the jump
+    agent.turn(jumped(single_values([(460, 600, 0.0)])))
+    ledger = agent.watch.pipeline.ledger
+    assert ledger.windows_scored > scored
+    assert (ledger.late, ledger.duplicate) == (0, 0)
+    assert agent.alerts == {}
+    agent.turn(jumped(single_values([(600, 640, FAULT_SHIFT)])))
+    assert agent.alerts
+
+
+def test_sources_with_wrong_clocks_are_counted_and_raise_no_alarm(
+    begin: Callable[[Config], Agent], config: Config
+) -> None:
+    agent = begin(config)
+    agent.turn(arrivals([(0, 300, 0.0)]))
+    agent.turn([])
+    for ts, reason in ((5.0, "bad_timestamp"), (4e9, "future_timestamp")):
+        payload = json.dumps({"ts": ts, "values": {"pressure": 99, "flow": 0, "current": 0}}).encode()
+        agent.turn([Arrival(Delivery("sensors/pump-1", payload, NOW_NS), None)] * 50)
+        assert agent.watch.pipeline.ledger.rejected[reason] == 50
+    agent.turn(arrivals([(300, 400, 0.0)]))
+    assert agent.alerts == {}
+
+
+def test_a_gateway_that_boots_in_1970_does_not_turn_everything_away(
+    begin: Callable[[Config], Agent], config: Config
+) -> None:
+    agent = begin(config)
+    in_1970 = [
+        Arrival(Delivery(old.delivery.topic, old.delivery.payload, 60_000_000_000), None)
+        for old in arrivals([(0, 10, 0.0)])
+    ]
+    agent.turn(in_1970)
+    assert agent.watch.pipeline.ledger.accepted == 10
