@@ -56,10 +56,10 @@ def test_what_queued_up_while_the_agent_was_away_is_drained(open_hall: Enter) ->
 def test_three_times_its_pace(open_hall: Enter) -> None:
     """What is too much is shed and counted; memory stays flat; afterwards all is as before."""
     shed_after_s = 30 if LONG else 5
-    hall = open_hall(settings={"broker": f"shed_after_s = {shed_after_s}"})
-    hall.publisher.timed = True
+    hall = open_hall(keepalive_s=30, settings={"broker": f"shed_after_s = {shed_after_s}"})
     pace = measured_pace(hall)
-    load_s = size(short=45, long=300)
+    hall.publisher.timed = True
+    load_s = size(short=20, long=300)
     rows = int(3 * pace * load_s) // len(floor.MACHINES)
     faults = floor.plan(rows // 140 * len(floor.MACHINES) // 2, seed=SEED, first=hall.row)
     load = floor.rows(hall.row, hall.row + rows, faults=faults)
@@ -78,7 +78,7 @@ def test_three_times_its_pace(open_hall: Enter) -> None:
     ledger = hall.agent.wait_received(published, patience_s=300)
     recovered_s = time.monotonic() - started - offered_s
     latencies = hall.latencies_s()
-    full = [kib for at_s, kib in memory_kib if at_s >= shed_after_s + 10]
+    full = [kib for at_s, kib in memory_kib if at_s >= shed_after_s + 5]
     growth_mib = (max(full) - full[0]) / 1024
     calm = hall.settle([])  # what was open when the load ended is closed by calm rows
     after = hall.some_faults(16, seed=SEED, gap_rows=100)
@@ -96,7 +96,7 @@ def test_three_times_its_pace(open_hall: Enter) -> None:
         resident_mib=round(max(full) / 1024),
         opened_meanwhile=calm.first_revisions,
         **bound("decision_to_reader_max_s", delivery_s(hall), 2.0),
-        **bound("sensor_to_alert_max_s", latencies[-1], 2.0),
+        **bound("sensor_to_alert_max_s", max(latencies, default=0.0), 2.0),
         **bound("backlog_gone_s", recovered_s, 30.0),
     )
     assert total(ledger) == ledger["accepted"] + ledger["shed"] + ledger["late"] == published
@@ -108,8 +108,8 @@ def test_three_times_its_pace(open_hall: Enter) -> None:
 
 def measured_pace(hall: Hall) -> float:
     """Messages a second that agent, broker and sensors manage together on this machine, right now."""
-    rows = list(floor.rows(hall.row, hall.row + 2500))
-    hall.row += 2500
+    rows = list(floor.rows(hall.row, hall.row + 1500))
+    hall.row += 1500
     started = time.monotonic()
     hall.publisher.send(rows)
     hall.agent.wait_received(len(rows))

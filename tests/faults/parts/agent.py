@@ -37,6 +37,7 @@ class Agent:
         page_host: str = "127.0.0.1",
         state: Path | None = None,
         commission_rows: int = LEARN_ROWS,
+        keepalive_s: int = 5,
         settings: Mapping[str, str] | None = None,
         before: Sequence[str] = (),
         launcher: Sequence[str] = ("-m", "edge_agent"),
@@ -53,7 +54,7 @@ class Agent:
         self._env = dict(env or {})
         sections: dict[str, str] = {
             "agent": f'name = "hall"\nstate_dir = "{self.state}"',
-            "broker": f'host = "{host}"\nport = {port}\nkeepalive_s = 5',
+            "broker": f'host = "{host}"\nport = {port}\nkeepalive_s = {keepalive_s}',
             "model": f'bundle = "{bundle}"' if bundle else "",
             "commission": f"rows = {commission_rows}",
             "budget": "false_alarms_per_week = 0.01",
@@ -109,7 +110,7 @@ class Agent:
 
     def page(self, path: str) -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(self._page + path, timeout=5) as answer:
+            with urllib.request.urlopen(self._page + path, timeout=5) as answer:  # noqa: S310 - our own page
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
