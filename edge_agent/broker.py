@@ -44,7 +44,7 @@ class Address:
     host: str
     port: int
     keepalive_s: int = 30
-    retry_max_s: int = 30
+    retry_max_s: int = 5
     username: str = ""
     password: str | None = None
     tls_ca_file: str | None = None
