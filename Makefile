@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DATA   ?= ../shared/data
+FORM    ?= short
+MINUTES ?= 60
 
-.PHONY: help demo test check format train pretrained e2e bench ablation detection results skab tep clean
+.PHONY: help demo test check format train pretrained e2e bench ablation detection results skab tep faults soak clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -40,6 +42,15 @@ format: $(VENV)/.done  ## put the code into its form
 
 e2e: $(VENV)/.done  ## the tests over a real mosquitto only
 	$(BIN)/python -m pytest -m broker
+
+faults: $(VENV)/.done  ## break broker, agent, network, disk and clock (FORM=long, STRICT=1) -> benchmarks/results/faults.json
+	FAULTS_FORM=$(FORM) FAULTS_STRICT=$(STRICT) FAULTS_RESULTS=benchmarks/results/faults.json \
+		$(BIN)/python -m pytest -m faults tests/faults; status=$$?; \
+		$(BIN)/python benchmarks/faults_table.py --run-suites && exit $$status
+
+soak: $(VENV)/.done  ## MINUTES=60 at 4,000 messages a second: memory, files, threads, ledger -> benchmarks/results/soak.*
+	FAULTS_RESULTS=benchmarks/results/faults.json PYTHONPATH=. $(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
+	$(BIN)/python benchmarks/faults_table.py
 
 skab: $(VENV)/.done  ## 34 runs of a real pump testbed over a real mosquitto -> benchmarks/results/skab_live.json
 	PYTHONPATH=. $(BIN)/python benchmarks/skab_live.py --data $(DATA)

@@ -49,7 +49,7 @@ class Address:
     host: str
     port: int
     keepalive_s: int = 30
-    retry_max_s: int = 30
+    retry_max_s: int = 5
     login: Login = field(default_factory=Login)
     tls: Tls | None = None
 

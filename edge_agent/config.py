@@ -66,7 +66,7 @@ class Broker(_Section):
     tls_key_file: Path | None = None
     tls_insecure: bool = False
     keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
-    retry_max_s: Annotated[int, Field(ge=1, le=3600)] = 30
+    retry_max_s: Annotated[int, Field(ge=1, le=3600)] = 5
     queue_messages: Count = 20_000
     queue_bytes: Count = 10_000_000
     shed_after_s: Seconds = 30.0

@@ -1,1 +1,1 @@
-"""Faults on purpose: broker, agent, network, disk and clock are broken around a real agent, and every alert is counted."""
+"""Faults on purpose: everything around a real agent is broken, and every alert is counted."""

@@ -1,4 +1,4 @@
-"""The network between agent and broker is cut, thinned, slowed and half-closed: what was sent meanwhile still counts."""
+"""The network between agent and broker is cut, thinned, slowed and half-closed, and nothing is lost."""
 
 import os
 import time

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from faults.parts.floor import LEARN_ROWS
 from faults.parts.patience import WaitedInVainError, free_port, wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -35,6 +36,8 @@ class Agent:
         host: str = "127.0.0.1",
         page_host: str = "127.0.0.1",
         state: Path | None = None,
+        commission_rows: int = LEARN_ROWS,
+        keepalive_s: int = 5,
         settings: Mapping[str, str] | None = None,
         before: Sequence[str] = (),
         launcher: Sequence[str] = ("-m", "edge_agent"),
@@ -51,9 +54,9 @@ class Agent:
         self._env = dict(env or {})
         sections: dict[str, str] = {
             "agent": f'name = "hall"\nstate_dir = "{self.state}"',
-            "broker": f'host = "{host}"\nport = {port}\nkeepalive_s = 5',
+            "broker": f'host = "{host}"\nport = {port}\nkeepalive_s = {keepalive_s}',
             "model": f'bundle = "{bundle}"' if bundle else "",
-            "commission": "rows = 1200",
+            "commission": f"rows = {commission_rows}",
             "budget": "false_alarms_per_week = 0.01",
             "metrics": f'host = "{page_host}"\nport = {self._page.rpartition(":")[2]}',
             "log": 'format = "json"',
@@ -107,7 +110,7 @@ class Agent:
 
     def page(self, path: str) -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(self._page + path, timeout=5) as answer:
+            with urllib.request.urlopen(self._page + path, timeout=5) as answer:  # noqa: S310 - our own page
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -139,13 +142,13 @@ class Agent:
         return {"received": received, **outcomes}
 
     def wait_received(self, messages: int, *, patience_s: float = 120.0) -> dict[str, int]:
-        """The ledger once so many messages have come since this process began.
+        """The ledger once so many different messages have come since this process began.
 
         Raises:
             WaitedInVainError: with the last ledger.
         """
         end = time.monotonic() + patience_s
-        while (ledger := self.ledger()).get("received", 0) < messages:
+        while (ledger := self.ledger()).get("received", 0) - ledger.get("duplicate", 0) < messages:
             if time.monotonic() > end:
                 raise WaitedInVainError(
                     f"{messages} messages were to come, in {patience_s:.0f} s came {ledger}"

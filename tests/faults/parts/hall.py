@@ -80,6 +80,16 @@ class Hall:
         assert self.reader.garbled == []
         return self.judge(faults)
 
+    def some_faults(self, number: int, *, seed: int, per_s: float = 320.0, gap_rows: int = 0) -> Verdict:
+        """So many faults played to their end; the judgement covers these alone, not what is said again of others."""
+        known = {heard.alert["id"] for heard in self.reader.heard}
+        faults = floor.plan(number, seed=seed, first=self.row + gap_rows)
+        self.play(faults, per_s=per_s)
+        self.settle(faults)
+        return verdict.judge(
+            faults, [heard.alert for heard in self.reader.heard if heard.alert["id"] not in known]
+        )
+
     def judge(self, faults: list[Fault]) -> Verdict:
         return verdict.judge(faults, [heard.alert for heard in list(self.reader.heard)])
 

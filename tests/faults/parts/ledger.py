@@ -32,12 +32,20 @@ def bound(name: str, measured: float, limit: float) -> dict[str, Any]:
 
 
 def record(
-    key: str, *, fault: str, count: int, test: str, verdict: Verdict | None = None, **figures: Any
+    key: str,
+    *,
+    fault: str,
+    count: int,
+    test: str = "",
+    repeat: str = "",
+    verdict: Verdict | None = None,
+    **figures: Any,
 ) -> None:
     """Enter one fault's result; a later run of the same form replaces it.
 
     Args:
         count: how often the fault was put in.
+        test: what to give pytest to repeat it. repeat: another command.
         verdict: what became of the machines' faults meanwhile, where any were planned.
         figures: everything else; `lost` counts what was lost beside alarms.
     """
@@ -46,7 +54,6 @@ def record(
         return
     path = Path(target)
     path.parent.mkdir(parents=True, exist_ok=True)
-    form = "FAULTS_FORM=long " if LONG else ""
     entry = {
         "fault": fault,
         "form": FORM,
@@ -54,7 +61,7 @@ def record(
         "lost": (len(verdict.lost) if verdict else 0) + int(figures.pop("lost", 0)),
         "doubles": len(verdict.doubles) if verdict else 0,
         "figures": (verdict.figures() if verdict else {}) | figures,
-        "repeat": f"{form}python -m pytest -m faults {test}",
+        "repeat": repeat or f"{'FAULTS_FORM=long ' if LONG else ''}python -m pytest -m faults {test}",
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     with path.open("a+") as file:
@@ -62,7 +69,7 @@ def record(
         file.seek(0)
         table = json.loads(file.read() or "{}")
         table["machine"] = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-        table.setdefault("faults", {})[f"{key}" if not LONG else f"{key}_long"] = entry
+        table.setdefault("faults", {})[f"{key}_long" if LONG else key] = entry
         file.seek(0)
         file.truncate()
         file.write(json.dumps(table, indent=1) + "\n")

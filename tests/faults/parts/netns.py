@@ -78,12 +78,9 @@ class Cable:
 
     def lose(self, percent: int) -> None:
         """Drop packets at random, in both directions; 100 is a silent partition."""
+        chance = "" if percent >= 100 else f"numgen random mod 100 < {percent} "
         for hook in ("input", "output"):
-            _run(
-                *self.inside,
-                "nft",
-                f"add rule inet faults {hook} numgen random mod 100 < {percent} counter drop",
-            )
+            _run(*self.inside, "nft", f"add rule inet faults {hook} {chance}counter drop")
 
     def heal(self) -> None:
         _run(*self.inside, "nft", "flush table inet faults")

@@ -6,9 +6,8 @@ import threading
 import time
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import Literal, Self
+from typing import Self
 
-Mode = Literal["pass", "hole"]
 _CHUNK = 65_536
 
 
@@ -88,7 +87,9 @@ class Proxy:
     def _link(self, source: socket.socket, target: socket.socket, *, tell_end: bool) -> None:
         chunks: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
         threading.Thread(target=self._read, args=(source, chunks), daemon=True).start()
-        threading.Thread(target=self._write, args=(target, chunks, tell_end), daemon=True).start()
+        threading.Thread(
+            target=self._write, args=(target, chunks), kwargs={"tell_end": tell_end}, daemon=True
+        ).start()
 
     def _read(self, source: socket.socket, chunks: SimpleQueue[tuple[float, bytes]]) -> None:
         data = b"begin"
@@ -99,7 +100,9 @@ class Proxy:
                 data = b""
             chunks.put((time.monotonic(), data))
 
-    def _write(self, target: socket.socket, chunks: SimpleQueue[tuple[float, bytes]], tell_end: bool) -> None:
+    def _write(
+        self, target: socket.socket, chunks: SimpleQueue[tuple[float, bytes]], *, tell_end: bool
+    ) -> None:
         with suppress(OSError):
             while True:
                 at_s, data = chunks.get()

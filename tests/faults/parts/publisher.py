@@ -118,7 +118,7 @@ class Publisher:
         if answer[:1] != b"\x20" or answer[3:] != b"\x00":
             raise OSError(f"the broker does not let the sensors in: {answer!r}")
         self.reconnects += 1
-        while not self._stop.is_set() and not self._may_send():
+        while self.reconnects and not self._stop.is_set() and not self._may_send():
             time.sleep(0.05)
         for packet in list(self._flying.values()):
             connection.sendall(packet)

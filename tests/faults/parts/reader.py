@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -14,9 +15,10 @@ from faults.parts.patience import wait_until
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One alert message and the monotonic time of its arrival."""
+    """One alert message and when it arrived, by the monotonic and by the wall clock."""
 
     at_s: float
+    wall: datetime
     alert: dict[str, Any]
 
 
@@ -52,7 +54,7 @@ class Reader:
         if message.topic.endswith("/status"):
             self.status = content
         elif message.topic.startswith("alerts/") and content:
-            self.heard.append(Heard(now, content))
+            self.heard.append(Heard(now, datetime.now(UTC), content))
 
     def state(self, machine: str) -> str:
         return str(self.status.get("machines", {}).get(machine, {}).get("state", ""))

@@ -1,0 +1,90 @@
+"""Input from hell: generated payloads at every decoder, and a flood of topics at a running agent."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from faults.parts import floor
+from faults.parts.agent import ROOT
+from faults.parts.floor import Row
+from faults.parts.hall import Hall
+from faults.parts.ledger import record, size
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200)]
+SEED = 27
+Enter = Callable[..., Hall]
+
+
+def test_generated_payloads(tmp_path: Path) -> None:
+    count = size(short=20_000, long=1_000_000)
+    report = tmp_path / "fuzz.json"
+    command = [sys.executable, "benchmarks/fuzz_formats.py", "--count", str(count), "--report", str(report)]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {name: part for name, part in json.loads(report.read_text()).items() if isinstance(part, dict)}
+    record(
+        "generated_payloads",
+        fault=f"generated payloads at each of {len(found)} decoders",
+        count=sum(part["payloads"] for part in found.values()),
+        test="tests/faults/test_input.py -k generated",
+        exceptions=sum(part["exceptions"] for part in found.values()),
+        memory_flat=all(part["flat"] for part in found.values()),
+        slowest_ms=max(part["slowest_ms"] for part in found.values()),
+    )
+    assert found
+    assert all(part["payloads"] == count and part["exceptions"] == 0 for part in found.values())
+
+
+def flood(first: int, last: int) -> Iterator[Row]:
+    """One reading from each of these machines, of which nobody has heard."""
+    reading = floor.payload({"pressure": 1.0}, ts=floor.FIRST_TS)
+    return (Row(f"ghost-{number}", 0, reading) for number in range(first, last))
+
+
+def test_a_flood_of_topics(open_hall: Enter) -> None:
+    hall = open_hall(settings={"limits": "machines = 200"})
+    topics = 100_000
+    hall.publisher.send(flood(0, 1000))  # the places that are left are taken: what is bounded is full
+    time.sleep(2.0)
+    memory_kib = [hall.agent.resident_kib()]
+    for first in range(1000, topics + 1000, topics // 4):
+        hall.publisher.send(flood(first, first + topics // 4))
+        hall.agent.wait_received(hall.publisher.acknowledged)
+        memory_kib.append(hall.agent.resident_kib())
+    ledger, series = hall.agent.ledger(), hall.agent.series()
+    turned_away = sum(
+        value
+        for name, value in series.items()
+        if 'edge_agent_rejects_total{reason="too_many_machines"' in name
+    )
+    verdict = hall.some_faults(16, seed=SEED)
+    growth_mib = (memory_kib[-1] - memory_kib[1]) / 1024
+    record(
+        "flood_of_topics",
+        fault="one message on each of many topics that nobody knows",
+        count=topics,
+        verdict=verdict,
+        test="tests/faults/test_input.py -k flood",
+        ledger=ledger,
+        turned_away=int(turned_away),
+        growth_mib=round(growth_mib, 1),
+        series=len(series),
+    )
+    assert turned_away >= topics
+    assert growth_mib < 10
+    assert len(series) < 5000
+    assert verdict.clean, verdict
+    assert hall.agent.crashes() == []

@@ -1,0 +1,33 @@
+"""A minute of faults for every check-in: the agent killed twice, the broker once, and every alert counted."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from faults.parts import floor
+from faults.parts.broker import Broker
+from faults.parts.hall import Hall
+from faults.parts.patience import wait_until
+
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+def test_two_killed_agents_and_a_killed_broker_cost_no_alarm(
+    open_hall: Callable[..., Hall], tmp_path: Path
+) -> None:
+    hall = open_hall(broker=Broker(tmp_path, keeps=True))
+    faults = floor.plan(16, seed=1)
+    hall.play(faults, per_s=24 * len(floor.MACHINES))
+    for _ in range(2):
+        time.sleep(2.5)
+        hall.agent.kill()
+        hall.agent.start().ready()
+    hall.broker.kill()
+    hall.broker.wipe()
+    hall.broker.start()
+    wait_until(hall.agent.connected, what="the agent to be back")
+    verdict = hall.settle(faults)
+    assert verdict.clean, verdict
+    assert hall.agent.crashes() == []
