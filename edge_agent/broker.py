@@ -107,9 +107,11 @@ class _Link:
 
     def stop(self) -> None:
         """Take leave of the broker and end the network thread."""
-        if self._client is not None:
-            self._client.disconnect()
-            self._client.loop_stop()
+        # Without a circle of references paho closes its sockets at once.
+        client, self._client = self._client, None
+        if client is not None:
+            client.disconnect()
+            client.loop_stop()
         if self._context is not None:
             self._context.close()
         self._connected = False
