@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from edge_agent.broker import Address
 from edge_agent.config import SHIPPED_BUNDLES, Config
 from edge_agent.contract import bundle as bundles
 from edge_agent.contract import profile as profiles
@@ -13,6 +12,7 @@ from edge_agent.contract.signature import ANYONE, load_trust
 from edge_agent.credentials import Login, Tls
 from edge_agent.errors import UsageError
 from edge_agent.formats import decoder
+from edge_agent.link import Address
 from edge_agent.naming import NamingSettings
 from edge_agent.recalibrate import FollowSettings
 from edge_agent.reject_log import told_rejects

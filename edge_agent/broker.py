@@ -1,237 +1,30 @@
-"""The MQTT clients, one for what comes in and one for what goes out: the only room that imports paho.
+"""The two MQTT clients, one for what comes in and one for what goes out; with `link` the only rooms that import paho.
 
-What paho does shapes this room: an exception in a callback ends its network thread without a word, reading a topic
-that is not UTF-8 raises, and `on_publish` runs while paho holds the lock that `publish` takes. So callbacks only
-copy, take no lock that is held around a paho call, and let nothing escape; a dead network thread is replaced.
+Callbacks run on paho's network thread: they copy, take no lock that is held around a paho call, and let nothing escape.
 """
 
-import logging
-import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.contract.records import Delivery
-from edge_agent.credentials import FreshContext, Login, Tls
 from edge_agent.inbox import Arrival, Heard, Inbox, Receipt
+from edge_agent.link import QOS, Address, Link, Report
 from edge_agent.outbox import Message, Outbox
 
-if TYPE_CHECKING:
-    import ssl
-
-QOS = 1
-"""At least once. With QoS 2 paho answers before we have done anything, and keeps the message in memory only."""
 _FLYING_LIMIT = 50
 """Publishes without an acknowledgement at a time."""
 _HEARD_LIMIT = 200
 """Commands that wait; people and pages send few, and a flood of them is dropped and counted."""
 _HEARD_BYTES = 65_536
-_RETRY_MIN_S = 1
-_REPLACE_EVERY_S = 5.0
-"""A network thread that dies at once is not replaced more often than this."""
-
-Report = Callable[..., None]
-"""Where the room says what happened: `report(event, **facts)`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """The broker and how to enter; holds no secret, only where it is read."""
-
-    host: str
-    port: int
-    keepalive_s: int = 30
-    retry_max_s: int = 5
-    login: Login = field(default_factory=Login)
-    tls: Tls | None = None
-
-
-class _LastError(logging.Handler):
-    """The last thing that paho complained of: of a handshake that fails late it tells nobody else."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.text = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.text = record.getMessage()[:300]
-
-
-class _Link:
-    """One MQTT client with its network thread, which is replaced when it has died."""
-
-    def __init__(
-        self, name: str, address: Address, *, client_id: str, clean_session: bool, report: Report
-    ) -> None:
-        self.name = name
-        self.session = 0
-        """Number of the connection; a new one begins at every successful connect."""
-        self.replaced = 0
-        """How many times a dead network thread was replaced."""
-        self._address = address
-        self._client_id = client_id
-        self._clean_session = clean_session
-        self._report = report
-        self._client: mqtt.Client | None = None
-        self._connected = False
-        self._thread: threading.Thread | None = None
-        self._started_s = 0.0
-        self._failures = 0
-        self._context: FreshContext | None = None
-        self._told = False
-        """Whether the present attempt to connect was reported as failed."""
-        self._complaint = _LastError()
-        self._paho_log = logging.Logger("paho", logging.ERROR)  # noqa: LOG001 - ours alone, one a link
-        self._paho_log.addHandler(self._complaint)
-
-    # -- for the owner --------------------------------------------------------------------------------------
-
-    @property
-    def connected(self) -> bool:
-        """Whether the broker has accepted us and our network thread is alive."""
-        return self._connected and self._thread is not None and self._thread.is_alive()
-
-    def start(self) -> None:
-        """Begin to connect; returns at once and keeps trying."""
-        self._client = self._build()
-        self._client.connect_async(self._address.host, self._address.port, self._address.keepalive_s)
-        self._client.loop_start()
-
-    def stop(self) -> None:
-        """Take leave of the broker and end the network thread."""
-        # Without a circle of references paho closes its sockets at once.
-        client, self._client = self._client, None
-        if client is not None:
-            client.disconnect()
-            client.loop_stop()
-        if self._context is not None:
-            self._context.close()
-        self._connected = False
-
-    def revive(self, now_s: float) -> bool:
-        """Replace the client if its network thread has died; True if so."""
-        dead = self._thread is not None and not self._thread.is_alive()
-        if not dead or now_s - self._started_s < _REPLACE_EVERY_S:
-            return False
-        self._report("network_thread_replaced", client=self.name)
-        self.replaced += 1
-        self._started_s = now_s
-        self._connected = False
-        self._thread = None
-        self.start()
-        return True
-
-    # -- building -------------------------------------------------------------------------------------------
-
-    def _build(self) -> mqtt.Client:
-        address = self._address
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self._client_id,
-            clean_session=self._clean_session,
-            manual_ack=True,
-        )
-        client.reconnect_delay_set(_RETRY_MIN_S, max(_RETRY_MIN_S, address.retry_max_s))
-        client.max_queued_messages_set(0)
-        client.enable_logger(self._paho_log)
-        if address.tls is not None:
-            self._context = FreshContext(address.tls)
-            client.tls_set_context(cast("ssl.SSLContext", self._context))
-        client.on_pre_connect = self._on_pre_connect
-        client.on_connect = self._on_connect
-        client.on_connect_fail = self._on_connect_fail
-        client.on_disconnect = self._on_disconnect
-        self._prepare(client)
-        return client
-
-    def _prepare(self, client: mqtt.Client) -> None:
-        """Add what this link does beside connecting."""
-
-    def _entered(self, client: mqtt.Client) -> None:
-        """Called on the network thread at each accepted connection."""
-
-    # -- callbacks, on the network thread -------------------------------------------------------------------
-
-    def _guard(self, work: Callable[[], None]) -> None:
-        """Run a callback's work; whatever it raises is reported, because it would end the network thread."""
-        try:
-            work()
-        except BaseException as error:  # noqa: BLE001 - an escaping exception kills paho's thread silently
-            self._report("callback_failed", client=self.name, error=repr(error))
-
-    def _on_pre_connect(self, client: mqtt.Client, _userdata: Any) -> None:
-        self._thread = threading.current_thread()
-        self._told, self._complaint.text = False, ""
-
-        def work() -> None:
-            try:
-                username, password = self._address.login.read()
-            except OSError as error:  # what was read last is shown again
-                self._report("credentials_unreadable", client=self.name, reason=str(error))
-                return
-            if username:
-                client.username_pw_set(username, password)
-
-        self._guard(work)
-
-    def _on_connect(
-        self,
-        client: mqtt.Client,
-        _userdata: Any,
-        flags: mqtt.ConnectFlags,
-        code: ReasonCode,
-        _p: Properties | None,
-    ) -> None:
-        def work() -> None:
-            if code.is_failure:
-                self._failed(f"refused: {code}")
-                return
-            self._failures = 0
-            self.session += 1
-            self._connected = True
-            self._report("broker_connected", client=self.name, session_present=flags.session_present)
-            self._entered(client)
-
-        self._guard(work)
-
-    def _on_connect_fail(self, _client: mqtt.Client, _userdata: Any) -> None:
-        # paho tells no reason; but it calls from where it handles the exception.
-        self._guard(lambda: self._failed(str(sys.exception() or "unreachable")))
-
-    def _failed(self, reason: str) -> None:
-        self._told = True
-        self._failures += 1
-        if self._failures & (self._failures - 1) == 0:  # the 1st, 2nd, 4th, 8th ... time
-            self._report("broker_unreachable", client=self.name, reason=reason, attempts=self._failures)
-
-    def _on_disconnect(
-        self,
-        _client: mqtt.Client,
-        _userdata: Any,
-        _f: mqtt.DisconnectFlags,
-        code: ReasonCode,
-        _p: Properties | None,
-    ) -> None:
-        def work() -> None:
-            was, self._connected = self._connected, False
-            reason = f"{code} ({self._complaint.text})" if self._complaint.text else str(code)
-            if was and code.is_failure:
-                self._report("broker_lost", client=self.name, reason=reason)
-            elif code.is_failure and not self._told:  # with TLS 1.3 a refused certificate shows only now
-                self._failed(reason)
-
-        self._guard(work)
-
-
-class Ingest(_Link):
+class Ingest(Link):
     """Receives sensor data into the inbox. The broker keeps what we have not acknowledged."""
 
     def __init__(
@@ -325,7 +118,7 @@ class Ingest(_Link):
         self._guard(work)
 
 
-class Egress(_Link):
+class Egress(Link):
     """Publishes what the outbox holds and keeps it until the broker has acknowledged it; hears commands.
 
     All methods but the callbacks are called from one thread. Its session is clean: a command that came while the

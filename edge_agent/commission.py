@@ -84,7 +84,9 @@ def commission(
     kept = np.ones(len(calm.ends), dtype=bool)
     for _ in range(2):
         said = remember.learn(memory, calm, kept=kept, rng=np.random.default_rng(seed))
-        memory["weights"] = np.stack([_weights(said, say) for say in (_ALARMING, _JUMPING, _RECENT, _RANKING)])
+        memory["weights"] = np.stack(
+            [_weights(said, say) for say in (_ALARMING, _JUMPING, _RECENT, _RANKING)]
+        )
         silent = np.zeros(len(calm.ends), np.float32)
         raw = np.stack([said.get(voice, silent) for voice in VOICES], axis=1)
         memory["calibration"] = _calibration(raw[kept])

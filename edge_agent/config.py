@@ -15,16 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from edge_agent.alarm_config import Commands, Lifecycle, Maintenance
 from edge_agent.errors import ConfigError
-from edge_agent.formats import FORMATS, NEEDS_CHANNEL, Route
-from edge_agent.formats.json_path import PayloadMap, TimeUnit, mapped, parse_pointer
-from edge_agent.topics import Template, is_name, parse, parse_name
+from edge_agent.source_config import Source
+from edge_agent.topics import is_name, parse
 
 _MODELS = Path(__file__).parent / "models"
 SHIPPED_BUNDLE = _MODELS / "pretrained"
 SHIPPED_BUNDLES = {name: _MODELS / name for name in ("pretrained", "pretrained-int8", "pretrained-small")}
 """The encoders that come with the agent, by the names that `[model] bundle` accepts beside a directory."""
-_MAPPED = "json_path"
-"""The one format that needs to be told where a message keeps what."""
 _BROKER_FILES = ("username_file", "password_file", "tls_ca_file", "tls_cert_file", "tls_key_file")
 _CREDENTIAL = "credential"
 
@@ -98,82 +95,6 @@ class Broker(_Section):
     def uses_tls(self) -> bool:
         """Whether the connection is encrypted: asked for, or any of its files is named."""
         return self.tls or self.tls_ca_file is not None or self.tls_cert_file is not None
-
-
-class Places(_Section):
-    """Where a vendor's JSON keeps time and values: JSON pointers."""
-
-    values: Annotated[tuple[str, ...], Field(min_length=1)] = ("",)
-    time: str = ""
-    time_unit: TimeUnit = "s"
-    samples: str = ""
-    name_key: str = "name"
-    value_key: str = "value"
-    time_key: str = ""
-    rename: Mapping[str, str] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _pointers_parse(self) -> Self:
-        for text in (*self.values, self.time, self.samples):
-            parse_pointer(text)
-        if bad := [name for name in self.rename.values() if not is_name(name)]:
-            raise ValueError(f"rename: '{bad[0]}' is no channel name: printable, without / + #")
-        return self
-
-
-class Source(_Section):
-    """A family of topics, the format of their payloads, and how their machines are called."""
-
-    topic: str
-    format: str = "json"
-    machine: str = "{machine}"
-    share: str = ""
-    map: Places | None = None
-
-    @field_validator("format")
-    @classmethod
-    def _is_known(cls, value: str) -> str:
-        known = {*FORMATS, _MAPPED}
-        if value not in known:
-            raise ValueError(f"unknown format '{value}'; known: {', '.join(sorted(known))}")
-        return value
-
-    @field_validator("share")
-    @classmethod
-    def _is_a_group(cls, value: str) -> str:
-        if value and not is_name(value):
-            raise ValueError("names a group of subscribers: printable, without / + #")
-        return value
-
-    @model_validator(mode="after")
-    def _parts_fit(self) -> Self:
-        names_channel = "channel" in self.template.placeholders
-        if names_channel != (self.format in NEEDS_CHANNEL):
-            raise ValueError(
-                f"format '{self.format}' {'takes no' if names_channel else 'needs'} {{channel}} in its topic"
-            )
-        if (self.map is not None) != (self.format == _MAPPED):
-            raise ValueError(
-                f"format '{self.format}' {'needs' if self.map is None else 'takes no'} [source.map]"
-            )
-        return self
-
-    @property
-    def template(self) -> Template:
-        """The topic, parsed."""
-        return parse(self.topic, allowed=None, required=parse_name(self.machine).placeholders, wildcards=True)
-
-    @property
-    def subscription(self) -> str:
-        """The MQTT filter, with the group that shares it."""
-        plain = self.template.subscription
-        return f"$share/{self.share}/{plain}" if self.share else plain
-
-    @property
-    def route(self) -> Route:
-        """What finds and reads the messages of this source."""
-        decode = FORMATS[self.format] if self.map is None else mapped(PayloadMap(**dict(self.map)))
-        return Route(template=self.template, decode=decode, machine=parse_name(self.machine))
 
 
 class Alerts(_Section):

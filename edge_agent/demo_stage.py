@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
-from edge_agent.broker import Address, Egress, Ingest
+from edge_agent.broker import Egress, Ingest
 from edge_agent.errors import EdgeAgentError, UsageError
 from edge_agent.inbox import Inbox
+from edge_agent.link import Address
 from edge_agent.outbox import Message, Outbox
 
 _HOST = "127.0.0.1"

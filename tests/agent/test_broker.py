@@ -10,8 +10,9 @@ import pytest
 from doubles.shopfloor import User, free_port, wait_until
 from iotcore import Broker
 
-from edge_agent.broker import Address, Egress, Ingest
+from edge_agent.broker import Egress, Ingest
 from edge_agent.inbox import Inbox
+from edge_agent.link import Address
 from edge_agent.outbox import Message, OpenAlarm, Outbox
 
 WILL = Message(("status",), "agents/a/status", b'{"state": "offline"}', retain=True)

@@ -17,11 +17,12 @@ from doubles.shopfloor import AgentProcess, Mosquitto, wait_until
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent.assembly import broker_address
-from edge_agent.broker import Address, Ingest
+from edge_agent.broker import Ingest
 from edge_agent.config import Config
 from edge_agent.credentials import Login, Tls
 from edge_agent.errors import UsageError
 from edge_agent.inbox import Inbox
+from edge_agent.link import Address
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 PLUGIN = Path("/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so")

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from doubles.shopfloor import wait_until
 
-from edge_agent.broker import Address, Egress, Ingest
+from edge_agent.broker import Egress, Ingest
 from edge_agent.inbox import Inbox
+from edge_agent.link import Address
 from edge_agent.outbox import Message, Outbox
 
 CONNACK = b"\x20\x02\x00\x00"

@@ -1,0 +1,93 @@
+"""The `[[source]]` part of the configuration: where sensor data comes from and how it is read. Opens no connection."""
+
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from edge_agent.formats import FORMATS, NEEDS_CHANNEL, Route
+from edge_agent.formats.json_path import PayloadMap, TimeUnit, mapped, parse_pointer
+from edge_agent.topics import Template, is_name, parse, parse_name
+
+_MAPPED = "json_path"
+"""The one format that needs to be told where a message keeps what."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, hide_input_in_errors=True)
+
+
+class Places(_Section):
+    """Where a vendor's JSON keeps time and values: JSON pointers."""
+
+    values: Annotated[tuple[str, ...], Field(min_length=1)] = ("",)
+    time: str = ""
+    time_unit: TimeUnit = "s"
+    samples: str = ""
+    name_key: str = "name"
+    value_key: str = "value"
+    time_key: str = ""
+    rename: Mapping[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _pointers_parse(self) -> Self:
+        for text in (*self.values, self.time, self.samples):
+            parse_pointer(text)
+        if bad := [name for name in self.rename.values() if not is_name(name)]:
+            raise ValueError(f"rename: '{bad[0]}' is no channel name: printable, without / + #")
+        return self
+
+
+class Source(_Section):
+    """A family of topics, the format of their payloads, and how their machines are called."""
+
+    topic: str
+    format: str = "json"
+    machine: str = "{machine}"
+    share: str = ""
+    map: Places | None = None
+
+    @field_validator("format")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        known = {*FORMATS, _MAPPED}
+        if value not in known:
+            raise ValueError(f"unknown format '{value}'; known: {', '.join(sorted(known))}")
+        return value
+
+    @field_validator("share")
+    @classmethod
+    def _is_a_group(cls, value: str) -> str:
+        if value and not is_name(value):
+            raise ValueError("names a group of subscribers: printable, without / + #")
+        return value
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        names_channel = "channel" in self.template.placeholders
+        if names_channel != (self.format in NEEDS_CHANNEL):
+            raise ValueError(
+                f"format '{self.format}' {'takes no' if names_channel else 'needs'} {{channel}} in its topic"
+            )
+        if (self.map is not None) != (self.format == _MAPPED):
+            raise ValueError(
+                f"format '{self.format}' {'needs' if self.map is None else 'takes no'} [source.map]"
+            )
+        return self
+
+    @property
+    def template(self) -> Template:
+        """The topic, parsed."""
+        return parse(self.topic, allowed=None, required=parse_name(self.machine).placeholders, wildcards=True)
+
+    @property
+    def subscription(self) -> str:
+        """The MQTT filter, with the group that shares it."""
+        plain = self.template.subscription
+        return f"$share/{self.share}/{plain}" if self.share else plain
+
+    @property
+    def route(self) -> Route:
+        """What finds and reads the messages of this source."""
+        decode = FORMATS[self.format] if self.map is None else mapped(PayloadMap(**dict(self.map)))
+        return Route(template=self.template, decode=decode, machine=parse_name(self.machine))
