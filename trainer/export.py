@@ -224,13 +224,9 @@ def to_onnx(network: Network) -> bytes:
 
 def _forget_sources(model: onnx.ModelProto) -> None:
     """Without torch's notes of the source lines: the same network gives the same bytes wherever it is exported."""
-    for part in (
-        *model.graph.node,
-        *model.graph.value_info,
-        *model.graph.input,
-        *model.graph.output,
-        model.graph,
-    ):
+    graph = model.graph
+    parts: list[Any] = [graph, *graph.node, *graph.value_info, *graph.input, *graph.output]
+    for part in parts:
         del part.metadata_props[:]
 
 
