@@ -217,9 +217,18 @@ def to_onnx(network: Network) -> bytes:
     model = program.model_proto
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
         raise TrainingError("the exported graph keeps its weights outside")
+    _forget_sources(model)
     onnx.checker.check_model(model, full_check=True)
     raw: bytes = model.SerializeToString(deterministic=True)
     return raw
+
+
+def _forget_sources(model: onnx.ModelProto) -> None:
+    """Without torch's notes of the source lines: the same network gives the same bytes wherever it is exported."""
+    graph = model.graph
+    parts: list[Any] = [graph, *graph.node, *graph.value_info, *graph.input, *graph.output]
+    for part in parts:
+        del part.metadata_props[:]
 
 
 def golden_answers(network: Network, *, seed: int) -> Golden:
