@@ -2,8 +2,8 @@
 
 Nothing here is learnt from or fitted to a recording. A machine has four channels sampled every 10 s: AR(1) noise with
 heavy-tailed innovations (Student's t, 4 degrees of freedom), two channels of which share most of theirs, a daily cycle
-of another size and phase each, and white measurement noise. With drift each channel moves by up to a tenth of its noise a
-day, wanders from day to day, and grows noisier by 0.5 % a day.
+of another size and phase each, and white measurement noise. With drift each channel moves by up to a tenth of its noise
+a day, wanders from day to day, and grows noisier by 0.5 % a day.
 """
 
 from dataclasses import dataclass

@@ -1,11 +1,11 @@
 """The threshold that keeps a false-alarm budget; a function of calm scores, not of any label.
 
 Operators ask for "at most one false alarm a week", and calm recordings are far shorter than the weeks
-that would show such a score. The largest scores of equal blocks of calm time follow an extreme-value law, and
-blocks, unlike neighbouring windows, hardly depend on each other (Coles, "An Introduction to Statistical Modeling of
-Extreme Values", 2001, chapter 3). Where the score's tail is exponential or lighter it is Gumbel's; a machine with rare, violent shocks
-has a heavier one, and a Gumbel law would alarm at every shock. How heavy it is, few blocks tell badly: the estimate is
-drawn towards Gumbel's law, the more the fewer they are.
+that would show such a score. The largest scores of equal blocks of calm time follow an extreme-value law, and blocks,
+unlike neighbouring windows, hardly depend on each other (Coles, "An Introduction to Statistical Modeling of Extreme
+Values", 2001, chapter 3). Where the score's tail is exponential or lighter it is Gumbel's; a machine with rare, violent
+shocks has a heavier one, and a Gumbel law would alarm at every shock. How heavy it is, few blocks tell badly: the
+estimate is drawn towards Gumbel's law, the more the fewer they are.
 """
 
 import math
@@ -23,6 +23,17 @@ _CAUTION = 1.28
 _BLOCKS_OF_DOUBT = 24
 _LEAST_HEAVINESS = 1e-3
 _MOST_HEAVINESS = 0.35
+
+
+# Of the budget, for all voices together and for a plain step of one channel (`voices.fuse`): the former may be set
+# stricter, because most of what it would miss by that is seen by the latter.
+_SHARES = (0.25, 0.75)
+
+
+def shared(budget_per_week: float, n_parts: int) -> tuple[float, ...]:
+    """The budget of each part of a score that has a threshold of its own."""
+    shares = _SHARES if n_parts == len(_SHARES) else (1.0 / n_parts,) * n_parts
+    return tuple(share * budget_per_week for share in shares)
 
 
 def threshold(

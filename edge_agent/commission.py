@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from edge_agent import voices
-from edge_agent.budget import threshold
+from edge_agent.budget import shared, threshold
 from edge_agent.errors import CommissionError
 from edge_agent.features import Float32, scales, standardise, views
 from edge_agent.gaussian import gaussian
@@ -140,10 +140,12 @@ def commission(
         threshold(
             part[kept],
             windows_per_week=windows_per_week,
-            budget_per_week=share * budget_per_week,
+            budget_per_week=budget,
             stride=stride / hop_rows,
         )
-        for part, share in ((scores[:, 0], 0.5), (scores[:, 1], 0.5), (recent, 1.0))
+        for part, budget in zip(
+            (*scores.T, recent), (*shared(budget_per_week, 2), budget_per_week), strict=True
+        )
     ]
     *together, newest = np.maximum(caution * np.array(limits, np.float32), np.float32(_LEAST_THRESHOLD))
     memory["threshold"], memory["recent_threshold"] = np.array(together), newest

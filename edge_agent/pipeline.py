@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from edge_agent.alarm import AlarmBook, AlarmSettings
+from edge_agent.budget import shared
 from edge_agent.contract.records import (
     THRESHOLD,
     Alarm,
@@ -311,7 +312,7 @@ class Pipeline:
         machine = self._machines[block.windows.machine]
         parts = block.value[:, np.newaxis] if block.parts is None else block.parts
         learnt = np.column_stack([parts, block.recent])  # B P+1, by the thresholds as they were learnt
-        follower = machine.follower or self._follow(machine, profile, n_parts=learnt.shape[1])
+        follower = machine.follower or self._follow(machine, profile, n_parts=parts.shape[1])
         block = replace(block, value=block.value.copy(), recent=block.recent.copy())
         for at, time_ns in enumerate(block.windows.times_ns.tolist()):
             *now, recent = (learnt[at] / follower.ratio).tolist()
@@ -327,12 +328,12 @@ class Pipeline:
         return block
 
     def _follow(self, machine: _Machine, profile: Profile, *, n_parts: int) -> Follower:
+        budget = self._settings.budget_per_week
         machine.follower = Follower(
             self._settings.follow,
-            budget_per_week=self._settings.budget_per_week / max(n_parts - 1, 1),
+            budgets_per_week=(*shared(budget, n_parts), budget),
             hop_ns=profile.hop_rows * profile.period_ns,
             memory=profile.memory,
-            parts=n_parts,
         )
         return machine.follower
 

@@ -9,7 +9,7 @@ closed are not counted; the threshold moves by a few per cent a day at most and 
 fault that grows without end is alarmed whatever its pace, and one that lasts is not learnt at all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,7 @@ class FollowSettings:
     enabled: bool = True
     rise_per_day: float = 0.05
     fall_per_day: float = 0.02
-    lowest: float = 0.8
+    lowest: float = 1.0
     highest: float = 1.5
 
 
@@ -61,22 +61,21 @@ class Follower:
         self,
         settings: FollowSettings,
         *,
-        budget_per_week: float,
+        budgets_per_week: Sequence[float],
         hop_ns: int,
         memory: Mapping[str, NDArray[Any]],
-        parts: int,
     ) -> None:
         """Begin at the learnt thresholds, or where the machine's memory says that they had moved to.
 
         Args:
             settings: bounds.
-            budget_per_week: false alarms a week that the operator accepts.
+            budgets_per_week: [parts] false alarms a week that the operator accepts of each score of a window.
             hop_ns: time from one scored window to the next.
             memory: the machine's, with what `memory` gave before a restart, if anything.
-            parts: how many scores, each with a threshold of its own, a window has.
         """
         self._settings = settings
-        self._budget_per_week = budget_per_week
+        self._budgets_per_week = budgets_per_week
+        parts = len(budgets_per_week)
         self._block_ns = max(_SHORTEST_BLOCK_NS, _BLOCK_WINDOWS * hop_ns)
         self._fewest_windows = _HEARD * self._block_ns / max(hop_ns, 1)
         self._brief_windows = _BRIEF_BLOCKS * self._block_ns / max(hop_ns, 1)
@@ -153,8 +152,8 @@ class Follower:
             return
         settings, share = self._settings, self._block_ns / _DAY_NS
         wanted = [
-            level(peaks, chance=min(self._budget_per_week * self._block_ns / _WEEK_NS, 0.5))
-            for peaks in np.array(self._peaks).T
+            level(peaks, chance=min(budget * self._block_ns / _WEEK_NS, 0.5))
+            for peaks, budget in zip(np.array(self._peaks).T, self._budgets_per_week, strict=True)
         ]
         slow = np.clip(
             wanted,
