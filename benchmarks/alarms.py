@@ -51,7 +51,6 @@ def main() -> int:
     """Run the benchmark and write JSON, Markdown and a picture below benchmarks/results."""
     options = _options()
     scorer = Scorer.load(bundle.read(ROOT / "edge_agent/models/pretrained"), provider="cpu")
-    started = time.process_time()
     told = earlier(options.out.with_suffix(".json"), model=scorer.bundle.digest) if options.add else []
     done = {run["seed"] for run in told}
     options.out.parent.mkdir(parents=True, exist_ok=True)
