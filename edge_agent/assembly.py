@@ -10,6 +10,7 @@ from edge_agent.contract import profile as profiles
 from edge_agent.contract.records import Profile, ScoreBlock, WindowBlock
 from edge_agent.errors import UsageError
 from edge_agent.pipeline import Settings
+from edge_agent.recalibrate import FollowSettings
 from edge_agent.score import Scorer
 
 
@@ -45,6 +46,13 @@ def pipeline_settings(config: Config) -> Settings:
         hold_rows=config.window.hold_rows,
         machines_limit=config.limits.machines,
         channels_limit=config.limits.channels,
+        follow=FollowSettings(
+            enabled=config.budget.follow_drift,
+            rise_per_day=config.budget.rise_per_day,
+            fall_per_day=config.budget.fall_per_day,
+            lowest=config.budget.lowest,
+            highest=config.budget.highest,
+        ),
     )
 
 

@@ -133,9 +133,14 @@ class Commission(_Section):
 
 
 class Budget(_Section):
-    """How many false alarms a machine may raise."""
+    """How many false alarms a machine may raise, and how far its threshold may follow slow drift."""
 
     false_alarms_per_week: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] = 1.0
+    follow_drift: bool = True
+    rise_per_day: Annotated[float, Field(ge=0, le=1)] = 0.05
+    fall_per_day: Annotated[float, Field(ge=0, lt=1)] = 0.02
+    lowest: Annotated[float, Field(gt=0, le=1)] = 1.0
+    highest: Annotated[float, Field(ge=1, le=10)] = 1.5
 
 
 class Window(_Section):

@@ -1,8 +1,8 @@
 """How a machine's threshold follows slow drift in service, and what keeps it from following a fault. Pure.
 
 A threshold learnt from a day of calm rows is uncertain, and a machine wears, fouls and sees other weather than on
-that day. So the largest score of every calm hour is kept, and the threshold moves towards the one that the last week
-of such peaks asks for, by the law that it was learnt with (`budget`).
+that day. So the largest score of every calm hour is kept, and the threshold moves towards the one that the last
+three days of such peaks ask for, by the law that it was learnt with (`budget`).
 
 A fault must never become normal. Hours in which an alarm was open, the hours just before one opened and just after it
 closed are not counted; the threshold moves by a few per cent a day at most and never out of fixed bounds, so that a
@@ -25,7 +25,7 @@ _SHORTEST_BLOCK_NS = 3600 * 1_000_000_000
 _BLOCK_WINDOWS = 16
 # A block that was heard for less than this share of it is not a whole one.
 _HEARD = 0.5
-_BLOCKS_KEPT = 168
+_BLOCKS_KEPT = 72
 _BLOCKS_NEEDED = 24
 # Blocks on either side of an alarm that do not count: a fault was there before it was seen.
 _GUARD_BLOCKS = 2

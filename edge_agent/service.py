@@ -196,6 +196,9 @@ class Service:
             for request in step.commissions:
                 self._learner.submit(request)
             self._announce(step.alarms)
+            for profile in step.moved:
+                with self._state_watched():
+                    self._store.save_profile(profile)
         self._ingest.acknowledge(batch.receipts)
         self._keep_house(time.monotonic())
 
@@ -356,6 +359,7 @@ def _series(status: MachineStatus) -> MachineSeries:
         score=status.last_score,
         threshold=status.threshold,
         alarm_open=status.open_alarm is not None,
+        threshold_ratio=status.threshold_ratio,
     )
 
 

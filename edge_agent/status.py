@@ -44,6 +44,8 @@ def _machine(status: MachineStatus) -> dict[str, Any]:
         told["rows_wanted"] = status.rows_wanted
     if status.reason:
         told["reason"] = status.reason
+    if status.threshold_ratio is not None and round(status.threshold_ratio, 1) != 1.0:
+        told["threshold_ratio"] = round(status.threshold_ratio, 1)
     if status.open_alarm is not None:
         told["alarm"] = status.open_alarm
     return told

@@ -68,6 +68,12 @@ TABLE: tuple[Series, ...] = (
     Series(
         "edge_agent_threshold", "gauge", "Score above which the machine counts as anomalous.", ("machine",)
     ),
+    Series(
+        "edge_agent_threshold_ratio",
+        "gauge",
+        "Threshold in use over the learnt one; it follows slow drift within bounds.",
+        ("machine",),
+    ),
     Series("edge_agent_rows", "gauge", "Rows heard of a machine that is still being learnt.", ("machine",)),
     Series(
         "edge_agent_machine_info", "gauge", "1 for the state that the machine is in.", ("machine", "state")
@@ -112,6 +118,7 @@ class MachineSeries:
     score: float | None
     threshold: float | None
     alarm_open: bool
+    threshold_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +299,9 @@ def _machine_samples(machines: Mapping[str, MachineSeries]) -> _Samples:
         ],
         "edge_agent_threshold": [
             ((name,), m.threshold) for name, m in shown.items() if m.threshold is not None
+        ],
+        "edge_agent_threshold_ratio": [
+            ((name,), m.threshold_ratio) for name, m in shown.items() if m.threshold_ratio is not None
         ],
         "edge_agent_rows": [((name,), m.rows) for name, m in shown.items() if m.state != "ready"],
         "edge_agent_machine_info": [((name, m.state), 1.0) for name, m in shown.items()],

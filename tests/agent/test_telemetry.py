@@ -63,7 +63,7 @@ def full() -> Snapshot:
         windows_skipped={"warming_up": 1},
     )
     machines = {
-        "pump": MachineSeries("ready", 4000, 0.5, 2.0, alarm_open=True),
+        "pump": MachineSeries("ready", 4000, 0.5, 2.0, alarm_open=True, threshold_ratio=1.25),
         "new": MachineSeries("commissioning", 7, None, None, alarm_open=False),
     }
     links = {"ingest": LinkSeries(connected=True, connects=2, replaced=1)}

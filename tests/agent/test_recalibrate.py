@@ -1,0 +1,128 @@
+"""A threshold follows drift within its bounds, keeps its budget, and never learns a fault."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from edge_agent.budget import level
+from edge_agent.decide import Decider, DecideSettings
+from edge_agent.recalibrate import Follower, FollowSettings
+
+MINUTE_NS = 60 * 1_000_000_000
+DAY_WINDOWS = 24 * 60
+
+
+def follower(memory: dict[str, np.ndarray] | None = None, **settings: float | bool) -> Follower:
+    return Follower(
+        FollowSettings(**settings),  # type: ignore[arg-type]
+        budgets_per_week=(1.0, 1.0),
+        hop_ns=MINUTE_NS,
+        memory=memory or {},
+    )
+
+
+def live(scores: Iterable[float], follow: Follower, *, start: int = 0) -> tuple[list[int], list[bool]]:
+    """(windows at which alarms opened, whether one was open at each window), as the pipeline would drive both."""
+    decider, opened, in_alarm = Decider(DecideSettings()), [], []
+    for at, score in enumerate(scores):
+        now = score / float(follow.ratio[0])
+        verdict = decider.step(now, recent=now)
+        follow.note((start + at) * MINUTE_NS, np.array([score, score]), in_alarm=verdict != "calm")
+        opened += [at] if verdict == "opened" else []
+        in_alarm.append(decider.anomalous)
+    return opened, in_alarm
+
+
+def calm(days: int, seed: int = 0, *, spread: float = 0.05) -> np.ndarray:
+    """Light-tailed calm scores; two neighbours are alike, as windows that share rows are."""
+    noise = np.random.default_rng(seed).gumbel(0.4, spread, days * DAY_WINDOWS // 2)
+    return np.repeat(noise, 2)
+
+
+def test_nothing_moves_before_a_day_of_calm_hours() -> None:
+    follow = follower()
+    live(calm(1), follow)
+    assert follow.ratio.tolist() == [1.0, 1.0]
+
+
+def test_the_threshold_moves_to_what_the_calm_hours_ask_for() -> None:
+    follow = follower(lowest=0.5, fall_per_day=0.5, highest=3.0)
+    scores = calm(10, spread=0.03)
+    live(scores, follow)
+    hourly = scores.reshape(-1, 60).max(axis=1)[-72 - 3 : -3]
+    assert follow.ratio[0] == pytest.approx(level(hourly, chance=1 / 168), rel=0.03)
+
+
+def test_a_drifting_machine_keeps_its_budget_where_a_fixed_threshold_does_not() -> None:
+    drift = 1.0 + np.linspace(0.0, 0.5, 28 * DAY_WINDOWS)
+    following = fixed = 0
+    for seed in range(5):
+        scores = calm(28, seed) * drift
+        following += len(live(scores, follower())[0])
+        fixed += len(live(scores, follower(enabled=False))[0])
+    assert following <= 5 * 4
+    assert fixed > 3 * following
+
+
+def test_a_fault_that_lasts_for_days_stays_in_alarm_and_is_not_learnt() -> None:
+    follow = follower()
+    live(calm(5), follow)
+    before = follow.ratio.copy()
+    _, in_alarm = live(calm(10, 1) + 1.0, follow, start=5 * DAY_WINDOWS)
+    assert all(in_alarm[5:])
+    assert follow.ratio == pytest.approx(before, rel=0.01)
+
+
+@pytest.mark.parametrize("growth_per_day", [0.02, 0.05, 0.2, 1.0])
+def test_a_fault_that_grows_slowly_is_alarmed_at_the_upper_bound_at_the_latest(growth_per_day: float) -> None:
+    days = int(2.0 / growth_per_day) + 3
+    scores = calm(days, spread=0.01) + growth_per_day * np.arange(days * DAY_WINDOWS) / DAY_WINDOWS
+    opened, in_alarm = live(scores, follower(highest=1.5))
+    assert opened
+    assert scores[opened[0]] <= 1.5 * 1.05
+    assert in_alarm[-1]
+
+
+def test_it_moves_no_faster_than_allowed_and_never_out_of_its_bounds() -> None:
+    follow = follower(rise_per_day=0.05, highest=1.2)
+    ratios = []
+    for day in range(20):
+        live(np.full(DAY_WINDOWS, 0.99) * follow.ratio[0], follow, start=day * DAY_WINDOWS)
+        ratios.append(float(follow.ratio[0]))
+    steps = np.array(ratios[1:]) / np.array(ratios[:-1])
+    assert steps.max() <= 1.05 + 1e-9
+    assert max(ratios) <= 1.2
+
+
+def test_the_hours_beside_an_alarm_do_not_count() -> None:
+    quiet, growing = np.full(60, 0.5), np.full(60, 0.97)
+    follow = follower(lowest=0.5, rise_per_day=1.0, fall_per_day=0.9)
+    fault = np.concatenate([growing, growing, np.full(240, 3.0), growing])
+    scores = np.concatenate([np.tile(quiet, 30), fault, np.tile(quiet, 30)])
+    live(scores, follow)
+    assert np.concatenate([follow.memory()["followed_peaks"]]).max() == pytest.approx(0.5)
+
+
+def test_a_short_alarm_hardly_over_the_threshold_raises_it_and_a_clear_one_does_not() -> None:
+    ratios = {}
+    for height in (1.1, 4.0):
+        follow = follower(rise_per_day=1.0)
+        scores = calm(7, spread=0.04)
+        for at in range(DAY_WINDOWS + 30, len(scores), DAY_WINDOWS // 3):
+            scores[at : at + 4] = height
+        live(scores, follow)
+        ratios[height] = float(follow.ratio[0])
+    assert ratios[1.1] > ratios[4.0]
+
+
+def test_a_restart_goes_on_where_the_last_run_left_off() -> None:
+    scores = calm(12) * 1.6
+    whole = follower()
+    live(scores, whole)
+    first = follower()
+    live(scores[: 6 * DAY_WINDOWS], first)
+    second = follower(first.memory())
+    assert second.ratio == pytest.approx(first.ratio)
+    live(scores[6 * DAY_WINDOWS :], second, start=6 * DAY_WINDOWS)
+    assert second.ratio == pytest.approx(whole.ratio, rel=0.02)
