@@ -38,7 +38,12 @@ def shared(budget_per_week: float, n_parts: int) -> tuple[float, ...]:
 
 
 def threshold(
-    scores: ArrayLike, *, windows_per_week: float, budget_per_week: float, stride: float = 1.0
+    scores: ArrayLike,
+    *,
+    windows_per_week: float,
+    budget_per_week: float,
+    stride: float = 1.0,
+    independent: float = math.inf,
 ) -> float:
     """Score that calm windows exceed in at most `budget_per_week` blocks a week.
 
@@ -48,13 +53,14 @@ def threshold(
         windows_per_week: windows the machine is scored on in a week.
         budget_per_week: false alarms a week that the operator accepts.
         stride: scored windows that pass from one of `scores` to the next.
+        independent: windows among them that share no rows; fewer than blocks, and the blocks tell less of the tail.
     """
     values = np.asarray(scores, dtype=np.float64)
     size = int(np.clip(values.size // _BLOCKS_WANTED, _SMALLEST_BLOCK, _LARGEST_BLOCK))
     n_blocks = max(values.size // size, 1)
     peaks = [block.max() for block in np.array_split(values, n_blocks)]
     blocks_per_week = windows_per_week / (values.size * stride / n_blocks)
-    limit = level(peaks, chance=min(budget_per_week / blocks_per_week, 0.5))
+    limit = level(peaks, chance=min(budget_per_week / blocks_per_week, 0.5), independent=independent)
     weeks_seen = values.size * stride / windows_per_week
     if weeks_seen * budget_per_week < 1.0:
         # Less calm time than one budgeted alarm needs: nothing seen so far may count as one.
@@ -62,7 +68,7 @@ def threshold(
     return limit
 
 
-def level(peaks: ArrayLike, *, chance: float) -> float:
+def level(peaks: ArrayLike, *, chance: float, independent: float = math.inf) -> float:
     """Level that the largest score of a block exceeds with the given chance, by the largest scores of n blocks.
 
     The standard error of a Gumbel level (1.11 + 0.52 y + 0.61 y^2 over n, y the reduced level) is added, so that a
@@ -71,15 +77,16 @@ def level(peaks: ArrayLike, *, chance: float) -> float:
     Args:
         peaks: largest score of each block, [n].
         chance: between 0 and 1.
+        independent: how many of the blocks count in full, where they are too short to be independent.
     """
     ordered = np.sort(np.asarray(peaks, dtype=np.float64))
-    location, spread, heaviness = _extreme_values(ordered)
+    location, spread, heaviness = _extreme_values(ordered, min(independent, ordered.size))
     reduced = -math.log(-math.log1p(-chance))
     error = math.sqrt(max(1.11 + 0.52 * reduced + 0.61 * reduced**2, 0.0) / ordered.size)
     return location + spread * math.expm1(heaviness * (reduced + _CAUTION * error)) / heaviness
 
 
-def _extreme_values(peaks: NDArray[np.float64]) -> tuple[float, float, float]:
+def _extreme_values(peaks: NDArray[np.float64], independent: float) -> tuple[float, float, float]:
     """(location, spread, heaviness) of the law of sorted block maxima, by probability-weighted moments.
 
     Source: Hosking, Wallis and Wood, "Estimation of the Generalized Extreme-Value Distribution by the Method of
@@ -99,7 +106,7 @@ def _extreme_values(peaks: NDArray[np.float64]) -> tuple[float, float, float]:
     skewness = min(max((6.0 * second - 6.0 * first + mean) / width, -0.9), 0.9)
     bend = 2.0 / (3.0 + skewness) - math.log(2.0) / math.log(3.0)
     estimate = -(7.859 * bend + 2.9554 * bend**2)
-    heaviness = estimate * n / (n + _BLOCKS_OF_DOUBT)
+    heaviness = estimate * independent / (independent + _BLOCKS_OF_DOUBT)
     heaviness = min(max(heaviness, _LEAST_HEAVINESS), _MOST_HEAVINESS)
     gamma = math.gamma(1.0 - heaviness)
     spread = width * heaviness / ((2.0**heaviness - 1.0) * gamma)

@@ -142,6 +142,7 @@ def commission(
             windows_per_week=windows_per_week,
             budget_per_week=budget,
             stride=stride / hop_rows,
+            independent=len(rows) / window_rows,
         )
         for part, budget in zip(
             (*scores.T, recent), (*shared(budget_per_week, 2), budget_per_week), strict=True
