@@ -173,3 +173,29 @@ def test_shape_distance_agrees_with_the_textbook_and_its_parts_with_the_whole() 
     for index in range(3):
         away = z[index, :, -4:].ravel() - mean
         assert distance[index] == pytest.approx(np.sqrt(away @ precision @ away), rel=1e-4)
+
+
+def test_a_plain_step_of_one_heavy_tailed_channel_is_an_alarm_after_any_slow_drift() -> None:
+    """Among many statistics it would be drowned; that the machine stands elsewhere than when it was learnt is nothing."""
+    rng = np.random.default_rng(12)
+    noise = np.zeros((6000, 3))
+    shocks = rng.standard_t(4, noise.shape)
+    for at in range(1, len(noise)):
+        noise[at] = 0.9 * noise[at - 1] + shocks[at]
+    deviation = noise[:5000].std(axis=0)
+    memory = commission(
+        noise[:5000].astype(np.float32),
+        window_rows=T,
+        encode=None,
+        budget_per_week=1.0,
+        windows_per_week=60_480,
+        seed=0,
+    )
+    before = noise[5000 : 5000 + T].T[np.newaxis].astype(np.float32)
+    drifted = before + (1.5 * deviation[:, np.newaxis]).astype(np.float32)
+    stepped = drifted.copy()
+    stepped[0, 1, -48:] += 5 * deviation[1]
+    assert score(memory, drifted, None).parts[0, 1] < 1.0
+    found = score(memory, stepped, None)
+    assert found.parts[0, 1] > 1.0
+    assert int(found.contributions[0].argmax()) == 1
