@@ -176,7 +176,7 @@ def test_shape_distance_agrees_with_the_textbook_and_its_parts_with_the_whole() 
 
 
 def test_a_plain_step_of_one_heavy_tailed_channel_is_an_alarm_after_any_slow_drift() -> None:
-    """Among many statistics it would be drowned; that the machine stands elsewhere than when it was learnt is nothing."""
+    """Among many statistics it would be drowned; that the machine has drifted since it was learnt is nothing."""
     rng = np.random.default_rng(12)
     noise = np.zeros((6000, 3))
     shocks = rng.standard_t(4, noise.shape)
