@@ -115,6 +115,17 @@ def test_a_fault_is_alerted_and_every_message_accounted_for(
     assert running.telemetry.snapshot.alarms_opened == 1
 
 
+def alike(told: object, expected: object) -> bool:
+    """Equal, but for the last digits of a figure, which depend on how many windows were scored in one call."""
+    if isinstance(told, dict) and isinstance(expected, dict):
+        return told.keys() == expected.keys() and all(alike(told[name], expected[name]) for name in told)
+    if isinstance(told, list) and isinstance(expected, list):
+        return len(told) == len(expected) and all(map(alike, told, expected))
+    if isinstance(told, float) and isinstance(expected, float):
+        return told == pytest.approx(expected, rel=1e-4)
+    return told == expected
+
+
 def test_live_and_replayed_bytes_raise_the_same_alarms(
     start: Callable[[Config], Running], user: User, config: Config
 ) -> None:
@@ -140,8 +151,10 @@ def test_live_and_replayed_bytes_raise_the_same_alarms(
         expected += [json.loads(alert.encode(alarm, agent="hall")) for alarm in step.alarms]
     told = user.alerts
     # An update that had not left when the next one came was replaced by it; nothing else may be missing.
-    assert [message for message in expected if message in told] == told
-    assert (told[0], told[-1]) == (expected[0], expected[-1])
+    by_revision = {message["revision"]: message for message in expected}
+    assert [message["revision"] for message in told] == sorted({message["revision"] for message in told})
+    assert all(alike(message, by_revision[message["revision"]]) for message in told)
+    assert (told[0]["revision"], told[-1]["revision"]) == (1, len(expected))
 
 
 def test_a_machine_that_cannot_be_learnt_is_failed_with_a_reason_and_does_not_stop_the_others(
