@@ -4,6 +4,7 @@ Files that were exchanged count from the next connection on, without a restart. 
 secret in it has a printable form: errors name the file and never what is in it.
 """
 
+import logging
 import socket
 import ssl
 from dataclasses import dataclass
@@ -112,6 +113,23 @@ class FreshContext:
         if self._last is not None:
             self._last.close()
             self._last = None
+
+
+class LastError(logging.Handler):
+    """Why the door stayed shut: the last error of a library's logger of our own, which is in no tree of loggers.
+
+    Of a handshake that fails late paho tells nobody else.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.text = ""
+        self.logger = logging.Logger("paho", logging.ERROR)  # noqa: LOG001 - one a link
+        self.logger.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the message, cut to a length fit for a log line."""
+        self.text = record.getMessage()[:300]
 
 
 def _secret(path: Path) -> str:

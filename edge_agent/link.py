@@ -5,7 +5,6 @@ that is not UTF-8 raises, and `on_publish` runs while paho holds the lock that `
 copy, take no lock that is held around a paho call, and let nothing escape; a dead network thread is replaced.
 """
 
-import logging
 import sys
 import threading
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_agent.credentials import FreshContext, Login, Tls
+from edge_agent.credentials import FreshContext, LastError, Login, Tls
 
 if TYPE_CHECKING:
     import ssl
@@ -44,17 +43,6 @@ class Address:
     tls: Tls | None = None
 
 
-class _LastError(logging.Handler):
-    """The last thing that paho complained of: of a handshake that fails late it tells nobody else."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.text = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.text = record.getMessage()[:300]
-
-
 class Link:
     """One MQTT client with its network thread, which is replaced when it has died."""
 
@@ -78,9 +66,7 @@ class Link:
         self._context: FreshContext | None = None
         self._told = False
         """Whether the present attempt to connect was reported as failed."""
-        self._complaint = _LastError()
-        self._paho_log = logging.Logger("paho", logging.ERROR)  # noqa: LOG001 - ours alone, one a link
-        self._paho_log.addHandler(self._complaint)
+        self._complaint = LastError()
 
     # -- for the owner --------------------------------------------------------------------------------------
 
@@ -131,7 +117,7 @@ class Link:
         )
         client.reconnect_delay_set(_RETRY_MIN_S, max(_RETRY_MIN_S, address.retry_max_s))
         client.max_queued_messages_set(0)
-        client.enable_logger(self._paho_log)
+        client.enable_logger(self._complaint.logger)
         if address.tls is not None:
             self._context = FreshContext(address.tls)
             client.tls_set_context(cast("ssl.SSLContext", self._context))
