@@ -76,9 +76,11 @@ def test_disk_full(open_hall: Enter, tmp_path: Path, mounts: ExitStack) -> None:
     hall = open_hall(state=disk / "state")
     verdicts, told = [], []
     for _ in range(size(short=2, long=20)):
+        said = len(hall.agent.log("state_not_saved"))
         fill(disk / "ballast")
         verdicts.append(hall.some_faults(16, seed=SEED))
-        told.append(degraded(hall))
+        # Not asked of the page: between two failures a transaction may still fit into the log's freed pages.
+        told.append(len(hall.agent.log("state_not_saved")) - said)
         (disk / "ballast").unlink()
         some = floor.rows(hall.row, hall.row + 400)
         hall.row += 400
@@ -90,7 +92,7 @@ def test_disk_full(open_hall: Enter, tmp_path: Path, mounts: ExitStack) -> None:
         "no space left under the state directory, then space again",
         count=len(told),
         verdicts=verdicts,
-        said_degraded=all(told),
+        said_degraded=told,
     )
     assert all(told), "it must say that it works from memory"
 
