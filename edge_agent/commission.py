@@ -44,7 +44,7 @@ _RANKING = {
     "change": 0.7,
     "contrast": 0.4,
     "shape": 0.35,
-    "embedding": 0.5,
+    "embedding": 1.5,
 }
 
 
