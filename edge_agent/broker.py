@@ -90,9 +90,13 @@ class _Link:
 
     def stop(self) -> None:
         """Take leave of the broker and end the network thread."""
-        if self._client is not None:
-            self._client.disconnect()
-            self._client.loop_stop()
+        client, self._client = (
+            self._client,
+            None,
+        )  # without a circle of references paho closes its sockets at once
+        if client is not None:
+            client.disconnect()
+            client.loop_stop()
         self._connected = False
 
     def revive(self, now_s: float) -> bool:

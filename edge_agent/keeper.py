@@ -265,9 +265,12 @@ def restore(pipeline: Pipeline, found: Remembered) -> Iterable[str]:
     for name, memento in found.mementos.items():
         ring = found.rings.get(name)
         try:
-            if not pipeline.restore(memento, ring[1] if ring is not None else None):
-                lost.append(name)
-        except ValueError:
+            goes_on = pipeline.restore(memento, ring[1] if ring is not None else None)
+        except (
+            ValueError
+        ):  # rows that make no sense: an open alarm still goes on, over a window that fills afresh
+            goes_on = pipeline.restore(memento, None)
+        if not goes_on:
             lost.append(name)
     pipeline.recall(found.frames())
     return lost

@@ -3,9 +3,11 @@
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import structlog
@@ -16,6 +18,7 @@ from edge_agent.config import Config
 from edge_agent.contract.records import Delivery
 from edge_agent.errors import DatabaseError
 from edge_agent.inbox import Arrival, Batch, Receipt
+from edge_agent.journal import Changes
 from edge_agent.learn import learn
 from edge_agent.learner import Learnt
 from edge_agent.store import Store
@@ -291,6 +294,22 @@ def test_a_corrupt_database_is_set_aside_while_the_watch_goes_on(
     agent.crash()  # the new file holds everything
     play(agent, story[344:], crash_after=lambda _: False)
     assert len({alarm_id for alarm_id, _ in agent.alerts}) == 1
+
+
+def test_rows_that_make_no_sense_do_not_cost_the_alarm(
+    begin: Callable[[Config], Agent], config: Config
+) -> None:
+    agent = begin(config)
+    play(agent, arrivals(STORY[:2]), crash_after=lambda _: False)
+    (opened,) = agent.watch.pipeline.open_alarms()
+    ring = agent.ring("pump-1")
+    broken = msgspec.msgpack.encode([10**6, replace(ring, times=ring.times[:-8])])
+    agent.watch.keeper._database.commit(Changes(10**6, {"ring/pump-1": broken}))
+    agent.crash()
+    assert [alarm.id for alarm in agent.watch.pipeline.open_alarms()] == [opened.id]
+    assert agent.ring("pump-1").row_count == 0
+    play(agent, arrivals([(380, 600, 0.0)]), crash_after=lambda _: False)
+    assert agent.watch.pipeline.open_alarms() == ()
 
 
 def test_a_file_that_is_garbage_at_start_does_not_stop_the_agent(

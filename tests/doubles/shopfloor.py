@@ -231,6 +231,9 @@ class User:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        self._client.on_message = (
+            None  # ends the circle of references, so that paho closes its sockets at once
+        )
 
 
 def rows(
