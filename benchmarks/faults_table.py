@@ -44,6 +44,7 @@ TOLD = (
     "back_s",
     "reconnected_s",
     "drained_s",
+    "shed",
     "backlog_gone_s",
     "growth_mib",
     "decision_to_reader_max_s",
