@@ -48,6 +48,7 @@ TOLD = (
     "backlog_gone_s",
     "growth_mib",
     "decision_to_reader_max_s",
+    "sensor_to_alert_max_s",
     "alert_max_s",
     "killed_after_s",
     "turned_away",
