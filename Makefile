@@ -45,7 +45,7 @@ e2e: $(VENV)/.done  ## the tests over a real mosquitto only
 
 faults: $(VENV)/.done  ## break broker, agent, network, disk and clock (FORM=long, STRICT=1) -> benchmarks/results/faults.json
 	FAULTS_FORM=$(FORM) FAULTS_STRICT=$(STRICT) FAULTS_RESULTS=benchmarks/results/faults.json \
-		$(BIN)/python -m pytest -m faults tests/faults; status=$$?; \
+		$(BIN)/python -m pytest -n 2 -m faults tests/faults; status=$$?; \
 		$(BIN)/python benchmarks/faults_table.py --run-suites && exit $$status
 
 soak: $(VENV)/.done  ## MINUTES=60 at 4,000 messages a second: memory, files, threads, ledger -> benchmarks/results/soak.*

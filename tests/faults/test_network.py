@@ -22,7 +22,7 @@ BACK_S = 10.0
 """From the healing of the network to the first rows that come through."""
 NOTICE_S = 15.0
 """What is half open is noticed by the keep-alive of 5 s at the earliest."""
-BETWEEN_S = 6.0
+BETWEEN_S = 4.0
 
 Enter = Callable[..., Hall]
 
@@ -220,7 +220,7 @@ def test_a_half_open_line(open_hall: Enter, tmp_path: Path) -> None:
     with Proxy(broker.port) as proxy:
         hall = open_hall(broker=broker, port=proxy.port)
         times = 10 if LONG else 2
-        faults = play_for(hall, times * 2 * NOTICE_S)
+        faults = play_for(hall, times * (NOTICE_S + BETWEEN_S))
         back_s = []
         for _ in range(times):
             time.sleep(BETWEEN_S)

@@ -24,8 +24,10 @@ def test_two_killed_agents_and_a_killed_broker_cost_no_alarm(
         time.sleep(2.5)
         hall.agent.kill()
         hall.agent.start().ready()
+    time.sleep(
+        2.5
+    )  # it has its backlog by now: what a broker had acknowledged and forgets is out of its reach
     hall.broker.kill()
-    hall.broker.wipe()
     hall.broker.start()
     wait_until(hall.agent.connected, what="the agent to be back")
     verdict = hall.settle(faults)
