@@ -96,7 +96,7 @@ class Watch:
         self.pipeline.adopt(decode=decode, scorer=scorer, settings=settings, template=template)
         self.learner.adopt(scorer=scorer, settings=settings)
 
-    def turn(self, batch: Batch, *, heard: Iterable[Heard]) -> None:
+    def turn(self, batch: Batch, *, heard: Iterable[Heard] = ()) -> None:
         """Work one batch and the commands heard off, up to the moment from which on it may be acknowledged.
 
         It never raises.
