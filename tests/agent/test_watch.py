@@ -92,7 +92,7 @@ class Agent:
                 yield learnt.pop(0)
 
         self.watch.learner.finished = finished  # type: ignore[method-assign]
-        self.watch.begin(self.store.load(encoder=scorer.bundle.digest))
+        self.watch.begin(self.store.load(encoder=scorer.bundle.encoder))
         self._publish()
 
     def crash(self) -> None:
@@ -365,7 +365,7 @@ def test_a_turn_that_breaks_off_is_counted_and_the_disk_is_brought_up_to_date(
 ) -> None:
     agent = begin(config)
     with monkeypatch.context() as broken:
-        broken.setattr(agent.watch.announcer, "tell", lambda _: 1 / 0)
+        broken.setattr(agent.watch.control, "announce", lambda _, **__: 1 / 0)
         agent.turn(arrivals([(0, 10, 0.0)]))
     assert agent.watch.internal_errors == 1
     agent.turn([])
