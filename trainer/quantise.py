@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 from onnxruntime import quantization
 from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -57,7 +58,17 @@ def to_int8(model: bytes, *, window_rows: int, seed: int) -> bytes:
             op_types_to_quantize=_OPERATORS,
             calibrate_method=quantization.CalibrationMethod.MinMax,
         )
-        return small.read_bytes()
+        return _plain(onnx.load(small))
+
+
+def _plain(model: onnx.ModelProto) -> bytes:
+    """Without the domains of operators that the quantiser might have used and did not: agents let none of them in."""
+    used = {node.domain for node in model.graph.node}
+    opsets = [opset for opset in model.opset_import if opset.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(opsets)
+    raw: bytes = model.SerializeToString(deterministic=True)
+    return raw
 
 
 def _calibration(window_rows: int, *, seed: int) -> Iterator[Mapping[str, NDArray[np.float32]]]:
