@@ -23,7 +23,8 @@ _CAUTION = 1.28
 _BLOCKS_OF_DOUBT = 24
 _LEAST_HEAVINESS = 1e-3
 _MOST_HEAVINESS = 0.35
-# A threshold looks no further than so many times the calm time that it was set by: an hour tells of a day, not of a week.
+# A threshold looks no further than so many times the calm time that it was set by: an hour tells of a day, not of a
+# week.
 # The rest of the way it goes in service (`recalibrate`). Chosen on simulated plants: to look a week ahead from an hour
 # found 15 of 40 faults, this finds 26, and neither alarmed in twelve calm hours.
 _REACH = 24.0
