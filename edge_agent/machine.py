@@ -12,6 +12,7 @@ from edge_agent.decide import Decider, DeciderState, Verdict
 from edge_agent.naming import Naming
 from edge_agent.recalibrate import Follower
 from edge_agent.step import CommissionRequest, Settings
+from edge_agent.voices import joined
 from edge_agent.window import RingState, RowBuffer
 
 MachineState = Literal["commissioning", "learning", "ready", "failed"]
@@ -125,9 +126,10 @@ class Machine:
         block = replace(block, value=block.value.copy(), recent=block.recent.copy())
         verdicts: list[Verdict] = []
         for at, time_ns in enumerate(block.windows.times_ns.tolist()):
-            *now, recent = (learnt[at] / follower.ratio).tolist()
-            block.value[at], block.recent[at] = max(now), recent
-            verdicts.append(self.decider.step(max(now), recent=recent))
+            now = learnt[at] / follower.ratio
+            value, recent = float(joined(now[:-1])), float(now[-1])
+            block.value[at], block.recent[at] = value, recent
+            verdicts.append(self.decider.step(value, recent=recent))
             follower.note(time_ns, learnt[at], in_alarm=verdicts[-1] != "calm")
         return block, verdicts
 

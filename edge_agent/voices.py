@@ -67,7 +67,7 @@ class Scores:
     """Of B windows; higher is worse.
 
     Attributes:
-        value: how near an alarm, [B]; above 1 the budget of false alarms is used up. The largest of `parts`.
+        value: how near an alarm, [B]; above 1 the budget of false alarms is used up. See `joined`.
         parts: the same by all voices together and by the jump alone, each with a threshold of its own, [B, 2].
         recent: the same of the newest rows only, [B]; falls as soon as a fault ends, whatever else the window holds.
         rank: how unusual, [B]; orders windows by how sure several voices are, whatever the budget.
@@ -183,6 +183,16 @@ def contrast(points: Float32) -> Said:
     return np.sqrt(parts.sum(axis=1)), parts
 
 
+def joined(parts: NDArray[Any]) -> NDArray[Any]:
+    """What all voices together [..., 0] and the jump [..., 1] come to: [..., P] -> [...].
+
+    The jump has a say only where it alarms by itself. Below that it would only hide in what order the other voices
+    put windows that alarm nobody.
+    """
+    loud = parts.max(axis=-1)
+    return np.where(parts[..., 1:].max(axis=-1, initial=0.0) > 1.0, loud, parts[..., 0])
+
+
 def steps(seen: Float32, n_lengths: int) -> Float32:
     """How far the level of a window's newest half is from the whole window's: views [P, B, C, F] -> [B, C].
 
@@ -269,7 +279,7 @@ def _score_step(memory: Memory, windows: Float32, encoded: Encoded | None, *, ra
     total = weighed.sum(axis=1, keepdims=True)
     parts = (loudness / memory["threshold"]).astype(np.float32)
     return Scores(
-        value=parts.max(axis=1),
+        value=joined(parts),
         parts=parts,
         recent=(recent / memory["recent_threshold"]).astype(np.float32),
         rank=rank if ranking else np.zeros_like(rank),
