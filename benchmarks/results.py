@@ -1,7 +1,7 @@
 """The benchmarks' JSON files side by side with the goals: writes `docs/results.md`; measures nothing itself.
 
-`python benchmarks/results.py` reads what `detection.py` (also for the int8 encoder), `diagnosis.py`, `alarms.py`, `cost.py` and
-`skab_live.py` left in `benchmarks/results`. What was not measured is written as not measured.
+`python benchmarks/results.py` reads what `detection.py` (also for the int8 encoder), `diagnosis.py`, `alarms.py`,
+`cost.py` and `skab_live.py` left in `benchmarks/results`. What was not measured is written as not measured.
 """
 
 import argparse

@@ -83,12 +83,7 @@ def commission(
     calm = remember.observe(memory, rows, window_rows=window_rows, stride=stride, encode=encode)
     kept = np.ones(len(calm.ends), dtype=bool)
     for _ in range(2):
-        said = remember.learn(memory, calm, kept=kept, rng=np.random.default_rng(seed))
-        memory["weights"] = np.stack(
-            [_weights(said, say) for say in (_ALARMING, _JUMPING, _RECENT, _RANKING)]
-        )
-        silent = np.zeros(len(calm.ends), np.float32)
-        raw = np.stack([said.get(voice, silent) for voice in VOICES], axis=1)
+        raw = _heard(memory, calm, kept=kept, seed=seed)
         memory["calibration"] = _calibration(raw[kept])
         scores, recent, _ = voices.fuse(memory, voices.calibrate(memory, raw))
         alike = _alike(scores[:, 0]) & kept
@@ -121,6 +116,16 @@ def _check(rows: Float32, window_rows: int) -> None:
     usable = int(np.isfinite(rows).any(axis=1).sum())
     if usable < needed:
         raise CommissionError(f"{usable} usable calm rows, {needed} are needed for windows of {window_rows}")
+
+
+def _heard(
+    memory: dict[str, NDArray[Any]], calm: remember.Calm, *, kept: NDArray[np.bool_], seed: int
+) -> Float32:
+    """Learn from the kept windows; returns what each voice says of all calm windows, [W, V]."""
+    said = remember.learn(memory, calm, kept=kept, rng=np.random.default_rng(seed))
+    memory["weights"] = np.stack([_weights(said, say) for say in (_ALARMING, _JUMPING, _RECENT, _RANKING)])
+    silent = np.zeros(len(calm.ends), np.float32)
+    return np.stack([said.get(voice, silent) for voice in VOICES], axis=1)
 
 
 def _calibration(raw: Float32) -> Float32:
