@@ -50,6 +50,9 @@ NAB = (
 def main() -> int:
     """Run the benchmark and write JSON, Markdown and a picture below benchmarks/results."""
     options = _options()
+    if options.data is not None and not (options.data / "index.csv").is_file():
+        sys.stderr.write(f"{options.data}: no index.csv in it\n")
+        return 2
     scorer = Scorer.load(bundle.read(ROOT / "edge_agent/models/pretrained"), provider="cpu")
     told = earlier(options.out.with_suffix(".json"), model=scorer.bundle.digest) if options.add else []
     done = {run["seed"] for run in told}
@@ -65,6 +68,7 @@ def main() -> int:
             sys.stdout.flush()
         report |= {"machines": len(done | {run["seed"] for run in told}), "runs": told}
         options.out.with_suffix(".json").write_text(json.dumps(report) + "\n")
+    report |= {"machines": len({run["seed"] for run in told}), "runs": told}
     report |= {"simulated": summarise(told), "nab": [], "folder": []}
     shared = Path(os.environ.get("EDGE_AGENT_DATA", ROOT / "../shared/data")) / "nab"
     if shared.is_dir():
