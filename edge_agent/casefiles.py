@@ -3,11 +3,9 @@
 A file that cannot be read is set aside under another name and reported, never deleted and never fatal.
 """
 
-import hashlib
-import os
-import re
 from pathlib import Path
 
+from edge_agent import whole_file
 from edge_agent.contract import casebook as casebooks
 from edge_agent.contract.casebook import Casebook
 from edge_agent.errors import BundleError, StateError
@@ -21,22 +19,8 @@ def save(state_dir: Path, casebook: Casebook) -> Path:
     Raises:
         StateError: the file cannot be written; the earlier one, if any, is untouched.
     """
-    path = state_dir / _FOLDER / _file_name(casebook.machine)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(casebooks.encode(casebook))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the new name itself must survive a power cut
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise StateError(path, error.strerror or "cannot be written") from error
+    path = state_dir / _FOLDER / whole_file.name_of(casebook.machine)
+    whole_file.write(path, casebooks.encode(casebook))
     return path
 
 
@@ -63,15 +47,7 @@ def load(state_dir: Path) -> tuple[tuple[Casebook, ...], tuple[tuple[Path, str],
 
 def _set_aside(path: Path) -> Path:
     """Move the file out of the way; where that fails it stays."""
-    names = (path.with_name(f"{path.name}.aside-{number}") for number in range(1, 1000))
-    target = next(name for name in names if not name.exists())
     try:
-        return path.rename(target)
+        return whole_file.set_aside(path)
     except OSError:
         return path
-
-
-def _file_name(machine: str) -> str:
-    """Readable where it can be, unique always: machine names may hold any letter, file names may not."""
-    readable = re.sub(r"[^A-Za-z0-9_-]+", "_", machine)[:40]
-    return f"{readable}-{hashlib.sha256(machine.encode()).hexdigest()[:12]}.npz"

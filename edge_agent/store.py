@@ -6,20 +6,17 @@ A file that cannot be read is set aside under another name and reported, never d
 
 import errno
 import fcntl
-import hashlib
-import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from edge_agent import whole_file
 from edge_agent.contract import profile as profiles
 from edge_agent.contract.records import Profile
 from edge_agent.errors import BundleError, StateError
 
 DATABASE = "state.db"
 _PROFILES = "profiles"
-_ASIDE = ".aside"
 _CANNOT_WRITE = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT})
 
 
@@ -110,8 +107,8 @@ class Store:
         Raises:
             StateError: the file cannot be written; the earlier one, if any, is untouched.
         """
-        path = self._folder / _PROFILES / _file_name(profile.machine)
-        self._write(path, profiles.encode(profile))
+        path = self._folder / _PROFILES / whole_file.name_of(profile.machine)
+        whole_file.write(path, profiles.encode(profile))
         return path
 
     def forget_profile(self, machine: str) -> None:
@@ -120,39 +117,12 @@ class Store:
         Raises:
             StateError: the file cannot be moved.
         """
-        path = self._folder / _PROFILES / _file_name(machine)
+        path = self._folder / _PROFILES / whole_file.name_of(machine)
         if path.exists() and self._set_aside(path, "recommissioned").path == path:
             raise StateError(path, "cannot be set aside")
 
     def _set_aside(self, path: Path, reason: str) -> SetAside:
-        for number in range(1, 1000):
-            target = path.with_name(f"{path.name}{_ASIDE}-{number}")
-            if not target.exists():
-                break
         try:
-            path.rename(target)
+            return SetAside(whole_file.set_aside(path), reason)
         except OSError as error:
             return SetAside(path, f"{reason}; and it cannot be moved: {error.strerror}")
-        return SetAside(target, reason)
-
-    def _write(self, path: Path, raw: bytes) -> None:
-        partial = path.with_name(f".{path.name}.partial")
-        try:
-            with partial.open("wb") as file:
-                file.write(raw)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)  # the new name itself must survive a power cut
-            finally:
-                os.close(folder)
-        except OSError as error:
-            raise StateError(path, error.strerror or "cannot be written") from error
-
-
-def _file_name(machine: str) -> str:
-    """Readable where it can be, unique always: machine names may hold any letter, file names may not."""
-    readable = re.sub(r"[^A-Za-z0-9_-]+", "_", machine)[:40]
-    return f"{readable}-{hashlib.sha256(machine.encode()).hexdigest()[:12]}.npz"
