@@ -18,13 +18,15 @@ from edge_agent.pipeline import Pipeline, Settings
 from edge_agent.recalibrate import FollowSettings
 from edge_agent.replay import commission_recording, row_times_ns
 from edge_agent.score import Scorer
-from edge_agent.voices import VOICES
+from edge_agent.voices import LENGTHS_ROWS, VOICES
 
 SETTINGS = Settings(hop_s=60.0)
 STILL = replace(SETTINGS, follow=FollowSettings(enabled=False))
 DAYS = 28
 WEEK_S = 7 * 24 * 3600
 BLOCK_ROWS = 1024
+# Windows until every row of one has been replaced.
+SPAN_WINDOWS = -(-LENGTHS_ROWS[-1] * PERIOD_S // int(SETTINGS.hop_s))
 SHIPPED, UNMOVED = "edge-agent", "edge-agent, threshold never moved"
 _OF_THE_ENCODER = ("embedding", "reconstruction", "reconstruction_newest")
 Known = dict[int, NDArray[np.float32]]
@@ -88,7 +90,10 @@ def opened(known: Known, limits: list[float]) -> list[int]:
     decider, rows = Decider(SETTINGS.decide), []
     for row in sorted(known):
         *parts, recent = (known[row] / limits).tolist()
-        if row >= DAY_ROWS and decider.step(max(parts), recent=recent) == "opened":
+        if row < DAY_ROWS:
+            continue
+        verdict = decider.step(max(parts), recent=recent, span_windows=SPAN_WINDOWS)
+        if verdict == "opened":
             rows.append(row)
     return rows
 

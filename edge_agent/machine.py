@@ -104,7 +104,9 @@ class Machine:
         """(the scored windows by the thresholds now in use, the alarm revisions that they call for)."""
         if self.profile is None:
             return block, []
-        block, verdicts = self._verdicts(block, self.follower or self._follow(self.profile, block, settings))
+        follower = self.follower or self._follow(self.profile, block, settings)
+        span_windows = -(-block.windows.values.shape[-1] // self.profile.hop_rows)
+        block, verdicts = self._verdicts(block, follower, span_windows=span_windows)
         self.last_score = float(block.value[-1])
         eventful = [at for at, verdict in enumerate(verdicts) if verdict != "calm"]
         named = self.naming.judge(block.windows.values[eventful]) if eventful else None
@@ -120,7 +122,9 @@ class Machine:
                 self.naming.keep(self.book.open_alarm.id, window, end_row=end_row)
         return block, alarms
 
-    def _verdicts(self, block: ScoreBlock, follower: Follower) -> tuple[ScoreBlock, list[Verdict]]:
+    def _verdicts(
+        self, block: ScoreBlock, follower: Follower, *, span_windows: int
+    ) -> tuple[ScoreBlock, list[Verdict]]:
         parts = block.value[:, np.newaxis] if block.parts is None else block.parts
         learnt = np.column_stack([parts, block.recent])  # B P+1, by the thresholds as they were learnt
         block = replace(block, value=block.value.copy(), recent=block.recent.copy())
@@ -129,7 +133,7 @@ class Machine:
             now = learnt[at] / follower.ratio
             value, recent = float(joined(now[:-1])), float(now[-1])
             block.value[at], block.recent[at] = value, recent
-            verdicts.append(self.decider.step(value, recent=recent))
+            verdicts.append(self.decider.step(value, recent=recent, span_windows=span_windows))
             follower.note(time_ns, learnt[at], in_alarm=verdicts[-1] != "calm")
         return block, verdicts
 

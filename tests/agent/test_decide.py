@@ -1,18 +1,21 @@
 """The threshold's state machine."""
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.decide import Decider, DecideSettings
+from edge_agent.decide import Decider, DeciderState, DecideSettings
 
 RULES = DecideSettings(on_windows=2, off_windows=3, release=0.5)
 
 
-def verdicts(*scores: float, recent: tuple[float, ...] = ()) -> list[str]:
-    """By the whole window; its newest rows say the same where `recent` does not tell otherwise."""
+def verdicts(*scores: float, recent: tuple[float, ...] = (), span: int = 0) -> list[str]:
+    """By the whole window of `span` windows; its newest rows say the same where `recent` does not tell otherwise."""
     decider = Decider(RULES)
     newest = [*recent, *scores[len(recent) :]]
-    return [decider.step(score, recent=new) for score, new in zip(scores, newest, strict=True)]
+    return [
+        decider.step(score, recent=new, span_windows=span) for score, new in zip(scores, newest, strict=True)
+    ]
 
 
 def test_one_window_above_is_not_enough() -> None:
@@ -58,3 +61,45 @@ def test_the_same_fault_does_not_open_twice_but_the_next_one_does() -> None:
 
 def test_newest_rows_alone_open_no_alarm_below_the_threshold() -> None:
     assert set(verdicts(*[0.9] * 5, recent=(2,) * 5)) == {"calm"}
+
+
+ENDED = (2, 2, 2, 0, 0, 0, 0, 0)
+"""A fault that is over after the third window, as the newest rows see it; closed with the sixth."""
+
+
+def test_the_end_of_a_fault_is_no_alarm_although_the_score_falls_and_rises_again() -> None:
+    echo = (*[2] * 6, 0, 0, 2, 2, 2, 0)
+    assert verdicts(*echo, recent=(*ENDED, 0, 0, 0, 0)).count("opened") == 2
+    assert verdicts(*echo, recent=(*ENDED, 0, 0, 0, 0), span=9).count("opened") == 1
+
+
+def test_a_fault_that_begins_in_the_echo_opens_by_its_newest_rows_or_else_when_the_window_has_let_go() -> (
+    None
+):
+    faults = (*[2] * 6, 0, 0, *[2] * 6)
+    seen = verdicts(*faults, recent=(*ENDED, 2, 2, 2, 2, 2, 2), span=9)
+    assert seen.index("opened", 2) == 9
+    unseen = verdicts(*faults, recent=(*ENDED, 0, 0, 0, 0, 0, 0), span=9)
+    assert unseen.index("opened", 2) == 3 - 1 + 9 + 1
+
+
+def test_a_restart_in_the_echo_changes_no_verdict() -> None:
+    first, whole = Decider(RULES), Decider(RULES)
+    scores, newest = (*[2] * 6, 0, 0, *[2] * 6), (*ENDED, *[0] * 6)
+    said = [whole.step(score, recent=new, span_windows=9) for score, new in zip(scores, newest, strict=True)]
+    for score, new in zip(scores[:8], newest[:8], strict=True):
+        first.step(score, recent=new, span_windows=9)
+    second = Decider(RULES)
+    second.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(first.save()), type=DeciderState))
+    went_on = [
+        second.step(score, recent=new, span_windows=9)
+        for score, new in zip(scores[8:], newest[8:], strict=True)
+    ]
+    assert went_on == said[8:]
+
+
+def test_what_an_earlier_release_wrote_down_is_read() -> None:
+    before = msgspec.msgpack.encode({"anomalous": True, "run": 3, "seen_recent": True, "armed": False})
+    assert msgspec.msgpack.decode(before, type=DeciderState) == DeciderState(
+        anomalous=True, run=3, seen_recent=True, armed=False
+    )
