@@ -16,12 +16,10 @@ once more for whole test units, as an alarm is named: the windows' logarithms av
 import argparse
 import json
 import os
-import platform
 import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import ford_a  # noqa: E402  the number of threads must be known before numpy is
 import numpy as np  # noqa: E402
-import sklearn  # noqa: E402
+from circumstances import circumstances  # noqa: E402
 from diagnosis_folder import load_folder  # noqa: E402
 from diagnosis_methods import METHODS, Method  # noqa: E402
 from diagnosis_report import SHOTS, cell, picture, table  # noqa: E402
@@ -170,17 +168,8 @@ def measure_set(
             "draws": draws,
             "methods": {name: per_method[name] for name in METHODS if name in per_method},
             "label_efficiency": label_efficiency(per_method),
-            **_circumstances(),
+            **circumstances("diagnosis.py"),
         }
-
-
-def _circumstances() -> dict[str, Any]:
-    return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "command": "python benchmarks/diagnosis.py " + " ".join(sys.argv[1:]),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"numpy {np.__version__}, scikit-learn {sklearn.__version__}",
-    }
 
 
 def _size(data: LabelledSet) -> str:
@@ -222,7 +211,7 @@ def _measure_named(
     """A set's entry in the report, again and again as it grows; nothing where `held` has all of it."""
     if name == _FORD_A:
         if not held:
-            yield ford_a.measure(options.data / _FORD_A) | _circumstances()
+            yield ford_a.measure(options.data / _FORD_A) | circumstances("diagnosis.py")
         return
     known = held.get("methods", {})
     missing = [method for method in options.methods if method not in known]

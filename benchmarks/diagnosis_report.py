@@ -20,7 +20,9 @@ def table(report: Mapping[str, Any]) -> str:
         '"whole unit": all windows of a test run, bearing or well have one say, as the windows of an alarm have.',
     ]
     for name, found in report["sets"].items():
-        told = [f"`{found['command']}`, {found['date']}, {found['machine']}."]
+        told = [
+            f"`{found['command']}`, {found['date']}, commit {found.get('commit', 'unknown')}, {found['machine']}."
+        ]
         lines += ["", f"## {name}", ""]
         lines += _accuracy(found) if "accuracy" in found else _few_shots(found)
         lines += ["", *told]
