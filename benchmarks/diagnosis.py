@@ -16,12 +16,11 @@ once more for whole test units, as an alarm is named: the windows' logarithms av
 import argparse
 import json
 import os
-import platform
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +29,18 @@ for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 sys.path.insert(0, str(Path(__file__).parent))
 
 import ford_a  # noqa: E402  the number of threads must be known before numpy is
+import normal_or_faulty  # noqa: E402
 import numpy as np  # noqa: E402
-import sklearn  # noqa: E402
+from circumstances import circumstances  # noqa: E402
 from diagnosis_folder import load_folder  # noqa: E402
 from diagnosis_methods import METHODS, Method  # noqa: E402
 from diagnosis_report import SHOTS, cell, picture, table  # noqa: E402
-from diagnosis_sets import SETS, LabelledSet, load  # noqa: E402
+from diagnosis_sets import SETS, LabelledSet  # noqa: E402
 from minirocket import MiniRocket  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 from sklearn.metrics import f1_score, roc_auc_score  # noqa: E402
+from spectral_views import VIEWS  # noqa: E402
+from vibration_sets import HIGH_RATE  # noqa: E402
 
 _MORE_SHOTS = (1, 2, 3, 5, 10)
 """Of the agent's own methods: how many of its labels are worth another's ten."""
@@ -46,6 +48,13 @@ _BINS = 15
 _STUDENT_95 = {5: 2.776, 10: 2.262, 20: 2.093}  # 97.5 % point of Student's t for that many draws
 _ROCKET_FEATURES = 2000
 _FORD_A = "ford_a"
+LOADERS = {**SETS, **HIGH_RATE}
+_WHOLE: Mapping[str, Callable[[Path], dict[str, Any]]] = {
+    _FORD_A: lambda data: ford_a.measure(data / _FORD_A),
+    **{name: partial(normal_or_faulty.measure, name) for name in normal_or_faulty.TRIALS},
+}
+"""Sets that are measured in one go, not method by method."""
+_ORDER = [*LOADERS, *_WHOLE]
 _LEAST_SAY = 1e-2
 
 
@@ -170,17 +179,8 @@ def measure_set(
             "draws": draws,
             "methods": {name: per_method[name] for name in METHODS if name in per_method},
             "label_efficiency": label_efficiency(per_method),
-            **_circumstances(),
+            **circumstances("diagnosis.py"),
         }
-
-
-def _circumstances() -> dict[str, Any]:
-    return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "command": "python benchmarks/diagnosis.py " + " ".join(sys.argv[1:]),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"numpy {np.__version__}, scikit-learn {sklearn.__version__}",
-    }
 
 
 def _size(data: LabelledSet) -> str:
@@ -201,7 +201,7 @@ def _options() -> argparse.Namespace:
     default = Path(os.environ.get("EDGE_AGENT_DATA", "../shared/data"))
     parser.add_argument("--data", type=Path, default=default)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    parser.add_argument("--sets", nargs="+", choices=[*SETS, _FORD_A], default=[*SETS, _FORD_A])
+    parser.add_argument("--sets", nargs="+", choices=_ORDER, default=_ORDER)
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--again", action="store_true", help="measure sets again that the JSON holds")
@@ -216,13 +216,19 @@ def _options() -> argparse.Namespace:
     return options
 
 
+def _possible(method: str, data: LabelledSet) -> bool:
+    """Whether the set has the description that the method looks at."""
+    view = method.removeprefix("edge-agent on ")
+    return view not in VIEWS or view in data.views
+
+
 def _measure_named(
     name: str, options: argparse.Namespace, held: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """A set's entry in the report, again and again as it grows; nothing where `held` has all of it."""
-    if name == _FORD_A:
+    if name in _WHOLE:
         if not held:
-            yield ford_a.measure(options.data / _FORD_A) | _circumstances()
+            yield _WHOLE[name](options.data) | circumstances("diagnosis.py")
         return
     known = held.get("methods", {})
     missing = [method for method in options.methods if method not in known]
@@ -237,7 +243,8 @@ def _measure_named(
             every=options.every,
         )
     else:
-        data = load(name, options.data)
+        data = LOADERS[name](options.data)
+    missing = [method for method in missing if _possible(method, data)]
     yield from measure_set(data, methods=missing, draws=options.draws, held=known)
 
 
@@ -249,7 +256,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "diagnosis.json"
     report: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"sets": {}}
-    order = {each: at for at, each in enumerate([*SETS, _FORD_A])}
+    order = {each: at for at, each in enumerate(_ORDER)}
     for name in [options.data.name] if options.class_column else options.sets:
         for entry in _measure_named(name, options, {} if options.again else report["sets"].get(name, {})):
             sets = report["sets"] | {name: entry}

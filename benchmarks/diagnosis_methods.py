@@ -5,6 +5,7 @@ about, what is known without labels, and the set's MiniRocket features.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
 from sklearn.preprocessing import StandardScaler
+from spectral_views import VIEWS
 
 from edge_agent import diagnose
 
@@ -82,6 +84,24 @@ def rocket(
     return _confident(raised / raised.sum(axis=1, keepdims=True))
 
 
+def seen_otherwise(view: str) -> Method:
+    """`ours` on another description of the same windows; only of sets that have it."""
+
+    def method(
+        data: LabelledSet,
+        shown: NDArray[np.int64],
+        asked: NDArray[np.int64],
+        free: Unlabelled,
+        features: NDArray[Any],
+    ) -> Answer:
+        seen = data.views[view]
+        free = seen.unlabelled(np.setdiff1d(data.units, data.units[asked]))
+        other = replace(data, described=seen.described, unlabelled=seen.unlabelled)
+        return ours(other, shown, asked, free, features)
+
+    return method
+
+
 METHODS: Mapping[str, Method] = {
     "edge-agent": ours,
     "edge-agent, calm windows only": ours_calm,
@@ -89,6 +109,7 @@ METHODS: Mapping[str, Method] = {
     "random forest, statistics": forest,
     "logistic regression, statistics": regression,
     "MiniRocket + ridge": rocket,
+    **{f"edge-agent on {view}": seen_otherwise(view) for view in VIEWS},
 }
 
 

@@ -1,6 +1,6 @@
 """The diagnosis benchmark's results as Markdown and as a picture; measures nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,12 @@ def table(report: Mapping[str, Any]) -> str:
         '"whole unit": all windows of a test run, bearing or well have one say, as the windows of an alarm have.',
     ]
     for name, found in report["sets"].items():
-        told = [f"`{found['command']}`, {found['date']}, {found['machine']}."]
+        told = [
+            f"`{found['command']}`, {found['date']}, commit {found.get('commit', 'unknown')}, {found['machine']}."
+        ]
         lines += ["", f"## {name}", ""]
-        lines += _accuracy(found) if "accuracy" in found else _few_shots(found)
+        form = next((form for key, form in _FORMS.items() if key in found), _few_shots)
+        lines += form(found)
         lines += ["", *told]
     return "\n".join(lines) + "\n"
 
@@ -38,6 +41,17 @@ def _accuracy(found: Mapping[str, Any]) -> list[str]:
         f"| {name} | {each['test']:.4f} | {each['validation']:.4f} |"
         for name, each in found["accuracy"].items()
     ]
+
+
+def _aurocs(found: Mapping[str, Any]) -> list[str]:
+    lines = [found["size"], "", "| method | AUROC, mean | each machine |", "|---|---|---|"]
+    return lines + [
+        f"| {name} | {row['mean']:.3f} | {', '.join(f'{value:.3f}' for value in row['each'])} |"
+        for name, row in found["auroc"].items()
+    ]
+
+
+_FORMS: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {"accuracy": _accuracy, "auroc": _aurocs}
 
 
 def _few_shots(found: Mapping[str, Any]) -> list[str]:

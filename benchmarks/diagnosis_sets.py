@@ -5,7 +5,7 @@ Axes: N windows, C channels, T rows, F numbers.
 
 import csv
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,10 @@ from numpy.typing import NDArray
 from edge_agent.commission import commission
 from edge_agent.diagnose import describe
 from edge_agent.features import standardise, statistics
-from edge_agent.spectra import ENVELOPE, describe_frames
 from trainer.plant import KINDS, Injection, simulate
 
 WINDOW_ROWS = 64
 _PAIR_ROWS = 8  # between two neighbouring windows: much is new, the state is mostly the same
-_FRAME_SAMPLES = 4096
-_CWRU_RATE_HZ = 12_000.0
-_FAN_SAMPLES, _FAN_RATE_HZ = 400, 200.0
-_FAN_TURNING_HZ = 4.0  # about; the speed was not measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +29,14 @@ class Unlabelled:
 
     calm: NDArray[np.float32] | None
     pairs: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The windows of a set described in another way; see `LabelledSet`."""
+
+    described: NDArray[np.float32]
+    unlabelled: Callable[[NDArray[np.int64]], Unlabelled]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class LabelledSet:
         units: [N] physical unit (run, bearing): never both in training and in test.
         test_units: the set's own test units, or None: half of each class's units, drawn anew.
         unlabelled: training units -> what is known without labels; never looks at test units.
+        views: other descriptions of the same windows, by name.
     """
 
     name: str
@@ -59,24 +63,24 @@ class LabelledSet:
     units: NDArray[np.int64]
     test_units: frozenset[int] | None
     unlabelled: Callable[[NDArray[np.int64]], Unlabelled]
+    views: Mapping[str, View] = field(default_factory=dict)
 
 
 Memory = Mapping[str, NDArray[Any]]
 
 
-def load(name: str, data: Path) -> LabelledSet:
-    """One of `SETS` from the folder of recordings."""
-    return SETS[name](data)
-
-
-def _rows(path: Path, *, but: tuple[str, ...] = ("label",)) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def read_rows(
+    path: Path, *, but: tuple[str, ...] = ("label",)
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """(rows [R, C], label [R]) of a Parquet file."""
     table = pq.read_table(path)
     label = table["label"].to_numpy().astype(np.int64)
     names = [field.name for field in table.schema if field.name not in (*but, "timestamp")]
     return np.stack([table[name].to_numpy().astype(np.float32) for name in names], axis=1), label
 
 
-def _index(folder: Path) -> list[dict[str, str]]:
+def read_index(folder: Path) -> list[dict[str, str]]:
+    """A folder's table of recordings."""
     with (folder / "index.csv").open(newline="") as lines:
         return list(csv.DictReader(lines))
 
@@ -146,13 +150,13 @@ class Gather:
 def tep(data: Path) -> LabelledSet:
     """Tennessee Eastman: labels from runs d00..d21, tests on the runs dXX_te from the fault's onset on."""
     folder = data / "tep_braatz"
-    calm = _rows(folder / "d00.parquet")[0]
+    calm = read_rows(folder / "d00.parquet")[0]
     memory = remember(calm)
     gather = Gather()
     gather.calm[-1] = [describe(memory, cut(calm, hop=1), None)]
     for fault in range(22):
-        train = _rows(folder / f"d{fault:02d}.parquet")[0]
-        test = _rows(folder / f"d{fault:02d}_te.parquet")[0][0 if fault == 0 else 160 :]
+        train = read_rows(folder / f"d{fault:02d}.parquet")[0]
+        test = read_rows(folder / f"d{fault:02d}_te.parquet")[0][0 if fault == 0 else 160 :]
         gather.add(memory, train, label=fault, unit=fault, hop=4)
         gather.history(memory, train, unit=fault)
         gather.add(memory, test, label=fault, unit=100 + fault, hop=8)
@@ -162,14 +166,14 @@ def tep(data: Path) -> LabelledSet:
 def skab(data: Path) -> LabelledSet:
     """Water circulation testbed: a run is a unit, its first 400 rows are its calm; faults of at least 2 runs."""
     folder = data / "skab"
-    index = [row for row in _index(folder) if row["fault_id"]]
+    index = [row for row in read_index(folder) if row["fault_id"]]
     faults = [float(row["fault_id"]) for row in index]
     kept = sorted({fault for fault in faults if faults.count(fault) > 1})
     gather = Gather()
     for unit, (row, fault) in enumerate(zip(index, faults, strict=True)):
         if fault not in kept:
             continue
-        rows, label = _rows(folder / row["file"], but=("label", "changepoint"))
+        rows, label = read_rows(folder / row["file"], but=("label", "changepoint"))
         memory = remember(rows[:400])
         gather.calm[unit] = [describe(memory, cut(rows[:400], hop=4), None)]
         gather.history(memory, rows[400:], unit=unit)
@@ -180,8 +184,8 @@ def skab(data: Path) -> LabelledSet:
 def cnc(data: Path) -> LabelledSet:
     """Milling machine, worn or unworn tool: a run is a unit; no calm recording, the fleet's rows stand in."""
     folder = data / "cnc_tool_wear"
-    index = _index(folder)
-    runs = [_rows(folder / row["file"], but=("label", "process"))[0] for row in index]
+    index = read_index(folder)
+    runs = [read_rows(folder / row["file"], but=("label", "process"))[0] for row in index]
     memory = remember(np.concatenate([run[::8] for run in runs]))
     gather = Gather()
     for unit, (row, run) in enumerate(zip(index, runs, strict=True)):
@@ -189,94 +193,6 @@ def cnc(data: Path) -> LabelledSet:
         # No calm recording: what the fleet does is what is usual, as it is for the memory.
         gather.calm[unit] = [describe(memory, cut(run, hop=8), None)]
     return gather.finish("cnc", ("unworn", "worn"), None)
-
-
-def cwru(data: Path) -> LabelledSet:
-    """Bearings at 12 kHz: fault kind and diameter make a unit (one bearing, whatever its load and position)."""
-    folder = data / "cwru"
-    index = [row for row in _index(folder) if row["family"] == "DE12"]
-    kinds = ("IR", "B", "OR")
-    bearings = sorted({(row["fault"].split("@")[0], row["dia_mil"]) for row in index})
-    parts: dict[str, list[NDArray[Any]]] = {"windows": [], "simple": [], "labels": [], "units": []}
-    pairs: dict[int, list[NDArray[np.float32]]] = {}
-    calm = np.empty((0, 0), np.float32)
-    for row in index:
-        kind, rpm = row["fault"].split("@")[0], float(row["rpm"])
-        samples = _rows(folder / row["file"])[0][:, 0]
-        frames = samples[: len(samples) // _FRAME_SAMPLES * _FRAME_SAMPLES].reshape(-1, _FRAME_SAMPLES)
-        described = describe_frames(frames, rate_hz=_CWRU_RATE_HZ, turning_hz=rpm / 60.0)
-        if kind not in kinds:
-            calm = described
-            continue
-        unit = bearings.index((kind, row["dia_mil"]))
-        pairs.setdefault(unit, []).append(np.stack([described[:-1], described[1:]], axis=1))
-        some = slice(None, None, 3)
-        parts["windows"].append(frames[some, None, :2048])
-        parts["simple"].append(described[some])
-        parts["labels"].append(np.full(len(frames[some]), kinds.index(kind)))
-        parts["units"].append(np.full(len(frames[some]), unit))
-    joined = {name: np.concatenate(found) for name, found in parts.items()}
-    centre, spread = calm.mean(axis=0), np.maximum(calm.std(axis=0), 0.1)
-
-    def relative(found: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(((found - centre) / spread)[..., ENVELOPE])
-
-    def unlabelled(train: NDArray[np.int64]) -> Unlabelled:
-        own = np.concatenate([each for unit in train.tolist() for each in pairs[unit]])
-        return Unlabelled(calm=relative(calm), pairs=relative(own))
-
-    return LabelledSet(
-        name="cwru",
-        names=kinds,
-        test_units=None,
-        unlabelled=unlabelled,
-        described=relative(joined["simple"]),
-        **joined,
-    )
-
-
-def fan(data: Path) -> LabelledSet:
-    """Ceiling fan with an accelerometer at 200 Hz, balanced or not: a unit is a recording, one for each speed."""
-    folder = data / "fan_accel"
-    index = [row for row in _index(folder) if row["speed"] != "off" and row["moving"] in ("", "0")]
-    speeds = sorted({row["speed"] for row in index})
-    parts: dict[str, list[NDArray[Any]]] = {"windows": [], "simple": [], "labels": [], "units": []}
-    for row in index:
-        if "deploy" in row["file"]:
-            continue
-        samples = _rows(folder / row["file"], but=("label", "window"))[0]
-        frames = samples[: len(samples) // _FAN_SAMPLES * _FAN_SAMPLES].reshape(
-            -1, _FAN_SAMPLES, samples.shape[1]
-        )
-        described = [
-            describe_frames(frames[:, :, axis], rate_hz=_FAN_RATE_HZ, turning_hz=_FAN_TURNING_HZ)
-            for axis in range(samples.shape[1])
-        ]
-        some = slice(None, None, 6)
-        parts["windows"].append(frames[some].transpose(0, 2, 1))
-        parts["simple"].append(np.concatenate(described, axis=1)[some])
-        parts["labels"].append(np.full(len(frames[some]), int(row["fault"])))
-        parts["units"].append(np.full(len(frames[some]), 2 * speeds.index(row["speed"]) + int(row["fault"])))
-    joined = {name: np.concatenate(found) for name, found in parts.items()}
-    described = (joined["simple"] - joined["simple"].mean(axis=0)) / np.maximum(
-        joined["simple"].std(axis=0), 0.1
-    )
-
-    def unlabelled(train: NDArray[np.int64]) -> Unlabelled:
-        own = np.isin(joined["units"], train)
-        calm = own & (joined["labels"] == 0)
-        steps = np.flatnonzero(own[:-1] & (joined["units"][:-1] == joined["units"][1:]))
-        pairs = np.stack([described[steps], described[steps + 1]], axis=1)
-        return Unlabelled(calm=described[calm], pairs=pairs)
-
-    return LabelledSet(
-        name="fan",
-        names=("balanced", "imbalanced"),
-        test_units=None,
-        unlabelled=unlabelled,
-        described=described,
-        **joined,
-    )
 
 
 def plant(kind: str, machine_seed: int) -> LabelledSet:
@@ -315,7 +231,5 @@ SETS: Mapping[str, Callable[[Path], LabelledSet]] = {
     "tep": tep,
     "skab": skab,
     "cnc": cnc,
-    "cwru": cwru,
-    "fan": fan,
     **{f"plant_{kind}": (lambda _, kind=kind: plant(kind, machine_seed=77)) for kind in KINDS},
 }

@@ -12,14 +12,16 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_threads, "1")
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 import numpy as np  # noqa: E402  the number of threads must be known before numpy is
+from circumstances import circumstances  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
 
@@ -152,8 +154,9 @@ def shares(rows: Sequence[tuple[bool, str, str, str, float]]) -> dict[str, Any]:
 def table(report: dict[str, Any]) -> str:
     """The report as Markdown."""
     told = (
-        f"{report['date']}, `{report['command']}`: {report['events']} alarms in {report['runs']} runs of "
-        f"{report['machines']} machines; each share over {report['draws']} draws."
+        f"{report['date']}, commit {report['commit']}, {report['machine']}, `{report['command']}`: "
+        f"{report['events']} alarms in {report['runs']} runs of {report['simulated_machines']} machines; "
+        f"each share over {report['draws']} draws."
     )
     lines = [
         "# Naming whole alarms on simulated machines",
@@ -199,9 +202,9 @@ def main() -> None:
         for k in _NAMED
     }
     report = {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "command": " ".join(["python benchmarks/named_alarms.py", *sys.argv[1:]]),
-        "machines": len(machines),
+        **circumstances("named_alarms.py"),
+        "model": scorer.bundle.digest,
+        "simulated_machines": len(machines),
         "runs": sum(runs for _, _, runs in machines),
         "events": sum(len(events) for _, events, _ in machines),
         "draws": options.draws,

@@ -4,12 +4,14 @@ A damaged bearing rings at the machine's own resonances, which say little about 
 roller passes it, which says all: so besides the spectrum there is the spectrum of the envelope, on a scale
 of turns of the shaft. The rows that result are channels like any other to the rest of the house.
 
-Axes: N frames, S samples of a frame, H bins of a spectrum, F numbers.
+Axes: N frames, S samples of a frame or of a block, A axes of a sensor, R rows, H bins of a spectrum, F numbers.
 """
 
 import itertools
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from edge_agent.errors import UsageError
@@ -26,6 +28,92 @@ _ENVELOPE_ORDERS = (0.8, 25.0)
 _LOWEST_BAND_SHARE = 0.01  # of the Nyquist frequency; below lie leakage and drift
 _SILENCE = 1e-12
 _FEWEST_SAMPLES = 64
+
+N_ROW_BANDS = 16
+"""Bands of the spectrum, and as many of the envelope's, in a row of `SpectralFrames`."""
+# Of the sampling rate: from the second bin of the envelope's spectrum to where bearings no longer beat.
+_LOWEST_BEAT_BINS, _HIGHEST_BEAT = 1.5, 0.125
+_BLOCK_FRAMES = (
+    4  # a frame is this part of a block: its spectrum still tells apart what the block's envelope beats at
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SpectralFrames:
+    """How fast samples become rows of a slow recording, which an encoder of time series then reads.
+
+    A row is a time frame, its channels are logarithms of power: of N_ROW_BANDS log-spaced bands of the frame's spectrum
+    (short-time Fourier transform), then of N_ROW_BANDS of its envelope's spectrum, for each axis of the sensor. The
+    turning speed need not be known. The trainer makes its rows here too, so that both are identical.
+
+    Attributes:
+        rate_hz: samples per second. frame_samples: S of a frame. hop_samples: from one frame to the next.
+    """
+
+    rate_hz: float
+    frame_samples: int
+    hop_samples: int
+
+    @classmethod
+    def of_blocks(cls, block_samples: int, *, rate_hz: float, rows: int) -> "SpectralFrames":
+        """Such that a block of so many samples gives so many rows: one window of the encoder.
+
+        Raises:
+            UsageError: the block is too short for them, or the rate is not positive.
+        """
+        frame = block_samples // _BLOCK_FRAMES
+        return cls(rate_hz, frame, (block_samples - frame) // max(rows - 1, 1)).checked()
+
+    def checked(self) -> "SpectralFrames":
+        """The same.
+
+        Raises:
+            UsageError: frames too short, or a rate or hop that is not positive.
+        """
+        if self.frame_samples < _FEWEST_SAMPLES or self.hop_samples < 1 or not self.rate_hz > 0:
+            raise UsageError(
+                f"frames of {self.frame_samples} samples every {self.hop_samples} at {self.rate_hz} Hz: expected "
+                f"at least {_FEWEST_SAMPLES} samples, and a hop and a rate above 0"
+            )
+        return self
+
+    def names(self, axes: tuple[str, ...]) -> tuple[str, ...]:
+        """Names of the channels of `rows`, such as "x_power_03" and "x_beat_11"."""
+        parts = ("power", "beat")
+        return tuple(
+            f"{axis}_{part}_{band:02d}" for axis in axes for part in parts for band in range(N_ROW_BANDS)
+        )
+
+    def rows(self, samples: Float32) -> Float32:
+        """Samples [S, A], finite, as rows [R, A * 2 * N_ROW_BANDS]; samples after the last whole frame are left.
+
+        Raises:
+            UsageError: fewer samples than one frame.
+        """
+        self.checked()
+        if samples.ndim != 2 or len(samples) < self.frame_samples:
+            raise UsageError(
+                f"samples of shape {samples.shape}: expected [at least {self.frame_samples} samples, axes]"
+            )
+        return np.concatenate([self._rows_of(axis) for axis in samples.T], axis=1)
+
+    def _rows_of(self, samples: Float32) -> Float32:
+        """One axis [S] -> [R, 2 * N_ROW_BANDS]."""
+        frames = sliding_window_view(samples, self.frame_samples)[:: self.hop_samples]
+        centred = frames - frames.mean(axis=1, keepdims=True)
+        hertz = np.fft.rfftfreq(self.frame_samples, 1.0 / self.rate_hz)
+        taper = np.hanning(self.frame_samples)
+        power = np.abs(np.fft.rfft(centred * taper, axis=1)) ** 2 / np.sum(taper**2)
+        envelope = _envelope(centred, power)
+        envelope /= envelope.mean(axis=1, keepdims=True) + _SILENCE
+        beats = np.abs(np.fft.rfft((envelope - 1.0) * taper, axis=1)) ** 2 / np.sum(taper**2)
+        nyquist = self.rate_hz / 2.0
+        low = max(_LOWEST_BAND_SHARE * nyquist, self.rate_hz / self.frame_samples)
+        bands = np.geomspace(low, nyquist, N_ROW_BANDS + 1)
+        first_beat = _LOWEST_BEAT_BINS * self.rate_hz / self.frame_samples
+        beat_bands = np.geomspace(first_beat, _HIGHEST_BEAT * self.rate_hz, N_ROW_BANDS + 1)
+        parts = [_band_means(power, hertz, bands), _band_means(beats, hertz, beat_bands)]
+        return np.log(np.concatenate(parts, axis=1) + _SILENCE).astype(np.float32)
 
 
 def describe_frames(frames: Float32, *, rate_hz: float, turning_hz: float) -> Float32:

@@ -54,9 +54,12 @@ class PretrainSection(_Section):
     """Folders, files or patterns such as `run_*.parquet`, below `run.data`; labels are ignored."""
     exclude_columns: tuple[str, ...] = ()
     recordings_share: Weight = 1.0
-    """Share of a batch drawn from the recordings, relative to the other two shares."""
+    """Share of a batch drawn from the recordings, relative to the other shares."""
     synthetic_share: Weight = 1.0
     plant_share: Weight = 0.5
+    vibration_share: Weight = 0.0
+    """Share drawn from spectral frames of simulated vibration (`edge_agent.spectra`)."""
+    vibration_runs: Positive = 300
     synthetic_signals: Positive = 12_000
     signal_rows: Positive = 512
     """Length of a synthetic signal, from which windows are drawn."""

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from edge_agent.errors import TrainingError
+from edge_agent.spectra import SpectralFrames
 from trainer import data, parallel, pictures, plant, synthetic
 from trainer.config import Config, PretrainSection
 from trainer.data import Draw, Signals
@@ -35,6 +36,12 @@ _VALIDATION_BATCHES = 8
 _PLANT_RATES_HZ = (0.2, 0.5, 1.0, 2.0)
 _PICTURE_WINDOWS = 600
 _CHUNK_SIGNALS = 2000
+
+# At a rate of 1: what is simulated is in shares of the sampling rate.
+_VIBRATION_FRAMES = tuple(
+    SpectralFrames.of_blocks(block_samples, rate_hz=1.0, rows=32) for block_samples in (4096, 4096, 1024, 400)
+)
+_VIBRATION_ROWS = 320
 
 Sources = list[tuple[float, Signals]]
 
@@ -128,8 +135,10 @@ def _sources(settings: PretrainSection, *, root: Path, seed: int) -> Sources:
         sources.append((settings.synthetic_share, _synthetic(settings, seed=seed)))
     if settings.plant_share > 0:
         sources.append((settings.plant_share, _plant(settings, seed=seed)))
+    if settings.vibration_share > 0:
+        sources.append((settings.vibration_share, _vibration(settings, seed=seed)))
     if not sources:
-        raise TrainingError("there is nothing to train on: no recordings, and both other shares are 0")
+        raise TrainingError("there is nothing to train on: no recordings, and all other shares are 0")
     return sources
 
 
@@ -158,6 +167,18 @@ def _plant(settings: PretrainSection, *, seed: int) -> Signals:
             )
             moving = made.values.std(axis=0) > 0
             parts.append(data.signals_of_rows(made.values.T[moving], kind=name))
+    return data.joined(parts)
+
+
+def _vibration(settings: PretrainSection, *, seed: int) -> Signals:
+    """Every band of the spectral frames of simulated machines, at several lengths of frame."""
+    rng = np.random.default_rng([seed, 2])
+    parts = []
+    for number in range(settings.vibration_runs):
+        frames = _VIBRATION_FRAMES[number % len(_VIBRATION_FRAMES)]
+        n_samples = frames.frame_samples + (_VIBRATION_ROWS - 1) * frames.hop_samples
+        samples = synthetic.vibration(rng, n_samples=n_samples)
+        parts.append(data.signals_of_rows(frames.rows(samples[:, None]).T, kind="vibration"))
     return data.joined(parts)
 
 

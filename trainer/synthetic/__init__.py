@@ -8,5 +8,6 @@ from trainer.synthetic.anomalies import ANOMALIES, inject
 from trainer.synthetic.drift import laid_under
 from trainer.synthetic.mixture import windows
 from trainer.synthetic.shapes import SHAPES
+from trainer.synthetic.vibration import vibration
 
-__all__ = ["ANOMALIES", "SHAPES", "inject", "laid_under", "windows"]
+__all__ = ["ANOMALIES", "SHAPES", "inject", "laid_under", "vibration", "windows"]
