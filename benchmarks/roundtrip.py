@@ -38,7 +38,7 @@ def main() -> None:
     """Walk the road and say where it led."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    parser.add_argument("--faults", nargs="+", default=["bearing_wear", "discharge_leak"])
+    parser.add_argument("--faults", nargs="+", default=["cavitation", "suction_blockage"])
     options = parser.parse_args()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -119,7 +119,7 @@ def _train(folder: Path) -> dict[str, Any]:
     label = [*trainer, "label", str(folder / "recordings"), "--failures", str(folder / "failures.csv")]
     subprocess.run([*label, "--out", str(labelled)], check=True, cwd=_ROOT, stdout=sys.stderr)
     fit = [*trainer, "fit", "--config", "trainer/configs/recorded.toml", "--data", str(labelled)]
-    names = f"finetune.names_file={labelled / 'names.csv'}"
+    names = f"finetune.names_file={labelled / 'names.toml'}"
     done = subprocess.run(
         [*fit, "--out", str(folder / "run"), "--set", names],
         check=True,

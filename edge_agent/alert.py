@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from edge_agent import vibration
 from edge_agent.contract.records import Alarm, ChannelEvidence
 from edge_agent.standing import Quiet, Record, Telling
 
@@ -126,6 +127,9 @@ def _phrase(channel: ChannelEvidence) -> str:
     usual = f"usually {channel.normal_low:.4g} to {channel.normal_high:.4g}"
     if channel.observed is None:
         return f"{channel.name} is missing ({usual})"
+    middle = (channel.normal_low + channel.normal_high) / 2
+    if said := vibration.phrase(channel.name, observed=channel.observed, usual=middle):
+        return said
     return f"{channel.name} is {channel.symptom}, now {channel.observed:.4g} ({usual})"
 
 

@@ -8,6 +8,7 @@ out whole and no window bridges a gap.
 import csv
 import io
 import itertools
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from edge_agent.contract.timeline import Timeline, joined
 from edge_agent.errors import RecordingError, TrainingError, UsageError
 from edge_agent.failure_records import FailureRecord
 
-NAMES = "names.csv"
+NAMES = "names.toml"
 _GAP_STEPS = 30
 """A pause of so many median steps ends a run: as long as the agent holds a missing value."""
 
@@ -47,7 +48,7 @@ class Joined:
 def run(
     recordings: Path, *, out: Path, failures: Path | None, state_dirs: Sequence[Path], margin_s: float
 ) -> Joined:
-    """Write labelled runs, `index.csv` and `names.csv` below `out`.
+    """Write labelled runs, `index.csv` and `names.toml` below `out`.
 
     Args:
         recordings: folder of `edge-agent record`.
@@ -83,7 +84,7 @@ def run(
         columns = {**columns_of(part), recording.LABEL: label}
         whole_file.write(path, recording.encode_columns(path, columns, series=series))
     whole_file.write(out / INDEX, _index(out, runs))
-    whole_file.write(out / NAMES, _csv([("label", "name"), *names.items()]))
+    whole_file.write(out / NAMES, _names(names))
     rows, faulty = (sum(map(count, (label for *_, label in runs))) for count in (len, np.count_nonzero))
     return Joined(names, tuple(path for path, *_ in runs), rows, faulty, tuple(unmatched))
 
@@ -171,6 +172,13 @@ def _index(out: Path, runs: Sequence[tuple[Path, str, Timeline, NDArray[np.int16
         shape = (len(label), len(part.channels), round(part.rate_hz, 6))
         rows.append((path.stem, file, *shape, machine, first, labels))
     return _csv(rows)
+
+
+def _names(names: dict[int, str]) -> bytes:
+    """As TOML; text in JSON's notation is text in TOML's."""
+    return "\n".join(
+        ["[names]", *(f"{label} = {json.dumps(name)}" for label, name in names.items()), ""]
+    ).encode()
 
 
 def _csv(rows: Iterable[tuple[object, ...]]) -> bytes:
