@@ -57,13 +57,13 @@ def main() -> None:
 
 def walk(folder: Path, faults: Sequence[str]) -> dict[str, Any]:
     """All stations; what each brought."""
-    port = _free_port()
+    port = free_port()
     (folder / "mosquitto.conf").write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 100000\n"
     )
-    broker = _started([_mosquitto(), "-c", str(folder / "mosquitto.conf")], folder / "mosquitto.log")
+    broker = started([mosquitto(), "-c", str(folder / "mosquitto.conf")], folder / "mosquitto.log")
     try:
-        _until(lambda: _listens(port), what="mosquitto")
+        until(lambda: _listens(port), what="mosquitto")
         run, table = history(faults)
         recorded = _record(folder, port, run)
         _write_failures(folder / "failures.csv", table)
@@ -90,11 +90,11 @@ def history(faults: Sequence[str]) -> tuple[Run, list[tuple[int, int, str]]]:
 def _record(folder: Path, port: int, run: Run) -> int:
     """Send the past while `edge-agent record` listens; how many rows its tables hold."""
     config = _config(folder, port, name="recorder")
-    recorder = _started(
+    recorder = started(
         [sys.executable, "-m", "edge_agent", "record", "-c", str(config), "--to", str(folder / "recordings")],
         folder / "recorder.log",
     )
-    _until(lambda: "connected" in (folder / "recorder.log").read_text(), what="the recorder's subscription")
+    until(lambda: "connected" in (folder / "recorder.log").read_text(), what="the recorder's subscription")
     time.sleep(1.0)
     _send(port, run, start_s=_START_S)
     time.sleep(2.0)
@@ -135,18 +135,18 @@ def _fails_anew(folder: Path, port: int, fault: str, number: int) -> dict[str, A
     """Start the agent with the bundle and a pump that fails; what its last alert says."""
     config = _config(folder, port, name=f"agent-{number}", bundle=folder / "bundle")
     alerts: list[dict[str, Any]] = []
-    client = _client(port)
+    client = new_client(port)
     client.on_message = lambda _c, _u, message: alerts.append(json.loads(message.payload))
     client.subscribe("alerts/+", 1)
     log = folder / f"agent-{number}.log"
-    agent = _started([sys.executable, "-m", "edge_agent", "run", "-c", str(config)], log)
+    agent = started([sys.executable, "-m", "edge_agent", "run", "-c", str(config)], log)
     try:
-        _until(lambda: '"started"' in log.read_text(), what="the agent")
+        until(lambda: '"started"' in log.read_text(), what="the agent")
         time.sleep(1.0)
         injected = [Injection(fault, 400, 20, 1.0)]
         run = simulate(_KIND, rows=560, seed=900 + number, machine_seed=_MACHINE_SEED, injections=injected)
         _send(port, run, start_s=_START_S + 10_000_000)
-        _until(lambda: any(alert["machine"] == _MACHINE for alert in alerts), what=f"an alert of {fault}")
+        until(lambda: any(alert["machine"] == _MACHINE for alert in alerts), what=f"an alert of {fault}")
         time.sleep(3.0)
     finally:
         agent.send_signal(signal.SIGTERM)
@@ -173,13 +173,13 @@ def _config(folder: Path, port: int, *, name: str, bundle: Path | None = None) -
     path.write_text(
         f'[agent]\nname = "{name}"\nstate_dir = "{folder / name}"\n'
         f'[broker]\nhost = "127.0.0.1"\nport = {port}\n{model}'
-        f'[metrics]\nport = {_free_port()}\n[log]\nformat = "json"\n'
+        f'[metrics]\nport = {free_port()}\n[log]\nformat = "json"\n'
     )
     return path
 
 
 def _send(port: int, run: Run, *, start_s: int) -> None:
-    client = _client(port)
+    client = new_client(port)
     last = None
     for row, values in enumerate(run.values.tolist()):
         told = {name: round(value, 5) for name, value in zip(run.channels, values, strict=True)}
@@ -193,26 +193,30 @@ def _send(port: int, run: Run, *, start_s: int) -> None:
     client.loop_stop()
 
 
-def _client(port: int) -> mqtt.Client:
+def new_client(port: int) -> mqtt.Client:
+    """Somebody else at the broker."""
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
     client.connect("127.0.0.1", port)
     client.loop_start()
     return client
 
 
-def _mosquitto() -> str:
+def mosquitto() -> str:
+    """The broker program."""
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
     if program is None:
         raise SystemExit("mosquitto is missing: apt install mosquitto")
     return program
 
 
-def _started(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+def started(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    """A program of its own, with its output in a file."""
     with log.open("wb") as file:
         return subprocess.Popen(command, cwd=_ROOT, stdout=file, stderr=file)
 
 
-def _until(true: Callable[[], Any], *, what: str) -> None:
+def until(true: Callable[[], Any], *, what: str) -> None:
+    """Wait for it; a wait in vain ends the benchmark."""
     end = time.monotonic() + _PATIENCE_S
     while not true():
         if time.monotonic() > end:
@@ -226,7 +230,8 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -115,7 +115,9 @@ def summary(alarm: Alarm) -> str:
     what = "behaves unusually"
     if alarm.fault != "unknown":
         what = f"probably has {alarm.fault} ({100 * alarm.fault_probability:.0f} %)"
-    seen = "; ".join(_phrase(channel) for channel in alarm.channels[:_NAMED_CHANNELS])
+    lines = [channel for channel in alarm.channels[_NAMED_CHANNELS:] if vibration.is_defect(channel.name)]
+    named = [*alarm.channels[:_NAMED_CHANNELS], *sorted(lines, key=lambda line: -line.deviation)[:1]]
+    seen = "; ".join(_phrase(channel) for channel in named)
     return f"{alarm.machine} {what} since {onset}" + (f": {seen}." if seen else ".")
 
 

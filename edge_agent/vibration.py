@@ -159,6 +159,11 @@ def _prominence(
     return np.mean(found, axis=0) if found else np.ones(len(lines))
 
 
+def is_defect(channel: str) -> bool:
+    """Whether a channel is the envelope at a bearing's defect frequency."""
+    return _DEFECT.match(channel) is not None
+
+
 def phrase(channel: str, *, observed: float, usual: float) -> str | None:
     """What a defect's feature says in words, `envelope at BPFI 162 Hz: 8.0 x usual`; None for other channels."""
     found = _DEFECT.match(channel)
