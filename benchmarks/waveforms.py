@@ -5,7 +5,8 @@ through mosquitto to `edge-agent run`; labels go to it as commands. It writes be
 
 CWRU holds 5 s of a healthy bearing, about 30 frames: both commissioning and the calm control draw blocks at random
 places of all of them, so that this control says nothing of false alarms; learnt from one half, the other half is
-alarmed. What is named is another bearing than the one that was labelled. The fan's control is its unseen last part;
+alarmed. Of each damaged bearing the first half of a recording is labelled; what must be named is its second half, and
+another bearing with the same damage. The fan's control is its unseen last part;
 its faulty run is one recording, of which the first half is labelled and the second must be named.
 """
 
@@ -16,7 +17,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +39,7 @@ class Trial:
 
     Attributes:
         source: lines of `[source.waveform]`.
-        learn, control: calm. named: (true fault, what is labelled, what must then be named).
+        learn, control: calm. named: (true fault, what is labelled, what must then be named by its relation to it).
         blocks: frames sent of each.
     """
 
@@ -49,7 +50,7 @@ class Trial:
     source: str
     learn: NDArray[np.float32]
     control: NDArray[np.float32]
-    named: tuple[tuple[str, NDArray[np.float32], NDArray[np.float32]], ...]
+    named: tuple[tuple[str, NDArray[np.float32], Mapping[str, NDArray[np.float32]]], ...]
     learn_blocks: int
     recover_blocks: int
     blocks: int
@@ -63,6 +64,11 @@ def cwru(data: Path) -> Trial:
         path = data / "cwru/DE48" / f"1797_{name}.parquet"
         return recording.read(path, channels=["DE_acc"]).values
 
+    def fault(name: str, labelled: str, other: str) -> tuple[str, Any, Mapping[str, Any]]:
+        samples = read(labelled)
+        half = len(samples) // 2
+        return name, samples[:half], {"same bearing, later": samples[half:], "another bearing": read(other)}
+
     calm = read("Normal")
     return Trial(
         machine="motor",
@@ -73,8 +79,8 @@ def cwru(data: Path) -> Trial:
         learn=calm,
         control=calm,
         named=(
-            ("inner race", read("IR_7_DE48"), read("IR_21_DE48")),
-            ("outer race", read("ORat6_7_DE48"), read("ORat6_21_DE48")),
+            fault("inner race", "IR_7_DE48", "IR_21_DE48"),
+            fault("outer race", "ORat6_7_DE48", "ORat6_21_DE48"),
         ),
         learn_blocks=600,
         recover_blocks=320,
@@ -100,7 +106,7 @@ def fan(data: Path) -> Trial:
         source="",
         learn=calm[: 360 * 200],
         control=calm[360 * 200 :],
-        named=(("weight on a blade", weight[:half], weight[half:]),),
+        named=(("weight on a blade", weight[:half], {"same fan, later": weight[half:]}),),
         learn_blocks=360,
         recover_blocks=220,
         blocks=220,
@@ -235,8 +241,9 @@ def _measure(bench: Bench, trial: Trial) -> dict[str, Any]:
             bench.label(alarm, fault)
         bench.play(trial.control, trial.recover_blocks)
     for fault, _, unseen in trial.named:
-        faults.append(_told(fault, "to be named", bench.play(unseen, trial.blocks)))
-        bench.play(trial.control, trial.recover_blocks)
+        for role, samples in unseen.items():
+            faults.append(_told(fault, role, bench.play(samples, trial.blocks)))
+            bench.play(trial.control, trial.recover_blocks)
     return {
         "machine": trial.machine,
         "rows_learnt": trial.learn_blocks,

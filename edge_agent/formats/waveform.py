@@ -111,7 +111,7 @@ def _map(message: object, settings: WaveformSettings) -> _Block | Reject:
 def _numbers(coded: object, dtype: str) -> Samples | RejectReason:
     """Samples out of base64 text, bytes or a typed array."""
     if isinstance(coded, np.ndarray):
-        return coded.astype(np.float64)
+        return _wide(coded)
     if isinstance(coded, str):
         try:
             coded = base64.b64decode(coded, validate=True)
@@ -121,7 +121,13 @@ def _numbers(coded: object, dtype: str) -> Samples | RejectReason:
         return "wrong_type"
     if len(coded) % np.dtype(dtype).itemsize:
         return "malformed"
-    return np.frombuffer(coded, dtype).astype(np.float64)
+    return _wide(np.frombuffer(coded, dtype))
+
+
+def _wide(samples: NDArray[np.generic]) -> Samples:
+    """As float64; a signalling NaN is no reason for a warning."""
+    with np.errstate(invalid="ignore"):
+        return samples.astype(np.float64)
 
 
 def _wav(payload: bytes, settings: WaveformSettings) -> _Block | Reject:
@@ -159,7 +165,7 @@ def _pcm(body: bytes, layout: tuple[int, int, int, int], settings: WaveformSetti
     if len(body) % (width * bits // 8):
         return Reject("malformed", "WAV: the last sample is torn")
     if code == _FLOAT:
-        flat = np.frombuffer(body, f"<f{bits // 8}").astype(np.float64)
+        flat = _wide(np.frombuffer(body, f"<f{bits // 8}"))
     elif bits == 8:
         flat = (np.frombuffer(body, np.uint8).astype(np.float64) - 128) / 128
     elif bits == 24:
