@@ -6,7 +6,7 @@ DATA   ?= ../shared/data
 FORM    ?= short
 MINUTES ?= 60
 
-.PHONY: help demo test check format train pretrained e2e bench ablation detection results skab tep faults soak clean
+.PHONY: help demo test check format train pretrained e2e bench ablation detection results roundtrip skab tep faults soak waveforms clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -57,6 +57,12 @@ skab: $(VENV)/.done  ## 34 runs of a real pump testbed over a real mosquitto -> 
 
 tep: $(VENV)/.done  ## pre-train, fine-tune, calibrate, evaluate, export on the Tennessee Eastman process
 	$(BIN)/edge-trainer fit --config trainer/configs/tep.toml --data $(DATA)/tep_braatz --out runs/tep
+
+roundtrip: $(VENV)/.done  ## record a simulated pump, label, fit, and let the agent name its faults -> benchmarks/results/roundtrip.json
+	PYTHONPATH=. $(BIN)/python benchmarks/roundtrip.py
+
+waveforms: $(VENV)/.done  ## real vibration as blocks over mosquitto: alarmed, named -> benchmarks/results/waveforms.*
+	PYTHONPATH=. $(BIN)/python benchmarks/waveforms.py --data $(DATA)
 
 train: tep  ## the trainer's whole road on a public data set
 

@@ -66,6 +66,21 @@ def run(config: ConfigFile = None) -> None:
 
 
 @app.command()
+def record(
+    config: ConfigFile = None,
+    *,
+    to: Annotated[Path | None, typer.Option(help="Folder; without it, the configuration's.")] = None,
+) -> None:
+    """Write what is heard to Parquet, by machine and day, until SIGTERM or Ctrl-C."""
+    from edge_agent import process, telemetry  # noqa: PLC0415
+    from edge_agent.config import defaults, load  # noqa: PLC0415
+
+    settings = load(config) if config else defaults()
+    telemetry.set_up_logs(level=settings.log.level, form=settings.log.format)
+    process.record(settings, folder=to or settings.record.dir)
+
+
+@app.command()
 def check(config: ConfigFile = None) -> None:
     """Say what is wrong with a configuration and its model, or what they would do."""
     from edge_agent import assembly  # noqa: PLC0415

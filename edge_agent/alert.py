@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from edge_agent import vibration
 from edge_agent.contract.records import Alarm, ChannelEvidence
 from edge_agent.standing import Quiet, Record, Telling
 
@@ -114,7 +115,9 @@ def summary(alarm: Alarm) -> str:
     what = "behaves unusually"
     if alarm.fault != "unknown":
         what = f"probably has {alarm.fault} ({100 * alarm.fault_probability:.0f} %)"
-    seen = "; ".join(_phrase(channel) for channel in alarm.channels[:_NAMED_CHANNELS])
+    lines = [channel for channel in alarm.channels[_NAMED_CHANNELS:] if vibration.is_defect(channel.name)]
+    named = [*alarm.channels[:_NAMED_CHANNELS], *sorted(lines, key=lambda line: -line.deviation)[:1]]
+    seen = "; ".join(_phrase(channel) for channel in named)
     return f"{alarm.machine} {what} since {onset}" + (f": {seen}." if seen else ".")
 
 
@@ -126,6 +129,9 @@ def _phrase(channel: ChannelEvidence) -> str:
     usual = f"usually {channel.normal_low:.4g} to {channel.normal_high:.4g}"
     if channel.observed is None:
         return f"{channel.name} is missing ({usual})"
+    middle = (channel.normal_low + channel.normal_high) / 2
+    if said := vibration.phrase(channel.name, observed=channel.observed, usual=middle):
+        return said
     return f"{channel.name} is {channel.symptom}, now {channel.observed:.4g} ({usual})"
 
 

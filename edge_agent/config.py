@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from edge_agent.alarm_config import Commands, Lifecycle, Maintenance
 from edge_agent.errors import ConfigError
+from edge_agent.record_config import Record
 from edge_agent.source_config import Source
 from edge_agent.topics import is_name, parse
 
@@ -225,6 +226,7 @@ class Config(_Section):
     source: Annotated[tuple[Source, ...], Field(min_length=1)] = _DEFAULT_SOURCES
     alerts: Alerts = Alerts()
     journal: Journal = Journal()
+    record: Record = Record()
     commands: Commands = Commands()
     lifecycle: Lifecycle = Lifecycle()
     maintenance: Annotated[tuple[Maintenance, ...], Field(max_length=200)] = ()
@@ -285,6 +287,7 @@ def _anchored(config: Config, folder: Path) -> Config:
     return config.model_copy(
         update={
             "agent": config.agent.model_copy(update={"state_dir": folder / config.agent.state_dir}),
+            "record": config.record.model_copy(update={"dir": folder / config.record.dir}),
             "broker": broker.model_copy(
                 update={
                     name: _found(value, folder)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent import vibration
 from edge_agent.contract.records import ChannelEvidence, Float32
 
 SYMPTOMS = ("high", "low", "rising", "falling", "noisier", "quieter", "frozen", "missing", "unusual pattern")
@@ -16,6 +17,7 @@ _LEVEL = 3.0
 _TREND = 2.0
 _NOISIER = 2.0
 _QUIETER = 0.33
+_LINE = 1.2
 
 
 def reference(calm: Float32) -> dict[str, NDArray[Any]]:
@@ -51,15 +53,22 @@ def explain(
         channels: C names.
         window: [C, T] the latest window in physical units.
         contributions: [C] shares of the score.
-        most: how many channels to name.
+        most: how many channels to name; a bearing's defect frequencies that stand out come on top.
     """
     recent = window[:, -_RECENT_ROWS:]
-    order = np.argsort(-contributions, kind="stable")[:most]
-    return tuple(
-        _explain_channel(memory, name=channels[at], at=int(at), recent=recent[at], share=contributions[at])
+    order = np.argsort(-contributions, kind="stable").tolist()
+    said = {
+        at: _explain_channel(memory, name=channels[at], at=at, recent=recent[at], share=contributions[at])
         for at in order
-        if contributions[at] > 0
-    )
+        if contributions[at] > 0 and (vibration.is_defect(channels[at]) or at in order[:most])
+    }
+    # A line of a bearing's envelope tells what is damaged, however small its share beside the loudness.
+    return tuple(one for at, one in said.items() if at in order[:most] or _stands_out(one))
+
+
+def _stands_out(line: ChannelEvidence) -> bool:
+    """Whether a defect's line is well above all that was usual."""
+    return line.observed is not None and line.observed > _LINE * line.normal_high
 
 
 def _explain_channel(

@@ -119,7 +119,8 @@ class Machine:
                 alarms.append(alarm)
             if self.book.open_alarm is not None:
                 window, end_row = block.windows.values[at], int(block.windows.end_rows[at])
-                self.naming.keep(self.book.open_alarm.id, window, end_row=end_row)
+                time_ns = int(block.windows.times_ns[at])
+                self.naming.keep(self.book.open_alarm.id, window, end_row=end_row, time_ns=time_ns)
         return block, alarms
 
     def _verdicts(

@@ -8,7 +8,7 @@ Axes: B windows, C channels, T rows, F numbers of a window, K faults, W windows 
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 import numpy as np
@@ -145,6 +145,8 @@ class _Kept:
     windows: list[Float32] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
     every_rows: int = _KEPT_EVERY_ROWS
+    start_ns: int = 0
+    end_ns: int = 0
 
     def add(self, window: Float32, end_row: int) -> None:
         if self.ends and end_row - self.ends[-1] < self.every_rows:
@@ -176,12 +178,13 @@ class Naming:
         self._profile = profile
         self._learn()
 
-    def keep(self, alarm: str, window: Float32, *, end_row: int) -> None:
-        """Remember a window [C, T] of an alarm that is open."""
+    def keep(self, alarm: str, window: Float32, *, end_row: int, time_ns: int = 0) -> None:
+        """Remember a window [C, T] of an alarm that is open, and when it ended."""
         if self._profile is None:
             return
         kept = self._kept.setdefault(alarm, _Kept(self._profile.channels))
         kept.add(window, end_row)
+        kept.start_ns, kept.end_ns = kept.start_ns or time_ns, time_ns
         while len(self._kept) > self._settings.recent_alarms + 1:
             self._kept.popitem(last=False)
 
@@ -209,7 +212,7 @@ class Naming:
         if case is None:
             return Refused("unknown_alarm", f"no alarm {alarm!r} is open or among the last that closed")
         spelt = next((one for one in self.casebook.faults if one.casefold() == wanted.casefold()), wanted)
-        named = Case(alarm, spelt, case.channels, case.windows)
+        named = replace(case, fault=spelt)
         if len({one.fault for one in (*others, named)}) > self._settings.faults_limit:
             return Refused("too_many", f"{self._settings.faults_limit} faults are known; none was added")
         self.casebook = Casebook(self.casebook.machine, self._bounded((*others, named)))
@@ -224,7 +227,8 @@ class Naming:
         """The alarm's windows, kept lately or named before."""
         kept = self._kept.get(alarm)
         if kept is not None:
-            return Case(alarm, UNKNOWN, kept.channels, np.stack(kept.windows))
+            windows = np.stack(kept.windows)
+            return Case(alarm, UNKNOWN, kept.channels, windows, kept.start_ns, kept.end_ns)
         return next((case for case in self.casebook.cases if case.alarm == alarm), None)
 
     def _bounded(self, cases: tuple[Case, ...]) -> tuple[Case, ...]:

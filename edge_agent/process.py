@@ -11,11 +11,13 @@ import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import structlog
 
 from edge_agent.assembly import load_scorer
 from edge_agent.config import Config
+from edge_agent.recorder import Recorder
 from edge_agent.reload import remember, warn_of_age
 from edge_agent.rollback import Counters
 from edge_agent.service import Service
@@ -49,6 +51,17 @@ def run(config: Config, *, reread: Callable[[], Config]) -> None:
         # Native code cannot be interrupted, and Python's own end would abort the process under it. All is saved.
         sys.stderr.flush()
         os._exit(0)
+
+
+def record(config: Config, *, folder: Path) -> None:
+    """The recorder, until SIGTERM or SIGINT.
+
+    Raises:
+        EdgeAgentError: it cannot start, or its last rows cannot be turned into tables.
+    """
+    recorder = Recorder(config, folder=folder)
+    _heed_signals({signal.SIGTERM: recorder.stop, signal.SIGINT: recorder.stop})
+    recorder.run()
 
 
 def _heed_signals(actions: dict[signal.Signals, Callable[[], None]]) -> None:

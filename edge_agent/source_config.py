@@ -7,10 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from edge_agent.formats import FORMATS, NEEDS_CHANNEL, Route
 from edge_agent.formats.json_path import PayloadMap, TimeUnit, mapped, parse_pointer
+from edge_agent.formats.waveform import WaveformSettings, blocks
 from edge_agent.topics import Template, is_name, parse, parse_name
+from edge_agent.vibration import Bearing
 
 _MAPPED = "json_path"
 """The one format that needs to be told where a message keeps what."""
+_WAVEFORM = "waveform"
+"""The one format that needs to be told of rates and frames."""
 
 
 class _Section(BaseModel):
@@ -38,6 +42,45 @@ class Places(_Section):
         return self
 
 
+class BearingGeometry(_Section):
+    """A rolling bearing; lengths in any one unit."""
+
+    rollers: Annotated[int, Field(ge=3, le=200)]
+    roller_diameter: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    pitch_diameter: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    contact_deg: Annotated[float, Field(ge=0, lt=90)] = 0.0
+
+    @model_validator(mode="after")
+    def _rollers_fit(self) -> Self:
+        if self.roller_diameter >= self.pitch_diameter:
+            raise ValueError("roller_diameter is not below pitch_diameter")
+        return self
+
+
+class Waveform(_Section):
+    """Blocks of fast samples, and what is known of the shaft that they listen to."""
+
+    rate_hz: Annotated[float, Field(gt=0, le=10_000_000, allow_inf_nan=False)]
+    frame_samples: Annotated[int, Field(ge=64, le=1_048_576)]
+    channels: Annotated[tuple[str, ...], Field(max_length=16)] = ()
+    scale: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] = 1.0
+    rate_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.02
+    rpm: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+    bearing: BearingGeometry | None = None
+
+    @model_validator(mode="after")
+    def _channels_are_names(self) -> Self:
+        if bad := [name for name in self.channels if not is_name(name)]:
+            raise ValueError(f"channels: '{bad[0]}' is no channel name: printable, without / + #")
+        return self
+
+    @property
+    def settings(self) -> WaveformSettings:
+        """The same in the decoder's words."""
+        bearing = None if self.bearing is None else Bearing(**dict(self.bearing))
+        return WaveformSettings(**{**dict(self), "bearing": bearing})
+
+
 class Source(_Section):
     """A family of topics, the format of their payloads, and how their machines are called."""
 
@@ -46,11 +89,12 @@ class Source(_Section):
     machine: str = "{machine}"
     share: str = ""
     map: Places | None = None
+    waveform: Waveform | None = None
 
     @field_validator("format")
     @classmethod
     def _is_known(cls, value: str) -> str:
-        known = {*FORMATS, _MAPPED}
+        known = {*FORMATS, _MAPPED, _WAVEFORM}
         if value not in known:
             raise ValueError(f"unknown format '{value}'; known: {', '.join(sorted(known))}")
         return value
@@ -73,6 +117,10 @@ class Source(_Section):
             raise ValueError(
                 f"format '{self.format}' {'needs' if self.map is None else 'takes no'} [source.map]"
             )
+        if (self.waveform is not None) != (self.format == _WAVEFORM):
+            raise ValueError(
+                f"format '{self.format}' {'needs' if self.waveform is None else 'takes no'} [source.waveform]"
+            )
         return self
 
     @property
@@ -89,5 +137,8 @@ class Source(_Section):
     @property
     def route(self) -> Route:
         """What finds and reads the messages of this source."""
-        decode = FORMATS[self.format] if self.map is None else mapped(PayloadMap(**dict(self.map)))
+        if self.waveform is not None:
+            decode = blocks(self.waveform.settings)
+        else:
+            decode = FORMATS[self.format] if self.map is None else mapped(PayloadMap(**dict(self.map)))
         return Route(template=self.template, decode=decode, machine=parse_name(self.machine))

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from edge_agent.errors import EdgeAgentError
-from trainer import calibrate, config, evaluate, export, finetune, fit, pretrain, sign
+from trainer import calibrate, config, evaluate, export, finetune, fit, label, pretrain, sign
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Train, calibrate, evaluate and export models."
@@ -156,6 +156,29 @@ def fit_command(
         _console.print(f"{name}: {path}", highlight=False, soft_wrap=True)
 
     _run(lambda given: fit.run(given, report=report), _config(file, _common(out, data, seed), settings))
+
+
+@app.command("label")
+def label_command(
+    recordings: Annotated[Path, typer.Argument(help="Folder that `edge-agent record` wrote.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", "-o", help="New folder for the labelled runs.")],
+    failures: Annotated[Path | None, typer.Option(help="CSV of machine, start, end, fault.")] = None,
+    state: Annotated[
+        list[Path] | None,
+        typer.Option(help="State directory of an agent whose operators named alarms; may be repeated."),
+    ] = None,
+    margin_s: Annotated[
+        float, typer.Option(help="Leave out rows so near to an interval, before and after.", min=0)
+    ] = 0.0,
+) -> None:
+    """Join recordings with what was wrong when: labelled runs for the other stages."""
+    found = label.run(recordings, out=out, failures=failures, state_dirs=state or (), margin_s=margin_s)
+    for one in found.unmatched:
+        _console.print(f"nothing was recorded of {one.machine} while it had {one.fault}", soft_wrap=True)
+    told = f"{len(found.runs)} runs, {found.rows} rows, {found.labelled_rows} of them labelled"
+    _console.print(f"{told}: {', '.join(found.names.values())}", highlight=False, soft_wrap=True)
+    print(out)  # noqa: T201  the artefact's path, for scripts
 
 
 Passphrase = Annotated[

@@ -26,12 +26,15 @@ class Case:
         fault: what it was, in the words of whoever named it.
         channels: C names.
         windows: [W, C, T] in physical units, NaN where nothing was observed, in the order of time.
+        start_ns, end_ns: event times of the alarm's first and last window; 0 where they were not noted.
     """
 
     alarm: str
     fault: str
     channels: tuple[str, ...]
     windows: Float32
+    start_ns: int = 0
+    end_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ class _CaseHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     alarm: str
     fault: str
     channels: tuple[str, ...]
+    start_ns: int = 0
+    end_ns: int = 0
 
 
 class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,7 +69,10 @@ def encode(casebook: Casebook) -> bytes:
     header = _Header(
         schema_version=_SCHEMA_VERSION,
         machine=casebook.machine,
-        cases=tuple(_CaseHeader(case.alarm, case.fault, case.channels) for case in casebook.cases),
+        cases=tuple(
+            _CaseHeader(case.alarm, case.fault, case.channels, case.start_ns, case.end_ns)
+            for case in casebook.cases
+        ),
     )
     text = np.frombuffer(msgspec.json.encode(header), np.uint8)
     return encode_arrays(
@@ -82,7 +90,14 @@ def decode(path: Path, raw: bytes) -> Casebook:
     try:
         header = msgspec.json.decode(arrays.pop(_HEADER).tobytes(), type=_Header)
         cases = tuple(
-            Case(case.alarm, case.fault, case.channels, arrays[str(number)].astype(np.float32, copy=False))
+            Case(
+                case.alarm,
+                case.fault,
+                case.channels,
+                arrays[str(number)].astype(np.float32, copy=False),
+                case.start_ns,
+                case.end_ns,
+            )
             for number, case in enumerate(header.cases)
         )
     except (KeyError, ValueError, msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -24,6 +24,7 @@ LABEL = "label"
 SUFFIXES = (".parquet", ".csv")
 _MISSING = frozenset({"", "nan", "null", "none", "na"})
 _NS_PER_S = 1_000_000_000
+_SERIES = b"series"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ def _read_parquet(path: Path) -> _Table:
 def _named_channels(metadata: Mapping[bytes, bytes], columns: Mapping[str, Any]) -> list[str]:
     """Channels that the file's metadata names and that are there; none where it says nothing usable."""
     try:
-        named = json.loads(metadata.get(b"series", b"{}")).get("channels", [])
+        named = json.loads(metadata.get(_SERIES, b"{}")).get("channels", [])
     except (ValueError, AttributeError):
         return []
     return [name for name in named if name in columns] if isinstance(named, list) else []
@@ -145,14 +146,57 @@ def write_columns(path: Path, columns: Mapping[str, Any]) -> None:
         RecordingError: pyarrow is missing, or the file cannot be written.
     """
     try:
+        path.write_bytes(encode_columns(path, columns))
+    except OSError as error:
+        raise RecordingError(path, f"cannot be written: {error}") from error
+
+
+def encode_columns(
+    path: Path, columns: Mapping[str, Any], *, series: Mapping[str, Any] | None = None
+) -> bytes:
+    """Columns of equal length as the bytes of a Parquet file (zstd).
+
+    Args:
+        path: named in errors.
+        columns: name -> values.
+        series: facts for the file's own metadata, see `read_series`.
+
+    Raises:
+        RecordingError: pyarrow is missing, or the columns make no table.
+    """
+    try:
         import pyarrow as pa  # noqa: PLC0415
         import pyarrow.parquet as pq  # noqa: PLC0415
     except ImportError as error:
         raise RecordingError(path, "writing Parquet needs pyarrow: install edge-agent[recordings]") from error
+    sink = pa.BufferOutputStream()
     try:
-        pq.write_table(pa.table(dict(columns)), path, compression="zstd")
-    except (pa.ArrowException, OSError) as error:
+        table = pa.table(dict(columns))
+        if series is not None:
+            table = table.replace_schema_metadata({_SERIES: json.dumps(series)})
+        pq.write_table(table, sink, compression="zstd")
+    except pa.ArrowException as error:
         raise RecordingError(path, f"cannot be written: {error}") from error
+    raw: bytes = sink.getvalue().to_pybytes()
+    return raw
+
+
+def read_series(path: Path) -> dict[str, Any]:
+    """The facts that a Parquet file tells of itself, without reading its rows; empty where it tells none.
+
+    Raises:
+        RecordingError: pyarrow is missing, or it is no Parquet file.
+    """
+    try:
+        import pyarrow as pa  # noqa: PLC0415
+        import pyarrow.parquet as pq  # noqa: PLC0415
+    except ImportError as error:
+        raise RecordingError(path, "reading Parquet needs pyarrow: install edge-agent[recordings]") from error
+    try:
+        found = json.loads((pq.read_schema(path).metadata or {}).get(_SERIES, b"{}"))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise RecordingError(path, f"not a Parquet file: {error}") from error
+    return found if isinstance(found, dict) else {}
 
 
 def _read_csv(path: Path) -> _Table:

@@ -27,6 +27,7 @@ RejectReason = Literal[
     "no_values",
     "bad_timestamp",
     "future_timestamp",
+    "wrong_rate",
     "unknown_channel",
     "too_many_machines",
     "too_many_channels",

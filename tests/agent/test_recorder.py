@@ -1,0 +1,118 @@
+"""The recorder acknowledges nothing that is not on disk, and counts what it could not use."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from edge_agent.config import Config
+from edge_agent.contract import recording
+from edge_agent.contract.records import Delivery
+from edge_agent.errors import StateError
+from edge_agent.inbox import Arrival, Batch, Receipt
+from edge_agent.recorder import Recorder
+
+NOW_NS = 1_700_000_000_000_000_000
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
+
+
+def recorder(folder: Path, **limits: int) -> Recorder:
+    found = Recorder(Config.model_validate({"limits": limits}), folder=folder)
+    found.open()
+    return found
+
+
+def batch(*rows: int | bytes, machine: str = "pump-1", again: bool = False) -> Batch:
+    """A message a row, numbered from 1; bytes are sent as they are, without a time where they have none."""
+    payloads = [
+        row
+        if isinstance(row, bytes)
+        else json.dumps({"ts": 1_600_000_000 + row, "values": {"flow": row}}).encode()
+        for row in rows
+    ]
+    receipts = tuple(Receipt(mid, 1, again=again) for mid in range(1, len(rows) + 1))
+    arrivals = tuple(
+        Arrival(Delivery(f"sensors/{machine}", payload, NOW_NS + receipt.mid), receipt)
+        for payload, receipt in zip(payloads, receipts, strict=True)
+    )
+    return Batch(arrivals, receipts, shed=0)
+
+
+def flows(folder: Path) -> list[float]:
+    tables = [recording.read(path) for path in recording.find(folder)]
+    return sorted(float(value) for table in tables for value in table.values[:, 0])
+
+
+def test_a_recorder_that_dies_leaves_every_acknowledged_row_to_the_next_one(tmp_path: Path) -> None:
+    first = recorder(tmp_path)
+    assert len(first.turn(batch(*range(20)))) == 20
+    first._spool.close()  # no farewell: its tables were never written
+    recorder(tmp_path).close()
+    assert flows(tmp_path) == list(range(20))
+
+
+def test_nothing_is_acknowledged_while_the_disk_fails_and_nothing_is_lost_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = recorder(tmp_path)
+
+    def full(_number: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("edge_agent.spool.os.fsync", full)
+        with pytest.raises(StateError, match="No space"):
+            ours.turn(batch(*range(10)))
+    assert ours.figures.received == 0
+    ours.turn(batch(*range(10)))
+    ours.close()
+    assert flows(tmp_path) == list(range(10))
+    assert ours.figures.accepted == 10
+
+
+def test_a_message_that_the_broker_sends_again_is_recorded_once(tmp_path: Path) -> None:
+    ours = recorder(tmp_path)
+    unstamped = b'{"values": {"flow": 4}}'
+    ours.turn(batch(unstamped))
+    ours.turn(batch(unstamped, again=True))
+    ours.close()
+    assert (ours.figures.accepted, ours.figures.duplicate) == (1, 1)
+    assert flows(tmp_path) == [4.0]
+
+
+def test_every_message_is_accounted_for(tmp_path: Path) -> None:
+    ours = recorder(tmp_path, machines=2, channels=2)
+    ours.turn(batch(1, b"{", b"\xff", 2))
+    ours.turn(
+        batch(b'{"values": {"a": 1, "b": 2, "c": 3}}', b'{"values": {"flow": 1, "heat": "x"}}', machine="m2")
+    )
+    ours.turn(batch(3, machine="m3"))
+    ours.close()
+    figures = ours.figures
+    assert figures.rejected == {"not_json": 1, "not_utf8": 1, "too_many_channels": 1, "too_many_machines": 1}
+    assert figures.values_rejected == {"wrong_type": 1}
+    assert figures.received == figures.accepted + figures.duplicate + figures.shed + sum(
+        figures.rejected.values()
+    )
+    told = json.loads((tmp_path / "figures.json").read_text())
+    assert told["rows"] == figures.rows == 3
+
+
+def test_figures_go_on_after_a_restart(tmp_path: Path) -> None:
+    first = recorder(tmp_path)
+    first.turn(batch(1, 2))
+    first.close()
+    second = recorder(tmp_path)
+    second.turn(batch(3))
+    second.close()
+    assert second.figures.received == 3
+    assert flows(tmp_path) == [1.0, 2.0, 3.0]
