@@ -20,7 +20,7 @@ import numpy as np
 
 from edge_agent import voices
 from edge_agent.assembly import load_scorer, pipeline_settings
-from edge_agent.config import SHIPPED_BUNDLES, Config
+from edge_agent.config import Config
 from edge_agent.contract.records import Frame, Reject
 from edge_agent.lean import lean, size_bytes
 from edge_agent.learn import learn

@@ -31,7 +31,9 @@ def lean(memory: Memory) -> dict[str, NDArray[Any]]:
     Alarms are judged by distances to the packed bank. On the simulated plants they differ from those to the whole bank
     by 0.1 % at most (`benchmarks/memory.py`).
     """
-    kept = {name: array for name, array in memory.items() if not name.startswith((*_RANKING, _RANKING_ERRORS))}
+    kept = {
+        name: array for name, array in memory.items() if not name.startswith((*_RANKING, _RANKING_ERRORS))
+    }
     if _BANK not in kept:
         return kept
     whole: Float32 = kept.pop(_BANK)  # P M K

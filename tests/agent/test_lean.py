@@ -28,7 +28,8 @@ def test_the_packed_memory_alarms_as_the_whole_one_does() -> None:
     assert whole.value.max() > 1.0 > whole.value.min()
     np.testing.assert_allclose(small.value, whole.value, rtol=0.005, atol=0.005)
     np.testing.assert_allclose(small.recent, whole.recent, rtol=0.005, atol=0.005)
-    np.testing.assert_array_equal(small.contributions.argmax(axis=1), whole.contributions.argmax(axis=1))
+    loud = whole.value > 1.0
+    np.testing.assert_allclose(small.contributions[loud], whole.contributions[loud], atol=0.02)
     assert not small.rank.any()
 
 
