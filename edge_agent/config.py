@@ -68,6 +68,9 @@ class Broker(_Section):
     queue_messages: Count = 20_000
     queue_bytes: Count = 10_000_000
     shed_after_s: Seconds = 30.0
+    delay_limit_s: Annotated[float, Field(ge=0, le=3600)] = 1.0
+    catch_up_s: Seconds = 3600.0
+    probe_topic: str = "edge-agent/{agent}/probe"
 
     @model_validator(mode="after")
     def _password_has_a_user(self) -> Self:
@@ -243,6 +246,11 @@ class Config(_Section):
     def subscriptions(self) -> tuple[str, ...]:
         """Topic filters of the sources."""
         return tuple(source.subscription for source in self.source)
+
+    @property
+    def probe_topic(self) -> str:
+        """Where the agent's probes come back to it; empty where there are none."""
+        return self.broker.probe_topic.replace("{agent}", self.agent.name)
 
     @property
     def client_id(self) -> str:

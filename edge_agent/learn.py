@@ -6,6 +6,7 @@ from edge_agent import diagnose, evidence
 from edge_agent.commission import commission
 from edge_agent.contract.records import Profile
 from edge_agent.errors import CommissionError
+from edge_agent.lean import lean
 from edge_agent.score import Scorer
 from edge_agent.step import CommissionRequest, Settings
 
@@ -38,7 +39,7 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: Settings) -> 
         machine=request.machine,
         channels=tuple(request.channels[at] for at in kept),
         memory={
-            **memory,
+            **(memory if scorer.ranking else lean(memory)),
             **evidence.reference(rows),
             **diagnose.calm_reference(memory, rows, window_rows=scorer.window_rows),
         },

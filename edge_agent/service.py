@@ -16,8 +16,9 @@ from edge_agent import __version__, alert, overview
 from edge_agent.assembly import TimedScorer, broker_address
 from edge_agent.broker import Egress, Ingest
 from edge_agent.config import Config
-from edge_agent.inbox import Heard, Inbox
+from edge_agent.inbox import Batch, Heard, Inbox
 from edge_agent.outbox import Message
+from edge_agent.overload import Relief
 from edge_agent.reload import Fresh, Reloader, warn_of_age
 from edge_agent.snapshot import Health, Snapshot, frozen
 from edge_agent.status import status_payload
@@ -32,7 +33,7 @@ _TURN_S = 0.02
 """A turn takes up what has arrived in this time: machines that are due together share one inference call."""
 _BUSY_MESSAGES = 256
 """With so many waiting there is nothing to wait for."""
-_BATCH_MESSAGES = 1000
+_BATCH_MESSAGES = 500
 """A turn stays short, so that an overloaded agent still alerts, acknowledges and answers in between."""
 _SNAPSHOT_EVERY_S = 0.25
 _STATUS_EVERY_S = 1.0
@@ -78,6 +79,11 @@ class Service:
             bytes_limit=config.broker.queue_bytes,
             shed_after_s=config.broker.shed_after_s,
             monotonic=time.monotonic,
+        )
+        self._relief = Relief(
+            topic=config.probe_topic,
+            limit_s=config.broker.delay_limit_s if config.probe_topic else 0.0,
+            catch_up_s=config.broker.catch_up_s,
         )
         self._watch = Watch(config, scorer=scorer, store=store, telemetry=telemetry, report=_report)
         self._egress_session = 0
@@ -154,6 +160,7 @@ class Service:
             filters=config.subscriptions,
             inbox=self._inbox,
             payload_limit_bytes=config.limits.payload_bytes,
+            probe_topic=config.probe_topic if config.broker.delay_limit_s else "",
             wall_clock_ns=time.time_ns,
             report=_report,
         )
@@ -193,6 +200,7 @@ class Service:
         if (fresh := self._reloader.poll(self._watch.pipeline)) is not None:
             self._take_over(fresh)
         batch = self._inbox.drain(limit=_BATCH_MESSAGES, timeout_s=_TURN_S)
+        batch = self._thinned(batch)
         self._watch.turn(batch, heard=self._commands_heard())
         self._turned_s = time.monotonic()
         self._supervisor.turned(self._turned_s)
@@ -201,6 +209,15 @@ class Service:
             self._keep_house(self._turned_s)
         except Exception as error:  # noqa: BLE001 - the watch goes on
             self._watch.contain("housekeeping", error)
+
+    def _thinned(self, batch: Batch) -> Batch:
+        """The batch as far as it can be used, see `overload`."""
+        before, batch = self._relief.overloaded, self._relief.thin(batch, now_s=time.monotonic())
+        if self._relief.overloaded != before:
+            say = log.info if before else log.warning
+            event = "overload_ended" if before else "overload"
+            say(event, delay_s=round(self._relief.delay_s, 2), shed=self._watch.pipeline.ledger.shed)
+        return batch
 
     def _commands_heard(self) -> list[Heard]:
         """The commands that came in; receipts among them are booked."""
@@ -229,6 +246,10 @@ class Service:
 
     def _keep_house(self, now_s: float) -> None:
         self._ingest.revive(now_s)
+        if self._ingest.connected:
+            probe = self._relief.probe(session=self._ingest.session, now_s=now_s)
+            if probe is not None:
+                self._ingest.probe(probe)
         self._egress.revive(now_s)
         if self._egress.connected and self._egress.session != self._egress_session:
             self._egress_session = self._egress.session
@@ -263,6 +284,7 @@ class Service:
         self._telemetry.snapshot = Snapshot(
             ledger=frozen(self._watch.pipeline.ledger),
             queued=len(self._inbox),
+            delay_s=self._relief.delay_s,
             machines=overview.machines_seen(self._watch.pipeline.machines()),
             alarms_opened=self._watch.control.alarms_opened,
             control=self._watch.control.figures(dropped=self._egress.overheard),
@@ -284,6 +306,7 @@ class Service:
             refused=self._ingest.refused,
             keeper=self._watch.keeper,
             inbox=self._inbox,
+            relief=self._relief,
         )
 
 

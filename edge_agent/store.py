@@ -6,7 +6,7 @@ A file that cannot be read is set aside under another name and reported, never d
 
 import errno
 import fcntl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +14,7 @@ from edge_agent import whole_file
 from edge_agent.contract import profile as profiles
 from edge_agent.contract.records import Profile
 from edge_agent.errors import BundleError, StateError
+from edge_agent.lean import lean
 
 DATABASE = "state.db"
 _PROFILES = "profiles"
@@ -75,7 +76,7 @@ class Store:
             self._lock = None
 
     def load(self, *, encoder: str) -> Loaded:
-        """Everything usable.
+        """Everything usable, without what only ranks.
 
         Args:
             encoder: digest of the bundle in use; a profile of another encoder means nothing to this one.
@@ -96,7 +97,7 @@ class Store:
                 aside.append(self._set_aside(path, getattr(error, "reason", None) or str(error)))
                 continue
             if profile.encoder == encoder:
-                found.append(profile)
+                found.append(replace(profile, memory=lean(profile.memory)))
             else:
                 aside.append(self._set_aside(path, "learnt with another model bundle"))
         return Loaded(tuple(found), tuple(aside))

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.features import Float32, signed_log, standardise, views
+from edge_agent.lean import bank as remembered_windows
+from edge_agent.lean import ranks
 
 Memory = Mapping[str, NDArray[Any]]
 
@@ -88,9 +90,11 @@ def score(memory: Memory, windows: Float32, encoded: Encoded | None, *, ranking:
     """Score windows [B, C, T] in physical units (NaN: hidden cell) against a machine's memory.
 
     Voices that need the encoder stay silent where `encoded` is None or the memory was made without it. Without
-    `ranking` only the voices that can alarm are asked, in about half of the time; `rank` is then 0.
+    `ranking`, or with a memory that is `lean`, only the voices that can alarm are asked, in about half of the time;
+    `rank` is then 0.
     """
-    numbers = memory["alone_bank"][..., 0].size + memory["together_bank"][..., 0].size
+    ranking = ranking and ranks(memory)
+    numbers = memory["together_square"].size + (memory["alone_square"].size if ranking else 0)
     step = max(1, _STEP_NUMBERS // numbers)
     parts = [
         _score_step(memory, windows[at : at + step], _part(encoded, at, step), ranking=ranking)
@@ -294,7 +298,7 @@ def _together_say(memory: Memory, seen: Float32, *, name: str, knee: float) -> d
     points = describe(
         seen, centre=memory["view_centre"][:n_views], spread=memory["view_spread"][:n_views], knee=knee
     )
-    bank = memory[f"{name}_bank"]
+    bank = remembered_windows(memory, name)
     flat = points.reshape(*points.shape[:2], -1)
     distance, nearest = neighbours(flat, bank, square=memory[f"{name}_square"])
     said: dict[str, Said] = {}

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from edge_agent.contract.records import Float32, Frame, Outcome, WindowBlock
 
+_FIRST_ROWS = 16
+"""Room to begin with: a flood of machines that are heard once must cost little."""
 _SPARE_ROWS = 256
 """Room behind a window's rows, so that the buffer is shifted once in so many rows only."""
 _LAYOUTS_LIMIT = 64
@@ -73,10 +75,10 @@ class RowBuffer:
         self._settings = settings
         self._index: dict[str, int] = {}
         self._columns_of: dict[tuple[str, ...], list[int]] = {}
-        self._rows: Float32 = np.empty((_SPARE_ROWS, 0), np.float32)  # T C
-        self._times: NDArray[np.int64] = np.empty(_SPARE_ROWS, np.int64)
+        self._rows: Float32 = np.empty((_FIRST_ROWS, 0), np.float32)  # T C
+        self._times: NDArray[np.int64] = np.empty(_FIRST_ROWS, np.int64)
         self._starts: NDArray[np.int64] = np.empty(
-            _SPARE_ROWS, np.int64
+            _FIRST_ROWS, np.int64
         )  # row after the pause before each row
         self._filled = 0
         self._age: NDArray[np.int64] = np.empty(0, np.int64)  # C rows since the channel was last observed

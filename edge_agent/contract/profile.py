@@ -10,7 +10,9 @@ from edge_agent.contract.records import Profile
 from edge_agent.errors import BundleError
 
 _HEADER = "__header__"
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
+_READABLE = (2, 3)
+"""3 may lack what only ranks; 2 had it in any case."""
 
 
 class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,7 +53,7 @@ def decode(path: Path, raw: bytes) -> Profile:
         header = msgspec.json.decode(arrays.pop(_HEADER).tobytes(), type=_Header)
     except (KeyError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BundleError(path, f"not a machine profile: {error}") from error
-    if header.schema_version != _SCHEMA_VERSION:
+    if header.schema_version not in _READABLE:
         raise BundleError(
             path, f"profile schema version {header.schema_version}, this agent has {_SCHEMA_VERSION}"
         )

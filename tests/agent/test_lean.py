@@ -1,0 +1,50 @@
+"""What a gateway keeps of a machine's memory: the alarm hears the same, and it is small."""
+
+import numpy as np
+
+from edge_agent import voices
+from edge_agent.commission import commission
+from edge_agent.lean import lean, size_bytes
+
+
+def _memory(rows: np.ndarray) -> dict[str, np.ndarray]:
+    return dict(
+        commission(rows, window_rows=64, encode=None, budget_per_week=1.0, windows_per_week=600_000.0, seed=0)
+    )
+
+
+def _rows(seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    wave = np.sin(np.arange(1500) / 7.0)[:, None] * np.array([1.0, 0.5, 2.0, 0.1])
+    return (wave + rng.normal(0, 0.1, wave.shape)).astype(np.float32)
+
+
+def test_the_packed_memory_alarms_as_the_whole_one_does() -> None:
+    memory, later = _memory(_rows(0)), _rows(1)
+    later[700:, 2] += 1.5
+    windows = np.lib.stride_tricks.sliding_window_view(later, 64, axis=0)[::9].copy()
+    whole = voices.score(memory, windows, None, ranking=False)
+    small = voices.score(lean(memory), windows, None)
+    assert whole.value.max() > 1.0 > whole.value.min()
+    np.testing.assert_allclose(small.value, whole.value, rtol=0.005, atol=0.005)
+    np.testing.assert_allclose(small.recent, whole.recent, rtol=0.005, atol=0.005)
+    loud = whole.value > 1.0
+    np.testing.assert_allclose(small.contributions[loud], whole.contributions[loud], atol=0.02)
+    assert not small.rank.any()
+
+
+def test_a_packed_memory_is_a_fifth_and_packing_it_again_changes_nothing() -> None:
+    memory = _memory(_rows(0))
+    once = lean(memory)
+    again = lean(once)
+    assert size_bytes(once) < size_bytes(memory) / 5
+    assert once.keys() == again.keys()
+    assert all(np.array_equal(once[name], again[name]) for name in once)
+
+
+def test_a_column_that_never_moved_is_kept_as_it_was() -> None:
+    bank = np.zeros((1, 5, 3), np.float32)
+    bank[..., 1] = 4.25
+    packed = lean({"together_bank": bank, "together_square": np.zeros((1, 5), np.float32)})
+    unpacked = packed["together_codes"] * packed["together_step"] + packed["together_least"]
+    np.testing.assert_allclose(unpacked, bank, atol=1e-6)
