@@ -1,4 +1,4 @@
-"""The Debian package: pinned wheels unpacked beside a launcher, and nfpm. No compiler, no root, nothing of the target runs.
+"""The Debian package: pinned wheels unpacked beside a launcher, and nfpm. No compiler, no root, no target's program.
 
     python deploy/package/build.py                                  # amd64, Debian 12 (Python 3.11)
     python deploy/package/build.py --arch arm64                     # built anywhere
@@ -75,8 +75,10 @@ def pack(stage: Path, *, arch: str, python: str, revision: int, out: Path) -> Pa
 
     Args:
         stage: folder with `lib`, as it is to lie in /usr/lib/edge-agent.
-        arch: Debian's name of the architecture. python: version of the interpreter, e.g. "3.11".
-        revision: of the packaging; rises where the version does not. out: an existing folder.
+        arch: Debian's name of the architecture.
+        python: version of the interpreter, e.g. "3.11".
+        revision: of the packaging; rises where the version does not.
+        out: an existing folder.
 
     Returns:
         The package.

@@ -1,4 +1,4 @@
-"""Writes requirements-*.lock: the agent's libraries at one version each, with the hashes of the wheels for every target.
+"""Writes requirements-*.lock: the agent's libraries at one version each, with hashes of every target's wheels.
 
 python deploy/package/lock.py        # after a change of pyproject.toml's dependencies, or to move to newer ones
 """
