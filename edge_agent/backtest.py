@@ -60,7 +60,7 @@ def run(
     series = [file.stem for file in files]
     if len(set(series)) < len(series):
         raise UsageError("two recordings have the same name, and their results would overwrite each other")
-    scorer, settings = load_scorer(config), replace(pipeline_settings(config), hop_s=0.0)
+    scorer, settings = load_scorer(config), replace(pipeline_settings(config), hop_s=0.0, settle=False)
     how = _How(
         commission_rows=commission_rows,
         scorer=scorer,

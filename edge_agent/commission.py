@@ -6,7 +6,7 @@ What it writes is the machine's memory: a flat mapping of arrays that `voices.sc
 Axes: R rows, C channels, W calm windows, T rows of a window, V voices.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,7 @@ def commission(
     windows_per_week: float,
     seed: int,
     hop_rows: int = 1,
+    seams: Sequence[int] = (),
 ) -> Mapping[str, NDArray[Any]]:
     """Learn a machine's memory from calm rows.
 
@@ -68,6 +69,7 @@ def commission(
         windows_per_week: windows the machine is scored on in a week.
         seed: for the choice of remembered windows.
         hop_rows: rows from one scored window to the next, so that calm rows are rightly counted as time.
+        seams: rows before which time leaps: no window bridges them.
 
     Returns:
         name -> array; "location" and "scale" are [C], "threshold" is [2] (see `voices.fuse`), "recent_threshold" 0-d.
@@ -80,7 +82,7 @@ def commission(
     memory: dict[str, NDArray[Any]] = dict(scales(rows))
     memory["lengths"] = np.array([length for length in LENGTHS_ROWS if length <= window_rows])
     stride = -(-(len(rows) - window_rows + 1) // _MOST_WINDOWS)
-    calm = remember.observe(memory, rows, window_rows=window_rows, stride=stride, encode=encode)
+    calm = remember.observe(memory, rows, window_rows=window_rows, stride=stride, encode=encode, seams=seams)
     kept = np.ones(len(calm.ends), dtype=bool)
     for _ in range(2):
         raw = _heard(memory, calm, kept=kept, seed=seed)

@@ -161,9 +161,10 @@ class Model(_Section):
 
 
 class Commission(_Section):
-    """How a machine that is new is learnt."""
+    """How a machine that is new is learnt, and whether it is learnt again from its first calm day."""
 
     rows: Annotated[int, Field(ge=100, le=1_000_000)] = 3600
+    settle: bool = True
 
 
 class Budget(_Section):

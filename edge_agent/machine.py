@@ -11,6 +11,7 @@ from edge_agent.contract.records import THRESHOLD, Alarm, Profile, ScoreBlock
 from edge_agent.decide import Decider, DeciderState, Verdict
 from edge_agent.naming import Naming
 from edge_agent.recalibrate import Follower
+from edge_agent.settle import Settler
 from edge_agent.step import CommissionRequest, Settings
 from edge_agent.voices import joined
 from edge_agent.window import RingState, RowBuffer
@@ -24,6 +25,8 @@ class MachineStatus:
 
     Attributes:
         threshold_ratio: the threshold in use relative to the one that was learnt; None while nothing is learnt.
+        settled_stage: how often it was time to learn the machine again, of four.
+        settlings_refused: how often since the start what was learnt again was not used.
     """
 
     state: MachineState
@@ -36,6 +39,8 @@ class MachineStatus:
     open_alarm: str | None
     reason: str = ""
     threshold_ratio: float | None = None
+    settled_stage: int = 0
+    settlings_refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ class Machine:
     """Row count from which the machine is learnt."""
     profile: Profile | None = None
     follower: Follower | None = None
+    settler: Settler | None = None
     last_score: float | None = None
     reason: str = ""
 
@@ -99,6 +105,45 @@ class Machine:
                 time_ns=rows.last_time_ns,
             )
         ]
+
+    def ask_to_settle(self, name: str) -> list[CommissionRequest]:
+        """The request to be learnt again from more calm rows, where it is time for one."""
+        profile, time_ns = self.profile, self.rows.last_time_ns
+        if self.settler is None or profile is None or time_ns is None:
+            return []
+        due = self.settler.request(time_ns=time_ns)
+        if due is None:
+            return []
+        rows, settling = due
+        return [
+            CommissionRequest(
+                machine=name,
+                channels=profile.channels,
+                rows=rows,
+                period_ns=profile.period_ns,
+                hop_rows=profile.hop_rows,
+                time_ns=time_ns,
+                settling=settling,
+            )
+        ]
+
+    def settle(self, learnt: Profile | None, *, stage: int) -> bool:
+        """Go on with what was learnt again, unless an alarm has opened or another profile came meanwhile.
+
+        Returns:
+            Whether it did; where not, it is counted as refused.
+        """
+        now, settler = self.profile, self.settler
+        if settler is None or now is None:
+            return False
+        alike = learnt is not None and profile_identity(learnt) == profile_identity(now)
+        if learnt is None or not alike or self.decider.anomalous:
+            settler.refused(stage)
+            return False
+        self.profile, self.follower = learnt, None
+        self.naming.arrange(learnt)
+        settler.go_on(learnt)
+        return True
 
     def judge(self, block: ScoreBlock, *, settings: Settings) -> tuple[ScoreBlock, list[Alarm]]:
         """(the scored windows by the thresholds now in use, the alarm revisions that they call for)."""
@@ -135,7 +180,10 @@ class Machine:
             value, recent = float(joined(now[:-1])), float(now[-1])
             block.value[at], block.recent[at] = value, recent
             verdicts.append(self.decider.step(value, recent=recent, span_windows=span_windows))
-            follower.note(time_ns, learnt[at], in_alarm=verdicts[-1] != "calm")
+            in_alarm = verdicts[-1] != "calm"
+            follower.note(time_ns, learnt[at], in_alarm=in_alarm)
+            if self.settler is not None:
+                self.settler.note(block.windows, at=at, score=value, in_alarm=in_alarm)
         return block, verdicts
 
     def _follow(self, profile: Profile, block: ScoreBlock, settings: Settings) -> Follower:
@@ -197,4 +245,6 @@ class Machine:
             open_alarm=alarm.id if alarm else None,
             reason=self.reason,
             threshold_ratio=None if self.follower is None else float(self.follower.ratio[0]),
+            settled_stage=0 if self.settler is None else self.settler.stage,
+            settlings_refused=0 if self.settler is None else self.settler.refusals,
         )

@@ -29,6 +29,7 @@ from edge_agent.decide import Decider
 from edge_agent.machine import Machine, MachineStatus, Memento
 from edge_agent.naming import Naming, Refused
 from edge_agent.score import Scorer
+from edge_agent.settle import Settler
 from edge_agent.step import CommissionRequest, Failure, Labelled, Settings, Step
 from edge_agent.window import RingState, RowBuffer, WindowSettings
 
@@ -85,6 +86,7 @@ class Pipeline:
         machine = self._machines.get(profile.machine) or self._add_machine(profile.machine)
         machine.profile, machine.state, machine.reason = profile, "ready", ""
         machine.follower = None
+        machine.settler = Settler(profile) if self._settings.settle else None
         machine.rows.arrange(profile.channels, period_ns=profile.period_ns, hop_rows=profile.hop_rows)
         machine.naming.arrange(profile)
 
@@ -123,6 +125,11 @@ class Pipeline:
         machine = self._machines[name]
         machine.state, machine.reason = "failed", reason
         machine.wanted_at = machine.rows.row_count + self._settings.commission_rows
+
+    def settle(self, name: str, learnt: Profile | None, *, stage: int) -> bool:
+        """A machine in service was learnt again, or was not (None): whether it goes on with that."""
+        machine = self._machines.get(name)
+        return machine is not None and machine.settle(learnt, stage=stage)
 
     def relearn(self, name: str) -> None:
         """What was learnt of a machine meanwhile belongs to a model that has gone: ask again at its next row."""
@@ -321,6 +328,9 @@ class Pipeline:
                 self._failures.append(Failure(name, repr(error)))
         alarms: list[Alarm] = []
         scores = [self._judge(score, alarms) for score in self._score(blocks, profiles)]
+        for score in scores:
+            name = score.windows.machine
+            commissions += self._machines[name].ask_to_settle(name)
         self.ledger.windows_scored += sum(len(score.value) for score in scores)
         accepted, self._accepted = tuple(self._accepted), []
         failures, self._failures = tuple(self._failures), []

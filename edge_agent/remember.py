@@ -69,9 +69,12 @@ def observe(
     window_rows: int,
     stride: int,
     encode: Encode | None,
+    seams: Sequence[int] = (),
 ) -> Calm:
-    """Look at every `stride`-th calm window through the eyes of all voices."""
+    """Look at every `stride`-th calm window, of those that bridge no seam, through the eyes of all voices."""
     ends = np.arange(window_rows, len(rows) + 1, stride)
+    piece = np.searchsorted(np.asarray(seams), [ends - window_rows, ends - 1], side="right")
+    ends = ends[piece[0] == piece[1]]
     windows = sliding_window_view(rows, window_rows, axis=0)[ends - window_rows]  # W C T
     known = {name: memory[name] for name in ("location", "scale", "limit")}
     lengths = [int(length) for length in memory["lengths"]]

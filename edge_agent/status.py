@@ -52,6 +52,10 @@ def _machine(status: MachineStatus, calls: Calls) -> dict[str, Any]:
         told["reason"] = status.reason
     if status.threshold_ratio is not None and round(status.threshold_ratio, 1) != 1.0:
         told["threshold_ratio"] = round(status.threshold_ratio, 1)
+    if status.settled_stage:
+        told["settled_stage"] = status.settled_stage
+    if status.settlings_refused:
+        told["settlings_refused"] = status.settlings_refused
     if status.open_alarm is not None:
         told["alarm"] = status.open_alarm
     if calls.record is not None:

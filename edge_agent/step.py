@@ -8,6 +8,7 @@ from edge_agent.contract.records import Alarm, Float32, Frame, Profile, ScoreBlo
 from edge_agent.decide import DecideSettings
 from edge_agent.naming import NamingSettings
 from edge_agent.recalibrate import FollowSettings
+from edge_agent.settle import Settling
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Settings:
         grid_s: rows of machines whose channels come one by one without time are gathered on this grid.
         machines_limit, channels_limit: bounds against floods of topics and of channel names.
         seed: of everything random in learning.
+        settle: whether machines learnt from less than a day are learnt again in service.
     """
 
     commission_rows: int = 3600
@@ -36,6 +38,7 @@ class Settings:
     alarm: AlarmSettings = field(default_factory=AlarmSettings)
     naming: NamingSettings = field(default_factory=NamingSettings)
     follow: FollowSettings = field(default_factory=FollowSettings)
+    settle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class CommissionRequest:
         rows: [R, C] in physical units, NaN where hidden.
         period_ns: median step between rows, 0 where times say nothing.
         time_ns: event time of the last row.
+        settling: set where a machine in service is learnt again: what the rows are.
     """
 
     machine: str
@@ -54,6 +58,7 @@ class CommissionRequest:
     period_ns: int
     hop_rows: int
     time_ns: int
+    settling: Settling | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from edge_agent.database import Database
 from edge_agent.inbox import Batch, Heard
 from edge_agent.journal import Journal
 from edge_agent.keeper import Keeper, Report, restore
-from edge_agent.learner import Learner
+from edge_agent.learner import Learner, Learnt
 from edge_agent.outbox import Outbox
 from edge_agent.pipeline import Pipeline
 from edge_agent.plant import AgentPlant
@@ -172,6 +172,9 @@ class Watch:
         for learnt in self.learner.finished():
             self._telemetry.commission_seconds.observe(learnt.took_s)
             self.keeper.machine_changed(learnt.machine)
+            if learnt.stage:
+                self._settle(learnt)
+                continue
             if not isinstance(learnt.result, str) and learnt.result.encoder != self._scorer.bundle.encoder:
                 self.pipeline.relearn(learnt.machine)
                 continue
@@ -189,3 +192,17 @@ class Watch:
                 threshold=round(learnt.result.threshold, 4),
                 took_s=round(learnt.took_s, 2),
             )
+
+    def _settle(self, learnt: Learnt) -> None:
+        """Go on with a machine that was learnt again in service, or count that it was not."""
+        profile = None if isinstance(learnt.result, str) else learnt.result
+        used = self.pipeline.settle(learnt.machine, profile, stage=learnt.stage)
+        if profile is not None and used:
+            self.keeper.save_profile(profile, now_s=time.monotonic())
+        log.info(
+            "machine_settled" if used else "machine_not_settled",
+            machine=learnt.machine,
+            stage=learnt.stage,
+            reason=learnt.result if profile is None else "" if used else "an alarm or another profile came",
+            took_s=round(learnt.took_s, 2),
+        )
