@@ -25,8 +25,8 @@ class Peaks:
 
     stretch_s: float
     points: int
-    _starts: array[float] = field(default_factory=lambda: array("d"))
-    _scores: array[float] = field(default_factory=lambda: array("f"))
+    _starts: "array[float]" = field(default_factory=lambda: array("d"))
+    _scores: "array[float]" = field(default_factory=lambda: array("f"))
 
     def add(self, time_s: float, score: float) -> None:
         """Take a score in; times that go back begin the curve anew."""
