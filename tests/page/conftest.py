@@ -13,7 +13,7 @@ from doubles.shopfloor import FAULT_SHIFT, ROOT, AgentProcess, Mosquitto, User, 
 
 TOKEN = "canary-token-3b1e77a0"
 HOSTILE = "<img src=x onerror=document.body.dataset.owned=1>"
-HOSTILE_CHANNEL = "\"><script>document.body.dataset.owned=1</script><b x='"
+HOSTILE_CHANNEL = "\"><svg onload=document.body.dataset.owned=1 x='"
 CALM_ROWS, WARM_ROWS, FAULT_ROWS = 300, 260, 90
 WELL = ("fan-2", "conveyor-3", "compressor-4")
 
