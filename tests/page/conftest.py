@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from doubles.shopfloor import FAULT_SHIFT, ROOT, AgentProcess, Mosquitto, User, free_port, rows, wait_until
 
-TOKEN = "canary-token-3b1e77a0"
+TOKEN = "canary-token-3b1e77a0"  # noqa: S105 - of this test alone
 HOSTILE = "<img src=x onerror=document.body.dataset.owned=1>"
 HOSTILE_CHANNEL = "\"><svg onload=document.body.dataset.owned=1 x='"
 CALM_ROWS, WARM_ROWS, FAULT_ROWS = 300, 260, 90
