@@ -1,4 +1,4 @@
-"""A small hall behind the page: a broker, an agent, machines that are well, broken, new, and one with a hostile name."""
+"""A small hall behind the page: a broker, an agent, machines that are well, broken or new, one with a hostile name."""
 
 import json
 import os
