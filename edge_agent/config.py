@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from edge_agent.alarm_config import Commands, Lifecycle, Maintenance
 from edge_agent.errors import ConfigError
+from edge_agent.page_config import Page
 from edge_agent.record_config import Record
 from edge_agent.source_config import Source
 from edge_agent.topics import is_name, parse
@@ -240,6 +241,7 @@ class Config(_Section):
     window: Window = Window()
     naming: Naming = Naming()
     metrics: Metrics = Metrics()
+    page: Page = Page()
     limits: Limits = Limits()
     log: Log = Log()
 
@@ -292,7 +294,7 @@ def defaults() -> Config:
 
 def _anchored(config: Config, folder: Path) -> Config:
     """The same configuration with its paths absolute."""
-    broker, model = config.broker, config.model
+    broker, model, page = config.broker, config.model, config.page
     return config.model_copy(
         update={
             "agent": config.agent.model_copy(update={"state_dir": folder / config.agent.state_dir}),
@@ -303,6 +305,9 @@ def _anchored(config: Config, folder: Path) -> Config:
                     for name in _BROKER_FILES
                     if (value := getattr(broker, name)) is not None
                 }
+            ),
+            "page": page.model_copy(
+                update={"token_file": None if page.token_file is None else _found(page.token_file, folder)}
             ),
             "model": model.model_copy(
                 update={
@@ -330,6 +335,7 @@ def _bundle(folder: Path, named: Path | None) -> Path | None:
 def _missing_files(config: Config, text: str) -> tuple[tuple[str, str], ...]:
     named = [("broker", name, getattr(config.broker, name)) for name in _BROKER_FILES]
     named += [("model", "trusted_keys", key) for key in config.model.trusted_keys]
+    named.append(("page", "token_file", config.page.token_file))
     return tuple(
         (_located((section, name), text), f"{file} is no readable file")
         for section, name, file in named
@@ -384,6 +390,7 @@ def summary(config: Config) -> Mapping[str, Any]:
         "new machines": f"learnt from {config.commission.rows} rows",
         "budget": f"{config.budget.false_alarms_per_week:g} false alarms a week and machine",
         "metrics": f"http://{config.metrics.host}:{config.metrics.port}/metrics",
+        "page": f"http://{config.page.listen}/" if config.page.enabled else "off",
     }
 
 

@@ -75,6 +75,11 @@ class Control:
         """What to subscribe to."""
         return (f"{self._topic}/+",)
 
+    @property
+    def audit(self) -> audit.Audit:
+        """Who asked for what, and what became of it."""
+        return self._desk.audit
+
     # -- alarms ----------------------------------------------------------------------------------------------
 
     def announce(self, alarms: Iterable[Alarm], *, now_ns: int) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from edge_agent.alarm import AlarmBook, BookState
 from edge_agent.budget import shared
-from edge_agent.contract.records import THRESHOLD, Alarm, Profile, ScoreBlock
+from edge_agent.contract.records import THRESHOLD, Alarm, Float32, Profile, ScoreBlock
 from edge_agent.decide import Decider, DeciderState, Verdict
 from edge_agent.naming import Naming
 from edge_agent.recalibrate import Follower
@@ -41,6 +41,28 @@ class MachineStatus:
     threshold_ratio: float | None = None
     settled_stage: int = 0
     settlings_refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A machine's latest rows beside what is usual, for people to look at.
+
+    Attributes:
+        rows: [R, C] in physical units, NaN where hidden.
+        low, high: [C] where 98 % of the calm rows lay; None while nothing is learnt.
+        period_ns: median step between rows, 0 where times say nothing.
+        faults: what people have called this machine's alarms.
+    """
+
+    channels: tuple[str, ...]
+    rows: Float32
+    low: Float32 | None
+    high: Float32 | None
+    last_time_ns: int | None
+    period_ns: int
+    learnt_ns: int | None
+    learnt_rows: int
+    faults: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,4 +269,19 @@ class Machine:
             threshold_ratio=None if self.follower is None else float(self.follower.ratio[0]),
             settled_stage=0 if self.settler is None else self.settler.stage,
             settlings_refused=0 if self.settler is None else self.settler.refusals,
+        )
+
+    def glance(self, latest_rows: int) -> Glance:
+        """The latest rows beside what is usual."""
+        profile = self.profile
+        return Glance(
+            channels=tuple(self.rows.channels),
+            rows=self.rows.history(latest_rows),
+            low=None if profile is None else np.asarray(profile.memory["evidence/low"], np.float32),
+            high=None if profile is None else np.asarray(profile.memory["evidence/high"], np.float32),
+            last_time_ns=self.rows.last_time_ns,
+            period_ns=profile.period_ns if profile else self.rows.period_ns(),
+            learnt_ns=profile.learnt_ns if profile else None,
+            learnt_rows=profile.rows if profile else 0,
+            faults=self.naming.casebook.faults,
         )

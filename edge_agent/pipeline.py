@@ -26,7 +26,7 @@ from edge_agent.contract.records import (
     WindowBlock,
 )
 from edge_agent.decide import Decider
-from edge_agent.machine import Machine, MachineStatus, Memento
+from edge_agent.machine import Glance, Machine, MachineStatus, Memento
 from edge_agent.naming import Naming, Refused
 from edge_agent.score import Scorer
 from edge_agent.settle import Settler
@@ -183,6 +183,17 @@ class Pipeline:
     def machines(self) -> Mapping[str, MachineStatus]:
         """The state of every machine heard or restored."""
         return {name: machine.status() for name, machine in self._machines.items()}
+
+    def glance(self, name: str, *, latest_rows: int) -> Glance | None:
+        """A machine's latest rows beside what is usual; None where the machine is not known."""
+        machine = self._machines.get(name)
+        return None if machine is None else machine.glance(latest_rows)
+
+    def fault_of(self, name: str, alarm: str) -> str:
+        """What people called the machine's alarm; empty where nobody did."""
+        machine = self._machines.get(name)
+        cases = () if machine is None else machine.naming.casebook.cases
+        return next((case.fault for case in cases if case.alarm == alarm), "")
 
     def open_alarms(self) -> tuple[Alarm, ...]:
         """The latest revision of every open alarm."""

@@ -19,6 +19,7 @@ from edge_agent.config import Config
 from edge_agent.inbox import Batch, Heard, Inbox
 from edge_agent.outbox import Message
 from edge_agent.overload import Relief
+from edge_agent.page.site import Site
 from edge_agent.reload import Fresh, Reloader, warn_of_age
 from edge_agent.snapshot import Health, Snapshot, frozen
 from edge_agent.status import status_payload
@@ -49,6 +50,8 @@ _WARNINGS = frozenset(
         "state_not_saved",
         "state_file_set_aside",
         "state_damaged",
+        "page_not_served",
+        "page_token_unusable",
     }
 )
 
@@ -86,6 +89,8 @@ class Service:
             catch_up_s=config.broker.catch_up_s,
         )
         self._watch = Watch(config, scorer=scorer, store=store, telemetry=telemetry, report=_report)
+        self._site = Site(config, monotonic=time.monotonic)
+        self._watch.seen = self._site.note
         self._egress_session = 0
         self._status_told: bytes = b""
         self._status_told_s = 0.0
@@ -139,6 +144,7 @@ class Service:
         self._telemetry.serve(host=config.metrics.host, port=config.metrics.port)
         self._connect()
         self._telemetry.health = self._health
+        self._site.start(report=_report)
         self._supervisor.ready()
         log.info(
             "started",
@@ -192,6 +198,7 @@ class Service:
         self._watch.keeper.farewell(now_s=time.monotonic())
         self._take_snapshot(time.monotonic())
         self._telemetry.close()
+        self._site.close()
         log.info("stopped", unsent=len(self._watch.outbox), balance=self._watch.pipeline.ledger.balance())
 
     # -- one turn -------------------------------------------------------------------------------------------
@@ -201,11 +208,12 @@ class Service:
             self._take_over(fresh)
         batch = self._inbox.drain(limit=_BATCH_MESSAGES, timeout_s=_TURN_S)
         batch = self._thinned(batch)
-        self._watch.turn(batch, heard=self._commands_heard())
+        self._watch.turn(batch, heard=[*self._commands_heard(), *self._site.commands()])
         self._turned_s = time.monotonic()
         self._supervisor.turned(self._turned_s)
         try:
             self._ingest.acknowledge(batch.receipts)
+            self._site.answer(self._watch.control.audit)
             self._keep_house(self._turned_s)
         except Exception as error:  # noqa: BLE001 - the watch goes on
             self._watch.contain("housekeeping", error)
@@ -264,6 +272,14 @@ class Service:
         self._egress.pump()
         if now_s - self._snapshot_s >= _SNAPSHOT_EVERY_S:
             self._take_snapshot(now_s)
+            self._site.look(
+                self._watch,
+                snapshot=self._telemetry.snapshot,
+                health=self._health(),
+                bundle=self._scorer.bundle,
+                config=self._config,
+                now_ns=time.time_ns(),
+            )
 
     def _status(self, *, online: bool) -> bytes:
         machines = self._watch.pipeline.machines() if online else {}

@@ -5,7 +5,7 @@ What `turn` has returned from may be acknowledged. Everything that outlives a re
 
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -53,6 +53,8 @@ class Watch:
             timed=telemetry.commit_seconds.time,
         )
         self.learner = Learner(scorer=scorer, settings=pipeline_settings(config))
+        self.seen: Callable[[Step], None] = lambda _: None
+        """Is shown every step; must not raise, nor take long."""
         self.pipeline: Pipeline
         self.control: Control
         self._config = config
@@ -112,6 +114,7 @@ class Watch:
         step = Step()
         try:
             step = self._step(batch) if batch.arrivals else step
+            self.seen(step)
             for request in step.commissions:
                 self.learner.submit(request)
             for profile in step.moved:

@@ -327,9 +327,10 @@ class RowBuffer:
 
     # -- giving rows and windows out ------------------------------------------------------------------------
 
-    def history(self) -> Float32:
-        """A copy of the kept rows, [R, C]."""
-        return self._rows[: self._filled].copy()
+    def history(self, latest_rows: int | None = None) -> Float32:
+        """A copy of the kept rows, [R, C], or of the latest of them."""
+        start = 0 if latest_rows is None else max(0, self._filled - latest_rows)
+        return self._rows[start : self._filled].copy()
 
     def period_ns(self) -> int:
         """Median step between the kept rows; 0 with fewer than two."""

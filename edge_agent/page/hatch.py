@@ -1,0 +1,115 @@
+"""Where the threads of requests and the pipeline's thread meet: what is asked for, what is shown, what is commanded.
+
+The pipeline's thread never waits here. A scene is made only while somebody looks, and at most once in `_EVERY_S`,
+whatever the number of lookers; commands wait in a short queue, and a full one refuses.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from edge_agent.audit import Entry
+from edge_agent.inbox import Heard
+from edge_agent.page.scene import Scene
+
+_EVERY_S = 1.0
+_WATCHED_S = 15.0
+"""A phone asks every other second; one that has not asked for so long looks elsewhere."""
+_CLOSEUPS_LIMIT = 8
+"""Machines that are looked at closely at a time."""
+_PATIENCE_S = 5.0
+"""Longest time that a request waits for the pipeline's thread."""
+_COMMANDS_LIMIT = 20
+
+
+class Hatch:
+    """One agent's hatch."""
+
+    def __init__(self, *, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._changed = threading.Condition()
+        self._asked_s = -_WATCHED_S
+        self._closeups: dict[str, float] = {}
+        self._scene: Scene | None = None
+        self._commands: deque[tuple[str, Heard]] = deque()
+        self._answers: dict[str, Entry | None] = {}
+
+    # -- requests --------------------------------------------------------------------------------------------
+
+    def scene(self, machine: str | None = None) -> Scene | None:
+        """The latest scene, with a close-up of `machine`; None where the pipeline's thread does not answer."""
+        with self._changed:
+            self._asked_s = now_s = self._monotonic()
+            if machine is not None:
+                self._closeups.pop(machine, None)
+                self._closeups[machine] = now_s
+                while len(self._closeups) > _CLOSEUPS_LIMIT:
+                    del self._closeups[next(iter(self._closeups))]
+            self._changed.wait_for(lambda: self._fresh(machine, now_s), timeout=_PATIENCE_S)
+            return self._scene if self._fresh(machine, now_s) else None
+
+    def _fresh(self, machine: str | None, asked_s: float) -> bool:
+        scene = self._scene
+        if scene is None or asked_s - scene.made_s > 2 * _EVERY_S:
+            return False
+        return machine is None or machine in scene.closeups
+
+    def command(self, request: str, message: Heard) -> Entry | None:
+        """Hand a command in and wait for what became of it; None where nothing did in time, or too many wait."""
+        with self._changed:
+            if len(self._answers) >= _COMMANDS_LIMIT or request in self._answers:
+                return None
+            self._answers[request] = None
+            self._commands.append((request, message))
+            try:
+                self._changed.wait_for(lambda: self._answers[request] is not None, timeout=_PATIENCE_S)
+                return self._answers[request]
+            finally:
+                del self._answers[request]
+
+    # -- the pipeline's thread -------------------------------------------------------------------------------
+
+    def wanted(self) -> tuple[str, ...] | None:
+        """The machines to look at closely in a new scene; None while none is due."""
+        now_s = self._monotonic()
+        with self._changed:
+            self._closeups = {
+                name: at_s for name, at_s in self._closeups.items() if now_s - at_s < _WATCHED_S
+            }
+            if now_s - self._asked_s >= _WATCHED_S:
+                self._scene = None
+                return None
+            old = self._scene
+            if (
+                old is not None
+                and now_s - old.made_s < _EVERY_S
+                and self._closeups.keys() <= old.closeups.keys()
+            ):
+                return None
+            return tuple(self._closeups)
+
+    def show(self, scene: Scene) -> None:
+        """A new scene."""
+        with self._changed:
+            self._scene = scene
+            self._changed.notify_all()
+
+    def commands(self) -> list[Heard]:
+        """The commands that came in since the last call."""
+        if not self._commands:
+            return []
+        with self._changed:
+            taken = [message for _, message in self._commands]
+            self._commands.clear()
+        return taken
+
+    def answer(self, find: Callable[[str], Entry | None]) -> None:
+        """Tell those who wait what became of their commands."""
+        if not self._answers:
+            return
+        with self._changed:
+            waiting = {request for request, _ in self._commands}
+            for request, known in self._answers.items():
+                if known is None and request not in waiting:
+                    self._answers[request] = find(request)
+            self._changed.notify_all()

@@ -1,0 +1,242 @@
+"""A scene as JSON documents of bounded size, which the page's script reads. Pure.
+
+Names and texts that came from outside are passed on as they are: JSON carries them as data, and the script puts them
+into text nodes only.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from edge_agent import alert
+from edge_agent.contract.bundle import Bundle
+from edge_agent.contract.records import Float32
+from edge_agent.machine import Glance, MachineStatus
+from edge_agent.page.scene import Closeup, Curve, Expectation, Scene
+from edge_agent.standing import Calls, Past, Record
+
+SCHEMA_VERSION = 1
+MACHINES_LIMIT = 500
+"""More would be no list for people; the rest is a number."""
+_TRENDS_LIMIT = 40
+_ALARMS_LIMIT = 40
+_CHANNELS_LIMIT = 40
+"""Channels with their rows, the guiltiest first; the others are named with their latest value only."""
+_CARD_LIMIT = 40_000
+_DIGITS = 5
+_NOT_CALLED = Calls()
+_ORDER = ("alarm", "silent", "failed", "learning", "commissioning", "normal")
+"""What wants to be looked at comes first."""
+
+
+def state(scene: Scene) -> bytes:
+    """The overview: every machine, alarms, history, data quality."""
+    told = {name: _machine(scene, name, status) for name, status in scene.machines.items()}
+    order = sorted(told, key=lambda name: (_ORDER.index(told[name]["state"]), name))
+    for name in order[:_TRENDS_LIMIT]:
+        told[name]["trend"] = _curve(scene.trends.get(name, Curve()))
+    counts: dict[str, int] = {}
+    for machine in told.values():
+        counts[machine["state"]] = counts.get(machine["state"], 0) + 1
+    alarms = sorted(scene.records, key=lambda record: (not record.active, -record.alarm.onset_ns))
+    return msgspec.json.encode(
+        {
+            **_agent(scene),
+            "counts": counts,
+            "machine_count": len(told),
+            "machines": [{"name": name, **told[name]} for name in order[:MACHINES_LIMIT]],
+            "alarm_count": len(alarms),
+            "alarms": [_alarm(record, scene.agent) for record in alarms[:_ALARMS_LIMIT]],
+            "history_count": scene.past_count,
+            "history": _history(scene.past),
+            "quality": _quality(scene),
+        }
+    )
+
+
+def machine(scene: Scene, name: str) -> bytes | None:
+    """One machine closely; None where nobody knows it."""
+    status, closeup = scene.machines.get(name), scene.closeups.get(name)
+    if status is None or closeup is None:
+        return None
+    record = scene.calls.get(name, _NOT_CALLED).record
+    glance = closeup.glance
+    return msgspec.json.encode(
+        {
+            **_agent(scene),
+            "machine": {"name": name, **_machine(scene, name, status)},
+            "alarm": None if record is None else _alarm(record, scene.agent),
+            "near": _curve(closeup.near),
+            "far": _curve(closeup.far),
+            "channels": _channels(closeup),
+            "channel_count": len(glance.channels) if glance else 0,
+            "period_s": glance.period_ns / 1e9 if glance else 0,
+            "last": alert.rfc3339(glance.last_time_ns) if glance and glance.last_time_ns else None,
+            "learnt": alert.rfc3339(glance.learnt_ns) if glance and glance.learnt_ns else None,
+            "learnt_rows": glance.learnt_rows if glance else 0,
+            "faults": list(glance.faults) if glance else [],
+            "history": _history(closeup.past),
+        }
+    )
+
+
+def model(bundle: Bundle) -> bytes:
+    """The model card and where it comes from."""
+    manifest, release = bundle.manifest, bundle.release
+    expires = release.expires if release else None
+    return msgspec.json.encode(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "name": manifest.name,
+            "version": manifest.version,
+            "created": manifest.created,
+            "architecture": manifest.architecture,
+            "window_rows": manifest.window_rows,
+            "digest": bundle.digest,
+            "signed_by": bundle.signed_by,
+            "release": release.counter if release else None,
+            "expires": expires.isoformat() if expires else None,
+            "labels": list(manifest.labels)[:100],
+            "card": bundle.card[:_CARD_LIMIT],
+        }
+    )
+
+
+def _agent(scene: Scene) -> dict[str, Any]:
+    manifest = scene.bundle.manifest
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "agent": scene.agent,
+        "version": scene.version,
+        "time": alert.rfc3339(scene.time_ns),
+        "alive": scene.health.alive,
+        "amiss": list(scene.health.amiss),
+        "commands": list(scene.commands),
+        "model": f"{manifest.name} {manifest.version}",
+        "digest": scene.bundle.digest,
+        "provider": scene.provider,
+    }
+
+
+def _machine(scene: Scene, name: str, status: MachineStatus) -> dict[str, Any]:
+    calls = scene.calls.get(name, _NOT_CALLED)
+    silent_s = scene.silent_s.get(name)
+    score, threshold = status.last_score, status.threshold
+    return {
+        "state": _word(status, calls.record, silent=silent_s is not None),
+        "score": _figure(score),
+        "threshold": _figure(threshold),
+        "rows": status.rows_heard,
+        "rows_wanted": status.rows_wanted,
+        "channels": len(status.channels),
+        "reason": status.reason,
+        "silent_s": _figure(silent_s),
+        "severity": calls.record.alarm.severity if calls.record else None,
+        "acknowledged": calls.record is not None and calls.record.acknowledgement is not None,
+        "shelved": alert.quiet(calls.shelf),
+        "suppressed": alert.quiet(calls.suppression),
+    }
+
+
+def _word(status: MachineStatus, record: Record | None, *, silent: bool) -> str:
+    if record is not None:
+        return "alarm"
+    if silent:
+        return "silent"
+    return "normal" if status.state == "ready" else status.state
+
+
+def _alarm(record: Record, agent: str) -> dict[str, Any]:
+    return {**alert.to_payload(record.alarm, agent=agent), "lifecycle": alert.marks(record)}
+
+
+def _history(past: Iterable[tuple[Past, str]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": one.id,
+            "machine": one.machine,
+            "severity": one.severity,
+            "onset": alert.rfc3339(one.onset_ns),
+            "closed": alert.rfc3339(one.closed_ns),
+            "acknowledged_by": one.acknowledgement.by if one.acknowledgement else None,
+            "comment": one.acknowledgement.comment if one.acknowledgement else "",
+            "fault": fault,
+        }
+        for one, fault in past
+    ]
+
+
+def _quality(scene: Scene) -> dict[str, Any]:
+    snapshot = scene.snapshot
+    ledger = snapshot.ledger
+    return {
+        "received": ledger.received,
+        "accepted": ledger.accepted,
+        "duplicate": ledger.duplicate,
+        "late": ledger.late,
+        "shed": ledger.shed,
+        "rejected": _counts(ledger.rejected),
+        "values_rejected": _counts(ledger.values_rejected),
+        "windows_scored": ledger.windows_scored,
+        "windows_skipped": _counts(ledger.windows_skipped),
+        "queued": snapshot.queued,
+        "internal_errors": snapshot.internal_errors,
+        "alerts_waiting": snapshot.alerts.waiting,
+        "alerts_dropped": snapshot.alerts.dropped,
+        "state_degraded": snapshot.state.degraded,
+    }
+
+
+def _counts(counted: Mapping[Any, int]) -> dict[str, int]:
+    return {str(name): count for name, count in counted.items() if count}
+
+
+# -- a machine's channels ------------------------------------------------------------------------------------
+
+
+def _channels(closeup: Closeup) -> list[dict[str, Any]]:
+    """The guiltiest first; only so many with their rows."""
+    glance = closeup.glance
+    if glance is None:
+        return []
+    latest = closeup.latest if closeup.latest and closeup.latest.channels == glance.channels else None
+    n_channels = len(glance.channels)
+    shares = [0.0] * n_channels if latest is None else latest.shares.tolist()
+    order = sorted(range(n_channels), key=lambda at: (-shares[at] if math.isfinite(shares[at]) else 0.0, at))
+    return [
+        _channel(glance, at, share=shares[at], latest=latest, with_rows=place < _CHANNELS_LIMIT)
+        for place, at in enumerate(order)
+    ]
+
+
+def _channel(
+    glance: Glance, at: int, *, share: float, latest: Expectation | None, with_rows: bool
+) -> dict[str, Any]:
+    column = glance.rows[:, at]
+    known = glance.low is not None and glance.high is not None and at < len(glance.low)
+    return {
+        "name": glance.channels[at],
+        "share": _figure(share),
+        "seen": _figure(float(column[-1])) if len(column) else None,
+        "expected": None if latest is None else _figure(float(latest.expected[at])),
+        "low": _figure(float(glance.low[at])) if known and glance.low is not None else None,
+        "high": _figure(float(glance.high[at])) if known and glance.high is not None else None,
+        "rows": _figures(column) if with_rows else [],
+    }
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    return {"times": [round(time_s) for time_s in curve.times_s], "scores": _figures(curve.scores)}
+
+
+def _figures(values: Sequence[float] | Float32) -> list[float | None]:
+    plain = values if isinstance(values, tuple) else [float(value) for value in values]
+    return [_figure(value) for value in plain]
+
+
+def _figure(value: float | None) -> float | None:
+    if value is None or not math.isfinite(value):
+        return None
+    return float(f"{value:.{_DIGITS}g}")

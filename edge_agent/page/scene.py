@@ -1,0 +1,84 @@
+"""What the page shows at one moment: frozen nouns, made by the pipeline's thread and read by those of requests."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edge_agent.contract.bundle import Bundle
+from edge_agent.contract.records import Float32
+from edge_agent.machine import Glance, MachineStatus
+from edge_agent.snapshot import Health, Snapshot
+from edge_agent.standing import Calls, Past, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Highest score of each stretch of machine time; `times_s` are the beginnings, in seconds since 1970."""
+
+    times_s: tuple[float, ...] = ()
+    scores: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the model made of a machine's latest window.
+
+    Attributes:
+        channels: C names.
+        expected: [C] the model's reconstruction of the window's last row, in physical units.
+        shares: [C] each channel's share of the score.
+        time_ns: of the last row.
+    """
+
+    channels: tuple[str, ...]
+    expected: Float32
+    shares: Float32
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closeup:
+    """One machine that somebody looks at.
+
+    Attributes:
+        glance: its latest rows; None where the machine is not known any more.
+        near, far: its scores of the last minutes and of the last day.
+        past: its closed alarms, the latest first, each with the name that people gave it.
+    """
+
+    glance: Glance | None
+    near: Curve
+    far: Curve
+    latest: Expectation | None
+    past: tuple[tuple[Past, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The agent at one moment.
+
+    Attributes:
+        time_ns: wall clock.
+        made_s: monotonic clock.
+        silent_s: of each machine that has gone silent, for how long.
+        trends: a short curve of each machine.
+        records: alarms that are there. past: the latest that closed, each with its name.
+        commands: what the desk may be asked for from here; empty where there is no token.
+    """
+
+    time_ns: int
+    made_s: float
+    agent: str
+    version: str
+    provider: str
+    health: Health
+    snapshot: Snapshot
+    bundle: Bundle
+    machines: Mapping[str, MachineStatus]
+    calls: Mapping[str, Calls]
+    silent_s: Mapping[str, float]
+    trends: Mapping[str, Curve]
+    records: tuple[Record, ...]
+    past: tuple[tuple[Past, str], ...]
+    past_count: int
+    commands: tuple[str, ...]
+    closeups: Mapping[str, Closeup] = field(default_factory=dict)

@@ -1,0 +1,297 @@
+// What each page shows, from the agent's documents to elements. Asks nothing and changes nothing.
+
+import { bar, channelChart, scoreChart, trend } from "./charts.js";
+import { h } from "./dom.js";
+import { REASONS, STATES, between, clock, count, figure, range, span } from "./words.js";
+
+const link = (name) => `#/machine/${encodeURIComponent(name)}`;
+const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
+
+function pill(state, severity) {
+  const [sign, word] = STATES[state] ?? ["?", state];
+  return h("span", { class: `pill ${state} ${severity ?? ""}` }, h("span", { "aria-hidden": "true" }, sign), ` ${word}`);
+}
+
+function notes(machine) {
+  return [
+    machine.state === "alarm" && machine.acknowledged && "acknowledged",
+    machine.shelved && `shelved by ${machine.shelved.by}`,
+    machine.suppressed && `suppressed: ${machine.suppressed.by}`,
+    machine.silent_s !== null && `not heard for ${span(machine.silent_s)}`,
+    machine.reason,
+  ].filter(Boolean);
+}
+
+function progress(machine) {
+  const share = machine.rows_wanted ? machine.rows / machine.rows_wanted : 0;
+  return h("div", { class: "progress" },
+    bar(share, "learn"),
+    h("span", { class: "quiet" }, machine.state === "learning"
+      ? "all rows are here, being learnt"
+      : `${count(Math.min(machine.rows, machine.rows_wanted))} of ${count(machine.rows_wanted)} rows`));
+}
+
+// -- alarms --------------------------------------------------------------------------------------------------
+
+function phrase(channel) {
+  const usual = `usually ${range(channel.normal_low, channel.normal_high)}`;
+  return channel.observed === null ? `missing, ${usual}` : `${channel.symptom}: ${figure(channel.observed)}, ${usual}`;
+}
+
+function standing(alarm) {
+  const life = alarm.lifecycle;
+  const seen = life.acknowledged;
+  return [
+    seen && `Acknowledged by ${seen.by}${seen.comment ? `: ${seen.comment}` : ""}`,
+    life.shelved && `Shelved by ${life.shelved.by}${life.shelved.until ? ` until ${clock(life.shelved.until)}` : " for this alarm"}`,
+    life.suppressed && `Suppressed: ${life.suppressed.by}${life.suppressed.comment ? `, ${life.suppressed.comment}` : ""}`,
+    life.held && "Held back: too many alarms opened at once",
+    !life.active && "The machine is calm again; the alarm waits to be acknowledged",
+  ].filter(Boolean);
+}
+
+function actions(alarm, commands) {
+  const life = alarm.lifecycle;
+  const button = (name, word, kind) => commands.includes(name)
+    && h("button", { type: "button", class: kind, "data-do": name, "data-alarm": alarm.id, "data-machine": alarm.machine }, word);
+  const buttons = [
+    !life.acknowledged && button("ack", "Acknowledge", "main"),
+    life.shelved ? button("unshelve", "Unshelve", "") : button("shelve", "Shelve", ""),
+    button("label", "Name the fault", ""),
+  ].filter(Boolean);
+  return buttons.length > 0 && h("div", { class: "actions" }, buttons);
+}
+
+function faultLine(alarm) {
+  if (alarm.fault.name === "unknown") return h("p", { class: "fault quiet" }, "No named fault resembles it.");
+  return h("p", { class: "fault" }, "Probably ", h("strong", null, alarm.fault.name),
+    ` (${Math.round(alarm.fault.probability * 100)} %)`);
+}
+
+function alarmCard(alarm, doc, { titled }) {
+  const kind = alarm.kind === "sensor" ? h("span", { class: "tag" }, "sensor") : null;
+  return h("article", { class: `card alarm ${alarm.severity}`, "data-key": alarm.id },
+    h("header", { class: "row" },
+      h(titled ? "h2" : "h3", null, titled ? h("a", { href: link(alarm.machine) }, alarm.machine) : "Alarm"),
+      kind,
+      h("span", { class: `tag ${alarm.severity}` }, alarm.severity)),
+    h("p", { class: "quiet" }, `since ${clock(alarm.onset, doc.time)} · ${between(alarm.onset, alarm.time)} · `
+      + `score ${figure(alarm.score)}, at worst ${figure(alarm.peak_score)} (alarm above ${figure(alarm.threshold)})`),
+    h("ul", { class: "evidence" }, alarm.channels.map((channel) => h("li", null,
+      h("div", { class: "row" }, h("strong", { class: "name" }, channel.name),
+        h("span", { class: "quiet" }, `${Math.round(channel.contribution * 100)} %`)),
+      bar(channel.contribution, "share"),
+      h("div", null, phrase(channel))))),
+    faultLine(alarm),
+    standing(alarm).map((text) => h("p", { class: "standing" }, text)),
+    actions(alarm, doc.commands));
+}
+
+// -- pages ---------------------------------------------------------------------------------------------------
+
+export function overview(doc, { search }) {
+  const wanted = search.trim().toLowerCase();
+  const shown = doc.machines.filter((machine) => machine.name.toLowerCase().includes(wanted));
+  const summary = Object.keys(STATES).filter((state) => doc.counts[state])
+    .map((state) => h("li", null, pill(state), ` ${count(doc.counts[state])}`));
+  return [
+    h("h1", { class: "unseen" }, "Machines"),
+    h("ul", { class: "summary", "aria-label": "Machines by state" }, summary),
+    doc.alarms.length > 0 && h("section", { "aria-label": "Open alarms", class: "alarms" },
+      doc.alarms.map((alarm) => alarmCard(alarm, doc, { titled: true })),
+      doc.alarm_count > doc.alarms.length
+        && h("p", { class: "quiet" }, `and ${plural(doc.alarm_count - doc.alarms.length, "more alarm")}`)),
+    doc.machine_count > 8 && h("label", { class: "search" }, "Find a machine",
+      h("input", { id: "search", type: "search", autocomplete: "off", spellcheck: "false" })),
+    doc.machine_count === 0
+      ? h("section", { class: "card" }, h("h2", null, "No machine was heard yet"),
+        h("p", null, "A machine appears here with its first message. See Data for messages that were turned away."))
+      : h("ul", { class: "machines", "aria-label": "Machines" }, shown.map(machineItem)),
+    doc.machine_count > doc.machines.length
+      && h("p", { class: "quiet" }, `and ${plural(doc.machine_count - doc.machines.length, "more machine")}`),
+    doc.commands.length === 0 && h("p", { class: "quiet foot" }, "This page is for reading only: no token is set up."),
+  ];
+}
+
+function machineItem(machine) {
+  const told = notes(machine);
+  const scored = machine.score !== null && machine.state !== "commissioning" && machine.state !== "learning";
+  return h("li", { "data-key": machine.name },
+    h("a", { class: "card machine", href: link(machine.name) },
+      h("span", { class: "who" }, h("span", { class: "name" }, machine.name), pill(machine.state, machine.severity)),
+      machine.state === "commissioning" || machine.state === "learning" ? progress(machine)
+        : h("span", { class: "figures" }, trend(machine.trend),
+          scored && h("span", { class: "score-now" }, figure(machine.score),
+            h("span", { class: "quiet" }, ` of ${figure(machine.threshold)}`))),
+      told.length > 0 && h("span", { class: "quiet told-of" }, told.join(" · "))));
+}
+
+export function machinePage(doc, { far, width }) {
+  const machine = doc.machine;
+  const told = notes(machine);
+  const learning = machine.state === "commissioning" || machine.state === "learning";
+  const choice = (name, word) => h("button", { type: "button", "data-span": name,
+    "aria-pressed": String((name === "far") === far) }, word);
+  const shelf = machine.shelved && !doc.alarm && doc.commands.includes("unshelve");
+  return [
+    h("p", { class: "back" }, h("a", { href: "#/" }, "‹ All machines")),
+    h("div", { class: "row title" }, h("h1", { class: "name" }, machine.name), pill(machine.state, machine.severity)),
+    told.length > 0 && h("p", { class: "quiet" }, told.join(" · ")),
+    doc.alarm && alarmCard(doc.alarm, doc, { titled: false }),
+    shelf && h("div", { class: "actions" },
+      h("button", { type: "button", "data-do": "unshelve", "data-machine": machine.name }, "Unshelve")),
+    h("section", { class: "card", "aria-label": "Score" },
+      h("div", { class: "row" }, h("h2", null, learning ? "Being learnt" : "Score"),
+        !learning && h("div", { class: "choice", role: "group", "aria-label": "Time shown" },
+          choice("near", "10 min"), choice("far", "24 h"))),
+      learning ? progress(machine) : scoreChart(far ? doc.far : doc.near,
+        { width, stretch: far ? 300 : 3, threshold: machine.threshold, now: doc.time }),
+      !learning && h("p", { class: "quiet" }, "Above the line the machine counts as unusual; now ",
+        h("strong", { class: machine.score > machine.threshold ? "bad" : "" }, figure(machine.score)), ".")),
+    h("h2", null, "Channels"),
+    h("p", { class: "quiet legend" },
+      h("span", { class: "key seen" }, "seen"), h("span", { class: "key usual" }, "usual (98 % of calm time)"),
+      h("span", { class: "key model" }, "expected by the model")),
+    h("ul", { class: "channels" }, doc.channels.map((channel) => channelItem(channel))),
+    h("h2", null, "Earlier alarms"),
+    pastList(doc.history, doc, { named: false }),
+    h("dl", { class: "facts" },
+      fact("Last row", doc.last ? clock(doc.last, doc.time) : "none"),
+      fact("A row every", doc.period_s ? span2(doc.period_s) : "unknown"),
+      fact("Rows heard", count(machine.rows)),
+      fact("Learnt", doc.learnt ? `${clock(doc.learnt, doc.time)}, from ${plural(doc.learnt_rows, "row")}` : "not yet")),
+  ];
+}
+
+const span2 = (seconds) => (seconds < 10 ? `${figure(seconds)} s` : span(seconds));
+
+function channelItem(channel) {
+  const out = channel.low !== null && channel.seen !== null && (channel.seen < channel.low || channel.seen > channel.high);
+  return h("li", { class: "card channel", "data-key": channel.name },
+    h("div", { class: "row" }, h("h3", { class: "name" }, channel.name),
+      channel.share >= 0.005 && h("span", { class: "quiet" }, `${Math.round(channel.share * 100)} % of the score`)),
+    channel.rows.length > 0 && channelChart(channel),
+    h("dl", { class: "beside" },
+      h("div", null, h("dt", null, "Seen"), h("dd", { class: out ? "bad" : "" }, channel.seen === null ? "nothing" : figure(channel.seen))),
+      h("div", null, h("dt", null, "Model expected"), h("dd", null, figure(channel.expected))),
+      h("div", null, h("dt", null, "Usual"), h("dd", null, range(channel.low, channel.high)))));
+}
+
+function fact(name, value) {
+  return h("div", null, h("dt", null, name), h("dd", null, value));
+}
+
+function pastList(list, doc, { named }) {
+  if (list.length === 0) return h("p", { class: "quiet" }, "None that closed.");
+  return h("ul", { class: "past" }, list.map((past) => h("li", { class: "card", "data-key": past.id },
+    h("div", { class: "row" },
+      named ? h("a", { class: "name", href: link(past.machine) }, past.machine) : h("strong", null, clock(past.onset, doc.time)),
+      h("span", { class: `tag ${past.severity}` }, past.severity)),
+    h("p", { class: "quiet" }, `${named ? `${clock(past.onset, doc.time)} · ` : ""}lasted ${between(past.onset, past.closed)}`
+      + ` · ${past.acknowledged_by ? `acknowledged by ${past.acknowledged_by}` : "not acknowledged"}`),
+    past.comment && h("p", null, past.comment),
+    past.fault && h("p", null, "It was ", h("strong", null, past.fault)),
+    doc.commands.includes("label") && h("div", { class: "actions" },
+      h("button", { type: "button", "data-do": "label", "data-alarm": past.id, "data-machine": past.machine },
+        past.fault ? "Rename the fault" : "Name the fault")))));
+}
+
+export function history(doc) {
+  return [
+    h("h1", null, "History"),
+    h("p", { class: "quiet" }, doc.history_count > doc.history.length
+      ? `The latest ${doc.history.length} of ${count(doc.history_count)} alarms that closed.` : "Alarms that closed, the latest first."),
+    pastList(doc.history, doc, { named: true }),
+  ];
+}
+
+export function data(doc) {
+  const q = doc.quality;
+  const lost = q.late + q.duplicate + q.shed + Object.values(q.rejected).reduce((sum, n) => sum + n, 0);
+  const rows = (table) => Object.entries(table).sort(([, a], [, b]) => b - a)
+    .map(([name, n]) => h("tr", null, h("th", { scope: "row" }, REASONS[name] ?? name), h("td", null, count(n))));
+  const table = (title, entries, none) => h("section", { class: "card" }, h("h2", null, title),
+    Object.keys(entries).length === 0 ? h("p", { class: "quiet" }, none) : h("table", null, h("tbody", null, rows(entries))));
+  return [
+    h("h1", null, "Data quality"),
+    h("p", { class: "quiet" }, "Counted since the agent was started."),
+    h("section", { class: "card" }, h("h2", null, "Messages"),
+      h("p", { class: "big" }, count(q.received), h("span", { class: "quiet" }, " received, "), count(q.accepted),
+        h("span", { class: "quiet" }, " used")),
+      q.received > 0 && bar(q.accepted / q.received, "good"),
+      h("table", null, h("tbody", null, rowsOf([
+        ["sent twice", q.duplicate], ["too late for their row", q.late],
+        ["dropped: more than this machine can work off", q.shed], ["waiting now", q.queued],
+      ]))),
+      lost === 0 && h("p", { class: "quiet" }, "Nothing was lost or turned away.")),
+    table("Messages turned away", q.rejected, "None."),
+    table("Single values turned away", q.values_rejected, "None."),
+    h("section", { class: "card" }, h("h2", null, "Scoring and alerts"),
+      h("table", null, h("tbody", null, rowsOf([
+        ["windows scored", q.windows_scored],
+        ["windows not scored", Object.values(q.windows_skipped).reduce((sum, n) => sum + n, 0)],
+        ["alerts not delivered yet", q.alerts_waiting], ["alerts given up", q.alerts_dropped],
+        ["contained faults of the agent", q.internal_errors],
+      ])))),
+  ];
+}
+
+function rowsOf(pairs) {
+  return pairs.map(([name, n]) => h("tr", null, h("th", { scope: "row" }, name), h("td", null, count(n))));
+}
+
+export function model(doc, state) {
+  return [
+    h("h1", null, "Model"),
+    h("section", { class: "card" }, h("h2", { class: "name" }, `${doc.name} ${doc.version}`),
+      h("dl", { class: "facts" },
+        fact("Signature", doc.signed_by ? `good, by key ${doc.signed_by}` : "none was asked for"),
+        doc.release !== null && fact("Release", count(doc.release)),
+        doc.expires && fact("Too old from", clock(doc.expires)),
+        fact("Architecture", doc.architecture),
+        fact("Window", plural(doc.window_rows, "row")),
+        fact("Made", doc.created),
+        doc.labels.length > 0 && fact("Names", doc.labels.join(", ")),
+        fact("Runs on", state?.provider ?? "–"),
+        fact("Agent", state ? `${state.agent}, version ${state.version}` : "–"),
+        fact("Digest", h("code", null, doc.digest)))),
+    h("section", { class: "card cardtext" }, card(doc.card)),
+  ];
+}
+
+// The little of Markdown that model cards are written in; everything stays text.
+function card(text) {
+  const parts = [];
+  for (const block of text.split(/\n\s*\n/)) {
+    const lines = block.split("\n").filter((line) => line.trim());
+    if (lines.length === 0) continue;
+    const heading = /^(#{1,4})\s+(.*)/.exec(lines[0]);
+    if (heading) {
+      parts.push(h(heading[1].length === 1 ? "h2" : "h3", null, plain(heading[2])));
+      lines.shift();
+    }
+    if (lines.length === 0) continue;
+    if (lines.every((line) => line.startsWith("|"))) parts.push(tableOf(lines));
+    else if (/^[-*]\s/.test(lines[0])) parts.push(h("ul", null, items(lines).map((item) => h("li", null, plain(item)))));
+    else parts.push(h("p", null, plain(lines.join(" "))));
+  }
+  return parts;
+}
+
+function items(lines) {
+  const found = [];
+  for (const line of lines) {
+    if (/^[-*]\s/.test(line)) found.push(line.slice(2));
+    else found.push(`${found.pop() ?? ""} ${line.trim()}`);
+  }
+  return found;
+}
+
+function tableOf(lines) {
+  const rows = lines.filter((line) => !/^\|[\s:|-]+\|$/.test(line)).map((line) => line.split("|").slice(1, -1));
+  const cells = (row, tag) => h("tr", null, row.map((cell) => h(tag, null, plain(cell.trim()))));
+  return h("div", { class: "scroll" }, h("table", null, h("thead", null, cells(rows[0], "th")),
+    h("tbody", null, rows.slice(1).map((row) => cells(row, "td")))));
+}
+
+const plain = (text) => text.replaceAll("`", "").replaceAll("**", "");

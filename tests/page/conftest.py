@@ -1,0 +1,96 @@
+"""A small hall behind the page: a broker, an agent, machines that are well, broken or new, one with a hostile name."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from doubles.shopfloor import FAULT_SHIFT, ROOT, AgentProcess, Mosquitto, User, free_port, rows, wait_until
+
+TOKEN = "canary-token-3b1e77a0"  # noqa: S105 - of this test alone
+HOSTILE = "<img src=x onerror=document.body.dataset.owned=1>"
+HOSTILE_CHANNEL = "\"><svg onload=document.body.dataset.owned=1 x='"
+CALM_ROWS, WARM_ROWS, FAULT_ROWS = 300, 260, 90
+WELL = ("fan-2", "conveyor-3", "compressor-4")
+
+
+@dataclass
+class World:
+    agent: AgentProcess
+    user: User
+    url: str
+    began_s: int
+
+    def publish(self, machine: str, first: int, last: int, *, shift: float = 0.0) -> None:
+        """Rows [first, last) of a machine's life, one a second, so that the last ones are of now."""
+        infos = []
+        for row, values in rows(machine, first, last, shift=shift):
+            told = {HOSTILE_CHANNEL: values["flow"], **values} if machine == HOSTILE else values
+            payload = {"ts": self.began_s + row, "values": told}
+            infos.append(self.user.publish(f"sensors/{machine}", json.dumps(payload).encode()))
+        for info in infos:
+            info.wait_for_publish(20)
+
+    def alarm(self, machine: str) -> str:
+        """Id of the machine's alarm, as readers of MQTT know it."""
+
+        def found() -> str:
+            return next((told["id"] for told in self.user.alerts if told["machine"] == machine), "")
+
+        return str(wait_until(found, what=f"the alarm of {machine}", patience_s=60))
+
+
+def chromium() -> str:
+    """The browser, or a skip that says how to get one; a failure in CI."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        reason = "no chromium: apt install chromium"
+        (pytest.fail if os.environ.get("CI", "").lower() in ("1", "true") else pytest.skip)(reason)
+    return str(program)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder: Path = tmp_path_factory.mktemp("hall")
+    broker = Mosquitto(folder).start()
+    agent = AgentProcess(
+        folder, bundle=ROOT / "edge_agent/models/pretrained", broker_port=broker.port, rows=CALM_ROWS
+    )
+    port = free_port()
+    (folder / "token").write_text(f"{TOKEN}\n")
+    page = f'[page]\nenabled = true\nlisten = "127.0.0.1:{port}"\ntoken_file = "token"\n'
+    agent.config.write_text(agent.config.read_text() + page)
+    user = User(broker.port)
+    began_s = int(time.time()) - CALM_ROWS - WARM_ROWS - FAULT_ROWS
+    world = World(agent, user, f"http://127.0.0.1:{port}/", began_s)
+    try:
+        agent.start().ready()
+        _play(world)
+        yield world
+    finally:
+        user.close()
+        agent.kill()
+        broker.kill()
+
+
+def _play(world: World) -> None:
+    learnt = ("pump-1", HOSTILE, *WELL)
+    for machine in learnt:
+        world.publish(machine, 0, CALM_ROWS)
+    for machine in learnt:
+        wait_until(lambda name=machine: world.user.machine(name) == "ready", what=machine, patience_s=60)
+    for machine in learnt:
+        world.publish(machine, CALM_ROWS, CALM_ROWS + WARM_ROWS)
+    world.publish("mixer-5", 0, 130)
+    for payload in (b"not json", b'{"values": {}}', b'{"values": {"flow": "wet"}}'):
+        world.user.publish("sensors/pump-1", payload)
+    last = CALM_ROWS + WARM_ROWS + FAULT_ROWS
+    for machine in learnt:
+        broken = FAULT_SHIFT if machine in ("pump-1", HOSTILE) else 0.0
+        world.publish(machine, CALM_ROWS + WARM_ROWS, last, shift=broken)
+    world.alarm("pump-1")
+    world.alarm(HOSTILE)

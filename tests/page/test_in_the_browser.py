@@ -1,0 +1,238 @@
+"""The page in a real browser, before a real agent: what a technician with a phone sees, and may do."""
+
+import os
+import re
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from doubles.shopfloor import wait_until
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from .conftest import HOSTILE, HOSTILE_CHANNEL, TOKEN, World, chromium
+
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(180)]
+PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1180, "height": 860}
+IMAGES = Path(os.environ.get("PAGE_IMAGES", ""))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def visit(
+    browser: Browser, world: World, place: str = "", *, size: dict[str, int] = PHONE, scheme: str = "light"
+) -> Iterator[Page]:
+    """A page at `place`; fails where anything was asked of another host, or the script or the policy complained."""
+    context = browser.new_context(
+        viewport=size,  # type: ignore[arg-type]
+        color_scheme=scheme,  # type: ignore[arg-type]
+        device_scale_factor=2 if size is PHONE else 1,
+        reduced_motion="reduce",
+    )
+    page = context.new_page()
+    asked: list[str] = []
+    complaints: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda line: complaints.append(line.text) if "Security Policy" in line.text else None)
+    page.goto(world.url + place)
+    expect(page.locator("#live")).to_have_text("live")
+    yield page
+    context.close()
+    assert [url for url in asked if not url.startswith(world.url)] == []
+    assert complaints == []
+
+
+def machine_place(name: str) -> str:
+    return f"#/machine/{urllib.parse.quote(name, safe='')}"
+
+
+def test_the_overview_shows_every_machine_with_its_state_and_the_alarm_first(
+    browser: Browser, world: World
+) -> None:
+    with visit(browser, world) as page:
+        card = page.locator("article.alarm", has_text="pump-1")
+        expect(card).to_contain_text("pressure")
+        expect(card).to_contain_text("usually")
+        expect(page.locator("a.machine", has_text="fan-2")).to_contain_text("Normal")
+        expect(page.locator("a.machine", has_text="mixer-5")).to_contain_text("130 of 300 rows")
+        expect(page.locator("a.machine").first).to_contain_text("Alarm")
+        assert re.match(r"\([23]\) hall", page.title())
+
+
+def test_a_machine_is_shown_with_what_was_seen_beside_what_the_model_expected(
+    browser: Browser, world: World
+) -> None:
+    with visit(browser, world, machine_place("pump-1")) as page:
+        first = page.locator(".channel").first
+        expect(first.locator("h3")).to_have_text("pressure")
+        seen, expected, usual = first.locator("dd").all_inner_texts()
+        low, high = (float(part) for part in usual.split(" to "))
+        assert low < 5 < high, "pressure breathes about 5"
+        # The model is of autoencoding kind: what it expects is a number of the channel's own size.
+        assert abs(float(expected) - 5) < 4
+        assert float(seen) > 4
+        expect(page.locator("svg.score")).to_have_attribute("aria-label", of_the_threshold())
+        page.get_by_role("button", name="24 h").click()
+        expect(page.get_by_role("button", name="24 h")).to_have_attribute("aria-pressed", "true")
+
+
+def of_the_threshold() -> re.Pattern[str]:
+    return re.compile(r"threshold 1$")
+
+
+def test_without_the_right_token_nothing_is_commanded_and_with_it_the_acknowledgement_is_published(
+    browser: Browser, world: World
+) -> None:
+    alarm = world.alarm("pump-1")
+    with visit(browser, world) as page:
+        card = page.locator("article.alarm", has_text="pump-1")
+        card.get_by_role("button", name="Acknowledge").click()
+        page.get_by_label("Your name").fill("Anna")
+        page.get_by_label("Comment").fill("on my way")
+        page.get_by_label("Token").fill("not-the-right-token-at-all")
+        page.locator("dialog").get_by_role("button", name="Acknowledge").click()
+        expect(page.locator(".problem")).to_contain_text("the token is not the right one")
+        assert not acknowledged(world, alarm)
+
+        page.get_by_label("Token").fill(TOKEN)
+        page.locator("dialog").get_by_role("button", name="Acknowledge").click()
+        expect(page.locator("dialog")).to_be_hidden()
+        wait_until(lambda: acknowledged(world, alarm), what="the acknowledgement over MQTT")
+        assert acknowledged(world, alarm)[-1] == {"by": "Anna (page)", "comment": "on my way"}
+        expect(card).to_contain_text("Acknowledged by Anna (page): on my way")
+        expect(card.get_by_role("button", name="Acknowledge")).to_have_count(0)
+    said = [line for line in world.agent.log_lines() if line["event"] == "command" and line["by"]]
+    assert ("ack", "Anna (page)", "done") in [(one["command"], one["by"], one["result"]) for one in said]
+    assert TOKEN not in world.agent.log_file.read_text()
+
+
+def acknowledged(world: World, alarm: str) -> list[dict[str, str]]:
+    marks = [told["lifecycle"]["acknowledged"] for told in world.user.alerts if told["id"] == alarm]
+    return [{"by": mark["by"], "comment": mark["comment"]} for mark in marks if mark]
+
+
+def test_a_machine_is_shelved_unshelved_and_its_fault_named(browser: Browser, world: World) -> None:
+    alarm = world.alarm("pump-1")
+    with visit(browser, world, machine_place("pump-1")) as page:
+        page.get_by_role("button", name="Shelve").click()
+        page.get_by_label("15 minutes").check()
+        page.get_by_label("Your name").fill("Anna")
+        page.get_by_label("Token").fill(TOKEN)
+        page.locator("dialog").get_by_role("button", name="Shelve").click()
+        expect(page.locator("main")).to_contain_text("Shelved by Anna (page) until")
+
+        page.get_by_role("button", name="Unshelve").click()
+        page.locator("dialog").get_by_role("button", name="Unshelve").click()
+        expect(page.get_by_role("button", name="Shelve", exact=True)).to_be_visible()
+
+        page.get_by_role("button", name="Name the fault").click()
+        page.locator("input[name=fault]").fill("valve stuck <b>")
+        page.locator("dialog").get_by_role("button", name="Name the fault").click()
+        expect(page.locator(".fault")).to_contain_text("valve stuck <b>")
+    named = [told for told in world.user.alerts if told["id"] == alarm and told["fault"]["name"] != "unknown"]
+    assert named[-1]["fault"]["name"] == "valve stuck <b>"
+
+
+def test_hostile_names_of_machines_and_channels_are_inert(browser: Browser, world: World) -> None:
+    with visit(browser, world) as page:
+        expect(page.locator("article.alarm h2", has_text=HOSTILE)).to_be_visible()
+        page.locator("a.machine", has_text=HOSTILE).click()
+        expect(page.locator("h1")).to_have_text(HOSTILE)
+        expect(page.locator(".channel h3", has_text=HOSTILE_CHANNEL)).to_be_visible()
+        assert page.locator("main img, main script").count() == 0
+        assert page.evaluate("document.body.dataset.owned") is None
+
+
+@pytest.mark.parametrize("place", ["", machine_place("pump-1"), machine_place(HOSTILE), "#/data", "#/model"])
+@pytest.mark.parametrize("width", [320, 390])
+def test_nothing_hangs_over_the_edge_of_a_phone(
+    browser: Browser, world: World, place: str, width: int
+) -> None:
+    with visit(browser, world, place, size={"width": width, "height": 700}) as page:
+        expect(page.locator("main h1")).to_have_count(1)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_keyboard_reaches_the_alarm_and_the_focus_outlives_a_refresh(
+    browser: Browser, world: World
+) -> None:
+    with visit(browser, world) as page:
+        button = page.locator("article.alarm").first.get_by_role("button", name="Shelve")
+        for _ in range(20):
+            page.keyboard.press("Tab")
+            if button.evaluate("node => node === document.activeElement"):
+                break
+        else:
+            pytest.fail("twenty steps of Tab do not reach the button")
+        for _ in range(2):
+            with page.expect_response("**/api/state"):
+                pass
+        assert button.evaluate("node => node === document.activeElement")
+        page.keyboard.press("Enter")
+        expect(page.locator("dialog")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.locator("dialog")).to_be_hidden()
+
+
+_CONTRAST = """() => {
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => (v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4))
+    .reduce((sum, v, at) => sum + v * [.2126, .7152, .0722][at], 0);
+  const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+  const ground = (node) => {
+    for (let at = node; at; at = at.parentElement) {
+      const colour = rgb(getComputedStyle(at).backgroundColor);
+      if (colour.length === 3 || colour[3] > 0) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (walker.nextNode()) {
+    const node = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !node.checkVisibility() || node.closest("svg, noscript, script")) continue;
+    const [one, two] = [light(rgb(getComputedStyle(node).color)), light(ground(node))];
+    found.push([(Math.max(one, two) + .05) / (Math.min(one, two) + .05), walker.currentNode.data]);
+  }
+  return found.sort(([a], [b]) => a - b)[0];
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("place", ["", machine_place("pump-1"), "#/data"])
+def test_text_stands_out_from_its_ground(browser: Browser, world: World, place: str, scheme: str) -> None:
+    with visit(browser, world, place, scheme=scheme) as page:
+        expect(page.locator("main h1")).to_have_count(1)
+        least, text = page.evaluate(_CONTRAST)
+        assert least >= 4.5, f"WCAG AA wants 4.5 : 1; {text!r} has {least:.2f}"
+
+
+@pytest.mark.skipif("PAGE_IMAGES" not in os.environ, reason="`make page` takes the pictures for the docs")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pictures_for_the_docs(browser: Browser, world: World, scheme: str) -> None:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    places = {
+        "overview": "",
+        "machine": machine_place("pump-1"),
+        "data": "#/data",
+        "model": "#/model",
+    }
+    for size, kind in ((PHONE, "phone"), (DESK, "desk")):
+        for name, place in places.items():
+            picture = IMAGES / f"page-{name}-{kind}-{scheme}.png"
+            with visit(browser, world, place, size=size, scheme=scheme) as page:
+                expect(page.locator("main h1")).to_have_count(1)
+                page.screenshot(path=picture, full_page=kind == "desk")
+            assert picture.stat().st_size > 10_000, "an empty page is smaller"
