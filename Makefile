@@ -6,7 +6,7 @@ DATA   ?= ../shared/data
 FORM    ?= short
 MINUTES ?= 60
 
-.PHONY: help demo test check format train pretrained e2e bench ablation detection results skab tep faults soak clean
+.PHONY: help demo test check format train pretrained e2e bench ablation detection results skab tep faults soak formats clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -51,6 +51,9 @@ faults: $(VENV)/.done  ## break broker, agent, network, disk and clock (FORM=lon
 soak: $(VENV)/.done  ## MINUTES=60 at 4,000 messages a second: memory, files, threads, ledger -> benchmarks/results/soak.*
 	FAULTS_RESULTS=benchmarks/results/faults.json PYTHONPATH=. $(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
 	$(BIN)/python benchmarks/faults_table.py
+
+formats: $(VENV)/.done  ## one machine in every format over a real mosquitto, four minutes -> benchmarks/results/formats.*
+	PYTHONPATH=. $(BIN)/python benchmarks/formats.py
 
 skab: $(VENV)/.done  ## 34 runs of a real pump testbed over a real mosquitto -> benchmarks/results/skab_live.json
 	PYTHONPATH=. $(BIN)/python benchmarks/skab_live.py --data $(DATA)
