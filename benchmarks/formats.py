@@ -74,7 +74,7 @@ def encoded(name: str, ts: int, values: Values) -> list[tuple[str, bytes]]:
         "cbor": lambda: cbor2.dumps(row),
         "senml": lambda: json.dumps(senml).encode(),
         "senml_cbor": lambda: cbor2.dumps(packed),
-        "line": lambda: f"m-line {fields} {ts * 10**9}".encode(),
+        "line": f"m-line {fields} {ts * 10**9}".encode,
     }
     if name == "number":
         return [(f"/{key}", repr(value).encode()) for key, value in values.items()]
