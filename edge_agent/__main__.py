@@ -1,6 +1,7 @@
 """The command line `edge-agent`: parses, reports, exits. What the commands do lives elsewhere."""
 
 import sys
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -128,6 +129,25 @@ def replay(
         exclude=_listed(exclude),
         labels=labels,
     )
+
+
+@app.command()
+def discover(
+    *,
+    seconds: Annotated[float, typer.Option(help="How long to listen.", min=0.5, max=86_400)] = 30.0,
+    broker: Annotated[str | None, typer.Option(help="HOST or HOST:PORT; beats the configuration.")] = None,
+    config: ConfigFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Listen at the broker for a while and propose a configuration for what was heard."""
+    from edge_agent import discover as room  # noqa: PLC0415
+    from edge_agent.config import defaults, load  # noqa: PLC0415
+
+    settings = load(config) if config else defaults()
+    if broker is not None:
+        settings = alarm_cli.at_broker(settings, broker=broker)
+    client_id = f"edge-agent-discover-{uuid.uuid4().hex[:12]}"
+    sys.stdout.write(room.run(settings, seconds=seconds, client_id=client_id, as_json=as_json))
 
 
 @app.command()

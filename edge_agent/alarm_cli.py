@@ -45,10 +45,22 @@ def alarms(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List, acknowledge, shelve and name alarms over MQTT."""
-    from edge_agent.config import Config, defaults, load  # noqa: PLC0415 - `--help` need not load pydantic
-    from edge_agent.errors import UsageError  # noqa: PLC0415
+    from edge_agent.config import defaults, load  # noqa: PLC0415 - `--help` need not load pydantic
 
     known = load(config) if config else defaults()
+    settings = at_broker(known, broker=broker, agent=agent)
+    context.obj = _Choice(settings, by or f"{getpass.getuser()}@{socket.gethostname()}", timeout, as_json)
+
+
+def at_broker(known: "Config", *, broker: str | None, agent: str | None = None) -> "Config":
+    """The configuration with another broker or agent, where they are given.
+
+    Raises:
+        UsageError: they make no sense.
+    """
+    from edge_agent.config import Config  # noqa: PLC0415
+    from edge_agent.errors import UsageError  # noqa: PLC0415
+
     told = known.model_dump()
     if agent is not None:
         told["agent"]["name"] = agent
@@ -56,10 +68,9 @@ def alarms(
         host, _, port = broker.rpartition(":") if ":" in broker else (broker, "", str(told["broker"]["port"]))
         told["broker"] |= {"host": host, "port": port}
     try:
-        settings = Config.model_validate(told)
+        return Config.model_validate(told)
     except ValueError as error:
         raise UsageError(f"--broker {broker} or --agent {agent} makes no sense") from error
-    context.obj = _Choice(settings, by or f"{getpass.getuser()}@{socket.gethostname()}", timeout, as_json)
 
 
 @app.command("list")

@@ -18,6 +18,7 @@ from edge_agent.recalibrate import FollowSettings
 from edge_agent.reject_log import told_rejects
 from edge_agent.rollback import Counters
 from edge_agent.score import Scorer
+from edge_agent.sparkplug_host import HostSettings
 from edge_agent.step import Settings
 
 Decode = Callable[[Delivery], Frame | Reject]
@@ -74,11 +75,28 @@ def pipeline_settings(config: Config) -> Settings:
 def message_decoder(config: Config, *, monotonic: Callable[[], float]) -> Decode:
     """Messages to frames as the configuration says; what is turned away is logged now and then."""
     decode = decoder(
-        [source.route for source in config.source],
+        [source.route for source in config.source if source.sparkplug is None],
         payload_limit_bytes=config.limits.payload_bytes,
         future_tolerance_s=config.limits.future_tolerance_s,
     )
     return told_rejects(decode, monotonic=monotonic)
+
+
+def sparkplug_settings(config: Config) -> HostSettings | None:
+    """What the Sparkplug host must know; None where no source is of that kind."""
+    if config.sparkplug is None or (source := config.sparkplug.sparkplug) is None:
+        return None
+    return HostSettings(
+        host_id=source.host_id,
+        groups=source.groups,
+        machine_parts=config.sparkplug.machine_parts,
+        reorder_timeout_s=source.reorder_timeout_s,
+        may_request_rebirth=source.request_rebirth,
+        rebirth_interval_s=source.rebirth_interval_s,
+        rebirth_jitter_s=source.rebirth_jitter_s,
+        future_tolerance_s=config.limits.future_tolerance_s,
+        payload_limit_bytes=source.payload_bytes,
+    )
 
 
 def broker_address(config: Config) -> Address:

@@ -90,7 +90,8 @@ class Ingest(Link):
 
     def _entered(self, client: mqtt.Client) -> None:
         # Also where the broker still knows our session: the configuration may have changed since.
-        client.subscribe([(topic, QOS) for topic in self._filters])
+        if self._filters:
+            client.subscribe([(topic, QOS) for topic in self._filters])
         if self._dropped:
             client.unsubscribe(list(self._dropped))
 

@@ -247,8 +247,20 @@ class Config(_Section):
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
-        """Topic filters of the sources."""
-        return tuple(source.subscription for source in self.source)
+        """Topic filters of the sources, Sparkplug aside."""
+        return tuple(source.subscription for source in self.source if source.sparkplug is None)
+
+    @property
+    def sparkplug(self) -> Source | None:
+        """The Sparkplug source."""
+        return next((source for source in self.source if source.sparkplug is not None), None)
+
+    @field_validator("source")
+    @classmethod
+    def _one_sparkplug(cls, value: tuple[Source, ...]) -> tuple[Source, ...]:
+        if sum(source.sparkplug is not None for source in value) > 1:
+            raise ValueError("only one source may be of format 'sparkplug'; it can hear many groups")
+        return value
 
     @property
     def probe_topic(self) -> str:
@@ -385,13 +397,19 @@ def summary(config: Config) -> Mapping[str, Any]:
         "agent": f"{config.agent.name} on {socket.gethostname()}, state in {config.agent.state_dir}",
         "broker": f"{config.broker.host}:{config.broker.port} as {config.client_id}"
         + _protection(config.broker),
-        "sources": [f"{source.subscription} ({source.format})" for source in config.source],
+        "sources": [_source(source) for source in config.source],
         "alerts": config.alerts.topic,
         "new machines": f"learnt from {config.commission.rows} rows",
         "budget": f"{config.budget.false_alarms_per_week:g} false alarms a week and machine",
         "metrics": f"http://{config.metrics.host}:{config.metrics.port}/metrics",
         "page": f"http://{config.page.listen}/" if config.page.enabled else "off",
     }
+
+
+def _source(source: Source) -> str:
+    if source.sparkplug is None:
+        return f"{source.subscription} ({source.format})"
+    return f"spBv1.0/{','.join(source.sparkplug.groups) or '#'} (sparkplug), host {source.sparkplug.host_id}"
 
 
 def _protection(broker: Broker) -> str:

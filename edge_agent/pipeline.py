@@ -23,6 +23,7 @@ from edge_agent.contract.records import (
     Reject,
     RejectReason,
     ScoreBlock,
+    Tidings,
     WindowBlock,
 )
 from edge_agent.decide import Decider
@@ -59,8 +60,10 @@ class Pipeline:
         for profile in profiles:
             self.install(profile)
 
-    def step(self, deliveries: Sequence[Delivery]) -> Step:
-        """Take messages in and bring every machine they touch up to date."""
+    def step(self, deliveries: Sequence[Delivery], tidings: Sequence[Tidings] = ()) -> Step:
+        """Take messages in, and what other sources have decoded, and bring every machine they touch up to date."""
+        for told in tidings:
+            self._hear(told)
         for delivery in deliveries:
             self.ledger.received += 1
             try:
@@ -269,6 +272,29 @@ class Pipeline:
             self.ledger.late += 1
         else:
             self.ledger.duplicate += 1
+
+    def _hear(self, told: Tidings) -> None:
+        """What a source with a state of its own tells: its message counts once, whatever came of it."""
+        ledger, outcome, n_frames = self.ledger, told.outcome, 0
+        counted = (ledger.accepted, ledger.duplicate, ledger.late, dict(ledger.rejected))
+        try:
+            for event in told.events:
+                if isinstance(event, Frame):
+                    n_frames += 1
+                    self._take(event)
+                elif (machine := self._machines.get(event.machine)) is not None:
+                    machine.rows.interrupt()
+        except Exception as error:  # noqa: BLE001 - one message must not cost the others
+            self._failures.append(Failure("a source with a state", repr(error)))
+            n_frames, outcome = 0, outcome and Reject("internal_error")
+        ledger.received += outcome is not None
+        if outcome == "accepted" and n_frames == 1:
+            return
+        ledger.accepted, ledger.duplicate, ledger.late, ledger.rejected = counted
+        if isinstance(outcome, Reject):
+            self._reject(outcome.reason)
+        ledger.late += outcome == "late"
+        ledger.accepted += outcome == "accepted"
 
     def _add_machine(self, name: str) -> Machine:
         window = WindowSettings(

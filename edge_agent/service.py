@@ -8,6 +8,7 @@ acknowledge the messages in the order received, publish.
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -17,11 +18,13 @@ from edge_agent.assembly import TimedScorer, broker_address
 from edge_agent.broker import Egress, Ingest
 from edge_agent.config import Config
 from edge_agent.inbox import Batch, Heard, Inbox
+from edge_agent.link import Link
 from edge_agent.outbox import Message
 from edge_agent.overload import Relief
 from edge_agent.page.site import Site
 from edge_agent.reload import Fresh, Reloader, warn_of_age
 from edge_agent.snapshot import Health, Snapshot, frozen
+from edge_agent.sparkplug_source import SparkplugSource, sparkplug_source
 from edge_agent.status import status_payload
 from edge_agent.store import Store
 from edge_agent.systemd import Supervisor
@@ -98,6 +101,7 @@ class Service:
         self._turned_s = time.monotonic()
         self._ingest: Ingest
         self._egress: Egress
+        self._sparkplug: SparkplugSource | None = None
 
     @property
     def learning(self) -> bool:
@@ -180,6 +184,16 @@ class Service:
         )
         self._ingest.start()
         self._egress.start()
+        self._host_sparkplug()
+
+    def _host_sparkplug(self) -> None:
+        """Listen to the Sparkplug namespace of the present configuration, and to no other."""
+        if self._sparkplug is not None:
+            self._sparkplug.stop()
+            self._watch.turn(Batch((), (), 0), tidings=self._sparkplug.end())
+        self._sparkplug = sparkplug_source(self._config, report=_report)
+        if self._sparkplug is not None:
+            self._sparkplug.start()
 
     def _leave(self) -> None:
         """Take no more messages, say what is still to be said, and good-bye."""
@@ -187,6 +201,8 @@ class Service:
         self._supervisor.stopping()
         self._inbox.close()
         self._ingest.stop()
+        if self._sparkplug is not None:
+            self._sparkplug.stop()
         self._watch.outbox.put(
             Message(("status",), self._status_topic, self._status(online=False), retain=True)
         )
@@ -208,7 +224,11 @@ class Service:
             self._take_over(fresh)
         batch = self._inbox.drain(limit=_BATCH_MESSAGES, timeout_s=_TURN_S)
         batch = self._thinned(batch)
-        self._watch.turn(batch, heard=[*self._commands_heard(), *self._site.commands()])
+        tidings = self._sparkplug.turn() if self._sparkplug is not None else []
+        if self._sparkplug is not None:
+            batch = replace(batch, shed=batch.shed + self._sparkplug.shed)
+        heard = [*self._commands_heard(), *self._site.commands()]
+        self._watch.turn(batch, heard=heard, tidings=tidings)
         self._turned_s = time.monotonic()
         self._supervisor.turned(self._turned_s)
         try:
@@ -245,6 +265,8 @@ class Service:
         self._watch.adopt(config, scorer=fresh.scorer, template=fresh.template)
         self._ingest.exchange(drop=before.subscriptions, add=config.subscriptions)
         self._ingest.limit_payloads(config.limits.payload_bytes)
+        if before.sparkplug != config.sparkplug:
+            self._host_sparkplug()
         self._reloader.applied(fresh, pause_s=time.perf_counter() - started)
         if any(name.startswith("log.") for name in fresh.changed):
             set_up_logs(level=config.log.level, form=config.log.format)
@@ -253,12 +275,12 @@ class Service:
     # -- what others see ------------------------------------------------------------------------------------
 
     def _keep_house(self, now_s: float) -> None:
-        self._ingest.revive(now_s)
+        for link in self._links():
+            link.revive(now_s)
         if self._ingest.connected:
             probe = self._relief.probe(session=self._ingest.session, now_s=now_s)
             if probe is not None:
                 self._ingest.probe(probe)
-        self._egress.revive(now_s)
         if self._egress.connected and self._egress.session != self._egress_session:
             self._egress_session = self._egress.session
             self._watch.outbox.say_again()
@@ -309,16 +331,21 @@ class Service:
             alerts=overview.outbox_seen(self._watch.outbox),
             internal_errors=self._watch.internal_errors,
             state=overview.state_seen(self._watch.keeper),
-            links=overview.links_seen(self._ingest, self._egress),
+            links=overview.links_seen(*self._links()),
+            sparkplug=self._sparkplug.counts() if self._sparkplug is not None else {},
             build=(__version__, bundle.manifest.name, bundle.digest, self._scorer.provider),
             reloads=dict(self._reloader.counts),
             bundle_expires_s=expires.timestamp() if expires else None,
         )
 
+    def _links(self) -> tuple[Link, ...]:
+        hosted = () if self._sparkplug is None else (self._sparkplug.link,)
+        return (self._ingest, self._egress, *hosted)
+
     def _health(self) -> Health:
         return overview.health(
             alive=self.alive(),
-            links=(self._ingest, self._egress),
+            links=self._links(),
             refused=self._ingest.refused,
             keeper=self._watch.keeper,
             inbox=self._inbox,

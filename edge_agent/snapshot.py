@@ -86,6 +86,7 @@ class Snapshot:
     links: Mapping[str, LinkSeries] = field(default_factory=dict)
     build: tuple[str, str, str, str] = ("", "", "", "")
     reloads: Mapping[str, int] = field(default_factory=dict)
+    sparkplug: Mapping[str, int] = field(default_factory=dict)
     bundle_expires_s: float | None = None
 
 

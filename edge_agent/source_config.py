@@ -1,7 +1,7 @@
 """The `[[source]]` part of the configuration: where sensor data comes from and how it is read. Opens no connection."""
 
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -15,6 +15,17 @@ _MAPPED = "json_path"
 """The one format that needs to be told where a message keeps what."""
 _WAVEFORM = "waveform"
 """The one format that needs to be told of rates and frames."""
+SPARKPLUG = "sparkplug"
+"""No format of single payloads: a protocol with a connection of its own."""
+_PARTS: Mapping[str, tuple[Literal["group", "node", "device"], ...]] = {
+    "{machine}": ("group", "node", "device"),
+    "{group}.{node}.{device}": ("group", "node", "device"),
+    "{node}.{device}": ("node", "device"),
+    "{device}": ("device",),
+    "{group}.{node}": ("group", "node"),
+    "{node}": ("node",),
+}
+"""How Sparkplug machines may be called."""
 
 
 class _Section(BaseModel):
@@ -79,22 +90,47 @@ class Waveform(_Section):
         """The same in the decoder's words."""
         bearing = None if self.bearing is None else Bearing(**dict(self.bearing))
         return WaveformSettings(**{**dict(self), "bearing": bearing})
+class Sparkplug(_Section):
+    """How the agent hosts a Sparkplug namespace."""
+
+    host_id: str
+    groups: tuple[str, ...] = ()
+    request_rebirth: bool = True
+    rebirth_interval_s: Annotated[float, Field(ge=1, le=86_400)] = 30.0
+    rebirth_jitter_s: Annotated[float, Field(ge=0, le=3600)] = 5.0
+    reorder_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    payload_bytes: Annotated[int, Field(ge=1000, le=100_000_000)] = 1_048_576
+
+    @field_validator("host_id")
+    @classmethod
+    def _is_a_level(cls, value: str) -> str:
+        if not is_name(value):
+            raise ValueError("becomes a topic level: printable, not empty, without / + #")
+        return value
+
+    @field_validator("groups")
+    @classmethod
+    def _are_levels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if bad := [name for name in value if not is_name(name)]:
+            raise ValueError(f"'{bad[0]}' is no group: printable, without / + #")
+        return value
 
 
 class Source(_Section):
     """A family of topics, the format of their payloads, and how their machines are called."""
 
-    topic: str
+    topic: str = ""
     format: str = "json"
     machine: str = "{machine}"
     share: str = ""
     map: Places | None = None
     waveform: Waveform | None = None
+    sparkplug: Sparkplug | None = None
 
     @field_validator("format")
     @classmethod
     def _is_known(cls, value: str) -> str:
-        known = {*FORMATS, _MAPPED, _WAVEFORM}
+        known = {*FORMATS, _MAPPED, _WAVEFORM, SPARKPLUG}
         if value not in known:
             raise ValueError(f"unknown format '{value}'; known: {', '.join(sorted(known))}")
         return value
@@ -108,6 +144,15 @@ class Source(_Section):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
+        if (self.sparkplug is not None) != (self.format == SPARKPLUG):
+            raise ValueError(
+                f"format '{self.format}' "
+                f"{'needs' if self.sparkplug is None else 'takes no'} [source.sparkplug]"
+            )
+        if self.format == SPARKPLUG:
+            return self._sparkplug_fits()
+        if not self.topic:
+            raise ValueError(f"format '{self.format}' needs a topic")
         names_channel = "channel" in self.template.placeholders
         if names_channel != (self.format in NEEDS_CHANNEL):
             raise ValueError(
@@ -122,6 +167,18 @@ class Source(_Section):
                 f"format '{self.format}' {'needs' if self.waveform is None else 'takes no'} [source.waveform]"
             )
         return self
+
+    def _sparkplug_fits(self) -> Self:
+        if self.topic or self.share or self.map is not None:
+            raise ValueError("format 'sparkplug' has topics of its own: no topic, share or map")
+        if self.machine not in _PARTS:
+            raise ValueError(f"a Sparkplug machine is one of {', '.join(list(_PARTS)[1:])}")
+        return self
+
+    @property
+    def machine_parts(self) -> tuple[Literal["group", "node", "device"], ...]:
+        """Which parts of a Sparkplug address name a machine."""
+        return _PARTS[self.machine]
 
     @property
     def template(self) -> Template:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from edge_agent.contract.records import Delivery, Frame, Reject
+from edge_agent.contract.records import Delivery, Frame, Reject, Stale
 from edge_agent.formats.samples import SECOND_NS
 from edge_agent.formats.sparkplug import (
     MILLISECOND_NS,
@@ -23,9 +23,15 @@ from edge_agent.formats.sparkplug import (
     says_offline,
     state_payload,
 )
-from edge_agent.sparkplug_node import EdgeNode, Findings, Stale
+from edge_agent.sparkplug_node import EdgeNode, Findings, Named
 
 MachinePart = Literal["group", "node", "device"]
+_FATES: Mapping[str, Literal["late"] | Reject] = {
+    "before_birth": Reject("before_birth", "no birth was heard"),
+    "too_many_devices": Reject("too_many_machines", "too many devices of an edge node"),
+    "late_or_repeated": "late",
+}
+"""What a message counts as when it, or one that it released, met such an end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +40,9 @@ class HostSettings:
 
     Attributes:
         host_id: unique among the hosts of a broker.
+        groups: those that are listened to; empty for all.
         machine_parts: which parts of a device's address make its machine's name, joined by points. A node's own
-            metrics are a machine too, named without the device.
+            metrics are a machine too, named without the device. A device left out goes before its channels' names.
         reorder_timeout_s: how long a missing message is waited for.
         may_request_rebirth: whether this host may publish commands at all.
         rebirth_interval_s: a node is asked at most once in this time.
@@ -46,6 +53,7 @@ class HostSettings:
     """
 
     host_id: str
+    groups: tuple[str, ...] = ()
     machine_parts: tuple[MachinePart, ...] = ("group", "node", "device")
     reorder_timeout_s: float = 5.0
     may_request_rebirth: bool = True
@@ -80,9 +88,20 @@ class Session:
 class HostStep:
     """What one call brought to light."""
 
-    frames: tuple[Frame, ...] = ()
-    stale: tuple[Stale, ...] = ()
+    events: tuple[Frame | Stale, ...] = ()
     publishes: tuple[Publish, ...] = ()
+    outcome: Literal["accepted", "late"] | Reject | None = None
+    """What became of the message; None for those that are not about values, and for the passing of time."""
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        """The rows alone."""
+        return tuple(event for event in self.events if isinstance(event, Frame))
+
+    @property
+    def stale(self) -> tuple[Stale, ...]:
+        """The ends alone."""
+        return tuple(event for event in self.events if isinstance(event, Stale))
 
 
 class Host:
@@ -100,11 +119,23 @@ class Host:
     def begin(self, wall_ns: int) -> Session:
         """A new connection: will and birth carry the same time, by which nodes tell sessions apart."""
         self._session_ms = wall_ns // MILLISECOND_NS
+        return self.session()
+
+    def session(self) -> Session:
+        """What the connection begun last needs."""
         return Session(
             will=self._state(online=False),
-            subscriptions=((f"{NAMESPACE}/#", 1), (self._state_topic, 1)),
+            subscriptions=(*((f, 1) for f in self._filters()), (self._state_topic, 1)),
             birth=self._state(online=True),
         )
+
+    def hears_state(self, topic: str) -> bool:
+        """Whether a topic tells of a host: the only ones whose messages brokers keep."""
+        return topic.startswith(f"{NAMESPACE}/STATE/")
+
+    def _filters(self) -> tuple[str, ...]:
+        groups = self._settings.groups
+        return tuple(f"{NAMESPACE}/{group}/#" for group in groups) or (f"{NAMESPACE}/#",)
 
     def end(self, wall_ns: int) -> Publish:
         """The death certificate to be sent before a wanted disconnect."""
@@ -124,7 +155,7 @@ class Host:
         findings = Findings(self.counts)
         for node in self._nodes.values():
             node.disconnect(wall_ns, findings)
-        return HostStep(stale=tuple(findings.stale))
+        return HostStep(tuple(findings.events))
 
     def receive(self, delivery: Delivery, *, now_ns: int) -> HostStep:
         """Take a message in.
@@ -133,21 +164,22 @@ class Host:
             delivery: the message with the wall clock at its arrival.
             now_ns: a clock that never goes back.
         """
-        if delivery.topic.startswith(f"{NAMESPACE}/STATE/"):
+        if self.hears_state(delivery.topic):
             return self._hear_state(delivery)
         address = read_address(delivery.topic)
         if isinstance(address, Reject):
-            return self._count(address.reason)
+            return self._refuse(address)
         if address.kind in {"NCMD", "DCMD"}:
             return self._count("commands")
         if len(delivery.payload) > self._settings.payload_limit_bytes:
-            return self._count("too_large")
+            return self._refuse(Reject("too_large", f"more than {self._settings.payload_limit_bytes} bytes"))
         payload = decode(delivery.payload)
         if isinstance(payload, Reject):
-            return self._count(payload.reason)
+            return self._refuse(payload)
         node = self._node(address)
         if node is None:
-            return self._count("too_many_nodes")
+            self.counts["too_many_nodes"] += 1
+            return HostStep(outcome=Reject("too_many_machines", "too many edge nodes"))
         self.counts[address.kind] += 1
         return self._hear_node(node, address, payload, received_ns=delivery.received_ns, now_ns=now_ns)
 
@@ -155,6 +187,7 @@ class Host:
         self, node: EdgeNode, address: Address, payload: Payload, *, received_ns: int, now_ns: int
     ) -> HostStep:
         findings = Findings(self.counts)
+        before = {key: self.counts[key] for key in _FATES}
         if address.kind == "NBIRTH":
             node.be_born(payload, received_ns, findings)
         elif address.kind == "NDEATH":
@@ -165,22 +198,27 @@ class Host:
             received_ns=received_ns,
             now_ns=now_ns,
             findings=findings,
-            machine=self._machine(address),
+            named=self._named(address),
         ):
             self._want_rebirth(node, now_ns)
         named = ((address.group, address.node), node)
         publishes = self._advance([named], now_ns=now_ns, wall_ns=received_ns, findings=findings)
-        return HostStep(tuple(findings.frames), tuple(findings.stale), publishes)
+        fate = next((key for key in _FATES if self.counts[key] > before[key]), "")
+        return HostStep(tuple(findings.events), publishes, _FATES.get(fate, "accepted"))
 
     def tick(self, *, now_ns: int, wall_ns: int) -> HostStep:
         """Let time pass: missing messages are given up, requests that were put off fall due."""
         findings = Findings(self.counts)
         publishes = self._advance(self._nodes.items(), now_ns=now_ns, wall_ns=wall_ns, findings=findings)
-        return HostStep(tuple(findings.frames), tuple(findings.stale), publishes)
+        return HostStep(tuple(findings.events), publishes)
 
     def _count(self, what: str) -> HostStep:
         self.counts[what] += 1
         return HostStep()
+
+    def _refuse(self, reject: Reject) -> HostStep:
+        self.counts[reject.reason] += 1
+        return HostStep(outcome=reject)
 
     def _hear_state(self, delivery: Delivery) -> HostStep:
         """Somebody says that this host is offline, its own late will perhaps: say again that it is not."""
@@ -194,20 +232,22 @@ class Host:
         name = (address.group, address.node)
         if name not in self._nodes and len(self._nodes) < self._settings.nodes_limit:
             self._nodes[name] = EdgeNode(
-                machine=self._machine(Address("NDATA", address.group, address.node, None)),
+                named=self._named(Address("NDATA", address.group, address.node, None)),
                 future_tolerance_ns=round(self._settings.future_tolerance_s * SECOND_NS),
                 devices_limit=self._settings.devices_limit,
             )
         return self._nodes.get(name)
 
-    def _machine(self, address: Address) -> str:
+    def _named(self, address: Address) -> Named:
         parts: Mapping[MachinePart, str | None] = {
             "group": address.group,
             "node": address.node,
             "device": address.device,
         }
         named = [parts[part] for part in self._settings.machine_parts]
-        return ".".join(part for part in named if part is not None) or address.node
+        machine = ".".join(part for part in named if part is not None) or address.node
+        shared = address.device is not None and "device" not in self._settings.machine_parts
+        return Named(machine, f"{address.device}/" if shared else "")
 
     def _advance(
         self,

@@ -12,9 +12,8 @@ Specification: Eclipse Sparkplug 3.0.0, chapters 5.4 to 5.9 and 6.4. Rules that 
 import math
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Literal
 
-from edge_agent.contract.records import Frame, Reject
+from edge_agent.contract.records import Frame, Reject, Stale, StaleCause
 from edge_agent.formats.origin import Origin
 from edge_agent.formats.samples import channel_name, stamp_ns
 from edge_agent.formats.sparkplug import BD_SEQ, Address, Metric, Payload, reading
@@ -26,25 +25,25 @@ _LATE_SPAN = 16
 """So many numbers behind the awaited one a message counts as late or repeated, else as early."""
 _MEASURED = frozenset({"number", "null", "not_finite", "wrong_type"})
 
-StaleCause = Literal["ndeath", "ddeath", "new_session", "disconnected"]
-
-
-@dataclass(frozen=True, slots=True)
-class Stale:
-    """All values of a machine have ended; what comes next is not their continuation."""
-
-    machine: str
-    time_ns: int
-    cause: StaleCause
-
 
 @dataclass(slots=True)
 class Findings:
-    """What a step brought to light, gathered while it runs."""
+    """What a step brought to light, gathered while it runs; the order of rows and ends matters."""
 
     counts: Counter[str]
-    frames: list[Frame] = field(default_factory=list)
-    stale: list[Stale] = field(default_factory=list)
+    events: list[Frame | Stale] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whose values a device's are.
+
+    Attributes:
+        prefix: what its channels' names begin with, where several devices make one machine.
+    """
+
+    machine: str
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +61,15 @@ class _Held:
     address: Address
     payload: Payload
     received_ns: int
-    machine: str
+    named: Named
 
 
 class _Owner:
     """A device, or the node's own metrics: one machine."""
 
-    def __init__(self, machine: str, future_tolerance_ns: int) -> None:
-        self.machine = machine
+    def __init__(self, named: Named, future_tolerance_ns: int) -> None:
+        self.machine = named.machine
+        self._prefix = named.prefix
         self.online = False
         """Whether its values are worth anything: from a birth to a death."""
         self.born = False
@@ -90,7 +90,8 @@ class _Owner:
         self._latest = {}
         if self.online:
             self.online = False
-            findings.stale.append(Stale(self.machine, time_ns, cause))
+            findings.counts[f"stale_{cause}"] += 1
+            findings.events.append(Stale(self.machine, time_ns, cause))
 
     def be_born(self, payload: Payload, received_ns: int, findings: Findings) -> None:
         """Learn what there is, and take the values of now, whenever they were acquired."""
@@ -104,7 +105,7 @@ class _Owner:
 
     def _define(self, metric: Metric, name: str, findings: Findings) -> None:
         kind, value = reading(metric, metric.datatype)
-        channel: str | None = channel_name(name)
+        channel: str | None = channel_name(self._prefix + name)
         if kind not in _MEASURED:
             findings.counts[f"ignored_{kind}"] += 1
             channel = None
@@ -162,7 +163,7 @@ class _Owner:
         if isinstance(checked, Reject):
             findings.counts[checked.reason] += 1
             return
-        findings.frames.append(
+        findings.events.append(
             Frame(
                 machine=self.machine,
                 channels=tuple(self._latest),
@@ -175,12 +176,12 @@ class _Owner:
 class EdgeNode:
     """The state of one edge node and its devices."""
 
-    def __init__(self, *, machine: str, future_tolerance_ns: int, devices_limit: int) -> None:
+    def __init__(self, *, named: Named, future_tolerance_ns: int, devices_limit: int) -> None:
         self.rebirth_due_ns: int | None = None
         self.rebirth_after_ns = 0
         self._future_tolerance_ns = future_tolerance_ns
         self._devices_limit = devices_limit
-        self._own = _Owner(machine, future_tolerance_ns)
+        self._own = _Owner(named, future_tolerance_ns)
         self._devices: dict[str, _Owner] = {}
         self._bd_seq: int | None = None
         self._awaited: int | None = None  # None: not born
@@ -224,7 +225,7 @@ class EdgeNode:
         received_ns: int,
         now_ns: int,
         findings: Findings,
-        machine: str,
+        named: Named,
     ) -> bool:
         """Take or hold back a message that has its place in the sequence; whether all of it was understood."""
         if self._awaited is None:
@@ -236,7 +237,7 @@ class EdgeNode:
             return True
         if ahead and not self._held:
             self._gap_since_ns = now_ns
-        self._held[payload.seq] = _Held(address, payload, received_ns, machine)
+        self._held[payload.seq] = _Held(address, payload, received_ns, named)
         if ahead:
             findings.counts["early"] += 1
             return True
@@ -284,5 +285,5 @@ class EdgeNode:
         if device is None:
             return self._own
         if device not in self._devices and len(self._devices) < self._devices_limit:
-            self._devices[device] = _Owner(held.machine, self._future_tolerance_ns)
+            self._devices[device] = _Owner(held.named, self._future_tolerance_ns)
         return self._devices.get(device)

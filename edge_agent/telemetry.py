@@ -63,6 +63,7 @@ TABLE: tuple[Series, ...] = (
         "gauge",
         "Seconds that a message waits from the broker to the pipeline, by a probe through the broker's queue.",
     ),
+    Series("edge_agent_sparkplug_total", "counter", "What the Sparkplug host counts.", ("what",)),
     Series("edge_agent_windows_scored_total", "counter", "Windows that were scored."),
     Series(
         "edge_agent_windows_skipped_total", "counter", "Windows that were due and not scored.", ("reason",)
@@ -309,6 +310,7 @@ def _broker_samples(snapshot: Snapshot) -> _Samples:
         "edge_agent_broker_connects_total": [((name,), link.connects) for name, link in links],
         "edge_agent_network_threads_replaced_total": [((name,), link.replaced) for name, link in links],
         "edge_agent_build_info": [(snapshot.build, 1.0)],
+        "edge_agent_sparkplug_total": [((what,), n) for what, n in snapshot.sparkplug.items()],
         "edge_agent_reloads_total": [((result,), count) for result, count in snapshot.reloads.items()],
         "edge_agent_bundle_expires_timestamp_seconds": [
             ((), expires_s) for expires_s in [snapshot.bundle_expires_s] if expires_s is not None

@@ -5,13 +5,13 @@ What `turn` has returned from may be acknowledged. Everything that outlives a re
 
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
 from edge_agent.assembly import TimedScorer, bundle_profile, message_decoder, pipeline_settings
 from edge_agent.config import Config
-from edge_agent.contract.records import Delivery, Profile
+from edge_agent.contract.records import Delivery, Profile, Tidings
 from edge_agent.control import Control
 from edge_agent.database import Database
 from edge_agent.inbox import Batch, Heard
@@ -98,8 +98,8 @@ class Watch:
         self.pipeline.adopt(decode=decode, scorer=scorer, settings=settings, template=template)
         self.learner.adopt(scorer=scorer, settings=settings)
 
-    def turn(self, batch: Batch, *, heard: Iterable[Heard] = ()) -> None:
-        """Work one batch and the commands heard off, up to the moment from which on it may be acknowledged.
+    def turn(self, batch: Batch, *, heard: Iterable[Heard] = (), tidings: Sequence[Tidings] = ()) -> None:
+        """Work off one batch, the commands heard and what other sources have decoded: then it may be acknowledged.
 
         It never raises.
         """
@@ -109,11 +109,12 @@ class Watch:
             self.contain("installing a profile", error)
         ledger = self.pipeline.ledger
         received = ledger.received + batch.shed + len(batch.arrivals)
+        received += sum(told.outcome is not None for told in tidings)
         ledger.received += batch.shed
         ledger.shed += batch.shed
         step = Step()
         try:
-            step = self._step(batch) if batch.arrivals else step
+            step = self._step(batch, tidings) if batch.arrivals or tidings else step
             self.seen(step)
             for request in step.commissions:
                 self.learner.submit(request)
@@ -142,10 +143,10 @@ class Watch:
         where = "".join(traceback.format_tb(error.__traceback__, limit=-2))
         self._tell_failures([Failure(subject, f"{error!r}\n{where}")])
 
-    def _step(self, batch: Batch) -> Step:
+    def _step(self, batch: Batch, tidings: Sequence[Tidings]) -> Step:
         deliveries = self._new_ones(batch)
         started = time.perf_counter()
-        step = self.pipeline.step(deliveries)
+        step = self.pipeline.step(deliveries, tidings)
         self._telemetry.step_seconds.observe(time.perf_counter() - started)
         now_s = time.monotonic()
         for arrival in batch.arrivals:

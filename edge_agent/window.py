@@ -153,6 +153,13 @@ class RowBuffer:
         self.last_time_ns = None
         self._segment_row = self.row_count
 
+    def interrupt(self) -> None:
+        """All values have ended: nothing is held, and no window bridges this point. Times still rise."""
+        self.flush()
+        self._segment_row = self.row_count
+        self._age[:] = np.iinfo(np.int64).max // 2
+        self._last[:] = np.nan
+
     def _rises(self, frame: Frame) -> bool:
         times = np.asarray(frame.times_ns, np.int64)
         start = -1 if self.last_time_ns is None else self.last_time_ns

@@ -29,6 +29,7 @@ RejectReason = Literal[
     "future_timestamp",
     "wrong_rate",
     "unknown_channel",
+    "before_birth",
     "too_many_machines",
     "too_many_channels",
     "internal_error",
@@ -77,6 +78,31 @@ class Reject:
 
     reason: RejectReason
     detail: str = ""
+
+
+StaleCause = Literal["ndeath", "ddeath", "new_session", "disconnected"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """All values of a machine have ended; what comes next is not their continuation."""
+
+    machine: str
+    time_ns: int
+    cause: StaleCause
+
+
+@dataclass(frozen=True, slots=True)
+class Tidings:
+    """What a source that keeps a state of its own made of one message, or of time passing.
+
+    Attributes:
+        events: in this order.
+        outcome: what became of the message; None where there was none.
+    """
+
+    events: tuple[Frame | Stale, ...] = ()
+    outcome: Literal["accepted", "late"] | Reject | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,155 @@
+"""The command `discover`: listens at the broker for a while and writes a configuration for what it heard."""
+
+import json
+import time
+import tomllib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edge_agent.assembly import broker_address
+from edge_agent.broker import Egress
+from edge_agent.config import Config
+from edge_agent.contract.records import Delivery
+from edge_agent.errors import CommandError
+from edge_agent.formats.json_path import PayloadMap
+from edge_agent.outbox import Outbox
+from edge_agent.survey import Proposal, Survey
+
+_TURN_S = 0.01
+_CONNECT_S = 10.0
+_CONNECTION = (
+    "host", "port", "username", "username_file", "password_file", "tls", "tls_ca_file", "tls_cert_file",
+    "tls_key_file", "tls_insecure",
+)  # fmt: skip
+
+
+def run(config: Config, *, seconds: float, client_id: str, as_json: bool) -> str:
+    """Listen and report.
+
+    Returns:
+        The proposal: TOML that `check` accepts, or JSON with the same as `config`.
+
+    Raises:
+        CommandError: the broker could not be reached, or nothing that can be read was heard.
+        UsageError: a file with a password, certificate or key cannot be used.
+    """
+    own = [text.partition("{")[0] for text in (config.alerts.topic, config.alerts.status_topic)]
+    survey = Survey(own=[text for text in own if text])
+    dropped = _listen(config, survey, seconds=seconds, client_id=client_id)
+    proposal = survey.propose(seconds=seconds, host_id=config.agent.name)
+    dropped += survey.untold
+    if not proposal.sources:
+        raise CommandError(_nothing(proposal, seconds))
+    text = written(config, proposal, seconds=seconds, dropped=dropped)
+    Config.model_validate(tomllib.loads(text))
+    if not as_json:
+        return text
+    table = {
+        "seconds": seconds,
+        "machines": list(proposal.machines),
+        "undecodable": list(proposal.undecodable),
+        "dropped": dropped,
+        "config": text,
+    }
+    return json.dumps(table, indent=2) + "\n"
+
+
+def _nothing(proposal: Proposal, seconds: float) -> str:
+    topics = [f"{item['topic']} ({item['reason']})" for item in proposal.undecodable]
+    said = f"; heard, and not readable: {', '.join(topics)}" if topics else ""
+    return f"nothing that can be read was heard in {seconds:g} s{said}"
+
+
+def _listen(config: Config, survey: Survey, *, seconds: float, client_id: str) -> int:
+    """Hear everything for so long; returns how many messages were too many."""
+    trouble: list[str] = []
+
+    def report(event: str, **facts: object) -> None:
+        if event in {"broker_unreachable", "broker_lost"}:
+            trouble.append(str(facts.get("reason", event)))
+
+    link = Egress(
+        broker_address(config),
+        client_id=client_id,
+        will=None,
+        outbox=Outbox(limit=1),
+        report=report,
+        filters=["#"],
+    )
+    link.start()
+    try:
+        patience_s = time.monotonic() + _CONNECT_S
+        while not link.listening:
+            if time.monotonic() > patience_s:
+                where = f"{config.broker.host}:{config.broker.port}"
+                raise CommandError(f"no answer from the broker at {where}: {(trouble or ['refused'])[-1]}")
+            time.sleep(_TURN_S)
+        end_s = time.monotonic() + seconds
+        while time.monotonic() < end_s:
+            for heard in link.heard():
+                survey.hear(Delivery(heard.topic, heard.payload, time.time_ns()))
+            time.sleep(_TURN_S)
+        return link.overheard
+    finally:
+        link.stop()
+
+
+def written(config: Config, proposal: Proposal, *, seconds: float, dropped: int) -> str:
+    """The configuration as TOML; what was heard, and what was not readable, as comments."""
+    broker = config.broker
+    lines = [
+        f"# Proposed by `edge-agent discover` from {seconds:g} s; read it before you use it.",
+        "",
+        "[agent]",
+    ]
+    lines += [f"name = {_toml(config.agent.name)}", f"state_dir = {_toml(str(config.agent.state_dir))}", ""]
+    lines += ["[broker]"]
+    for name in _CONNECTION:
+        value = getattr(broker, name)
+        if value not in (None, "", False):
+            lines.append(f"{name} = {_toml(value if isinstance(value, (int, bool)) else str(value))}")
+    lines += ["", *_heard(proposal, dropped)]
+    for source in proposal.sources:
+        lines += [
+            "",
+            "[[source]]",
+            *(f"{key} = {_toml(source[key])}" for key in ("topic", "format", "machine") if key in source),
+        ]
+        if isinstance(source.get("map"), PayloadMap):
+            lines += ["[source.map]", *_places(source["map"])]
+        if "sparkplug" in source:
+            lines += [
+                "[source.sparkplug]",
+                *(f"{key} = {_toml(value)}" for key, value in source["sparkplug"].items()),
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def _heard(proposal: Proposal, dropped: int) -> list[str]:
+    lines = [
+        f"# machine {_toml(item['machine'])} ({item['format']}): {item['per_s']:g} a second: {_named(item['channels'])}"
+        for item in proposal.machines
+    ]
+    lines += [
+        f"# NOT READABLE {_toml(i['topic'])}: {i['messages']} messages, {i['reason']}"
+        for i in proposal.undecodable
+    ]
+    return [*lines, f"# {dropped} messages came too fast to be looked at"] if dropped else lines
+
+
+def _named(channels: Sequence[str]) -> str:
+    return ", ".join(_toml(name) for name in channels) or "channels unknown: no birth was heard"
+
+
+def _places(places: PayloadMap) -> list[str]:
+    told: Mapping[str, Any] = {
+        "values": list(places.values),
+        "time": places.time,
+        "time_unit": places.time_unit,
+    }
+    return [f"{key} = {_toml(value)}" for key, value in told.items()]
+
+
+def _toml(value: object) -> str:
+    """A string, number or list of strings as TOML, which shares JSON's forms for them."""
+    return json.dumps(value, ensure_ascii=True)
