@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edge_agent import diagnose, evidence
+from edge_agent import diagnose, evidence, symptoms
 from edge_agent.commission import commission
 from edge_agent.contract.records import Profile
 from edge_agent.errors import CommissionError
@@ -34,12 +34,14 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: Settings) -> 
         hop_rows=request.hop_rows,
         seed=settings.seed,
     )
+    observed = None if request.observed is None else request.observed[:, kept]
     return Profile(
         machine=request.machine,
         channels=tuple(request.channels[at] for at in kept),
         memory={
             **memory,
             **evidence.reference(rows),
+            **symptoms.reference(rows, observed),
             **diagnose.calm_reference(memory, rows, window_rows=scorer.window_rows),
         },
         rows=len(rows),

@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge_agent.alarm import AlarmSettings
+from edge_agent.channel_rules import ChannelRule
 from edge_agent.contract.casebook import Casebook
 from edge_agent.contract.records import Alarm, Float32, Frame, Profile, ScoreBlock
 from edge_agent.decide import DecideSettings
 from edge_agent.naming import NamingSettings
+from edge_agent.quality import QualitySettings
 from edge_agent.recalibrate import FollowSettings
 
 
@@ -22,6 +27,7 @@ class Settings:
         grid_s: rows of machines whose channels come one by one without time are gathered on this grid.
         machines_limit, channels_limit: bounds against floods of topics and of channel names.
         seed: of everything random in learning.
+        channel_rules: what people know of channels before anything is learnt.
     """
 
     commission_rows: int = 3600
@@ -36,6 +42,8 @@ class Settings:
     alarm: AlarmSettings = field(default_factory=AlarmSettings)
     naming: NamingSettings = field(default_factory=NamingSettings)
     follow: FollowSettings = field(default_factory=FollowSettings)
+    quality: QualitySettings = field(default_factory=QualitySettings)
+    channel_rules: tuple[ChannelRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,7 @@ class CommissionRequest:
 
     Attributes:
         rows: [R, C] in physical units, NaN where hidden.
+        observed: [R, C] cells that were observed; the others are hidden or hold an older value. None: unknown.
         period_ns: median step between rows, 0 where times say nothing.
         time_ns: event time of the last row.
     """
@@ -54,6 +63,7 @@ class CommissionRequest:
     period_ns: int
     hop_rows: int
     time_ns: int
+    observed: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +79,8 @@ class Step:
     """What one step brought to light."""
 
     alarms: tuple[Alarm, ...] = ()
+    findings: tuple[Alarm, ...] = ()
+    """What is wrong with sensors; no machine counts as anomalous for it."""
     scores: tuple[ScoreBlock, ...] = ()
     commissions: tuple[CommissionRequest, ...] = ()
     accepted: tuple[Frame, ...] = ()
