@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from edge_agent.alarm_config import Commands, Lifecycle, Maintenance
+from edge_agent.channel_config import Channel, Quality
 from edge_agent.errors import ConfigError
 from edge_agent.source_config import Source
 from edge_agent.topics import is_name, parse
@@ -178,6 +179,8 @@ class Window(_Section):
 
     hop_s: Seconds = 1.0
     hold_rows: Annotated[int, Field(ge=0, le=100_000)] = 30
+    period_s: Seconds | None = None
+    lateness_s: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 2.0
 
 
 class Naming(_Section):
@@ -232,6 +235,8 @@ class Config(_Section):
     commission: Commission = Commission()
     budget: Budget = Budget()
     window: Window = Window()
+    channel: Annotated[tuple[Channel, ...], Field(max_length=1000)] = ()
+    quality: Quality = Quality()
     naming: Naming = Naming()
     metrics: Metrics = Metrics()
     limits: Limits = Limits()

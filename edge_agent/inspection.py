@@ -1,10 +1,11 @@
-"""Joins the inspection of sensors to the windows: which channels a window's score must leave out. Pure."""
+"""Joins what is known of channels to a machine's rows and windows: alignment, inspection, what a score leaves out."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from edge_agent.channel_rules import physical_range
+from edge_agent.align import Aligner
+from edge_agent.channel_rules import alignment, physical_range
 from edge_agent.contract.records import Profile, WindowBlock
 from edge_agent.quality import Inspection, Inspector
 from edge_agent.score import Scorer
@@ -33,6 +34,19 @@ def succeeding(
     if before is not None:
         inspector.restore(before.save(), np.empty((0, len(profile.channels)), np.float32))
     return inspector
+
+
+def aligner(machine: str, settings: Settings, *, scorer: Scorer) -> Aligner | None:
+    """What brings the machine's samples onto a grid; None where its messages are rows."""
+    if settings.period_s is None:
+        return None
+    rules = settings.channel_rules
+    return Aligner(
+        period_ns=round(settings.period_s * 1e9),
+        lateness_ns=round(settings.lateness_s * 1e9),
+        bridge_rows=scorer.window_rows,
+        rule=lambda channel: alignment(rules, machine=machine, channel=channel),
+    )
 
 
 def inspect(inspector: Inspector | None, rows: RowBuffer) -> Inspection:

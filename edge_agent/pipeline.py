@@ -26,7 +26,7 @@ from edge_agent.contract.records import (
     WindowBlock,
 )
 from edge_agent.decide import Decider
-from edge_agent.inspection import inspect, succeeding, visible_parts
+from edge_agent.inspection import aligner, inspect, succeeding, visible_parts
 from edge_agent.machine import Machine, MachineStatus, Memento
 from edge_agent.naming import Naming, Refused
 from edge_agent.score import Scorer
@@ -268,7 +268,12 @@ class Pipeline:
             grid_ns=int(self._settings.grid_s * 1e9),
         )
         machine = Machine(
-            rows=RowBuffer(name, window, keep_rows=self._settings.commission_rows),
+            rows=RowBuffer(
+                name,
+                window,
+                keep_rows=self._settings.commission_rows,
+                aligner=aligner(name, self._settings, scorer=self._scorer),
+            ),
             decider=Decider(self._settings.decide),
             book=AlarmBook(self._settings.alarm, model=self._scorer.bundle.digest),
             naming=Naming(name, self._settings.naming),

@@ -25,9 +25,8 @@ Finding = Literal[
     "noise gone",
     "stale",
     "rate changed",
-    "clock skew",
 ]
-"""What can be wrong with a sensor; the last three are said of a machine's source, not of one channel."""
+"""What can be wrong with a sensor; the last two are said of a machine's source, not of one channel."""
 FINDINGS: tuple[Finding, ...] = get_args(Finding)
 _PER_CHANNEL: tuple[Finding, ...] = FINDINGS[:6]
 """The gravest first: a channel has one finding at a time."""
@@ -278,7 +277,7 @@ class Inspector:
         """Go on where another inspector stood; `rows` are the kept ones, as they were observed."""
         self._count = state.count
         for alarm in state.open:
-            whole = alarm.fault in ("stale", "rate changed", "clock skew")
+            whole = alarm.fault in ("stale", "rate changed")
             name = "" if whole or not alarm.channels else alarm.channels[0].name
             self._open[name] = alarm
             if name in self._profile.channels:

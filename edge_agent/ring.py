@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from edge_agent.align import AlignState
+
 
 @dataclass(frozen=True, slots=True)
 class WindowSettings:
@@ -38,3 +40,4 @@ class RingState:
     span_ns: int
     hop_rows: int
     seen: bytes = b""
+    align: AlignState | None = None

@@ -25,6 +25,8 @@ class Settings:
         hop_s: a machine is scored at most once in this time.
         hold_rows: rows for which a missing value is held.
         grid_s: rows of machines whose channels come one by one without time are gathered on this grid.
+        period_s: rows are brought onto this grid, see `align`; None: messages are rows.
+        lateness_s: a sample may be so much older than the newest one, where there is a grid.
         machines_limit, channels_limit: bounds against floods of topics and of channel names.
         seed: of everything random in learning.
         channel_rules: what people know of channels before anything is learnt.
@@ -35,6 +37,8 @@ class Settings:
     hop_s: float = 1.0
     hold_rows: int = 30
     grid_s: float = 1.0
+    period_s: float | None = None
+    lateness_s: float = 2.0
     machines_limit: int = 1000
     channels_limit: int = 256
     seed: int = 0

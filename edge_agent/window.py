@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.align import Aligner
 from edge_agent.contract.records import Float32, Frame, Outcome, WindowBlock
 from edge_agent.gaps import fill_hidden, hold
 from edge_agent.ring import RingState, WindowSettings
@@ -32,7 +33,11 @@ _CLOCK_STEP_NS = 5_000_000_000
 class RowBuffer:
     """The rows of one machine, growing while it is commissioned and sliding afterwards."""
 
-    def __init__(self, machine: str, settings: WindowSettings, *, keep_rows: int) -> None:
+    def __init__(
+        self, machine: str, settings: WindowSettings, *, keep_rows: int, aligner: Aligner | None = None
+    ) -> None:
+        """Begin; with an aligner samples of any rate become rows on its grid."""
+        self._aligner = aligner
         self.machine = machine
         self.channels: list[str] = []
         self.row_count = 0
@@ -89,6 +94,8 @@ class RowBuffer:
         """
         if not frame.stamped and self._set_back(frame.times_ns[0]):
             self._begin_afresh()
+        if self._aligner is not None:
+            return self._accept_aligned(self._aligner, frame)
         columns = self._columns(frame.channels)
         whole = len(columns) == len(self.channels) and not frame.partial
         if whole and len(frame.rows) > 1 and self._rises(frame):
@@ -100,6 +107,13 @@ class RowBuffer:
             if outcome == "accepted" or best == "late":
                 best = outcome
         return best
+
+    def _accept_aligned(self, aligner: Aligner, frame: Frame) -> Outcome:
+        outcome = aligner.add(frame)
+        times, rows = aligner.take(self.channels)
+        if len(times):
+            self._append(times, rows)
+        return outcome
 
     def _columns(self, names: tuple[str, ...]) -> list[int]:
         """Where each name's value goes; remembered, because a machine sends the same names again and again."""
@@ -252,6 +266,7 @@ class RowBuffer:
             scored_row=self._scored_row,
             span_ns=self._span_ns,
             hop_rows=self._hop_rows,
+            align=None if self._aligner is None else self._aligner.save(),
         )
 
     def restore(self, state: RingState) -> None:
@@ -281,6 +296,8 @@ class RowBuffer:
             state.last_time_ns,
             state.pending_ns,
         )
+        if self._aligner is not None and state.align is not None:
+            self._aligner.restore(state.align)
         self._segment_row, self._scored_row = state.segment_row, state.scored_row
         self._span_ns, self._hop_rows = state.span_ns, state.hop_rows
         if self._hop_rows:
