@@ -197,6 +197,7 @@ class AlarmBook:
             fault_probability=self._fault_probability,
             channels=self._evidence(block, at=at, profile=profile),
             model=self._model,
+            hidden=tuple(block.channels[channel] for channel in block.windows.hidden),
         )
 
     def _evidence(self, block: ScoreBlock, *, at: int, profile: Profile) -> tuple[ChannelEvidence, ...]:

@@ -30,6 +30,7 @@ def to_payload(alarm: Alarm, *, agent: str) -> dict[str, Any]:
         "revision": alarm.revision,
         "agent": agent,
         "machine": alarm.machine,
+        "kind": alarm.kind,
         "state": alarm.state,
         "severity": alarm.severity,
         "onset": rfc3339(alarm.onset_ns),
@@ -40,6 +41,7 @@ def to_payload(alarm: Alarm, *, agent: str) -> dict[str, Any]:
         "threshold": _figure(alarm.threshold),
         "fault": {"name": alarm.fault, "probability": _figure(alarm.fault_probability)},
         "channels": [_channel(channel) for channel in alarm.channels],
+        "hidden_channels": list(alarm.hidden),
         "summary": summary(alarm),
         "model": alarm.model,
     }
@@ -109,6 +111,8 @@ def rfc3339(time_ns: int) -> str:
 def summary(alarm: Alarm) -> str:
     """One sentence for whoever is woken by it."""
     onset = _clock(alarm.onset_ns)
+    if alarm.kind == "sensor":
+        return _sensor_summary(alarm, onset=onset)
     if alarm.state == "closed":
         minutes = max(0.0, ((alarm.closed_ns or alarm.time_ns) - alarm.onset_ns) / 60e9)
         return f"{alarm.machine} is back to normal; the alarm of {onset} lasted {minutes:.0f} min."
@@ -119,6 +123,14 @@ def summary(alarm: Alarm) -> str:
     named = [*alarm.channels[:_NAMED_CHANNELS], *sorted(lines, key=lambda line: -line.deviation)[:1]]
     seen = "; ".join(_phrase(channel) for channel in named)
     return f"{alarm.machine} {what} since {onset}" + (f": {seen}." if seen else ".")
+
+
+def _sensor_summary(alarm: Alarm, *, onset: str) -> str:
+    named = ", ".join(channel.name for channel in alarm.channels)
+    which = f"sensor {named}" if len(alarm.channels) == 1 else f"sensors {named}" if named else "the source"
+    if alarm.state == "closed":
+        return f"{alarm.machine}: {which} is well again; {alarm.fault} since {onset}."
+    return f"{alarm.machine}: {which}: {alarm.fault} since {onset}; the score rests on the other channels."
 
 
 def _clock(time_ns: int) -> str:

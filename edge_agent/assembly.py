@@ -14,6 +14,7 @@ from edge_agent.errors import UsageError
 from edge_agent.formats import decoder
 from edge_agent.link import Address
 from edge_agent.naming import NamingSettings
+from edge_agent.quality import QualitySettings
 from edge_agent.recalibrate import FollowSettings
 from edge_agent.reject_log import told_rejects
 from edge_agent.rollback import Counters
@@ -55,6 +56,10 @@ def pipeline_settings(config: Config) -> Settings:
         budget_per_week=config.budget.false_alarms_per_week,
         hop_s=config.window.hop_s,
         hold_rows=config.window.hold_rows,
+        period_s=config.window.period_s,
+        lateness_s=config.window.lateness_s,
+        channel_rules=tuple(rule.rule for rule in config.channel),
+        quality=QualitySettings(enabled=config.quality.enabled),
         machines_limit=config.limits.machines,
         channels_limit=config.limits.channels,
         naming=NamingSettings(

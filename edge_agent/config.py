@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from edge_agent.alarm_config import Commands, Lifecycle, Maintenance
+from edge_agent.channel_config import Channel, Quality
 from edge_agent.errors import ConfigError
 from edge_agent.page_config import Page
 from edge_agent.record_config import Record
@@ -184,6 +185,8 @@ class Window(_Section):
 
     hop_s: Seconds = 1.0
     hold_rows: Annotated[int, Field(ge=0, le=100_000)] = 30
+    period_s: Seconds | None = None
+    lateness_s: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 2.0
 
 
 class Naming(_Section):
@@ -239,6 +242,8 @@ class Config(_Section):
     commission: Commission = Commission()
     budget: Budget = Budget()
     window: Window = Window()
+    channel: Annotated[tuple[Channel, ...], Field(max_length=1000)] = ()
+    quality: Quality = Quality()
     naming: Naming = Naming()
     metrics: Metrics = Metrics()
     page: Page = Page()

@@ -139,11 +139,12 @@ class Control:
                 peak_score=round(alarm.peak_score, 3),
             )
         elif telling.event == "opened":
-            self.alarms_opened += 1
+            self.alarms_opened += alarm.kind == "machine"
             log.warning(
                 "alarm_opened",
                 machine=alarm.machine,
                 id=alarm.id,
+                kind=alarm.kind,
                 severity=alarm.severity,
                 fault=alarm.fault,
                 channels=[channel.name for channel in alarm.channels],

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edge_agent import diagnose, evidence, settle
+from edge_agent import diagnose, evidence, settle, symptoms
 from edge_agent.commission import commission
 from edge_agent.contract.records import Float32, Profile
 from edge_agent.errors import CommissionError
@@ -41,12 +41,14 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: Settings) -> 
         hop_rows=request.hop_rows,
         seed=settings.seed,
     )
+    observed = None if request.observed is None else request.observed[:, kept]
     return Profile(
         machine=request.machine,
         channels=tuple(request.channels[at] for at in kept),
         memory={
             **(memory if scorer.ranking else lean(memory)),
             **evidence.reference(rows),
+            **symptoms.reference(rows, observed),
             **diagnose.calm_reference(memory, rows, window_rows=scorer.window_rows),
             **(_base(rows, period_ns) if settings.settle else {}),
         },

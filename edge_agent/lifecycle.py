@@ -1,7 +1,8 @@
 """The life of alarms after they opened: acknowledged, shelved, suppressed, latched, held, and who is called. Pure.
 
 States after OPC UA Part 9 (4.8) and ISA-18.2. The pipeline says when an alarm opens, changes and closes; operators and
-maintenance windows say who wants to hear of it. A machine has one alarm at most. Whatever hides an alarm, it is
+maintenance windows say who wants to hear of it. A machine has one alarm at most; findings about its sensors stand
+beside it, under their ids. Whatever hides an alarm, it is
 tracked, kept in its retained message and counted; when nothing hides it any more and it is still there, it is raised
 again. Every change is a revision, numbered here without gaps, and every alarm that opened ends with one closing.
 
@@ -67,7 +68,7 @@ class Lifecycle:
     def take(self, alarm: Alarm, *, now_ns: int, event: Event = "updated") -> list[Telling]:
         """A revision of the pipeline; `event` says why where the alarm is known and goes on."""
         said: list[Telling] = []
-        record = self.memory.records.get(alarm.machine)
+        record = self.memory.records.get(alarm.subject)
         if record is not None and record.alarm.id != alarm.id:
             said += self._end(record, "superseded")
             record = None
@@ -94,8 +95,8 @@ class Lifecycle:
 
     def end(self, machine: str) -> list[Telling]:
         """The machine is learnt afresh: its alarm has lost its meaning."""
-        record = self.memory.records.get(machine)
-        return [] if record is None else self._end(record, "recommissioned")
+        mine = [record for record in self.memory.records.values() if record.alarm.machine == machine]
+        return [telling for record in mine for telling in self._end(record, "recommissioned")]
 
     def tick(self, now_ns: int) -> list[Telling]:
         """What follows from the time alone: shelves and windows that end, held alarms that have room again."""
@@ -201,8 +202,8 @@ class Lifecycle:
 
     def _review(self, machine: str, now_ns: int) -> list[Telling]:
         records = self.memory.records
-        touched = list(records) if machine == EVERY_MACHINE else [machine] if machine in records else []
-        return [telling for name in touched for telling in self._speak(records[name], None, now_ns=now_ns)]
+        touched = [r for r in records.values() if machine in (EVERY_MACHINE, r.alarm.machine)]
+        return [telling for record in touched for telling in self._speak(record, None, now_ns=now_ns)]
 
     def _speak(self, record: Record, event: Event | None, *, now_ns: int) -> list[Telling]:
         """Bring the record's marks up to date, and say the event or what the marks have become."""
@@ -225,7 +226,7 @@ class Lifecycle:
         if event is None or (event == "updated" and change is not None):
             event = change
         if event is None:
-            self.memory.records[machine] = record
+            self.memory.records[record.alarm.subject] = record
             return []
         return [self._say(record, event, live=live)]
 
@@ -233,12 +234,12 @@ class Lifecycle:
         first = live and not record.told
         alarm = replace(record.alarm, revision=record.alarm.revision + 1)
         record = replace(record, alarm=alarm, told=record.told or live)
-        self.memory.records[alarm.machine] = record
+        self.memory.records[alarm.subject] = record
         return Telling(record, event, live=live, first=first)
 
     def _calm(self, record: Record, *, now_ns: int) -> list[Telling]:
         """The machine behaves as usual again."""
-        self._drop_one_shot(record.alarm.machine)
+        self._drop_one_shot(record.alarm)
         if not self._settings.latched or record.acknowledgement is not None:
             return self._end(record, "closed")
         alarm = record.alarm
@@ -254,8 +255,8 @@ class Lifecycle:
         """The closing, live only where readers know of the alarm; the rest is history."""
         telling = self._say(closed(record), event, live=record.told)
         alarm = telling.alarm
-        self._drop_one_shot(alarm.machine)
-        del self.memory.records[alarm.machine]
+        self._drop_one_shot(alarm)
+        del self.memory.records[alarm.subject]
         self.memory.history.append(
             Past(
                 id=alarm.id,
@@ -270,10 +271,10 @@ class Lifecycle:
         del self.memory.history[: -self._settings.history]
         return [telling]
 
-    def _drop_one_shot(self, machine: str) -> None:
-        shelf = self.memory.shelves.get(machine)
+    def _drop_one_shot(self, alarm: Alarm) -> None:
+        shelf = self.memory.shelves.get(alarm.subject)
         if shelf is not None and shelf.until_ns is None:
-            del self.memory.shelves[machine]
+            del self.memory.shelves[alarm.machine]
 
 
 def _refresh(table: dict[str, Quiet], machine: str, now_ns: int) -> Quiet | None:

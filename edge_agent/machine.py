@@ -1,6 +1,6 @@
 """One machine as the pipeline holds it: rows, profile, decider, alarm book, and what survives a restart. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -10,6 +10,7 @@ from edge_agent.budget import shared
 from edge_agent.contract.records import THRESHOLD, Alarm, Float32, Profile, ScoreBlock
 from edge_agent.decide import Decider, DeciderState, Verdict
 from edge_agent.naming import Naming
+from edge_agent.quality import Inspector, QualityState
 from edge_agent.recalibrate import Follower
 from edge_agent.settle import Settler
 from edge_agent.step import CommissionRequest, Settings
@@ -80,6 +81,7 @@ class Memento:
     profile: str
     decider: DeciderState
     book: BookState
+    quality: QualityState = field(default_factory=QualityState)
 
     def goes_on_with(self, profile: Profile | None) -> bool:
         """Whether scores by this profile mean what they meant when this was written down."""
@@ -109,6 +111,7 @@ class Machine:
     settler: Settler | None = None
     last_score: float | None = None
     reason: str = ""
+    inspector: Inspector | None = None
 
     def ask_to_learn(self, name: str, *, commission_rows: int) -> list[CommissionRequest]:
         """The request to be learnt, where it is time for one."""
@@ -125,6 +128,7 @@ class Machine:
                 period_ns=period_ns,
                 hop_rows=rows.hop_rows(period_ns),
                 time_ns=rows.last_time_ns,
+                observed=rows.observed()[-commission_rows:],
             )
         ]
 
@@ -237,6 +241,7 @@ class Machine:
             profile=profile_identity(self.profile),
             decider=self.decider.save(),
             book=self.book.save(),
+            quality=QualityState() if self.inspector is None else self.inspector.save(),
         )
 
     def restore(self, memento: Memento, ring: RingState | None) -> None:
@@ -252,6 +257,8 @@ class Machine:
             self.wanted_at = memento.wanted_at
         self.decider.restore(memento.decider)
         self.book.restore(memento.book)
+        if self.inspector is not None:
+            self.inspector.restore(memento.quality, self.rows.observed_rows())
 
     def status(self) -> MachineStatus:
         """What the status message says."""

@@ -27,6 +27,7 @@ from edge_agent.contract.records import (
     WindowBlock,
 )
 from edge_agent.decide import Decider
+from edge_agent.inspection import aligner, inspect, succeeding, visible_parts
 from edge_agent.machine import Glance, Machine, MachineStatus, Memento
 from edge_agent.naming import Naming, Refused
 from edge_agent.score import Scorer
@@ -92,6 +93,7 @@ class Pipeline:
         machine.settler = Settler(profile) if self._settings.settle else None
         machine.rows.arrange(profile.channels, period_ns=profile.period_ns, hop_rows=profile.hop_rows)
         machine.naming.arrange(profile)
+        machine.inspector = succeeding(machine.inspector, profile, self._settings, scorer=self._scorer)
 
     def install_faults(self, casebook: Casebook) -> None:
         """Begin with what was named before a restart; its machine needs no profile yet."""
@@ -174,7 +176,8 @@ class Pipeline:
             if profile is None or template is None or not _fits(template, profile):
                 continue
             if profile.encoder != encoder or (before is not None and profile.memory is before.memory):
-                machine.profile = replace(template, machine=name)
+                machine.profile = mine = replace(template, machine=name)
+                machine.inspector = succeeding(machine.inspector, mine, settings, scorer=scorer)
                 if tuple(machine.rows.channels) != template.channels:
                     self.install(machine.profile)
 
@@ -202,6 +205,11 @@ class Pipeline:
         """The latest revision of every open alarm."""
         alarms = (machine.book.open_alarm for machine in self._machines.values())
         return tuple(alarm for alarm in alarms if alarm is not None)
+
+    def open_findings(self) -> tuple[Alarm, ...]:
+        """What is wrong with sensors."""
+        inspectors = (machine.inspector for machine in self._machines.values())
+        return tuple(alarm for inspector in inspectors if inspector for alarm in inspector.open_findings)
 
     # -- across restarts ------------------------------------------------------------------------------------
 
@@ -304,7 +312,12 @@ class Pipeline:
             grid_ns=int(self._settings.grid_s * 1e9),
         )
         machine = Machine(
-            rows=RowBuffer(name, window, keep_rows=self._settings.commission_rows),
+            rows=RowBuffer(
+                name,
+                window,
+                keep_rows=self._settings.commission_rows,
+                aligner=aligner(name, self._settings, scorer=self._scorer),
+            ),
             decider=Decider(self._settings.decide),
             book=AlarmBook(self._settings.alarm, model=self._scorer.bundle.digest),
             naming=Naming(name, self._settings.naming),
@@ -353,14 +366,18 @@ class Pipeline:
         blocks: list[WindowBlock] = []
         profiles: list[Profile] = []
         commissions: list[CommissionRequest] = []
+        findings: list[Alarm] = []
         for name in touched:
             machine = self._machines[name]
             try:
                 if machine.profile is None:
                     commissions += machine.ask_to_learn(name, commission_rows=self._settings.commission_rows)
-                elif (block := machine.rows.take_windows()) is not None:
-                    blocks.append(block)
-                    profiles.append(machine.profile)
+                    continue
+                inspection = inspect(machine.inspector, machine.rows)
+                findings += inspection.findings
+                parts = visible_parts(machine.rows.take_windows(), inspection, rows=machine.rows.row_count)
+                blocks += parts
+                profiles += [machine.profile] * len(parts)
             except Exception as error:  # noqa: BLE001 - one machine must not cost the others
                 self._failures.append(Failure(name, repr(error)))
         alarms: list[Alarm] = []
@@ -373,6 +390,7 @@ class Pipeline:
         failures, self._failures = tuple(self._failures), []
         return Step(
             alarms=tuple(alarms),
+            findings=tuple(findings),
             scores=tuple(scores),
             commissions=tuple(commissions),
             accepted=accepted,

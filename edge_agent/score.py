@@ -5,6 +5,7 @@ channels are laid end to end as [sum of B*C, 1, T] and go through in one call.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -15,7 +16,8 @@ from edge_agent import voices
 from edge_agent.contract.bundle import Bundle, Golden
 from edge_agent.contract.records import Float32, Profile, ScoreBlock, WindowBlock
 from edge_agent.errors import BundleError, ProviderError
-from edge_agent.voices import Encoded
+from edge_agent.visible import Narrowings
+from edge_agent.voices import Encoded, Scores
 
 Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
 
@@ -44,6 +46,7 @@ class Scorer:
         self.bundle = bundle
         self.provider = provider
         self._session = session
+        self._narrowings = Narrowings()
         self._mixes_channels = bool(bundle.manifest.labels)
         self._outputs = ["embedding", "reconstruction", *(["logits"] if self._mixes_channels else [])]
 
@@ -121,7 +124,16 @@ class Scorer:
             )
             start += B * C
             none = np.empty((B, 0), np.float32)
-            results.append(_assemble(block, profile, encoded=part, classes=none, ranking=self.ranking))
+            results.append(
+                _assemble(
+                    block,
+                    profile,
+                    encoded=part,
+                    classes=none,
+                    ranking=self.ranking,
+                    narrowings=self._narrowings,
+                )
+            )
         return results
 
     def _score_mixed(self, block: WindowBlock, profile: Profile) -> ScoreBlock:
@@ -132,7 +144,13 @@ class Scorer:
         labels = self.bundle.manifest.labels
         classes = _softmax(logits)
         return _assemble(
-            block, profile, encoded=encoded, classes=classes, ranking=self.ranking, labels=labels
+            block,
+            profile,
+            encoded=encoded,
+            classes=classes,
+            ranking=self.ranking,
+            labels=labels,
+            narrowings=self._narrowings,
         )
 
     def _encode_flat(self, windows: Float32, location: Float32, scale: Float32) -> Encoded:
@@ -229,12 +247,16 @@ def _assemble(
     block: WindowBlock,
     profile: Profile,
     *,
+    narrowings: Narrowings,
     encoded: Encoded,
     classes: Float32,
     ranking: bool,
     labels: tuple[str, ...] = (),
 ) -> ScoreBlock:
-    scores = voices.score(profile.memory, block.values, encoded, ranking=ranking)
+    if block.hidden:
+        scores = _score_visible(block, profile, encoded=encoded, narrowings=narrowings, ranking=ranking)
+    else:
+        scores = voices.score(profile.memory, block.values, encoded, ranking=ranking)
     return ScoreBlock(
         windows=block,
         channels=profile.channels,
@@ -247,3 +269,25 @@ def _assemble(
         labels=labels,
         parts=scores.parts,
     )
+
+
+def _score_visible(
+    block: WindowBlock, profile: Profile, *, encoded: Encoded, narrowings: Narrowings, ranking: bool
+) -> Scores:
+    """Score by the channels that can be seen; the others contribute nothing."""
+    B, C = block.values.shape[:2]
+    kept = [at for at in range(C) if at not in block.hidden]
+    if not kept:
+        none = np.zeros(B, np.float32)
+        parts, shares = np.zeros((B, 2), np.float32), np.zeros((B, C), np.float32)
+        return Scores(none, parts, none, none, shares, np.zeros((B, len(voices.VOICES)), np.float32))
+    seen = Encoded(embedding=encoded.embedding[:, kept], reconstruction=encoded.reconstruction[:, kept])
+    scores = voices.score(
+        narrowings.of(profile.memory, block.hidden),
+        np.ascontiguousarray(block.values[:, kept]),
+        seen,
+        ranking=ranking,
+    )
+    shares = np.zeros((B, C), np.float32)
+    shares[:, kept] = scores.contributions
+    return replace(scores, contributions=shares)

@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge_agent.alarm import AlarmSettings
+from edge_agent.channel_rules import ChannelRule
 from edge_agent.contract.casebook import Casebook
 from edge_agent.contract.records import Alarm, Float32, Frame, Profile, ScoreBlock
 from edge_agent.decide import DecideSettings
 from edge_agent.naming import NamingSettings
+from edge_agent.quality import QualitySettings
 from edge_agent.recalibrate import FollowSettings
 from edge_agent.settle import Settling
 
@@ -21,8 +26,11 @@ class Settings:
         hop_s: a machine is scored at most once in this time.
         hold_rows: rows for which a missing value is held.
         grid_s: rows of machines whose channels come one by one without time are gathered on this grid.
+        period_s: rows are brought onto this grid, see `align`; None: messages are rows.
+        lateness_s: a sample may be so much older than the newest one, where there is a grid.
         machines_limit, channels_limit: bounds against floods of topics and of channel names.
         seed: of everything random in learning.
+        channel_rules: what people know of channels before anything is learnt.
         settle: whether machines learnt from less than a day are learnt again in service.
     """
 
@@ -31,6 +39,8 @@ class Settings:
     hop_s: float = 1.0
     hold_rows: int = 30
     grid_s: float = 1.0
+    period_s: float | None = None
+    lateness_s: float = 2.0
     machines_limit: int = 1000
     channels_limit: int = 256
     seed: int = 0
@@ -39,6 +49,8 @@ class Settings:
     naming: NamingSettings = field(default_factory=NamingSettings)
     follow: FollowSettings = field(default_factory=FollowSettings)
     settle: bool = False
+    quality: QualitySettings = field(default_factory=QualitySettings)
+    channel_rules: tuple[ChannelRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +59,7 @@ class CommissionRequest:
 
     Attributes:
         rows: [R, C] in physical units, NaN where hidden.
+        observed: [R, C] cells that were observed; the others are hidden or hold an older value. None: unknown.
         period_ns: median step between rows, 0 where times say nothing.
         time_ns: event time of the last row.
         settling: set where a machine in service is learnt again: what the rows are.
@@ -58,6 +71,7 @@ class CommissionRequest:
     period_ns: int
     hop_rows: int
     time_ns: int
+    observed: NDArray[np.bool_] | None = None
     settling: Settling | None = None
 
 
@@ -74,6 +88,8 @@ class Step:
     """What one step brought to light."""
 
     alarms: tuple[Alarm, ...] = ()
+    findings: tuple[Alarm, ...] = ()
+    """What is wrong with sensors; no machine counts as anomalous for it."""
     scores: tuple[ScoreBlock, ...] = ()
     commissions: tuple[CommissionRequest, ...] = ()
     accepted: tuple[Frame, ...] = ()

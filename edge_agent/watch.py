@@ -86,7 +86,9 @@ class Watch:
         )
         plant.restore()
         self.control = Control(config, outbox=self.outbox, plant=plant, states=self.keeper.recalled())
-        self.control.go_on(self.pipeline.open_alarms(), now_ns=time.time_ns())
+        self.control.go_on(
+            (*self.pipeline.open_alarms(), *self.pipeline.open_findings()), now_ns=time.time_ns()
+        )
         self.keeper.begin(self.pipeline, now_s=now_s)
         self.learner.start()
 
@@ -121,7 +123,7 @@ class Watch:
             for profile in step.moved:
                 self.keeper.save_profile(profile, now_s=time.monotonic())
             now_ns = time.time_ns()
-            self.control.announce(step.alarms, now_ns=now_ns)
+            self.control.announce((*step.alarms, *step.findings), now_ns=now_ns)
             self.control.obey(heard, now_ns=now_ns)
             self.control.tick(now_ns=now_ns)
         except Exception as error:  # noqa: BLE001 - the watch goes on, and what it hit is not tried for ever

@@ -11,12 +11,16 @@ Rules:
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.align import Aligner
 from edge_agent.contract.records import Float32, Frame, Outcome, WindowBlock
+from edge_agent.gaps import fill_hidden, hold
+from edge_agent.ring import RingState, WindowSettings
+
+__all__ = ["RingState", "RowBuffer", "WindowSettings"]
 
 _FIRST_ROWS = 16
 """Room to begin with: a flood of machines that are heard once must cost little."""
@@ -28,45 +32,14 @@ _CLOCK_STEP_NS = 5_000_000_000
 """Messages are taken in the order of their arrival: only a clock that was set makes an arrival so much earlier."""
 
 
-@dataclass(frozen=True, slots=True)
-class WindowSettings:
-    """How rows become windows."""
-
-    window_rows: int = 128
-    hop_s: float = 1.0
-    hold_rows: int = 30
-    grid_ns: int = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class RingState:
-    """All that a row buffer remembers; arrays as their bytes, so that it can be written down as it is.
-
-    Attributes:
-        rows: [R, C] float32, the kept rows. times, starts: [R] int64.
-        age: [C] int64. last: [C] float32. pending: [C] float32, the row being gathered.
-    """
-
-    channels: tuple[str, ...]
-    row_count: int
-    last_time_ns: int | None
-    rows: bytes
-    times: bytes
-    starts: bytes
-    age: bytes
-    last: bytes
-    pending: bytes | None
-    pending_ns: int
-    segment_row: int
-    scored_row: int
-    span_ns: int
-    hop_rows: int
-
-
 class RowBuffer:
     """The rows of one machine, growing while it is commissioned and sliding afterwards."""
 
-    def __init__(self, machine: str, settings: WindowSettings, *, keep_rows: int) -> None:
+    def __init__(
+        self, machine: str, settings: WindowSettings, *, keep_rows: int, aligner: Aligner | None = None
+    ) -> None:
+        """Begin; with an aligner samples of any rate become rows on its grid."""
+        self._aligner = aligner
         self.machine = machine
         self.channels: list[str] = []
         self.row_count = 0
@@ -76,6 +49,7 @@ class RowBuffer:
         self._index: dict[str, int] = {}
         self._columns_of: dict[tuple[str, ...], list[int]] = {}
         self._rows: Float32 = np.empty((_FIRST_ROWS, 0), np.float32)  # T C
+        self._seen: NDArray[np.bool_] = np.empty((_FIRST_ROWS, 0), np.bool_)  # T C observed, not held
         self._times: NDArray[np.int64] = np.empty(_FIRST_ROWS, np.int64)
         self._starts: NDArray[np.int64] = np.empty(
             _FIRST_ROWS, np.int64
@@ -89,6 +63,7 @@ class RowBuffer:
         self._scored_row = 0
         self._span_ns = 0  # time that a window spans; 0: not known yet
         self._hop_rows = 0  # 0: no windows are given out yet
+        self._inspected_row = 0
         self._keep_rows = keep_rows
 
     # -- taking rows in -------------------------------------------------------------------------------------
@@ -103,6 +78,7 @@ class RowBuffer:
             self.channels.append(name)
         hidden = np.full((len(self._rows), len(new)), np.nan, np.float32)
         self._rows = np.concatenate([self._rows, hidden], axis=1)
+        self._seen = np.concatenate([self._seen, np.zeros(hidden.shape, np.bool_)], axis=1)
         self._age = np.concatenate([self._age, np.full(len(new), np.iinfo(np.int64).max // 2)])
         self._last = np.concatenate([self._last, np.full(len(new), np.nan, np.float32)])
         if self._pending is not None:
@@ -120,6 +96,8 @@ class RowBuffer:
         """
         if not frame.stamped and self._set_back(frame.times_ns[0]):
             self._begin_afresh()
+        if self._aligner is not None:
+            return self._accept_aligned(self._aligner, frame)
         columns = self._columns(frame.channels)
         whole = len(columns) == len(self.channels) and not frame.partial
         if whole and len(frame.rows) > 1 and self._rises(frame):
@@ -131,6 +109,13 @@ class RowBuffer:
             if outcome == "accepted" or best == "late":
                 best = outcome
         return best
+
+    def _accept_aligned(self, aligner: Aligner, frame: Frame) -> Outcome:
+        outcome = aligner.add(frame)
+        times, rows = aligner.take(self.channels)
+        if len(times):
+            self._append(times, rows)
+        return outcome
 
     def _columns(self, names: tuple[str, ...]) -> list[int]:
         """Where each name's value goes; remembered, because a machine sends the same names again and again."""
@@ -192,14 +177,14 @@ class RowBuffer:
         if self._pending is None:
             self._pending = np.full(len(self.channels), np.nan, np.float32)
             self._pending_ns = time_ns
-        fresh = _fill_hidden(self._pending, row, columns)
+        fresh = fill_hidden(self._pending, row, columns)
         if not np.isnan(self._pending).any():
             self.flush()
         return "accepted" if fresh else "duplicate"
 
     def _patch_last(self, row: Sequence[float] | Float32, columns: list[int]) -> Outcome:
         """Samples for a row that is closed already: fill its hidden cells, refuse the rest as duplicates."""
-        if self._filled and _fill_hidden(self._rows[self._filled - 1], row, columns):
+        if self._filled and fill_hidden(self._rows[self._filled - 1], row, columns):
             return "accepted"
         return "duplicate"
 
@@ -223,35 +208,25 @@ class RowBuffer:
             self._make_room(1)
         at = self._filled
         self._rows[at], self._times[at], self._starts[at] = row, time_ns, self._segment_row
+        self._seen[at] = True
         self._filled += 1
         self.row_count += 1
         self.last_time_ns = time_ns
 
     def _append(self, times: NDArray[np.int64], rows: Float32) -> None:
         """Close rows: rising times [R] later than the last, values [R, C]."""
-        self._hold(rows)
+        seen = ~np.isnan(rows)
+        self._age, self._last = hold(rows, age=self._age, last=self._last, limit=self._settings.hold_rows)
         starts = self._segment_starts(times)
         self._make_room(len(rows))
         end = self._filled + len(rows)
         self._rows[self._filled : end] = rows
         self._times[self._filled : end] = times
+        self._seen[self._filled : end] = seen
         self._starts[self._filled : end] = starts
         self._filled = end
         self.row_count += len(rows)
         self.last_time_ns = int(times[-1])
-
-    def _hold(self, rows: Float32) -> None:
-        """Fill hidden cells in place by the last observed value while it is young enough."""
-        limit = self._settings.hold_rows
-        seen = ~np.isnan(rows)
-        steps = np.arange(1, len(rows) + 1)[:, np.newaxis]
-        newest = np.maximum.accumulate(np.where(seen, steps, 0), axis=0)  # 0: not seen in this block
-        age = np.where(newest > 0, steps - newest, self._age + steps)
-        source = np.concatenate([self._last[np.newaxis], rows])
-        held = np.take_along_axis(source, newest, axis=0)
-        rows[:] = np.where(age <= limit, held, np.nan)
-        self._age = age[-1]
-        self._last = held[-1]
 
     def _segment_starts(self, times: NDArray[np.int64]) -> NDArray[np.int64]:
         """For each new row, the first row after the last long pause before it."""
@@ -271,10 +246,13 @@ class RowBuffer:
         keep = min(self._filled, max(self._keep_rows, unscored))
         size = max(2 * keep, keep + count) + _SPARE_ROWS
         rows = np.empty((size, len(self.channels)), np.float32)
+        seen = np.zeros(rows.shape, np.bool_)
         times, starts = np.empty(size, np.int64), np.empty(size, np.int64)
         kept = slice(self._filled - keep, self._filled)
         rows[:keep], times[:keep], starts[:keep] = self._rows[kept], self._times[kept], self._starts[kept]
+        seen[:keep] = self._seen[kept]
         self._rows, self._times, self._starts, self._filled = rows, times, starts, keep
+        self._seen = seen
 
     # -- across restarts ------------------------------------------------------------------------------------
 
@@ -287,6 +265,7 @@ class RowBuffer:
             last_time_ns=self.last_time_ns,
             rows=self._rows[kept].tobytes(),
             times=self._times[kept].tobytes(),
+            seen=self._seen[kept].tobytes(),
             starts=self._starts[kept].tobytes(),
             age=self._age.tobytes(),
             last=self._last.tobytes(),
@@ -296,6 +275,7 @@ class RowBuffer:
             scored_row=self._scored_row,
             span_ns=self._span_ns,
             hop_rows=self._hop_rows,
+            align=None if self._aligner is None else self._aligner.save(),
         )
 
     def restore(self, state: RingState) -> None:
@@ -316,6 +296,8 @@ class RowBuffer:
         self._columns_of.clear()
         spare = ((0, _SPARE_ROWS),)
         self._rows, self._filled = np.pad(rows, (*spare, (0, 0))), len(rows)
+        seen = np.frombuffer(state.seen, np.bool_).reshape(rows.shape) if state.seen else ~np.isnan(rows)
+        self._seen = np.pad(seen, (*spare, (0, 0)))
         self._times, self._starts = np.pad(times, spare), np.pad(starts, spare)
         self._age, self._last, self._pending = age.copy(), last.copy(), pending
         self.row_count, self.last_time_ns, self._pending_ns = (
@@ -323,6 +305,8 @@ class RowBuffer:
             state.last_time_ns,
             state.pending_ns,
         )
+        if self._aligner is not None and state.align is not None:
+            self._aligner.restore(state.align)
         self._segment_row, self._scored_row = state.segment_row, state.scored_row
         self._span_ns, self._hop_rows = state.span_ns, state.hop_rows
         if self._hop_rows:
@@ -330,7 +314,7 @@ class RowBuffer:
 
     def settle(self) -> None:
         """Give out no windows that end in the rows at hand: they were scored before."""
-        self._scored_row = self.row_count
+        self._scored_row = self._inspected_row = self.row_count
 
     # -- giving rows and windows out ------------------------------------------------------------------------
 
@@ -338,6 +322,22 @@ class RowBuffer:
         """A copy of the kept rows, [R, C], or of the latest of them."""
         start = 0 if latest_rows is None else max(0, self._filled - latest_rows)
         return self._rows[start : self._filled].copy()
+
+    def observed(self) -> NDArray[np.bool_]:
+        """Which cells of `history` were observed and not held, [R, C]."""
+        return self._seen[: self._filled].copy()
+
+    def take_rows(self) -> tuple[Float32, NDArray[np.int64]]:
+        """(rows as they were observed, NaN elsewhere [R, C], their times [R]) closed since the last call."""
+        count = min(self.row_count - self._inspected_row, self._filled)
+        self._inspected_row = self.row_count
+        new = slice(self._filled - count, self._filled)
+        return np.where(self._seen[new], self._rows[new], np.float32(np.nan)), self._times[new].copy()
+
+    def observed_rows(self) -> Float32:
+        """The kept rows as they were observed, NaN elsewhere, [R, C]."""
+        kept = slice(self._filled)
+        return np.where(self._seen[kept], self._rows[kept], np.float32(np.nan))
 
     def period_ns(self) -> int:
         """Median step between the kept rows; 0 with fewer than two."""
@@ -356,14 +356,14 @@ class RowBuffer:
         self.add_channels(channels)
         self.flush()
         order = [self._index[name] for name in channels]
-        self._rows = self._rows[:, order]
+        self._rows, self._seen = self._rows[:, order], self._seen[:, order]
         self._age, self._last = self._age[order], self._last[order]
         self.channels = list(channels)
         self._index = {name: at for at, name in enumerate(channels)}
         self._columns_of.clear()
         self._span_ns, self._hop_rows = self._settings.window_rows * period_ns, hop_rows
         self._keep_rows = self._settings.window_rows
-        self._scored_row = self.row_count
+        self._scored_row = self._inspected_row = self.row_count
 
     def take_windows(self) -> WindowBlock | None:
         """The windows that fell due since the last call; None where there is none."""
@@ -390,13 +390,3 @@ class RowBuffer:
             end_rows=ends - 1,
             times_ns=self._times[ends - 1 - first_row],
         )
-
-
-def _fill_hidden(target: Float32, row: Sequence[float] | Float32, columns: list[int]) -> bool:
-    """Write the values whose cells are still hidden; whether any was."""
-    fresh = False
-    for column, value in zip(columns, row, strict=True):
-        if math.isnan(target[column]) and not math.isnan(value):
-            target[column] = value
-            fresh = True
-    return fresh

@@ -113,12 +113,14 @@ class WindowBlock:
         values: [B, C, T]; the last row of a window is its "now".
         end_rows: [B] index of each window's last row since the machine was first heard.
         times_ns: [B] event time of each window's last row.
+        hidden: channels whose sensor is under suspicion: the score leaves them out.
     """
 
     machine: str
     values: Float32
     end_rows: NDArray[np.int64]
     times_ns: NDArray[np.int64]
+    hidden: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,8 @@ class ChannelEvidence:
 THRESHOLD = 1.0
 """A score says how near an alarm a window is, so that machines can be compared; each has its own limits behind it."""
 
+Kind = Literal["machine", "sensor"]
+"""What is unusual: a machine's behaviour, or one of its sensors."""
 State = Literal["open", "closed"]
 Severity = Literal["warning", "major", "critical"]
 
@@ -184,6 +188,7 @@ class Alarm:
     Attributes:
         score, peak_score: how near an alarm, now and at its worst.
         threshold: the score from which on it is one; the same on every machine.
+        hidden: channels that the score leaves out, because their sensors are under suspicion.
     """
 
     id: str
@@ -201,6 +206,13 @@ class Alarm:
     channels: tuple[ChannelEvidence, ...]
     model: str
     closed_ns: int | None = None
+    kind: Kind = "machine"
+    hidden: tuple[str, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """What has at most one alarm at a time: the machine, or one finding about its sensors."""
+        return self.machine if self.kind == "machine" else self.id
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from edge_agent.alarm_config import Maintenance
+from edge_agent.channel_config import Channel
 from edge_agent.config import SHIPPED_BUNDLE, SHIPPED_BUNDLES, Config, defaults, load
 from edge_agent.contract import bundle
 from edge_agent.contract.records import Delivery, Frame
@@ -36,7 +37,10 @@ def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
 def test_the_sample_file_shows_the_defaults_and_every_setting() -> None:
     assert load(SAMPLE) == defaults()
     shown = tomllib.loads("\n".join(line.removeprefix("#: ") for line in SAMPLE.read_text().splitlines()))
-    known = defaults().model_dump() | {"maintenance": [dict.fromkeys(Maintenance.model_fields)]}
+    known = defaults().model_dump() | {
+        "maintenance": [dict.fromkeys(Maintenance.model_fields)],
+        "channel": [dict.fromkeys(Channel.model_fields)],
+    }
     assert settings_of(shown) == settings_of(known)
 
 

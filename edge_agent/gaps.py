@@ -1,0 +1,41 @@
+"""What stands in a row's cells where nothing was observed: held for a while, then hidden (NaN). Pure."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.contract.records import Float32
+
+
+def hold(
+    rows: Float32, *, age: NDArray[np.int64], last: Float32, limit: int
+) -> tuple[NDArray[np.int64], Float32]:
+    """Fill hidden cells of rows [R, C] in place by the last observed value while it is young enough.
+
+    Args:
+        rows: at least one row.
+        age: rows since each channel was last observed, [C].
+        last: the last observed values, [C].
+        limit: rows for which a value is held.
+
+    Returns:
+        age and last after the rows.
+    """
+    steps = np.arange(1, len(rows) + 1)[:, np.newaxis]
+    newest = np.maximum.accumulate(np.where(np.isnan(rows), 0, steps), axis=0)  # 0: not seen in this block
+    grown = np.where(newest > 0, steps - newest, age + steps)
+    held = np.take_along_axis(np.concatenate([last[np.newaxis], rows]), newest, axis=0)
+    rows[:] = np.where(grown <= limit, held, np.nan)
+    return grown[-1], held[-1]
+
+
+def fill_hidden(target: Float32, row: Sequence[float] | Float32, columns: list[int]) -> bool:
+    """Write the values whose cells are still hidden; whether any was."""
+    fresh = False
+    for column, value in zip(columns, row, strict=True):
+        if math.isnan(target[column]) and not math.isnan(value):
+            target[column] = value
+            fresh = True
+    return fresh

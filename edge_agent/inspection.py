@@ -1,0 +1,85 @@
+"""Joins what is known of channels to a machine's rows and windows: alignment, inspection, what a score leaves out."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from edge_agent.align import Aligner
+from edge_agent.channel_rules import alignment, physical_range
+from edge_agent.contract.records import Profile, WindowBlock
+from edge_agent.quality import Inspection, Inspector
+from edge_agent.score import Scorer
+from edge_agent.step import Settings
+from edge_agent.window import RowBuffer
+
+_NOTHING = Inspection(np.empty((0, 0), np.bool_), ())
+
+
+def succeeding(
+    before: Inspector | None, profile: Profile, settings: Settings, *, scorer: Scorer
+) -> Inspector | None:
+    """The inspector for a machine's profile, going on with findings that hold; None where nothing was learnt for it."""
+    if not settings.quality.enabled or "quality/run" not in profile.memory:
+        return None
+    rules = settings.channel_rules
+    inspector = Inspector(
+        profile,
+        settings.quality,
+        ranges=[
+            physical_range(rules, machine=profile.machine, channel=channel) for channel in profile.channels
+        ],
+        window_rows=scorer.window_rows,
+        model=scorer.bundle.digest,
+    )
+    if before is not None:
+        inspector.restore(before.save(), np.empty((0, len(profile.channels)), np.float32))
+    return inspector
+
+
+def aligner(machine: str, settings: Settings, *, scorer: Scorer) -> Aligner | None:
+    """What brings the machine's samples onto a grid; None where its messages are rows."""
+    if settings.period_s is None:
+        return None
+    rules = settings.channel_rules
+    return Aligner(
+        period_ns=round(settings.period_s * 1e9),
+        lateness_ns=round(settings.lateness_s * 1e9),
+        bridge_rows=scorer.window_rows,
+        rule=lambda channel: alignment(rules, machine=machine, channel=channel),
+    )
+
+
+def inspect(inspector: Inspector | None, rows: RowBuffer) -> Inspection:
+    """What the rows that are new say of the sensors."""
+    new, times_ns = rows.take_rows()
+    return _NOTHING if inspector is None or not len(new) else inspector.inspect(new, times_ns)
+
+
+def visible_parts(block: WindowBlock | None, inspection: Inspection, *, rows: int) -> list[WindowBlock]:
+    """The windows, in order, parted where the set of hidden channels changes.
+
+    Args:
+        block: the windows that fell due, if any.
+        inspection: of the newest rows, those in which the windows end.
+        rows: of the machine so far.
+    """
+    if block is None:
+        return []
+    if not inspection.hidden.any():
+        return [block]
+    hidden = inspection.hidden[block.end_rows - (rows - len(inspection.hidden))]  # B C
+    edges = np.flatnonzero((hidden[1:] != hidden[:-1]).any(axis=1)) + 1
+    parts = []
+    for start, end in zip([0, *edges.tolist()], [*edges.tolist(), len(hidden)], strict=True):
+        values = block.values[start:end].copy()
+        values[:, hidden[start]] = np.nan
+        parts.append(
+            replace(
+                block,
+                values=values,
+                end_rows=block.end_rows[start:end],
+                times_ns=block.times_ns[start:end],
+                hidden=tuple(np.flatnonzero(hidden[start]).tolist()),
+            )
+        )
+    return parts

@@ -1,0 +1,286 @@
+"""What is wrong with a machine's sensors, apart from the machine: findings with a life of their own. Pure.
+
+A channel under suspicion is hidden from the score at once, so that a broken sensor raises no machine alarm; a finding
+is said only when the suspicion has lasted. Both limits stand well above anything the machine's own calm rows showed.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.contract.records import THRESHOLD, Alarm, ChannelEvidence, Float32, Profile
+from edge_agent.symptoms import Seen, Watcher, consecutive
+from edge_agent.unit_jump import UnitWatch
+
+Finding = Literal[
+    "missing",
+    "out of range",
+    "stuck at limit",
+    "unit changed",
+    "frozen",
+    "noise gone",
+    "stale",
+    "rate changed",
+]
+"""What can be wrong with a sensor; the last two are said of a machine's source, not of one channel."""
+FINDINGS: tuple[Finding, ...] = get_args(Finding)
+_PER_CHANNEL: tuple[Finding, ...] = FINDINGS[:6]
+"""The gravest first: a channel has one finding at a time."""
+_WORDS: Mapping[str, str] = {"missing": "missing", "frozen": "frozen", "noise gone": "quieter"}
+_CONSTANT = 0.3
+"""A channel that stood still for so large a part of the calm rows measures nothing: it may go on standing."""
+_NEAR_LIMIT = 0.002
+"""Share of a configured range within which a value that stands still is stuck at the range's end."""
+_STALE_SHARE = 0.5
+_UNKNOWN_ROWS = np.iinfo(np.int64).max // 4
+
+
+@dataclass(frozen=True, slots=True)
+class QualitySettings:
+    """From when on a sensor is suspected, and from when on a finding is said.
+
+    Attributes:
+        suspect_times, suspect_rows: it stood still, or was silent, for so many times the longest calm while and so many
+            rows more: it is hidden from the score.
+        certain_times, certain_rows: the same for a finding.
+        quiet_share: noise below this share of the least calm noise is suspicious.
+        quiet_rows: so many such rows in a row are a finding.
+        range_rows: rows out of the configured range that are a finding.
+        unit_rows: rows in another unit that are a finding.
+        clear_rows: rows without suspicion that end a finding.
+        rate_ratio, rate_rows: a row comes so many times more or less often than in calm operation, over so many rows.
+    """
+
+    enabled: bool = True
+    suspect_times: float = 2.0
+    suspect_rows: int = 3
+    certain_times: float = 4.0
+    certain_rows: int = 25
+    quiet_share: float = 0.35
+    quiet_rows: int = 40
+    range_rows: int = 3
+    unit_rows: int = 5
+    clear_rows: int = 30
+    rate_ratio: float = 1.6
+    rate_rows: int = 128
+
+
+@dataclass(frozen=True, slots=True)
+class QualityState:
+    """What outlives a restart; the rest is read from the kept rows again."""
+
+    count: int = 0
+    open: tuple[Alarm, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """Of R rows.
+
+    Attributes:
+        hidden: [R, C] channels that the score of a window ending at the row must leave out.
+        findings: revisions, in order.
+    """
+
+    hidden: NDArray[np.bool_]
+    findings: tuple[Alarm, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """[R, C] whether a channel is suspected, and finding by finding whether it is certain."""
+
+    suspect: NDArray[np.bool_]
+    certain: Mapping[Finding, NDArray[np.bool_]]
+
+
+class Inspector:
+    """Looks at the rows of one commissioned machine."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        settings: QualitySettings,
+        *,
+        ranges: Sequence[tuple[float, float]],
+        window_rows: int,
+        model: str,
+    ) -> None:
+        """Begin; `ranges` are the physical (low, high) of each channel, infinite where none is known."""
+        n_channels = len(profile.channels)
+        self._profile, self._settings, self._model = profile, settings, model
+        self._window_rows = window_rows
+        self._low, self._high = np.array(ranges, np.float64).reshape(n_channels, 2).T
+        self._watcher = Watcher(n_channels)
+        self._units = UnitWatch(profile.memory)
+        self._out = np.zeros(n_channels, np.int64)
+        self._quiet = np.zeros(n_channels, np.int64)
+        self._well = np.full(n_channels, _UNKNOWN_ROWS)
+        self._open: dict[str, Alarm] = {}
+        self._count = 0
+        self._paces = np.empty(0)
+        self._last_ns: int | None = None
+
+    @property
+    def open_findings(self) -> tuple[Alarm, ...]:
+        """The findings that hold."""
+        return tuple(self._open.values())
+
+    def inspect(self, rows: Float32, times_ns: NDArray[np.int64]) -> Inspection:
+        """Look at the next rows [R, C] as they were observed, NaN elsewhere."""
+        seen = self._watcher.look(rows)
+        judged = self._judge(rows, seen)
+        steps = np.arange(1, len(rows) + 1)[:, np.newaxis]
+        latest = np.maximum.accumulate(np.where(judged.suspect, steps, -self._well), axis=0)
+        well = np.minimum(steps - latest, _UNKNOWN_ROWS)  # rows since a channel was suspected
+        findings: list[Alarm] = []
+        self._well = well[-1]
+        if self._open or any(certain.any() for certain in judged.certain.values()):
+            for at in range(len(rows)):
+                findings += self._advance(judged, seen, at=at, well=well[at], time_ns=int(times_ns[at]))
+        findings += self._pace(times_ns)
+        return Inspection(well < self._window_rows, tuple(findings))
+
+    def _judge(self, rows: Float32, seen: Seen) -> _Judged:
+        s = self._settings
+        memory: Mapping[str, NDArray[Any]] = self._profile.memory
+        calm_run, calm_gap = memory["quality/run"], memory["quality/gap"]
+        run = np.where(calm_run > _CONSTANT * self._profile.rows, 0, seen.run)
+        standing = run > s.suspect_times * calm_run + s.suspect_rows
+        frozen = run > s.certain_times * calm_run + s.certain_rows
+        silent = seen.gap > s.suspect_times * calm_gap + s.suspect_rows
+        missing = seen.gap > s.certain_times * calm_gap + s.certain_rows
+        quiet = (seen.noise < s.quiet_share * memory["quality/noise"]) & (seen.noise > 0)
+        quiet_for = consecutive(quiet, self._quiet)
+        out = (rows < self._low) | (rows > self._high)
+        out_for = consecutive(out, self._out)
+        unit_for = self._units.look(seen)
+        self._quiet, self._out = quiet_for[-1], out_for[-1]
+        with np.errstate(invalid="ignore"):  # no range: infinite limits
+            near = _NEAR_LIMIT * (self._high - self._low)
+            at_limit = (seen.filled <= self._low + near) | (seen.filled >= self._high - near)
+        bounded = np.isfinite(self._low) & np.isfinite(self._high)
+        stuck = frozen & at_limit & bounded
+        return _Judged(
+            suspect=standing | silent | quiet | out | (unit_for > 0),
+            certain={
+                "missing": missing,
+                "out of range": out_for >= s.range_rows,
+                "stuck at limit": stuck,
+                "unit changed": unit_for >= s.unit_rows,
+                "frozen": frozen & ~stuck,
+                "noise gone": (quiet_for >= s.quiet_rows) & ~standing,
+            },
+        )
+
+    def _advance(
+        self, judged: _Judged, seen: Seen, *, at: int, well: NDArray[np.int64], time_ns: int
+    ) -> Iterable[Alarm]:
+        """What row `at` begins and ends."""
+        channels = self._profile.channels
+        for name in [name for name in self._open if name in channels]:
+            if well[channels.index(name)] >= self._settings.clear_rows:
+                yield self._close(name, time_ns)
+        frozen = judged.certain["frozen"][at] | judged.certain["stuck at limit"][at]
+        still = np.flatnonzero(frozen).tolist()
+        all_still = len(channels) > 2 and len(still) > _STALE_SHARE * len(channels)
+        if all_still and "" not in self._open:
+            yield self._begin("", "stale", time_ns, channels=still, seen=seen, at=at)
+        if not all_still and "" in self._open and self._open[""].fault == "stale":
+            yield self._close("", time_ns)
+        for finding in _PER_CHANNEL:
+            for channel in np.flatnonzero(judged.certain[finding][at]).tolist():
+                if channels[channel] in self._open or (all_still and frozen[channel]):
+                    continue
+                yield self._begin(channels[channel], finding, time_ns, channels=[channel], seen=seen, at=at)
+
+    def _pace(self, times_ns: NDArray[np.int64]) -> Iterable[Alarm]:
+        """Whether rows come as often as they did."""
+        before = times_ns[0] if self._last_ns is None else self._last_ns
+        self._last_ns = int(times_ns[-1])
+        steps = np.diff(times_ns, prepend=before) / self._profile.period_ns
+        self._paces = np.concatenate([self._paces, steps])[-self._settings.rate_rows :]
+        if len(self._paces) < self._settings.rate_rows:
+            return
+        ratio, limit = float(np.median(self._paces)), self._settings.rate_ratio
+        changed = ratio > limit or ratio < 1.0 / limit
+        known = self._open.get("")
+        if changed and known is None:
+            yield self._begin("", "rate changed", self._last_ns)
+        elif not changed and known is not None and known.fault == "rate changed":
+            yield self._close("", self._last_ns)
+
+    # -- findings as alarms ----------------------------------------------------------------------------------
+
+    def _begin(
+        self,
+        name: str,
+        finding: Finding,
+        time_ns: int,
+        *,
+        channels: Sequence[int] = (),
+        seen: Seen | None = None,
+        at: int = 0,
+    ) -> Alarm:
+        self._count += 1
+        onset = datetime.fromtimestamp(time_ns / 1e9, UTC)
+        evidence = [self._evidence(one, finding, float(seen.filled[at, one])) for one in channels if seen]
+        alarm = self._open[name] = Alarm(
+            id=f"{self._profile.machine}-{onset:%Y%m%dT%H%M%S}Z-s{self._count}",
+            revision=1,
+            machine=self._profile.machine,
+            state="open",
+            severity="warning",
+            onset_ns=time_ns,
+            time_ns=time_ns,
+            score=THRESHOLD,
+            peak_score=THRESHOLD,
+            threshold=THRESHOLD,
+            fault=finding,
+            fault_probability=1.0,
+            channels=tuple(evidence),
+            model=self._model,
+            kind="sensor",
+        )
+        return alarm
+
+    def _close(self, name: str, time_ns: int) -> Alarm:
+        alarm = self._open.pop(name)
+        return replace(alarm, revision=alarm.revision + 1, state="closed", time_ns=time_ns, closed_ns=time_ns)
+
+    def _evidence(self, channel: int, finding: Finding, value: float) -> ChannelEvidence:
+        memory = self._profile.memory
+        missing = finding == "missing" or not np.isfinite(value)
+        location, scale = float(memory["location"][channel]), float(memory["scale"][channel])
+        deviation = 0.0 if missing else (value - location) / scale
+        return ChannelEvidence(
+            name=self._profile.channels[channel],
+            contribution=0.0,
+            observed=None if missing else value,
+            normal_low=float(memory["evidence/low"][channel]),
+            normal_high=float(memory["evidence/high"][channel]),
+            deviation=deviation,
+            symptom=_WORDS.get(finding, "high" if deviation > 0 else "low"),
+        )
+
+    # -- across restarts -------------------------------------------------------------------------------------
+
+    def save(self) -> QualityState:
+        """What to give to `restore`."""
+        return QualityState(self._count, self.open_findings)
+
+    def restore(self, state: QualityState, rows: Float32) -> None:
+        """Go on where another inspector stood; `rows` are the kept ones, as they were observed."""
+        self._count = state.count
+        for alarm in state.open:
+            whole = alarm.fault in ("stale", "rate changed")
+            name = "" if whole or not alarm.channels else alarm.channels[0].name
+            self._open[name] = alarm
+            if name in self._profile.channels:
+                self._well[self._profile.channels.index(name)] = 0
+        if len(rows):
+            self._watcher.look(rows)

@@ -1,0 +1,43 @@
+"""How rows become windows, and what a row buffer remembers over a restart: nouns without behaviour."""
+
+from dataclasses import dataclass
+
+from edge_agent.align import AlignState
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSettings:
+    """How rows become windows."""
+
+    window_rows: int = 128
+    hop_s: float = 1.0
+    hold_rows: int = 30
+    grid_ns: int = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RingState:
+    """All that a row buffer remembers; arrays as their bytes, so that it can be written down as it is.
+
+    Attributes:
+        rows: [R, C] float32, the kept rows. times, starts: [R] int64.
+        seen: [R, C] bool, the cells that were observed and not held.
+        age: [C] int64. last: [C] float32. pending: [C] float32, the row being gathered.
+    """
+
+    channels: tuple[str, ...]
+    row_count: int
+    last_time_ns: int | None
+    rows: bytes
+    times: bytes
+    starts: bytes
+    age: bytes
+    last: bytes
+    pending: bytes | None
+    pending_ns: int
+    segment_row: int
+    scored_row: int
+    span_ns: int
+    hop_rows: int
+    seen: bytes = b""
+    align: AlignState | None = None

@@ -1,0 +1,111 @@
+"""What each sensor does, row by row: how long it has not changed or been heard, and how much noise is left. Pure.
+
+Everything is compared with the machine's own calm rows. Axes: R rows, C channels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from edge_agent.contract.records import Float32
+
+NOISE_ROWS = 10
+"""Second differences that the noise is measured from: few, because a window of 16 rows hears a silence, too."""
+_TAIL_ROWS = NOISE_ROWS + 1
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """R rows of C channels; each [R, C].
+
+    Attributes:
+        filled: the value, or the last one before it.
+        run: observed values since the last that differed, this one included.
+        gap: rows since the channel was observed.
+        noise: root mean square second difference of the newest rows; NaN where some were not observed.
+        previous: the value before that of the row.
+    """
+
+    filled: Float32
+    previous: Float32
+    run: Ints
+    gap: Ints
+    noise: Float32
+
+    @property
+    def step(self) -> Float32:
+        """Absolute difference between a value and the one before it, NaN at a channel's first."""
+        moved: Float32 = np.abs(self.filled - self.previous)
+        return moved
+
+
+class Watcher:
+    """Remembers of each channel what the next rows are compared with."""
+
+    def __init__(self, n_channels: int) -> None:
+        self._last = np.full(n_channels, np.nan, np.float32)
+        self._run = np.zeros(n_channels, np.int64)
+        self._gap = np.zeros(n_channels, np.int64)
+        self._tail = np.full((_TAIL_ROWS, n_channels), np.nan, np.float32)
+
+    def look(self, rows: Float32) -> Seen:
+        """At the next rows [R, C], NaN where a channel was not observed."""
+        observed = ~np.isnan(rows)
+        steps = np.arange(1, len(rows) + 1)[:, np.newaxis]
+        newest = np.maximum.accumulate(np.where(observed, steps, 0), axis=0)
+        before = np.concatenate([self._last[np.newaxis], rows])
+        filled = np.take_along_axis(before, newest, axis=0)
+        gap = np.where(newest > 0, steps - newest, self._gap + steps)
+        previous = np.concatenate([self._last[np.newaxis], filled[:-1]])
+        counted = np.cumsum(observed, axis=0)
+        start = np.where(observed & (filled != previous), counted - 1, -self._run)
+        run = counted - np.maximum.accumulate(start, axis=0)
+        joined = np.concatenate([self._tail, rows])
+        noise = rolling_noise(joined)
+        self._last, self._run, self._gap, self._tail = filled[-1], run[-1], gap[-1], joined[-_TAIL_ROWS:]
+        return Seen(filled, previous, run, gap, noise)
+
+
+def rolling_noise(rows: Float32) -> Float32:
+    """Root mean square second difference of each `NOISE_ROWS + 2` rows in a row: [R, C] -> [R - NOISE_ROWS - 1, C].
+
+    A slow course leaves second differences almost alone, so what they measure is noise.
+    """
+    bend = np.diff(rows, n=2, axis=0)
+    power: Float32 = sliding_window_view(bend * bend, NOISE_ROWS, axis=0).mean(axis=-1)
+    return np.sqrt(power)
+
+
+def consecutive(flags: Bools, before: Ints) -> Ints:
+    """How many rows in a row each flag [R, C] has been set, `before` [C] rows ago included."""
+    steps = np.arange(1, len(flags) + 1)[:, np.newaxis]
+    start = np.maximum.accumulate(np.where(flags, -before, steps), axis=0)
+    return steps - start
+
+
+def reference(rows: Float32, observed: Bools | None = None) -> dict[str, NDArray[np.generic]]:
+    """What findings compare with, learnt from calm rows [R, C]; `observed` marks cells that were not merely held."""
+    seen = Watcher(rows.shape[1]).look(rows if observed is None else np.where(observed, rows, np.nan))
+    count = np.arange(1, len(rows) + 1)[:, np.newaxis]
+    heard = count > seen.gap  # not before the first value
+    noise = np.where(np.isnan(seen.noise), np.inf, seen.noise)[_TAIL_ROWS:]
+    quiet = noise.min(axis=0, initial=np.inf)
+    return {
+        "quality/run": seen.run.max(axis=0),
+        "quality/gap": np.where(heard, seen.gap, 0).max(axis=0),
+        "quality/noise": np.where(np.isfinite(quiet), quiet, 0.0).astype(np.float32),
+        "quality/step": _largest(seen.step),
+        "quality/low": -_largest(-rows),
+        "quality/high": _largest(rows),
+        "quality/observed": (seen.gap == 0).mean(axis=0).astype(np.float32),
+    }
+
+
+def _largest(values: Float32) -> Float32:
+    found: Float32 = np.where(np.isnan(values), -np.inf, values).max(axis=0)
+    return np.where(np.isfinite(found), found, np.float32(0.0))

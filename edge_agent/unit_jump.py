@@ -1,0 +1,126 @@
+"""Whether a sensor began to speak in another unit: its value jumped by a conversion that people mix up. Pure.
+
+A conversion is only told where chance is ruled out: the jump must be far larger than any calm step, and the value must
+land where the conversion of the value before it lies, as close as calm steps alone would leave it. A channel that
+steps wildly when it is calm is never blamed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.symptoms import Seen
+
+_FACTORS = (
+    10.0,  # a decimal point
+    100.0,  # bar and kPa, a share and per cent
+    1000.0,  # kilo, milli
+    1e6,  # mega, micro
+    60.0,  # seconds, minutes
+    3600.0,
+    3.6,  # m/s and km/h, m³/h and l/s
+    14.5038,  # bar and psi
+    6.89476,  # psi and kPa
+    25.4,  # inch and mm
+    3.28084,  # m and ft
+    3.78541,  # gallon and litre
+    2.20462,  # kg and lb
+    1.34102,  # kW and hp
+    9.80665,  # kgf and N
+    9.5493,  # rad/s and rpm
+)
+_AFFINE = ((1.8, 32.0), (1.0, 273.15))  # °C to °F, °C to K
+CONVERSIONS: tuple[tuple[float, float], ...] = (
+    *((factor, 0.0) for factor in _FACTORS),
+    *((1.0 / factor, 0.0) for factor in _FACTORS),
+    *_AFFINE,
+    *((1.0 / gain, -offset / gain) for gain, offset in _AFFINE),
+)
+"""(gain, offset) pairs, both ways."""
+_FAR = 3.0
+"""A jump counts from so many of the largest calm steps on, of the unit before and after."""
+_NEAR = 1.5
+_SHARPEST = 0.2
+"""Share of the jump that the largest calm step may be in the new unit; more, and chance hits a conversion."""
+_MARGIN = 0.25
+"""Share of the calm range by which it may be left without being left."""
+_BACK_ROWS = 3
+
+
+@dataclass(slots=True)
+class _Changed:
+    """A channel speaks in another unit: value = gain * before + offset, for so many rows."""
+
+    gain: float
+    offset: float
+    rows: int = 1
+    back_rows: int = 0
+
+    def back(self, value: float) -> float:
+        return (value - self.offset) / self.gain
+
+
+def conversion(before: float, now: float, *, step: float) -> tuple[float, float] | None:
+    """(gain, offset) that takes the value before to the value now; None where none does, or chance may.
+
+    Args:
+        before: the last value in the old unit.
+        now: the next value.
+        step: the largest step between two calm rows, in the old unit.
+    """
+    jump = abs(now - before)
+    best, closest = None, _NEAR
+    for gain, offset in CONVERSIONS:
+        if jump < _FAR * step * (1.0 + gain) or gain * step > _SHARPEST * jump:
+            continue
+        miss = abs(now - (gain * before + offset)) / (gain * step + 1e-6 * abs(now) + 1e-30)
+        if miss <= closest:
+            best, closest = (gain, offset), miss
+    return best
+
+
+class UnitWatch:
+    """Remembers which channels speak in another unit."""
+
+    def __init__(self, memory: Mapping[str, NDArray[Any]]) -> None:
+        self._step = memory["quality/step"].astype(np.float64)
+        low, high = memory["quality/low"].astype(np.float64), memory["quality/high"].astype(np.float64)
+        self._low, self._high = low - _MARGIN * (high - low), high + _MARGIN * (high - low)
+        self._changed: dict[int, _Changed] = {}
+
+    def look(self, seen: Seen) -> NDArray[np.int64]:
+        """For how many rows each channel has been in another unit, [R, C]; 0: it is in its own."""
+        rows = np.zeros(seen.run.shape, np.int64)
+        jumped = (seen.step > _FAR * self._step) & (self._step > 0)
+        for channel in sorted({*np.flatnonzero(jumped.any(axis=0)).tolist(), *self._changed}):
+            values, before = seen.filled[:, channel].tolist(), seen.previous[:, channel].tolist()
+            for at, (value, previous) in enumerate(zip(values, before, strict=True)):
+                changed = self._changed.get(channel)
+                if changed is None and not jumped[at, channel]:
+                    continue
+                rows[at, channel] = self._follow(channel, changed, previous=previous, value=value)
+        return rows
+
+    def _follow(self, channel: int, changed: _Changed | None, *, previous: float, value: float) -> int:
+        """Rows in another unit with this one."""
+        step = float(self._step[channel])
+        if changed is None:
+            found = conversion(previous, value, step=step)
+            if found is None:
+                return 0
+            self._changed[channel] = _Changed(*found)
+            return 1
+        returned = abs(value - previous) > _FAR * step and (
+            abs(value - changed.back(previous)) <= _NEAR * step * (1.0 + 1.0 / changed.gain)
+        )
+        own = self._low[channel] <= value <= self._high[channel]
+        other = self._low[channel] <= changed.back(value) <= self._high[channel]
+        changed.back_rows = 0 if other else changed.back_rows + 1
+        if returned or changed.back_rows >= (_BACK_ROWS if own else 20 * _BACK_ROWS):
+            del self._changed[channel]
+            return 0
+        changed.rows += 1
+        return changed.rows
