@@ -7,7 +7,7 @@ FORM    ?= short
 ARCH    ?= amd64
 MINUTES ?= 60
 
-.PHONY: help demo test check format train pretrained e2e bench ablation detection results roundtrip skab tep faults soak waveforms deb service page formats clean
+.PHONY: help demo test check format train pretrained e2e bench ablation detection results roundtrip skab tep faults soak waveforms deb service page formats spectral clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -90,7 +90,11 @@ pretrained: $(VENV)/.done  ## re-make the shipped model from its seed
 ablation: $(VENV)/.done  ## what the encoders are worth, beside random weights, on recordings that are not scored
 	PYTHONPATH=. $(BIN)/python benchmarks/ablation.py --data $(DATA)
 
-bench: $(VENV)/.done  ## naming faults: from few labels beside baselines, and whole alarms -> benchmarks/results/
+spectral: $(VENV)/.done  ## the encoder on spectral frames of simulated vibration -> runs/spectral (3 minutes)
+	$(BIN)/edge-trainer pretrain --config trainer/configs/spectral.toml
+	$(BIN)/edge-trainer export --config trainer/configs/spectral.toml
+
+bench: spectral  ## naming faults from few labels beside baselines, and whole alarms (about 25 minutes) -> benchmarks/results/
 	PYTHONPATH=. $(BIN)/python benchmarks/diagnosis.py --data $(DATA) --again
 	PYTHONPATH=. $(BIN)/python benchmarks/named_alarms.py
 

@@ -14,7 +14,7 @@ from kernels import competing_kernels, log_spectrum, pooled_kernels
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.model_selection import GroupKFold
-from spectral_views import VIEWS
+from spectral_views import views
 
 Floats = NDArray[np.float32]
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -54,14 +54,15 @@ def _kernels(series: Floats, *, n_train: int) -> dict[str, Floats]:
     found = {name: _linear(features, n_train=n_train) for name, features in convolved.items()}
     spectra = np.concatenate([log_spectrum(series, segment=segment) for segment in _SEGMENTS], axis=1)
     found["spectra"] = _radial(_linear(spectra, n_train=n_train), n_train=n_train)
-    for name, see in VIEWS.items():
+    seen_as = views()
+    for name, see in seen_as.items():
         training = np.arange(len(series)) < n_train
         seen = see(series[:, :, None], training, rate_hz=1.0)
         found[name] = _radial(_linear(seen, n_train=n_train), n_train=n_train)
     kernels = np.mean([found[name] for name in convolved], axis=0)
     both = kernels + found["spectra"]
-    views = {name: found[name] for name in ("spectra", *VIEWS)}
-    return views | {"convolution kernels": kernels, "kernels and spectra": both}
+    alone = {name: found[name] for name in ("spectra", *seen_as)}
+    return alone | {"convolution kernels": kernels, "kernels and spectra": both}
 
 
 def _linear(features: Floats, *, n_train: int) -> Floats:

@@ -17,7 +17,7 @@ from diagnosis_sets import read_index, read_rows
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
-from spectral_views import ROWS, Floats, encoder, frames_of
+from spectral_views import ROWS, Floats, encoder, frames_of, views
 from vibration_sets import FAN_RATE_HZ, FAN_SAMPLES, cut_blocks
 
 from edge_agent import voices
@@ -108,8 +108,12 @@ def _scores(trial: Trial) -> Iterator[tuple[str, NDArray[Any]]]:
     yield "hand-made spectra, distance to calm", _far(_hand(trial, calm), _hand(trial, asked))
     rows = SpectralFrames.of_blocks(size, rate_hz=trial.rate_hz, rows=ROWS).rows(trial.calm)
     windows = frames_of(asked, rate_hz=trial.rate_hz)
-    trained, untrained = (encoder(trained=known).encode for known in (True, False))
-    encoders = {"no": None, "untrained": untrained, "pre-trained": trained}
+    encoders: dict[str, Encode | None] = {"no": None}
+    if len(views()) > 1:
+        encoders |= {
+            name: encoder(trained=trained).encode
+            for name, trained in (("untrained", False), ("pre-trained", True))
+        }
     for encoder_name, encode in encoders.items():
         scores = _agent(rows, windows, encode)
         yield f"spectral frames, {encoder_name} encoder, ranking", scores.rank

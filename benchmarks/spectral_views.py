@@ -17,7 +17,7 @@ from edge_agent.contract import bundle
 from edge_agent.features import scales, signed_log
 from edge_agent.score import Scorer
 from edge_agent.spectra import SpectralFrames
-from trainer.export import find_bundle
+from trainer.export import FOLDER, find_bundle
 
 Floats = NDArray[np.float32]
 See = Callable[..., Floats]
@@ -73,3 +73,9 @@ VIEWS: Mapping[str, See] = {
     "spectral frames, untrained encoder": functools.partial(embeddings, trained=False),
     "spectral frames, pre-trained encoder": functools.partial(embeddings, trained=True),
 }
+
+
+def views() -> Mapping[str, See]:
+    """`VIEWS`, without the encoders' where `make spectral` was not run."""
+    made = any((RUN / FOLDER).glob(f"*/{bundle.MANIFEST}"))
+    return {name: see for name, see in VIEWS.items() if made or see is frame_means}

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from diagnosis_sets import LabelledSet, Unlabelled, View, read_index, read_rows
 from numpy.typing import NDArray
-from spectral_views import VIEWS, Floats
+from spectral_views import Floats, views
 
 from edge_agent.spectra import ENVELOPE, describe_frames
 
@@ -130,7 +130,7 @@ def _joined(parts: list[tuple[Floats, Floats, int, int, int, int]], *, calm_labe
 def _labelled(
     name: str, names: tuple[str, ...], blocks: Blocks, own: Floats, *, rate_hz: float, given_calm: bool
 ) -> LabelledSet:
-    """The set with the hand-made numbers as its own view, and those of `VIEWS`.
+    """The set with the hand-made numbers as its own view, and those of `spectral_views.views`.
 
     Where the machine's calm is known it is the reference; else all recordings are.
     """
@@ -148,7 +148,7 @@ def _labelled(
         unlabelled=main.unlabelled,
         views={
             view: blocks.view(see(blocks.samples, reference, rate_hz=rate_hz), given_calm=given_calm)
-            for view, see in VIEWS.items()
+            for view, see in views().items()
         },
     )
 

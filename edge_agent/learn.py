@@ -83,8 +83,9 @@ def _learn_again(request: CommissionRequest, how: Settling, *, scorer: Scorer, s
     settle.check(memory, rows, how, window_rows=scorer.window_rows)
     base = rows[: how.base_rows]
     memory = {
-        **memory,
+        **(memory if scorer.ranking else lean(memory)),
         **evidence.reference(rows),
+        **symptoms.kept(how.before.memory),
         **diagnose.calm_reference(memory, base, window_rows=scorer.window_rows),
         **settle.kept(how, rows),
     }

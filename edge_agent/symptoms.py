@@ -3,6 +3,7 @@
 Everything is compared with the machine's own calm rows. Axes: R rows, C channels.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,6 +105,11 @@ def reference(rows: Float32, observed: Bools | None = None) -> dict[str, NDArray
         "quality/high": _largest(rows),
         "quality/observed": (seen.gap == 0).mean(axis=0).astype(np.float32),
     }
+
+
+def kept(memory: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+    """The part of a memory that findings compare with: sensors are held to what they were at commissioning."""
+    return {name: array for name, array in memory.items() if name.startswith("quality/")}
 
 
 def _largest(values: Float32) -> Float32:

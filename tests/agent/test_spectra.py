@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from edge_agent.errors import UsageError
-from edge_agent.spectra import N_BANDS, N_ENVELOPE_BANDS, N_NUMBERS, describe_frames
+from edge_agent.spectra import (
+    N_BANDS,
+    N_ENVELOPE_BANDS,
+    N_NUMBERS,
+    N_ROW_BANDS,
+    SpectralFrames,
+    describe_frames,
+)
 
 RATE_HZ, TURNING_HZ, S = 12_000.0, 29.0, 4096
 ORDERS = np.geomspace(0.8, 25.0, N_ENVELOPE_BANDS + 1)
@@ -79,3 +86,20 @@ def test_what_cannot_be_described_is_refused(
 ) -> None:
     with pytest.raises(UsageError):
         describe_frames(np.zeros(shape, np.float32), rate_hz=rate_hz, turning_hz=turning_hz)
+
+
+def test_a_block_gives_the_asked_rows_and_a_tone_lifts_its_own_band() -> None:
+    frames = SpectralFrames.of_blocks(S, rate_hz=RATE_HZ, rows=32)
+    noise = 0.1 * np.random.default_rng(0).standard_normal((S, 2)).astype(np.float32)
+    tone = noise + np.sin(2 * np.pi * 3_000.0 * np.arange(S) / RATE_HZ).astype(np.float32)[:, None] * [1, 0]
+    calm, loud = frames.rows(noise), frames.rows(tone.astype(np.float32))
+    assert calm.shape == (32, len(frames.names(("x", "y"))))
+    bands = np.geomspace(60.0, 6_000.0, N_ROW_BANDS + 1)
+    risen = (loud - calm).mean(axis=0)
+    assert risen[:N_ROW_BANDS].argmax() == np.searchsorted(bands, 3_000.0) - 1
+    np.testing.assert_allclose(loud[:, 2 * N_ROW_BANDS :], calm[:, 2 * N_ROW_BANDS :])
+
+
+def test_too_short_a_block_is_refused() -> None:
+    with pytest.raises(UsageError, match="at least 64"):
+        SpectralFrames.of_blocks(200, rate_hz=RATE_HZ, rows=32)

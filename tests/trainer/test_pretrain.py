@@ -89,3 +89,18 @@ def test_overrides_are_read_as_toml_or_text(text: str, expected: object) -> None
 def test_override_without_value_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"section\.key=value"):
         config.parse_override("pretrain.steps")
+
+
+def test_spectral_frames_of_vibration_are_learnt_by_the_same_encoder(tiny: Config) -> None:
+    only = changed(
+        tiny,
+        recordings=(),
+        synthetic_share=0.0,
+        plant_share=0.0,
+        vibration_share=1.0,
+        vibration_runs=4,
+        steps=2,
+    )
+    network, facts = load_network(pretrain.run(only))
+    assert "vibration" in facts["data"][0]
+    assert network.architecture == tiny.pretrain.architecture
