@@ -241,7 +241,7 @@ def test_upgrade_keeps_what_was_edited_and_restarts(box: Container) -> None:
 
 def test_remove_keeps_config_and_state(box: Container) -> None:
     box.run("dpkg -r edge-agent")
-    assert box.run("pgrep -f edge_agent || true") == ""
+    assert box.run("pgrep -x edge-agent || true") == ""
     assert box.status("test -e /usr/lib/edge-agent") != 0
     assert box.status("test -e /lib/systemd/system/edge-agent.service") != 0
     assert box.run("cat /etc/edge-agent/agent.toml") == CONFIG.strip()
