@@ -43,10 +43,9 @@ class Container:
     """One boot; `close` ends it."""
 
     def __init__(self) -> None:
-        name = f"edge-agent-{os.getpid()}"
         self._nspawn = subprocess.Popen(
-            ["systemd-nspawn", "--quiet", "--boot", f"--directory={make_root()}", "--volatile=overlay"]
-            + ["--register=no", "--keep-unit", "--private-network", "--console=pipe", f"--machine={name}"],
+            f"systemd-nspawn --quiet --boot --directory={make_root()} --volatile=overlay --register=no "
+            f"--keep-unit --private-network --console=pipe --machine=edge-agent-{os.getpid()}".split(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
