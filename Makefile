@@ -6,7 +6,7 @@ DATA   ?= ../shared/data
 FORM    ?= short
 MINUTES ?= 60
 
-.PHONY: help demo test check format train pretrained e2e bench ablation detection results skab tep faults soak clean
+.PHONY: help demo test check format train pretrained e2e bench ablation detection quality results skab tep faults soak clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -76,6 +76,10 @@ bench: $(VENV)/.done  ## naming faults: from few labels beside baselines, and wh
 
 detection: $(VENV)/.done  ## TSB-AD-M and SKAB beside published figures and baselines -> benchmarks/results/detection.*
 	PYTHONPATH=. $(BIN)/python benchmarks/detection.py --data $(DATA) --ablate
+
+quality: $(VENV)/.done  ## broken sensors, and channels of different rates with losses -> benchmarks/results/{quality,rates}.*
+	PYTHONPATH=. $(BIN)/python benchmarks/quality.py --data $(DATA)
+	PYTHONPATH=. $(BIN)/python benchmarks/rates.py --data $(DATA)
 
 results: $(VENV)/.done  ## what the benchmarks measured, beside the goals -> docs/results.md
 	$(BIN)/python benchmarks/results.py
