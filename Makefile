@@ -7,7 +7,7 @@ FORM    ?= short
 ARCH    ?= amd64
 MINUTES ?= 60
 
-.PHONY: help demo test check format train pretrained e2e bench ablation detection results roundtrip skab tep faults soak waveforms deb service page formats spectral clean
+.PHONY: help demo test check format train pretrained e2e bench ablation detection results roundtrip skab tep faults soak waveforms deb service page formats spectral quality clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -100,6 +100,10 @@ bench: spectral  ## naming faults from few labels beside baselines, and whole al
 
 detection: $(VENV)/.done  ## TSB-AD-M and SKAB beside published figures and baselines -> benchmarks/results/detection.*
 	PYTHONPATH=. $(BIN)/python benchmarks/detection.py --data $(DATA) --ablate
+
+quality: $(VENV)/.done  ## broken sensors, and channels of different rates with losses -> benchmarks/results/{quality,rates}.*
+	PYTHONPATH=. $(BIN)/python benchmarks/quality.py --data $(DATA)
+	PYTHONPATH=. $(BIN)/python benchmarks/rates.py --data $(DATA)
 
 results: $(VENV)/.done  ## what the benchmarks measured, beside the goals -> docs/results.md
 	$(BIN)/python benchmarks/results.py

@@ -71,12 +71,10 @@ def visible_parts(block: WindowBlock | None, inspection: Inspection, *, rows: in
     edges = np.flatnonzero((hidden[1:] != hidden[:-1]).any(axis=1)) + 1
     parts = []
     for start, end in zip([0, *edges.tolist()], [*edges.tolist(), len(hidden)], strict=True):
-        values = block.values[start:end].copy()
-        values[:, hidden[start]] = np.nan
         parts.append(
             replace(
                 block,
-                values=values,
+                values=block.values[start:end],
                 end_rows=block.end_rows[start:end],
                 times_ns=block.times_ns[start:end],
                 hidden=tuple(np.flatnonzero(hidden[start]).tolist()),

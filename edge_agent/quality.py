@@ -117,12 +117,13 @@ class Inspector:
         self._low, self._high = np.array(ranges, np.float64).reshape(n_channels, 2).T
         self._watcher = Watcher(n_channels)
         self._units = UnitWatch(profile.memory)
+        self._measures = profile.memory["quality/run"].astype(np.int64) <= _CONSTANT * profile.rows
         self._out = np.zeros(n_channels, np.int64)
         self._quiet = np.zeros(n_channels, np.int64)
         self._well = np.full(n_channels, _UNKNOWN_ROWS)
         self._open: dict[str, Alarm] = {}
         self._count = 0
-        self._paces = np.empty(0)
+        self._paces: list[float] = []
         self._last_ns: int | None = None
 
     @property
@@ -149,7 +150,7 @@ class Inspector:
         s = self._settings
         memory: Mapping[str, NDArray[Any]] = self._profile.memory
         calm_run, calm_gap = memory["quality/run"], memory["quality/gap"]
-        run = np.where(calm_run > _CONSTANT * self._profile.rows, 0, seen.run)
+        run = seen.run * self._measures
         standing = run > s.suspect_times * calm_run + s.suspect_rows
         frozen = run > s.certain_times * calm_run + s.certain_rows
         silent = seen.gap > s.suspect_times * calm_gap + s.suspect_rows
@@ -160,13 +161,12 @@ class Inspector:
         out_for = consecutive(out, self._out)
         unit_for = self._units.look(seen)
         self._quiet, self._out = quiet_for[-1], out_for[-1]
-        with np.errstate(invalid="ignore"):  # no range: infinite limits
-            near = _NEAR_LIMIT * (self._high - self._low)
-            at_limit = (seen.filled <= self._low + near) | (seen.filled >= self._high - near)
-        bounded = np.isfinite(self._low) & np.isfinite(self._high)
-        stuck = frozen & at_limit & bounded
+        suspect = standing | silent | quiet | out | (unit_for > 0)
+        if not self._open and not suspect.any():
+            return _Judged(suspect, {})
+        stuck = frozen & self._at_limit(seen)
         return _Judged(
-            suspect=standing | silent | quiet | out | (unit_for > 0),
+            suspect=suspect,
             certain={
                 "missing": missing,
                 "out of range": out_for >= s.range_rows,
@@ -176,6 +176,14 @@ class Inspector:
                 "noise gone": (quiet_for >= s.quiet_rows) & ~standing,
             },
         )
+
+    def _at_limit(self, seen: Seen) -> NDArray[np.bool_]:
+        """Whether the values are at an end of a configured range, [R, C]."""
+        bounded = np.isfinite(self._low) & np.isfinite(self._high)
+        near = _NEAR_LIMIT * np.where(bounded, self._high - self._low, 0.0)
+        ends = (seen.filled <= self._low + near) | (seen.filled >= self._high - near)
+        found: NDArray[np.bool_] = ends & bounded
+        return found
 
     def _advance(
         self, judged: _Judged, seen: Seen, *, at: int, well: NDArray[np.int64], time_ns: int
@@ -203,10 +211,12 @@ class Inspector:
         before = times_ns[0] if self._last_ns is None else self._last_ns
         self._last_ns = int(times_ns[-1])
         steps = np.diff(times_ns, prepend=before) / self._profile.period_ns
-        self._paces = np.concatenate([self._paces, steps])[-self._settings.rate_rows :]
+        self._paces += steps.tolist()
         if len(self._paces) < self._settings.rate_rows:
             return
-        ratio, limit = float(np.median(self._paces)), self._settings.rate_ratio
+        paces = self._paces[-self._settings.rate_rows :]
+        self._paces = paces[self._settings.rate_rows // 4 :]  # the next look is so many rows away
+        ratio, limit = float(np.median(paces)), self._settings.rate_ratio
         changed = ratio > limit or ratio < 1.0 / limit
         known = self._open.get("")
         if changed and known is None:

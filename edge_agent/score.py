@@ -140,7 +140,11 @@ class Scorer:
         B, C = block.values.shape[:2]
         location = np.broadcast_to(profile.memory["location"].astype(np.float32), (B, C))
         scale = np.broadcast_to(profile.memory["scale"].astype(np.float32), (B, C))
-        encoded, logits = self._encode(block.values, location, scale)
+        values = block.values
+        if block.hidden:
+            values = values.copy()
+            values[:, list(block.hidden)] = np.nan
+        encoded, logits = self._encode(values, location, scale)
         labels = self.bundle.manifest.labels
         classes = _softmax(logits)
         return _assemble(

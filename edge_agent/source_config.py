@@ -90,6 +90,8 @@ class Waveform(_Section):
         """The same in the decoder's words."""
         bearing = None if self.bearing is None else Bearing(**dict(self.bearing))
         return WaveformSettings(**{**dict(self), "bearing": bearing})
+
+
 class Sparkplug(_Section):
     """How the agent hosts a Sparkplug namespace."""
 

@@ -2,7 +2,7 @@
 
 A conversion is only told where chance is ruled out: the jump must be far larger than any calm step, and the value must
 land where the conversion of the value before it lies, as close as calm steps alone would leave it. A channel that
-steps wildly when it is calm is never blamed.
+steps wildly when it is calm is never blamed, nor one that was unusual before it jumped.
 """
 
 from collections.abc import Mapping
@@ -108,7 +108,9 @@ class UnitWatch:
         """Rows in another unit with this one."""
         step = float(self._step[channel])
         if changed is None:
-            found = conversion(previous, value, step=step)
+            # A value that was unusual before it jumped speaks of the machine, not of a unit.
+            calm = self._low[channel] <= previous <= self._high[channel]
+            found = conversion(previous, value, step=step) if calm else None
             if found is None:
                 return 0
             self._changed[channel] = _Changed(*found)
