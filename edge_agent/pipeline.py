@@ -177,6 +177,12 @@ class Pipeline:
         """The state of every machine heard or restored."""
         return {name: machine.status() for name, machine in self._machines.items()}
 
+    def profiles(self) -> tuple[Profile, ...]:
+        """What was learnt of the machines; not what they have from the template."""
+        shared = None if self._template is None else self._template.memory
+        known = (machine.profile for machine in self._machines.values())
+        return tuple(profile for profile in known if profile is not None and profile.memory is not shared)
+
     def open_alarms(self) -> tuple[Alarm, ...]:
         """The latest revision of every open alarm."""
         alarms = (machine.book.open_alarm for machine in self._machines.values())

@@ -268,7 +268,11 @@ def test_a_disk_that_fails_costs_nothing_but_the_safety_of_that_time(
         assert agent.alerts  # alerts go on
         assert len(tries) < 8  # with growing pauses
     now_s[0] += 60
-    agent.turn(story[340:344])
+    agent.turn(story[340:342])
+    assert "disk is full" in agent.watch.keeper.fault, "one success is no recovery"
+    assert "state_recovered" not in agent.reports
+    now_s[0] += 6
+    agent.turn(story[342:344])
     assert agent.watch.keeper.fault == ""
     assert agent.reports[-1] == "state_recovered"
     before = agent.ring("pump-1")
