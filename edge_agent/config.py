@@ -67,7 +67,7 @@ class Broker(_Section):
     queue_messages: Count = 20_000
     queue_bytes: Count = 10_000_000
     shed_after_s: Seconds = 30.0
-    delay_limit_s: Annotated[float, Field(ge=0, le=3600)] = 1.0
+    delay_limit_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
     catch_up_s: Seconds = 3600.0
     probe_topic: str = "edge-agent/{agent}/probe"
 
