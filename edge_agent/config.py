@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from edge_agent.alarm_config import Commands, Lifecycle, Maintenance
+from edge_agent.broker_config import BROKER_FILES, Broker
 from edge_agent.channel_config import Channel, Quality
 from edge_agent.errors import ConfigError
 from edge_agent.page_config import Page
@@ -25,7 +26,6 @@ _MODELS = Path(__file__).parent / "models"
 SHIPPED_BUNDLE = _MODELS / "pretrained"
 SHIPPED_BUNDLES = {name: _MODELS / name for name in ("pretrained", "pretrained-int8", "pretrained-small")}
 """The encoders that come with the agent, by the names that `[model] bundle` accepts beside a directory."""
-_BROKER_FILES = ("username_file", "password_file", "tls_ca_file", "tls_cert_file", "tls_key_file")
 _CREDENTIAL = "credential"
 
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 7, allow_inf_nan=False)]
@@ -49,58 +49,6 @@ class Agent(_Section):
         if not is_name(value):
             raise ValueError("becomes a topic level: printable, not empty, without / + #")
         return value
-
-
-class Broker(_Section):
-    """The MQTT broker, and what to do when it is faster than this machine."""
-
-    host: str = "localhost"
-    port: Port = 1883
-    client_id: str = ""
-    username: str = ""
-    username_file: Path | None = None
-    password_file: Path | None = None
-    tls: bool = False
-    tls_ca_file: Path | None = None
-    tls_cert_file: Path | None = None
-    tls_key_file: Path | None = None
-    tls_insecure: bool = False
-    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
-    retry_max_s: Annotated[int, Field(ge=1, le=3600)] = 5
-    queue_messages: Count = 20_000
-    queue_bytes: Count = 10_000_000
-    shed_after_s: Seconds = 30.0
-    delay_limit_s: Annotated[float, Field(ge=0, le=3600)] = 1.0
-    catch_up_s: Seconds = 3600.0
-    probe_topic: str = "edge-agent/{agent}/probe"
-
-    @model_validator(mode="after")
-    def _password_has_a_user(self) -> Self:
-        if self.username and self.username_file is not None:
-            raise ValueError("username and username_file exclude each other")
-        if self.password_file is not None and not (self.username or self.username_file):
-            raise ValueError("password_file needs username or username_file")
-        return self
-
-    @model_validator(mode="after")
-    def _key_has_a_certificate(self) -> Self:
-        if self.tls_key_file is not None and self.tls_cert_file is None:
-            raise ValueError("tls_key_file needs tls_cert_file")
-        if self.tls_insecure and not self.uses_tls:
-            raise ValueError("tls_insecure needs tls")
-        return self
-
-    @field_validator("host")
-    @classmethod
-    def _is_a_host(cls, value: str) -> str:
-        if not value or not value.isprintable() or set(value) & set("@/ "):
-            raise ValueError("is a name or an address alone; user and password have settings of their own")
-        return value
-
-    @property
-    def uses_tls(self) -> bool:
-        """Whether the connection is encrypted: asked for, or any of its files is named."""
-        return self.tls or self.tls_ca_file is not None or self.tls_cert_file is not None
 
 
 class Alerts(_Section):
@@ -319,7 +267,7 @@ def _anchored(config: Config, folder: Path) -> Config:
             "broker": broker.model_copy(
                 update={
                     name: _found(value, folder)
-                    for name in _BROKER_FILES
+                    for name in BROKER_FILES
                     if (value := getattr(broker, name)) is not None
                 }
             ),
@@ -350,7 +298,7 @@ def _bundle(folder: Path, named: Path | None) -> Path | None:
 
 
 def _missing_files(config: Config, text: str) -> tuple[tuple[str, str], ...]:
-    named = [("broker", name, getattr(config.broker, name)) for name in _BROKER_FILES]
+    named = [("broker", name, getattr(config.broker, name)) for name in BROKER_FILES]
     named += [("model", "trusted_keys", key) for key in config.model.trusted_keys]
     named.append(("page", "token_file", config.page.token_file))
     return tuple(
@@ -401,7 +349,7 @@ def summary(config: Config) -> Mapping[str, Any]:
     return {
         "agent": f"{config.agent.name} on {socket.gethostname()}, state in {config.agent.state_dir}",
         "broker": f"{config.broker.host}:{config.broker.port} as {config.client_id}"
-        + _protection(config.broker),
+        + config.broker.protection,
         "sources": [_source(source) for source in config.source],
         "alerts": config.alerts.topic,
         "new machines": f"learnt from {config.commission.rows} rows",
@@ -415,10 +363,3 @@ def _source(source: Source) -> str:
     if source.sparkplug is None:
         return f"{source.subscription} ({source.format})"
     return f"spBv1.0/{','.join(source.sparkplug.groups) or '#'} (sparkplug), host {source.sparkplug.host_id}"
-
-
-def _protection(broker: Broker) -> str:
-    if not broker.uses_tls:
-        return ""
-    ours = ", with a certificate of our own" if broker.tls_cert_file else ""
-    return f" over TLS{ours}" + (", THE BROKER'S NAME IS NOT CHECKED" if broker.tls_insecure else "")

@@ -21,6 +21,8 @@ from edge_agent.store import Store
 
 _RETRY_FIRST_S = 1.0
 _RETRY_LAST_S = 30.0
+_STEADY_S = 5.0
+"""On a full disk small transactions succeed now and then: only what succeeds for so long is mended."""
 _TIDY_EVERY_S = 1.0
 """What only forgets (messages that were acknowledged) waits so long for company."""
 _ROOM = "room/"
@@ -45,14 +47,29 @@ class _Fault:
     reason: str = ""
     pause_s: float = 0.0
     retry_s: float = 0.0
+    mending_s: float | None = None
+    """Since when it has succeeded again."""
+
+    @property
+    def broken(self) -> bool:
+        """Whether the last try failed."""
+        return bool(self.reason) and self.mending_s is None
 
     def failed(self, reason: str, *, now_s: float) -> None:
         self.reason = reason
         self.pause_s = min(_RETRY_LAST_S, max(_RETRY_FIRST_S, 2 * self.pause_s))
-        self.retry_s = now_s + self.pause_s
+        self.retry_s, self.mending_s = now_s + self.pause_s, None
 
-    def passed(self) -> None:
-        self.reason, self.pause_s, self.retry_s = "", 0.0, 0.0
+    def passed(self, *, now_s: float) -> None:
+        if self.reason and self.mending_s is None:
+            self.mending_s = now_s
+
+    def mended(self, *, now_s: float) -> bool:
+        """Whether it has succeeded for long enough, told once."""
+        if self.mending_s is None or now_s - self.mending_s < _STEADY_S:
+            return False
+        self.reason, self.pause_s, self.retry_s, self.mending_s = "", 0.0, 0.0, None
+        return True
 
 
 class Keeper:
@@ -161,11 +178,12 @@ class Keeper:
 
     def after(self, step: Step, *, now_s: float) -> None:
         """Write what the turn changed. Its messages may be acknowledged when this returns, whatever came of it."""
+        self._mend(now_s)
         if self._unsaved_profiles and now_s >= self._faults["profiles"].retry_s:
             self._save_profiles(now_s)
         changed, self._changed_machines = self._changed_machines, []
         marks = self.marks.take_fresh()
-        if self._faults["database"].reason or self._journal.overgrown or self._stale:
+        if self._faults["database"].broken or self._journal.overgrown or self._stale:
             self._recover(now_s)
             return
         changes = self._journal.turn(step, self._pipeline, marks=marks, changed=changed, now_s=now_s)
@@ -177,7 +195,7 @@ class Keeper:
 
     def farewell(self, *, now_s: float) -> None:
         """Write what is still unwritten before a wanted end."""
-        if self._faults["database"].reason:
+        if self._faults["database"].broken:
             self._commit(self._everything(), now_s=now_s)
         else:
             changes = self._journal.farewell(self._pipeline)
@@ -216,13 +234,14 @@ class Keeper:
             except DatabaseError as error:
                 if attempt == 0 and error.corrupt and self._set_aside(error):
                     changes = self._everything()  # into a new file, at once
+                    self._keep_lost_profiles()
                     continue
                 self._failed("database", error, now_s=now_s)
                 return
             break
         self.figures.commits += 1
         self._stale = self._stale and not changes.whole
-        self._passed("database")
+        self._faults["database"].passed(now_s=now_s)
 
     def _recover(self, now_s: float) -> None:
         """Write everything afresh, if it is time to try."""
@@ -235,10 +254,18 @@ class Keeper:
             self._report("state_not_saved", path=str(error.path), reason=error.reason)
         self._faults[what].failed(str(error), now_s=now_s)
 
-    def _passed(self, what: str) -> None:
-        if self._faults[what].reason:
-            self._report("state_recovered", what=what)
-        self._faults[what].passed()
+    def _mend(self, now_s: float) -> None:
+        """Say what works again; profiles whose files went with the disk are written anew."""
+        for what, fault in self._faults.items():
+            if fault.mended(now_s=now_s):
+                self._report("state_recovered", what=what)
+                self._keep_lost_profiles()
+
+    def _keep_lost_profiles(self) -> None:
+        """Write again what the store has no file of any more; at the next turn."""
+        for profile in self._pipeline.profiles():
+            if not self._store.has_profile(profile.machine):
+                self._unsaved_profiles.setdefault(profile.machine, profile)
 
     def _set_aside(self, error: DatabaseError) -> bool:
         try:
@@ -257,7 +284,7 @@ class Keeper:
                 self._failed("profiles", error, now_s=now_s)
                 return
             del self._unsaved_profiles[machine]
-        self._passed("profiles")
+        self._faults["profiles"].passed(now_s=now_s)
 
 
 def restore(pipeline: Pipeline, found: Remembered) -> Iterable[str]:

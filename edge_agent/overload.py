@@ -6,7 +6,7 @@ the probe waits behind everything that waits there, and its age on return is wha
 Backlog and overload look alike in one moment. They are told apart by what came before:
 
 - catching up: the connection is new, or nothing came or was taken for a while, and messages are late. Nothing is shed
-  for up to `catch_up_s`: the backlog of an outage is worth having, and it shrinks.
+  for up to `catch_up_s` unless the delay grows: the backlog of an outage is worth having, and it shrinks.
 - overload: messages became late while they kept coming. Of each batch the oldest are shed, first a half, then more,
   until messages are in time again; then step by step fewer.
 """
@@ -22,6 +22,8 @@ _PROBES_LIMIT = 256
 _LEAST_SHARE = 1 / 32
 _LESS, _MORE = 0.5, 1.1
 _ADJUST_EVERY_S = 0.25
+_GROWTH_S = 1.0
+"""Probes sent so long after one another tell whether the queue grows."""
 
 
 class Relief:
@@ -38,6 +40,7 @@ class Relief:
         self._catch_up_s = catch_up_s
         self._number = 0
         self._flying: deque[tuple[int, float]] = deque()
+        self._earlier: deque[tuple[float, float]] = deque()  # (sent, delay) of probes, while catching up
         self._session = -1
         self._answered = False
         self._catching_up_since: float | None = None
@@ -62,6 +65,7 @@ class Relief:
             self._flying.clear()
             self.share, self.delay_s = 1.0, 0.0
             self._catching_up_since = now_s
+            self._earlier.clear()
         if self._limit_s <= 0 or now_s - self._sent_s < PROBE_EVERY_S:
             return None
         self._sent_s = now_s
@@ -101,14 +105,24 @@ class Relief:
             if str(number).encode() == payload:
                 break
         self.delay_s = now_s - sent_s
-        if self.delay_s < self._limit_s:
+        if self.delay_s < self._limit_s or self._grows(sent_s):
             self._catching_up_since = None
+            self._earlier.clear()
+
+    def _grows(self, sent_s: float) -> bool:
+        """Whether messages sent later waited longer: then more come than go, and what waits is no mere backlog."""
+        self._earlier.append((sent_s, self.delay_s))
+        while self._earlier[0][0] < sent_s - 2 * _GROWTH_S:
+            self._earlier.popleft()
+        before_s, delay_s = self._earlier[0]
+        return sent_s - before_s >= _GROWTH_S and self.delay_s > delay_s + _GROWTH_S / 4
 
     def _note_pause(self, batch: Batch, now_s: float) -> None:
         """After nothing came, or nothing was taken, for longer than the limit, there is a backlog to catch up with."""
         came_s = batch.arrivals[0].at_s - self._heard_s if batch.arrivals else 0.0
         if max(came_s, now_s - self._looked_s) > self._pause_s and not self.overloaded:
             self._catching_up_since = now_s
+            self._earlier.clear()
         self._looked_s = now_s
 
     def _judge(self, now_s: float) -> None:

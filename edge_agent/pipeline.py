@@ -27,8 +27,9 @@ from edge_agent.contract.records import (
     WindowBlock,
 )
 from edge_agent.decide import Decider
+from edge_agent.fleet import Fleet
 from edge_agent.inspection import aligner, inspect, succeeding, visible_parts
-from edge_agent.machine import Glance, Machine, MachineStatus, Memento
+from edge_agent.machine import Machine, MachineStatus, Memento
 from edge_agent.naming import Naming, Refused
 from edge_agent.score import Scorer
 from edge_agent.settle import Settler
@@ -37,7 +38,7 @@ from edge_agent.window import RingState, RowBuffer, WindowSettings
 
 
 class Pipeline:
-    """Holds every machine's rows, profile and alarm, and the ledger of what became of each message."""
+    """Holds every machine's rows, profile and alarm (`fleet`), and the ledger of what became of each message."""
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class Pipeline:
         self._scorer = scorer
         self._settings = settings
         self._template = template
-        self._machines: dict[str, Machine] = {}
+        self.fleet = Fleet()
         self._touched: dict[str, None] = {}  # an ordered set: machines with new rows in this step
         self._accepted: list[Frame] = []
         self._failures: list[Failure] = []
@@ -87,7 +88,7 @@ class Pipeline:
 
     def install(self, profile: Profile) -> None:
         """Make a machine ready: from its next row on it is scored with this profile."""
-        machine = self._machines.get(profile.machine) or self._add_machine(profile.machine)
+        machine = self.fleet.get(profile.machine) or self._add_machine(profile.machine)
         machine.profile, machine.state, machine.reason = profile, "ready", ""
         machine.follower = None
         machine.settler = Settler(profile) if self._settings.settle else None
@@ -97,48 +98,27 @@ class Pipeline:
 
     def install_faults(self, casebook: Casebook) -> None:
         """Begin with what was named before a restart; its machine needs no profile yet."""
-        machine = self._machines.get(casebook.machine) or self._add_machine(casebook.machine)
+        machine = self.fleet.get(casebook.machine) or self._add_machine(casebook.machine)
         machine.naming.install(casebook)
 
-    def machine_of(self, alarm: str) -> str:
-        """The machine that has the alarm, open, lately closed or named; empty where none has."""
-        return next((name for name, machine in self._machines.items() if machine.naming.has(alarm)), "")
-
     def label(self, machine: str, *, alarm: str, fault: str) -> Labelled | Refused:
-        """Call an alarm by its fault: the machine's later alarms that look like it carry the name.
-
-        Args:
-            machine: whose alarm.
-            alarm: id of one that is open or among the last that closed, or of one named before.
-            fault: what it was.
-
-        Returns:
-            What must be stored and said, or why the name was not taken.
-        """
-        known = self._machines.get(machine)
-        if known is None:
-            return Refused("unknown_machine", f"no machine {machine!r} was heard")
-        casebook = known.naming.name(alarm, fault)
-        if isinstance(casebook, Refused):
-            return casebook
-        spelt = next(case.fault for case in casebook.cases if case.alarm == alarm)
-        is_open = known.book.open_alarm is not None and known.book.open_alarm.id == alarm
-        return Labelled(spelt, casebook, known.book.tell(spelt) if is_open else None)
+        """Call an alarm by its fault: the machine's later alarms that look like it carry the name; see `Fleet.label`."""
+        return self.fleet.label(machine, alarm=alarm, fault=fault)
 
     def fail(self, name: str, reason: str) -> None:
         """Learning a machine did not work: gather the same number of rows again."""
-        machine = self._machines[name]
+        machine = self.fleet[name]
         machine.state, machine.reason = "failed", reason
         machine.wanted_at = machine.rows.row_count + self._settings.commission_rows
 
     def settle(self, name: str, learnt: Profile | None, *, stage: int) -> bool:
         """A machine in service was learnt again, or was not (None): whether it goes on with that."""
-        machine = self._machines.get(name)
+        machine = self.fleet.get(name)
         return machine is not None and machine.settle(learnt, stage=stage)
 
     def relearn(self, name: str) -> None:
         """What was learnt of a machine meanwhile belongs to a model that has gone: ask again at its next row."""
-        self._machines[name].state = "commissioning"
+        self.fleet[name].state = "commissioning"
 
     @property
     def window_rows(self) -> int:
@@ -149,7 +129,7 @@ class Pipeline:
         """Learnt machines that another network could not score: neither their own profile nor `template` fits."""
         return tuple(
             name
-            for name, machine in self._machines.items()
+            for name, machine in self.fleet.items()
             if machine.profile is not None
             and machine.profile.encoder != encoder
             and not _fits(template, machine.profile)
@@ -170,7 +150,7 @@ class Pipeline:
         """
         encoder, before = scorer.bundle.encoder, self._template
         self._decode, self._scorer, self._settings, self._template = decode, scorer, settings, template
-        for name, machine in self._machines.items():
+        for name, machine in self.fleet.items():
             machine.book.change_model(scorer.bundle.digest)
             profile = machine.profile
             if profile is None or template is None or not _fits(template, profile):
@@ -183,43 +163,28 @@ class Pipeline:
 
     def forget(self, name: str) -> None:
         """Know nothing of a machine any more, its open alarm included: its next row begins a new one."""
-        self._machines.pop(name, None)
+        self.fleet.pop(name, None)
         self._touched.pop(name, None)
 
     def machines(self) -> Mapping[str, MachineStatus]:
         """The state of every machine heard or restored."""
-        return {name: machine.status() for name, machine in self._machines.items()}
+        return {name: machine.status() for name, machine in self.fleet.items()}
 
-    def glance(self, name: str, *, latest_rows: int) -> Glance | None:
-        """A machine's latest rows beside what is usual; None where the machine is not known."""
-        machine = self._machines.get(name)
-        return None if machine is None else machine.glance(latest_rows)
-
-    def fault_of(self, name: str, alarm: str) -> str:
-        """What people called the machine's alarm; empty where nobody did."""
-        machine = self._machines.get(name)
-        cases = () if machine is None else machine.naming.casebook.cases
-        return next((case.fault for case in cases if case.alarm == alarm), "")
-
-    def open_alarms(self) -> tuple[Alarm, ...]:
-        """The latest revision of every open alarm."""
-        alarms = (machine.book.open_alarm for machine in self._machines.values())
-        return tuple(alarm for alarm in alarms if alarm is not None)
-
-    def open_findings(self) -> tuple[Alarm, ...]:
-        """What is wrong with sensors."""
-        inspectors = (machine.inspector for machine in self._machines.values())
-        return tuple(alarm for inspector in inspectors if inspector for alarm in inspector.open_findings)
+    def profiles(self) -> tuple[Profile, ...]:
+        """What was learnt of the machines; not what they have from the template."""
+        shared = None if self._template is None else self._template.memory
+        known = (machine.profile for machine in self.fleet.values())
+        return tuple(profile for profile in known if profile is not None and profile.memory is not shared)
 
     # -- across restarts ------------------------------------------------------------------------------------
 
     def memento(self, name: str) -> Memento:
         """What to write down of a machine, beside its rows."""
-        return self._machines[name].save(name)
+        return self.fleet[name].save(name)
 
     def ring(self, name: str) -> RingState:
         """What to write down of a machine's rows."""
-        return self._machines[name].rows.save()
+        return self.fleet[name].rows.save()
 
     def restore(self, memento: Memento, ring: RingState | None) -> bool:
         """Let a machine go on where it stood; call it before the first step.
@@ -230,7 +195,7 @@ class Pipeline:
         Raises:
             ValueError: the ring's arrays do not fit each other.
         """
-        name, known = memento.machine, self._machines.get(memento.machine)
+        name, known = memento.machine, self.fleet.get(memento.machine)
         profile = known.profile if known is not None else None
         if profile is None and self._template is not None and memento.profile:
             profile = replace(self._template, machine=name)
@@ -247,14 +212,14 @@ class Pipeline:
     def recall(self, frames: Iterable[Frame]) -> None:
         """Take rows in again that were taken in, and scored, before a restart."""
         for frame in frames:
-            machine = self._machines.get(frame.machine)
+            machine = self.fleet.get(frame.machine)
             if machine is None:
                 continue
             if machine.profile is None:
                 machine.rows.add_channels(frame.channels)
             if all(machine.rows.known(name) for name in frame.channels):
                 machine.rows.accept(frame)
-        for machine in self._machines.values():
+        for machine in self.fleet.values():
             machine.rows.settle()
 
     # -- messages to rows -----------------------------------------------------------------------------------
@@ -262,9 +227,9 @@ class Pipeline:
     def _take(self, frame: Frame) -> None:
         for _, reason in frame.bad_values:
             self._count_value(reason)
-        machine = self._machines.get(frame.machine)
+        machine = self.fleet.get(frame.machine)
         if machine is None:
-            if len(self._machines) >= self._settings.machines_limit:
+            if len(self.fleet) >= self._settings.machines_limit:
                 self._reject("too_many_machines")
                 return
             machine = self._add_machine(frame.machine)
@@ -290,7 +255,7 @@ class Pipeline:
                 if isinstance(event, Frame):
                     n_frames += 1
                     self._take(event)
-                elif (machine := self._machines.get(event.machine)) is not None:
+                elif (machine := self.fleet.get(event.machine)) is not None:
                     machine.rows.interrupt()
         except Exception as error:  # noqa: BLE001 - one message must not cost the others
             self._failures.append(Failure("a source with a state", repr(error)))
@@ -323,7 +288,7 @@ class Pipeline:
             naming=Naming(name, self._settings.naming),
             wanted_at=self._settings.commission_rows,
         )
-        self._machines[name] = machine
+        self.fleet[name] = machine
         return machine
 
     def _known_channels(self, machine: Machine, frame: Frame) -> Frame | None:
@@ -368,7 +333,7 @@ class Pipeline:
         commissions: list[CommissionRequest] = []
         findings: list[Alarm] = []
         for name in touched:
-            machine = self._machines[name]
+            machine = self.fleet[name]
             try:
                 if machine.profile is None:
                     commissions += machine.ask_to_learn(name, commission_rows=self._settings.commission_rows)
@@ -384,7 +349,7 @@ class Pipeline:
         scores = [self._judge(score, alarms) for score in self._score(blocks, profiles)]
         for score in scores:
             name = score.windows.machine
-            commissions += self._machines[name].ask_to_settle(name)
+            commissions += self.fleet[name].ask_to_settle(name)
         self.ledger.windows_scored += sum(len(score.value) for score in scores)
         accepted, self._accepted = tuple(self._accepted), []
         failures, self._failures = tuple(self._failures), []
@@ -396,7 +361,7 @@ class Pipeline:
             accepted=accepted,
             touched=tuple(touched),
             failures=failures,
-            moved=tuple(moved for score in scores for moved in self._machines[score.windows.machine].moved()),
+            moved=tuple(moved for score in scores for moved in self.fleet[score.windows.machine].moved()),
         )
 
     def _score(self, blocks: list[WindowBlock], profiles: list[Profile]) -> list[ScoreBlock]:
@@ -419,7 +384,7 @@ class Pipeline:
         """Add what the block's windows call for to `alarms`; returns the block by the thresholds now in use."""
         name = block.windows.machine
         try:
-            block, called = self._machines[name].judge(block, settings=self._settings)
+            block, called = self.fleet[name].judge(block, settings=self._settings)
         except Exception as error:  # noqa: BLE001 - one machine must not cost the others
             self._failures.append(Failure(name, repr(error)))
         else:

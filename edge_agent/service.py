@@ -158,7 +158,7 @@ class Service:
             digest=self._scorer.bundle.digest[:12],
             provider=self._scorer.provider,
             restored=[profile.machine for profile in loaded.profiles],
-            open_alarms=[alarm.id for alarm in self._watch.pipeline.open_alarms()],
+            open_alarms=[alarm.id for alarm in self._watch.pipeline.fleet.open_alarms()],
             metrics=f"http://{config.metrics.host}:{self._telemetry.port}/metrics",
         )
 

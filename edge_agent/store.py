@@ -112,6 +112,10 @@ class Store:
         whole_file.write(path, profiles.encode(profile))
         return path
 
+    def has_profile(self, machine: str) -> bool:
+        """Whether there is a file of what was learnt of a machine."""
+        return (self._folder / _PROFILES / whole_file.name_of(machine)).is_file()
+
     def forget_profile(self, machine: str) -> None:
         """Set aside what was learnt of a machine, where a technician can find it again.
 

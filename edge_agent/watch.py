@@ -6,6 +6,7 @@ What `turn` has returned from may be acknowledged. Everything that outlives a re
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -17,6 +18,7 @@ from edge_agent.database import Database
 from edge_agent.inbox import Batch, Heard
 from edge_agent.journal import Journal
 from edge_agent.keeper import Keeper, Report, restore
+from edge_agent.lean import lean
 from edge_agent.learner import Learner, Learnt
 from edge_agent.outbox import Outbox
 from edge_agent.pipeline import Pipeline
@@ -87,7 +89,7 @@ class Watch:
         plant.restore()
         self.control = Control(config, outbox=self.outbox, plant=plant, states=self.keeper.recalled())
         self.control.go_on(
-            (*self.pipeline.open_alarms(), *self.pipeline.open_findings()), now_ns=time.time_ns()
+            (*self.pipeline.fleet.open_alarms(), *self.pipeline.fleet.open_findings()), now_ns=time.time_ns()
         )
         self.keeper.begin(self.pipeline, now_s=now_s)
         self.learner.start()
@@ -188,8 +190,10 @@ class Watch:
                 self.pipeline.fail(learnt.machine, learnt.result)
                 log.warning("machine_failed", machine=learnt.machine, reason=learnt.result)
                 continue
-            self.pipeline.install(learnt.result)
-            self.keeper.save_profile(learnt.result, now_s=time.monotonic())
+            # What is watched with now is what a restart will read.
+            profile = replace(learnt.result, memory=lean(learnt.result.memory))
+            self.pipeline.install(profile)
+            self.keeper.save_profile(profile, now_s=time.monotonic())
             log.info(
                 "machine_commissioned",
                 machine=learnt.machine,

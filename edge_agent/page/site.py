@@ -134,7 +134,7 @@ class Site:
             memory = self._memory.of(name, now_s=now_s)
             past = [one for one in reversed(watch.control.lifecycle.memory.history) if one.machine == name]
             found[name] = Closeup(
-                glance=watch.pipeline.glance(name, latest_rows=_ROWS),
+                glance=watch.pipeline.fleet.glance(name, latest_rows=_ROWS),
                 near=memory.near.curve(),
                 far=memory.far.curve(),
                 latest=memory.latest,
@@ -147,4 +147,4 @@ _NOBODY = Closeup(None, Curve(), Curve(), None)
 
 
 def _named(watch: Watch, past: list[Past]) -> tuple[tuple[Past, str], ...]:
-    return tuple((one, watch.pipeline.fault_of(one.machine, one.id)) for one in past)
+    return tuple((one, watch.pipeline.fleet.fault_of(one.machine, one.id)) for one in past)

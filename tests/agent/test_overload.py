@@ -109,6 +109,15 @@ def test_a_backlog_behind_a_pause_of_our_own_is_worked_off_whole() -> None:
     assert world.shed == 0
 
 
+def test_an_overload_that_begins_with_a_pause_is_told_by_its_growth() -> None:
+    world = World(pace=1000)
+    world.run(5, per_s=500)
+    world.run(2, per_s=3000, cut=True)
+    world.run(60, per_s=3000)
+    assert world.relief.overloaded
+    assert max(world.ages[-1000:]) < 2.0
+
+
 def test_an_overload_after_a_backlog_is_an_overload() -> None:
     world = World(pace=1000)
     world.run(2, per_s=100)

@@ -207,15 +207,15 @@ def test_without_a_full_journal_the_alarm_still_goes_on_under_its_id(
     agent = begin(lean)
     story = arrivals([*STORY[:2], (380, 600, 0.0)])
     play(agent, story[:340], crash_after=lambda _: False)
-    (opened,) = agent.watch.pipeline.open_alarms()
+    (opened,) = agent.watch.pipeline.fleet.open_alarms()
     commits = agent.watch.keeper.figures.commits
     agent.turn([])
     assert agent.watch.keeper.figures.commits == commits  # nothing changed, nothing written
     agent.crash()
-    assert [alarm.id for alarm in agent.watch.pipeline.open_alarms()] == [opened.id]
+    assert [alarm.id for alarm in agent.watch.pipeline.fleet.open_alarms()] == [opened.id]
     play(agent, story[340:], crash_after=lambda _: False)
     assert {alarm_id for alarm_id, _ in agent.alerts} == {opened.id}
-    assert agent.watch.pipeline.open_alarms() == ()
+    assert agent.watch.pipeline.fleet.open_alarms() == ()
 
 
 def test_an_alarm_is_closed_where_its_machine_cannot_go_on(
@@ -223,11 +223,11 @@ def test_an_alarm_is_closed_where_its_machine_cannot_go_on(
 ) -> None:
     agent = begin(config)
     play(agent, arrivals(STORY[:2]), crash_after=lambda _: False)
-    (opened,) = agent.watch.pipeline.open_alarms()
+    (opened,) = agent.watch.pipeline.fleet.open_alarms()
     for path in (config.agent.state_dir / "profiles").glob("*.npz"):
         path.unlink()  # what an operator does to have the machine learnt afresh
     agent.crash()
-    assert agent.watch.pipeline.open_alarms() == ()
+    assert agent.watch.pipeline.fleet.open_alarms() == ()
     closed = [told for told in agent.alerts.values() if told["state"] == "closed"]
     assert [(told["id"], "restarted" in told["summary"]) for told in closed] == [(opened.id, True)]
     agent.crash()  # and it is said once
@@ -268,7 +268,11 @@ def test_a_disk_that_fails_costs_nothing_but_the_safety_of_that_time(
         assert agent.alerts  # alerts go on
         assert len(tries) < 8  # with growing pauses
     now_s[0] += 60
-    agent.turn(story[340:344])
+    agent.turn(story[340:342])
+    assert "disk is full" in agent.watch.keeper.fault, "one success is no recovery"
+    assert "state_recovered" not in agent.reports
+    now_s[0] += 6
+    agent.turn(story[342:344])
     assert agent.watch.keeper.fault == ""
     assert agent.reports[-1] == "state_recovered"
     before = agent.ring("pump-1")
@@ -301,15 +305,15 @@ def test_rows_that_make_no_sense_do_not_cost_the_alarm(
 ) -> None:
     agent = begin(config)
     play(agent, arrivals(STORY[:2]), crash_after=lambda _: False)
-    (opened,) = agent.watch.pipeline.open_alarms()
+    (opened,) = agent.watch.pipeline.fleet.open_alarms()
     ring = agent.ring("pump-1")
     broken = msgspec.msgpack.encode([10**6, replace(ring, times=ring.times[:-8])])
     agent.watch.keeper._database.commit(Changes(10**6, {"ring/pump-1": broken}))
     agent.crash()
-    assert [alarm.id for alarm in agent.watch.pipeline.open_alarms()] == [opened.id]
+    assert [alarm.id for alarm in agent.watch.pipeline.fleet.open_alarms()] == [opened.id]
     assert agent.ring("pump-1").row_count == 0
     play(agent, arrivals([(380, 600, 0.0)]), crash_after=lambda _: False)
-    assert agent.watch.pipeline.open_alarms() == ()
+    assert agent.watch.pipeline.fleet.open_alarms() == ()
 
 
 def test_a_file_that_is_garbage_at_start_does_not_stop_the_agent(

@@ -56,7 +56,7 @@ def test_what_queued_up_while_the_agent_was_away_is_drained(open_hall: Enter) ->
 
 def test_three_times_its_pace(open_hall: Enter) -> None:
     """What is too much is shed and counted; memory stays flat; afterwards all is as before."""
-    hall = open_hall()
+    hall = open_hall(settings={"broker": "delay_limit_s = 1.0"})
     pace = measured_pace(hall)
     hall.publisher.timed = True
     load_s = size(short=10, long=300)

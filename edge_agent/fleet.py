@@ -1,0 +1,52 @@
+"""The machines of a pipeline by name, and what others ask of them between two steps. Pure; scores nothing."""
+
+from edge_agent.contract.records import Alarm
+from edge_agent.machine import Glance, Machine
+from edge_agent.naming import Refused
+from edge_agent.step import Labelled
+
+
+class Fleet(dict[str, Machine]):
+    """Every machine heard or restored."""
+
+    def label(self, name: str, *, alarm: str, fault: str) -> Labelled | Refused:
+        """Call an alarm by its fault: the machine's later alarms that look like it carry the name.
+
+        Args:
+            name: of the machine.
+            alarm: id of one that is open or among the last that closed, or of one named before.
+            fault: what it was.
+
+        Returns:
+            What must be stored and said, or why the name was not taken.
+        """
+        known = self.get(name)
+        if known is None:
+            return Refused("unknown_machine", f"no machine {name!r} was heard")
+        casebook = known.naming.name(alarm, fault)
+        if isinstance(casebook, Refused):
+            return casebook
+        spelt = next(case.fault for case in casebook.cases if case.alarm == alarm)
+        is_open = known.book.open_alarm is not None and known.book.open_alarm.id == alarm
+        return Labelled(spelt, casebook, known.book.tell(spelt) if is_open else None)
+
+    def glance(self, name: str, *, latest_rows: int) -> Glance | None:
+        """A machine's latest rows beside what is usual; None where the machine is not known."""
+        machine = self.get(name)
+        return None if machine is None else machine.glance(latest_rows)
+
+    def fault_of(self, name: str, alarm: str) -> str:
+        """What people called the machine's alarm; empty where nobody did."""
+        machine = self.get(name)
+        cases = () if machine is None else machine.naming.casebook.cases
+        return next((case.fault for case in cases if case.alarm == alarm), "")
+
+    def open_alarms(self) -> tuple[Alarm, ...]:
+        """The latest revision of every open alarm."""
+        alarms = (machine.book.open_alarm for machine in self.values())
+        return tuple(alarm for alarm in alarms if alarm is not None)
+
+    def open_findings(self) -> tuple[Alarm, ...]:
+        """What is wrong with sensors."""
+        inspectors = (machine.inspector for machine in self.values())
+        return tuple(alarm for inspector in inspectors if inspector for alarm in inspector.open_findings)
