@@ -274,6 +274,7 @@ class Service:
             links=overview.links_seen(self._ingest, self._egress),
             build=(__version__, bundle.manifest.name, bundle.digest, self._scorer.provider),
             reloads=dict(self._reloader.counts),
+            waveforms=self._watch.waveforms.latest,
             bundle_expires_s=expires.timestamp() if expires else None,
         )
 

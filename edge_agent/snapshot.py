@@ -86,6 +86,7 @@ class Snapshot:
     build: tuple[str, str, str, str] = ("", "", "", "")
     reloads: Mapping[str, int] = field(default_factory=dict)
     bundle_expires_s: float | None = None
+    waveforms: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
