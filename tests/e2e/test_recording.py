@@ -14,7 +14,7 @@ from doubles.shopfloor import ROOT, Mosquitto, User, wait_until
 from edge_agent.contract import recording
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
-ROWS = 1500
+ROWS = 6000
 
 
 @pytest.fixture
