@@ -85,6 +85,7 @@ class Archive:
         Raises:
             StateError: the folder cannot be read or written. RecordingError: pyarrow is missing.
         """
+        recording.require_parquet(self._folder)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             for partial in self._folder.glob("machine=*/day=*/.*.partial"):
@@ -101,9 +102,7 @@ class Archive:
     def _enter(self, path: Path) -> None:
         try:
             self._parts[path] = _part(path, recording.read_series(path))
-        except (RecordingError, KeyError, ValueError) as error:
-            if isinstance(error, RecordingError) and "install" in error.reason:
-                raise
+        except (RecordingError, KeyError, ValueError):
             self._set_aside(path)
 
     def _set_aside(self, path: Path) -> None:

@@ -102,7 +102,7 @@ class Pipeline:
         machine.naming.install(casebook)
 
     def label(self, machine: str, *, alarm: str, fault: str) -> Labelled | Refused:
-        """Call an alarm by its fault: the machine's later alarms that look like it carry the name; see `Fleet.label`."""
+        """Call an alarm by its fault: the machine's later alarms like it carry the name; see `Fleet.label`."""
         return self.fleet.label(machine, alarm=alarm, fault=fault)
 
     def fail(self, name: str, reason: str) -> None:

@@ -335,6 +335,7 @@ class Service:
             sparkplug=self._sparkplug.counts() if self._sparkplug is not None else {},
             build=(__version__, bundle.manifest.name, bundle.digest, self._scorer.provider),
             reloads=dict(self._reloader.counts),
+            waveforms=self._watch.waveforms.latest,
             bundle_expires_s=expires.timestamp() if expires else None,
         )
 

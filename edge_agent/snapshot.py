@@ -88,6 +88,7 @@ class Snapshot:
     reloads: Mapping[str, int] = field(default_factory=dict)
     sparkplug: Mapping[str, int] = field(default_factory=dict)
     bundle_expires_s: float | None = None
+    waveforms: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

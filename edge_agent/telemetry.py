@@ -134,6 +134,12 @@ TABLE: tuple[Series, ...] = (
         "gauge",
         "When the running bundle becomes too old; absent where it never does.",
     ),
+    Series(
+        "edge_agent_waveform_feature",
+        "gauge",
+        "Latest feature of fast samples; of 100 machines and 64 features each at most.",
+        ("machine", "feature"),
+    ),
     Series("edge_agent_step_seconds", "histogram", "Time of one step of the pipeline."),
     Series("edge_agent_inference_seconds", "histogram", "Time of one scoring call for all due windows."),
     Series(
@@ -311,6 +317,7 @@ def _broker_samples(snapshot: Snapshot) -> _Samples:
         "edge_agent_network_threads_replaced_total": [((name,), link.replaced) for name, link in links],
         "edge_agent_build_info": [(snapshot.build, 1.0)],
         "edge_agent_sparkplug_total": [((what,), n) for what, n in snapshot.sparkplug.items()],
+        "edge_agent_waveform_feature": list(snapshot.waveforms.items()),
         "edge_agent_reloads_total": [((result,), count) for result, count in snapshot.reloads.items()],
         "edge_agent_bundle_expires_timestamp_seconds": [
             ((), expires_s) for expires_s in [snapshot.bundle_expires_s] if expires_s is not None

@@ -25,6 +25,9 @@ _SLIP = 0.02
 """Rollers slip: a passing frequency is met within this share."""
 _FLOOR_FACTOR = 1.5
 """The floor around a line is read from so much below to so much above it."""
+_FEATURE = re.compile(
+    r"^.+\.(?:rms|peak|crest|kurtosis|band_\d_dB|envelope_(?:BPFO|BPFI|BSF|FTF)(?:_\d+Hz)?)$"
+)
 _DEFECT = re.compile(r"^(?P<channel>.+)\.envelope_(?P<part>BPFO|BPFI|BSF|FTF)(?:_(?P<hertz>\d+)Hz)?$")
 
 
@@ -157,6 +160,11 @@ def _prominence(
         floor = lines[:, low : low + whole].reshape(len(lines), -1, line.shape[1]).max(axis=2)
         found.append(line.max(axis=1) / np.maximum(np.median(floor, axis=1), _SILENCE))
     return np.mean(found, axis=0) if found else np.ones(len(lines))
+
+
+def is_feature(channel: str) -> bool:
+    """Whether a channel is called like one of `feature_names`."""
+    return _FEATURE.match(channel) is not None
 
 
 def is_defect(channel: str) -> bool:

@@ -28,6 +28,7 @@ from edge_agent.reject_log import failure_teller
 from edge_agent.step import Failure, Step
 from edge_agent.store import DATABASE, Loaded, Store
 from edge_agent.telemetry import Telemetry
+from edge_agent.waveform_gauges import WaveformGauges
 
 log = structlog.get_logger()
 
@@ -63,6 +64,7 @@ class Watch:
         self._store = store
         self._scorer = scorer
         self._telemetry = telemetry
+        self.waveforms = WaveformGauges()
         self._tell_failures = failure_teller(monotonic=time.monotonic)
 
     def begin(self, loaded: Loaded) -> None:
@@ -152,6 +154,7 @@ class Watch:
         started = time.perf_counter()
         step = self.pipeline.step(deliveries, tidings)
         self._telemetry.step_seconds.observe(time.perf_counter() - started)
+        self.waveforms.note(step.accepted)
         now_s = time.monotonic()
         for arrival in batch.arrivals:
             self._telemetry.decision_seconds.observe(now_s - arrival.at_s)

@@ -181,6 +181,15 @@ def encode_columns(
     return raw
 
 
+def require_parquet(path: Path) -> None:
+    """Find out at the start, not with the first table.
+
+    Raises:
+        RecordingError: pyarrow is missing.
+    """
+    encode_columns(path, {})
+
+
 def read_series(path: Path) -> dict[str, Any]:
     """The facts that a Parquet file tells of itself, without reading its rows; empty where it tells none.
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import structlog
 from edge_agent.config import Config
 from edge_agent.contract import recording
 from edge_agent.contract.records import Delivery
-from edge_agent.errors import StateError
+from edge_agent.errors import RecordingError, StateError
 from edge_agent.inbox import Arrival, Batch, Receipt
 from edge_agent.recorder import Recorder
 
@@ -116,3 +117,11 @@ def test_figures_go_on_after_a_restart(tmp_path: Path) -> None:
     second.close()
     assert second.figures.received == 3
     assert flows(tmp_path) == [1.0, 2.0, 3.0]
+
+
+def test_a_missing_library_is_named_before_anything_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(RecordingError, match=r"install edge-agent\[recordings\]"):
+        recorder(tmp_path)

@@ -67,6 +67,7 @@ def full() -> Snapshot:
         control=ControlSeries({("ack", "done"): 2}, {"held": 1}, held=3, dropped=4),
         build=("1", "b", "d", "cpu"),
         reloads={"refused": 1},
+        waveforms={("pump", "de.rms"): 0.5},
         bundle_expires_s=1.8e9,
     )
 
