@@ -45,15 +45,16 @@ def main() -> int:
     known = methods(scorer, ablate=options.ablate)
     if options.methods:
         known = {name: method for name, method in known.items() if name in options.methods}
-    report: dict[str, Any] = _circumstances(scorer) | {"sets": {}, "per_file": {}}
+    target = options.out / options.name
+    report: dict[str, Any] = _circumstances(scorer) | _measured_before(target, options)
     for name, series in _sets(options):
         chosen = list(series)[: options.files]
         found = _measure_set(name, chosen, known, model=scorer.bundle.digest)
         report["per_file"][name] = found
         report["sets"][name] = {method: pooled(list(files.values())) for method, files in found.items()}
         report["sets"][name] |= _published(chosen)
+        report["measured"][name] = {key: report[key] for key in ("command", "date", "commit", "model")}
     options.out.mkdir(parents=True, exist_ok=True)
-    target = options.out / options.name
     target.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
     target.with_suffix(".md").write_text(table(report))
     picture(report, target.with_suffix(".png"))
@@ -76,6 +77,20 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--ablate", action="store_true", help="untrained encoder, none, each voice alone")
     parser.add_argument("--bundle", type=Path, default=SHIPPED, help="another model, for instance int8")
     return parser.parse_args()
+
+
+def _measured_before(target: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """What the file has of the benchmark that is left out this time, with the commit that it was measured at."""
+    kept: dict[str, Any] = {"sets": {}, "per_file": {}, "measured": {}}
+    if options.only is None or not target.with_suffix(".json").exists():
+        return kept
+    before: dict[str, Any] = json.loads(target.with_suffix(".json").read_text())
+    first = {key: before.get(key, "unknown") for key in ("command", "date", "commit", "model")}
+    for name in before["sets"]:
+        if (name == "TSB-AD-M") != (options.only == "tsb"):
+            kept["sets"][name], kept["per_file"][name] = before["sets"][name], before["per_file"][name]
+            kept["measured"][name] = before.get("measured", {}).get(name, first)
+    return kept
 
 
 def _sets(options: argparse.Namespace) -> Iterable[tuple[str, Iterable[Series]]]:

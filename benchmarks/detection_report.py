@@ -41,6 +41,8 @@ def table(report: Mapping[str, Any]) -> str:
         ]
         files = max((row["files"] for row in rows.values()), default=0)
         lines += ["", f"## {name} ({files} files)", ""]
+        if (measured := report.get("measured", {}).get(name)) and measured["commit"] != report["commit"]:
+            lines += [f"Measured {measured['date']} at {measured['commit']}: `{measured['command']}`.", ""]
         lines.append("| method | " + " | ".join(title for title, _, _ in shown) + " |")
         lines.append("|---" * (len(shown) + 1) + "|")
         published = [method for method in rows if method.endswith("as published")]

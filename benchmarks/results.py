@@ -338,7 +338,8 @@ def _origin(name: str, report: Mapping[str, Any]) -> str:
     machine = told.get("machine", "")
     shown = ", ".join(str(part) for part in machine.values()) if isinstance(machine, dict) else machine
     date = str(told.get("date", told.get("made", "")))[:10]
-    commits = {str(part.get("commit", "")) for part in report.get("sets", {}).values() if "commit" in part}
+    parts = [*report.get("sets", {}).values(), *report.get("measured", {}).values()]
+    commits = {str(part["commit"]) for part in parts if "commit" in part}
     commit = ", ".join(sorted(commits)) or told.get("commit", "")
     return f"| `{name}.py` | {date} | {commit} | {shown} | {str(report.get('model', ''))[:12]} |"
 

@@ -355,7 +355,7 @@ def test_a_machine_that_cannot_be_scored_is_passed_over_and_the_others_are_not(
     for name in ("a", "b"):
         agent.turn(arrivals([(0, 300, 0.0)], machine=name))
     agent.turn([])
-    broken = agent.watch.pipeline._machines["a"].profile
+    broken = agent.watch.pipeline.fleet["a"].profile
     assert broken is not None
     object.__setattr__(broken, "memory", {**broken.memory, "location": np.zeros(99, np.float32)})
     agent.turn([*arrivals([(300, 380, 0.0)], machine="a"), *arrivals([(300, 380, 0.0)], machine="b")])
