@@ -7,7 +7,7 @@ FORM    ?= short
 ARCH    ?= amd64
 MINUTES ?= 60
 
-.PHONY: help demo test check format train pretrained e2e bench ablation detection results roundtrip skab tep faults soak waveforms deb service page formats spectral quality clean
+.PHONY: help demo test check format train pretrained e2e bench ablation detection results roundtrip skab tep faults soak waveforms deb service page formats spectral quality alarms clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -104,6 +104,9 @@ detection: $(VENV)/.done  ## TSB-AD-M and SKAB beside published figures and base
 quality: $(VENV)/.done  ## broken sensors, and channels of different rates with losses -> benchmarks/results/{quality,rates}.*
 	PYTHONPATH=. $(BIN)/python benchmarks/quality.py --data $(DATA)
 	PYTHONPATH=. $(BIN)/python benchmarks/rates.py --data $(DATA)
+
+alarms: $(VENV)/.done  ## the false-alarm budget on 24 simulated machines for 28 days (about 10 minutes) -> benchmarks/results/alarms.*
+	PYTHONPATH=. $(BIN)/python benchmarks/alarms.py
 
 results: $(VENV)/.done  ## what the benchmarks measured, beside the goals -> docs/results.md
 	$(BIN)/python benchmarks/results.py
