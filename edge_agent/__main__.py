@@ -1,5 +1,6 @@
 """The command line `edge-agent`: parses, reports, exits. What the commands do lives elsewhere."""
 
+import json
 import sys
 import uuid
 from datetime import UTC, datetime
@@ -95,6 +96,34 @@ def check(config: ConfigFile = None) -> None:
     for name, value in {**summary(settings), **assembly.summary(scorer, now=datetime.now(UTC))}.items():
         for line in value if isinstance(value, list) else [value]:
             sys.stdout.write(f"{name:>14}  {line}\n")
+
+
+@app.command()
+def doctor(
+    config: ConfigFile = None,
+    *,
+    seconds: Annotated[
+        float, typer.Option(help="How long to listen to the sensors.", min=0.5, max=3600)
+    ] = 3.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Examine broker, TLS, login, clock, disk, model and permissions, and say what to do; ends with 10 on a failure."""
+    from edge_agent import doctor as room  # noqa: PLC0415
+    from edge_agent import finding as findings  # noqa: PLC0415
+    from edge_agent.telemetry import set_up_logs  # noqa: PLC0415
+
+    set_up_logs(level="error", form="auto")
+    found = []
+    client_id = f"edge-agent-doctor-{uuid.uuid4().hex[:12]}"
+    for finding in room.examine(config, client_id=client_id, listen_s=seconds, now=datetime.now(UTC)):
+        found.append(finding)
+        if not as_json:
+            sys.stdout.write("".join(f"{line}\n" for line in findings.lines([finding])))
+            sys.stdout.flush()
+    if as_json:
+        sys.stdout.write(json.dumps(findings.table(found), indent=2) + "\n")
+    if findings.worst(found) == "fail":
+        raise typer.Exit(findings.AILING)
 
 
 @app.command()
