@@ -127,6 +127,31 @@ def doctor(
 
 
 @app.command()
+def status(
+    config: ConfigFile = None,
+    *,
+    broker: Annotated[str | None, typer.Option(help="HOST or HOST:PORT; beats the configuration.")] = None,
+    agent: Annotated[str | None, typer.Option(help="The agent's name; beats the configuration.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the broker.", min=0.1)] = 3.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say how the running agent is: machines, open alarms, losses; ends with 10 where it is not well."""
+    from edge_agent import glance  # noqa: PLC0415
+    from edge_agent.config import defaults, load  # noqa: PLC0415
+    from edge_agent.finding import AILING  # noqa: PLC0415
+
+    known = load(config) if config else defaults()
+    settings = alarm_cli.at_broker(known, broker=broker, agent=agent)
+    seen = glance.look(settings, client_id=f"edge-agent-status-{uuid.uuid4().hex[:12]}", timeout_s=timeout)
+    if as_json:
+        sys.stdout.write(json.dumps(glance.table(seen), indent=2) + "\n")
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in glance.lines(seen)))
+    if not seen.well:
+        raise typer.Exit(AILING)
+
+
+@app.command()
 def replay(
     files: Annotated[list[Path], typer.Argument(help="Recordings, .parquet or .csv.")],
     *,
