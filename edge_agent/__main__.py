@@ -152,7 +152,7 @@ def status(
 
 
 @app.command()
-def replay(
+def replay(  # noqa: PLR0913 - each is an option of the command
     files: Annotated[list[Path], typer.Argument(help="Recordings, .parquet or .csv.")],
     *,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("replay-out"),
@@ -166,14 +166,36 @@ def replay(
     labels: Annotated[
         Path | None, typer.Option(help="CSV of machine, start, end, fault: alarms are named after it.")
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Another .toml or bundle: print which alarms differ, and write nothing."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="With --against: print JSON.")] = False,
 ) -> None:
     """Run recordings through the agent: scores and alarms row by row, and the alerts it would have sent."""
-    from edge_agent import backtest  # noqa: PLC0415
+    from edge_agent import backtest, side_by_side  # noqa: PLC0415
     from edge_agent.config import defaults, load  # noqa: PLC0415
+    from edge_agent.errors import UsageError  # noqa: PLC0415
 
     settings = load(config) if config else defaults()
     if bundle is not None:
-        settings = settings.model_copy(update={"model": settings.model.model_copy(update={"bundle": bundle})})
+        settings = side_by_side.with_bundle(settings, bundle)
+    if against is not None:
+        if labels is not None:
+            raise UsageError("--labels names alarms as they end; --against compares what is said without")
+        told = side_by_side.run(
+            settings,
+            side_by_side.other(settings, against),
+            files=files,
+            commission_rows=commission_rows,
+            channels=_listed(channels) or None,
+            exclude=_listed(exclude),
+            as_json=as_json,
+        )
+        sys.stdout.write(told)
+        return
+    if as_json:
+        raise UsageError("--json goes with --against; without it, the results are files below --out")
     backtest.run(
         settings,
         files=files,
