@@ -4,11 +4,14 @@ import json
 import sys
 import uuid
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from typer._completion_classes import completion_init
+from typer._completion_shared import get_completion_script
 
 from edge_agent import __version__, alarm_cli
 from edge_agent.errors import EdgeAgentError
@@ -21,16 +24,27 @@ app = typer.Typer(
 )
 app.add_typer(alarm_cli.app, name="alarms")
 _console = Console(stderr=True)
+_PROGRAM = "edge-agent"
+"""Also as `python -m edge_agent`: completion goes by this name."""
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", "-c", help="TOML file; without it, the defaults.")
 ]
 
 
+class Shell(StrEnum):
+    """The shells that a script can be printed for."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
 def main() -> None:
     """Entry point: an expected error ends with its findings and its exit code."""
+    completion_init()  # a shell that asks what could come next is answered before anything runs
     try:
-        app()
+        app(prog_name=_PROGRAM)
     except EdgeAgentError as error:
         _console.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
@@ -83,17 +97,19 @@ def record(
 
 
 @app.command()
-def check(config: ConfigFile = None) -> None:
+def check(
+    config: ConfigFile = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
     """Say what is wrong with a configuration and its model, or what they would do."""
-    from edge_agent import assembly  # noqa: PLC0415
-    from edge_agent.config import defaults, load, summary  # noqa: PLC0415
-    from edge_agent.rollback import Counters  # noqa: PLC0415
+    from edge_agent import verdict  # noqa: PLC0415
 
-    settings = load(config) if config else defaults()
-    scorer = assembly.load_scorer(settings, counters=Counters(settings.agent.state_dir))
-    assembly.broker_address(settings)
-    assembly.bundle_profile(scorer.bundle)
-    for name, value in {**summary(settings), **assembly.summary(scorer, now=datetime.now(UTC))}.items():
+    if as_json:
+        told, code = verdict.judge(config, now=datetime.now(UTC))
+        sys.stdout.write(json.dumps(told, indent=2) + "\n")
+        raise typer.Exit(code)
+    for name, value in verdict.summary(config, now=datetime.now(UTC)).items():
         for line in value if isinstance(value, list) else [value]:
             sys.stdout.write(f"{name:>14}  {line}\n")
 
@@ -236,6 +252,17 @@ def demo(
     from edge_agent import demo as show  # noqa: PLC0415
 
     sys.exit(show.run(out=out, keep=keep))
+
+
+@app.command("completion")
+def complete(
+    shell: Annotated[Shell, typer.Argument(help="Whose script.")],
+) -> None:
+    """Print the script that lets a shell complete commands and options."""
+    sys.stdout.write(
+        get_completion_script(prog_name=_PROGRAM, complete_var="_EDGE_AGENT_COMPLETE", shell=shell.value)
+        + "\n"
+    )
 
 
 def _listed(text: str | None) -> tuple[str, ...]:
