@@ -203,9 +203,8 @@ def _filters(config: Config) -> tuple[str, ...]:
 
 def _enter(config: Config, address: Address, *, client_id: str, listen_s: float) -> Iterator[Finding]:
     visit = _Visit(config, address, client_id=client_id)
-    user = config.broker.username or (
-        "the user of username_file" if config.broker.username_file else "nobody"
-    )
+    named = "the user of username_file" if config.broker.username_file else config.broker.username
+    user = f"as {named}" if named else "without a user"
     visit.link.start()
     try:
         if not visit.entered():
@@ -214,9 +213,9 @@ def _enter(config: Config, address: Address, *, client_id: str, listen_s: float)
                 "check user, password_file and our certificate against the broker's; "
                 "its own log says why it turns away"
             )
-            yield Finding("login", "fail", f"turned away as {user}: {said}", remedy)
+            yield Finding("login", "fail", f"turned away {user}: {said}", remedy)
             return
-        yield Finding("login", "ok", f"let in as {user}")
+        yield Finding("login", "ok", f"let in {user}")
         for topic in visit.refused:
             remedy = f"let the broker's ACL grant it: `topic read {topic}` for this user"
             yield Finding("acl", "fail", f"subscription refused: {topic}", remedy)

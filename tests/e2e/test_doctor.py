@@ -88,6 +88,20 @@ def test_a_wrong_password_is_a_failed_login(tmp_path: Path, tiny_bundle: Path, b
     assert "canary-wrong" not in "\n".join(lines(findings))
 
 
+def test_an_acl_that_lets_us_read_and_not_write(tmp_path: Path, tiny_bundle: Path) -> None:
+    subprocess.run(["mosquitto_passwd", "-b", "-c", "users", "hall", "right"], cwd=tmp_path, check=True)
+    (tmp_path / "acl").write_text("user hall\ntopic read #\n")
+    access = f"user {getpass.getuser()}\npassword_file {tmp_path}/users\nallow_anonymous false\nacl_file {tmp_path}/acl"
+    broker = Mosquitto(tmp_path, access=access).start()
+    try:
+        findings = examined(written(tmp_path, tiny_bundle, port=broker.port))
+    finally:
+        broker.kill()
+    (silent,) = [one for one in findings if one.area == "acl" and one.level == "warn"]
+    assert "does not come back" in silent.what
+    assert "topic readwrite edge-agent/hall/probe" in silent.remedy
+
+
 def test_rows_that_sensors_send_are_counted_and_their_clock_is_held_against_ours(
     tmp_path: Path, tiny_bundle: Path
 ) -> None:
