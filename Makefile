@@ -7,7 +7,7 @@ FORM    ?= short
 ARCH    ?= amd64
 MINUTES ?= 60
 
-.PHONY: help demo test check format train pretrained e2e bench ablation detection results roundtrip skab tep faults soak waveforms deb service page formats spectral quality alarms clean
+.PHONY: help demo test check format train pretrained e2e bench ablation detection results roundtrip skab tep faults soak waveforms deb service page formats spectral quality alarms docs clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -59,6 +59,10 @@ deb: $(VENV)/.done  ## the Debian package (ARCH=arm64 for the other architecture
 
 service: deb  ## install, break, upgrade and purge the package in a booted Debian 12 (root, debootstrap) -> benchmarks/results/service.json
 	SERVICE_RESULTS=benchmarks/results/service.json $(BIN)/python -m pytest -x -p no:cacheprovider -m service tests/service
+
+docs: $(VENV)/.done  ## the documentation as a site, its reference pages from the code -> build/site
+	$(BIN)/python deploy/reference.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -q
 
 page: $(VENV)/.done  ## the page in headless Chromium before a real agent -> docs/images/
 	PAGE_IMAGES=docs/images $(BIN)/python -m pytest tests/page

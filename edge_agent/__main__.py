@@ -1,13 +1,17 @@
 """The command line `edge-agent`: parses, reports, exits. What the commands do lives elsewhere."""
 
+import json
 import sys
 import uuid
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from typer._completion_classes import completion_init
+from typer._completion_shared import get_completion_script
 
 from edge_agent import __version__, alarm_cli
 from edge_agent.errors import EdgeAgentError
@@ -20,16 +24,27 @@ app = typer.Typer(
 )
 app.add_typer(alarm_cli.app, name="alarms")
 _console = Console(stderr=True)
+_PROGRAM = "edge-agent"
+"""Also as `python -m edge_agent`: completion goes by this name."""
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", "-c", help="TOML file; without it, the defaults.")
 ]
 
 
+class Shell(StrEnum):
+    """The shells that a script can be printed for."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
 def main() -> None:
     """Entry point: an expected error ends with its findings and its exit code."""
+    completion_init()  # a shell that asks what could come next is answered before anything runs
     try:
-        app()
+        app(prog_name=_PROGRAM)
     except EdgeAgentError as error:
         _console.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
@@ -82,23 +97,78 @@ def record(
 
 
 @app.command()
-def check(config: ConfigFile = None) -> None:
+def check(
+    config: ConfigFile = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
     """Say what is wrong with a configuration and its model, or what they would do."""
-    from edge_agent import assembly  # noqa: PLC0415
-    from edge_agent.config import defaults, load, summary  # noqa: PLC0415
-    from edge_agent.rollback import Counters  # noqa: PLC0415
+    from edge_agent import verdict  # noqa: PLC0415
 
-    settings = load(config) if config else defaults()
-    scorer = assembly.load_scorer(settings, counters=Counters(settings.agent.state_dir))
-    assembly.broker_address(settings)
-    assembly.bundle_profile(scorer.bundle)
-    for name, value in {**summary(settings), **assembly.summary(scorer, now=datetime.now(UTC))}.items():
+    if as_json:
+        told, code = verdict.judge(config, now=datetime.now(UTC))
+        sys.stdout.write(json.dumps(told, indent=2) + "\n")
+        raise typer.Exit(code)
+    for name, value in verdict.summary(config, now=datetime.now(UTC)).items():
         for line in value if isinstance(value, list) else [value]:
             sys.stdout.write(f"{name:>14}  {line}\n")
 
 
 @app.command()
-def replay(
+def doctor(
+    config: ConfigFile = None,
+    *,
+    seconds: Annotated[
+        float, typer.Option(help="How long to listen to the sensors.", min=0.5, max=3600)
+    ] = 3.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Examine broker, TLS, login, clock, disk, model and permissions, and say what to do; ends with 10 on a failure."""
+    from edge_agent import doctor as room  # noqa: PLC0415
+    from edge_agent import finding as findings  # noqa: PLC0415
+    from edge_agent.telemetry import set_up_logs  # noqa: PLC0415
+
+    set_up_logs(level="error", form="auto")
+    found = []
+    client_id = f"edge-agent-doctor-{uuid.uuid4().hex[:12]}"
+    for finding in room.examine(config, client_id=client_id, listen_s=seconds, now=datetime.now(UTC)):
+        found.append(finding)
+        if not as_json:
+            sys.stdout.write("".join(f"{line}\n" for line in findings.lines([finding])))
+            sys.stdout.flush()
+    if as_json:
+        sys.stdout.write(json.dumps(findings.table(found), indent=2) + "\n")
+    if findings.worst(found) == "fail":
+        raise typer.Exit(findings.AILING)
+
+
+@app.command()
+def status(
+    config: ConfigFile = None,
+    *,
+    broker: Annotated[str | None, typer.Option(help="HOST or HOST:PORT; beats the configuration.")] = None,
+    agent: Annotated[str | None, typer.Option(help="The agent's name; beats the configuration.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the broker.", min=0.1)] = 3.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say how the running agent is: machines, open alarms, losses; ends with 10 where it is not well."""
+    from edge_agent import glance  # noqa: PLC0415
+    from edge_agent.config import defaults, load  # noqa: PLC0415
+    from edge_agent.finding import AILING  # noqa: PLC0415
+
+    known = load(config) if config else defaults()
+    settings = alarm_cli.at_broker(known, broker=broker, agent=agent)
+    seen = glance.look(settings, client_id=f"edge-agent-status-{uuid.uuid4().hex[:12]}", timeout_s=timeout)
+    if as_json:
+        sys.stdout.write(json.dumps(glance.table(seen), indent=2) + "\n")
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in glance.lines(seen)))
+    if not seen.well:
+        raise typer.Exit(AILING)
+
+
+@app.command()
+def replay(  # noqa: PLR0913 - each is an option of the command
     files: Annotated[list[Path], typer.Argument(help="Recordings, .parquet or .csv.")],
     *,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("replay-out"),
@@ -112,14 +182,36 @@ def replay(
     labels: Annotated[
         Path | None, typer.Option(help="CSV of machine, start, end, fault: alarms are named after it.")
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Another .toml or bundle: print which alarms differ, and write nothing."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="With --against: print JSON.")] = False,
 ) -> None:
     """Run recordings through the agent: scores and alarms row by row, and the alerts it would have sent."""
-    from edge_agent import backtest  # noqa: PLC0415
+    from edge_agent import backtest, side_by_side  # noqa: PLC0415
     from edge_agent.config import defaults, load  # noqa: PLC0415
+    from edge_agent.errors import UsageError  # noqa: PLC0415
 
     settings = load(config) if config else defaults()
     if bundle is not None:
-        settings = settings.model_copy(update={"model": settings.model.model_copy(update={"bundle": bundle})})
+        settings = side_by_side.with_bundle(settings, bundle)
+    if against is not None:
+        if labels is not None:
+            raise UsageError("--labels names alarms as they end; --against compares what is said without")
+        told = side_by_side.run(
+            settings,
+            side_by_side.other(settings, against),
+            files=files,
+            commission_rows=commission_rows,
+            channels=_listed(channels) or None,
+            exclude=_listed(exclude),
+            as_json=as_json,
+        )
+        sys.stdout.write(told)
+        return
+    if as_json:
+        raise UsageError("--json goes with --against; without it, the results are files below --out")
     backtest.run(
         settings,
         files=files,
@@ -160,6 +252,17 @@ def demo(
     from edge_agent import demo as show  # noqa: PLC0415
 
     sys.exit(show.run(out=out, keep=keep))
+
+
+@app.command("completion")
+def complete(
+    shell: Annotated[Shell, typer.Argument(help="Whose script.")],
+) -> None:
+    """Print the script that lets a shell complete commands and options."""
+    sys.stdout.write(
+        get_completion_script(prog_name=_PROGRAM, complete_var="_EDGE_AGENT_COMPLETE", shell=shell.value)
+        + "\n"
+    )
 
 
 def _listed(text: str | None) -> tuple[str, ...]:

@@ -60,11 +60,9 @@ def run(
     series = [file.stem for file in files]
     if len(set(series)) < len(series):
         raise UsageError("two recordings have the same name, and their results would overwrite each other")
-    scorer, settings = load_scorer(config), replace(pipeline_settings(config), hop_s=0.0, settle=False)
-    how = _How(
+    given = how(
+        config,
         commission_rows=commission_rows,
-        scorer=scorer,
-        settings=settings,
         failures=() if labels is None else failure_records.read(labels),
     )
     summary = Table(*_SUMMARY)
@@ -74,7 +72,7 @@ def run(
         for file in files:
             try:
                 recording = recordings.read(file, channels=channels, exclude=exclude)
-                played = _play(recording, how, casebook=casebooks.get(frozenset(recording.channels)))
+                played = play(recording, given, casebook=casebooks.get(frozenset(recording.channels)))
             except (RecordingError, CommissionError) as error:
                 failed.append(error)
                 continue
@@ -100,7 +98,7 @@ def _alarms_file(out: Path) -> TextIO:
 
 
 @dataclass(frozen=True, slots=True)
-class _How:
+class How:
     """What all recordings are replayed with."""
 
     commission_rows: int | None
@@ -109,20 +107,37 @@ class _How:
     failures: tuple[FailureRecord, ...]
 
 
-def _play(recording: Recording, how: _How, *, casebook: Casebook | None) -> Replay:
-    profile = bundle_profile(how.scorer.bundle) if how.commission_rows is None else None
+def how(config: Config, *, commission_rows: int | None, failures: tuple[FailureRecord, ...] = ()) -> How:
+    """As the configuration says, scored at every row.
+
+    Raises:
+        EdgeAgentError: the model cannot be used.
+    """
+    settings = replace(pipeline_settings(config), hop_s=0.0, settle=False)
+    return How(
+        commission_rows=commission_rows, scorer=load_scorer(config), settings=settings, failures=failures
+    )
+
+
+def play(recording: Recording, given: How, *, casebook: Casebook | None) -> Replay:
+    """One recording, learnt and replayed; a terminal is shown how far it is.
+
+    Raises:
+        CommissionError: nothing can be learnt from it.
+    """
+    profile = bundle_profile(given.scorer.bundle) if given.commission_rows is None else None
     if profile is None:
-        rows = how.commission_rows or how.settings.commission_rows
-        profile = commission_recording(recording, rows=rows, scorer=how.scorer, settings=how.settings)
+        rows = given.commission_rows or given.settings.commission_rows
+        profile = commission_recording(recording, rows=rows, scorer=given.scorer, settings=given.settings)
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task(recording.name, total=len(recording.values))
         return replay(
             recording,
-            scorer=how.scorer,
-            settings=how.settings,
+            scorer=given.scorer,
+            settings=given.settings,
             profile=replace(profile, hop_rows=1),
             progress=lambda done: progress.update(task, completed=done),
-            failures=how.failures,
+            failures=given.failures,
             casebook=casebook,
         )
 

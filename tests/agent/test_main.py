@@ -1,5 +1,7 @@
 """The command line: what it prints and what it ends with."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +52,52 @@ def test_check_and_run_print_every_finding_and_end_with_2(
         said = capsys.readouterr().err
         assert "broker.port (line 2)" in said
         assert "agnet (line 3)" in said
+
+
+def test_check_tells_programs_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_bundle: Path
+) -> None:
+    file = write(tmp_path, "[broker]\nport = 0\n[agnet]\n")
+    assert edge_agent(monkeypatch, "check", "--json", "-c", file) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert [finding["where"] for finding in told["findings"]] == ["broker.port (line 2)", "agnet (line 3)"]
+    file = write(tmp_path, f'[model]\nbundle = "{tiny_bundle}"')
+    assert edge_agent(monkeypatch, "check", "--json", "-c", file) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["ok"], told["findings"]) == (True, [])
+    assert "verified" in told["runs"]["model"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_gets_a_script(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shell: str
+) -> None:
+    assert edge_agent(monkeypatch, "completion", shell) == 0
+    assert "_EDGE_AGENT_COMPLETE" in capsys.readouterr().out
+
+
+def test_bash_completes_commands_and_options_by_that_script(tmp_path: Path) -> None:
+    program = tmp_path / "edge-agent"
+    program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m edge_agent "$@"\n')
+    program.chmod(0o755)
+    script = """
+        eval "$(edge-agent completion bash)"
+        complete_of() {
+            COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+            "$(complete -p edge-agent | sed -E 's/.*-F ([^ ]+) .*/\\1/')" edge-agent "${COMP_WORDS[-1]}" ""
+            echo "${COMPREPLY[@]}"
+        }
+        complete_of edge-agent do
+        complete_of edge-agent doctor --js
+    """
+    done = subprocess.run(
+        ["bash", "-c", script],
+        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["doctor", "--json"], done.stderr
 
 
 def test_an_absent_or_altered_model_ends_with_3(

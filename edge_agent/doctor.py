@@ -1,0 +1,76 @@
+"""The command `doctor`: everything that keeps an agent from its work, each with what to do. Repairs nothing."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from edge_agent import examine_broker, examine_host
+from edge_agent.assembly import load_bundle, start_scorer, vouched
+from edge_agent.config import Config, defaults, load
+from edge_agent.contract.bundle import Bundle
+from edge_agent.errors import BundleError, ConfigError, EdgeAgentError, ProviderError, StateError
+from edge_agent.finding import Finding
+from edge_agent.rollback import Counters
+
+_EXPIRY_WARN = timedelta(days=30)
+
+
+def examine(file: Path | None, *, client_id: str, listen_s: float, now: datetime) -> Iterator[Finding]:
+    """Examine the configuration and all that it names, one finding after the other.
+
+    Args:
+        file: the configuration; the defaults where None.
+        client_id: how to call ourselves at the broker.
+        listen_s: how long to listen there.
+        now: for what has an end.
+    """
+    try:
+        config = load(file) if file else defaults()
+    except ConfigError as error:
+        for where, what in error.findings:
+            yield Finding("config", "fail", f"{where}: {what}", f"correct {error.path}")
+        return
+    yield Finding("config", "ok", "the defaults" if file is None else f"{file} is in order")
+    yield from model(config, now=now)
+    yield from examine_host.examine(config, now=now)
+    yield from examine_broker.examine(config, client_id=client_id, listen_s=listen_s, now=now)
+
+
+def model(config: Config, *, now: datetime) -> Iterator[Finding]:
+    """Whether the bundle is what it should be, and runs where it should."""
+    try:
+        bundle = load_bundle(config, counters=Counters(config.agent.state_dir))
+        scorer = start_scorer(bundle, config, ranking=False)
+    except BundleError as error:
+        yield Finding("model", "fail", str(error), "copy the bundle again, or name another in [model] bundle")
+        return
+    except ProviderError as error:
+        remedy = "install the onnxruntime of this accelerator, or set require_provider = false"
+        yield Finding("provider", "fail", str(error), remedy)
+        return
+    except StateError as error:
+        yield Finding("model", "fail", str(error), "let the agent's user read its state directory")
+        return
+    except EdgeAgentError as error:
+        yield Finding("model", "fail", str(error), "name keys in [model] trusted_keys that can be read")
+        return
+    manifest = bundle.manifest
+    what = f"{manifest.name} {manifest.version} ({bundle.digest[:12]}): verified, golden windows answered as trained"
+    yield Finding("model", "ok", what)
+    yield from _vouching(bundle, now=now)
+    asked = config.model.provider
+    if asked not in ("auto", scorer.provider):
+        remedy = "install the onnxruntime of this accelerator; it works meanwhile, only slower"
+        yield Finding("provider", "warn", f"runs on {scorer.provider}, not on {asked}", remedy)
+    else:
+        yield Finding("provider", "ok", f"runs on {scorer.provider}")
+
+
+def _vouching(bundle: Bundle, *, now: datetime) -> Iterator[Finding]:
+    expires = bundle.release.expires if bundle.release else None
+    if expires is not None and expires <= now + _EXPIRY_WARN:
+        yield Finding(
+            "model", "warn", vouched(bundle, now=now), "ask for a newer bundle; this one goes on running"
+        )
+    elif bundle.signed_by:
+        yield Finding("model", "ok", vouched(bundle, now=now))

@@ -1,0 +1,277 @@
+"""The broker under examination: reached, believed, entered, granted. Listens for a moment; keeps nothing at the broker.
+
+The session is clean and of a name of its own, so that what waits for the agent goes on waiting. One message is sent: to
+the agent's own probe topic, where a running agent passes over it.
+"""
+
+import socket
+import ssl
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_agent.assembly import broker_address, message_decoder
+from edge_agent.broker import Egress
+from edge_agent.config import Config
+from edge_agent.contract.records import Delivery, Frame, Reject
+from edge_agent.credentials import Tls
+from edge_agent.errors import UsageError
+from edge_agent.finding import Finding, Level
+from edge_agent.inbox import Heard
+from edge_agent.link import Address
+from edge_agent.outbox import Message, Outbox
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+_WAIT_S = 5.0
+_TURN_S = 0.02
+_EXPIRY_WARN_DAYS = 30
+_OFFSET_WARN_S = 5.0
+_DAY_S = 86_400
+_SPARKPLUG = "spBv1.0/"
+_DISCOVER = "`edge-agent discover` shows what is said at the broker, and proposes the sources"
+_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+_EXPIRED, _NOT_YET, _HOSTNAME, _ADDRESS = 10, 9, 62, 64
+"""OpenSSL's X509_V_ERR_* that have a remedy of their own."""
+
+
+def examine(config: Config, *, client_id: str, listen_s: float, now: datetime) -> Iterator[Finding]:
+    """All of it, in the order in which a connection is made; ends with the first that fails.
+
+    Args:
+        config: whose broker.
+        client_id: must not be the running agent's.
+        listen_s: how long to listen to the sources.
+        now: for certificates.
+    """
+    try:
+        address = broker_address(config)
+    except UsageError as error:
+        yield Finding("secrets", "fail", str(error), "name files that the agent's user can read")
+        return
+    for step in (_reach(address), _protection(config, address, now=now)):
+        for finding in step:
+            yield finding
+            if finding.level == "fail":
+                return
+    yield from _enter(config, address, client_id=client_id, listen_s=listen_s)
+
+
+def _reach(address: Address) -> Iterator[Finding]:
+    where = f"{address.host}:{address.port}"
+    started_s = time.monotonic()
+    try:
+        with socket.create_connection((address.host, address.port), timeout=_WAIT_S):
+            took_ms = (time.monotonic() - started_s) * 1000
+            yield Finding("broker", "ok", f"{where} reached in {took_ms:.0f} ms")
+    except socket.gaierror as error:
+        remedy = f"check [broker] host and the name service: `getent hosts {address.host}`"
+        yield Finding("broker", "fail", f"{where}: the name is not known ({error.strerror})", remedy)
+    except ConnectionRefusedError:
+        remedy = "check [broker] port; is the broker started? `systemctl status mosquitto` on its computer"
+        yield Finding("broker", "fail", f"{where}: nobody listens there", remedy)
+    except TimeoutError:
+        remedy = "a firewall or route: `ping` the host, then ask for the port"
+        yield Finding("broker", "fail", f"{where}: no answer within {_WAIT_S:g} s", remedy)
+    except OSError as error:
+        remedy = "check the network: `ip route get` for the broker's address"
+        yield Finding("broker", "fail", f"{where}: {error.strerror or error}", remedy)
+
+
+def _protection(config: Config, address: Address, *, now: datetime) -> Iterator[Finding]:
+    if address.tls is None:
+        if address.host in _LOCAL:
+            yield Finding("tls", "ok", "not used; the broker is on this computer")
+        else:
+            remedy = "set [broker] tls_ca_file and the broker's TLS port (mostly 8883)"
+            yield Finding("tls", "warn", "passwords and data cross the network in the clear", remedy)
+        return
+    yield from _files(address.tls, now=now)
+    yield _handshake(address, address.tls, now=now)
+    if config.broker.tls_insecure:
+        what = "the broker's name is not checked: any certificate of the authority passes for it"
+        yield Finding(
+            "tls", "warn", what, "set tls_insecure = false and name the host as the certificate does"
+        )
+
+
+def _files(tls: Tls, *, now: datetime) -> Iterator[Finding]:
+    """Until when our own certificates are good."""
+    for what, path in (("the authority's certificate", tls.ca_file), ("our own certificate", tls.cert_file)):
+        for certificate in [] if path is None else _certificates(path):
+            yield _dated(f"{what} in {path}", until=certificate.not_valid_after_utc, now=now)
+
+
+def _certificates(path: Path) -> "list[Certificate]":
+    from cryptography import x509  # noqa: PLC0415 - most agents never need it
+
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())
+    except (OSError, ValueError):  # in a form that OpenSSL reads and this library does not
+        return []
+
+
+def _dated(what: str, *, until: datetime, now: datetime) -> Finding:
+    days = (until - now).total_seconds() / _DAY_S
+    said = f"{what} is good until {until:%Y-%m-%d}, {days:.0f} days"
+    if days < 0:
+        return Finding("tls", "fail", f"{what} expired on {until:%Y-%m-%d}", _RENEW)
+    level: Level = "warn" if days < _EXPIRY_WARN_DAYS else "ok"
+    return Finding("tls", level, said, _RENEW)
+
+
+_RENEW = "issue a new one and exchange the file; it counts from the next connection on"
+
+
+def _handshake(address: Address, tls: Tls, *, now: datetime) -> Finding:
+    try:
+        with (
+            socket.create_connection((address.host, address.port), timeout=_WAIT_S) as plain,
+            tls.context().wrap_socket(plain, server_hostname=address.host) as wrapped,
+        ):
+            shown, version = wrapped.getpeercert() or {}, wrapped.version()
+    except ssl.SSLCertVerificationError as error:
+        return Finding("tls", "fail", f"the broker's certificate: {error.verify_message}", _distrusted(error))
+    except ssl.SSLError as error:
+        remedy = "is this the broker's TLS port (mostly 8883)? does it offer TLS 1.2 or later?"
+        return Finding("tls", "fail", f"no TLS with the broker: {error.reason or error}", remedy)
+    except OSError as error:
+        remedy = "is this the broker's TLS port (mostly 8883)?"
+        return Finding("tls", "fail", f"the broker broke off the handshake: {error}", remedy)
+    until = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC)
+    return _dated(f"{version}, the broker's certificate", until=until, now=now)
+
+
+def _distrusted(error: ssl.SSLCertVerificationError) -> str:
+    if error.verify_code == _EXPIRED:
+        return (
+            "issue the broker a new certificate; if it should be good still, this computer's clock is wrong"
+        )
+    if error.verify_code == _NOT_YET:
+        return "this computer's clock is behind, or the certificate was made for later"
+    if error.verify_code in (_HOSTNAME, _ADDRESS):
+        return "set [broker] host to a name in the certificate (`openssl s_client -connect` shows it)"
+    return "set [broker] tls_ca_file to the certificate of the authority that signed the broker's"
+
+
+class _Visit:
+    """One connection to the broker, and what was said about it."""
+
+    def __init__(self, config: Config, address: Address, *, client_id: str) -> None:
+        self.refused: list[str] = []
+        self.trouble = ""
+        self.outbox = Outbox(limit=1)
+        self.filters = _filters(config)
+        self.link = Egress(
+            address,
+            client_id=client_id,
+            will=None,
+            outbox=self.outbox,
+            report=self._report,
+            filters=self.filters,
+        )
+
+    def _report(self, event: str, **facts: Any) -> None:
+        if event == "subscription_refused":
+            self.refused = list(facts["topics"])
+        elif event in ("broker_unreachable", "broker_lost", "credentials_unreadable"):
+            self.trouble = str(facts.get("reason", event))
+
+    def entered(self) -> bool:
+        """Wait until the broker has answered in one way or the other."""
+        end_s = time.monotonic() + _WAIT_S
+        while time.monotonic() < end_s and not (self.link.listening or self.refused or self.trouble):
+            time.sleep(_TURN_S)
+        return self.link.listening or bool(self.refused)
+
+
+def _filters(config: Config) -> tuple[str, ...]:
+    """Everything that the running agent listens to."""
+    source = config.sparkplug
+    groups = () if source is None or source.sparkplug is None else source.sparkplug.groups or ("+",)
+    sparkplug = [f"{_SPARKPLUG}{group}/#" for group in groups]
+    commands = (
+        [f"{config.commands.topic.replace('{agent}', config.agent.name)}/+"] if config.commands.topic else []
+    )
+    return tuple(filter(None, [*config.subscriptions, *sparkplug, *commands, config.probe_topic]))
+
+
+def _enter(config: Config, address: Address, *, client_id: str, listen_s: float) -> Iterator[Finding]:
+    visit = _Visit(config, address, client_id=client_id)
+    named = "the user of username_file" if config.broker.username_file else config.broker.username
+    user = f"as {named}" if named else "without a user"
+    visit.link.start()
+    try:
+        if not visit.entered():
+            said = visit.trouble or f"no answer within {_WAIT_S:g} s"
+            remedy = (
+                "check user, password_file and our certificate against the broker's; "
+                "its own log says why it turns away"
+            )
+            yield Finding("login", "fail", f"turned away {user}: {said}", remedy)
+            return
+        yield Finding("login", "ok", f"let in {user}")
+        for topic in visit.refused:
+            remedy = f"let the broker's ACL grant it: `topic read {topic}` for this user"
+            yield Finding("acl", "fail", f"subscription refused: {topic}", remedy)
+        granted = len(visit.filters) - len(visit.refused)
+        if granted:
+            yield Finding("acl", "ok", f"{granted} subscription(s) granted")
+        yield from _listen(config, visit, client_id=client_id, listen_s=listen_s)
+    finally:
+        visit.link.stop()
+
+
+def _listen(config: Config, visit: _Visit, *, client_id: str, listen_s: float) -> Iterator[Finding]:
+    """What comes in for a moment: our own probe, and the sources' messages."""
+    probe = client_id.encode()
+    if config.probe_topic:
+        visit.outbox.put(Message(("probe",), config.probe_topic, probe))
+    heard: list[tuple[Heard, int]] = []
+    end_s = time.monotonic() + listen_s
+    while time.monotonic() < end_s:
+        visit.link.pump()
+        heard += [(one, time.time_ns()) for one in visit.link.heard()]
+        time.sleep(_TURN_S)
+    if config.probe_topic and config.probe_topic not in visit.refused:
+        if any(one.topic == config.probe_topic and one.payload == probe for one, _ in heard):
+            yield Finding("acl", "ok", f"what we send to {config.probe_topic} comes back")
+        else:
+            remedy = (
+                f"`topic readwrite {config.probe_topic}` in the broker's ACL, likewise for alerts and status"
+            )
+            yield Finding("acl", "warn", f"what we send to {config.probe_topic} does not come back", remedy)
+    yield from _data(config, [(one, at) for one, at in heard if one.topic != config.probe_topic], listen_s)
+
+
+def _data(config: Config, heard: list[tuple[Heard, int]], listen_s: float) -> Iterator[Finding]:
+    """Whether sensors are heard and read, and whether their clocks and ours agree."""
+    decode = message_decoder(config, monotonic=time.monotonic)
+    nodes = [one for one, _ in heard if one.topic.startswith(_SPARKPLUG)]
+    if nodes:
+        yield Finding("data", "ok", f"{len(nodes)} Sparkplug messages in {listen_s:g} s")
+    rows = [(one, at) for one, at in heard if not one.retain and not one.topic.startswith(_SPARKPLUG)]
+    answers = [(decode(Delivery(one.topic, one.payload, at)), at) for one, at in rows]
+    reasons = Counter(answer.reason for answer, _ in answers if isinstance(answer, Reject))
+    for reason, count in sorted(reasons.items()):
+        yield Finding("data", "warn", f"{count} messages would be turned away: {reason}", _DISCOVER)
+    frames = [(answer, at) for answer, at in answers if isinstance(answer, Frame)]
+    if not frames:
+        if not nodes and not reasons:
+            yield Finding("data", "warn", f"no sensor message came in {listen_s:g} s", _DISCOVER)
+        return
+    machines = {frame.machine for frame, _ in frames}
+    yield Finding("data", "ok", f"{len(frames)} messages of {len(machines)} machine(s) in {listen_s:g} s")
+    offsets = [(frame.times_ns[-1] - at) / 1e9 for frame, at in frames if frame.stamped]
+    if offsets:
+        offset_s = statistics.median(offsets)
+        far: Level = "warn" if abs(offset_s) > _OFFSET_WARN_S else "ok"
+        what = (
+            f"the sensors' clocks are {abs(offset_s):.1f} s {'ahead of' if offset_s > 0 else 'behind'} ours"
+        )
+        yield Finding("clock", far, what, "let all computers follow one time server")

@@ -1,0 +1,33 @@
+"""The command `check`: whether a configuration and its model could run, and what they would do. Asks no broker."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from edge_agent import assembly, config
+from edge_agent.errors import ConfigError, EdgeAgentError
+from edge_agent.rollback import Counters
+
+
+def summary(file: Path | None, *, now: datetime) -> Mapping[str, Any]:
+    """What would run, for people; `now` tells whether the bundle is too old.
+
+    Raises:
+        EdgeAgentError: it could not run; a `ConfigError` has every finding.
+    """
+    settings = config.load(file) if file else config.defaults()
+    scorer = assembly.load_scorer(settings, counters=Counters(settings.agent.state_dir))
+    assembly.broker_address(settings)
+    assembly.bundle_profile(scorer.bundle)
+    return {**config.summary(settings), **assembly.summary(scorer, now=now)}
+
+
+def judge(file: Path | None, *, now: datetime) -> tuple[dict[str, Any], int]:
+    """The same for programs, with the exit code: either `runs`, or `findings` of where and what."""
+    try:
+        return {"ok": True, "findings": [], "runs": dict(summary(file, now=now))}, 0
+    except EdgeAgentError as error:
+        places = error.findings if isinstance(error, ConfigError) else (("", str(error)),)
+        findings = [{"where": where, "what": what} for where, what in places]
+        return {"ok": False, "findings": findings, "runs": {}}, error.exit_code
