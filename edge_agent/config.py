@@ -216,11 +216,6 @@ class Config(_Section):
         return value
 
     @property
-    def probe_topic(self) -> str:
-        """Where the agent's probes come back to it; empty where there are none."""
-        return self.broker.probe_topic.replace("{agent}", self.agent.name)
-
-    @property
     def client_id(self) -> str:
         """The fixed MQTT client id; the broker keeps this agent's unread messages under it."""
         return self.broker.client_id or f"edge-agent-{self.agent.name}"
