@@ -87,6 +87,7 @@ class Model(_Section):
     bundle: Path | None = None
     trusted_keys: Annotated[tuple[Path, ...], Field(max_length=8)] = ()
     require_signature: bool | None = None
+    expired: Literal["warn", "refuse"] = "warn"
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
     require_provider: bool = False
     threads: Annotated[int, Field(ge=1, le=64)] = 1
