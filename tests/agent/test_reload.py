@@ -328,7 +328,7 @@ def test_what_was_learnt_for_a_network_that_has_gone_is_learnt_again(
     wait_until(lambda: not running.service._watch.learner.busy, what="the old network's profile")
     running.user.publish_rows("m1", 300, 310)
     wait_until(lambda: running.user.machine("m1") == "ready", what="the new network's profile")
-    kept = running.service._watch.pipeline._machines["m1"].profile
+    kept = running.service._watch.pipeline.fleet["m1"].profile
     assert kept is not None
     assert kept.encoder == running.service._scorer.bundle.encoder
 
