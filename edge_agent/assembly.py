@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from edge_agent.config import SHIPPED_BUNDLES, Config
 from edge_agent.contract import bundle as bundles
@@ -17,7 +17,7 @@ from edge_agent.naming import NamingSettings
 from edge_agent.quality import QualitySettings
 from edge_agent.recalibrate import FollowSettings
 from edge_agent.reject_log import told_rejects
-from edge_agent.rollback import Counters
+from edge_agent.rollback import Counters, refuse_expired
 from edge_agent.score import Scorer
 from edge_agent.sparkplug_host import HostSettings
 from edge_agent.step import Settings
@@ -136,8 +136,10 @@ def broker_address(config: Config) -> Address:
     )
 
 
-def load_bundle(config: Config, *, counters: Counters | None = None) -> bundles.Bundle:
-    """The bundle, verified: signature, counter, hashes, and what the model holds; no runtime has seen it yet.
+def load_bundle(
+    config: Config, *, counters: Counters | None = None, now: datetime | None = None
+) -> bundles.Bundle:
+    """The bundle, verified: signature, counter, age, hashes, and what the model holds; no runtime has seen it yet.
 
     A pre-trained bundle that comes with the agent is part of the program: no signature is asked of it.
 
@@ -152,6 +154,8 @@ def load_bundle(config: Config, *, counters: Counters | None = None) -> bundles.
     bundle = bundles.read(model.path, trust=trust)
     if counters is not None:
         counters.check(bundle)
+    if model.expired == "refuse":
+        refuse_expired(bundle, now=now or datetime.now(UTC))
     return bundle
 
 

@@ -27,7 +27,7 @@ _HEARD_BYTES = 65_536
 class Ingest(Link):
     """Receives sensor data into the inbox. The broker keeps what we have not acknowledged."""
 
-    def __init__(  # noqa: PLR0913 - each is one thing that the owner knows
+    def __init__(
         self,
         address: Address,
         *,
@@ -35,7 +35,6 @@ class Ingest(Link):
         filters: Sequence[str],
         inbox: Inbox,
         payload_limit_bytes: int,
-        probe_topic: str = "",
         wall_clock_ns: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
         report: Report,
@@ -43,8 +42,7 @@ class Ingest(Link):
         super().__init__("ingest", address, client_id=client_id, clean_session=False, report=report)
         self.refused: tuple[str, ...] = ()
         """Topic filters that the broker did not grant."""
-        self._probe_topic = probe_topic
-        self._filters = (*filters, *filter(None, [probe_topic]))
+        self._filters = tuple(filters)
         self._dropped: tuple[str, ...] = ()
         self._inbox = inbox
         self._keep_bytes = payload_limit_bytes + 1
@@ -75,11 +73,6 @@ class Ingest(Link):
         if self._client is not None and self.connected:
             self._entered(self._client)
 
-    def probe(self, payload: bytes) -> None:
-        """Send a probe to ourselves, through all that waits for us at the broker."""
-        if self._client is not None and self.connected:
-            self._client.publish(self._probe_topic, payload, qos=QOS)
-
     def limit_payloads(self, limit_bytes: int) -> None:
         """Keep no more of a payload than is needed to see that it is too long."""
         self._keep_bytes = limit_bytes + 1
@@ -105,11 +98,9 @@ class Ingest(Link):
     ) -> None:
         def work() -> None:
             pairs = zip(self._filters, codes, strict=False)
-            refused = [topic for topic, code in pairs if code.is_failure]
-            # Without its probe the agent watches as well; it only cannot tell how late messages are.
-            self.refused = tuple(topic for topic in refused if topic != self._probe_topic)
-            if refused:
-                self._report("subscription_refused", client=self.name, topics=refused)
+            self.refused = tuple(topic for topic, code in pairs if code.is_failure)
+            if self.refused:
+                self._report("subscription_refused", client=self.name, topics=list(self.refused))
 
         self._guard(work)
 

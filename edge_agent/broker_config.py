@@ -34,9 +34,6 @@ class Broker(_Section):
     queue_messages: _Count = 20_000
     queue_bytes: _Count = 10_000_000
     shed_after_s: _Seconds = 30.0
-    delay_limit_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
-    catch_up_s: _Seconds = 3600.0
-    probe_topic: str = "edge-agent/{agent}/probe"
 
     @model_validator(mode="after")
     def _password_has_a_user(self) -> Self:

@@ -87,6 +87,7 @@ class Model(_Section):
     bundle: Path | None = None
     trusted_keys: Annotated[tuple[Path, ...], Field(max_length=8)] = ()
     require_signature: bool | None = None
+    expired: Literal["warn", "refuse"] = "warn"
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
     require_provider: bool = False
     threads: Annotated[int, Field(ge=1, le=64)] = 1
@@ -214,11 +215,6 @@ class Config(_Section):
         if sum(source.sparkplug is not None for source in value) > 1:
             raise ValueError("only one source may be of format 'sparkplug'; it can hear many groups")
         return value
-
-    @property
-    def probe_topic(self) -> str:
-        """Where the agent's probes come back to it; empty where there are none."""
-        return self.broker.probe_topic.replace("{agent}", self.agent.name)
 
     @property
     def client_id(self) -> str:

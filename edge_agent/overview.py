@@ -7,7 +7,6 @@ from edge_agent.inbox import Inbox
 from edge_agent.keeper import Keeper
 from edge_agent.machine import MachineStatus
 from edge_agent.outbox import Outbox
-from edge_agent.overload import Relief
 from edge_agent.snapshot import Health, LinkSeries, MachineSeries, OutboxSeries, StateSeries
 
 STUCK_AFTER_S = 30.0
@@ -78,7 +77,6 @@ def health(
     refused: tuple[str, ...],
     keeper: Keeper,
     inbox: Inbox,
-    relief: Relief,
 ) -> Health:
     """Whether the agent lives, and everything that keeps it from its full work."""
     amiss = [f"broker: {link.name} is not connected" for link in links if not link.connected]
@@ -87,8 +85,4 @@ def health(
         amiss.append(f"degraded, works from memory: {keeper.fault}")
     if inbox.full:
         amiss.append("overload: the queue is full")
-    if relief.overloaded:
-        amiss.append(
-            f"overload: {1 - relief.share:.0%} of the messages are shed, so that the rest is judged in time"
-        )
     return Health(alive=alive, amiss=tuple(amiss))

@@ -19,7 +19,7 @@ from edge_agent.contract.bundle import Bundle
 from edge_agent.contract.records import Profile
 from edge_agent.errors import EdgeAgentError, StateError
 from edge_agent.pipeline import Pipeline
-from edge_agent.rollback import Counters
+from edge_agent.rollback import Counters, expired
 
 log = structlog.get_logger()
 
@@ -148,7 +148,7 @@ def remember(bundle: Bundle, counters: Counters) -> None:
 
 def warn_of_age(bundle: Bundle, *, now: datetime) -> None:
     """Say that a bundle should have been replaced; it goes on running, since an old watch is better than none."""
-    if bundle.release is not None and bundle.release.expires is not None and bundle.release.expires <= now:
+    if bundle.release is not None and bundle.release.expires is not None and expired(bundle, now=now):
         log.warning(
             "bundle_expired",
             model=bundle.manifest.name,

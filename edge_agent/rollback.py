@@ -1,10 +1,11 @@
-"""Which releases of signed bundles this gateway has run, so that an older one is not put back. Verifies nothing itself.
+"""Which releases of signed bundles are too old: ones before what has run here, and expired ones. Verifies no signature.
 
 Only what a trusted key vouches for is remembered: anybody could write a high counter into an unsigned bundle and so
 lock out the good ones. The file lies in the state directory; who can change it is the agent's own user already.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -90,3 +91,21 @@ class Counters:
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             log.warning("bundle_counters_unreadable", path=str(path), reason=str(error))
             return {}
+
+
+def expired(bundle: Bundle, *, now: datetime) -> bool:
+    """Whether the bundle's signer wanted it replaced by now."""
+    expires = bundle.release.expires if bundle.release else None
+    return expires is not None and expires <= now
+
+
+def refuse_expired(bundle: Bundle, *, now: datetime) -> None:
+    """Refuse a bundle that should have been replaced, where the configuration asks for that.
+
+    Raises:
+        BundleError: it has expired.
+    """
+    if expired(bundle, now=now) and bundle.release is not None:
+        raise BundleError(
+            bundle.path, f"expired {bundle.release.expires:%Y-%m-%dT%H:%MZ}: sign a new release"
+        )

@@ -20,7 +20,6 @@ from edge_agent.config import Config
 from edge_agent.inbox import Batch, Heard, Inbox
 from edge_agent.link import Link
 from edge_agent.outbox import Message
-from edge_agent.overload import Relief
 from edge_agent.page.site import Site
 from edge_agent.reload import Fresh, Reloader, warn_of_age
 from edge_agent.snapshot import Health, Snapshot, frozen
@@ -85,11 +84,6 @@ class Service:
             bytes_limit=config.broker.queue_bytes,
             shed_after_s=config.broker.shed_after_s,
             monotonic=time.monotonic,
-        )
-        self._relief = Relief(
-            topic=config.probe_topic,
-            limit_s=config.broker.delay_limit_s if config.probe_topic else 0.0,
-            catch_up_s=config.broker.catch_up_s,
         )
         self._watch = Watch(config, scorer=scorer, store=store, telemetry=telemetry, report=_report)
         self._site = Site(config, monotonic=time.monotonic)
@@ -170,7 +164,6 @@ class Service:
             filters=config.subscriptions,
             inbox=self._inbox,
             payload_limit_bytes=config.limits.payload_bytes,
-            probe_topic=config.probe_topic if config.broker.delay_limit_s else "",
             wall_clock_ns=time.time_ns,
             report=_report,
         )
@@ -223,7 +216,6 @@ class Service:
         if (fresh := self._reloader.poll(self._watch.pipeline)) is not None:
             self._take_over(fresh)
         batch = self._inbox.drain(limit=_BATCH_MESSAGES, timeout_s=_TURN_S)
-        batch = self._thinned(batch)
         tidings = self._sparkplug.turn() if self._sparkplug is not None else []
         if self._sparkplug is not None:
             batch = replace(batch, shed=batch.shed + self._sparkplug.shed)
@@ -237,15 +229,6 @@ class Service:
             self._keep_house(self._turned_s)
         except Exception as error:  # noqa: BLE001 - the watch goes on
             self._watch.contain("housekeeping", error)
-
-    def _thinned(self, batch: Batch) -> Batch:
-        """The batch as far as it can be used, see `overload`."""
-        before, batch = self._relief.overloaded, self._relief.thin(batch, now_s=time.monotonic())
-        if self._relief.overloaded != before:
-            say = log.info if before else log.warning
-            event = "overload_ended" if before else "overload"
-            say(event, delay_s=round(self._relief.delay_s, 2), shed=self._watch.pipeline.ledger.shed)
-        return batch
 
     def _commands_heard(self) -> list[Heard]:
         """The commands that came in; receipts among them are booked."""
@@ -277,10 +260,6 @@ class Service:
     def _keep_house(self, now_s: float) -> None:
         for link in self._links():
             link.revive(now_s)
-        if self._ingest.connected:
-            probe = self._relief.probe(session=self._ingest.session, now_s=now_s)
-            if probe is not None:
-                self._ingest.probe(probe)
         if self._egress.connected and self._egress.session != self._egress_session:
             self._egress_session = self._egress.session
             self._watch.outbox.say_again()
@@ -322,7 +301,6 @@ class Service:
         self._telemetry.snapshot = Snapshot(
             ledger=frozen(self._watch.pipeline.ledger),
             queued=len(self._inbox),
-            delay_s=self._relief.delay_s,
             machines=overview.machines_seen(self._watch.pipeline.machines()),
             alarms_opened=self._watch.control.alarms_opened,
             control=self._watch.control.figures(dropped=self._egress.overheard),
@@ -350,7 +328,6 @@ class Service:
             refused=self._ingest.refused,
             keeper=self._watch.keeper,
             inbox=self._inbox,
-            relief=self._relief,
         )
 
 

@@ -74,7 +74,6 @@ class Snapshot:
 
     ledger: Ledger = field(default_factory=Ledger)
     queued: int = 0
-    delay_s: float = 0.0
     machines: Mapping[str, MachineSeries] = field(default_factory=dict)
     alarms_opened: int = 0
     control: ControlSeries = field(default_factory=ControlSeries)

@@ -9,7 +9,7 @@ import pytest
 import structlog
 from doubles import tampering
 
-from edge_agent.assembly import load_scorer, vouched
+from edge_agent.assembly import load_bundle, load_scorer, vouched
 from edge_agent.config import Config
 from edge_agent.contract import bundle
 from edge_agent.contract.bundle import CARD, Bundle
@@ -92,6 +92,22 @@ def test_an_expired_bundle_runs_with_a_warning(tiny_bundle: Path, tmp_path: Path
             warn_of_age(loaded, now=now)
         assert [entry["event"] for entry in said] == ["bundle_expired"] * warnings
         assert ("EXPIRED" in vouched(loaded, now=now)) == bool(warnings)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_an_expired_bundle_is_refused_where_the_configuration_says_so(
+    tiny_bundle: Path, tmp_path: Path, *, signed: bool
+) -> None:
+    path = shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    tampering.sign(path, expires=NOW)
+    keys = [tampering.public_key(tmp_path / "key.pub")] if signed else []
+    model = {"bundle": path, "trusted_keys": keys, "expired": "refuse"}
+    config = Config.model_validate({"model": model})
+    assert load_bundle(config, now=NOW - timedelta(seconds=1)).path == path
+    with pytest.raises(BundleError, match="expired 2026-11-23T00:00Z"):
+        load_bundle(config, now=NOW)
+    warned = Config.model_validate({"model": model | {"expired": "warn"}})
+    assert load_bundle(warned, now=NOW).path == path
 
 
 def test_the_bundle_that_comes_with_the_agent_needs_no_signature(tmp_path: Path) -> None:

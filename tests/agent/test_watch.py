@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import msgspec
 import numpy as np
@@ -279,6 +280,39 @@ def test_a_disk_that_fails_costs_nothing_but_the_safety_of_that_time(
     agent.crash()
     assert agent.ring("pump-1") == before
     play(agent, story[344:], crash_after=lambda _: False)
+    assert len({alarm_id for alarm_id, _ in agent.alerts}) == 1
+
+
+@pytest.mark.parametrize("way", ["disk", "database"])
+def test_profiles_whose_files_went_with_the_disk_are_written_anew_once_it_is_back(
+    begin: Callable[[Config], Agent], config: Config, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    agent, now_s = begin(config), [1e6]
+    monkeypatch.setattr("edge_agent.watch.time.monotonic", lambda: now_s[0])
+    story = arrivals(STORY)
+    play(agent, story[:320], crash_after=lambda _: False)
+    (kept,) = (config.agent.state_dir / "profiles").glob("*.npz")
+    content = kept.read_bytes()
+    if way == "disk":
+        with monkeypatch.context() as gone:
+            error = DatabaseError(Path("state.db"), "disk I/O error")
+            gone.setattr(agent.watch.keeper._database, "commit", Mock(side_effect=error))
+            agent.turn(story[320:324])
+        kept.unlink()
+        for at in (324, 328):
+            assert not kept.exists()
+            now_s[0] += 60
+            agent.turn(story[at : at + 4])
+    else:
+        kept.unlink()
+        agent.watch.keeper._database.close()
+        (config.agent.state_dir / "state.db").write_bytes(b"this is no database" * 1000)
+        agent.turn(story[320:332])
+    agent.turn([])
+    assert kept.read_bytes() == content
+    agent.crash()
+    assert agent.watch.pipeline.machines()["pump-1"].state == "ready"
+    play(agent, story[332:], crash_after=lambda _: False)
     assert len({alarm_id for alarm_id, _ in agent.alerts}) == 1
 
 

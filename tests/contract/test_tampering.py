@@ -30,7 +30,8 @@ def good(tiny_bundle: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def config(good: Path, tmp_path: Path) -> Config:
     """An agent that trusts one key and has run the good bundle."""
-    settings = {"bundle": good, "trusted_keys": [tampering.public_key(tmp_path / "key.pub")]}
+    key = tampering.public_key(tmp_path / "key.pub")
+    settings = {"bundle": good, "trusted_keys": [key], "expired": "refuse"}
     config = Config.model_validate({"agent": {"state_dir": tmp_path}, "model": settings})
     counters = Counters(tmp_path)
     counters.remember(load_scorer(config, counters=counters).bundle)

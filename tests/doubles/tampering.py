@@ -7,6 +7,7 @@ import shutil
 import struct
 import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,11 @@ def move_the_expiry(path: Path, rng: np.random.Generator) -> None:
     content = json.loads((path / MANIFEST).read_bytes())
     content["release"]["expires"] = f"{int(rng.integers(2030, 2999))}-01-01T00:00:00Z"
     (path / MANIFEST).write_text(json.dumps(content))
+
+
+def let_it_expire(path: Path, rng: np.random.Generator) -> None:
+    expires = datetime(2000, 1, 1, tzinfo=UTC) + timedelta(days=int(rng.integers(9000)))
+    sign(path, counter=COUNTER + 1, expires=expires)
 
 
 def raise_the_counter(path: Path, rng: np.random.Generator) -> None:
@@ -284,6 +290,7 @@ WAYS: tuple[Spoil, ...] = (
     use_the_counter_twice,
     leave_the_counter_out,
     move_the_expiry,
+    let_it_expire,
     raise_the_counter,
     sign_with_another_key,
     forge_the_key_s_name,

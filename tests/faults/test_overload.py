@@ -9,7 +9,7 @@ import pytest
 
 from faults.parts import floor
 from faults.parts.hall import Hall
-from faults.parts.ledger import LONG, STRICT, bound, record, size
+from faults.parts.ledger import LONG, bound, record, size
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200)]
 SEED = 23
@@ -55,8 +55,8 @@ def test_what_queued_up_while_the_agent_was_away_is_drained(open_hall: Enter) ->
 
 
 def test_three_times_its_pace(open_hall: Enter) -> None:
-    """What is too much is shed and counted; memory stays flat; afterwards all is as before."""
-    hall = open_hall(settings={"broker": "delay_limit_s = 1.0"})
+    """What is too much waits at the broker: nothing is lost, memory stays flat, afterwards all is as before."""
+    hall = open_hall()
     pace = measured_pace(hall)
     hall.publisher.timed = True
     load_s = size(short=10, long=300)
@@ -96,7 +96,6 @@ def test_three_times_its_pace(open_hall: Enter) -> None:
         pace_messages_per_s=round(pace),
         offered_per_s=round((published - before) / offered_s),
         ledger=ledger,
-        shed=ledger["shed"],
         growth_mib=round(growth_mib, 1),
         resident_mib=round(max(full) / 1024),
         connections=hall.agent.series()['edge_agent_broker_connects_total{client="ingest"}'],
@@ -109,7 +108,7 @@ def test_three_times_its_pace(open_hall: Enter) -> None:
     assert growth_mib < 30
     assert after.clean, after
     assert hall.agent.crashes() == []
-    assert not STRICT or ledger["shed"] > 0, "the load was no overload"
+    assert ledger["shed"] == 0
 
 
 def measured_pace(hall: Hall) -> float:
