@@ -13,7 +13,12 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from .conftest import HOSTILE, HOSTILE_CHANNEL, TOKEN, World, chromium
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.broker,
+    pytest.mark.slow,
+    pytest.mark.timeout(180),
+    pytest.mark.xdist_group("page"),  # one browser and one agent, however many workers there are
+]
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1180, "height": 860}
 IMAGES = Path(os.environ.get("PAGE_IMAGES", ""))
@@ -155,14 +160,46 @@ def test_hostile_names_of_machines_and_channels_are_inert(browser: Browser, worl
         assert page.evaluate("document.body.dataset.owned") is None
 
 
-@pytest.mark.parametrize("place", ["", machine_place("pump-1"), machine_place(HOSTILE), "#/data", "#/model"])
-@pytest.mark.parametrize("width", [320, 390])
-def test_nothing_hangs_over_the_edge_of_a_phone(
-    browser: Browser, world: World, place: str, width: int
+PLACES = ("", machine_place("pump-1"), machine_place(HOSTILE), "#/history", "#/data", "#/model")
+
+
+def walk(page: Page, *, places: tuple[str, ...]) -> Iterator[str]:
+    """Each place in turn, once it is drawn."""
+    for place in places:
+        page.evaluate(_GO, place or "#/")
+        expect(page.locator("main > *").nth(1)).to_be_attached()
+        yield place
+
+
+def check_edges(page: Page, width: int) -> None:
+    for place in walk(page, places=PLACES):
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, f"{place or 'the overview'} is {wide} px wide on a phone of {width} px"
+
+
+def check_contrast(page: Page, places: tuple[str, ...]) -> None:
+    for place in walk(page, places=places):
+        least, text = page.evaluate(_CONTRAST)
+        assert least >= 4.5, f"WCAG AA wants 4.5 : 1; {text!r} at {place!r} has {least:.2f}"
+
+
+def test_on_a_small_phone_in_the_dark_nothing_hangs_over_the_edge_and_all_text_stands_out(
+    browser: Browser, world: World
 ) -> None:
-    with visit(browser, world, place, size={"width": width, "height": 700}) as page:
-        expect(page.locator("main h1")).to_have_count(1)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    with visit(browser, world, size={"width": 320, "height": 700}, scheme="dark") as page:
+        check_edges(page, 320)
+        check_contrast(page, ("", machine_place("pump-1")))
+
+
+@pytest.mark.page
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 390, 768, 1180])
+def test_no_size_or_scheme_hides_or_cuts_anything(
+    browser: Browser, world: World, width: int, scheme: str
+) -> None:
+    with visit(browser, world, size={"width": width, "height": 700}, scheme=scheme) as page:
+        check_edges(page, width)
+        check_contrast(page, PLACES)
 
 
 def test_the_keyboard_reaches_the_alarm_and_the_focus_outlives_a_refresh(
@@ -176,9 +213,9 @@ def test_the_keyboard_reaches_the_alarm_and_the_focus_outlives_a_refresh(
                 break
         else:
             pytest.fail("twenty steps of Tab do not reach the button")
-        for _ in range(2):
-            with page.expect_response("**/api/state"):
-                pass
+        with page.expect_response("**/api/state"):
+            pass
+        page.evaluate("new Promise(requestAnimationFrame)")
         assert button.evaluate("node => node === document.activeElement")
         page.keyboard.press("Enter")
         expect(page.locator("dialog")).to_be_visible()
@@ -186,6 +223,11 @@ def test_the_keyboard_reaches_the_alarm_and_the_focus_outlives_a_refresh(
         expect(page.locator("dialog")).to_be_hidden()
 
 
+_GO = """place => new Promise((done) => {
+  addEventListener("hashchange", () => done(), { once: true });
+  if (location.hash === place) done();
+  location.hash = place;
+})"""
 _CONTRAST = """() => {
   const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
     .map((v) => (v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4))
@@ -210,15 +252,7 @@ _CONTRAST = """() => {
 }"""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("place", ["", machine_place("pump-1"), "#/data"])
-def test_text_stands_out_from_its_ground(browser: Browser, world: World, place: str, scheme: str) -> None:
-    with visit(browser, world, place, scheme=scheme) as page:
-        expect(page.locator("main h1")).to_have_count(1)
-        least, text = page.evaluate(_CONTRAST)
-        assert least >= 4.5, f"WCAG AA wants 4.5 : 1; {text!r} has {least:.2f}"
-
-
+@pytest.mark.page
 @pytest.mark.skipif("PAGE_IMAGES" not in os.environ, reason="`make page` takes the pictures for the docs")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pictures_for_the_docs(browser: Browser, world: World, scheme: str) -> None:
