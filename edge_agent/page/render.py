@@ -6,13 +6,13 @@ into text nodes only.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from edge_agent import alert
 from edge_agent.contract.bundle import Bundle
-from edge_agent.contract.records import Float32, Kind
+from edge_agent.contract.records import Float32, Kind, Severity
 from edge_agent.machine import Glance, MachineStatus
 from edge_agent.page.scene import Closeup, Curve, Expectation, Scene
 from edge_agent.standing import Calls, Past, Record
@@ -27,6 +27,7 @@ _CHANNELS_LIMIT = 40
 _CARD_LIMIT = 40_000
 _DIGITS = 5
 _NOT_CALLED = Calls()
+_GRAVITY: tuple[Severity, ...] = get_args(Severity)
 _ORDER = ("alarm", "silent", "failed", "learning", "commissioning", "normal")
 """What wants to be looked at comes first."""
 
@@ -158,9 +159,16 @@ def _word(status: MachineStatus, record: Record | None, *, silent: bool) -> str:
 
 
 def _sorted(scene: Scene, kind: Kind) -> list[Record]:
-    """The alarms of a kind: those whose cause still holds first, of them the latest."""
+    """The alarms of a kind: those whose cause still holds first, of them the gravest, then the latest."""
     chosen = [record for record in scene.records if record.alarm.kind == kind]
-    return sorted(chosen, key=lambda record: (not record.active, -record.alarm.onset_ns))
+    return sorted(
+        chosen,
+        key=lambda record: (
+            not record.active,
+            -_GRAVITY.index(record.alarm.severity),
+            -record.alarm.onset_ns,
+        ),
+    )
 
 
 def _alarm(record: Record, scene: Scene) -> dict[str, Any]:

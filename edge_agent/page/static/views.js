@@ -7,6 +7,7 @@ import { REASONS, STATES, beside, between, clock, count, figure, range, score, s
 
 const link = (name) => `#/machine/${encodeURIComponent(name)}`;
 const DRIFT_RATIO = 1.5;
+const TITLED_CHANNELS = 3; // in a list of alarms; the machine's own page has all
 const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
 
 function pill(state, severity) {
@@ -87,12 +88,14 @@ function alarmCard(alarm, doc, { titled }) {
     h("p", { class: "quiet" }, `Since ${clock(alarm.onset, doc.time)}, for ${between(alarm.onset, alarm.latest)}. `
       + `Score ${score(alarm.score_now ?? alarm.score)}, at worst ${score(Math.max(alarm.peak_score, alarm.score_now ?? 0))}; `
       + `${figure(alarm.threshold)} is the threshold.`),
-    h("ul", { class: "evidence" }, alarm.channels.map((channel) => h("li", null,
+    h("ul", { class: "evidence" }, alarm.channels.slice(0, titled ? TITLED_CHANNELS : undefined).map((channel) => h("li", null,
       h("div", { class: "row" }, h("strong", { class: "name" }, channel.name),
         h("span", { class: "quiet" }, channel.symptom)),
       bar(channel.contribution, "share"),
       h("div", { class: "row" }, h("span", { class: "read" }, phrase(channel)),
         h("span", { class: "quiet" }, `${Math.round(channel.contribution * 100)} %`))))),
+    titled && alarm.channels.length > TITLED_CHANNELS
+      && h("p", { class: "quiet" }, `and ${plural(alarm.channels.length - TITLED_CHANNELS, "more channel")}`),
     faultLine(alarm),
     standing(alarm).map((text) => h("p", { class: "standing" }, text)),
     actions(alarm, doc.commands));
