@@ -276,7 +276,7 @@ export function model(doc, state) {
         doc.expires && fact("Too old from", clock(doc.expires)),
         fact("Architecture", doc.architecture),
         fact("Window", plural(doc.window_rows, "row")),
-        fact("Made", doc.created),
+        fact("Made", clock(doc.created)),
         doc.labels.length > 0 && fact("Names", doc.labels.join(", ")),
         fact("Runs on", state?.provider ?? "–"),
         fact("Agent", state ? `${state.agent}, version ${state.version}` : "–"),
