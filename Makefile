@@ -28,7 +28,7 @@ demo: $(VENV)-demo/.done  ## three simulated machines: commissioned, broken, ale
 	$(VENV)-demo/bin/edge-agent demo
 
 test: $(VENV)/.done  ## all tests; what is missing on this machine is skipped with a message
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(VENV)/.done  ## exactly what CI runs: format, lint, types, imports, tests
 	$(BIN)/ruff format --check .
@@ -65,7 +65,7 @@ docs: $(VENV)/.done  ## the documentation as a site, its reference pages from th
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -q
 
 page: $(VENV)/.done  ## the page in headless Chromium before a real agent -> docs/images/
-	PAGE_IMAGES=docs/images $(BIN)/python -m pytest tests/page
+	PAGE_IMAGES=docs/images $(BIN)/python -m pytest -m "" tests/page
 
 formats: $(VENV)/.done  ## one machine in every format over a real mosquitto, four minutes -> benchmarks/results/formats.*
 	PYTHONPATH=. $(BIN)/python benchmarks/formats.py

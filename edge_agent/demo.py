@@ -106,13 +106,17 @@ def run(*, out: Path, keep: bool) -> int:
     started = time.monotonic()
     try:
         with Stage(out, rows=_COMMISSION_ROWS, plant=plant_arguments(start_ts)) as stage:
+            console.print(f"The agent's page while it runs: {stage.page_url}", highlight=False)
             with Screen(MACHINES, console) as screen:
                 _play(stage, screen)
             verdicts = [judge(fault, stage.alerts, start_ts=start_ts) for fault in FAULTS]
             early = false_alarms(stage.alerts, start_ts=start_ts)
             _report(console, verdicts, early=early, stage=stage, out=out, took_s=time.monotonic() - started)
             if keep:
-                console.print("Everything stays up until Ctrl-C.", highlight=False)
+                console.print(
+                    f"Everything stays up until Ctrl-C: look at {stage.page_url} (the plant stands still).",
+                    highlight=False,
+                )
                 while True:
                     time.sleep(1.0)
                     stage.look()

@@ -25,6 +25,7 @@ from edge_agent.outbox import Message, Outbox
 
 _HOST = "127.0.0.1"
 _METRICS_PORT = 9108
+_PAGE_PORT = 9109
 _PAYLOAD_LIMIT_BYTES = 1_000_000
 _START_PATIENCE_S = 30.0
 _CONFIG = """\
@@ -42,6 +43,10 @@ rows = {rows}
 
 [metrics]
 port = {metrics_port}
+
+[page]
+enabled = true
+listen = "{host}:{page_port}"
 
 [log]
 format = "json"
@@ -78,6 +83,7 @@ class Stage(AbstractContextManager["Stage"]):
         """Every alert message that the user has read."""
         self.published = 0
         self.metrics_port = _port(_METRICS_PORT)
+        self._page_port = _port(_PAGE_PORT)
         self._out = out
         self._rows = rows
         self._plant = plant
@@ -127,6 +133,11 @@ class Stage(AbstractContextManager["Stage"]):
             time.sleep(0.0005)
         self.published += len(taken)
         return len(taken)
+
+    @property
+    def page_url(self) -> str:
+        """The agent's page for people."""
+        return f"http://{_HOST}:{self._page_port}/"
 
     def command(self, name: str, **what: str) -> None:
         """Send the agent a command, as a technician's screen would."""
@@ -197,7 +208,13 @@ class Stage(AbstractContextManager["Stage"]):
     def _start_agent(self, port: int) -> None:
         config = self._out / "agent.toml"
         config.write_text(
-            _CONFIG.format(host=_HOST, port=port, rows=self._rows, metrics_port=self.metrics_port),
+            _CONFIG.format(
+                host=_HOST,
+                port=port,
+                rows=self._rows,
+                metrics_port=self.metrics_port,
+                page_port=self._page_port,
+            ),
             encoding="utf-8",
         )
         (self._out / "alarms.jsonl").write_bytes(b"")

@@ -266,6 +266,7 @@ class Lifecycle:
                 closed_ns=alarm.closed_ns or alarm.time_ns,
                 told=record.told,
                 acknowledgement=record.acknowledgement,
+                finding=_finding(alarm),
             )
         )
         del self.memory.history[: -self._settings.history]
@@ -302,3 +303,10 @@ def _change(was: Record, now: Record) -> Event | None:
 
 def _graver(now: Alarm, before: Alarm) -> bool:
     return _SEVERITIES.index(now.severity) > _SEVERITIES.index(before.severity)
+
+
+def _finding(alarm: Alarm) -> str:
+    """What a closed alarm said of a sensor."""
+    if alarm.kind == "machine":
+        return ""
+    return f"{', '.join(channel.name for channel in alarm.channels) or 'source'}: {alarm.fault}"

@@ -53,6 +53,7 @@ class Glance:
         low, high: [C] where 98 % of the calm rows lay; None while nothing is learnt.
         period_ns: median step between rows, 0 where times say nothing.
         faults: what people have called this machine's alarms.
+        hidden: channels that the score leaves out, because their sensors are under suspicion.
     """
 
     channels: tuple[str, ...]
@@ -64,6 +65,7 @@ class Glance:
     learnt_ns: int | None
     learnt_rows: int
     faults: tuple[str, ...]
+    hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,4 +293,5 @@ class Machine:
             learnt_ns=profile.learnt_ns if profile else None,
             learnt_rows=profile.rows if profile else 0,
             faults=self.naming.casebook.faults,
+            hidden=() if self.inspector is None else self.inspector.hidden,
         )

@@ -131,6 +131,12 @@ class Inspector:
         """The findings that hold."""
         return tuple(self._open.values())
 
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The channels that the score of a window ending now leaves out."""
+        channels = self._profile.channels
+        return tuple(channels[at] for at in np.flatnonzero(self._well < self._window_rows).tolist())
+
     def inspect(self, rows: Float32, times_ns: NDArray[np.int64]) -> Inspection:
         """Look at the next rows [R, C] as they were observed, NaN elsewhere."""
         seen = self._watcher.look(rows)

@@ -111,7 +111,11 @@ class Telling:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """An alarm that has closed: what an operator may still acknowledge or name."""
+    """An alarm that has closed: what an operator may still acknowledge or name.
+
+    Attributes:
+        finding: what was wrong with which sensor; empty where it was an alarm of the machine.
+    """
 
     id: str
     machine: str
@@ -120,6 +124,7 @@ class Past:
     closed_ns: int
     told: bool
     acknowledgement: Acknowledgement | None = None
+    finding: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,12 +104,13 @@ class Hatch:
         return taken
 
     def answer(self, find: Callable[[str], Entry | None]) -> None:
-        """Tell those who wait what became of their commands."""
+        """Tell those who wait what became of their commands; who looks next sees it in a new scene."""
         if not self._answers:
             return
         with self._changed:
             waiting = {request for request, _ in self._commands}
             for request, known in self._answers.items():
-                if known is None and request not in waiting:
-                    self._answers[request] = find(request)
+                if known is None and request not in waiting and (entry := find(request)) is not None:
+                    self._answers[request] = entry
+                    self._scene = None
             self._changed.notify_all()

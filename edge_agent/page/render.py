@@ -6,13 +6,13 @@ into text nodes only.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from edge_agent import alert
 from edge_agent.contract.bundle import Bundle
-from edge_agent.contract.records import Float32
+from edge_agent.contract.records import Float32, Kind, Severity
 from edge_agent.machine import Glance, MachineStatus
 from edge_agent.page.scene import Closeup, Curve, Expectation, Scene
 from edge_agent.standing import Calls, Past, Record
@@ -27,20 +27,24 @@ _CHANNELS_LIMIT = 40
 _CARD_LIMIT = 40_000
 _DIGITS = 5
 _NOT_CALLED = Calls()
+_GRAVITY: tuple[Severity, ...] = get_args(Severity)
 _ORDER = ("alarm", "silent", "failed", "learning", "commissioning", "normal")
 """What wants to be looked at comes first."""
 
 
 def state(scene: Scene) -> bytes:
     """The overview: every machine, alarms, history, data quality."""
+    alarms, findings = _sorted(scene, "machine"), _sorted(scene, "sensor")
     told = {name: _machine(scene, name, status) for name, status in scene.machines.items()}
     order = sorted(told, key=lambda name: (_ORDER.index(told[name]["state"]), name))
+    for record in findings:
+        if record.alarm.machine in told:
+            told[record.alarm.machine]["findings"] += 1
     for name in order[:_TRENDS_LIMIT]:
         told[name]["trend"] = _curve(scene.trends.get(name, Curve()))
     counts: dict[str, int] = {}
     for machine in told.values():
         counts[machine["state"]] = counts.get(machine["state"], 0) + 1
-    alarms = sorted(scene.records, key=lambda record: (not record.active, -record.alarm.onset_ns))
     return msgspec.json.encode(
         {
             **_agent(scene),
@@ -48,7 +52,9 @@ def state(scene: Scene) -> bytes:
             "machine_count": len(told),
             "machines": [{"name": name, **told[name]} for name in order[:MACHINES_LIMIT]],
             "alarm_count": len(alarms),
-            "alarms": [_alarm(record, scene.agent) for record in alarms[:_ALARMS_LIMIT]],
+            "alarms": [_alarm(record, scene) for record in alarms[:_ALARMS_LIMIT]],
+            "finding_count": len(findings),
+            "findings": [_alarm(record, scene) for record in findings[:_ALARMS_LIMIT]],
             "history_count": scene.past_count,
             "history": _history(scene.past),
             "quality": _quality(scene),
@@ -63,11 +69,13 @@ def machine(scene: Scene, name: str) -> bytes | None:
         return None
     record = scene.calls.get(name, _NOT_CALLED).record
     glance = closeup.glance
+    findings = [one for one in _sorted(scene, "sensor") if one.alarm.machine == name]
     return msgspec.json.encode(
         {
             **_agent(scene),
-            "machine": {"name": name, **_machine(scene, name, status)},
-            "alarm": None if record is None else _alarm(record, scene.agent),
+            "machine": {"name": name, **_machine(scene, name, status), "findings": len(findings)},
+            "alarm": None if record is None else _alarm(record, scene),
+            "findings": [_alarm(one, scene) for one in findings[:_ALARMS_LIMIT]],
             "near": _curve(closeup.near),
             "far": _curve(closeup.far),
             "channels": _channels(closeup),
@@ -131,6 +139,8 @@ def _machine(scene: Scene, name: str, status: MachineStatus) -> dict[str, Any]:
         "rows": status.rows_heard,
         "rows_wanted": status.rows_wanted,
         "channels": len(status.channels),
+        "findings": 0,
+        "threshold_ratio": _figure(status.threshold_ratio),
         "reason": status.reason,
         "silent_s": _figure(silent_s),
         "severity": calls.record.alarm.severity if calls.record else None,
@@ -148,8 +158,29 @@ def _word(status: MachineStatus, record: Record | None, *, silent: bool) -> str:
     return "normal" if status.state == "ready" else status.state
 
 
-def _alarm(record: Record, agent: str) -> dict[str, Any]:
-    return {**alert.to_payload(record.alarm, agent=agent), "lifecycle": alert.marks(record)}
+def _sorted(scene: Scene, kind: Kind) -> list[Record]:
+    """The alarms of a kind: those whose cause still holds first, of them the gravest, then the latest."""
+    chosen = [record for record in scene.records if record.alarm.kind == kind]
+    return sorted(
+        chosen,
+        key=lambda record: (
+            not record.active,
+            -_GRAVITY.index(record.alarm.severity),
+            -record.alarm.onset_ns,
+        ),
+    )
+
+
+def _alarm(record: Record, scene: Scene) -> dict[str, Any]:
+    """The latest revision, beside what the machine has come to since."""
+    status = scene.machines.get(record.alarm.machine)
+    latest_ns = max(record.alarm.time_ns, status.last_time_ns or 0) if status else record.alarm.time_ns
+    return {
+        **alert.to_payload(record.alarm, agent=scene.agent),
+        "lifecycle": alert.marks(record),
+        "latest": alert.rfc3339(latest_ns),
+        "score_now": _figure(status.last_score) if status else None,
+    }
 
 
 def _history(past: Iterable[tuple[Past, str]]) -> list[dict[str, Any]]:
@@ -163,6 +194,7 @@ def _history(past: Iterable[tuple[Past, str]]) -> list[dict[str, Any]]:
             "acknowledged_by": one.acknowledgement.by if one.acknowledgement else None,
             "comment": one.acknowledgement.comment if one.acknowledgement else "",
             "fault": fault,
+            "finding": one.finding,
         }
         for one, fault in past
     ]
@@ -218,6 +250,7 @@ def _channel(
     known = glance.low is not None and glance.high is not None and at < len(glance.low)
     return {
         "name": glance.channels[at],
+        "hidden": glance.channels[at] in glance.hidden,
         "share": _figure(share),
         "seen": _figure(float(column[-1])) if len(column) else None,
         "expected": None if latest is None else _figure(float(latest.expected[at])),

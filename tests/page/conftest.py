@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from doubles.shopfloor import FAULT_SHIFT, ROOT, AgentProcess, Mosquitto, User, free_port, rows, wait_until
+from playwright.sync_api import Browser, sync_playwright
 
 TOKEN = "canary-token-3b1e77a0"  # noqa: S105 - of this test alone
 HOSTILE = "<img src=x onerror=document.body.dataset.owned=1>"
@@ -51,6 +52,16 @@ def chromium() -> str:
         reason = "no chromium: apt install chromium"
         (pytest.fail if os.environ.get("CI", "").lower() in ("1", "true") else pytest.skip)(reason)
     return str(program)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

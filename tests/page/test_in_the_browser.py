@@ -1,67 +1,27 @@
 """The page in a real browser, before a real agent: what a technician with a phone sees, and may do."""
 
-import os
 import re
-import urllib.parse
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from doubles.shopfloor import wait_until
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from .conftest import HOSTILE, HOSTILE_CHANNEL, TOKEN, World, chromium
+from .conftest import HOSTILE, HOSTILE_CHANNEL, TOKEN, World
+from .visits import machine_place, visit
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(180)]
-PHONE = {"width": 390, "height": 844}
-DESK = {"width": 1180, "height": 860}
-IMAGES = Path(os.environ.get("PAGE_IMAGES", ""))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        yield browser
-        browser.close()
-
-
-@contextmanager
-def visit(
-    browser: Browser, world: World, place: str = "", *, size: dict[str, int] = PHONE, scheme: str = "light"
-) -> Iterator[Page]:
-    """A page at `place`; fails where anything was asked of another host, or the script or the policy complained."""
-    context = browser.new_context(
-        viewport=size,  # type: ignore[arg-type]
-        color_scheme=scheme,  # type: ignore[arg-type]
-        device_scale_factor=2 if size is PHONE else 1,
-        reduced_motion="reduce",
-    )
-    page = context.new_page()
-    asked: list[str] = []
-    complaints: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda line: complaints.append(line.text) if "Security Policy" in line.text else None)
-    page.goto(world.url + place)
-    expect(page.locator("#live")).to_have_text("live")
-    yield page
-    context.close()
-    assert [url for url in asked if not url.startswith(world.url)] == []
-    assert complaints == []
-
-
-def machine_place(name: str) -> str:
-    return f"#/machine/{urllib.parse.quote(name, safe='')}"
+pytestmark = [
+    pytest.mark.broker,
+    pytest.mark.slow,
+    pytest.mark.timeout(180),
+    pytest.mark.xdist_group("page"),  # one browser and one agent, however many workers there are
+]
 
 
 def test_the_overview_shows_every_machine_with_its_state_and_the_alarm_first(
     browser: Browser, world: World
 ) -> None:
-    with visit(browser, world) as page:
+    with visit(browser, world.url) as page:
         card = page.locator("article.alarm", has_text="pump-1")
         expect(card).to_contain_text("pressure")
         expect(card).to_contain_text("usually")
@@ -74,7 +34,7 @@ def test_the_overview_shows_every_machine_with_its_state_and_the_alarm_first(
 def test_a_machine_is_shown_with_what_was_seen_beside_what_the_model_expected(
     browser: Browser, world: World
 ) -> None:
-    with visit(browser, world, machine_place("pump-1")) as page:
+    with visit(browser, world.url, machine_place("pump-1")) as page:
         first = page.locator(".channel").first
         expect(first.locator("h3")).to_have_text("pressure")
         seen, expected, usual = first.locator("dd").all_inner_texts()
@@ -96,7 +56,7 @@ def test_without_the_right_token_nothing_is_commanded_and_with_it_the_acknowledg
     browser: Browser, world: World
 ) -> None:
     alarm = world.alarm("pump-1")
-    with visit(browser, world) as page:
+    with visit(browser, world.url) as page:
         card = page.locator("article.alarm", has_text="pump-1")
         card.get_by_role("button", name="Acknowledge").click()
         page.get_by_label("Your name").fill("Anna")
@@ -125,7 +85,7 @@ def acknowledged(world: World, alarm: str) -> list[dict[str, str]]:
 
 def test_a_machine_is_shelved_unshelved_and_its_fault_named(browser: Browser, world: World) -> None:
     alarm = world.alarm("pump-1")
-    with visit(browser, world, machine_place("pump-1")) as page:
+    with visit(browser, world.url, machine_place("pump-1")) as page:
         page.get_by_role("button", name="Shelve").click()
         page.get_by_label("15 minutes").check()
         page.get_by_label("Your name").fill("Anna")
@@ -146,7 +106,7 @@ def test_a_machine_is_shelved_unshelved_and_its_fault_named(browser: Browser, wo
 
 
 def test_hostile_names_of_machines_and_channels_are_inert(browser: Browser, world: World) -> None:
-    with visit(browser, world) as page:
+    with visit(browser, world.url) as page:
         expect(page.locator("article.alarm h2", has_text=HOSTILE)).to_be_visible()
         page.locator("a.machine", has_text=HOSTILE).click()
         expect(page.locator("h1")).to_have_text(HOSTILE)
@@ -155,20 +115,52 @@ def test_hostile_names_of_machines_and_channels_are_inert(browser: Browser, worl
         assert page.evaluate("document.body.dataset.owned") is None
 
 
-@pytest.mark.parametrize("place", ["", machine_place("pump-1"), machine_place(HOSTILE), "#/data", "#/model"])
-@pytest.mark.parametrize("width", [320, 390])
-def test_nothing_hangs_over_the_edge_of_a_phone(
-    browser: Browser, world: World, place: str, width: int
+PLACES = ("", machine_place("pump-1"), machine_place(HOSTILE), "#/history", "#/data", "#/model")
+
+
+def walk(page: Page, *, places: tuple[str, ...]) -> Iterator[str]:
+    """Each place in turn, once it is drawn."""
+    for place in places:
+        page.evaluate(_GO, place or "#/")
+        expect(page.locator("main > *").nth(1)).to_be_attached()
+        yield place
+
+
+def check_edges(page: Page, width: int) -> None:
+    for place in walk(page, places=PLACES):
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, f"{place or 'the overview'} is {wide} px wide on a phone of {width} px"
+
+
+def check_contrast(page: Page, places: tuple[str, ...]) -> None:
+    for place in walk(page, places=places):
+        least, text = page.evaluate(_CONTRAST)
+        assert least >= 4.5, f"WCAG AA wants 4.5 : 1; {text!r} at {place!r} has {least:.2f}"
+
+
+def test_on_a_small_phone_in_the_dark_nothing_hangs_over_the_edge_and_all_text_stands_out(
+    browser: Browser, world: World
 ) -> None:
-    with visit(browser, world, place, size={"width": width, "height": 700}) as page:
-        expect(page.locator("main h1")).to_have_count(1)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    with visit(browser, world.url, size={"width": 320, "height": 700}, scheme="dark") as page:
+        check_edges(page, 320)
+        check_contrast(page, ("", machine_place("pump-1")))
+
+
+@pytest.mark.page
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 390, 768, 1180])
+def test_no_size_or_scheme_hides_or_cuts_anything(
+    browser: Browser, world: World, width: int, scheme: str
+) -> None:
+    with visit(browser, world.url, size={"width": width, "height": 700}, scheme=scheme) as page:
+        check_edges(page, width)
+        check_contrast(page, PLACES)
 
 
 def test_the_keyboard_reaches_the_alarm_and_the_focus_outlives_a_refresh(
     browser: Browser, world: World
 ) -> None:
-    with visit(browser, world) as page:
+    with visit(browser, world.url) as page:
         button = page.locator("article.alarm").first.get_by_role("button", name="Shelve")
         for _ in range(20):
             page.keyboard.press("Tab")
@@ -176,9 +168,9 @@ def test_the_keyboard_reaches_the_alarm_and_the_focus_outlives_a_refresh(
                 break
         else:
             pytest.fail("twenty steps of Tab do not reach the button")
-        for _ in range(2):
-            with page.expect_response("**/api/state"):
-                pass
+        with page.expect_response("**/api/state"):
+            pass
+        page.evaluate("new Promise(requestAnimationFrame)")
         assert button.evaluate("node => node === document.activeElement")
         page.keyboard.press("Enter")
         expect(page.locator("dialog")).to_be_visible()
@@ -186,6 +178,11 @@ def test_the_keyboard_reaches_the_alarm_and_the_focus_outlives_a_refresh(
         expect(page.locator("dialog")).to_be_hidden()
 
 
+_GO = """place => new Promise((done) => {
+  addEventListener("hashchange", () => done(), { once: true });
+  if (location.hash === place) done();
+  location.hash = place;
+})"""
 _CONTRAST = """() => {
   const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
     .map((v) => (v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4))
@@ -208,31 +205,3 @@ _CONTRAST = """() => {
   }
   return found.sort(([a], [b]) => a - b)[0];
 }"""
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("place", ["", machine_place("pump-1"), "#/data"])
-def test_text_stands_out_from_its_ground(browser: Browser, world: World, place: str, scheme: str) -> None:
-    with visit(browser, world, place, scheme=scheme) as page:
-        expect(page.locator("main h1")).to_have_count(1)
-        least, text = page.evaluate(_CONTRAST)
-        assert least >= 4.5, f"WCAG AA wants 4.5 : 1; {text!r} has {least:.2f}"
-
-
-@pytest.mark.skipif("PAGE_IMAGES" not in os.environ, reason="`make page` takes the pictures for the docs")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pictures_for_the_docs(browser: Browser, world: World, scheme: str) -> None:
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    places = {
-        "overview": "",
-        "machine": machine_place("pump-1"),
-        "data": "#/data",
-        "model": "#/model",
-    }
-    for size, kind in ((PHONE, "phone"), (DESK, "desk")):
-        for name, place in places.items():
-            picture = IMAGES / f"page-{name}-{kind}-{scheme}.png"
-            with visit(browser, world, place, size=size, scheme=scheme) as page:
-                expect(page.locator("main h1")).to_have_count(1)
-                page.screenshot(path=picture, full_page=kind == "desk")
-            assert picture.stat().st_size > 10_000, "an empty page is smaller"

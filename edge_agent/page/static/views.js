@@ -2,9 +2,12 @@
 
 import { bar, channelChart, scoreChart, trend } from "./charts.js";
 import { h } from "./dom.js";
-import { REASONS, STATES, between, clock, count, figure, range, span } from "./words.js";
+import { findingsCard } from "./sensors.js";
+import { REASONS, STATES, beside, between, clock, count, figure, range, score, span } from "./words.js";
 
 const link = (name) => `#/machine/${encodeURIComponent(name)}`;
+const DRIFT_RATIO = 1.5;
+const TITLED_CHANNELS = 3; // in a list of alarms; the machine's own page has all
 const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
 
 function pill(state, severity) {
@@ -17,10 +20,15 @@ function notes(machine) {
     machine.state === "alarm" && machine.acknowledged && "acknowledged",
     machine.shelved && `shelved by ${machine.shelved.by}`,
     machine.suppressed && `suppressed: ${machine.suppressed.by}`,
+    machine.findings > 0 && plural(machine.findings, "sensor finding"),
+    drifted(machine) && `threshold ${figure(machine.threshold_ratio)} times what was learnt`,
     machine.silent_s !== null && `not heard for ${span(machine.silent_s)}`,
     machine.reason,
   ].filter(Boolean);
 }
+
+// A threshold that has followed the machine so far up tells of a machine that is not what was learnt.
+const drifted = (machine) => machine.threshold_ratio !== null && machine.threshold_ratio > DRIFT_RATIO;
 
 function progress(machine) {
   const share = machine.rows_wanted ? machine.rows / machine.rows_wanted : 0;
@@ -34,8 +42,12 @@ function progress(machine) {
 // -- alarms --------------------------------------------------------------------------------------------------
 
 function phrase(channel) {
-  const usual = `usually ${range(channel.normal_low, channel.normal_high)}`;
-  return channel.observed === null ? `missing, ${usual}` : `${channel.symptom}: ${figure(channel.observed)}, ${usual}`;
+  const { observed, normal_low: low, normal_high: high } = channel;
+  return [
+    h("strong", { class: observed === null || observed < low || observed > high ? "bad" : "" },
+      observed === null ? "nothing" : beside(observed, low, high)),
+    h("span", { class: "quiet" }, ` usually ${range(low, high)}`),
+  ];
 }
 
 function standing(alarm) {
@@ -69,19 +81,21 @@ function faultLine(alarm) {
 }
 
 function alarmCard(alarm, doc, { titled }) {
-  const kind = alarm.kind === "sensor" ? h("span", { class: "tag" }, "sensor") : null;
   return h("article", { class: `card alarm ${alarm.severity}`, "data-key": alarm.id },
     h("header", { class: "row" },
       h(titled ? "h2" : "h3", null, titled ? h("a", { href: link(alarm.machine) }, alarm.machine) : "Alarm"),
-      kind,
       h("span", { class: `tag ${alarm.severity}` }, alarm.severity)),
-    h("p", { class: "quiet" }, `since ${clock(alarm.onset, doc.time)} · ${between(alarm.onset, alarm.time)} · `
-      + `score ${figure(alarm.score)}, at worst ${figure(alarm.peak_score)} (alarm above ${figure(alarm.threshold)})`),
-    h("ul", { class: "evidence" }, alarm.channels.map((channel) => h("li", null,
+    h("p", { class: "quiet" }, `Since ${clock(alarm.onset, doc.time)}, for ${between(alarm.onset, alarm.latest)}. `
+      + `Score ${score(alarm.score_now ?? alarm.score)}, at worst ${score(Math.max(alarm.peak_score, alarm.score_now ?? 0))}; `
+      + `${figure(alarm.threshold)} is the threshold.`),
+    h("ul", { class: "evidence" }, alarm.channels.slice(0, titled ? TITLED_CHANNELS : undefined).map((channel) => h("li", null,
       h("div", { class: "row" }, h("strong", { class: "name" }, channel.name),
-        h("span", { class: "quiet" }, `${Math.round(channel.contribution * 100)} %`)),
+        h("span", { class: "quiet" }, channel.symptom)),
       bar(channel.contribution, "share"),
-      h("div", null, phrase(channel))))),
+      h("div", { class: "row" }, h("span", { class: "read" }, phrase(channel)),
+        h("span", { class: "quiet" }, `${Math.round(channel.contribution * 100)} %`))))),
+    titled && alarm.channels.length > TITLED_CHANNELS
+      && h("p", { class: "quiet" }, `and ${plural(alarm.channels.length - TITLED_CHANNELS, "more channel")}`),
     faultLine(alarm),
     standing(alarm).map((text) => h("p", { class: "standing" }, text)),
     actions(alarm, doc.commands));
@@ -121,8 +135,8 @@ function machineItem(machine) {
       h("span", { class: "who" }, h("span", { class: "name" }, machine.name), pill(machine.state, machine.severity)),
       machine.state === "commissioning" || machine.state === "learning" ? progress(machine)
         : h("span", { class: "figures" }, trend(machine.trend),
-          scored && h("span", { class: "score-now" }, figure(machine.score),
-            h("span", { class: "quiet" }, ` of ${figure(machine.threshold)}`))),
+          scored && h("span", { class: "score-now" }, h("span", { class: machine.score > machine.threshold ? "bad" : "" },
+            score(machine.score)), h("span", { class: "quiet" }, ` of ${figure(machine.threshold)}`))),
       told.length > 0 && h("span", { class: "quiet told-of" }, told.join(" · "))));
 }
 
@@ -138,6 +152,8 @@ export function machinePage(doc, { far, width }) {
     h("div", { class: "row title" }, h("h1", { class: "name" }, machine.name), pill(machine.state, machine.severity)),
     told.length > 0 && h("p", { class: "quiet" }, told.join(" · ")),
     doc.alarm && alarmCard(doc.alarm, doc, { titled: false }),
+    doc.findings.length > 0 && h("section", { class: "card sensors", "aria-label": "Sensors" },
+      h("h2", null, "Sensors"), findingsCard(doc.findings, doc, { titled: false })),
     shelf && h("div", { class: "actions" },
       h("button", { type: "button", "data-do": "unshelve", "data-machine": machine.name }, "Unshelve")),
     h("section", { class: "card", "aria-label": "Score" },
@@ -147,7 +163,7 @@ export function machinePage(doc, { far, width }) {
       learning ? progress(machine) : scoreChart(far ? doc.far : doc.near,
         { width, stretch: far ? 300 : 3, threshold: machine.threshold, now: doc.time }),
       !learning && h("p", { class: "quiet" }, "Above the line the machine counts as unusual; now ",
-        h("strong", { class: machine.score > machine.threshold ? "bad" : "" }, figure(machine.score)), ".")),
+        h("strong", { class: machine.score > machine.threshold ? "bad" : "" }, score(machine.score)), ".")),
     h("h2", null, "Channels"),
     h("p", { class: "quiet legend" },
       h("span", { class: "key seen" }, "seen"), h("span", { class: "key usual" }, "usual (98 % of calm time)"),
@@ -159,6 +175,8 @@ export function machinePage(doc, { far, width }) {
       fact("Last row", doc.last ? clock(doc.last, doc.time) : "none"),
       fact("A row every", doc.period_s ? span2(doc.period_s) : "unknown"),
       fact("Rows heard", count(machine.rows)),
+      machine.threshold_ratio !== null && fact("Threshold",
+        h("span", { class: drifted(machine) ? "warn" : "" }, `${score(machine.threshold_ratio)} times what was learnt`)),
       fact("Learnt", doc.learnt ? `${clock(doc.learnt, doc.time)}, from ${plural(doc.learnt_rows, "row")}` : "not yet")),
   ];
 }
@@ -167,13 +185,15 @@ const span2 = (seconds) => (seconds < 10 ? `${figure(seconds)} s` : span(seconds
 
 function channelItem(channel) {
   const out = channel.low !== null && channel.seen !== null && (channel.seen < channel.low || channel.seen > channel.high);
-  return h("li", { class: "card channel", "data-key": channel.name },
+  return h("li", { class: `card channel ${channel.hidden ? "hidden-one" : ""}`, "data-key": channel.name },
     h("div", { class: "row" }, h("h3", { class: "name" }, channel.name),
-      channel.share >= 0.005 && h("span", { class: "quiet" }, `${Math.round(channel.share * 100)} % of the score`)),
+      channel.hidden ? h("span", { class: "tag warning" }, "left out of the score")
+        : channel.share >= 0.005 && h("span", { class: "quiet" }, `${Math.round(channel.share * 100)} % of the score`)),
     channel.rows.length > 0 && channelChart(channel),
     h("dl", { class: "beside" },
-      h("div", null, h("dt", null, "Seen"), h("dd", { class: out ? "bad" : "" }, channel.seen === null ? "nothing" : figure(channel.seen))),
-      h("div", null, h("dt", null, "Model expected"), h("dd", null, figure(channel.expected))),
+      h("div", null, h("dt", null, "Seen"), h("dd", { class: out ? "bad" : "" }, channel.seen === null ? "nothing"
+        : beside(channel.seen, channel.low, channel.high))),
+      h("div", null, h("dt", null, "Model expected"), h("dd", null, beside(channel.expected, channel.low, channel.high))),
       h("div", null, h("dt", null, "Usual"), h("dd", null, range(channel.low, channel.high)))));
 }
 
@@ -190,8 +210,9 @@ function pastList(list, doc, { named }) {
     h("p", { class: "quiet" }, `${named ? `${clock(past.onset, doc.time)} · ` : ""}lasted ${between(past.onset, past.closed)}`
       + ` · ${past.acknowledged_by ? `acknowledged by ${past.acknowledged_by}` : "not acknowledged"}`),
     past.comment && h("p", null, past.comment),
+    past.finding && h("p", null, `Sensor ${past.finding}`),
     past.fault && h("p", null, "It was ", h("strong", null, past.fault)),
-    doc.commands.includes("label") && h("div", { class: "actions" },
+    !past.finding && doc.commands.includes("label") && h("div", { class: "actions" },
       h("button", { type: "button", "data-do": "label", "data-alarm": past.id, "data-machine": past.machine },
         past.fault ? "Rename the fault" : "Name the fault")))));
 }
@@ -214,7 +235,12 @@ export function data(doc) {
     Object.keys(entries).length === 0 ? h("p", { class: "quiet" }, none) : h("table", null, h("tbody", null, rows(entries))));
   return [
     h("h1", null, "Data quality"),
-    h("p", { class: "quiet" }, "Counted since the agent was started."),
+    h("section", { class: "card sensors", "aria-label": "Sensors" }, h("h2", null, "Sensors"),
+      doc.findings.length === 0 ? h("p", { class: "quiet" }, "Nothing is amiss with any sensor.")
+        : findingsCard(doc.findings, doc, { titled: true }),
+      doc.finding_count > doc.findings.length
+        && h("p", { class: "quiet" }, `and ${plural(doc.finding_count - doc.findings.length, "more finding")}`)),
+    h("p", { class: "quiet" }, "Counted since the agent was started:"),
     h("section", { class: "card" }, h("h2", null, "Messages"),
       h("p", { class: "big" }, count(q.received), h("span", { class: "quiet" }, " received, "), count(q.accepted),
         h("span", { class: "quiet" }, " used")),
@@ -250,7 +276,7 @@ export function model(doc, state) {
         doc.expires && fact("Too old from", clock(doc.expires)),
         fact("Architecture", doc.architecture),
         fact("Window", plural(doc.window_rows, "row")),
-        fact("Made", doc.created),
+        fact("Made", clock(doc.created)),
         doc.labels.length > 0 && fact("Names", doc.labels.join(", ")),
         fact("Runs on", state?.provider ?? "–"),
         fact("Agent", state ? `${state.agent}, version ${state.version}` : "–"),

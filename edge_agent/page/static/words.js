@@ -11,8 +11,30 @@ export function count(value) {
   return value.toLocaleString("en").replaceAll(",", "\u202f");
 }
 
+// As many decimals as the width of what is usual deserves: more say nothing, and cost a glance.
+function decimals(low, high) {
+  const width = Math.abs((high ?? 0) - (low ?? 0));
+  return width > 0 ? Math.min(6, Math.max(0, 1 - Math.floor(Math.log10(width)))) : null;
+}
+
 export function range(low, high) {
-  return low === null || high === null ? "not learnt yet" : `${figure(low)} to ${figure(high)}`;
+  if (low === null || high === null) return "not learnt yet";
+  const places = decimals(low, high);
+  return places === null || Math.abs(high) >= 1e6 ? `${figure(low)} to ${figure(high)}`
+    : `${low.toFixed(places)} to ${high.toFixed(places)}`;
+}
+
+// A value beside its usual range, in the range's own decimals.
+export function beside(value, low, high) {
+  const places = low === null || high === null ? null : decimals(low, high);
+  if (value === null || places === null || Math.abs(value) >= 1e6) return figure(value);
+  return value.toFixed(places);
+}
+
+// Scores are read by their size alone.
+export function score(value) {
+  if (value === null || value === undefined) return "–";
+  return value >= 100 ? count(Math.round(value)) : value >= 10 ? value.toFixed(0) : value.toFixed(value >= 1 ? 1 : 2);
 }
 
 export function span(seconds) {
@@ -41,6 +63,18 @@ export const STATES = {
   learning: ["◑", "Learning"],
   commissioning: ["◔", "Commissioning"],
   normal: ["●", "Normal"],
+};
+
+// What can be wrong with a sensor, as somebody says it who stands before the machine.
+export const FINDINGS = {
+  missing: "sends nothing any more",
+  "out of range": "shows values that are physically impossible",
+  "stuck at limit": "stands still at the end of its range",
+  "unit changed": "seems to speak in another unit",
+  frozen: "does not change any more",
+  "noise gone": "is far smoother than it was",
+  stale: "most channels stand still: the source seems to repeat old values",
+  "rate changed": "rows come far more or less often than they did",
 };
 
 export const REASONS = {

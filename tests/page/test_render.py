@@ -1,0 +1,153 @@
+"""The page's documents: bounded whatever there is to show, and plain JSON whatever was sent."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from doubles.hall import ALARM, NOW_NS, READY
+
+from edge_agent.contract import bundle
+from edge_agent.contract.records import ChannelEvidence
+from edge_agent.machine import Glance
+from edge_agent.page import render
+from edge_agent.page.scene import Closeup, Curve, Expectation, Scene
+from edge_agent.snapshot import Health, Snapshot
+from edge_agent.standing import Calls, Record
+
+HOSTILE = "</script><img src=x onerror=alert(1)>\u2028\x00\U0001f525"
+FROZEN = replace(
+    ALARM,
+    id="pump-1-s1",
+    kind="sensor",
+    fault="frozen",
+    channels=(ChannelEvidence("flow", 0.0, 3.0, 1.0, 2.0, 9.0, "high"),),
+)
+
+
+def scene(folder: Path) -> Scene:
+    return Scene(
+        time_ns=NOW_NS,
+        made_s=0.0,
+        agent="hall",
+        version="1",
+        provider="cpu",
+        health=Health(alive=True, amiss=()),
+        snapshot=Snapshot(),
+        bundle=bundle.read(folder),
+        machines={"pump-1": READY},
+        calls={},
+        silent_s={},
+        trends={},
+        records=(),
+        past=(),
+        past_count=0,
+        commands=(),
+    )
+
+
+def glance(n_channels: int, *, value: float = 1.0) -> Glance:
+    return Glance(
+        channels=tuple(f"c{at}" for at in range(n_channels)),
+        rows=np.full((128, n_channels), value, np.float32),
+        low=np.zeros(n_channels, np.float32),
+        high=np.full(n_channels, 2.0, np.float32),
+        last_time_ns=NOW_NS,
+        period_ns=1_000_000_000,
+        learnt_ns=NOW_NS,
+        learnt_rows=300,
+        faults=(),
+        hidden=("c0",),
+    )
+
+
+def test_five_hundred_machines_in_alarm_are_a_bounded_document(tiny_bundle: Path) -> None:
+    names = [f"machine-{number:04}" for number in range(800)]
+    records = {name: Record(replace(ALARM, machine=name, id=f"{name}-a")) for name in names}
+    curve = Curve(tuple(map(float, range(40))), (math.pi,) * 40)
+    full = replace(
+        scene(tiny_bundle),
+        machines=dict.fromkeys(names, READY),
+        records=tuple(records.values()),
+        calls={name: Calls(record) for name, record in records.items()},
+        trends=dict.fromkeys(names, curve),
+    )
+    body = render.state(full)
+    told = json.loads(body)
+    assert len(body) < 400_000
+    assert (told["machine_count"], len(told["machines"])) == (800, 500)
+    assert (told["alarm_count"], len(told["alarms"])) == (800, 40)
+
+
+def test_a_machine_of_a_thousand_channels_is_a_bounded_document(tiny_bundle: Path) -> None:
+    wide = replace(scene(tiny_bundle), closeups={"pump-1": Closeup(glance(1000), Curve(), Curve(), None)})
+    body = render.machine(wide, "pump-1")
+    assert body is not None
+    assert len(body) < 400_000
+    told = json.loads(body)
+    assert len(told["channels"]) == 1000
+    assert sum(bool(channel["rows"]) for channel in told["channels"]) == 40
+
+
+def test_names_from_outside_come_back_letter_by_letter(tiny_bundle: Path) -> None:
+    strange = replace(scene(tiny_bundle), machines={HOSTILE: READY}, agent=HOSTILE)
+    told = json.loads(render.state(strange))
+    assert (told["agent"], told["machines"][0]["name"]) == (HOSTILE, HOSTILE)
+
+
+def test_what_is_no_number_is_null_and_never_breaks_the_json(tiny_bundle: Path) -> None:
+    for value in (math.nan, math.inf, -math.inf):
+        status = replace(READY, last_score=value, threshold_ratio=value)
+        wild = np.full(2, value, np.float32)
+        closeup = Closeup(
+            glance(2, value=value),
+            Curve((1.0,), (value,)),
+            Curve(),
+            Expectation(("c0", "c1"), wild, wild, NOW_NS),
+        )
+        odd = replace(scene(tiny_bundle), machines={"pump-1": status}, closeups={"pump-1": closeup})
+        body = render.machine(odd, "pump-1")
+        assert body is not None
+        told = json.loads(body, parse_constant=lambda text: (_ for _ in ()).throw(ValueError(text)))
+        assert told["machine"]["score"] is None
+        assert told["near"]["scores"] == [None]
+        assert told["channels"][0]["seen"] is None
+        assert told["channels"][0]["expected"] is None
+
+
+def test_a_sensor_finding_is_data_quality_and_no_alarm_of_the_machine(tiny_bundle: Path) -> None:
+    found = replace(
+        scene(tiny_bundle),
+        records=(Record(FROZEN),),
+        closeups={"pump-1": Closeup(glance(2), Curve(), Curve(), None)},
+    )
+    told = json.loads(render.state(found))
+    assert (told["alarm_count"], told["finding_count"]) == (0, 1)
+    assert told["machines"][0]["state"] == "normal"
+    assert told["machines"][0]["findings"] == 1
+    closely = json.loads(render.machine(found, "pump-1") or b"")
+    assert closely["alarm"] is None
+    assert [finding["fault"]["name"] for finding in closely["findings"]] == ["frozen"]
+    assert {channel["name"]: channel["hidden"] for channel in closely["channels"]} == {
+        "c0": True,
+        "c1": False,
+    }
+
+
+def test_the_gravest_alarm_comes_first_and_one_that_is_over_last(tiny_bundle: Path) -> None:
+    grave = Record(replace(ALARM, id="grave", severity="critical"))
+    light = Record(replace(ALARM, id="light", onset_ns=NOW_NS + 1))
+    over = Record(replace(ALARM, id="over", severity="critical"), active=False)
+    told = json.loads(render.state(replace(scene(tiny_bundle), records=(over, light, grave))))
+    assert [alarm["id"] for alarm in told["alarms"]] == ["grave", "light", "over"]
+
+
+def test_the_threshold_of_a_machine_that_drifted_is_told(tiny_bundle: Path) -> None:
+    drifted = replace(scene(tiny_bundle), machines={"pump-1": replace(READY, threshold_ratio=1.7)})
+    assert json.loads(render.state(drifted))["machines"][0]["threshold_ratio"] == 1.7
+
+
+def test_without_a_token_no_command_is_offered_and_an_unknown_machine_is_none(tiny_bundle: Path) -> None:
+    assert json.loads(render.state(scene(tiny_bundle)))["commands"] == []
+    assert render.machine(scene(tiny_bundle), "nobody") is None
