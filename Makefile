@@ -63,7 +63,7 @@ service: deb  ## install, break, upgrade and purge the package in a booted Debia
 page: $(VENV)/.done  ## the page in headless Chromium before a real agent -> docs/images/
 	PAGE_IMAGES=docs/images $(BIN)/python -m pytest tests/page
 
-formats: $(VENV)/.done  ## one machine in every format over a real mosquitto, four minutes -> benchmarks/results/formats.*
+formats: $(VENV)/.done  ## one machine in every format over a real mosquitto, two minutes -> benchmarks/results/formats.*
 	PYTHONPATH=. $(BIN)/python benchmarks/formats.py
 
 skab: $(VENV)/.done  ## 34 runs of a real pump testbed over a real mosquitto -> benchmarks/results/skab_live.json
