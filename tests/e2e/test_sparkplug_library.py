@@ -142,6 +142,9 @@ def test_restarts_new_aliases_and_a_lost_birth_of_a_library_s_node_bring_no_wron
 
     node.do("born", aliases=OTHER_WAY)  # it leaves and comes back with other aliases in another order
     node.tell(30)
+    # The library numbers a wanted death with the bdSeq of its next session: none of this one has ended by it.
+    wait_until(lambda: counted(agent, "deaths_of_other_sessions") >= 2, what="both wanted deaths")
+    assert counted(agent, "stale_ndeath") == 0
     node.kill()  # and dies without a word; the broker says its will
     wait_until(lambda: counted(agent, "stale_ndeath"), what="the node's death")
     node.start().do("born", aliases=ONE_WAY)
