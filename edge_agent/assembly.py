@@ -57,6 +57,7 @@ def pipeline_settings(config: Config) -> Settings:
         hop_s=config.window.hop_s,
         hold_rows=config.window.hold_rows,
         period_s=config.window.period_s,
+        grid_s=config.window.grid_s,
         lateness_s=config.window.lateness_s,
         channel_rules=tuple(rule.rule for rule in config.channel),
         quality=QualitySettings(enabled=config.quality.enabled),

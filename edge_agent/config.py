@@ -135,6 +135,7 @@ class Window(_Section):
     hop_s: Seconds = 1.0
     hold_rows: Annotated[int, Field(ge=0, le=100_000)] = 30
     period_s: Seconds | None = None
+    grid_s: Annotated[float, Field(ge=0.001, le=3600)] = 1.0
     lateness_s: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 2.0
 
 
