@@ -18,6 +18,7 @@ function notes(machine) {
     machine.shelved && `shelved by ${machine.shelved.by}`,
     machine.suppressed && `suppressed: ${machine.suppressed.by}`,
     machine.silent_s !== null && `not heard for ${span(machine.silent_s)}`,
+    machine.drifted && "drifted far from what was learnt: inspect it or commission it anew",
     machine.reason,
   ].filter(Boolean);
 }
