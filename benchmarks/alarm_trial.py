@@ -6,7 +6,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from alarm_machines import DAY_ROWS, PERIOD_S, Shift, machine, shifted
+from alarm_machines import DAY_ROWS, PERIOD_S, SIZES, Shift, machine, shifted
 from alarm_rules import RULES
 from numpy.typing import NDArray
 
@@ -73,7 +73,7 @@ def simulate(seed: int, *, drift: bool, scorer: Scorer) -> list[dict[str, Any]]:
                 "rule": name,
                 "false_alarms_a_week": round(len(false) * 7 / (DAYS - 1), 3),
                 "ratio_at_end": ratio,
-                "shifts": [found(shift, raised) for shift in shifts],
+                "shifts": tallied([found(shift, raised) for shift in shifts]),
             }
         )
     return told
@@ -175,7 +175,18 @@ def found(shift: Shift, rows: list[int]) -> dict[str, Any]:
     """Whether an alarm opened while the shift lasted, and after how many minutes; one that was open already is none."""
     first = min((row for row in rows if shift.start <= row < shift.end), default=None)
     delay = None if first is None else round((first - shift.start) * PERIOD_S / 60.0, 1)
-    return {"size": shift.size, "day": round(shift.start / DAY_ROWS, 2), "delay_min": delay}
+    return {"size": shift.size, "delay_min": delay}
+
+
+def tallied(told: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Of each size of shift: how many there were, how many were found, and the median delay of those in minutes."""
+    tally = {}
+    for size in SIZES:
+        delays = [shift["delay_min"] for shift in told if shift["size"] == size]
+        heard = [delay for delay in delays if delay is not None]
+        median = float(np.median(heard)) if heard else None
+        tally[f"{size:g}"] = {"shifts": len(delays), "found": len(heard), "median_delay_min": median}
+    return tally
 
 
 def frames(recording: Recording) -> Iterator[Frame]:

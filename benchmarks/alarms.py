@@ -102,15 +102,20 @@ def earlier(path: Path, *, model: str) -> list[dict[str, Any]]:
 
 
 def summarise(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each rule, without and with drift: false alarms a week over the seeds, and shifts found by size."""
+    """Of each rule, without and with drift: false alarms a week over the seeds, and shifts found by size.
+
+    The delay is the median machine's median.
+    """
     rows = []
     for drift in (False, True):
         for rule in dict.fromkeys(run["rule"] for run in told):
             runs = [run for run in told if run["rule"] == rule and run["drift"] == drift]
             weekly = np.array([run["false_alarms_a_week"] for run in runs])
-            shifts = [shift for run in runs for shift in run["shifts"]]
-            delays = {size: [s["delay_min"] for s in shifts if s["size"] == size] for size in SIZES}
-            heard = [delay for delay in delays[5.0] if delay is not None]
+            sizes = [f"{size:g}" for size in SIZES]
+            there = {size: sum(run["shifts"][size]["shifts"] for run in runs) for size in sizes}
+            found = {size: sum(run["shifts"][size]["found"] for run in runs) for size in sizes}
+            delays = [run["shifts"]["5"]["median_delay_min"] for run in runs]
+            heard = [delay for delay in delays if delay is not None]
             rows.append(
                 {
                     "rule": rule,
@@ -119,10 +124,7 @@ def summarise(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
                     "false_alarms_a_week_mean": round(float(weekly.mean()), 3),
                     "false_alarms_a_week_p90": round(float(np.quantile(weekly, 0.9)), 3),
                     "share_within_budget": round(float(np.mean(weekly <= 1.0)), 3),
-                    "found": {
-                        f"{size:g}": round(float(np.mean([d is not None for d in delay])), 3)
-                        for size, delay in delays.items()
-                    },
+                    "found": {size: round(found[size] / max(there[size], 1), 3) for size in sizes},
                     "median_delay_min_of_5": float(np.median(heard)) if heard else None,
                 }
             )

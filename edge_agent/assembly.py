@@ -74,6 +74,7 @@ def pipeline_settings(config: Config) -> Settings:
             fall_per_day=config.budget.fall_per_day,
             lowest=config.budget.lowest,
             highest=config.budget.highest,
+            highest_step=config.budget.highest_step,
         ),
     )
 

@@ -123,10 +123,11 @@ class Budget(_Section):
 
     false_alarms_per_week: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] = 1.0
     follow_drift: bool = True
-    rise_per_day: Annotated[float, Field(ge=0, le=1)] = 0.05
+    rise_per_day: Annotated[float, Field(ge=0, le=1)] = 0.1
     fall_per_day: Annotated[float, Field(ge=0, lt=1)] = 0.02
     lowest: Annotated[float, Field(gt=0, le=1)] = 1.0
-    highest: Annotated[float, Field(ge=1, le=10)] = 1.5
+    highest: Annotated[float, Field(ge=1, le=10)] = 3.0
+    highest_step: Annotated[float, Field(ge=1, le=10)] = 1.1
 
 
 class Window(_Section):

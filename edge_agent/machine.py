@@ -11,7 +11,7 @@ from edge_agent.contract.records import THRESHOLD, Alarm, Float32, Profile, Scor
 from edge_agent.decide import Decider, DeciderState, Verdict
 from edge_agent.naming import Naming
 from edge_agent.quality import Inspector, QualityState
-from edge_agent.recalibrate import Follower
+from edge_agent.recalibrate import DRIFTED, Follower
 from edge_agent.settle import Settler
 from edge_agent.step import CommissionRequest, Settings
 from edge_agent.voices import joined
@@ -42,6 +42,11 @@ class MachineStatus:
     threshold_ratio: float | None = None
     settled_stage: int = 0
     settlings_refused: int = 0
+
+    @property
+    def drifted(self) -> bool:
+        """Whether its threshold has followed it so far that it is no longer the machine that was learnt."""
+        return self.threshold_ratio is not None and self.threshold_ratio > DRIFTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ def machines_seen(machines: Mapping[str, MachineStatus]) -> dict[str, MachineSer
             threshold=status.threshold,
             alarm_open=status.open_alarm is not None,
             threshold_ratio=status.threshold_ratio,
+            settled_stage=status.settled_stage,
+            settlings_refused=status.settlings_refused,
         )
         for name, status in machines.items()
     }

@@ -5,8 +5,9 @@ that day. So the largest score of every calm hour is kept, and the threshold mov
 three days of such peaks ask for, by the law that it was learnt with (`budget`).
 
 A fault must never become normal. Hours in which an alarm was open, the hours just before one opened and just after it
-closed are not counted; the threshold moves by a few per cent a day at most and never out of fixed bounds, so that a
-fault that grows without end is alarmed whatever its pace, and one that lasts is not learnt at all.
+closed are not counted; the threshold moves by a tenth a day at most and never out of fixed bounds, so that a
+fault that grows without end is alarmed whatever its pace, and one that lasts is not learnt at all. A threshold that has
+moved far says that the machine is no longer the one that was learnt; that is told (`DRIFTED`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,9 @@ _BRIEF_BLOCKS = 2
 _DOUBTFUL = 1.25
 _BLOCKS_A_SAVE = 24
 _RATIO, _PEAKS = "followed_ratio", "followed_peaks"
+_PARTS_WITH_A_STEP = 3  # all voices together, a plain step of one channel, the newest rows (`voices.fuse`)
+DRIFTED = 1.5
+"""Ratio of the threshold in use to the learnt one from which a machine is told to have drifted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +49,23 @@ class FollowSettings:
         enabled: False: the threshold stays as learnt.
         rise_per_day, fall_per_day: largest relative move in a day of calm operation.
         lowest, highest: bounds for ever, until the machine is learnt afresh.
+        highest_step: upper bound of the threshold for a plain step of one channel, which drift hardly moves, since
+            it compares rows with those just before them.
     """
 
     enabled: bool = True
-    rise_per_day: float = 0.05
+    rise_per_day: float = 0.1
     fall_per_day: float = 0.02
     lowest: float = 1.0
-    highest: float = 1.5
+    highest: float = 3.0
+    highest_step: float = 1.1
+
+    def upper(self, n_parts: int) -> NDArray[np.float64]:
+        """[parts] the upper bound of each part of a window's score, the newest rows being the last."""
+        bounds = np.full(n_parts, self.highest)
+        if n_parts == _PARTS_WITH_A_STEP:
+            bounds[1] = min(self.highest_step, self.highest)
+        return bounds
 
 
 class Follower:
@@ -81,7 +95,8 @@ class Follower:
         self._brief_windows = _BRIEF_BLOCKS * self._block_ns / max(hop_ns, 1)
         ratio = np.asarray(memory.get(_RATIO, ()), np.float64)
         restored = settings.enabled and ratio.shape == (parts,)
-        self._ratio = np.clip(ratio, settings.lowest, settings.highest) if restored else np.ones(parts)
+        self._highest = settings.upper(parts)
+        self._ratio = np.clip(ratio, settings.lowest, self._highest) if restored else np.ones(parts)
         # [parts] of each calm block, in units of the learnt thresholds.
         self._peaks = list(np.asarray(memory[_PEAKS], np.float64)) if restored else []
         self._waiting: list[NDArray[np.float64]] = []  # calm blocks that an alarm may still strike out
@@ -160,4 +175,4 @@ class Follower:
             self._ratio * (1.0 - settings.fall_per_day) ** share,
             self._ratio * (1.0 + settings.rise_per_day) ** share,
         )
-        self._ratio = np.clip(slow, settings.lowest, settings.highest)
+        self._ratio = np.clip(slow, settings.lowest, self._highest)

@@ -16,6 +16,8 @@ class MachineSeries:
     threshold: float | None
     alarm_open: bool
     threshold_ratio: float | None = None
+    settled_stage: int = 0
+    settlings_refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)

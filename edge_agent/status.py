@@ -43,6 +43,20 @@ def status_payload(
     )
 
 
+def _since_learnt(status: MachineStatus) -> dict[str, Any]:
+    """How far the machine has moved from what was learnt, and how often it was learnt again."""
+    told: dict[str, Any] = {}
+    if status.threshold_ratio is not None and round(status.threshold_ratio, 1) != 1.0:
+        told["threshold_ratio"] = round(status.threshold_ratio, 1)
+    if status.drifted:
+        told["drifted"] = True
+    if status.settled_stage:
+        told["settled_stage"] = status.settled_stage
+    if status.settlings_refused:
+        told["settlings_refused"] = status.settlings_refused
+    return told
+
+
 def _machine(status: MachineStatus, calls: Calls) -> dict[str, Any]:
     told: dict[str, Any] = {"state": status.state}
     if status.state != "ready":
@@ -50,12 +64,7 @@ def _machine(status: MachineStatus, calls: Calls) -> dict[str, Any]:
         told["rows_wanted"] = status.rows_wanted
     if status.reason:
         told["reason"] = status.reason
-    if status.threshold_ratio is not None and round(status.threshold_ratio, 1) != 1.0:
-        told["threshold_ratio"] = round(status.threshold_ratio, 1)
-    if status.settled_stage:
-        told["settled_stage"] = status.settled_stage
-    if status.settlings_refused:
-        told["settlings_refused"] = status.settlings_refused
+    told |= _since_learnt(status)
     if status.open_alarm is not None:
         told["alarm"] = status.open_alarm
     if calls.record is not None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.lean import bank, ranks
 from edge_agent.voices import VOICES
 
 Memory = Mapping[str, NDArray[Any]]
@@ -48,10 +49,10 @@ def narrowed(memory: Memory, visible: Sequence[int]) -> Memory:
     for name in _SECOND_AXIS:
         if name in memory:
             found[name] = np.ascontiguousarray(memory[name][:, kept])
-    for name in ("together", "wide"):
-        bank = memory[f"{name}_bank"]  # P M C*F
-        parted = bank.reshape(*bank.shape[:2], n_channels, -1)[:, :, kept]
-        found[f"{name}_bank"] = flat = np.ascontiguousarray(parted).reshape(*bank.shape[:2], -1)
+    for name in ("together", "wide") if ranks(memory) else ("together",):
+        whole = bank(memory, name)  # P M C*F
+        parted = whole.reshape(*whole.shape[:2], n_channels, -1)[:, :, kept]
+        found[f"{name}_bank"] = flat = np.ascontiguousarray(parted).reshape(*whole.shape[:2], -1)
         found[f"{name}_square"] = np.einsum("pmk,pmk->pm", flat, flat)
     found |= _narrowed_shape(memory, kept, n_channels)
     found["calibration"] = calibration = memory["calibration"].copy()

@@ -126,6 +126,7 @@ class Watch:
                 self.learner.submit(request)
             for profile in step.moved:
                 self.keeper.save_profile(profile, now_s=time.monotonic())
+                self._tell_of_drift(profile.machine)
             now_ns = time.time_ns()
             self.control.announce((*step.alarms, *step.findings), now_ns=now_ns)
             self.control.obey(heard, now_ns=now_ns)
@@ -205,6 +206,12 @@ class Watch:
                 threshold=round(learnt.result.threshold, 4),
                 took_s=round(learnt.took_s, 2),
             )
+
+    def _tell_of_drift(self, machine: str) -> None:
+        """Say, each time a moved threshold is kept, about once in a day, that it has moved far."""
+        status = self.pipeline.machines()[machine]
+        if status.drifted and status.threshold_ratio is not None:
+            log.warning("machine_drifted", machine=machine, threshold_ratio=round(status.threshold_ratio, 2))
 
     def _settle(self, learnt: Learnt) -> None:
         """Go on with a machine that was learnt again in service, or count that it was not."""

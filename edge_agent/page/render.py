@@ -142,6 +142,7 @@ def _machine(scene: Scene, name: str, status: MachineStatus) -> dict[str, Any]:
         "findings": 0,
         "threshold_ratio": _figure(status.threshold_ratio),
         "reason": status.reason,
+        "drifted": status.drifted,
         "silent_s": _figure(silent_s),
         "severity": calls.record.alarm.severity if calls.record else None,
         "acknowledged": calls.record is not None and calls.record.acknowledgement is not None,

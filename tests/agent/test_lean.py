@@ -5,6 +5,7 @@ import numpy as np
 from edge_agent import voices
 from edge_agent.commission import commission
 from edge_agent.lean import lean, size_bytes
+from edge_agent.visible import narrowed
 
 
 def _memory(rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -31,6 +32,17 @@ def test_the_packed_memory_alarms_as_the_whole_one_does() -> None:
     loud = whole.value > 1.0
     np.testing.assert_allclose(small.contributions[loud], whole.contributions[loud], atol=0.02)
     assert not small.rank.any()
+
+
+def test_with_a_hidden_sensor_the_packed_memory_alarms_as_the_whole_one_does() -> None:
+    memory, later = _memory(_rows(0)), _rows(1)
+    later[700:, 2] += 1.5
+    seen = [0, 2, 3]
+    windows = np.lib.stride_tricks.sliding_window_view(later[:, seen], 64, axis=0)[::9].copy()
+    whole = voices.score(narrowed(memory, seen), windows, None, ranking=False)
+    small = voices.score(narrowed(lean(memory), seen), windows, None, ranking=False)
+    assert whole.value.max() > 1.0 > whole.value.min()
+    np.testing.assert_allclose(small.value, whole.value, rtol=0.005, atol=0.005)
 
 
 def test_a_packed_memory_is_a_fifth_and_packing_it_again_changes_nothing() -> None:

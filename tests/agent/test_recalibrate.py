@@ -95,6 +95,25 @@ def test_it_moves_no_faster_than_allowed_and_never_out_of_its_bounds() -> None:
     assert max(ratios) <= 1.2
 
 
+def test_the_threshold_for_a_plain_step_has_a_bound_of_its_own() -> None:
+    follow = Follower(
+        FollowSettings(rise_per_day=1.0, highest=3.0, highest_step=1.1),
+        budgets_per_week=(0.15, 0.5, 1.0),
+        hop_ns=MINUTE_NS,
+        memory={},
+    )
+    for at in range(12 * DAY_WINDOWS):
+        follow.note(at * MINUTE_NS, np.full(3, 2.0), in_alarm=False)
+    assert follow.ratio == pytest.approx([2.0, 1.1, 2.0])
+
+
+def test_what_was_kept_under_wider_bounds_is_brought_within_the_present_ones() -> None:
+    kept = {"followed_ratio": np.array([2.5, 1.4, 2.5]), "followed_peaks": np.empty((0, 3))}
+    settings = FollowSettings(highest=2.0, highest_step=1.1)
+    follow = Follower(settings, budgets_per_week=(0.15, 0.5, 1.0), hop_ns=MINUTE_NS, memory=kept)
+    assert follow.ratio.tolist() == [2.0, 1.1, 2.0]
+
+
 def test_the_hours_beside_an_alarm_do_not_count() -> None:
     quiet, growing = np.full(60, 0.5), np.full(60, 0.97)
     follow = follower(lowest=0.5, rise_per_day=1.0, fall_per_day=0.9)

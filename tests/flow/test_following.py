@@ -1,5 +1,6 @@
 """Through the pipeline: a moved threshold is told, kept and taken up again."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from edge_agent.contract.records import Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.pipeline import Pipeline, Settings
 from edge_agent.recalibrate import FollowSettings
+from edge_agent.status import status_payload
 
 PERIOD_NS = 60 * 1_000_000_000
 DAY_ROWS = 24 * 60
@@ -89,6 +91,25 @@ def test_scores_are_told_by_the_threshold_in_use(profile: Profile) -> None:
     assert ratio > 1.0
     assert scores[-1] == pytest.approx(rows[-1] / ratio, rel=0.01)
     assert alarms <= 1
+
+
+def test_a_machine_whose_threshold_has_moved_far_is_told_to_have_drifted(profile: Profile) -> None:
+    line = pipeline(profile)
+    noise = np.random.default_rng(3).normal(0.75, 0.02, 30 * DAY_ROWS)
+    rows = (noise * (1.0 + 1.5 * np.arange(len(noise)) / len(noise))).astype(np.float32)
+    drifted = []
+    for at in range(0, len(rows), DAY_ROWS):
+        feed(line, rows[at : at + DAY_ROWS], start=at)
+        status = line.machines()["press"]
+        told = json.loads(
+            status_payload(
+                agent="a", version="1", online=True, model="m", provider="cpu", machines={"press": status}
+            )
+        )
+        drifted.append((status.threshold_ratio, told["machines"]["press"].get("drifted", False)))
+    assert drifted[-1][0] > 1.5
+    assert [said for _, said in drifted] == [ratio > 1.5 for ratio, _ in drifted]
+    assert not drifted[5][1]
 
 
 def test_switched_off_the_threshold_stays_where_it_was_learnt(profile: Profile) -> None:

@@ -23,6 +23,7 @@ function notes(machine) {
     machine.findings > 0 && plural(machine.findings, "sensor finding"),
     drifted(machine) && `threshold ${figure(machine.threshold_ratio)} times what was learnt`,
     machine.silent_s !== null && `not heard for ${span(machine.silent_s)}`,
+    machine.drifted && "drifted far from what was learnt: inspect it or commission it anew",
     machine.reason,
   ].filter(Boolean);
 }
