@@ -16,6 +16,8 @@ class MachineSeries:
     threshold: float | None
     alarm_open: bool
     threshold_ratio: float | None = None
+    findings_open: int = 0
+    data_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class StateSeries:
     failures: int = 0
     set_aside: int = 0
     bytes: int = 0
+    free_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
