@@ -91,7 +91,7 @@ ALERTS = (
         MINUTE,
         "warning",
         f"{MACHINE}: {{{{ $value }}}} finding(s) about sensors",
-        "A sensor is stuck, missing, out of range or in another unit. The machine is judged without it until it is well.",
+        "A sensor is stuck, missing, out of range or in another unit. The machine is judged without it.",
         "sensor-finding",
     ),
     Alert(
