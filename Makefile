@@ -7,7 +7,7 @@ FORM    ?= short
 ARCH    ?= amd64
 MINUTES ?= 60
 
-.PHONY: help demo test check format train pretrained e2e bench ablation detection results roundtrip skab tep faults soak waveforms deb service page formats spectral quality clean
+.PHONY: help demo test check format train pretrained e2e bench ablation detection results roundtrip skab tep faults soak waveforms deb service page observability formats spectral quality clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -62,6 +62,9 @@ service: deb  ## install, break, upgrade and purge the package in a booted Debia
 
 page: $(VENV)/.done  ## the page in headless Chromium before a real agent -> docs/images/
 	PAGE_IMAGES=docs/images $(BIN)/python -m pytest tests/page
+
+observability: $(VENV)/.done  ## real Prometheus and Alertmanager: each rule fires and ends, each panel has data -> benchmarks/results/observability.json
+	OBSERVABILITY_RESULTS=benchmarks/results/observability.json $(BIN)/python -m pytest -p no:cacheprovider -m faults tests/observability
 
 formats: $(VENV)/.done  ## one machine in every format over a real mosquitto, four minutes -> benchmarks/results/formats.*
 	PYTHONPATH=. $(BIN)/python benchmarks/formats.py
