@@ -63,28 +63,21 @@ class Watchers:
         prometheus = program("prometheus", package="prometheus")
         alerting = program("prometheus-alertmanager", "alertmanager", package="prometheus-alertmanager")
         self._processes = [
-            subprocess.Popen(words, cwd=folder, stdout=log, stderr=log)
-            for words, log in (
-                (
-                    [
-                        prometheus,
-                        "--config.file=prometheus.yml",
-                        f"--storage.tsdb.path={folder}/tsdb",
-                        f"--web.listen-address=127.0.0.1:{self.port}",
-                    ],
-                    (folder / "prometheus.log").open("wb"),
-                ),
-                (
-                    [
-                        alerting,
-                        "--config.file=alertmanager.yml",
-                        f"--storage.path={folder}/alertmanager",
-                        f"--web.listen-address=127.0.0.1:{alertmanager}",
-                        "--cluster.listen-address=",
-                    ],
-                    (folder / "alertmanager.log").open("wb"),
-                ),
-            )
+            _begin(
+                folder,
+                prometheus,
+                "--config.file=prometheus.yml",
+                f"--storage.tsdb.path={folder}/tsdb",
+                f"--web.listen-address=127.0.0.1:{self.port}",
+            ),
+            _begin(
+                folder,
+                alerting,
+                "--config.file=alertmanager.yml",
+                f"--storage.path={folder}/alertmanager",
+                f"--web.listen-address=127.0.0.1:{alertmanager}",
+                "--cluster.listen-address=",
+            ),
         ]
         wait_until(lambda: self.up("/-/ready"), what="Prometheus")
 
@@ -108,3 +101,8 @@ class Watchers:
         for process in self._processes:
             process.kill()
             process.wait()
+
+
+def _begin(folder: Path, tool: str, *words: str) -> subprocess.Popen[bytes]:
+    with (folder / f"{Path(tool).name}.log").open("wb") as log:
+        return subprocess.Popen([tool, *words], cwd=folder, stdout=log, stderr=log)
