@@ -4,6 +4,7 @@ One file in the state directory, written ahead (WAL) and synchronised at every c
 disk, whole, when `commit` returns. Every value carries a checksum of itself and its name, because SQLite has none.
 """
 
+import shutil
 import sqlite3
 import zlib
 from collections.abc import Iterator
@@ -123,6 +124,12 @@ class Database:
             with suppress(OSError):
                 total += path.stat().st_size
         return total
+
+    def free_bytes(self) -> int | None:
+        """What the file's disk has left for us; None where that cannot be seen."""
+        with suppress(OSError):
+            return shutil.disk_usage(self.path.parent).free
+        return None
 
     def set_aside(self) -> Path:
         """Rename the file and what belongs to it, so that a new one can be begun; returns the new name.

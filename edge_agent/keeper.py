@@ -206,6 +206,10 @@ class Keeper:
         """Of the database on disk."""
         return self._database.size_bytes()
 
+    def free_bytes(self) -> int | None:
+        """On the disk that holds it; None where that cannot be seen."""
+        return self._database.free_bytes()
+
     def _with_rooms(self, changes: Changes, *, now_s: float) -> Changes:
         """Add what the outbox and other rooms want to keep or to forget."""
         wanted = not changes.empty or self._changed_rooms or self._outbox.urgent

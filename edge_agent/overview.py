@@ -1,8 +1,10 @@
 """What others see of the running agent: the snapshot behind its metrics, and its health. Reads, changes nothing."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from edge_agent.contract.records import Alarm
 from edge_agent.inbox import Inbox
 from edge_agent.keeper import Keeper
 from edge_agent.machine import MachineStatus
@@ -29,8 +31,11 @@ def links_seen(*links: Link) -> dict[str, LinkSeries]:
     return {link.name: LinkSeries(link.connected, link.session, link.replaced) for link in links}
 
 
-def machines_seen(machines: Mapping[str, MachineStatus]) -> dict[str, MachineSeries]:
-    """Each machine by name."""
+def machines_seen(
+    machines: Mapping[str, MachineStatus], findings: Sequence[Alarm]
+) -> dict[str, MachineSeries]:
+    """Each machine by name; `findings` about their sensors are those that hold."""
+    open_findings = Counter(finding.machine for finding in findings)
     return {
         name: MachineSeries(
             state=status.state,
@@ -41,6 +46,8 @@ def machines_seen(machines: Mapping[str, MachineStatus]) -> dict[str, MachineSer
             threshold_ratio=status.threshold_ratio,
             settled_stage=status.settled_stage,
             settlings_refused=status.settlings_refused,
+            findings_open=open_findings[name],
+            data_s=None if status.last_time_ns is None else status.last_time_ns / 1e9,
         )
         for name, status in machines.items()
     }
@@ -69,6 +76,7 @@ def state_seen(keeper: Keeper) -> StateSeries:
         failures=figures.failures,
         set_aside=figures.set_aside,
         bytes=keeper.size_bytes(),
+        free_bytes=keeper.free_bytes(),
     )
 
 

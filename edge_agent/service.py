@@ -296,12 +296,12 @@ class Service:
 
     def _take_snapshot(self, now_s: float) -> None:
         self._snapshot_s = now_s
-        bundle = self._scorer.bundle
+        bundle, fleet = self._scorer.bundle, self._watch.pipeline.fleet
         expires = bundle.release.expires if bundle.release else None
         self._telemetry.snapshot = Snapshot(
             ledger=frozen(self._watch.pipeline.ledger),
             queued=len(self._inbox),
-            machines=overview.machines_seen(self._watch.pipeline.machines()),
+            machines=overview.machines_seen(self._watch.pipeline.machines(), fleet.open_findings()),
             alarms_opened=self._watch.control.alarms_opened,
             control=self._watch.control.figures(dropped=self._egress.overheard),
             alerts_sent=self._egress.alerts_sent,

@@ -18,6 +18,8 @@ class MachineSeries:
     threshold_ratio: float | None = None
     settled_stage: int = 0
     settlings_refused: int = 0
+    findings_open: int = 0
+    data_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class StateSeries:
     failures: int = 0
     set_aside: int = 0
     bytes: int = 0
+    free_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,18 @@ TABLE: tuple[Series, ...] = (
     ),
     Series("edge_agent_machines", "gauge", "Machines by state.", ("state",)),
     Series("edge_agent_alarms_open", "gauge", "1 while the machine has an open alarm.", ("machine",)),
+    Series(
+        "edge_agent_sensor_findings_open",
+        "gauge",
+        "Findings that hold about the machine's sensors.",
+        ("machine",),
+    ),
+    Series(
+        "edge_agent_data_timestamp_seconds",
+        "gauge",
+        "Time of the machine's latest row of data.",
+        ("machine",),
+    ),
     Series("edge_agent_alarms_opened_total", "counter", "Alarms opened."),
     Series("edge_agent_alarms", "gauge", "Present alarms by state; one may be in several.", ("state",)),
     Series("edge_agent_alarms_held_total", "counter", "Alarms kept back by flood control."),
@@ -124,6 +136,7 @@ TABLE: tuple[Series, ...] = (
     Series("edge_agent_state_failures_total", "counter", "Attempts to write state that failed."),
     Series("edge_agent_state_set_aside_total", "counter", "Corrupt databases set aside."),
     Series("edge_agent_state_bytes", "gauge", "Size of the database with its log."),
+    Series("edge_agent_state_free_bytes", "gauge", "Room on the disk that holds the database."),
     Series("edge_agent_broker_connected", "gauge", "1 while the client is connected.", ("client",)),
     Series("edge_agent_broker_connects_total", "counter", "Connections accepted by the broker.", ("client",)),
     Series(
@@ -305,6 +318,10 @@ def _machine_samples(machines: Mapping[str, MachineSeries]) -> _Samples:
         "edge_agent_machine_info": [((name, m.state), 1.0) for name, m in shown.items()],
         "edge_agent_machines": [((state,), count) for state, count in states.items()],
         "edge_agent_alarms_open": opened,
+        "edge_agent_sensor_findings_open": [((name,), m.findings_open) for name, m in shown.items()],
+        "edge_agent_data_timestamp_seconds": [
+            ((name,), m.data_s) for name, m in shown.items() if m.data_s is not None
+        ],
     }
 
 
@@ -350,6 +367,7 @@ def _state_samples(alerts: OutboxSeries, state: StateSeries) -> _Samples:
         "edge_agent_state_failures_total": [((), state.failures)],
         "edge_agent_state_set_aside_total": [((), state.set_aside)],
         "edge_agent_state_bytes": [((), state.bytes)],
+        "edge_agent_state_free_bytes": [((), free) for free in [state.free_bytes] if free is not None],
     }
 
 

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edge_agent.contract.records import Ledger
 from edge_agent.errors import UsageError
-from edge_agent.snapshot import ControlSeries, Health, LinkSeries, MachineSeries, Snapshot
+from edge_agent.snapshot import ControlSeries, Health, LinkSeries, MachineSeries, Snapshot, StateSeries
 from edge_agent.telemetry import MACHINES_LIMIT, TABLE, Telemetry
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -56,7 +56,9 @@ def full() -> Snapshot:
         windows_skipped={"warming_up": 1},
     )
     machines = {
-        "pump": MachineSeries("ready", 4000, 0.5, 2.0, alarm_open=True, threshold_ratio=1.25),
+        "pump": MachineSeries(
+            "ready", 4000, 0.5, 2.0, alarm_open=True, threshold_ratio=1.25, findings_open=2, data_s=1.7e9
+        ),
         "new": MachineSeries("commissioning", 7, None, None, alarm_open=False),
     }
     links = {"ingest": LinkSeries(connected=True, connects=2, replaced=1)}
@@ -70,6 +72,8 @@ def full() -> Snapshot:
         waveforms={("pump", "de.rms"): 0.5},
         sparkplug={"births": 1},
         bundle_expires_s=1.8e9,
+        sparkplug={"births": 1},
+        state=StateSeries(free_bytes=5),
     )
 
 
