@@ -8,6 +8,7 @@ stood still for a third of the calm rows (doors, valves, set points) are no meas
 
 import argparse
 import json
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ from edge_agent.contract import bundle, recording
 from edge_agent.contract.records import Alarm, Delivery, Float32, Frame, Profile, Reject
 from edge_agent.learn import learn
 from edge_agent.pipeline import Pipeline
+from edge_agent.quality import QualitySettings
 from edge_agent.score import Scorer
 from edge_agent.step import Settings
 from trainer.plant import simulate
@@ -209,6 +211,35 @@ def calm_findings(seeds: dict[str, Iterable[int]], *, scorer: Scorer, hours: int
     return dict(found)
 
 
+def cost(*, scorer: Scorer, rows: int = 3000) -> dict[str, float]:
+    """Microseconds of `Pipeline.step` for a pump of eight channels at one row a step, with inspection and without.
+
+    The two take turns in blocks of rows, so that a busy machine slows both; the median step counts.
+    """
+    run = simulate("pump", rows=PLANT_LEARN_ROWS + rows, seed=1)
+    values, channels = np.ascontiguousarray(run.values[:, :8]), run.channels[:8]
+    profile = commissioned("pump", channels, values[:PLANT_LEARN_ROWS], scorer=scorer)
+    pipelines = {
+        enabled: Pipeline(
+            decode=undecoded,
+            scorer=scorer,
+            settings=Settings(quality=QualitySettings(enabled=enabled)),
+            profiles=[profile],
+        )
+        for enabled in (False, True)
+    }
+    spent: dict[bool, list[int]] = {False: [], True: []}
+    for start in range(PLANT_LEARN_ROWS, PLANT_LEARN_ROWS + rows, 50):
+        for enabled, pipeline in pipelines.items():
+            for at in range(start, start + 50):
+                frame = Frame("pump", channels, [at * SECOND], values[at : at + 1])
+                began = time.thread_time_ns()
+                pipeline.feed([frame])
+                spent[enabled].append(time.thread_time_ns() - began)
+    off, on = (float(np.median(spent[enabled][300:])) / 1000 for enabled in (False, True))
+    return {"off_us": round(off, 1), "on_us": round(on, 1), "added_share": round(on / off - 1, 4)}
+
+
 def table(found: list[Trial]) -> list[dict[str, object]]:
     """Shares by data and fault."""
     groups: dict[tuple[str, str], list[Trial]] = defaultdict(list)
@@ -240,9 +271,13 @@ def main() -> None:
         "--tune", action="store_true", help="other seeds, plants only: what limits are chosen on"
     )
     parser.add_argument("--hours", type=int, default=8, help="calm hours of each plant")
+    parser.add_argument("--cost", action="store_true", help="only what inspection adds to a step of one row")
     arguments = parser.parse_args()
     scorer = Scorer.load(bundle.read(ROOT / "edge_agent/models/pretrained"), provider="cpu")
     scorer.ranking = False
+    if arguments.cost:
+        print(cost(scorer=scorer))
+        return
     if arguments.tune:
         seeds: dict[str, Iterable[int]] = {"pump": [1, 2], "motor": [11, 12], "furnace": [21, 22]}
         found = list(plant_trials(seeds, scorer=scorer, count=16))
@@ -257,7 +292,7 @@ def main() -> None:
     calm = calm_findings(
         {kind: [*of][:2] for kind, of in PLANT_SEEDS.items()}, scorer=scorer, hours=arguments.hours
     )
-    write({"sensor_faults": table(found), "calm": calm, "trials": [asdict(one) for one in found]})
+    write({"sensor_faults": table(found), "calm": calm, "cost": cost(scorer=scorer), "trials": [asdict(one) for one in found]})
 
 
 def write(results: dict[str, object]) -> None:
@@ -277,7 +312,7 @@ def write(results: dict[str, object]) -> None:
         ]
         first, delay = f"{row['data']} | {row['fault']} | {row['injections']}", row["median_delay_rows"]
         lines.append(f"| {first} | {' | '.join(shares)} | {delay:.0f} |")
-    lines += ["", f"Calm plants: {results['calm']}", ""]
+    lines += ["", f"Calm plants: {results['calm']}", "", f"Cost of a step of one row of eight channels: {results['cost']}", ""]
     (RESULTS / "quality.md").write_text("\n".join(lines))
     print("\n".join(lines))
 

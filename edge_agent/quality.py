@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.contract.records import THRESHOLD, Alarm, ChannelEvidence, Float32, Profile
-from edge_agent.symptoms import Seen, Watcher, consecutive
+from edge_agent.symptoms import NOISE_ROWS, Bounds, Seen, Watcher, consecutive
 from edge_agent.unit_jump import UnitWatch
 
 Finding = Literal[
@@ -36,6 +36,8 @@ _CONSTANT = 0.3
 _NEAR_LIMIT = 0.002
 """Share of a configured range within which a value that stands still is stuck at the range's end."""
 _STALE_SHARE = 0.5
+_ROUNDING = 1.01
+"""So near to a limit the thorough look decides."""
 _UNKNOWN_ROWS = np.iinfo(np.int64).max // 4
 
 
@@ -82,12 +84,16 @@ class Inspection:
     """Of R rows.
 
     Attributes:
-        hidden: [R, C] channels that the score of a window ending at the row must leave out.
+        hidden: [R, C] channels that the score of a window ending at the row must leave out; empty where none.
         findings: revisions, in order.
     """
 
     hidden: NDArray[np.bool_]
     findings: tuple[Alarm, ...]
+
+
+NOTHING = Inspection(np.empty((0, 0), np.bool_), ())
+"""Of rows that are ordinary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,9 @@ class Inspector:
         self._count = 0
         self._paces: list[float] = []
         self._last_ns: int | None = None
+        self._ordinary = False
+        """Nothing is open, hidden or suspected."""
+        self._bounds = self._ordinary_bounds()
 
     @property
     def open_findings(self) -> tuple[Alarm, ...]:
@@ -133,6 +142,9 @@ class Inspector:
 
     def inspect(self, rows: Float32, times_ns: NDArray[np.int64]) -> Inspection:
         """Look at the next rows [R, C] as they were observed, NaN elsewhere."""
+        if self._ordinary and len(rows) == 1 and self._watcher.passes(rows[0], self._bounds):
+            findings = tuple(self._pace(times_ns))
+            return Inspection(NOTHING.hidden, findings) if findings else NOTHING
         seen = self._watcher.look(rows)
         judged = self._judge(rows, seen)
         steps = np.arange(1, len(rows) + 1)[:, np.newaxis]
@@ -144,7 +156,22 @@ class Inspector:
             for at in range(len(rows)):
                 findings += self._advance(judged, seen, at=at, well=well[at], time_ns=int(times_ns[at]))
         findings += self._pace(times_ns)
+        beyond = max(self._window_rows, self._settings.clear_rows)
+        self._ordinary = not self._open and self._units.idle and bool(self._well.min() >= beyond)
         return Inspection(well < self._window_rows, tuple(findings))
+
+    def _ordinary_bounds(self) -> Bounds:
+        """Within which `_judge` suspects nothing."""
+        s, memory = self._settings, self._profile.memory
+        run = s.suspect_times * memory["quality/run"] + s.suspect_rows
+        noise = _ROUNDING * s.quiet_share * memory["quality/noise"].astype(np.float64)
+        return Bounds(
+            low=self._low,
+            high=self._high,
+            step=self._units.reach,
+            run=np.where(self._measures, run, np.inf),
+            power=NOISE_ROWS * noise**2,
+        )
 
     def _judge(self, rows: Float32, seen: Seen) -> _Judged:
         s = self._settings
@@ -210,8 +237,10 @@ class Inspector:
         """Whether rows come as often as they did."""
         before = times_ns[0] if self._last_ns is None else self._last_ns
         self._last_ns = int(times_ns[-1])
-        steps = np.diff(times_ns, prepend=before) / self._profile.period_ns
-        self._paces += steps.tolist()
+        if len(times_ns) == 1:
+            self._paces.append(float(self._last_ns - before) / self._profile.period_ns)
+        else:
+            self._paces += (np.diff(times_ns, prepend=before) / self._profile.period_ns).tolist()
         if len(self._paces) < self._settings.rate_rows:
             return
         paces = self._paces[-self._settings.rate_rows :]

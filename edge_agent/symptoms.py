@@ -45,6 +45,22 @@ class Seen:
         return moved
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Within which a row is ordinary, each [C].
+
+    Attributes:
+        low, high: of the values. step: of the difference to the value before. run: of rows without a change.
+        power: least sum of squared second differences.
+    """
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    step: NDArray[np.float64]
+    run: NDArray[np.float64]
+    power: NDArray[np.float64]
+
+
 class Watcher:
     """Remembers of each channel what the next rows are compared with."""
 
@@ -70,6 +86,23 @@ class Watcher:
         noise = rolling_noise(joined)
         self._last, self._run, self._gap, self._tail = filled[-1], run[-1], gap[-1], joined[-_TAIL_ROWS:]
         return Seen(filled, previous, run, gap, noise)
+
+    def passes(self, row: Float32, bounds: Bounds) -> bool:
+        """Whether the next row [C] is ordinary; only then it counts as looked at. Cheap: most rows end here."""
+        moved = row - self._last
+        run = np.where(moved == 0, self._run + 1, 1)
+        joined = np.concatenate([self._tail, row[np.newaxis]])
+        slope = joined[1:] - joined[:-1]
+        bend = slope[1:] - slope[:-1]
+        power = np.add.reduce(bend * bend, axis=0)
+        # A cell that was not observed, now or lately, makes a comparison false.
+        ordinary = (np.abs(moved) <= bounds.step) & (power >= bounds.power) & (run <= bounds.run)
+        ordinary &= (row >= bounds.low) & (row <= bounds.high)
+        if not ordinary.all():
+            return False
+        self._last, self._run, self._tail = row, run, joined[1:]
+        self._gap = np.zeros_like(self._gap)
+        return True
 
 
 def rolling_noise(rows: Float32) -> Float32:

@@ -90,11 +90,18 @@ class UnitWatch:
         low, high = memory["quality/low"].astype(np.float64), memory["quality/high"].astype(np.float64)
         self._low, self._high = low - _MARGIN * (high - low), high + _MARGIN * (high - low)
         self._changed: dict[int, _Changed] = {}
+        self.reach: NDArray[np.float64] = np.where(self._step > 0, _FAR * self._step, np.inf)
+        """[C] steps up to here are nothing to look at."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether every channel speaks in its own unit."""
+        return not self._changed
 
     def look(self, seen: Seen) -> NDArray[np.int64]:
         """For how many rows each channel has been in another unit, [R, C]; 0: it is in its own."""
         rows = np.zeros(seen.run.shape, np.int64)
-        jumped = (seen.step > _FAR * self._step) & (self._step > 0)
+        jumped = seen.step > self.reach
         for channel in sorted({*np.flatnonzero(jumped.any(axis=0)).tolist(), *self._changed}):
             values, before = seen.filled[:, channel].tolist(), seen.previous[:, channel].tolist()
             for at, (value, previous) in enumerate(zip(values, before, strict=True)):

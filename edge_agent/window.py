@@ -332,7 +332,9 @@ class RowBuffer:
         count = min(self.row_count - self._inspected_row, self._filled)
         self._inspected_row = self.row_count
         new = slice(self._filled - count, self._filled)
-        return np.where(self._seen[new], self._rows[new], np.float32(np.nan)), self._times[new].copy()
+        rows, seen = self._rows[new], self._seen[new]
+        observed = rows.copy() if seen.all() else np.where(seen, rows, np.float32(np.nan))
+        return observed, self._times[new].copy()
 
     def observed_rows(self) -> Float32:
         """The kept rows as they were observed, NaN elsewhere, [R, C]."""
