@@ -292,7 +292,14 @@ def main() -> None:
     calm = calm_findings(
         {kind: [*of][:2] for kind, of in PLANT_SEEDS.items()}, scorer=scorer, hours=arguments.hours
     )
-    write({"sensor_faults": table(found), "calm": calm, "cost": cost(scorer=scorer), "trials": [asdict(one) for one in found]})
+    write(
+        {
+            "sensor_faults": table(found),
+            "calm": calm,
+            "cost": cost(scorer=scorer),
+            "trials": [asdict(one) for one in found],
+        }
+    )
 
 
 def write(results: dict[str, object]) -> None:
@@ -312,7 +319,13 @@ def write(results: dict[str, object]) -> None:
         ]
         first, delay = f"{row['data']} | {row['fault']} | {row['injections']}", row["median_delay_rows"]
         lines.append(f"| {first} | {' | '.join(shares)} | {delay:.0f} |")
-    lines += ["", f"Calm plants: {results['calm']}", "", f"Cost of a step of one row of eight channels: {results['cost']}", ""]
+    lines += [
+        "",
+        f"Calm plants: {results['calm']}",
+        "",
+        f"Cost of a step of one row of eight channels: {results['cost']}",
+        "",
+    ]
     (RESULTS / "quality.md").write_text("\n".join(lines))
     print("\n".join(lines))
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.contract.records import THRESHOLD, Alarm, ChannelEvidence, Float32, Profile
-from edge_agent.symptoms import NOISE_ROWS, Bounds, Seen, Watcher, consecutive
+from edge_agent.symptoms import NOISE_ROWS, Bounds, Seen, Watcher, consecutive, level_of
 from edge_agent.unit_jump import UnitWatch
 
 Finding = Literal[
@@ -98,9 +98,10 @@ NOTHING = Inspection(np.empty((0, 0), np.bool_), ())
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """[R, C] whether a channel is suspected, and finding by finding whether it is certain."""
+    """[R, C] whether a channel is suspected, or hidden until that is clear, and which findings are certain."""
 
     suspect: NDArray[np.bool_]
+    doubted: NDArray[np.bool_]
     certain: Mapping[Finding, NDArray[np.bool_]]
 
 
@@ -158,13 +159,15 @@ class Inspector:
         findings += self._pace(times_ns)
         beyond = max(self._window_rows, self._settings.clear_rows)
         self._ordinary = not self._open and self._units.idle and bool(self._well.min() >= beyond)
-        return Inspection(well < self._window_rows, tuple(findings))
+        return Inspection((well < self._window_rows) | judged.doubted, tuple(findings))
 
     def _ordinary_bounds(self) -> Bounds:
         """Within which `_judge` suspects nothing."""
-        s, memory = self._settings, self._profile.memory
+        s = self._settings
+        memory: Mapping[str, NDArray[Any]] = self._profile.memory
         run = s.suspect_times * memory["quality/run"] + s.suspect_rows
-        noise = _ROUNDING * s.quiet_share * memory["quality/noise"].astype(np.float64)
+        usual = memory.get("quality/noise_at", memory["quality/noise"][np.newaxis])
+        noise = _ROUNDING * s.quiet_share * usual.max(axis=0).astype(np.float64)
         return Bounds(
             low=self._low,
             high=self._high,
@@ -182,18 +185,19 @@ class Inspector:
         frozen = run > s.certain_times * calm_run + s.certain_rows
         silent = seen.gap > s.suspect_times * calm_gap + s.suspect_rows
         missing = seen.gap > s.certain_times * calm_gap + s.certain_rows
-        quiet = (seen.noise < s.quiet_share * memory["quality/noise"]) & (seen.noise > 0)
+        quiet = (seen.noise < s.quiet_share * self._usual_noise(seen)) & (seen.noise > 0)
         quiet_for = consecutive(quiet, self._quiet)
         out = (rows < self._low) | (rows > self._high)
         out_for = consecutive(out, self._out)
-        unit_for = self._units.look(seen)
+        unit_for, doubted = self._units.look(seen)
         self._quiet, self._out = quiet_for[-1], out_for[-1]
         suspect = standing | silent | quiet | out | (unit_for > 0)
         if not self._open and not suspect.any():
-            return _Judged(suspect, {})
+            return _Judged(suspect, doubted, {})
         stuck = frozen & self._at_limit(seen)
         return _Judged(
             suspect=suspect,
+            doubted=doubted,
             certain={
                 "missing": missing,
                 "out of range": out_for >= s.range_rows,
@@ -203,6 +207,15 @@ class Inspector:
                 "noise gone": (quiet_for >= s.quiet_rows) & ~standing,
             },
         )
+
+    def _usual_noise(self, seen: Seen) -> Float32:
+        """The least calm noise while the value was about what it is, [R, C]."""
+        memory: Mapping[str, NDArray[Any]] = self._profile.memory
+        if "quality/noise_at" not in memory:  # learnt by an older agent
+            least: Float32 = np.broadcast_to(memory["quality/noise"], seen.noise.shape)
+            return least
+        level = level_of(seen.filled, low=memory["quality/low"], high=memory["quality/high"])
+        return np.take_along_axis(memory["quality/noise_at"], level, axis=0)
 
     def _at_limit(self, seen: Seen) -> NDArray[np.bool_]:
         """Whether the values are at an end of a configured range, [R, C]."""
