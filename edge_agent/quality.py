@@ -144,8 +144,8 @@ class Inspector:
     def inspect(self, rows: Float32, times_ns: NDArray[np.int64]) -> Inspection:
         """Look at the next rows [R, C] as they were observed, NaN elsewhere."""
         if self._ordinary and len(rows) == 1 and self._watcher.passes(rows[0], self._bounds):
-            findings = tuple(self._pace(times_ns))
-            return Inspection(NOTHING.hidden, findings) if findings else NOTHING
+            paces = tuple(self._pace(times_ns))
+            return Inspection(NOTHING.hidden, paces) if paces else NOTHING
         seen = self._watcher.look(rows)
         judged = self._judge(rows, seen)
         steps = np.arange(1, len(rows) + 1)[:, np.newaxis]

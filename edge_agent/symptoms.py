@@ -159,7 +159,8 @@ def reference(rows: Float32, observed: Bools | None = None) -> dict[str, NDArray
 def level_of(values: Float32, *, low: Float32, high: Float32) -> Ints:
     """In which part of the calm range each value [R, C] lies, from 0; beyond it, in the outermost."""
     share = (values - low) / np.maximum(high - low, np.float32(1e-30))
-    return np.clip(np.nan_to_num(share * _LEVELS), 0, _LEVELS - 1).astype(np.int64)
+    level: Ints = np.clip(np.nan_to_num(share * _LEVELS), 0, _LEVELS - 1).astype(np.int64)
+    return level
 
 
 def _noise_by_level(values: Float32, noise: Float32, *, low: Float32, high: Float32) -> Float32:
