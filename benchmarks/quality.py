@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from sensor_rules import bare_profile, blamed, findings_alone
 
 from edge_agent.contract import bundle, recording
 from edge_agent.contract.records import Alarm, Delivery, Float32, Frame, Profile, Reject
@@ -65,8 +66,10 @@ def frames(name: str, channels: tuple[str, ...], values: Float32) -> Iterator[Fr
         yield Frame(name, channels, [(at + row) * SECOND for row in range(len(part))], part)
 
 
-def commissioned(name: str, channels: tuple[str, ...], calm: Float32, *, scorer: Scorer) -> Profile:
+def commissioned(name: str, channels: tuple[str, ...], calm: Float32, *, scorer: Scorer | None) -> Profile:
     """Learnt from the rows, as the agent would."""
+    if scorer is None:
+        return bare_profile(name, channels, calm)
     settings = Settings(commission_rows=len(calm))
     pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=settings)
     for frame in frames(name, channels, calm):
@@ -76,9 +79,11 @@ def commissioned(name: str, channels: tuple[str, ...], calm: Float32, *, scorer:
 
 
 def said(
-    profile: Profile, channels: tuple[str, ...], values: Float32, *, scorer: Scorer
+    profile: Profile, channels: tuple[str, ...], values: Float32, *, scorer: Scorer | None
 ) -> tuple[Alarm, ...]:
-    """Every alarm and finding that opened over the rows."""
+    """Every alarm and finding that opened over the rows; the findings alone where there is no scorer."""
+    if scorer is None:
+        return findings_alone(profile, values)[0]
     pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=Settings(), profiles=[profile])
     steps = [pipeline.feed([frame]) for frame in frames(profile.machine, channels, values)]
     every = [one for step in steps for one in (*step.alarms, *step.findings)]
@@ -115,7 +120,7 @@ def trials(  # noqa: PLR0913 - one experiment, told in full
     learnt: int,
     count: int,
     rng: np.random.Generator,
-    scorer: Scorer,
+    scorer: Scorer | None,
 ) -> Iterable[Trial]:
     """Break `count` sensors of one recording, one after another, each in a run of its own."""
     head = values[learnt - 256 : learnt + LEAD_ROWS + BROKEN_ROWS]
@@ -154,7 +159,7 @@ def trials(  # noqa: PLR0913 - one experiment, told in full
         )
 
 
-def skab_trials(folder: Path, *, scorer: Scorer) -> Iterable[Trial]:
+def skab_trials(folder: Path, *, scorer: Scorer | None) -> Iterable[Trial]:
     """Every run of the testbed, in the calm rows after those that are learnt."""
     rng = np.random.default_rng(1)
     for path in sorted(folder.glob("*.parquet")):
@@ -175,7 +180,9 @@ def skab_trials(folder: Path, *, scorer: Scorer) -> Iterable[Trial]:
         )
 
 
-def plant_trials(seeds: dict[str, Iterable[int]], *, scorer: Scorer, count: int = 12) -> Iterable[Trial]:
+def plant_trials(
+    seeds: dict[str, Iterable[int]], *, scorer: Scorer | None, count: int = 12
+) -> Iterable[Trial]:
     """Simulated machines of three kinds."""
     rng = np.random.default_rng(2)
     for kind, of_kind in seeds.items():
@@ -272,7 +279,13 @@ def main() -> None:
     )
     parser.add_argument("--hours", type=int, default=8, help="calm hours of each plant")
     parser.add_argument("--cost", action="store_true", help="only what inspection adds to a step of one row")
+    parser.add_argument(
+        "--findings", action="store_true", help="without a model: no machine alarms, in seconds"
+    )
     arguments = parser.parse_args()
+    if arguments.findings:
+        write_findings(arguments.data)
+        return
     scorer = Scorer.load(bundle.read(ROOT / "edge_agent/models/pretrained"), provider="cpu")
     scorer.ranking = False
     if arguments.cost:
@@ -300,6 +313,27 @@ def main() -> None:
             "trials": [asdict(one) for one in found],
         }
     )
+
+
+def write_findings(data: Path) -> None:
+    """What is said of the same broken sensors without a model, and of faults of the machine; JSON and Markdown."""
+    found = [*skab_trials(data / "skab", scorer=None), *plant_trials(PLANT_SEEDS, scorer=None)]
+    faults, rows = blamed(range(131, 134)), table(found)
+    (RESULTS / "sensor_rules.json").write_text(
+        json.dumps({"sensor_faults": rows, "machine_faults": faults}, indent=1) + "\n"
+    )
+    lines = [
+        "# Findings about sensors, without a model",
+        "",
+        "| data | fault | injections | right channel | other |",
+    ]
+    lines.append("|---|---|---|---|---|")
+    for row in rows:
+        shares = f"{100 * float(row['right_channel']):.1f} % | {100 * float(row['other_channel']):.1f} %"  # type: ignore[arg-type]
+        lines.append(f"| {row['data']} | {row['fault']} | {row['injections']} | {shares} |")
+    lines += ["", f"Faults of simulated machines: {faults}", ""]
+    (RESULTS / "sensor_rules.md").write_text("\n".join(lines))
+    print("\n".join(lines))
 
 
 def write(results: dict[str, object]) -> None:
