@@ -1,4 +1,4 @@
-"""Findings about sensors without a model: what `edge_agent.quality` says of rows alone. Seconds, where a score costs minutes."""
+"""Findings about sensors without a model: what `edge_agent.quality` says of rows alone. Seconds, not minutes."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -58,7 +58,7 @@ def findings_alone(profile: Profile, values: Float32) -> tuple[tuple[Alarm, ...]
 
 
 def blamed(seeds: Iterable[int]) -> dict[str, object]:
-    """Every fault of every simulated kind, at once and growing: how often a sensor is blamed for it, and what is hidden."""
+    """Every fault of every simulated kind, at once and growing: how often a sensor is blamed."""
     found: Counter[str] = Counter()
     said: list[str] = []
     shares = []

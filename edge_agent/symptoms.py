@@ -18,6 +18,9 @@ BEFORE_ROWS = NOISE_ROWS + 1
 _LEVELS = 8
 """Parts of the calm range, each with a least noise of its own: a machine at rest is quieter."""
 
+_LEVEL_ROWS = 200
+"""Calm rows from which on a part of the range is known; else the least noise of all counts."""
+
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
@@ -168,9 +171,12 @@ def _noise_by_level(values: Float32, noise: Float32, *, low: Float32, high: Floa
     level, channels = level_of(values, low=low, high=high), np.arange(values.shape[1])
     found = np.full((_LEVELS + 2, values.shape[1]), np.inf, np.float32)
     np.minimum.at(found, (level + 1, channels[np.newaxis]), noise)
+    count = np.zeros(found.shape, np.int64)
+    np.add.at(count, (level + 1, channels[np.newaxis]), np.isfinite(noise))
     least: Float32 = np.minimum(np.minimum(found[:-2], found[1:-1]), found[2:])
     overall = found.min(axis=0)
-    least = np.where(np.isfinite(least), least, overall)
+    enough = count[:-2] + count[1:-1] + count[2:] >= _LEVEL_ROWS
+    least = np.where(enough, least, overall)
     return np.where(np.isfinite(least), least, np.float32(0.0))
 
 

@@ -32,7 +32,6 @@ _FACTORS = (
     3.28084,  # m and ft
     3.78541,  # gallon and litre
     2.20462,  # kg and lb
-    1.34102,  # kW and hp
     9.80665,  # kgf and N
     9.5493,  # rad/s and rpm
 )
@@ -43,7 +42,7 @@ CONVERSIONS: tuple[tuple[float, float], ...] = (
     *_AFFINE,
     *((1.0 / gain, -offset / gain) for gain, offset in _AFFINE),
 )
-"""(gain, offset) pairs, both ways."""
+"""(gain, offset) pairs, both ways. kW and hp are too near to each other: a machine fault jumps by a third as easily."""
 _FAR = 3.0
 """A jump counts from so many of the largest calm steps on, of the unit before and after."""
 _NEAR = 1.5
@@ -56,7 +55,7 @@ _WIDE = 1.0
 _BACK_ROWS = 3
 _STRETCH = 10
 """Rows after a jump that are compared with those before it."""
-_LEAST_GAIN = 3.0
+_LEAST_GAIN = 3.5
 """Level and noise that change by less may well be the machine's."""
 _ALIKE = 2.5
 """Noise, brought back, may differ so many times from that before: so few rows measure it roughly."""
