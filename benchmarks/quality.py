@@ -8,17 +8,20 @@ stood still for a third of the calm rows (doors, valves, set points) are no meas
 
 import argparse
 import json
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from sensor_rules import bare_profile, blamed, findings_alone
 
 from edge_agent.contract import bundle, recording
 from edge_agent.contract.records import Alarm, Delivery, Float32, Frame, Profile, Reject
 from edge_agent.learn import learn
 from edge_agent.pipeline import Pipeline
+from edge_agent.quality import QualitySettings
 from edge_agent.score import Scorer
 from edge_agent.step import Settings
 from trainer.plant import simulate
@@ -63,8 +66,10 @@ def frames(name: str, channels: tuple[str, ...], values: Float32) -> Iterator[Fr
         yield Frame(name, channels, [(at + row) * SECOND for row in range(len(part))], part)
 
 
-def commissioned(name: str, channels: tuple[str, ...], calm: Float32, *, scorer: Scorer) -> Profile:
+def commissioned(name: str, channels: tuple[str, ...], calm: Float32, *, scorer: Scorer | None) -> Profile:
     """Learnt from the rows, as the agent would."""
+    if scorer is None:
+        return bare_profile(name, channels, calm)
     settings = Settings(commission_rows=len(calm))
     pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=settings)
     for frame in frames(name, channels, calm):
@@ -74,9 +79,11 @@ def commissioned(name: str, channels: tuple[str, ...], calm: Float32, *, scorer:
 
 
 def said(
-    profile: Profile, channels: tuple[str, ...], values: Float32, *, scorer: Scorer
+    profile: Profile, channels: tuple[str, ...], values: Float32, *, scorer: Scorer | None
 ) -> tuple[Alarm, ...]:
-    """Every alarm and finding that opened over the rows."""
+    """Every alarm and finding that opened over the rows; the findings alone where there is no scorer."""
+    if scorer is None:
+        return findings_alone(profile, values)[0]
     pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=Settings(), profiles=[profile])
     steps = [pipeline.feed([frame]) for frame in frames(profile.machine, channels, values)]
     every = [one for step in steps for one in (*step.alarms, *step.findings)]
@@ -113,7 +120,7 @@ def trials(  # noqa: PLR0913 - one experiment, told in full
     learnt: int,
     count: int,
     rng: np.random.Generator,
-    scorer: Scorer,
+    scorer: Scorer | None,
 ) -> Iterable[Trial]:
     """Break `count` sensors of one recording, one after another, each in a run of its own."""
     head = values[learnt - 256 : learnt + LEAD_ROWS + BROKEN_ROWS]
@@ -152,7 +159,7 @@ def trials(  # noqa: PLR0913 - one experiment, told in full
         )
 
 
-def skab_trials(folder: Path, *, scorer: Scorer) -> Iterable[Trial]:
+def skab_trials(folder: Path, *, scorer: Scorer | None) -> Iterable[Trial]:
     """Every run of the testbed, in the calm rows after those that are learnt."""
     rng = np.random.default_rng(1)
     for path in sorted(folder.glob("*.parquet")):
@@ -173,7 +180,9 @@ def skab_trials(folder: Path, *, scorer: Scorer) -> Iterable[Trial]:
         )
 
 
-def plant_trials(seeds: dict[str, Iterable[int]], *, scorer: Scorer, count: int = 12) -> Iterable[Trial]:
+def plant_trials(
+    seeds: dict[str, Iterable[int]], *, scorer: Scorer | None, count: int = 12
+) -> Iterable[Trial]:
     """Simulated machines of three kinds."""
     rng = np.random.default_rng(2)
     for kind, of_kind in seeds.items():
@@ -209,6 +218,35 @@ def calm_findings(seeds: dict[str, Iterable[int]], *, scorer: Scorer, hours: int
     return dict(found)
 
 
+def cost(*, scorer: Scorer, rows: int = 3000) -> dict[str, float]:
+    """Microseconds of `Pipeline.step` for a pump of eight channels at one row a step, with inspection and without.
+
+    The two take turns in blocks of rows, so that a busy machine slows both; the median step counts.
+    """
+    run = simulate("pump", rows=PLANT_LEARN_ROWS + rows, seed=1)
+    values, channels = np.ascontiguousarray(run.values[:, :8]), run.channels[:8]
+    profile = commissioned("pump", channels, values[:PLANT_LEARN_ROWS], scorer=scorer)
+    pipelines = {
+        enabled: Pipeline(
+            decode=undecoded,
+            scorer=scorer,
+            settings=Settings(quality=QualitySettings(enabled=enabled)),
+            profiles=[profile],
+        )
+        for enabled in (False, True)
+    }
+    spent: dict[bool, list[int]] = {False: [], True: []}
+    for start in range(PLANT_LEARN_ROWS, PLANT_LEARN_ROWS + rows, 50):
+        for enabled, pipeline in pipelines.items():
+            for at in range(start, start + 50):
+                frame = Frame("pump", channels, [at * SECOND], values[at : at + 1])
+                began = time.thread_time_ns()
+                pipeline.feed([frame])
+                spent[enabled].append(time.thread_time_ns() - began)
+    off, on = (float(np.median(spent[enabled][300:])) / 1000 for enabled in (False, True))
+    return {"off_us": round(off, 1), "on_us": round(on, 1), "added_share": round(on / off - 1, 4)}
+
+
 def table(found: list[Trial]) -> list[dict[str, object]]:
     """Shares by data and fault."""
     groups: dict[tuple[str, str], list[Trial]] = defaultdict(list)
@@ -240,9 +278,19 @@ def main() -> None:
         "--tune", action="store_true", help="other seeds, plants only: what limits are chosen on"
     )
     parser.add_argument("--hours", type=int, default=8, help="calm hours of each plant")
+    parser.add_argument("--cost", action="store_true", help="only what inspection adds to a step of one row")
+    parser.add_argument(
+        "--findings", action="store_true", help="without a model: no machine alarms, in seconds"
+    )
     arguments = parser.parse_args()
+    if arguments.findings:
+        write_findings(arguments.data)
+        return
     scorer = Scorer.load(bundle.read(ROOT / "edge_agent/models/pretrained"), provider="cpu")
     scorer.ranking = False
+    if arguments.cost:
+        print(cost(scorer=scorer))
+        return
     if arguments.tune:
         seeds: dict[str, Iterable[int]] = {"pump": [1, 2], "motor": [11, 12], "furnace": [21, 22]}
         found = list(plant_trials(seeds, scorer=scorer, count=16))
@@ -257,7 +305,35 @@ def main() -> None:
     calm = calm_findings(
         {kind: [*of][:2] for kind, of in PLANT_SEEDS.items()}, scorer=scorer, hours=arguments.hours
     )
-    write({"sensor_faults": table(found), "calm": calm, "trials": [asdict(one) for one in found]})
+    write(
+        {
+            "sensor_faults": table(found),
+            "calm": calm,
+            "cost": cost(scorer=scorer),
+            "trials": [asdict(one) for one in found],
+        }
+    )
+
+
+def write_findings(data: Path) -> None:
+    """What is said of the same broken sensors without a model, and of faults of the machine; JSON and Markdown."""
+    found = [*skab_trials(data / "skab", scorer=None), *plant_trials(PLANT_SEEDS, scorer=None)]
+    faults, rows = blamed(range(131, 134)), table(found)
+    (RESULTS / "sensor_rules.json").write_text(
+        json.dumps({"sensor_faults": rows, "machine_faults": faults}, indent=1) + "\n"
+    )
+    lines = [
+        "# Findings about sensors, without a model",
+        "",
+        "| data | fault | injections | right channel | other |",
+    ]
+    lines.append("|---|---|---|---|---|")
+    for row in rows:
+        shares = f"{100 * float(row['right_channel']):.1f} % | {100 * float(row['other_channel']):.1f} %"  # type: ignore[arg-type]
+        lines.append(f"| {row['data']} | {row['fault']} | {row['injections']} | {shares} |")
+    lines += ["", f"Faults of simulated machines: {faults}", ""]
+    (RESULTS / "sensor_rules.md").write_text("\n".join(lines))
+    print("\n".join(lines))
 
 
 def write(results: dict[str, object]) -> None:
@@ -277,7 +353,13 @@ def write(results: dict[str, object]) -> None:
         ]
         first, delay = f"{row['data']} | {row['fault']} | {row['injections']}", row["median_delay_rows"]
         lines.append(f"| {first} | {' | '.join(shares)} | {delay:.0f} |")
-    lines += ["", f"Calm plants: {results['calm']}", ""]
+    lines += [
+        "",
+        f"Calm plants: {results['calm']}",
+        "",
+        f"Cost of a step of one row of eight channels: {results['cost']}",
+        "",
+    ]
     (RESULTS / "quality.md").write_text("\n".join(lines))
     print("\n".join(lines))
 

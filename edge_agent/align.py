@@ -7,8 +7,10 @@ last one (hold), the course between its neighbours at the row's time (linear), o
 A row without any sample is given out hidden; more than `bridge_rows` of them in a row are left out, and the time jumps.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from edge_agent.channel_rules import Align
 from edge_agent.contract.records import Float32, Frame, Outcome
 
 Ints = NDArray[np.int64]
+Loss = Literal["late", "duplicate"]
 _NOTHING = np.empty(0, np.int64), np.empty(0, np.float32)
 
 
@@ -41,6 +44,13 @@ class Aligner:
         self._waiting: dict[str, list[tuple[Ints, Float32]]] = {}
         self._newest_ns: int | None = None
         self._given: int | None = None  # the last row given out
+        self.lost: Counter[Loss] = Counter()
+        """Samples of accepted frames that no row rests on."""
+
+    @property
+    def newest_ns(self) -> int | None:
+        """Time of the newest sample."""
+        return self._newest_ns
 
     def add(self, frame: Frame) -> Outcome:
         """Take samples in: "accepted" where one is in time, else "late"."""
@@ -51,6 +61,7 @@ class Aligner:
             timely = times > self._given * self._period_ns
         if not timely.any():
             return "late"
+        self.lost["late"] += int((~np.isnan(rows[~timely])).sum())
         newest = int(times.max())
         self._newest_ns = newest if self._newest_ns is None else max(newest, self._newest_ns)
         for at, channel in enumerate(frame.channels):
@@ -61,16 +72,29 @@ class Aligner:
 
     def take(self, channels: Sequence[str]) -> tuple[Ints, Float32]:
         """(times [R], rows [R, C]) that are complete, NaN where a channel had no sample."""
+        return self._take(channels, waited=True)
+
+    def begin_afresh(self, channels: Sequence[str]) -> tuple[Ints, Float32]:
+        """As `take`, of everything that waits; from now on any time is taken."""
+        given = self._take(channels, waited=False)
+        self._waiting, self._newest_ns, self._given = {}, None, None
+        return given
+
+    def _take(self, channels: Sequence[str], *, waited: bool) -> tuple[Ints, Float32]:
         empty = np.empty((0, len(channels)), np.float32)
         if self._newest_ns is None:
             return _NOTHING[0], empty
         # A straight line needs the sample behind the row.
         linear = any(self._rule(channel) == "linear" for channel in channels)
         reach = self._lateness_ns + (self._period_ns if linear else 0)
-        last = (self._newest_ns - reach) // self._period_ns
+        last = (
+            (self._newest_ns - reach) // self._period_ns if waited else -(-self._newest_ns // self._period_ns)
+        )
         if self._given is not None and last <= self._given:
             return _NOTHING[0], empty
         samples = [self._sorted(channel) for channel in channels]
+        waiting = sum(len(times) for channel in channels for times, _ in self._waiting.get(channel, ()))
+        self.lost["duplicate"] += waiting - sum(len(times) for times, _ in samples)
         heard = [self._rows(times) for times, _ in samples]
         grid = self._grid(np.unique(np.concatenate([*heard, _NOTHING[0]])), last)
         rows = np.full((len(grid), len(channels)), np.nan, np.float32)

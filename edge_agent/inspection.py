@@ -6,13 +6,11 @@ import numpy as np
 
 from edge_agent.align import Aligner
 from edge_agent.channel_rules import alignment, physical_range
-from edge_agent.contract.records import Profile, WindowBlock
-from edge_agent.quality import Inspection, Inspector
+from edge_agent.contract.records import Ledger, Profile, WindowBlock
+from edge_agent.quality import NOTHING, Inspection, Inspector
 from edge_agent.score import Scorer
 from edge_agent.step import Settings
 from edge_agent.window import RowBuffer
-
-_NOTHING = Inspection(np.empty((0, 0), np.bool_), ())
 
 
 def succeeding(
@@ -52,7 +50,17 @@ def aligner(machine: str, settings: Settings, *, scorer: Scorer) -> Aligner | No
 def inspect(inspector: Inspector | None, rows: RowBuffer) -> Inspection:
     """What the rows that are new say of the sensors."""
     new, times_ns = rows.take_rows()
-    return _NOTHING if inspector is None or not len(new) else inspector.inspect(new, times_ns)
+    return NOTHING if inspector is None or not len(new) else inspector.inspect(new, times_ns)
+
+
+def count_lost(ledger: Ledger, rows: RowBuffer) -> None:
+    """Count the samples of accepted messages that came too late for their row, or twice."""
+    if rows.aligner is None or not rows.aligner.lost:
+        return
+    for reason, count in rows.aligner.lost.items():
+        if count:
+            ledger.values_rejected[reason] = ledger.values_rejected.get(reason, 0) + count
+    rows.aligner.lost.clear()
 
 
 def visible_parts(block: WindowBlock | None, inspection: Inspection, *, rows: int) -> list[WindowBlock]:

@@ -28,7 +28,7 @@ from edge_agent.contract.records import (
 )
 from edge_agent.decide import Decider
 from edge_agent.fleet import Fleet
-from edge_agent.inspection import aligner, inspect, succeeding, visible_parts
+from edge_agent.inspection import aligner, count_lost, inspect, succeeding, visible_parts
 from edge_agent.machine import Machine, MachineStatus, Memento
 from edge_agent.naming import Naming, Refused
 from edge_agent.score import Scorer
@@ -334,6 +334,7 @@ class Pipeline:
         findings: list[Alarm] = []
         for name in touched:
             machine = self.fleet[name]
+            count_lost(self.ledger, machine.rows)
             try:
                 if machine.profile is None:
                     commissions += machine.ask_to_learn(name, commission_rows=self._settings.commission_rows)

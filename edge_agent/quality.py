@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.contract.records import THRESHOLD, Alarm, ChannelEvidence, Float32, Profile
-from edge_agent.symptoms import Seen, Watcher, consecutive
+from edge_agent.symptoms import NOISE_ROWS, Bounds, Seen, Watcher, consecutive, level_of
 from edge_agent.unit_jump import UnitWatch
 
 Finding = Literal[
@@ -36,6 +36,8 @@ _CONSTANT = 0.3
 _NEAR_LIMIT = 0.002
 """Share of a configured range within which a value that stands still is stuck at the range's end."""
 _STALE_SHARE = 0.5
+_ROUNDING = 1.01
+"""So near to a limit the thorough look decides."""
 _UNKNOWN_ROWS = np.iinfo(np.int64).max // 4
 
 
@@ -82,7 +84,7 @@ class Inspection:
     """Of R rows.
 
     Attributes:
-        hidden: [R, C] channels that the score of a window ending at the row must leave out.
+        hidden: [R, C] channels that the score of a window ending at the row must leave out; empty where none.
         findings: revisions, in order.
     """
 
@@ -90,11 +92,16 @@ class Inspection:
     findings: tuple[Alarm, ...]
 
 
+NOTHING = Inspection(np.empty((0, 0), np.bool_), ())
+"""Of rows that are ordinary."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """[R, C] whether a channel is suspected, and finding by finding whether it is certain."""
+    """[R, C] whether a channel is suspected, or hidden until that is clear, and which findings are certain."""
 
     suspect: NDArray[np.bool_]
+    doubted: NDArray[np.bool_]
     certain: Mapping[Finding, NDArray[np.bool_]]
 
 
@@ -125,6 +132,9 @@ class Inspector:
         self._count = 0
         self._paces: list[float] = []
         self._last_ns: int | None = None
+        self._ordinary = False
+        """Nothing is open, hidden or suspected."""
+        self._bounds = self._ordinary_bounds()
 
     @property
     def open_findings(self) -> tuple[Alarm, ...]:
@@ -139,6 +149,9 @@ class Inspector:
 
     def inspect(self, rows: Float32, times_ns: NDArray[np.int64]) -> Inspection:
         """Look at the next rows [R, C] as they were observed, NaN elsewhere."""
+        if self._ordinary and len(rows) == 1 and self._watcher.passes(rows[0], self._bounds):
+            paces = tuple(self._pace(times_ns))
+            return Inspection(NOTHING.hidden, paces) if paces else NOTHING
         seen = self._watcher.look(rows)
         judged = self._judge(rows, seen)
         steps = np.arange(1, len(rows) + 1)[:, np.newaxis]
@@ -150,7 +163,24 @@ class Inspector:
             for at in range(len(rows)):
                 findings += self._advance(judged, seen, at=at, well=well[at], time_ns=int(times_ns[at]))
         findings += self._pace(times_ns)
-        return Inspection(well < self._window_rows, tuple(findings))
+        beyond = max(self._window_rows, self._settings.clear_rows)
+        self._ordinary = not self._open and self._units.idle and bool(self._well.min() >= beyond)
+        return Inspection((well < self._window_rows) | judged.doubted, tuple(findings))
+
+    def _ordinary_bounds(self) -> Bounds:
+        """Within which `_judge` suspects nothing."""
+        s = self._settings
+        memory: Mapping[str, NDArray[Any]] = self._profile.memory
+        run = s.suspect_times * memory["quality/run"] + s.suspect_rows
+        usual = memory.get("quality/noise_at", memory["quality/noise"][np.newaxis])
+        noise = _ROUNDING * s.quiet_share * usual.max(axis=0).astype(np.float64)
+        return Bounds(
+            low=self._low,
+            high=self._high,
+            step=self._units.reach,
+            run=np.where(self._measures, run, np.inf),
+            power=NOISE_ROWS * noise**2,
+        )
 
     def _judge(self, rows: Float32, seen: Seen) -> _Judged:
         s = self._settings
@@ -161,18 +191,19 @@ class Inspector:
         frozen = run > s.certain_times * calm_run + s.certain_rows
         silent = seen.gap > s.suspect_times * calm_gap + s.suspect_rows
         missing = seen.gap > s.certain_times * calm_gap + s.certain_rows
-        quiet = (seen.noise < s.quiet_share * memory["quality/noise"]) & (seen.noise > 0)
+        quiet = (seen.noise < s.quiet_share * self._usual_noise(seen)) & (seen.noise > 0)
         quiet_for = consecutive(quiet, self._quiet)
         out = (rows < self._low) | (rows > self._high)
         out_for = consecutive(out, self._out)
-        unit_for = self._units.look(seen)
+        unit_for, doubted = self._units.look(seen)
         self._quiet, self._out = quiet_for[-1], out_for[-1]
         suspect = standing | silent | quiet | out | (unit_for > 0)
         if not self._open and not suspect.any():
-            return _Judged(suspect, {})
+            return _Judged(suspect, doubted, {})
         stuck = frozen & self._at_limit(seen)
         return _Judged(
             suspect=suspect,
+            doubted=doubted,
             certain={
                 "missing": missing,
                 "out of range": out_for >= s.range_rows,
@@ -182,6 +213,15 @@ class Inspector:
                 "noise gone": (quiet_for >= s.quiet_rows) & ~standing,
             },
         )
+
+    def _usual_noise(self, seen: Seen) -> Float32:
+        """The least calm noise while the value was about what it is, [R, C]."""
+        memory: Mapping[str, NDArray[Any]] = self._profile.memory
+        if "quality/noise_at" not in memory:  # learnt by an older agent
+            least: Float32 = np.broadcast_to(memory["quality/noise"], seen.noise.shape)
+            return least
+        level = level_of(seen.filled, low=memory["quality/low"], high=memory["quality/high"])
+        return np.take_along_axis(memory["quality/noise_at"], level, axis=0)
 
     def _at_limit(self, seen: Seen) -> NDArray[np.bool_]:
         """Whether the values are at an end of a configured range, [R, C]."""
@@ -216,8 +256,10 @@ class Inspector:
         """Whether rows come as often as they did."""
         before = times_ns[0] if self._last_ns is None else self._last_ns
         self._last_ns = int(times_ns[-1])
-        steps = np.diff(times_ns, prepend=before) / self._profile.period_ns
-        self._paces += steps.tolist()
+        if len(times_ns) == 1:
+            self._paces.append(float(self._last_ns - before) / self._profile.period_ns)
+        else:
+            self._paces += (np.diff(times_ns, prepend=before) / self._profile.period_ns).tolist()
         if len(self._paces) < self._settings.rate_rows:
             return
         paces = self._paces[-self._settings.rate_rows :]

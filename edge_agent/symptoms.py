@@ -14,7 +14,12 @@ from edge_agent.contract.records import Float32
 
 NOISE_ROWS = 10
 """Second differences that the noise is measured from: few, because a window of 16 rows hears a silence, too."""
-_TAIL_ROWS = NOISE_ROWS + 1
+BEFORE_ROWS = NOISE_ROWS + 1
+_LEVELS = 8
+"""Parts of the calm range, each with a least noise of its own: a machine at rest is quieter."""
+
+_LEVEL_ROWS = 200
+"""Calm rows from which on a part of the range is known; else the least noise of all counts."""
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -28,6 +33,8 @@ class Seen:
         filled: the value, or the last one before it.
         run: observed values since the last that differed, this one included.
         gap: rows since the channel was observed.
+        first_row: rows looked at before these.
+        joined: the `BEFORE_ROWS` rows before these, and these, as they were observed.
         noise: root mean square second difference of the newest rows; NaN where some were not observed.
         previous: the value before that of the row.
     """
@@ -37,12 +44,30 @@ class Seen:
     run: Ints
     gap: Ints
     noise: Float32
+    joined: Float32
+    first_row: int
 
     @property
     def step(self) -> Float32:
         """Absolute difference between a value and the one before it, NaN at a channel's first."""
         moved: Float32 = np.abs(self.filled - self.previous)
         return moved
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Within which a row is ordinary, each [C].
+
+    Attributes:
+        low, high: of the values. step: of the difference to the value before. run: of rows without a change.
+        power: least sum of squared second differences.
+    """
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    step: NDArray[np.float64]
+    run: NDArray[np.float64]
+    power: NDArray[np.float64]
 
 
 class Watcher:
@@ -52,7 +77,8 @@ class Watcher:
         self._last = np.full(n_channels, np.nan, np.float32)
         self._run = np.zeros(n_channels, np.int64)
         self._gap = np.zeros(n_channels, np.int64)
-        self._tail = np.full((_TAIL_ROWS, n_channels), np.nan, np.float32)
+        self._row = 0
+        self._tail = np.full((BEFORE_ROWS, n_channels), np.nan, np.float32)
 
     def look(self, rows: Float32) -> Seen:
         """At the next rows [R, C], NaN where a channel was not observed."""
@@ -68,8 +94,27 @@ class Watcher:
         run = counted - np.maximum.accumulate(start, axis=0)
         joined = np.concatenate([self._tail, rows])
         noise = rolling_noise(joined)
-        self._last, self._run, self._gap, self._tail = filled[-1], run[-1], gap[-1], joined[-_TAIL_ROWS:]
-        return Seen(filled, previous, run, gap, noise)
+        self._last, self._run, self._gap, self._tail = filled[-1], run[-1], gap[-1], joined[-BEFORE_ROWS:]
+        self._row += len(rows)
+        return Seen(filled, previous, run, gap, noise, joined, self._row - len(rows))
+
+    def passes(self, row: Float32, bounds: Bounds) -> bool:
+        """Whether the next row [C] is ordinary; only then it counts as looked at. Cheap: most rows end here."""
+        moved = row - self._last
+        run = np.where(moved == 0, self._run + 1, 1)
+        joined = np.concatenate([self._tail, row[np.newaxis]])
+        slope = joined[1:] - joined[:-1]
+        bend = slope[1:] - slope[:-1]
+        power = np.add.reduce(bend * bend, axis=0)
+        # A cell that was not observed, now or lately, makes a comparison false.
+        ordinary = (np.abs(moved) <= bounds.step) & (power >= bounds.power) & (run <= bounds.run)
+        ordinary &= (row >= bounds.low) & (row <= bounds.high)
+        if not ordinary.all():
+            return False
+        self._last, self._run, self._tail = row, run, joined[1:]
+        self._gap = np.zeros_like(self._gap)
+        self._row += 1
+        return True
 
 
 def rolling_noise(rows: Float32) -> Float32:
@@ -98,17 +143,49 @@ def reference(rows: Float32, observed: Bools | None = None) -> dict[str, NDArray
     seen = Watcher(rows.shape[1]).look(rows if observed is None else np.where(observed, rows, np.nan))
     count = np.arange(1, len(rows) + 1)[:, np.newaxis]
     heard = count > seen.gap  # not before the first value
-    noise = np.where(np.isnan(seen.noise), np.inf, seen.noise)[_TAIL_ROWS:]
+    noise = np.where(np.isnan(seen.noise), np.inf, seen.noise)[BEFORE_ROWS:]
     quiet = noise.min(axis=0, initial=np.inf)
+    low, high = -_largest(-rows), _largest(rows)
     return {
         "quality/run": seen.run.max(axis=0),
         "quality/gap": np.where(heard, seen.gap, 0).max(axis=0),
         "quality/noise": np.where(np.isfinite(quiet), quiet, 0.0).astype(np.float32),
         "quality/step": _largest(seen.step),
-        "quality/low": -_largest(-rows),
-        "quality/high": _largest(rows),
+        "quality/noise_at": _noise_by_level(seen.filled[BEFORE_ROWS:], noise, low=low, high=high),
+        "quality/drift": _drift(rows),
+        "quality/low": low,
+        "quality/high": high,
         "quality/observed": (seen.gap == 0).mean(axis=0).astype(np.float32),
     }
+
+
+def level_of(values: Float32, *, low: Float32, high: Float32) -> Ints:
+    """In which part of the calm range each value [R, C] lies, from 0; beyond it, in the outermost."""
+    share = (values - low) / np.maximum(high - low, np.float32(1e-30))
+    level: Ints = np.clip(np.nan_to_num(share * _LEVELS), 0, _LEVELS - 1).astype(np.int64)
+    return level
+
+
+def _noise_by_level(values: Float32, noise: Float32, *, low: Float32, high: Float32) -> Float32:
+    """The least noise [L, C] while the value lay in each part of the calm range, or in one beside it."""
+    level, channels = level_of(values, low=low, high=high), np.arange(values.shape[1])
+    found = np.full((_LEVELS + 2, values.shape[1]), np.inf, np.float32)
+    np.minimum.at(found, (level + 1, channels[np.newaxis]), noise)
+    count = np.zeros(found.shape, np.int64)
+    np.add.at(count, (level + 1, channels[np.newaxis]), np.isfinite(noise))
+    least: Float32 = np.minimum(np.minimum(found[:-2], found[1:-1]), found[2:])
+    overall = found.min(axis=0)
+    enough = count[:-2] + count[1:-1] + count[2:] >= _LEVEL_ROWS
+    least = np.where(enough, least, overall)
+    return np.where(np.isfinite(least), least, np.float32(0.0))
+
+
+def _drift(rows: Float32) -> Float32:
+    """How far the median of `BEFORE_ROWS` rows moved from one such stretch to the next, at most, [C]."""
+    if len(rows) < 2 * BEFORE_ROWS:
+        return np.zeros(rows.shape[1], np.float32)
+    level = np.median(sliding_window_view(rows, BEFORE_ROWS, axis=0), axis=-1)
+    return _largest(np.abs(level[BEFORE_ROWS:] - level[:-BEFORE_ROWS]).astype(np.float32))
 
 
 def kept(memory: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:

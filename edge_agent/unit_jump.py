@@ -2,7 +2,9 @@
 
 A conversion is only told where chance is ruled out: the jump must be far larger than any calm step, and the value must
 land where the conversion of the value before it lies, as close as calm steps alone would leave it. A channel that
-steps wildly when it is calm is never blamed, nor one that was unusual before it jumped.
+steps wildly when it is calm is judged by `_STRETCH` rows on either side: level and noise must have changed by the same
+factor at once, and the factor's inverse must bring every value back among the calm ones. Nobody is blamed who was
+unusual before the jump.
 """
 
 from collections.abc import Mapping
@@ -12,7 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.symptoms import Seen
+from edge_agent.symptoms import BEFORE_ROWS, Seen
+
+Values = NDArray[np.float64]
 
 _FACTORS = (
     10.0,  # a decimal point
@@ -28,7 +32,6 @@ _FACTORS = (
     3.28084,  # m and ft
     3.78541,  # gallon and litre
     2.20462,  # kg and lb
-    1.34102,  # kW and hp
     9.80665,  # kgf and N
     9.5493,  # rad/s and rpm
 )
@@ -39,7 +42,7 @@ CONVERSIONS: tuple[tuple[float, float], ...] = (
     *_AFFINE,
     *((1.0 / gain, -offset / gain) for gain, offset in _AFFINE),
 )
-"""(gain, offset) pairs, both ways."""
+"""(gain, offset) pairs, both ways. kW and hp are too near to each other: a machine fault jumps by a third as easily."""
 _FAR = 3.0
 """A jump counts from so many of the largest calm steps on, of the unit before and after."""
 _NEAR = 1.5
@@ -47,7 +50,17 @@ _SHARPEST = 0.2
 """Share of the jump that the largest calm step may be in the new unit; more, and chance hits a conversion."""
 _MARGIN = 0.25
 """Share of the calm range by which it may be left without being left."""
+_WIDE = 1.0
+"""The same where level and noise are compared: a slow channel wanders."""
 _BACK_ROWS = 3
+_STRETCH = 10
+"""Rows after a jump that are compared with those before it."""
+_LEAST_GAIN = 3.5
+"""Level and noise that change by less may well be the machine's."""
+_ALIKE = 2.5
+"""Noise, brought back, may differ so many times from that before: so few rows measure it roughly."""
+_BARRED_ROWS = 300
+"""A channel whose jump was no change of unit is not doubted again for so long: a machine fault must be seen."""
 
 
 @dataclass(slots=True)
@@ -61,6 +74,16 @@ class _Changed:
 
     def back(self, value: float) -> float:
         return (value - self.offset) / self.gain
+
+
+_GAINS = tuple(
+    gain for gain, offset in CONVERSIONS if offset == 0 and not 1 / _LEAST_GAIN < gain < _LEAST_GAIN
+)
+
+
+def _noise(values: Values) -> float:
+    """Root mean square second difference."""
+    return float(np.sqrt(np.mean(np.diff(values, n=2) ** 2)))
 
 
 def conversion(before: float, now: float, *, step: float) -> tuple[float, float] | None:
@@ -82,6 +105,14 @@ def conversion(before: float, now: float, *, step: float) -> tuple[float, float]
     return best
 
 
+@dataclass(slots=True)
+class _Doubt:
+    """A channel jumped: the values before, and those since."""
+
+    before: Values
+    after: list[float]
+
+
 class UnitWatch:
     """Remembers which channels speak in another unit."""
 
@@ -89,20 +120,71 @@ class UnitWatch:
         self._step = memory["quality/step"].astype(np.float64)
         low, high = memory["quality/low"].astype(np.float64), memory["quality/high"].astype(np.float64)
         self._low, self._high = low - _MARGIN * (high - low), high + _MARGIN * (high - low)
+        self._wide_low, self._wide_high = low - _WIDE * (high - low), high + _WIDE * (high - low)
+        self._drift = memory.get("quality/drift", np.zeros(len(low))).astype(np.float64)
         self._changed: dict[int, _Changed] = {}
+        self._doubts: dict[int, _Doubt] = {}
+        self._barred: dict[int, int] = {}
+        self.reach: NDArray[np.float64] = np.where(self._step > 0, self._step, np.inf)
+        """[C] steps up to here are nothing to look at."""
 
-    def look(self, seen: Seen) -> NDArray[np.int64]:
-        """For how many rows each channel has been in another unit, [R, C]; 0: it is in its own."""
-        rows = np.zeros(seen.run.shape, np.int64)
-        jumped = (seen.step > _FAR * self._step) & (self._step > 0)
-        for channel in sorted({*np.flatnonzero(jumped.any(axis=0)).tolist(), *self._changed}):
+    @property
+    def idle(self) -> bool:
+        """Whether every channel speaks in its own unit."""
+        return not self._changed and not self._doubts
+
+    def look(self, seen: Seen) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """(for how many rows each channel has been in another unit, 0: its own; whether that is in doubt), [R, C]."""
+        rows, doubted = np.zeros(seen.run.shape, np.int64), np.zeros(seen.run.shape, np.bool_)
+        jumped = seen.step > self.reach
+        for channel in sorted({*np.flatnonzero(jumped.any(axis=0)).tolist(), *self._changed, *self._doubts}):
             values, before = seen.filled[:, channel].tolist(), seen.previous[:, channel].tolist()
             for at, (value, previous) in enumerate(zip(values, before, strict=True)):
                 changed = self._changed.get(channel)
-                if changed is None and not jumped[at, channel]:
+                if changed is None and channel not in self._doubts and not jumped[at, channel]:
                     continue
                 rows[at, channel] = self._follow(channel, changed, previous=previous, value=value)
-        return rows
+                if channel not in self._changed:
+                    rows[at, channel] = self._weigh(channel, seen, at=at, value=value)
+                    doubted[at, channel] = channel in self._doubts
+        return rows, doubted
+
+    def _weigh(self, channel: int, seen: Seen, *, at: int, value: float) -> int:
+        """Rows in another unit by what `_STRETCH` rows say; 0 while they are gathered, or say no."""
+        doubt = self._doubts.get(channel)
+        if doubt is None:
+            before = seen.joined[at : at + BEFORE_ROWS, channel].astype(np.float64)
+            row = seen.first_row + at
+            low, high = self._wide_low[channel], self._wide_high[channel]
+            calm = bool(((low <= before) & (before <= high)).all())
+            if not calm or row < self._barred.get(channel, 0):
+                return 0
+            doubt = self._doubts[channel] = _Doubt(before, [])
+        doubt.after.append(value)
+        if len(doubt.after) < _STRETCH:
+            return 0
+        del self._doubts[channel]
+        gain = self._scaled(channel, doubt.before, np.array(doubt.after))
+        if gain is None:
+            self._barred[channel] = seen.first_row + at + _BARRED_ROWS
+            return 0
+        self._changed[channel] = _Changed(gain, 0.0, rows=_STRETCH)
+        return _STRETCH
+
+    def _scaled(self, channel: int, before: Values, after: Values) -> float | None:
+        """The factor that level and noise changed by, at once; None where there is none."""
+        low, high = float(self._wide_low[channel]), float(self._wide_high[channel])
+        noise, level = _noise(before), float(np.median(before))
+        best, closest = None, np.inf
+        for gain in _GAINS:
+            back = after / gain
+            usual = low <= back.min() and back.max() <= high
+            apart = min(_ALIKE, np.sqrt(max(gain, 1.0 / gain)))  # a small factor must be told from none
+            alike = 1.0 / apart <= (_noise(back) + 1e-30) / (noise + 1e-30) <= apart
+            miss = abs(float(np.median(back)) - level)
+            if usual and alike and miss <= min(self._drift[channel], closest):
+                best, closest = gain, miss
+        return best
 
     def _follow(self, channel: int, changed: _Changed | None, *, previous: float, value: float) -> int:
         """Rows in another unit with this one."""
@@ -111,7 +193,7 @@ class UnitWatch:
             # A value that was unusual before it jumped speaks of the machine, not of a unit.
             calm = self._low[channel] <= previous <= self._high[channel]
             found = conversion(previous, value, step=step) if calm else None
-            if found is None:
+            if found is None or channel in self._doubts:
                 return 0
             self._changed[channel] = _Changed(*found)
             return 1

@@ -39,7 +39,7 @@ class RowBuffer:
         self, machine: str, settings: WindowSettings, *, keep_rows: int, aligner: Aligner | None = None
     ) -> None:
         """Begin; with an aligner samples of any rate become rows on its grid."""
-        self._aligner = aligner
+        self.aligner = aligner
         self.machine = machine
         self.channels: list[str] = []
         self.row_count = 0
@@ -96,8 +96,8 @@ class RowBuffer:
         """
         if not frame.stamped and self._set_back(frame.times_ns[0]):
             self._begin_afresh()
-        if self._aligner is not None:
-            return self._accept_aligned(self._aligner, frame)
+        if self.aligner is not None:
+            return self._accept_aligned(self.aligner, frame)
         columns = self._columns(frame.channels)
         whole = len(columns) == len(self.channels) and not frame.partial
         if whole and len(frame.rows) > 1 and self._rises(frame):
@@ -129,12 +129,18 @@ class RowBuffer:
     def _set_back(self, arrival_ns: int) -> bool:
         """Whether the clock that stamps arrivals was set back."""
         newest = self._pending_ns if self._pending is not None else self.last_time_ns
+        if self.aligner is not None:
+            newest = self.aligner.newest_ns
         step = max(_CLOCK_STEP_NS, 2 * self._settings.grid_ns)
         return newest is not None and arrival_ns < newest - step
 
     def _begin_afresh(self) -> None:
         """Take any time for the next row's; no window bridges this point."""
         self.flush()
+        if self.aligner is not None:
+            times, rows = self.aligner.begin_afresh(self.channels)
+            if len(times):
+                self._append(times, rows)
         self.last_time_ns = None
         self._segment_row = self.row_count
 
@@ -275,7 +281,7 @@ class RowBuffer:
             scored_row=self._scored_row,
             span_ns=self._span_ns,
             hop_rows=self._hop_rows,
-            align=None if self._aligner is None else self._aligner.save(),
+            align=None if self.aligner is None else self.aligner.save(),
         )
 
     def restore(self, state: RingState) -> None:
@@ -300,13 +306,10 @@ class RowBuffer:
         self._seen = np.pad(seen, (*spare, (0, 0)))
         self._times, self._starts = np.pad(times, spare), np.pad(starts, spare)
         self._age, self._last, self._pending = age.copy(), last.copy(), pending
-        self.row_count, self.last_time_ns, self._pending_ns = (
-            state.row_count,
-            state.last_time_ns,
-            state.pending_ns,
-        )
-        if self._aligner is not None and state.align is not None:
-            self._aligner.restore(state.align)
+        self.row_count, self.last_time_ns = state.row_count, state.last_time_ns
+        self._pending_ns = state.pending_ns
+        if self.aligner is not None and state.align is not None:
+            self.aligner.restore(state.align)
         self._segment_row, self._scored_row = state.segment_row, state.scored_row
         self._span_ns, self._hop_rows = state.span_ns, state.hop_rows
         if self._hop_rows:
@@ -315,6 +318,8 @@ class RowBuffer:
     def settle(self) -> None:
         """Give out no windows that end in the rows at hand: they were scored before."""
         self._scored_row = self._inspected_row = self.row_count
+        if self.aligner is not None:
+            self.aligner.lost.clear()
 
     # -- giving rows and windows out ------------------------------------------------------------------------
 
@@ -332,7 +337,9 @@ class RowBuffer:
         count = min(self.row_count - self._inspected_row, self._filled)
         self._inspected_row = self.row_count
         new = slice(self._filled - count, self._filled)
-        return np.where(self._seen[new], self._rows[new], np.float32(np.nan)), self._times[new].copy()
+        rows, seen = self._rows[new], self._seen[new]
+        observed = rows.copy() if seen.all() else np.where(seen, rows, np.float32(np.nan))
+        return observed, self._times[new].copy()
 
     def observed_rows(self) -> Float32:
         """The kept rows as they were observed, NaN elsewhere, [R, C]."""

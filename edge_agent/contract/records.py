@@ -30,6 +30,8 @@ RejectReason = Literal[
     "wrong_rate",
     "unknown_channel",
     "before_birth",
+    "late",
+    "duplicate",
     "too_many_machines",
     "too_many_channels",
     "internal_error",

@@ -64,3 +64,23 @@ def test_later_than_the_lateness_is_late() -> None:
 def test_no_times_bring_it_down(samples: list[tuple[int, float]], rule: str) -> None:
     times, _ = sent(aligner(rule), [("a", time_ns, value) for time_ns, value in samples])
     assert (np.diff(times) > 0).all()
+
+
+def test_samples_of_accepted_messages_that_come_late_or_twice_are_counted() -> None:
+    of = aligner("mean", lateness_s=1.0)
+    sent(of, [("a", t * SECOND, 1.0) for t in (10, 19, 20)])
+    of.add(Frame("m", ("a", "b"), [18 * SECOND, 21 * SECOND], [[1.0, 2.0], [1.0, float("nan")]]))
+    of.add(Frame("m", ("a",), [21 * SECOND], [[5.0]]))
+    of.add(Frame("m", ("a",), [30 * SECOND], [[1.0]]))
+    _, rows = of.take(CHANNELS)
+    assert of.lost == {"late": 2, "duplicate": 1}
+    assert rows[-1, 0] == 1.0
+
+
+def test_what_waits_is_given_out_before_times_begin_afresh() -> None:
+    of = aligner("mean", lateness_s=5.0)
+    sent(of, [("a", t * SECOND, float(t)) for t in range(100, 104)])
+    times, rows = of.begin_afresh(CHANNELS)
+    assert times.tolist() == [t * SECOND for t in range(100, 104)]
+    assert rows[:, 0].tolist() == [100.0, 101.0, 102.0, 103.0]
+    assert of.add(Frame("m", ("a",), [7 * SECOND], [[1.0]])) == "accepted"

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.align import Aligner
 from edge_agent.contract.records import Frame
 from edge_agent.window import RowBuffer, WindowSettings
 
@@ -124,3 +125,16 @@ def test_rows_before_commissioning_are_bounded() -> None:
 @pytest.mark.parametrize(("period_s", "hop"), [(1.0, 1), (0.05, 20), (180.0, 1), (0.4, 3)])
 def test_a_machine_is_scored_at_most_about_once_a_second(period_s: float, hop: int) -> None:
     assert buffer().hop_rows(int(period_s * SECOND)) == hop
+
+
+def test_with_a_grid_a_gateway_clock_that_is_set_back_begins_afresh() -> None:
+    second = 1_000_000_000
+    aligner = Aligner(period_ns=second, lateness_ns=2 * second, bridge_rows=64, rule=lambda _: "mean")
+    rows = RowBuffer("m", WindowSettings(window_rows=4), keep_rows=100, aligner=aligner)
+    rows.add_channels(["a"])
+    for start in (5000, 1000):
+        for t in range(10):
+            frame = Frame("m", ("a",), [(start + t) * second], [[float(t)]], stamped=False)
+            assert rows.accept(frame) == "accepted"
+    assert rows.row_count == 10 + 8  # all of the first, and what the lateness lets out of the second
+    assert rows.last_time_ns == 1007 * second
