@@ -25,11 +25,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-
-mpl.use("Agg")
-from matplotlib import pyplot as plt
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
@@ -38,6 +34,7 @@ from faults.parts.broker import Broker  # noqa: E402
 from faults.parts.patience import wait_until  # noqa: E402
 from faults.parts.publisher import Publisher  # noqa: E402
 from soak import CHANNELS, LEARN_ROWS, RATE_HZ, Load  # noqa: E402
+from throughput_report import picture, table  # noqa: E402
 from throughput_stages import stages  # noqa: E402
 
 from edge_agent.assembly import load_scorer  # noqa: E402
@@ -80,7 +77,8 @@ class Empty:
 
     def heard(self) -> int:
         """Messages so far."""
-        assert self.process.stdin and self.process.stdout
+        if self.process.stdin is None or self.process.stdout is None:
+            raise OSError("the empty subscriber has no pipes")
         self.process.stdin.write("\n")
         self.process.stdin.flush()
         return int(self.process.stdout.readline())
@@ -370,56 +368,6 @@ def _processor() -> str:
     return next(
         (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown"
     )
-
-
-def table(report: dict[str, Any]) -> str:
-    """The report for people."""
-    summary, load, alone = report["summary"], report["load"], report["stages_alone"]
-    columns = list(summary)
-    lines = [
-        "# Throughput\n",
-        f"{load['machines']} machines of {load['channels']} channels, {load['messages_per_s']} messages a second, "
-        f"QoS 1, JSON, a score a second and machine, journal on. {report['machine']['processor']}, "
-        f"{report['machine']['cores']} cores, load average {report['machine']['load_average_at_end']} at the end; "
-        f"`{report['command']}`, {report['date'][:10]}. Median (range) of the repeats.\n",
-        "| | " + " | ".join(columns) + " | goal |",
-        "|---" * (len(columns) + 2) + "|",
-    ]
-    keys = [key for key in summary["agent"] if key not in ("name",)]
-    for key in keys:
-        cells = [_cell(summary[name].get(key)) for name in columns]
-        lines.append(f"| {key} | " + " | ".join(cells) + f" | {_GOALS.get(key, '')} |")
-    share = summary["agent"]["backlog_per_s"]["median"] / summary["empty"]["backlog_per_s"]["median"]
-    lines.append(f"\nThe agent works a backlog off at {share:.0%} of the empty subscriber's rate.\n")
-    lines += ["| stage alone | µs of processor a message |", "|---|---|"]
-    lines += [f"| {name} | {cost} |" for name, cost in alone["cpu_us_per_message"].items()]
-    lines.append(
-        f"\nONNX Runtime alone: {alone['onnxruntime_us_per_channel_window']} µs a window of one channel.\n"
-    )
-    return "\n".join(lines)
-
-
-def _cell(figure: dict[str, Any] | None) -> str:
-    if figure is None:
-        return ""
-    low, high = figure["range"]
-    return f"{figure['median']:g}" + (f" ({low:g}–{high:g})" if low != high else "")
-
-
-def picture(report: dict[str, Any], path: Path) -> None:
-    """Processor time a message: whole processes, and stages alone."""
-    whole = {name: found["cpu_us_per_message"]["median"] for name, found in report["summary"].items()}
-    alone = {f"{name}, alone": cost for name, cost in report["stages_alone"]["cpu_us_per_message"].items()}
-    bars = {**whole, **alone}
-    figure, axis = plt.subplots(figsize=(8, 3.2), constrained_layout=True)
-    colours = ["#345"] * len(whole) + ["#9ab"] * len(alone)
-    axis.barh(list(bars), list(bars.values()), color=colours)
-    axis.invert_yaxis()
-    axis.set_xlabel("µs of processor a message")
-    for at, cost in enumerate(bars.values()):
-        axis.text(cost, at, f" {cost:.1f}", va="center", fontsize=8)
-    figure.savefig(path, dpi=90)
-    plt.close(figure)
 
 
 if __name__ == "__main__":
