@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -216,7 +216,7 @@ def agent_phase(
         agent.start().ready()
         found: dict[str, Any] = {"start_s": round(time.monotonic() - begun, 2)}
         with _publishing(options, broker, messages=_count(options)) as publisher:
-            time.sleep(WARM_S)
+            _wait_warm(options, lambda: agent.series().get("edge_agent_messages_received_total", 0))
             with _flame(options.flame, agent, options.seconds):
                 found |= _under_load(agent, options.seconds)
             sent = int(publisher.communicate()[0])
@@ -282,7 +282,7 @@ def empty_phase(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         empty = Empty(broker.port)
         time.sleep(1.0)
         with _publishing(options, broker, messages=_count(options)) as publisher:
-            time.sleep(WARM_S)
+            _wait_warm(options, empty.heard)
             before, cpu_s, began = empty.heard(), _cpu_s(empty.process.pid), time.monotonic()
             time.sleep(options.seconds)
             heard, cpu_s = empty.heard() - before, _cpu_s(empty.process.pid) - cpu_s
@@ -301,6 +301,12 @@ def empty_phase(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             "cpu_us_per_message": round(1e6 * cpu_s / heard, 2),
             "backlog_per_s": round((options.burst - first) / (time.monotonic() - began)),
         }
+
+
+def _wait_warm(options: argparse.Namespace, heard: Callable[[], float]) -> None:
+    """Until the load has lasted so long that every window is full."""
+    messages = WARM_S * RATE_HZ * options.machines
+    wait_until(lambda: heard() >= messages, what="the load", every_s=0.2)
 
 
 def _count(options: argparse.Namespace) -> int:
