@@ -7,7 +7,7 @@ FORM    ?= short
 ARCH    ?= amd64
 MINUTES ?= 60
 
-.PHONY: help demo test check format train pretrained e2e bench ablation detection results roundtrip skab tep faults soak waveforms deb service page formats spectral quality clean
+.PHONY: help demo test check format train pretrained e2e bench ablation throughput detection results roundtrip skab tep faults soak waveforms deb service page formats spectral quality clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -97,6 +97,9 @@ spectral: $(VENV)/.done  ## the encoder on spectral frames of simulated vibratio
 bench: spectral  ## naming faults from few labels beside baselines, and whole alarms (about 25 minutes) -> benchmarks/results/
 	PYTHONPATH=. $(BIN)/python benchmarks/diagnosis.py --data $(DATA) --again
 	PYTHONPATH=. $(BIN)/python benchmarks/named_alarms.py
+
+throughput: $(VENV)/.done  ## 4,000 messages a second beside an empty subscriber, and stages alone -> benchmarks/results/throughput.*
+	PYTHONPATH=. $(BIN)/python benchmarks/throughput.py
 
 detection: $(VENV)/.done  ## TSB-AD-M and SKAB beside published figures and baselines -> benchmarks/results/detection.*
 	PYTHONPATH=. $(BIN)/python benchmarks/detection.py --data $(DATA) --ablate
