@@ -306,7 +306,7 @@ def empty_phase(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 def _wait_warm(options: argparse.Namespace, heard: Callable[[], float]) -> None:
     """Until the load has lasted so long that every window is full."""
     messages = WARM_S * RATE_HZ * options.machines
-    wait_until(lambda: heard() >= messages, what="the load", every_s=0.2)
+    wait_until(lambda: heard() >= messages, what="the load", patience_s=180.0, every_s=0.2)
 
 
 def _count(options: argparse.Namespace) -> int:
