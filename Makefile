@@ -115,6 +115,9 @@ bench: spectral  ## naming faults from few labels beside baselines, and whole al
 	PYTHONPATH=. $(BIN)/python benchmarks/diagnosis.py --data $(DATA) --again
 	PYTHONPATH=. $(BIN)/python benchmarks/named_alarms.py
 
+throughput: $(VENV)/.done  ## 4,000 messages a second beside an empty subscriber, and stages alone -> benchmarks/results/throughput.*
+	PYTHONPATH=. $(BIN)/python benchmarks/throughput.py
+
 detection: $(VENV)/.done  ## TSB-AD-M and SKAB beside published figures and baselines -> benchmarks/results/detection.*
 	PYTHONPATH=. $(BIN)/python benchmarks/detection.py --data $(DATA) --ablate
 

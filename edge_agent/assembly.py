@@ -192,7 +192,7 @@ def start_scorer(bundle: bundles.Bundle, config: Config, *, ranking: bool) -> Ti
         threads=model.threads,
     )
     assert isinstance(scorer, TimedScorer)  # noqa: S101 - `load` builds the class that it is called on
-    scorer.ranking = ranking
+    scorer.ranking, scorer.expecting = ranking, ranking or config.page.enabled
     return scorer
 
 

@@ -17,6 +17,10 @@ from edge_agent.step import CommissionRequest, Settings
 from edge_agent.voices import joined
 from edge_agent.window import RingState, RowBuffer
 
+_LOOK_ROWS = 32
+"""New rows that wait for a look at most."""
+_SECOND_NS = 1_000_000_000
+
 MachineState = Literal["commissioning", "learning", "ready", "failed"]
 
 
@@ -119,6 +123,22 @@ class Machine:
     last_score: float | None = None
     reason: str = ""
     inspector: Inspector | None = None
+    looked_row: int = 0
+    """Row count at which the rows were last looked at."""
+
+    def due(self) -> bool:
+        """Whether rows are to be looked at now: a window ends in the new ones, or a second's worth of them waits.
+
+        One look at twenty rows costs little more than one at a single row, and finds the same.
+        """
+        if self.profile is None:
+            return True
+        before, count, hop = self.looked_row, self.rows.row_count, max(self.profile.hop_rows, 1)
+        waiting = min(_LOOK_ROWS, _SECOND_NS // max(self.profile.period_ns, 1))
+        if count // hop == before // hop and 0 <= count - before < waiting:
+            return False
+        self.looked_row = count
+        return True
 
     def ask_to_learn(self, name: str, *, commission_rows: int) -> list[CommissionRequest]:
         """The request to be learnt, where it is time for one."""

@@ -339,6 +339,8 @@ class Pipeline:
                 if machine.profile is None:
                     commissions += machine.ask_to_learn(name, commission_rows=self._settings.commission_rows)
                     continue
+                if not machine.due():
+                    continue
                 inspection = inspect(machine.inspector, machine.rows)
                 findings += inspection.findings
                 parts = visible_parts(machine.rows.take_windows(), inspection, rows=machine.rows.row_count)

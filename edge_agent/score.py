@@ -16,6 +16,7 @@ from edge_agent import voices
 from edge_agent.contract.bundle import Bundle, Golden
 from edge_agent.contract.records import Float32, Profile, ScoreBlock, WindowBlock
 from edge_agent.errors import BundleError, ProviderError
+from edge_agent.lean import ranks
 from edge_agent.visible import Narrowings
 from edge_agent.voices import Encoded, Scores
 
@@ -38,9 +39,12 @@ class Scorer:
 
     Attributes:
         ranking: whether windows are also ranked; who only raises alarms saves more than half of the voices' time.
+        expecting: whether somebody looks at what the network makes of each window. Where nobody does, no window is
+            ranked and the model names no fault, nothing that alarms reads the network, and it is not asked.
     """
 
     ranking: bool = True
+    expecting: bool = True
 
     def __init__(self, bundle: Bundle, session: ort.InferenceSession, provider: str) -> None:
         self.bundle = bundle
@@ -108,6 +112,11 @@ class Scorer:
             return [
                 self._score_mixed(block, profile) for block, profile in zip(blocks, profiles, strict=True)
             ]
+        if not (self.expecting or (self.ranking and any(ranks(profile.memory) for profile in profiles))):
+            return [
+                self._assembled(block, profile, _unasked(block))
+                for block, profile in zip(blocks, profiles, strict=True)
+            ]
         T = self.window_rows
         flat = np.concatenate([block.values.reshape(-1, 1, T) for block in blocks])  # sum(B*C) 1 T
         location = np.concatenate(
@@ -123,18 +132,19 @@ class Scorer:
                 reconstruction=encoded.reconstruction[start : start + B * C].reshape(B, C, T),
             )
             start += B * C
-            none = np.empty((B, 0), np.float32)
-            results.append(
-                _assemble(
-                    block,
-                    profile,
-                    encoded=part,
-                    classes=none,
-                    ranking=self.ranking,
-                    narrowings=self._narrowings,
-                )
-            )
+            results.append(self._assembled(block, profile, part))
         return results
+
+    def _assembled(self, block: WindowBlock, profile: Profile, encoded: Encoded) -> ScoreBlock:
+        """The block's scores by a model without a head."""
+        return _assemble(
+            block,
+            profile,
+            encoded=encoded,
+            classes=np.empty((len(block.values), 0), np.float32),
+            ranking=self.ranking,
+            narrowings=self._narrowings,
+        )
 
     def _score_mixed(self, block: WindowBlock, profile: Profile) -> ScoreBlock:
         B, C = block.values.shape[:2]
@@ -239,6 +249,14 @@ def _golden_output(golden: Golden, name: str) -> Float32 | None:
 def _spread(per_channel: NDArray[np.generic], block: WindowBlock) -> Float32:
     """[C] repeated for each of the block's windows, as [B*C, 1]."""
     return np.tile(per_channel.astype(np.float32), len(block.values))[:, np.newaxis]
+
+
+def _unasked(block: WindowBlock) -> Encoded:
+    """What a network says that was not asked: nothing, in the shapes of an answer."""
+    return Encoded(
+        embedding=np.empty((*block.values.shape[:2], 0), np.float32),
+        reconstruction=np.full((*block.values.shape[:2], 1), np.nan, np.float32),
+    )
 
 
 def _softmax(logits: Float32) -> Float32:

@@ -135,7 +135,8 @@ class ScoreBlock:
         rank: [B] how unusual; orders windows by how sure several voices are, whatever the budget; 0 in a service, which
             needs no ranking.
         contributions: [B, C] each channel's share of the score.
-        expected: [B, C] the model's reconstruction of each window's last row, in physical units.
+        expected: [B, C] the model's reconstruction of each window's last row, in physical units; NaN where the
+            network was not asked.
         classes: [B, K] probability of each of `labels`; K is 0 where the model names no faults.
         labels: K names, the first being "normal".
         parts: [B, P] each with a threshold of its own, of which `value` is the largest; None: it is the only one.

@@ -11,7 +11,7 @@ _EARLIEST_NS = int(datetime(1980, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000_000
 """A device whose clock never was set says 1970; nothing was sampled before 1980."""
 _FARTHEST_S = 10**12
 """Beyond any calendar; keeps absurd stamps from overflowing on their way to being turned away."""
-_LIMIT = 3.4028234663852886e38
+LARGEST = 3.4028234663852886e38
 """The largest float32: a value beyond it is finite here and infinite in the model."""
 
 
@@ -37,7 +37,7 @@ def number(value: object) -> float | RejectReason:
             result = float(value)
         except OverflowError:
             return "not_finite"
-        return result if abs(result) <= _LIMIT else "not_finite"
+        return result if abs(result) <= LARGEST else "not_finite"
     return "wrong_type"
 
 

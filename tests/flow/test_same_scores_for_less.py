@@ -1,0 +1,93 @@
+"""What spares work changes no score, alarm or finding: rows looked at together, and a network that nobody reads."""
+
+import numpy as np
+import pytest
+
+from edge_agent.contract import bundle
+from edge_agent.contract.records import Frame, Profile, Reject, ScoreBlock
+from edge_agent.learn import learn
+from edge_agent.machine import Machine
+from edge_agent.pipeline import Pipeline
+from edge_agent.score import Scorer
+from edge_agent.step import Settings, Step
+
+PERIOD_NS = 50_000_000
+CHANNELS = ("flow", "pressure")
+SETTINGS = Settings(commission_rows=1200)
+
+
+def rows(count: int, *, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    flow = 50 + 5 * np.sin(np.arange(count) / 40) + rng.normal(0, 0.3, count)
+    return np.stack([flow, 2 + 0.05 * flow + rng.normal(0, 0.02, count)], axis=1).astype(np.float32)
+
+
+def frames(values: np.ndarray, *, start: int, block: int) -> list[Frame]:
+    return [
+        Frame("m", CHANNELS, [(start + t) * PERIOD_NS for t in range(at, at + len(part))], part)
+        for at in range(0, len(values), block)
+        if len(part := values[at : at + block])
+    ]
+
+
+def undecoded(_: object) -> Reject:
+    return Reject("malformed")
+
+
+@pytest.fixture(scope="module")
+def profile(scorer: Scorer) -> Profile:
+    pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=SETTINGS)
+    (request,) = pipeline.feed(frames(rows(1200, seed=0), start=0, block=1200)).commissions
+    assert request.hop_rows == 20
+    return learn(request, scorer=scorer, settings=SETTINGS)
+
+
+def watch(scorer: Scorer, profile: Profile, values: np.ndarray, *, block: int = 1) -> list[Step]:
+    pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=SETTINGS, profiles=[profile])
+    return [pipeline.feed([frame]) for frame in frames(values, start=2000, block=block)]
+
+
+def scores(steps: list[Step]) -> list[ScoreBlock]:
+    return [score for step in steps for score in step.scores]
+
+
+def faulty() -> np.ndarray:
+    values = rows(900, seed=1)
+    values[400:500, 0] += 30.0
+    values[600:, 1] = values[600, 1]
+    return values
+
+
+def test_rows_that_are_looked_at_together_say_what_they_say_one_by_one(
+    scorer: Scorer, profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = watch(scorer, profile, faulty())
+    monkeypatch.setattr(Machine, "due", lambda _: True)
+    alone = watch(scorer, profile, faulty())
+    assert [a for step in together for a in step.alarms] == [a for step in alone for a in step.alarms] != []
+    found = [[f for step in steps for f in step.findings] for steps in (together, alone)]
+    assert found[0] == found[1] != []
+    for one, other in zip(scores(together), scores(alone), strict=True):
+        np.testing.assert_array_equal(one.value, other.value)
+        np.testing.assert_array_equal(one.windows.end_rows, other.windows.end_rows)
+
+
+def test_a_finding_waits_a_second_of_rows_at_most(scorer: Scorer, profile: Profile) -> None:
+    steps = watch(scorer, profile, faulty())
+    for at, step in enumerate(steps):
+        for finding in step.findings:
+            assert (2000 + at) * PERIOD_NS - finding.time_ns < 20 * PERIOD_NS
+
+
+def test_a_network_that_nobody_reads_changes_no_score(scorer: Scorer, profile: Profile) -> None:
+    silent = Scorer.load(bundle.read(scorer.bundle.path), provider="cpu")
+    silent.ranking = silent.expecting = False
+    asked = Scorer.load(bundle.read(scorer.bundle.path), provider="cpu")
+    asked.ranking = False
+    without, with_network = (watch(each, profile, faulty()) for each in (silent, asked))
+    assert [s.alarms for s in without] == [s.alarms for s in with_network]
+    for one, other in zip(scores(without), scores(with_network), strict=True):
+        for name in ("value", "recent", "rank", "contributions", "parts"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        assert np.isnan(one.expected).all()
+        assert np.isfinite(other.expected).all()
