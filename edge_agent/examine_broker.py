@@ -1,7 +1,7 @@
 """The broker under examination: reached, believed, entered, granted. Listens for a moment; keeps nothing at the broker.
 
 The session is clean and of a name of its own, so that what waits for the agent goes on waiting. One message is sent: to
-the agent's own probe topic, where a running agent passes over it.
+the agent's topic for that (`agents/NAME/doctor`), which nobody else reads.
 """
 
 import socket
@@ -198,7 +198,7 @@ def _filters(config: Config) -> tuple[str, ...]:
     commands = (
         [f"{config.commands.topic.replace('{agent}', config.agent.name)}/+"] if config.commands.topic else []
     )
-    return tuple(filter(None, [*config.subscriptions, *sparkplug, *commands, config.probe_topic]))
+    return tuple(filter(None, [*config.subscriptions, *sparkplug, *commands, _probe_topic(config)]))
 
 
 def _enter(config: Config, address: Address, *, client_id: str, listen_s: float) -> Iterator[Finding]:
@@ -229,24 +229,27 @@ def _enter(config: Config, address: Address, *, client_id: str, listen_s: float)
 
 def _listen(config: Config, visit: _Visit, *, client_id: str, listen_s: float) -> Iterator[Finding]:
     """What comes in for a moment: our own probe, and the sources' messages."""
-    probe = client_id.encode()
-    if config.probe_topic:
-        visit.outbox.put(Message(("probe",), config.probe_topic, probe))
+    probe, topic = client_id.encode(), _probe_topic(config)
+    visit.outbox.put(Message(("probe",), topic, probe))
     heard: list[tuple[Heard, int]] = []
     end_s = time.monotonic() + listen_s
     while time.monotonic() < end_s:
         visit.link.pump()
         heard += [(one, time.time_ns()) for one in visit.link.heard()]
         time.sleep(_TURN_S)
-    if config.probe_topic and config.probe_topic not in visit.refused:
-        if any(one.topic == config.probe_topic and one.payload == probe for one, _ in heard):
-            yield Finding("acl", "ok", f"what we send to {config.probe_topic} comes back")
+    if topic not in visit.refused:
+        if any(one.topic == topic and one.payload == probe for one, _ in heard):
+            yield Finding("acl", "ok", f"what we send to {topic} comes back")
         else:
             remedy = (
-                f"`topic readwrite {config.probe_topic}` in the broker's ACL, likewise for alerts and status"
+                f"`topic readwrite {topic}` in the broker's ACL, likewise `topic write` for alerts and status"
             )
-            yield Finding("acl", "warn", f"what we send to {config.probe_topic} does not come back", remedy)
-    yield from _data(config, [(one, at) for one, at in heard if one.topic != config.probe_topic], listen_s)
+            yield Finding("acl", "warn", f"what we send to {topic} does not come back", remedy)
+    yield from _data(config, [(one, at) for one, at in heard if one.topic != topic], listen_s)
+
+
+def _probe_topic(config: Config) -> str:
+    return f"agents/{config.agent.name}/doctor"
 
 
 def _data(config: Config, heard: list[tuple[Heard, int]], listen_s: float) -> Iterator[Finding]:

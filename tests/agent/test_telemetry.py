@@ -70,7 +70,6 @@ def full() -> Snapshot:
         build=("1", "b", "d", "cpu"),
         reloads={"refused": 1},
         waveforms={("pump", "de.rms"): 0.5},
-        sparkplug={"births": 1},
         bundle_expires_s=1.8e9,
         sparkplug={"births": 1},
         state=StateSeries(free_bytes=5),

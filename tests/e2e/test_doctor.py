@@ -99,7 +99,7 @@ def test_an_acl_that_lets_us_read_and_not_write(tmp_path: Path, tiny_bundle: Pat
         broker.kill()
     (silent,) = [one for one in findings if one.area == "acl" and one.level == "warn"]
     assert "does not come back" in silent.what
-    assert "topic readwrite edge-agent/hall/probe" in silent.remedy
+    assert "topic readwrite agents/hall/doctor" in silent.remedy
 
 
 def test_rows_that_sensors_send_are_counted_and_their_clock_is_held_against_ours(
