@@ -115,7 +115,7 @@ class Commission(_Section):
     """How a machine that is new is learnt, and whether it is learnt again from its first calm day."""
 
     rows: Annotated[int, Field(ge=100, le=1_000_000)] = 3600
-    settle: bool = True
+    settle: bool = False
 
 
 class Budget(_Section):
