@@ -6,18 +6,18 @@ import numpy as np
 
 from edge_agent.align import Aligner
 from edge_agent.channel_rules import alignment, physical_range
-from edge_agent.contract.records import Ledger, Profile, WindowBlock
+from edge_agent.contract.records import Ledger, WindowBlock
+from edge_agent.machine import Machine
 from edge_agent.quality import NOTHING, Inspection, Inspector
 from edge_agent.score import Scorer
 from edge_agent.step import Settings
 from edge_agent.window import RowBuffer
 
 
-def succeeding(
-    before: Inspector | None, profile: Profile, settings: Settings, *, scorer: Scorer
-) -> Inspector | None:
+def succeeding(machine: Machine, *, settings: Settings, scorer: Scorer) -> Inspector | None:
     """The inspector for a machine's profile, going on with findings that hold; None where nothing was learnt for it."""
-    if not settings.quality.enabled or "quality/run" not in profile.memory:
+    before, profile = machine.inspector, machine.profile
+    if profile is None or not settings.quality.enabled or "quality/run" not in profile.memory:
         return None
     rules = settings.channel_rules
     inspector = Inspector(
@@ -30,7 +30,8 @@ def succeeding(
         model=scorer.bundle.digest,
     )
     if before is not None:
-        inspector.restore(before.save(), np.empty((0, len(profile.channels)), np.float32))
+        inspector.restore(before.save())
+    inspector.reread(*machine.rows.inspected_rows())
     return inspector
 
 

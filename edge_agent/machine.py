@@ -285,7 +285,13 @@ class Machine:
         self.decider.restore(memento.decider)
         self.book.restore(memento.book)
         if self.inspector is not None:
-            self.inspector.restore(memento.quality, self.rows.observed_rows())
+            self.inspector.restore(memento.quality)
+
+    def go_on(self) -> None:
+        """Take the kept rows for inspected and scored."""
+        self.rows.settle()
+        if self.inspector is not None:
+            self.inspector.reread(*self.rows.inspected_rows())
 
     def status(self) -> MachineStatus:
         """What the status message says."""

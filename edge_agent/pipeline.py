@@ -94,7 +94,7 @@ class Pipeline:
         machine.settler = Settler(profile) if self._settings.settle else None
         machine.rows.arrange(profile.channels, period_ns=profile.period_ns, hop_rows=profile.hop_rows)
         machine.naming.arrange(profile)
-        machine.inspector = succeeding(machine.inspector, profile, self._settings, scorer=self._scorer)
+        machine.inspector = succeeding(machine, settings=self._settings, scorer=self._scorer)
 
     def install_faults(self, casebook: Casebook) -> None:
         """Begin with what was named before a restart; its machine needs no profile yet."""
@@ -156,8 +156,8 @@ class Pipeline:
             if profile is None or template is None or not _fits(template, profile):
                 continue
             if profile.encoder != encoder or (before is not None and profile.memory is before.memory):
-                machine.profile = mine = replace(template, machine=name)
-                machine.inspector = succeeding(machine.inspector, mine, settings, scorer=scorer)
+                machine.profile = replace(template, machine=name)
+                machine.inspector = succeeding(machine, settings=settings, scorer=scorer)
                 if tuple(machine.rows.channels) != template.channels:
                     self.install(machine.profile)
 
@@ -220,7 +220,7 @@ class Pipeline:
             if all(machine.rows.known(name) for name in frame.channels):
                 machine.rows.accept(frame)
         for machine in self.fleet.values():
-            machine.rows.settle()
+            machine.go_on()
 
     # -- messages to rows -----------------------------------------------------------------------------------
 

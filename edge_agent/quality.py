@@ -5,7 +5,7 @@ is said only when the suspicion has lasted. Both limits stand well above anythin
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge_agent.contract.records import THRESHOLD, Alarm, ChannelEvidence, Float32, Profile
 from edge_agent.symptoms import NOISE_ROWS, Bounds, Seen, Watcher, consecutive, level_of
-from edge_agent.unit_jump import UnitWatch
+from edge_agent.unit_jump import UnitState, UnitWatch
 
 Finding = Literal[
     "missing",
@@ -73,10 +73,17 @@ class QualitySettings:
 
 @dataclass(frozen=True, slots=True)
 class QualityState:
-    """What outlives a restart; the rest is read from the kept rows again."""
+    """What outlives a restart; the rest is read from the kept rows again.
+
+    Attributes:
+        rows: [5][C] how many rows each channel has stood still, been silent, out of range, quiet, well; empty where
+            all is well: then the kept rows tell.
+    """
 
     count: int = 0
     open: tuple[Alarm, ...] = ()
+    units: UnitState = field(default_factory=UnitState)
+    rows: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +139,7 @@ class Inspector:
         self._count = 0
         self._paces: list[float] = []
         self._last_ns: int | None = None
+        self._before: tuple[tuple[int, ...], ...] = ()
         self._ordinary = False
         """Nothing is open, hidden or suspected."""
         self._bounds = self._ordinary_bounds()
@@ -152,20 +160,28 @@ class Inspector:
         if self._ordinary and len(rows) == 1 and self._watcher.passes(rows[0], self._bounds):
             paces = tuple(self._pace(times_ns))
             return Inspection(NOTHING.hidden, paces) if paces else NOTHING
-        seen = self._watcher.look(rows)
-        judged = self._judge(rows, seen)
-        steps = np.arange(1, len(rows) + 1)[:, np.newaxis]
-        latest = np.maximum.accumulate(np.where(judged.suspect, steps, -self._well), axis=0)
-        well = np.minimum(steps - latest, _UNKNOWN_ROWS)  # rows since a channel was suspected
+        seen, judged, well = self._look(rows)
         findings: list[Alarm] = []
-        self._well = well[-1]
         if self._open or any(certain.any() for certain in judged.certain.values()):
             for at in range(len(rows)):
                 findings += self._advance(judged, seen, at=at, well=well[at], time_ns=int(times_ns[at]))
         findings += self._pace(times_ns)
-        beyond = max(self._window_rows, self._settings.clear_rows)
-        self._ordinary = not self._open and self._units.idle and bool(self._well.min() >= beyond)
+        self._ordinary = self._all_well()
         return Inspection((well < self._window_rows) | judged.doubted, tuple(findings))
+
+    def _look(self, rows: Float32) -> tuple[Seen, _Judged, NDArray[np.int64]]:
+        """(what was seen, what it is taken for, [R, C] rows since a channel was suspected)."""
+        seen = self._watcher.look(rows)
+        judged = self._judge(rows, seen)
+        steps = np.arange(1, len(rows) + 1)[:, np.newaxis]
+        latest = np.maximum.accumulate(np.where(judged.suspect, steps, -self._well), axis=0)
+        well = np.minimum(steps - latest, _UNKNOWN_ROWS)
+        self._well = well[-1]
+        return seen, judged, well
+
+    def _all_well(self) -> bool:
+        beyond = max(self._window_rows, self._settings.clear_rows)
+        return not self._open and self._units.idle and bool(self._well.min() >= beyond)
 
     def _ordinary_bounds(self) -> Bounds:
         """Within which `_judge` suspects nothing."""
@@ -329,16 +345,29 @@ class Inspector:
 
     def save(self) -> QualityState:
         """What to give to `restore`."""
-        return QualityState(self._count, self.open_findings)
+        watcher = self._watcher
+        counts = (watcher.run, watcher.gap, self._out, self._quiet, self._well)
+        return QualityState(
+            count=self._count,
+            open=self.open_findings,
+            units=self._units.save(row=watcher.row),
+            rows=() if self._ordinary else tuple(tuple(each.tolist()) for each in counts),
+        )
 
-    def restore(self, state: QualityState, rows: Float32) -> None:
-        """Go on where another inspector stood; `rows` are the kept ones, as they were observed."""
+    def restore(self, state: QualityState) -> None:
+        """Go on where another inspector of the same channels stood; then `reread`."""
+        self._units.restore(state.units)
         self._count = state.count
+        self._before = state.rows
         for alarm in state.open:
             whole = alarm.fault in ("stale", "rate changed")
-            name = "" if whole or not alarm.channels else alarm.channels[0].name
-            self._open[name] = alarm
-            if name in self._profile.channels:
-                self._well[self._profile.channels.index(name)] = 0
+            self._open["" if whole or not alarm.channels else alarm.channels[0].name] = alarm
+
+    def reread(self, rows: Float32, row_count: int) -> None:
+        """Remember the kept rows [R, C], as they were observed, of so many so far; what they said has been said."""
+        self._watcher.row = row_count - len(rows)
         if len(rows):
-            self._watcher.look(rows)
+            self._look(rows)
+        if self._before and len(self._before[0]) == len(self._well):
+            counts = (np.array(each, np.int64) for each in self._before)
+            self._watcher.run, self._watcher.gap, self._out, self._quiet, self._well = counts

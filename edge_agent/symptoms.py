@@ -75,9 +75,12 @@ class Watcher:
 
     def __init__(self, n_channels: int) -> None:
         self._last = np.full(n_channels, np.nan, np.float32)
-        self._run = np.zeros(n_channels, np.int64)
-        self._gap = np.zeros(n_channels, np.int64)
-        self._row = 0
+        self.run = np.zeros(n_channels, np.int64)
+        """[C] for how many values each channel has stood still."""
+        self.gap = np.zeros(n_channels, np.int64)
+        """[C] for how many rows each channel has been silent."""
+        self.row = 0
+        """Rows that were looked at, and those before."""
         self._tail = np.full((BEFORE_ROWS, n_channels), np.nan, np.float32)
 
     def look(self, rows: Float32) -> Seen:
@@ -87,21 +90,21 @@ class Watcher:
         newest = np.maximum.accumulate(np.where(observed, steps, 0), axis=0)
         before = np.concatenate([self._last[np.newaxis], rows])
         filled = np.take_along_axis(before, newest, axis=0)
-        gap = np.where(newest > 0, steps - newest, self._gap + steps)
+        gap = np.where(newest > 0, steps - newest, self.gap + steps)
         previous = np.concatenate([self._last[np.newaxis], filled[:-1]])
         counted = np.cumsum(observed, axis=0)
-        start = np.where(observed & (filled != previous), counted - 1, -self._run)
+        start = np.where(observed & (filled != previous), counted - 1, -self.run)
         run = counted - np.maximum.accumulate(start, axis=0)
         joined = np.concatenate([self._tail, rows])
         noise = rolling_noise(joined)
-        self._last, self._run, self._gap, self._tail = filled[-1], run[-1], gap[-1], joined[-BEFORE_ROWS:]
-        self._row += len(rows)
-        return Seen(filled, previous, run, gap, noise, joined, self._row - len(rows))
+        self._last, self.run, self.gap, self._tail = filled[-1], run[-1], gap[-1], joined[-BEFORE_ROWS:]
+        self.row += len(rows)
+        return Seen(filled, previous, run, gap, noise, joined, self.row - len(rows))
 
     def passes(self, row: Float32, bounds: Bounds) -> bool:
         """Whether the next row [C] is ordinary; only then it counts as looked at. Cheap: most rows end here."""
         moved = row - self._last
-        run = np.where(moved == 0, self._run + 1, 1)
+        run = np.where(moved == 0, self.run + 1, 1)
         joined = np.concatenate([self._tail, row[np.newaxis]])
         slope = joined[1:] - joined[:-1]
         bend = slope[1:] - slope[:-1]
@@ -111,9 +114,9 @@ class Watcher:
         ordinary &= (row >= bounds.low) & (row <= bounds.high)
         if not ordinary.all():
             return False
-        self._last, self._run, self._tail = row, run, joined[1:]
-        self._gap = np.zeros_like(self._gap)
-        self._row += 1
+        self._last, self.run, self._tail = row, run, joined[1:]
+        self.gap = np.zeros_like(self.gap)
+        self.row += 1
         return True
 
 

@@ -63,6 +63,19 @@ _BARRED_ROWS = 300
 """A channel whose jump was no change of unit is not doubted again for so long: a machine fault must be seen."""
 
 
+@dataclass(frozen=True, slots=True)
+class UnitState:
+    """What outlives a restart: it may have begun before the rows that a machine keeps.
+
+    Attributes:
+        changed: (channel, gain, offset) of channels that speak in another unit.
+        barred: (channel, row count) until which a channel is not doubted again.
+    """
+
+    changed: tuple[tuple[int, float, float], ...] = ()
+    barred: tuple[tuple[int, int], ...] = ()
+
+
 @dataclass(slots=True)
 class _Changed:
     """A channel speaks in another unit: value = gain * before + offset, for so many rows."""
@@ -132,6 +145,19 @@ class UnitWatch:
     def idle(self) -> bool:
         """Whether every channel speaks in its own unit."""
         return not self._changed and not self._doubts
+
+    def save(self, *, row: int) -> UnitState:
+        """What to give to `restore`, so many rows after a machine's first."""
+        return UnitState(
+            changed=tuple((at, now.gain, now.offset) for at, now in sorted(self._changed.items())),
+            barred=tuple((at, until) for at, until in sorted(self._barred.items()) if until > row),
+        )
+
+    def restore(self, state: UnitState) -> None:
+        """Go on where another watch stood."""
+        n_channels = len(self._step)
+        self._changed |= {at: _Changed(gain, offset) for at, gain, offset in state.changed if at < n_channels}
+        self._barred |= {at: until for at, until in state.barred if at < n_channels}
 
     def look(self, seen: Seen) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """(for how many rows each channel has been in another unit, 0: its own; whether that is in doubt), [R, C]."""

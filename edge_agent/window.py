@@ -341,10 +341,10 @@ class RowBuffer:
         observed = rows.copy() if seen.all() else np.where(seen, rows, np.float32(np.nan))
         return observed, self._times[new].copy()
 
-    def observed_rows(self) -> Float32:
-        """The kept rows as they were observed, NaN elsewhere, [R, C]."""
-        kept = slice(self._filled)
-        return np.where(self._seen[kept], self._rows[kept], np.float32(np.nan))
+    def inspected_rows(self) -> tuple[Float32, int]:
+        """(the kept ones of the rows that `take_rows` gave out, [R, C], how many it gave out so far)."""
+        kept = slice(max(0, self._filled - (self.row_count - self._inspected_row)))
+        return np.where(self._seen[kept], self._rows[kept], np.float32(np.nan)), self._inspected_row
 
     def period_ns(self) -> int:
         """Median step between the kept rows; 0 with fewer than two."""

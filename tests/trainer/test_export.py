@@ -75,7 +75,8 @@ def test_a_head_adds_logits_and_fixes_the_channels(tmp_path: Path) -> None:
 def test_the_agent_accepts_the_bundle_and_encodes_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "to_onnx", lambda _: exported("dense"))
+    model = exported("dense")
+    monkeypatch.setattr(export, "to_onnx", lambda _: model)
     read = bundle.read(export.write_bundle(tmp_path, network("dense"), IDENTITY, seed=0))
     scorer = Scorer.load(read, provider="cpu")
     encoded = scorer.encode(
