@@ -1,5 +1,6 @@
 """What the host's connection says on the wire, packet by packet: a broker that only listens and lets it in."""
 
+import contextlib
 import json
 import socket
 import threading
@@ -44,7 +45,11 @@ class ListeningBroker:
 
     def _serve(self) -> None:
         connection, _ = self._server.accept()
-        with connection, connection.makefile("rb") as stream:
+        with (
+            contextlib.suppress(OSError),
+            connection,
+            connection.makefile("rb") as stream,
+        ):  # the client may go first
             while head := stream.read(1):
                 length, shift = 0, 0
                 while True:
