@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.features import Float32, signed_log, standardise, views
-from edge_agent.lean import bank as remembered_windows
-from edge_agent.lean import ranks
+from edge_agent.lean import products, ranks, remembered
 
 Memory = Mapping[str, NDArray[Any]]
 
@@ -151,11 +150,19 @@ def neighbours(
     own rows.
     """
     squared = points @ np.swapaxes(bank, -1, -2)
+    return nearest_of(squared, points, square=square, barred=barred)
+
+
+def nearest_of(
+    products: Float32, points: Float32, *, square: Float32, barred: NDArray[np.bool_] | None = None
+) -> tuple[Float32, NDArray[np.int64]]:
+    """The same from the points' scalar products [..., B, M] with the bank, which are overwritten."""
+    squared = products
     squared *= -2.0
     squared += square[..., None, :]
     if barred is not None:
         squared = np.where(barred, np.float32(np.inf), squared)
-    k = min(_NEIGHBOURS, bank.shape[-2])
+    k = min(_NEIGHBOURS, squared.shape[-1])
     nearest = squared.argmin(axis=-1)
     squared.partition(k - 1, axis=-1)
     closest = squared[..., :k] + square_of(points)[..., None]
@@ -298,12 +305,12 @@ def _together_say(memory: Memory, seen: Float32, *, name: str, knee: float) -> d
     points = describe(
         seen, centre=memory["view_centre"][:n_views], spread=memory["view_spread"][:n_views], knee=knee
     )
-    bank = remembered_windows(memory, name)
     flat = points.reshape(*points.shape[:2], -1)
-    distance, nearest = neighbours(flat, bank, square=memory[f"{name}_square"])
+    distance, nearest = nearest_of(products(memory, name, flat), flat, square=memory[f"{name}_square"])
+    closest = remembered(memory, name, nearest)
     said: dict[str, Said] = {}
     for view, rows in enumerate(memory["lengths"].tolist()):
-        apart = (flat[view] - bank[view, nearest[view]]).reshape(points[view].shape)
+        apart = (flat[view] - closest[view]).reshape(points[view].shape)
         said[f"{name}_{rows}"] = distance[view], square_of(apart)
     return said
 
