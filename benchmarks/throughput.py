@@ -199,22 +199,8 @@ def agent_phase(
     """One agent from its start to its end: under the load, and with a backlog to work off."""
     with ExitStack() as leaving:
         broker = _broker(folder, leaving)
-        agent = Agent(
-            folder,
-            bundle=None,
-            port=broker.port,
-            launcher=("-P", "-m", "edge_agent"),  # -P: not from the working directory, but from PYTHONPATH
-            env={"PYTHONPATH": str(tree)},
-        )
-        leaving.callback(agent.kill)
-        store = Store(agent.state)
-        store.open()
-        for profile in profiles:
-            store.save_profile(profile)
-        store.close()
-        begun = time.monotonic()
-        agent.start().ready()
-        found: dict[str, Any] = {"start_s": round(time.monotonic() - begun, 2)}
+        agent = started_agent(tree, profiles, folder, broker, leaving)
+        found: dict[str, Any] = {}
         with _publishing(options, broker, messages=_count(options)) as publisher:
             _wait_warm(options, lambda: agent.series().get("edge_agent_messages_received_total", 0))
             with _flame(options.flame, agent, options.seconds):
@@ -224,10 +210,30 @@ def agent_phase(
         found |= {"ledger": ledger, "lost": sent - ledger.get("accepted", 0)}
         agent.stop()
         _publish_all(options, broker)
-        found["backlog_per_s"] = _worked_off(agent, options.burst)
+        found |= _worked_off(agent, options.burst)
         ledger = agent.wait_received(options.burst)
         found["lost"] += options.burst - ledger.get("accepted", 0)
         return found
+
+
+def started_agent(
+    tree: Path, profiles: list[Profile], folder: Path, broker: Broker, leaving: ExitStack
+) -> Agent:
+    """An agent of that checkout that knows these machines, connected."""
+    agent = Agent(
+        folder,
+        bundle=None,
+        port=broker.port,
+        launcher=("-P", "-m", "edge_agent"),  # -P: not from the working directory, but from PYTHONPATH
+        env={"PYTHONPATH": str(tree)},
+    )
+    leaving.callback(agent.kill)
+    store = Store(agent.state)
+    store.open()
+    for profile in profiles:
+        store.save_profile(profile)
+    store.close()
+    return agent.start().ready()
 
 
 def _under_load(agent: Agent, seconds: float) -> dict[str, Any]:
@@ -265,14 +271,17 @@ def _quantile(before: dict[str, float], after: dict[str, float], share: float) -
     return float("nan")
 
 
-def _worked_off(agent: Agent, burst: int) -> float:
-    """Messages a second of processor and wall time in which a restarted agent works off what waited for it."""
-    agent.start(wait=True)
-    received = "edge_agent_messages_received_total"
-    wait_until(lambda: agent.series().get(received, 0) > 0, what="the backlog", every_s=0.02)
+def _worked_off(agent: Agent, burst: int) -> dict[str, float]:
+    """How soon a restarted agent scores again, and how fast it works off what waited for it."""
+    begun = time.monotonic()
+    agent.start(wait=False)
+    scored, received = (f"edge_agent_{name}_total" for name in ("windows_scored", "messages_received"))
+    wait_until(lambda: agent.series().get(scored, 0) > 0, what="the first score", every_s=0.02)
+    first_score_s = time.monotonic() - begun
     first, began = agent.series()[received], time.monotonic()
     wait_until(lambda: agent.series().get(received, 0) >= burst, what="the end of the backlog", every_s=0.02)
-    return round((burst - first) / max(time.monotonic() - began, 1e-3))
+    took_s = max(time.monotonic() - began, 1e-3)
+    return {"first_score_s": round(first_score_s, 2), "backlog_per_s": round((burst - first) / took_s)}
 
 
 def empty_phase(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
