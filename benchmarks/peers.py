@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,7 +36,12 @@ NOT_RUN = {
 }
 
 
-_SHARES = {("empty", "rows"): 4.0, ("empty", "blocks"): 2.0, ("river", "blocks"): 0.1, ("rcf3", "blocks"): 0.3}
+_SHARES = {
+    ("empty", "rows"): 4.0,
+    ("empty", "blocks"): 2.0,
+    ("river", "blocks"): 0.1,
+    ("rcf3", "blocks"): 0.3,
+}
 """Of the messages that others get: quick readers need more for a figure, slow ones would take minutes."""
 
 
@@ -145,7 +151,9 @@ def serve(name: str, port: int) -> None:
         heard += 1
         client.ack(message.mid, message.qos)
 
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, clean_session=False, manual_ack=True)
+    client = mqtt.Client(
+        mqtt.CallbackAPIVersion.VERSION2, client_id=name, clean_session=False, manual_ack=True
+    )
     client.max_inflight_messages_set(1000)
     client.on_message = on_message
     client.on_connect = lambda client, *_: client.subscribe("sensors/#", 1)
@@ -164,17 +172,18 @@ class Peer:
     def __init__(self, name: str, port: int) -> None:
         command = [sys.executable, __file__, "--serve", name, "--port", str(port)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        if self.process.stdout.readline() != "ready\n":
+        if self._answer() != "ready\n":
             raise ModuleNotFoundError(name)
 
     def heard(self) -> float:
         """Messages worked off."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        return float(self.process.stdout.readline())
+        if self.process.stdin is not None:
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+        return float(self._answer())
+
+    def _answer(self) -> str:
+        return self.process.stdout.readline() if self.process.stdout is not None else ""
 
     def stop(self) -> None:
         """End it."""
@@ -192,7 +201,9 @@ def blocks(machines: list[str], *, count: int, first_s: float) -> Iterator[Any]:
     tails = []
     for _ in range(_MIXED):
         noise = np.clip(rng.normal(size=(CHANNELS, BLOCK_ROWS)), -2.5, 2.5)
-        values = {f"c{at}": np.round(10 * (at + 1) + wave + 0.1 * noise[at], 3).tolist() for at in range(CHANNELS)}
+        values = {
+            f"c{at}": np.round(10 * (at + 1) + wave + 0.1 * noise[at], 3).tolist() for at in range(CHANNELS)
+        }
         tails.append(b'"values":' + json.dumps(values, separators=(",", ":")).encode() + b"}")
     for number in range(count):
         turn, place = divmod(number, len(machines))
@@ -213,17 +224,17 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, dict[str, list[dict[str, float]]]] = {form: {} for form in profiles}
     absent: dict[str, str] = {}
     for _ in range(options.repeats):
-        for form in found:
+        for form, results in found.items():
             for name in ("agent", *PEERS):
                 if name in absent:
                     continue
                 try:
-                    figures = one(options, form, name, load, profiles[form])
+                    figures = one(options, form, name, profiles[form])
                 except ModuleNotFoundError:
                     absent[name] = "its packages are not installed"
                     sys.stderr.write(f"{name}: {absent[name]}; passed over\n")
                     continue
-                found[form].setdefault(name, []).append(figures)
+                results.setdefault(name, []).append(figures)
     return {form: {name: _median(runs) for name, runs in per.items()} for form, per in found.items()} | {
         "repeats": options.repeats,
         "machines": options.machines,
@@ -231,21 +242,24 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def one(
-    options: argparse.Namespace, form: str, name: str, load: Any, profiles: list[Any]
-) -> dict[str, float]:
+def one(options: argparse.Namespace, form: str, name: str, profiles: list[Any]) -> dict[str, float]:
     """One reader on one form of the stream."""
-    from throughput import started_agent  # noqa: PLC0415
-    from throughput import _broker, _cpu_s  # noqa: PLC0415
+    from throughput import (  # noqa: PLC0415
+        _broker,
+        _cpu_s,
+        started_agent,
+    )
 
     warm = _warm(form, options.machines)
-    count = warm + int(_SHARES.get((name, form), 1.0) * (options.blocks if form == "blocks" else options.rows))
+    count = warm + int(
+        _SHARES.get((name, form), 1.0) * (options.blocks if form == "blocks" else options.rows)
+    )
     with tempfile.TemporaryDirectory() as folder, ExitStack() as leaving:
         broker = _broker(Path(folder) / "hall", leaving)
         if name == "agent":
             agent = started_agent(ROOT, profiles, Path(folder) / "hall", broker, leaving)
             pid = agent.process.pid if agent.process else 0
-            heard: Callable[[], float] = lambda: agent.series().get("edge_agent_messages_received_total", 0.0)
+            heard: Callable[[], float] = partial(_received, agent)
         else:
             peer = Peer(name, broker.port)
             leaving.callback(peer.stop)
@@ -264,6 +278,10 @@ def one(
         "values_per_s": (last - first) * rows * CHANNELS / took_s,
         "cpu_us_per_message": 1e6 * cpu_s / max(last - first, 1.0),
     }
+
+
+def _received(agent: Any) -> float:
+    return float(agent.series().get("edge_agent_messages_received_total", 0.0))
 
 
 def _warm(form: str, machines: int) -> int:
@@ -313,7 +331,9 @@ def picture(report: dict[str, Any], path: Path) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(9, 2.8), constrained_layout=True)
     for axis, form in zip(axes, ("rows", "blocks"), strict=True):
         costs = {name: found["cpu_us_per_message"]["median"] for name, found in report[form].items()}
-        axis.barh(list(costs), list(costs.values()), color=["#345" if n == "agent" else "#9ab" for n in costs])
+        axis.barh(
+            list(costs), list(costs.values()), color=["#345" if n == "agent" else "#9ab" for n in costs]
+        )
         axis.set_xscale("log")
         axis.invert_yaxis()
         axis.set_title(f"{form}: µs of processor a message")
@@ -328,7 +348,9 @@ def main() -> int:
     )
     parser.add_argument("--machines", type=int, default=50)
     parser.add_argument("--rows", type=int, default=10_000, help="row messages that count, of each reader")
-    parser.add_argument("--blocks", type=int, default=1500, help="block messages that count; fewer for slow readers")
+    parser.add_argument(
+        "--blocks", type=int, default=1500, help="block messages that count; fewer for slow readers"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--results", type=Path, default=RESULTS)
     for name in ("--serve", "--publish"):
