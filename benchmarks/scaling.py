@@ -33,6 +33,8 @@ from edge_agent.step import CommissionRequest, Settings
 
 RESULTS = Path(__file__).parent / "results"
 RATE_HZ, WINDOW_ROWS, LEARN_ROWS, TURN_S = 20, 128, 1500, 0.02
+_LEAST_TURN = 16
+"""Messages; an agent that has more to do than it can takes up to 500 at a time."""
 _PERIOD_NS = 1_000_000_000 // RATE_HZ
 _USUAL = {"machines": 50, "channels": 8, "hop_rows": 20, "block_rows": 1}
 POINTS: dict[str, list[int]] = {
@@ -106,7 +108,7 @@ def cost(
         deliveries(machines, channels, rows=WINDOW_ROWS + hop_rows + per_machine, block_rows=block_rows)
     )
     warm = machines * -(-(WINDOW_ROWS + hop_rows) // block_rows)
-    turn = max(1, int(machines * RATE_HZ * TURN_S / block_rows))
+    turn = max(_LEAST_TURN, int(machines * RATE_HZ * TURN_S / block_rows))
     for start in range(0, warm, turn):
         pipeline.step(stream[start : min(start + turn, warm)])
     scored, started = pipeline.ledger.windows_scored, time.process_time()
@@ -130,8 +132,10 @@ def deliveries(machines: int, channels: int, *, rows: int, block_rows: int) -> I
     received_ns, first_s = 1_700_100_000_000_000_000, 1_700_000_000.0
     for begin in range(0, rows, block_rows):
         for machine in range(machines):
-            at = (begin + 37 * machine) % (1024 - block_rows)
-            block = values[at : at + block_rows].round(3)
+            at = (begin + 37 * machine + np.arange(block_rows)) % len(
+                values
+            )  # a wave that goes on without a jump
+            block = values[at].round(3)
             times = [round(first_s + (begin + row) / RATE_HZ, 3) for row in range(block_rows)]
             told = (
                 {"ts": times[0], "values": dict(zip(names, block[0].tolist(), strict=True))}
