@@ -179,10 +179,10 @@ def before_and_after(throughput: Report) -> str:
     if "baseline" not in summary:
         return ""
     lines = ["## Before and after, taking turns in one run\n", "| | before | now |", "|---|---|---|"]
-    for key in summary["agent"]:
-        lines.append(
-            f"| {key} | {_said(summary['baseline'], key, '')} | {_said(summary['agent'], key, '')} |"
-        )
+    lines += [
+        f"| {key} | {_said(summary['baseline'], key, '')} | {_said(summary['agent'], key, '')} |"
+        for key in summary["agent"]
+    ]
     return "\n".join([*lines, ""])
 
 
