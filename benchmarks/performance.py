@@ -22,8 +22,8 @@ RESULTS = ROOT / "benchmarks/results"
 FLAME = "performance_flame.svg"
 _PATIENCE_S = 420
 STEPS: dict[str, list[str]] = {
-    "throughput": ["--seconds", "10", "--repeats", "3", "--burst", "25000"],
-    "peers": ["--rows", "8000", "--blocks", "1000", "--repeats", "3"],
+    "throughput": ["--seconds", "8", "--repeats", "3", "--burst", "25000"],
+    "peers": ["--rows", "8000", "--blocks", "800", "--repeats", "3"],
     "latency": ["--machines", "50", "200", "--seconds", "6"],
     "scaling": ["--rows", "12000"],
     "memory": [],

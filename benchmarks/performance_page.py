@@ -26,7 +26,7 @@ def page(results: Path) -> str:
         "| what | goal | measured | |\n|---|---|---|---|",
         *[f"| {what} | {goal} | {said} | {_verdict(met)} |" for what, goal, said, met in goals(found)],
         "",
-        binding(found["throughput"], found["ceilings"]),
+        binding(found["throughput"], found["ceilings"], flame=(results / "performance_flame.svg").is_file()),
         before_and_after(found["throughput"]),
         growth(found["scaling"], found["latency"]),
         peers(found["peers"]),
@@ -141,7 +141,7 @@ def _least(what: str, goal: str, value: float | None, *, limit: float, said: str
     return (what, goal, _GAP, None) if value is None else (what, goal, said, value >= limit)
 
 
-def binding(throughput: Report, ceilings: Report) -> str:
+def binding(throughput: Report, ceilings: Report, *, flame: bool) -> str:
     """Where the time of a message goes, and what limits the rate."""
     alone: Mapping[str, float] = _dig(throughput, "stages_alone", "cpu_us_per_message")
     if not alone:
@@ -169,6 +169,8 @@ def binding(throughput: Report, ceilings: Report) -> str:
     )
     lines.append(
         "Flame graph under this load: [performance_flame.svg](../benchmarks/results/performance_flame.svg).\n"
+        if flame
+        else ""
     )
     return "\n".join(lines)
 

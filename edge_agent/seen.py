@@ -19,6 +19,8 @@ Memory = Mapping[str, NDArray[Any]]
 
 _JOINED_WINDOWS = 4
 """Blocks of more windows fill their calls by themselves."""
+_MACHINES_AT_A_TIME = 32
+"""Beyond that calls get no cheaper, and what they put down in between grows out of the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +48,34 @@ def look_together(memories: Sequence[Memory], windows: Sequence[Float32]) -> lis
             groups.setdefault((*block.shape[1:], *memory["lengths"].tolist()), []).append(at)
     found: list[Seen | None] = [None] * len(windows)
     for (_, _, *lengths), members in groups.items():
-        counts = [len(windows[at]) for at in members]
-        usual = {
-            name: np.repeat(np.stack([memories[at][name] for at in members]), counts, axis=0)
-            for name in ("location", "scale", "limit")
-        }
-        z = standardise(np.concatenate([windows[at] for at in members]), **usual)
-        seen = views(z, lengths_rows=lengths, change_rows=())
-        start = 0
-        for at, count in zip(members, counts, strict=True):
-            part = slice(start, start + count)
-            found[at] = Seen(z[part], seen[:, part])
-            start += count
+        for at in range(0, len(members), _MACHINES_AT_A_TIME):
+            _look_at(
+                members[at : at + _MACHINES_AT_A_TIME], memories, windows, lengths_rows=lengths, found=found
+            )
     return found
+
+
+def _look_at(
+    members: Sequence[int],
+    memories: Sequence[Memory],
+    windows: Sequence[Float32],
+    *,
+    lengths_rows: Sequence[int],
+    found: list[Seen | None],
+) -> None:
+    """Look at machines whose windows are of one shape, and put down what is seen of each."""
+    counts = [len(windows[at]) for at in members]
+    usual = {
+        name: np.repeat(np.stack([memories[at][name] for at in members]), counts, axis=0)
+        for name in ("location", "scale", "limit")
+    }
+    z = standardise(np.concatenate([windows[at] for at in members]), **usual)
+    seen = views(z, lengths_rows=lengths_rows, change_rows=())
+    start = 0
+    for at, count in zip(members, counts, strict=True):
+        part = slice(start, start + count)
+        found[at] = Seen(z[part], seen[:, part])
+        start += count
 
 
 def look(memory: Memory, windows: Float32, *, change_rows: Sequence[int]) -> Seen:
