@@ -37,8 +37,10 @@ NOT_RUN = {
 
 
 _SHARES = {
+    ("agent", "rows"): 3.0,
+    ("agent", "blocks"): 4.0,
     ("empty", "rows"): 4.0,
-    ("empty", "blocks"): 2.0,
+    ("empty", "blocks"): 4.0,
     ("river", "blocks"): 0.1,
     ("rcf3", "blocks"): 0.3,
 }
