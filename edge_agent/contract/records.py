@@ -52,15 +52,6 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class ClockSight:
-    """A source's stamp beside the agent's clock at its arrival; `ahead_ns` below 0: the stamp lies before it."""
-
-    machine: str
-    received_ns: int
-    ahead_ns: int
-
-
-@dataclass(frozen=True, slots=True)
 class Frame:
     """Samples of one machine: R rows of C channels; NaN where a row lacks a channel.
 
@@ -72,7 +63,6 @@ class Frame:
         stamped: whether the event times came with the payload.
         partial: whether the topic carries one channel of several, so that a row is gathered from many messages.
         bad_values: (channel, reason) of each value that was turned away while the rest was kept.
-        clock: what the newest stamp says of the source's clock; None where nothing was received: recordings.
     """
 
     machine: str
@@ -82,17 +72,14 @@ class Frame:
     stamped: bool = True
     partial: bool = False
     bad_values: tuple[tuple[str, RejectReason], ...] = ()
-    clock: ClockSight | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A message that was turned away whole; `ahead_ns` and `clock` where that was for its stamp, see `Frame`."""
+    """A message that was turned away whole."""
 
     reason: RejectReason
     detail: str = ""
-    ahead_ns: int | None = field(default=None, compare=False)
-    clock: ClockSight | None = field(default=None, compare=False)
 
 
 StaleCause = Literal["ndeath", "ddeath", "new_session", "disconnected"]

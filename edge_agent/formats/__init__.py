@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
-from edge_agent.contract.records import ClockSight, Delivery, Frame, Reject
+from edge_agent.contract.records import Delivery, Frame, Reject
 from edge_agent.formats import cbor_row, json_row, line, number, senml
 from edge_agent.formats.origin import EARLIEST_NS, Origin
 from edge_agent.topics import NamePattern, Template, is_name
@@ -78,28 +78,18 @@ def decoder(
             future_tolerance_ns=tolerance_ns,
             trusted=route.clock == "source",
         )
-        return sighted(route.decode(delivery.payload, origin), origin)
+        decoded = route.decode(delivery.payload, origin)
+        return decoded if origin.trusted else at_arrival(decoded, received_ns=delivery.received_ns)
 
     return decode
 
 
-def sighted(decoded: Frame | Reject, origin: Origin) -> Frame | Reject:
-    """The same with what it says of the source's clock; by the time of arrival where that clock does not count.
-
-    Rows of one message keep their distances: the newest has arrived now.
-    """
-    received_ns = origin.received_ns
-    if isinstance(decoded, Reject):
-        if decoded.ahead_ns is None:
-            return decoded
-        return replace(decoded, clock=ClockSight(origin.machine, received_ns, decoded.ahead_ns))
-    if not decoded.stamped:
+def at_arrival(decoded: Frame | Reject, *, received_ns: int) -> Frame | Reject:
+    """The same by the time of arrival. Rows of one message keep their distances: the newest has arrived now."""
+    if isinstance(decoded, Reject) or not decoded.stamped:
         return decoded
     ahead_ns = max(decoded.times_ns) - received_ns
-    clock = ClockSight(origin.machine, received_ns, ahead_ns)
-    if origin.trusted:
-        return replace(decoded, clock=clock)
     times_ns = [time_ns - ahead_ns for time_ns in decoded.times_ns]
     if min(times_ns) < EARLIEST_NS <= received_ns:
-        return Reject("bad_timestamp", "rows of one message lie decades apart", clock=clock)
-    return replace(decoded, times_ns=times_ns, stamped=False, clock=clock)
+        return Reject("bad_timestamp", "rows of one message lie decades apart")
+    return replace(decoded, times_ns=times_ns, stamped=False)

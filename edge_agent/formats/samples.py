@@ -51,7 +51,6 @@ class Samples:
         self._bad: list[tuple[str, RejectReason]] = []
         self._detail = ""
         self._stamped = False
-        self._ahead_ns: int | None = None
 
     def add(self, channel: str, value: object, *, time: int | Reject | None, series: Hashable = None) -> None:
         """Take a sample, or note why not.
@@ -67,7 +66,6 @@ class Samples:
         if not is_name(channel):
             self.refuse(channel, "unknown_channel")
         elif isinstance(time, Reject):
-            self._ahead_ns = time.ahead_ns if self._ahead_ns is None else self._ahead_ns
             self.refuse(channel, time.reason, time.detail)
         elif self._series.setdefault(channel, series) != series:
             self.refuse(channel, "unknown_channel", "two quantities of one message would share this channel")
@@ -107,5 +105,4 @@ class Samples:
         if not self._bad:
             return Reject("no_values")
         channel, reason = self._bad[0]
-        detail = self._detail or f"channel {channel[:40]!r}, and no good value beside it"
-        return Reject(reason, detail, self._ahead_ns)
+        return Reject(reason, self._detail or f"channel {channel[:40]!r}, and no good value beside it")
