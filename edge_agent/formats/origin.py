@@ -22,12 +22,14 @@ class Origin:
     Attributes:
         machine: its name. channel: the one channel that the topic names, or None.
         received_ns: wall clock at arrival. future_tolerance_ns: how far ahead of it an event time may be.
+        trusted: whether the source's clock counts; where not, any time that a calendar knows is read.
     """
 
     machine: str
     channel: str | None
     received_ns: int
     future_tolerance_ns: int
+    trusted: bool = True
 
 
 def number(value: object) -> float | RejectReason:
@@ -51,6 +53,8 @@ def event_time_ns(stamp: object, origin: Origin) -> int | Reject:
         return Reject("bad_timestamp", f"a {type(stamp).__name__} is no time")
     if time_ns is None:
         return Reject("bad_timestamp", f"{str(stamp)[:40]!r} is no time")
+    if not origin.trusted:
+        return time_ns
     if time_ns < EARLIEST_NS:
         return Reject("bad_timestamp", f"{str(stamp)[:40]} lies before 1980")
     if time_ns > origin.received_ns + origin.future_tolerance_ns and origin.received_ns >= EARLIEST_NS:
