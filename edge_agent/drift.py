@@ -93,6 +93,10 @@ def stability_index(now: NDArray[np.floating[Any]], then: NDArray[np.floating[An
     return np.asarray(((p - q) * np.log(p / q)).sum(axis=-1))
 
 
+_Waiting = tuple[NDArray[np.int64], Float32, Float32, NDArray[np.bool_], tuple[int, ...]]
+"""Of a block: times [B], newest rows [B, C, H], scores [B], which are calm [B], hidden channels."""
+
+
 class Census:
     """Counts one machine's calm rows and scores by the classes of commissioning; the older, the less they count."""
 
@@ -108,9 +112,8 @@ class Census:
         self._hop_rows, self._hop_ns = max(hop_rows, 1), max(hop_rows * period_ns, 1)
         self._elapsed_ns, self._scored_ns = 0.0, 0.0
         self._last_ns: int | None = None
-        self._rows: list[Float32] = []
-        self._scores: list[Float32] = []
-        self._waiting = 0
+        self._waiting: list[_Waiting] = []
+        self._waiting_windows = 0
         self._told = Drift()
         if self._memory is None:
             return
@@ -127,18 +130,14 @@ class Census:
 
     def note(self, windows: WindowBlock, scores: Float32, *, calm: NDArray[np.bool_]) -> None:
         """Take in scored windows, their scores [B] by the learnt threshold, and which of them are calm [B]."""
-        self._note_times(windows.times_ns)
-        if self._memory is None or not calm.any():
-            return
-        newest = windows.values[calm, :, -self._hop_rows :]  # B C H
-        rows = np.moveaxis(newest, 1, 2).reshape(-1, newest.shape[1])
-        if windows.hidden:
-            rows[:, list(windows.hidden)] = np.nan
-        self._rows.append(rows)
-        self._scores.append(np.asarray(scores, np.float32)[calm])
-        self._waiting += int(calm.sum())
-        if self._waiting >= _WAITING_WINDOWS:
-            self._count()
+        newest = windows.values[:, :, -self._hop_rows :].copy()  # B C H: no window is kept for its last rows
+        self._waiting.append((windows.times_ns, newest, scores, calm, windows.hidden))
+        self._waiting_windows += len(scores)
+        if self._waiting_windows >= _WAITING_WINDOWS:
+            waiting, self._waiting, self._waiting_windows = self._waiting, [], 0
+            self._note_times(np.concatenate([times_ns for times_ns, *_ in waiting]))
+            if self._memory is not None:
+                self._count(waiting)
 
     def _note_times(self, times_ns: NDArray[np.int64]) -> None:
         first = int(times_ns[0]) if self._last_ns is None else self._last_ns
@@ -148,12 +147,17 @@ class Census:
         self._elapsed_ns = self._elapsed_ns * fade + passed
         self._scored_ns = self._scored_ns * fade + float(np.minimum(steps, _PATIENCE * self._hop_ns).sum())
 
-    def _count(self) -> None:
-        rows, scores = np.concatenate(self._rows), np.concatenate(self._scores)
+    def _count(self, waiting: list[_Waiting]) -> None:
+        for _, newest, _, calm, hidden in waiting:
+            newest[~calm] = np.nan
+            newest[:, list(hidden)] = np.nan
+        rows = np.concatenate(
+            [np.moveaxis(newest, 1, 2).reshape(-1, newest.shape[1]) for _, newest, *_ in waiting]
+        )
+        scores = np.concatenate([scores[calm] for _, _, scores, calm, _ in waiting])
         new = np.concatenate(
             [_counts(rows, self._edges[:-1]), _counts(scores[:, np.newaxis], self._edges[-1:])]
         )
-        self._rows, self._scores, self._waiting = [], [], 0
         self._counted *= 0.5 ** (new.sum(axis=1) / self._half_life)[:, np.newaxis]
         self._counted += new
         self._tell()
