@@ -9,7 +9,7 @@ import re
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-_INK = ("#000000", "#404040", "#4d4d4d")
+_INK = ("#000000", "#404040", "#4c4c4c")
 """Black and the dark greys of `pictures`: on a dark page nobody would see them."""
 _NO_METADATA: dict[str, str | None] = {"Date": None, "Creator": None, "Format": None, "Type": None}
 

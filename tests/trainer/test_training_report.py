@@ -86,6 +86,7 @@ def test_a_picture_takes_the_colour_of_its_page() -> None:
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color="C0", label="line")
     axes.plot([0, 1], [1, 0], color="0.25")
+    axes.plot([0, 1], [1, 1], color="0.3")
     axes.legend()
     drawn = svg.inline(figure, prefix="a")
     assert drawn.startswith("<svg")
@@ -93,6 +94,7 @@ def test_a_picture_takes_the_colour_of_its_page() -> None:
     assert "#1f77b4" in drawn  # colours that mean something stay
     assert "#000000" not in drawn
     assert "#404040" not in drawn
+    assert "#4c4c4c" not in drawn
     assert "<metadata" not in drawn
     assert 'height="' not in drawn.partition(">")[0]
     assert svg.inline(figure, prefix="a") == drawn
