@@ -111,11 +111,16 @@ def commission(
     return {name: np.asarray(array) for name, array in memory.items()}
 
 
+def fewest_rows(window_rows: int) -> int:
+    """Calm rows that a machine cannot be learnt without, for windows of so many rows."""
+    return window_rows + _FEWEST_WINDOWS - 1
+
+
 def _checked(rows: Float32, window_rows: int) -> Float32:
     rows = np.asarray(rows, np.float32)
     if rows.ndim != 2 or rows.shape[1] == 0:
         raise CommissionError(f"rows of shape {rows.shape}: expected [rows, channels]")
-    needed = window_rows + _FEWEST_WINDOWS - 1
+    needed = fewest_rows(window_rows)
     usable = int(np.isfinite(rows).any(axis=1).sum())
     if usable < needed:
         raise CommissionError(f"{usable} usable calm rows, {needed} are needed for windows of {window_rows}")

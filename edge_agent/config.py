@@ -255,6 +255,11 @@ def defaults() -> Config:
     return Config()
 
 
+def place(path: Path, *location: str) -> str:
+    """`section.key (line n)` of a setting in a file that was loaded."""
+    return _located(location, path.read_text(encoding="utf-8"))
+
+
 def _anchored(config: Config, folder: Path) -> Config:
     """The same configuration with its paths absolute."""
     broker, model, page = config.broker, config.model, config.page

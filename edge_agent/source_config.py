@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from edge_agent.formats import FORMATS, NEEDS_CHANNEL, Route
+from edge_agent.formats import FORMATS, NEEDS_CHANNEL, Clock, Route
 from edge_agent.formats.json_path import PayloadMap, TimeUnit, mapped, parse_pointer
 from edge_agent.formats.waveform import WaveformSettings, blocks
 from edge_agent.topics import Template, is_name, parse, parse_name
@@ -125,6 +125,7 @@ class Source(_Section):
     format: str = "json"
     machine: str = "{machine}"
     share: str = ""
+    clock: Clock = "source"
     map: Places | None = None
     waveform: Waveform | None = None
     sparkplug: Sparkplug | None = None
@@ -173,6 +174,8 @@ class Source(_Section):
     def _sparkplug_fits(self) -> Self:
         if self.topic or self.share or self.map is not None:
             raise ValueError("format 'sparkplug' has topics of its own: no topic, share or map")
+        if self.clock == "arrival":
+            raise ValueError("format 'sparkplug' goes by its own stamps: no clock")
         if self.machine not in _PARTS:
             raise ValueError(f"a Sparkplug machine is one of {', '.join(list(_PARTS)[1:])}")
         return self
@@ -200,4 +203,5 @@ class Source(_Section):
             decode = blocks(self.waveform.settings)
         else:
             decode = FORMATS[self.format] if self.map is None else mapped(PayloadMap(**dict(self.map)))
-        return Route(template=self.template, decode=decode, machine=parse_name(self.machine))
+        machine = parse_name(self.machine)
+        return Route(template=self.template, decode=decode, machine=machine, clock=self.clock)

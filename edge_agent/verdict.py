@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent import assembly, config
+from edge_agent.commission import fewest_rows
 from edge_agent.errors import ConfigError, EdgeAgentError
 from edge_agent.rollback import Counters
 
@@ -18,9 +19,23 @@ def summary(file: Path | None, *, now: datetime) -> Mapping[str, Any]:
     """
     settings = config.load(file) if file else config.defaults()
     scorer = assembly.load_scorer(settings, counters=Counters(settings.agent.state_dir))
+    if file:
+        _rows_suffice(file, settings, window_rows=scorer.window_rows)
     assembly.broker_address(settings)
     assembly.bundle_profile(scorer.bundle)
     return {**config.summary(settings), **assembly.summary(scorer, now=now)}
+
+
+def _rows_suffice(file: Path, settings: config.Config, *, window_rows: int) -> None:
+    """Refuse rows of commissioning that no machine could be learnt from with this model.
+
+    Raises:
+        ConfigError: there are too few.
+    """
+    rows, needed = settings.commission.rows, fewest_rows(window_rows)
+    if rows < needed:
+        what = f"{rows} rows are too few: this model has windows of {window_rows} rows and learns from {needed} or more"
+        raise ConfigError(file, ((config.place(file, "commission", "rows"), what),))
 
 
 def judge(file: Path | None, *, now: datetime) -> tuple[dict[str, Any], int]:

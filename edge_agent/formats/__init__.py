@@ -1,14 +1,16 @@
 """Bytes to `Frame`: one file a wire format, one function each, listed in an explicit table. No clock, no socket."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Literal
 
 from edge_agent.contract.records import Delivery, Frame, Reject
 from edge_agent.formats import cbor_row, json_row, line, number, senml
-from edge_agent.formats.origin import Origin
+from edge_agent.formats.origin import EARLIEST_NS, Origin
 from edge_agent.topics import NamePattern, Template, is_name
 
+Clock = Literal["source", "arrival"]
 Decoder = Callable[[bytes, Origin], Frame | Reject]
 
 FORMATS: Mapping[str, Decoder] = {
@@ -28,11 +30,12 @@ _TOPIC_REMEMBERED_CHARS = 300
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A family of topics, what reads their payloads, and how their machine is called."""
+    """A family of topics, what reads their payloads, how their machine is called, and whose clock counts."""
 
     template: Template
     decode: Decoder
     machine: NamePattern
+    clock: Clock = "source"
 
 
 def decoder(
@@ -47,7 +50,7 @@ def decoder(
     """
     tolerance_ns = round(future_tolerance_s * 1e9)
 
-    def find(topic: str) -> tuple[Decoder, str, str | None] | Reject:
+    def find(topic: str) -> tuple[Route, str, str | None] | Reject:
         for route in routes:
             found = route.template.match(topic)
             if found is None:
@@ -55,7 +58,7 @@ def decoder(
             machine = route.machine.fill(found)
             if not (is_name(machine) and all(is_name(name) for name in found.values())):
                 return Reject("bad_topic", ascii(topic[:120]))
-            return route.decode, machine, found.get("channel")
+            return route, machine, found.get("channel")
         return Reject("no_source", ascii(topic[:120]))
 
     remembered = lru_cache(maxsize=_TOPICS_REMEMBERED)(find)
@@ -64,16 +67,29 @@ def decoder(
         if len(delivery.payload) > payload_limit_bytes:
             return Reject("too_large", f"more than {payload_limit_bytes} bytes")
         topic = delivery.topic
-        route = remembered(topic) if len(topic) <= _TOPIC_REMEMBERED_CHARS else find(topic)
-        if isinstance(route, Reject):
-            return route
-        decode_payload, machine, channel = route
+        known = remembered(topic) if len(topic) <= _TOPIC_REMEMBERED_CHARS else find(topic)
+        if isinstance(known, Reject):
+            return known
+        route, machine, channel = known
         origin = Origin(
             machine=machine,
             channel=channel,
             received_ns=delivery.received_ns,
             future_tolerance_ns=tolerance_ns,
+            trusted=route.clock == "source",
         )
-        return decode_payload(delivery.payload, origin)
+        decoded = route.decode(delivery.payload, origin)
+        return decoded if origin.trusted else at_arrival(decoded, received_ns=delivery.received_ns)
 
     return decode
+
+
+def at_arrival(decoded: Frame | Reject, *, received_ns: int) -> Frame | Reject:
+    """The same by the time of arrival. Rows of one message keep their distances: the newest has arrived now."""
+    if isinstance(decoded, Reject) or not decoded.stamped:
+        return decoded
+    ahead_ns = max(decoded.times_ns) - received_ns
+    times_ns = [time_ns - ahead_ns for time_ns in decoded.times_ns]
+    if min(times_ns) < EARLIEST_NS <= received_ns:
+        return Reject("bad_timestamp", "rows of one message lie decades apart")
+    return replace(decoded, times_ns=times_ns, stamped=False)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from edge_agent.contract.records import Reject, RejectReason
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EARLIEST_NS = int(datetime(1980, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000_000
+EARLIEST_NS = int(datetime(1980, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000_000
 """A device whose clock never was set says 1970; nothing was sampled before 1980."""
 _FARTHEST_S = 10**12
 """Beyond any calendar; keeps absurd stamps from overflowing on their way to being turned away."""
@@ -22,12 +22,14 @@ class Origin:
     Attributes:
         machine: its name. channel: the one channel that the topic names, or None.
         received_ns: wall clock at arrival. future_tolerance_ns: how far ahead of it an event time may be.
+        trusted: whether the source's clock counts; where not, any time that a calendar knows is read.
     """
 
     machine: str
     channel: str | None
     received_ns: int
     future_tolerance_ns: int
+    trusted: bool = True
 
 
 def number(value: object) -> float | RejectReason:
@@ -51,10 +53,13 @@ def event_time_ns(stamp: object, origin: Origin) -> int | Reject:
         return Reject("bad_timestamp", f"a {type(stamp).__name__} is no time")
     if time_ns is None:
         return Reject("bad_timestamp", f"{str(stamp)[:40]!r} is no time")
-    if time_ns < _EARLIEST_NS:
+    if not origin.trusted:
+        return time_ns
+    ahead_ns = time_ns - origin.received_ns
+    if time_ns < EARLIEST_NS:
         return Reject("bad_timestamp", f"{str(stamp)[:40]} lies before 1980")
-    if time_ns > origin.received_ns + origin.future_tolerance_ns and origin.received_ns >= _EARLIEST_NS:
-        ahead_s = (time_ns - origin.received_ns) / 1e9
+    if ahead_ns > origin.future_tolerance_ns and origin.received_ns >= EARLIEST_NS:
+        ahead_s = ahead_ns / 1e9
         hint = "; milliseconds instead of seconds?" if ahead_s > 1e10 else ""
         return Reject("future_timestamp", f"{ahead_s:.0f} s ahead of its arrival{hint}")
     return time_ns

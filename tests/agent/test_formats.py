@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -234,3 +235,34 @@ def test_several_topics_feed_one_machine() -> None:
         decode(Delivery(topic, b'{"values": {"a": 1}}', NOW_NS)) for topic in ("plc/4/fast", "drive/17")
     ]
     assert [item.machine for item in frames if isinstance(item, Frame)] == ["press-4", "press-4"]
+
+
+def by_arrival(payload: bytes, *, received_s: float) -> Frame | Reject:
+    routes = [replace(route, clock="arrival") for route in ROUTES]
+    decode = decoder(routes, payload_limit_bytes=65_536, future_tolerance_s=300.0)
+    return decode(Delivery("sensors/press-4", payload, round(received_s * 1e9)))
+
+
+@pytest.mark.parametrize("stamp", [0.0, 60.0, 1_600_000_000.0, 1_700_003_600.0, 4_000_000_000.0])
+def test_where_arrival_counts_no_stamp_is_turned_away(stamp: float) -> None:
+    frame = by_arrival(f'{{"ts": {stamp}, "values": {{"a": 1.5}}}}'.encode(), received_s=1_700_000_000)
+    assert isinstance(frame, Frame)
+    assert (list(frame.times_ns), frame.stamped) == ([1_700_000_000_000_000_000], False)
+
+
+def test_rows_of_one_message_keep_their_distances_and_end_at_the_arrival() -> None:
+    payload = b'{"ts": [7200.0, 7200.5, 7202.0], "values": {"a": [1, 2, 3]}}'
+    frame = by_arrival(payload, received_s=1_700_000_000)
+    assert isinstance(frame, Frame)
+    assert [time_ns - 1_700_000_000_000_000_000 for time_ns in frame.times_ns] == [
+        -2_000_000_000,
+        -1_500_000_000,
+        0,
+    ]
+
+
+def test_rows_of_one_message_that_lie_decades_apart_are_turned_away() -> None:
+    payload = b'{"ts": [7200.0, 4000000000.0], "values": {"a": [1, 2]}}'
+    rejected = by_arrival(payload, received_s=1_700_000_000)
+    assert isinstance(rejected, Reject)
+    assert rejected.reason == "bad_timestamp"

@@ -5,12 +5,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from edge_agent import __main__ as command
 from edge_agent import __version__
-from edge_agent.errors import EdgeAgentError
+from edge_agent.commission import commission
+from edge_agent.contract import bundle
+from edge_agent.errors import CommissionError, EdgeAgentError
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,6 +70,36 @@ def test_check_tells_programs_the_same(
     told = json.loads(capsys.readouterr().out)
     assert (told["ok"], told["findings"]) == (True, [])
     assert "verified" in told["runs"]["model"]
+
+
+def test_check_refuses_fewer_rows_than_learning_needs_and_names_the_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_bundle: Path
+) -> None:
+    window_rows = bundle.read(tiny_bundle).manifest.window_rows
+    calm = np.random.default_rng(0).normal(size=(window_rows + 120, 2)).astype(np.float32)
+    how = {
+        "window_rows": window_rows,
+        "encode": None,
+        "budget_per_week": 1.0,
+        "windows_per_week": 6e5,
+        "seed": 0,
+    }
+    fewest = next(n for n in range(100, len(calm)) if learns(calm[:n], how))
+    for rows, code in ((fewest - 1, 2), (fewest, 0)):
+        text = f'[model]\nbundle = "{tiny_bundle}"\n[commission]\nrows = {rows}\n'
+        assert edge_agent(monkeypatch, "check", "-c", write(tmp_path, text)) == code
+    said = capsys.readouterr().err
+    assert "commission.rows (line 4)" in said
+    assert f"{fewest - 1} rows are too few" in said
+    assert f"{fewest} or more" in said
+
+
+def learns(rows: np.ndarray, how: dict[str, Any]) -> bool:
+    try:
+        commission(rows, **how)
+    except CommissionError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

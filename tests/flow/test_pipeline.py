@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from edge_agent.contract.records import Alarm, Delivery, Frame, Reject
+from edge_agent.formats import FORMATS, Clock, Route, decoder
 from edge_agent.learn import learn
 from edge_agent.pipeline import Pipeline
 from edge_agent.score import Scorer
 from edge_agent.step import Settings, Step
+from edge_agent.topics import parse, parse_name
 
 SECOND = 1_000_000_000
 CHANNELS = ("flow", "pressure", "vibration")
@@ -85,6 +87,40 @@ def test_a_new_machine_is_commissioned_and_its_fault_is_alarmed_with_the_guilty_
     assert said[0].onset_ns >= 1100 * SECOND
     assert "pressure" in [channel.name for channel in said[-1].channels[:2]]
     assert len({alarm.id for alarm in said}) == 1
+
+
+def by_arrival(*, wrong: bool, scorer: Scorer) -> tuple[Pipeline, list[Step]]:
+    """A machine whose messages arrive once a second; its own clock is set about, or tells the time of the arrival."""
+    clock: Clock = "arrival" if wrong else "source"
+    template = parse("sensors/{machine}", allowed={"machine"}, required={"machine"})
+    route = Route(template, FORMATS["json"], parse_name("{machine}"), clock)
+    pipeline = Pipeline(
+        decode=decoder([route], payload_limit_bytes=65_536, future_tolerance_s=300.0),
+        scorer=scorer,
+        settings=SETTINGS,
+    )
+    arrival_s = 1_700_000_000
+    shifts_s = (
+        [0, -3600, 3600, -arrival_s] if wrong else [0]
+    )  # right, an hour behind, an hour ahead, since 1970
+    messages = []
+    for at, row in enumerate(with_fault(1400, fault_at=1200, start=0).tolist()):
+        stamp_s = arrival_s + at + shifts_s[at // 150 % len(shifts_s)]
+        payload = json.dumps({"ts": stamp_s, "values": dict(zip(CHANNELS, row, strict=True))})
+        messages.append(Delivery("sensors/pump-1", payload.encode(), (arrival_s + at) * SECOND))
+    return pipeline, drive(pipeline, messages, scorer=scorer)
+
+
+def test_a_clock_that_is_set_about_changes_nothing_where_arrival_counts(scorer: Scorer) -> None:
+    tidy, expected = by_arrival(wrong=False, scorer=scorer)
+    wrong, found = by_arrival(wrong=True, scorer=scorer)
+    assert wrong.ledger == tidy.ledger
+    assert wrong.ledger.accepted == 1400
+    assert alarms(found) == alarms(expected) != []
+    times_ns = [
+        time_ns for step in found for score in step.scores for time_ns in score.windows.times_ns.tolist()
+    ]
+    assert times_ns == sorted(set(times_ns))
 
 
 def test_the_ledger_balances_whatever_comes(pipeline: Pipeline, scorer: Scorer) -> None:

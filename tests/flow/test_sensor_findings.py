@@ -170,6 +170,22 @@ def test_findings_go_on_under_their_ids_after_a_restart(scorer: Scorer, profile:
     assert [(one.id, one.revision, one.state) for one in closed] == [(opened[0].id, 2, "closed")]
 
 
+def test_a_sensor_that_stands_still_is_not_well_because_the_rows_before_a_restart_are_gone(
+    scorer: Scorer, profile: Profile
+) -> None:
+    values = rows(700, seed=5)
+    frozen(values, slice(FAULT_AT, 700))
+    first = ready(scorer, profile)
+    sent = frames(values, start=2000, block=1)
+    opened = [one for frame in sent[:500] for one in first.feed([frame]).findings]
+    assert [one.state for one in opened] == ["open"]
+    second = ready(scorer, profile)
+    assert second.restore(first.memento("m"), None)
+    second.recall([])
+    assert [one for frame in sent[500:] for one in second.feed([frame]).findings] == []
+    assert second.fleet.open_findings() == first.fleet.open_findings()
+
+
 def test_findings_are_alerts_that_the_schema_knows(scorer: Scorer, profile: Profile) -> None:
     values = rows(700, seed=5)
     missing(values, slice(FAULT_AT, 500))
