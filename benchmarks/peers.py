@@ -31,8 +31,8 @@ _MIXED = 41
 PEERS = ("empty", "river", "rcf3", "pandas-torch")
 NOT_RUN = {
     "Node-RED": "not installed here: hundreds of npm packages for a flow that judges by a fixed limit",
-    "eKuiper": "as published in its repository's README: 12,000 messages a second on a Raspberry Pi 3B+ with 70 % of its "
-    "processor and 20 MB, for one filter in SQL; nothing is learnt",
+    "eKuiper": "as published in its repository's README: 12,000 messages a second on a Raspberry Pi 3B+ with 70 % of "
+    "its processor and 20 MB, for one filter in SQL; nothing is learnt",
     "Netdata": "Debian builds it without machine learning; no figure a message is published",
 }
 

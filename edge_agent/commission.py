@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent import remember, voices
+from edge_agent import drift, remember, voices
 from edge_agent.budget import shared, threshold
 from edge_agent.errors import CommissionError
 from edge_agent.features import Float32, scales
@@ -77,8 +77,7 @@ def commission(
     Raises:
         CommissionError: too few usable rows.
     """
-    rows = np.asarray(rows, np.float32)
-    _check(rows, window_rows)
+    rows = _checked(rows, window_rows)
     memory: dict[str, NDArray[Any]] = dict(scales(rows))
     memory["lengths"] = np.array([length for length in LENGTHS_ROWS if length <= window_rows])
     stride = -(-(len(rows) - window_rows + 1) // _MOST_WINDOWS)
@@ -108,6 +107,7 @@ def commission(
     ]
     *together, newest = np.maximum(caution * np.array(limits, np.float32), np.float32(_LEAST_THRESHOLD))
     memory["threshold"], memory["recent_threshold"] = np.array(together), newest
+    memory |= drift.reference(rows, voices.joined(scores[kept] / memory["threshold"]))
     return {name: np.asarray(array) for name, array in memory.items()}
 
 
@@ -116,13 +116,15 @@ def fewest_rows(window_rows: int) -> int:
     return window_rows + _FEWEST_WINDOWS - 1
 
 
-def _check(rows: Float32, window_rows: int) -> None:
+def _checked(rows: Float32, window_rows: int) -> Float32:
+    rows = np.asarray(rows, np.float32)
     if rows.ndim != 2 or rows.shape[1] == 0:
         raise CommissionError(f"rows of shape {rows.shape}: expected [rows, channels]")
     needed = fewest_rows(window_rows)
     usable = int(np.isfinite(rows).any(axis=1).sum())
     if usable < needed:
         raise CommissionError(f"{usable} usable calm rows, {needed} are needed for windows of {window_rows}")
+    return rows
 
 
 def _heard(

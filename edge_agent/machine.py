@@ -9,6 +9,7 @@ from edge_agent.alarm import AlarmBook, BookState
 from edge_agent.budget import shared
 from edge_agent.contract.records import THRESHOLD, Alarm, Float32, Profile, ScoreBlock
 from edge_agent.decide import Decider, DeciderState, Verdict
+from edge_agent.drift import Census, Drift
 from edge_agent.naming import Naming
 from edge_agent.quality import Inspector, QualityState
 from edge_agent.recalibrate import DRIFTED, Follower
@@ -32,6 +33,8 @@ class MachineStatus:
         threshold_ratio: the threshold in use relative to the one that was learnt; None while nothing is learnt.
         settled_stage: how often it was time to learn the machine again, of four.
         settlings_refused: how often since the start what was learnt again was not used.
+        drift: how far its calm rows and scores have moved since it was learnt.
+        learnt_ns: when it was learnt, by the time of its data; None while it is not.
     """
 
     state: MachineState
@@ -46,6 +49,8 @@ class MachineStatus:
     threshold_ratio: float | None = None
     settled_stage: int = 0
     settlings_refused: int = 0
+    drift: Drift = field(default_factory=Drift)
+    learnt_ns: int | None = None
 
     @property
     def drifted(self) -> bool:
@@ -119,6 +124,7 @@ class Machine:
     """Row count from which the machine is learnt."""
     profile: Profile | None = None
     follower: Follower | None = None
+    census: Census | None = None
     settler: Settler | None = None
     last_score: float | None = None
     reason: str = ""
@@ -193,7 +199,7 @@ class Machine:
         if learnt is None or not alike or self.decider.anomalous:
             settler.refused(stage)
             return False
-        self.profile, self.follower = learnt, None
+        self.profile, self.follower, self.census = learnt, None, None
         self.naming.arrange(learnt)
         settler.go_on(learnt)
         return True
@@ -237,7 +243,16 @@ class Machine:
             follower.note(time_ns, learnt[at], in_alarm=in_alarm)
             if self.settler is not None:
                 self.settler.note(block.windows, at=at, score=value, in_alarm=in_alarm)
+        calm = np.array([verdict == "calm" for verdict in verdicts])
+        self._counting().note(block.windows, joined(learnt[:, :-1]), calm=calm)
         return block, verdicts
+
+    def _counting(self) -> Census:
+        profile = self.profile
+        assert profile is not None  # noqa: S101 - only scored windows are counted
+        if self.census is None:
+            self.census = Census(profile.memory, hop_rows=profile.hop_rows, period_ns=profile.period_ns)
+        return self.census
 
     def _follow(self, profile: Profile, block: ScoreBlock, settings: Settings) -> Follower:
         budget = settings.budget_per_week
@@ -254,7 +269,7 @@ class Machine:
         """The profile with thresholds that have moved, where that is worth keeping; each time once."""
         if self.profile is None or self.follower is None or not self.follower.worth_keeping():
             return []
-        memory = {**self.profile.memory, **self.follower.memory()}
+        memory = {**self.profile.memory, **self.follower.memory(), **self._counting().memory()}
         self.profile = replace(self.profile, memory=memory)
         return [self.profile]
 
@@ -309,6 +324,8 @@ class Machine:
             threshold_ratio=None if self.follower is None else float(self.follower.ratio[0]),
             settled_stage=0 if self.settler is None else self.settler.stage,
             settlings_refused=0 if self.settler is None else self.settler.refusals,
+            drift=Drift() if self.census is None else self.census.drift(),
+            learnt_ns=None if self.profile is None else self.profile.learnt_ns,
         )
 
     def glance(self, latest_rows: int) -> Glance:

@@ -48,6 +48,10 @@ def machines_seen(
             settlings_refused=status.settlings_refused,
             findings_open=open_findings[name],
             data_s=None if status.last_time_ns is None else status.last_time_ns / 1e9,
+            input_drift=status.drift.inputs,
+            score_drift=status.drift.scores,
+            scored_share=status.drift.scored_share,
+            learnt_s=status.learnt_ns / 1e9 if status.learnt_ns else None,
         )
         for name, status in machines.items()
     }

@@ -90,7 +90,7 @@ class Pipeline:
         """Make a machine ready: from its next row on it is scored with this profile."""
         machine = self.fleet.get(profile.machine) or self._add_machine(profile.machine)
         machine.profile, machine.state, machine.reason = profile, "ready", ""
-        machine.follower = None
+        machine.follower = machine.census = None
         machine.settler = Settler(profile) if self._settings.settle else None
         machine.rows.arrange(profile.channels, period_ns=profile.period_ns, hop_rows=profile.hop_rows)
         machine.naming.arrange(profile)

@@ -20,6 +20,10 @@ class MachineSeries:
     settlings_refused: int = 0
     findings_open: int = 0
     data_s: float | None = None
+    input_drift: float | None = None
+    score_drift: float | None = None
+    scored_share: float | None = None
+    learnt_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

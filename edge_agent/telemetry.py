@@ -8,10 +8,8 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Literal
 
 import structlog
 from prometheus_client import (
@@ -25,6 +23,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from edge_agent.contract.records import Ledger
+from edge_agent.drift_series import DRIFT_TABLE, Series, drift_samples
 from edge_agent.errors import UsageError
 from edge_agent.snapshot import Health, MachineSeries, OutboxSeries, Snapshot, StateSeries
 
@@ -33,19 +32,6 @@ MACHINES_LIMIT = 500
 OTHER = "other"
 _FAST_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _SLOW_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-
-Kind = Literal["counter", "gauge", "info", "histogram"]
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One row of the table of metrics."""
-
-    name: str
-    kind: Kind
-    help: str
-    labels: tuple[str, ...] = ()
-
 
 TABLE: tuple[Series, ...] = (
     Series("edge_agent_messages_received_total", "counter", "Messages taken from the broker."),
@@ -106,6 +92,7 @@ TABLE: tuple[Series, ...] = (
         "Time of the machine's latest row of data.",
         ("machine",),
     ),
+    *DRIFT_TABLE,
     Series("edge_agent_alarms_opened_total", "counter", "Alarms opened."),
     Series("edge_agent_alarms", "gauge", "Present alarms by state; one may be in several.", ("state",)),
     Series("edge_agent_alarms_held_total", "counter", "Alarms kept back by flood control."),
@@ -322,6 +309,7 @@ def _machine_samples(machines: Mapping[str, MachineSeries]) -> _Samples:
         "edge_agent_data_timestamp_seconds": [
             ((name,), m.data_s) for name, m in shown.items() if m.data_s is not None
         ],
+        **drift_samples(shown),
     }
 
 

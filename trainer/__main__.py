@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from edge_agent.errors import EdgeAgentError
-from trainer import calibrate, config, evaluate, export, finetune, fit, label, pretrain, sign
+from trainer import calibrate, config, evaluate, export, finetune, fit, label, pretrain, sign, training_report
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Train, calibrate, evaluate and export models."
@@ -156,6 +156,14 @@ def fit_command(
         _console.print(f"{name}: {path}", highlight=False, soft_wrap=True)
 
     _run(lambda given: fit.run(given, report=report), _config(file, _common(out, data, seed), settings))
+
+
+@app.command("report")
+def report_command(
+    run: Annotated[Path, typer.Argument(help="Directory of a run.")] = Path("runs/latest"),
+) -> None:
+    """One page about a training, from what its stages have left: curves, embeddings, scores, faults, model card."""
+    print(training_report.write(run))  # noqa: T201  the artefact's path, for scripts
 
 
 @app.command("label")

@@ -15,8 +15,9 @@ from torch.nn import functional
 
 from edge_agent.contract.records import Float32
 from edge_agent.errors import TrainingError
-from trainer import data, labelled, pictures, pretrain
+from trainer import data, efficiency, labelled, measures, pictures, pretrain
 from trainer.config import Config, FinetuneSection
+from trainer.efficiency import Embedded
 from trainer.labelled import Labelled, Windows
 from trainer.loop import NETWORK, History, Schedule, StepLoss, fit, load_network, save_network
 from trainer.model import Head, Network
@@ -46,6 +47,7 @@ def run(config: Config) -> Path:
     if settings.freeze_encoder:
         network.encoder.requires_grad_(False)
         network.decoder.requires_grad_(False)
+    before = _embedded(network, runs, runs.training), _embedded(network, runs, runs.held_out)
     history = fit(
         network,
         _step_loss(network, runs, settings),
@@ -60,7 +62,11 @@ def run(config: Config) -> Path:
     target = runs.held_out.target[chosen]
     pictures.curves(folder / "curves.png", history, title="fine-tuning")
     pictures.projection(folder / "embedding.png", points=embedding, kind=np.array(runs.names)[target])
-    right = logits.argmax(1).numpy() == target
+    said = logits.argmax(1).numpy()
+    right = said == target
+    points = efficiency.curve(*before, seed=config.run.seed)
+    of_head = measures.macro_f1(measures.confusion(said, target, n_classes=len(runs.names)))
+    pictures.label_efficiency(folder / "label_efficiency.png", points, head=of_head)
     save_network(folder / NETWORK, network, _facts(config, facts, runs, history=history, right=right))
     return folder / NETWORK
 
@@ -117,17 +123,25 @@ def class_weights(target: NDArray[np.int64], *, classes: int) -> Tensor:
     return torch.from_numpy(weights.astype(np.float32))
 
 
-def predict(network: Network, runs: Labelled, chosen: NDArray[np.int64]) -> tuple[Tensor, Float32]:
-    """(logits [N, K], embeddings of all channels [N, C * D]) of held-out windows."""
+def predict(
+    network: Network, runs: Labelled, chosen: NDArray[np.int64], *, of: Windows | None = None
+) -> tuple[Tensor, Float32]:
+    """(logits [N, K], embeddings of all channels [N, C * D]) of the chosen windows, held-out ones unless said."""
     logits, embeddings = [], []
     with torch.no_grad():
         for at in range(0, len(chosen), _CHUNK_WINDOWS):
             part = chosen[at : at + _CHUNK_WINDOWS]
-            batch = labelled.batch_of(runs, runs.held_out, part, window_rows=network.window_rows)
+            batch = labelled.batch_of(runs, of or runs.held_out, part, window_rows=network.window_rows)
             output = network(batch.window, batch.present, batch.location, batch.scale)
             logits.append(output.logits)
             embeddings.append(output.embedding.flatten(1))
     return torch.cat(logits), torch.cat(embeddings).numpy()
+
+
+def _embedded(network: Network, runs: Labelled, windows: Windows) -> Embedded:
+    """A sample of the windows as the network sees them now."""
+    chosen = _sample(windows)
+    return Embedded(predict(network, runs, chosen, of=windows)[1], windows.target[chosen])
 
 
 def _sample(windows: Windows) -> NDArray[np.int64]:

@@ -1,9 +1,9 @@
-"""All stages in order, in one run directory: pretrain, finetune, export, calibrate, evaluate."""
+"""All stages in order, in one run directory: pretrain, finetune, export, calibrate, evaluate; then their report."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from trainer import calibrate, evaluate, export, finetune, pretrain
+from trainer import calibrate, evaluate, export, finetune, pretrain, training_report
 from trainer.config import Config
 
 Stage = Callable[[Config], Path]
@@ -29,4 +29,5 @@ def run(config: Config, *, report: Callable[[str, Path], None] = lambda _name, _
     """
     for name, stage in stages(config):
         report(name, stage(config))
+    report("report", training_report.write(config.run.out))
     return export.find_bundle(config.run.out)

@@ -1,4 +1,4 @@
-"""Pictures of what a stage did, as PNG files; the only room of the trainer that imports matplotlib."""
+"""Pictures of what a stage did, each as a PNG file and as an SVG element for the report of the training."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from edge_agent.contract.records import Float32
+from trainer import svg
+from trainer.efficiency import Point
 from trainer.loop import History
 
 mpl.use("Agg")
@@ -168,3 +170,32 @@ def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _save(figure: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=DPI, metadata=METADATA)
+    keep_vector(figure, path)
+
+
+def keep_vector(figure: Figure, path: Path) -> None:
+    """Leave the figure for the report of the training, beside `path`; its backgrounds become transparent."""
+    prefix = f"{path.parent.name}-{path.stem}"
+    path.with_suffix(".svg").write_text(svg.inline(figure, prefix=prefix), encoding="utf-8")
+
+
+def label_efficiency(path: Path, points: Sequence[Point], *, head: float) -> None:
+    """Macro-F1 by labelled windows of each class, beside that of the head that had them all."""
+    figure = Figure(figsize=(6, 3.5), layout="constrained")
+    axes = figure.add_subplot()
+    counts = [point.labels_per_class for point in points]
+    axes.fill_between(
+        counts,
+        [point.lowest for point in points],
+        [point.highest for point in points],
+        color="C0",
+        alpha=0.25,
+        linewidth=0,
+    )
+    axes.plot(counts, [point.macro_f1 for point in points], "o-", color="C0", label="nearest labelled window")
+    axes.axhline(head, color="C1", linestyle="--", linewidth=1, label="head, all labels")
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(counts, [str(count) for count in counts])
+    axes.set(xlabel="labelled windows of each class", ylabel="macro-F1", ylim=(0, 1.02))
+    axes.legend(fontsize=8, loc="lower right")
+    _save(figure, path)

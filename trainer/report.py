@@ -46,17 +46,21 @@ def write(
         ),
         _section(
             "Score against threshold",
-            _image(_runs_picture(judged)),
+            _image(_runs_picture(judged), path.with_name("runs.svg")),
             "Grey: score. Dashed red: threshold. Orange: faulty rows. Red bar: an alarm is open.",
         ),
-        _section("Distribution of scores", _image(_distribution_picture(judged)), ""),
+        _section(
+            "Distribution of scores",
+            _image(_distribution_picture(judged), path.with_name("distribution.svg")),
+            "",
+        ),
     ]
     if figures["classification"] is not None:
-        sections.append(_classes(figures["classification"]))
+        sections.append(_classes(figures["classification"], path.with_name("confusion.svg")))
     sections.append(
         _section(
             "Windows restored worst",
-            _image(_worst_picture(judged, scorer, count=worst_windows)),
+            _image(_worst_picture(judged, scorer, count=worst_windows), path.with_name("worst.svg")),
             "Calm rows only. Where the model fails on calm rows, its reconstruction cannot tell a fault.",
         )
     )
@@ -110,9 +114,11 @@ def _figure(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else html.escape(str(value))
 
 
-def _image(figure: Figure) -> str:
+def _image(figure: Figure, vector: Path) -> str:
+    """The figure for this page; it is left as a vector graphic, too, for the report of the training."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=pictures.DPI, metadata=pictures.METADATA)
+    pictures.keep_vector(figure, vector)
     return _embedded(buffer.getvalue())
 
 
@@ -157,7 +163,7 @@ def _distribution_picture(judged: Sequence[Judged]) -> Figure:
     return figure
 
 
-def _classes(figures: Mapping[str, Any]) -> str:
+def _classes(figures: Mapping[str, Any], vector: Path) -> str:
     size = 2.5 + 0.33 * len(figures["labels"])
     figure = Figure(figsize=(size, size), layout="constrained")
     matrix = np.array(figures["confusion"], np.int64)
@@ -170,7 +176,7 @@ def _classes(figures: Mapping[str, Any]) -> str:
     head = "<tr><th></th><th>windows</th><th>of them named so</th><th>right when said</th></tr>"
     return _section(
         "Naming of faults",
-        f"{_table(figures)}<table>{head}{rows}</table>{_image(figure)}",
+        f"{_table(figures)}<table>{head}{rows}</table>{_image(figure, vector)}",
         "Of every window, alarm or not. Rows of the picture add up to 100 %.",
     )
 

@@ -118,6 +118,28 @@ MACHINE = Dashboard(
             ((f"edge_agent_threshold_ratio{{{_ONE}}}", "ratio"),),
             red_above=1.4,
         ),
+        Panel(
+            "Drift: values and calm scores against those learnt (PSI)",
+            (
+                (f"edge_agent_input_drift{{{_ONE}}}", "values, the channel that moved most"),
+                (f"edge_agent_score_drift{{{_ONE}}}", "calm scores"),
+            ),
+            red_above=2,
+        ),
+        Panel(
+            "Share of the last day that was scored",
+            ((f"edge_agent_scored_share{{{_ONE}}}", ""),),
+            "stat",
+            "percentunit",
+            6,
+        ),
+        Panel(
+            "Age of what was learnt",
+            ((f"time() - edge_agent_learnt_timestamp_seconds{{{_ONE}}}", ""),),
+            "stat",
+            "s",
+            6,
+        ),
     ),
     by_machine=True,
 )

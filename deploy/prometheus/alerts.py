@@ -239,6 +239,15 @@ ALERTS = (
         "drift",
     ),
     Alert(
+        "EdgeAgentInputDrift",
+        "edge_agent_input_drift > 2",
+        6 * HOUR,
+        "info",
+        f"The values of {MACHINE} are not those it was learnt from",
+        "Stability index {{ $value | humanize }}: a channel has left its learnt range. Its page names the channel.",
+        "drift",
+    ),
+    Alert(
         "EdgeAgentInternalErrors",
         "increase(edge_agent_internal_errors_total[<3600>]) > 0",
         0,

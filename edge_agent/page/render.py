@@ -141,6 +141,7 @@ def _machine(scene: Scene, name: str, status: MachineStatus) -> dict[str, Any]:
         "channels": len(status.channels),
         "findings": 0,
         "threshold_ratio": _figure(status.threshold_ratio),
+        "drift": _drift(status),
         "reason": status.reason,
         "drifted": status.drifted,
         "silent_s": _figure(silent_s),
@@ -148,6 +149,18 @@ def _machine(scene: Scene, name: str, status: MachineStatus) -> dict[str, Any]:
         "acknowledged": calls.record is not None and calls.record.acknowledgement is not None,
         "shelved": alert.quiet(calls.shelf),
         "suppressed": alert.quiet(calls.suppression),
+    }
+
+
+def _drift(status: MachineStatus) -> dict[str, Any]:
+    """How far the machine is from what was learnt; the channel's name comes from outside."""
+    drift = status.drift
+    known = drift.channel is not None and drift.channel < len(status.channels)
+    return {
+        "inputs": _figure(drift.inputs),
+        "channel": status.channels[drift.channel] if known and drift.channel is not None else None,
+        "scores": _figure(drift.scores),
+        "scored_share": _figure(drift.scored_share),
     }
 
 

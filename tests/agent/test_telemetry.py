@@ -57,7 +57,18 @@ def full() -> Snapshot:
     )
     machines = {
         "pump": MachineSeries(
-            "ready", 4000, 0.5, 2.0, alarm_open=True, threshold_ratio=1.25, findings_open=2, data_s=1.7e9
+            "ready",
+            4000,
+            0.5,
+            2.0,
+            alarm_open=True,
+            threshold_ratio=1.25,
+            findings_open=2,
+            data_s=1.7e9,
+            input_drift=0.75,
+            score_drift=0.0,
+            scored_share=0.9,
+            learnt_s=1.6e9,
         ),
         "new": MachineSeries("commissioning", 7, None, None, alarm_open=False),
     }
@@ -130,6 +141,17 @@ def test_scores_are_told_relative_to_their_threshold() -> None:
     assert found["edge_agent_score_ratio", ("pump",)] == 0.25
     assert ("edge_agent_score_ratio", ("new",)) not in found
     assert found["edge_agent_rows", ("new",)] == 7
+
+
+def test_drift_is_told_where_it_is_known_and_zero_is_known() -> None:
+    telemetry = Telemetry()
+    telemetry.snapshot = full()
+    found = samples(telemetry)
+    assert found["edge_agent_input_drift", ("pump",)] == 0.75
+    assert found["edge_agent_score_drift", ("pump",)] == 0.0
+    assert found["edge_agent_scored_share", ("pump",)] == 0.9
+    assert found["edge_agent_learnt_timestamp_seconds", ("pump",)] == 1.6e9
+    assert ("edge_agent_input_drift", ("new",)) not in found
 
 
 def test_a_flood_of_machines_does_not_flood_prometheus() -> None:

@@ -83,7 +83,7 @@ def test_fit_ends_with_a_bundle_and_can_be_repeated(trained: Config) -> None:
     said: list[str] = []
     before = (trained.run.out / "pretrain" / "checkpoint.pt").stat().st_mtime_ns
     bundle = fit.run(trained, report=lambda name, _path: said.append(name))
-    assert said == ["pretrain", "finetune", "export", "calibrate", "evaluate"]
+    assert said == ["pretrain", "finetune", "export", "calibrate", "evaluate", "report"]
     assert (bundle / "profile.npz").exists()
     assert (trained.run.out / "pretrain" / "checkpoint.pt").stat().st_mtime_ns == before
 

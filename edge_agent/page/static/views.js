@@ -7,6 +7,7 @@ import { REASONS, STATES, beside, between, clock, count, figure, range, score, s
 
 const link = (name) => `#/machine/${encodeURIComponent(name)}`;
 const DRIFT_RATIO = 1.5;
+const LITTLE_DRIFT = 0.25, MUCH_DRIFT = 2; // population stability index beyond the usual; docs/runbooks/drift.md
 const TITLED_CHANNELS = 3; // in a list of alarms; the machine's own page has all
 const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
 
@@ -178,7 +179,18 @@ export function machinePage(doc, { far, width }) {
       fact("Rows heard", count(machine.rows)),
       machine.threshold_ratio !== null && fact("Threshold",
         h("span", { class: drifted(machine) ? "warn" : "" }, `${score(machine.threshold_ratio)} times what was learnt`)),
+      ...driftFacts(machine.drift),
       fact("Learnt", doc.learnt ? `${clock(doc.learnt, doc.time)}, from ${plural(doc.learnt_rows, "row")}` : "not yet")),
+  ];
+}
+
+function driftFacts({ inputs, channel, scores, scored_share: share }) {
+  const word = (psi) => h("span", { class: psi > MUCH_DRIFT ? "warn" : "" },
+    psi < LITTLE_DRIFT ? "as learnt" : `${psi > MUCH_DRIFT ? "other than" : "a little off what was"} learnt (${score(psi)})`);
+  return [
+    inputs !== null && fact("Values", [word(inputs), inputs >= LITTLE_DRIFT && channel && [", most ", h("strong", null, channel)]]),
+    scores !== null && fact("Calm scores", word(scores)),
+    share !== null && fact("Watched", `${Math.round(share * 100)} % of the last day`),
   ];
 }
 
