@@ -118,6 +118,11 @@ bench: spectral  ## naming faults from few labels beside baselines, and whole al
 throughput: $(VENV)/.done  ## 4,000 messages a second beside an empty subscriber, and stages alone -> benchmarks/results/throughput.*
 	PYTHONPATH=. $(BIN)/python benchmarks/throughput.py
 
+BASELINE ?=
+
+performance: $(VENV)/.done  ## all of speed and size beside limits and peers, 12 minutes on an idle machine (BASELINE=checkout) -> docs/performance.md
+	PYTHONPATH=. OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/performance.py $(if $(BASELINE),--baseline $(BASELINE))
+
 detection: $(VENV)/.done  ## TSB-AD-M and SKAB beside published figures and baselines -> benchmarks/results/detection.*
 	PYTHONPATH=. $(BIN)/python benchmarks/detection.py --data $(DATA) --ablate
 

@@ -29,7 +29,7 @@ from edge_agent.step import CommissionRequest, Settings
 from edge_agent.store import Store
 
 ROOT = Path(__file__).parents[1]
-CHANNELS, ROWS, RUN_ROWS = 8, 3600, 200
+CHANNELS, ROWS, RUN_ROWS = 8, 3600, 150
 FLEETS = {"none": (0, 0), "200 watched": (200, 0), "500 watched, 10,000 idle": (500, 10_000)}
 """Name: machines that are learnt and send rows, and machines heard once that then fell silent."""
 _SECOND_NS = 1_000_000_000

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -140,6 +140,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 place = Path(folder) / f"{name}{repeat}"
                 phases.append({"name": name, **agent_phase(options, tree, profiles, place)})
             phases.append({"name": "empty", **empty_phase(options, Path(folder) / f"empty{repeat}")})
+        if options.flame:
+            flame(options, profiles, Path(folder) / "flame")
         alone = stages(
             deliveries(load, seconds=STAGE_S),
             profiles,
@@ -199,38 +201,51 @@ def agent_phase(
     """One agent from its start to its end: under the load, and with a backlog to work off."""
     with ExitStack() as leaving:
         broker = _broker(folder, leaving)
-        agent = Agent(
-            folder,
-            bundle=None,
-            port=broker.port,
-            launcher=("-P", "-m", "edge_agent"),  # -P: not from the working directory, but from PYTHONPATH
-            env={"PYTHONPATH": str(tree)},
-        )
-        leaving.callback(agent.kill)
-        store = Store(agent.state)
-        store.open()
-        for profile in profiles:
-            store.save_profile(profile)
-        store.close()
-        begun = time.monotonic()
-        agent.start().ready()
-        found: dict[str, Any] = {"start_s": round(time.monotonic() - begun, 2)}
-        with _publishing(options, broker, messages=_count(options)) as publisher:
-            _wait_warm(options, lambda: agent.series().get("edge_agent_messages_received_total", 0))
-            with _flame(options.flame, agent, options.seconds):
-                found |= _under_load(agent, options.seconds)
-            sent = int(publisher.communicate()[0])
+        agent = started_agent(tree, profiles, folder, broker, leaving)
+        found: dict[str, Any] = {}
+        under_load, sent = under_steady_load(options, agent, broker)
+        found |= under_load
         ledger = agent.wait_received(sent)
         found |= {"ledger": ledger, "lost": sent - ledger.get("accepted", 0)}
         agent.stop()
         _publish_all(options, broker)
-        found["backlog_per_s"] = _worked_off(agent, options.burst)
+        found |= _worked_off(agent, options.burst)
         ledger = agent.wait_received(options.burst)
         found["lost"] += options.burst - ledger.get("accepted", 0)
         return found
 
 
-def _under_load(agent: Agent, seconds: float) -> dict[str, Any]:
+def started_agent(
+    tree: Path, profiles: list[Profile], folder: Path, broker: Broker, leaving: ExitStack
+) -> Agent:
+    """An agent of that checkout that knows these machines, connected."""
+    agent = Agent(
+        folder,
+        bundle=None,
+        port=broker.port,
+        launcher=("-P", "-m", "edge_agent"),  # -P: not from the working directory, but from PYTHONPATH
+        env={"PYTHONPATH": str(tree)},
+    )
+    leaving.callback(agent.kill)
+    store = Store(agent.state)
+    store.open()
+    for profile in profiles:
+        store.save_profile(profile)
+    store.close()
+    return agent.start().ready()
+
+
+def under_steady_load(
+    options: argparse.Namespace, agent: Agent, broker: Broker, *, shares: Sequence[float] = (0.5, 0.99)
+) -> tuple[dict[str, Any], int]:
+    """What is seen of an agent that is warm, and how many messages were sent in all."""
+    with _publishing(options, broker, messages=_count(options)) as publisher:
+        _wait_warm(options, lambda: agent.series().get("edge_agent_messages_received_total", 0))
+        found = _under_load(agent, options.seconds, shares=shares)
+        return found, int(publisher.communicate()[0])
+
+
+def _under_load(agent: Agent, seconds: float, *, shares: Sequence[float]) -> dict[str, Any]:
     before, cpu_s, began = agent.series(), agent.cpu_s(), time.monotonic()
     time.sleep(seconds)
     cpu_s, took_s, after = agent.cpu_s() - cpu_s, time.monotonic() - began, agent.series()
@@ -241,8 +256,7 @@ def _under_load(agent: Agent, seconds: float) -> dict[str, Any]:
         "cpu_us_per_message": round(1e6 * cpu_s / received, 2),
         "resident_mb": round(agent.resident_kib() / 1024, 1),
         "commits_per_s": round(_gain(before, after, "edge_agent_state_commits_total") / took_s, 1),
-        "decision_p50_ms": _quantile(before, after, 0.5),
-        "decision_p99_ms": _quantile(before, after, 0.99),
+        **{f"decision_p{100 * share:g}_ms": _quantile(before, after, share) for share in shares},
         "windows_per_s": round(_gain(before, after, "edge_agent_windows_scored_total") / took_s, 1),
     }
 
@@ -265,14 +279,17 @@ def _quantile(before: dict[str, float], after: dict[str, float], share: float) -
     return float("nan")
 
 
-def _worked_off(agent: Agent, burst: int) -> float:
-    """Messages a second of processor and wall time in which a restarted agent works off what waited for it."""
-    agent.start(wait=True)
-    received = "edge_agent_messages_received_total"
-    wait_until(lambda: agent.series().get(received, 0) > 0, what="the backlog", every_s=0.02)
+def _worked_off(agent: Agent, burst: int) -> dict[str, float]:
+    """How soon a restarted agent scores again, and how fast it works off what waited for it."""
+    begun = time.monotonic()
+    agent.start(wait=False)
+    scored, received = (f"edge_agent_{name}_total" for name in ("windows_scored", "messages_received"))
+    wait_until(lambda: agent.series().get(scored, 0) > 0, what="the first score", every_s=0.02)
+    first_score_s = time.monotonic() - begun
     first, began = agent.series()[received], time.monotonic()
     wait_until(lambda: agent.series().get(received, 0) >= burst, what="the end of the backlog", every_s=0.02)
-    return round((burst - first) / max(time.monotonic() - began, 1e-3))
+    took_s = max(time.monotonic() - began, 1e-3)
+    return {"first_score_s": round(first_score_s, 2), "backlog_per_s": round((burst - first) / took_s)}
 
 
 def empty_phase(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -342,14 +359,17 @@ def _publish_all(options: argparse.Namespace, broker: Broker) -> None:
         publisher.communicate()
 
 
-@contextmanager
-def _flame(path: Path | None, agent: Agent, seconds: float) -> Iterator[None]:
-    if path is None or agent.process is None:
-        yield
-        return
-    wanted = ["--duration", str(int(seconds)), "--pid", str(agent.process.pid), "--output", str(path)]
-    with subprocess.Popen([str(Path(sys.executable).with_name("py-spy")), "record", "--gil", *wanted]):
-        yield
+def flame(options: argparse.Namespace, profiles: list[Profile], folder: Path) -> None:
+    """A flame graph of the agent under the load, in a run of its own: py-spy slows what it watches."""
+    with ExitStack() as leaving:
+        broker = _broker(folder, leaving)
+        agent = started_agent(ROOT, profiles, folder, broker, leaving)
+        with _publishing(options, broker, messages=_count(options)):
+            _wait_warm(options, lambda: agent.series().get("edge_agent_messages_received_total", 0))
+            if agent.process is not None:
+                wanted = ["--duration", "8", "--gil", "--pid", str(agent.process.pid)]
+                spy = Path(sys.executable).with_name("py-spy")
+                subprocess.run([str(spy), "record", *wanted, "--output", str(options.flame)], check=False)
 
 
 def _cpu_s(pid: int) -> float:

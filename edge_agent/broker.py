@@ -58,9 +58,7 @@ class Ingest(Link):
         if client is None or not self.connected:
             return
         session = self.session
-        for receipt in receipts:
-            if receipt.session == session:
-                client.ack(receipt.mid, QOS)
+        client.ack_all(receipt.mid for receipt in receipts if receipt.session == session)
 
     def exchange(self, *, drop: Sequence[str], add: Sequence[str]) -> None:
         """Listen to other topics from now on, also at a broker that still keeps the old ones for us."""

@@ -51,13 +51,14 @@ def standardise(windows: Float32, *, location: Float32, scale: Float32, limit: F
 
     A hidden cell takes the last observed value before it, one before the first observed cell takes that
     one, and a channel hidden throughout is at its calm location: missing data alone is no anomaly.
-    `limit` [C] bounds what one channel can say.
+    `limit` bounds what one channel can say. Location, scale and limit are [C], or [B, C] for windows of
+    several machines.
     """
-    z = (windows - location[None, :, None]) / scale[None, :, None]
+    z = (windows - location[..., None]) / scale[..., None]
     hidden = ~np.isfinite(z)
     if hidden.any():
         z = _filled(z, hidden)
-    bound = limit[None, :, None]
+    bound = limit[..., None]
     bounded: Float32 = np.clip(z, -bound, bound).astype(np.float32, copy=False)
     return bounded
 

@@ -57,6 +57,34 @@ def bank(memory: Memory, name: str) -> Float32:
     return unpacked
 
 
+def products(memory: Memory, name: str, points: Float32) -> Float32:
+    """Scalar products of points [P, B, K] with the remembered windows of the voices `name`: [P, B, M].
+
+    A packed bank is not unpacked: with codes c, `q . (c * step + least)` is `(q * step) . c + q . least`, which reads
+    and writes the bank once instead of four times.
+    """
+    whole = memory.get(f"{name}_bank")
+    if whole is not None:
+        found: Float32 = points @ np.swapaxes(whole, -1, -2)
+        return found
+    codes = memory[f"{name}_codes"].astype(np.float32)
+    found = (points * memory[f"{name}_step"]) @ np.swapaxes(codes, -1, -2)
+    found += np.einsum("pbk,pxk->pb", points, memory[f"{name}_least"])[..., None]
+    return found
+
+
+def remembered(memory: Memory, name: str, chosen: NDArray[np.int64]) -> Float32:
+    """The remembered windows [P, B, K] that are `chosen` [P, B] of the voices `name`."""
+    view = np.arange(len(chosen))[:, None]
+    whole = memory.get(f"{name}_bank")
+    if whole is not None:
+        return whole[view, chosen]
+    unpacked: Float32 = memory[f"{name}_codes"][view, chosen].astype(np.float32)
+    unpacked *= memory[f"{name}_step"]
+    unpacked += memory[f"{name}_least"]
+    return unpacked
+
+
 def ranks(memory: Memory) -> bool:
     """Whether windows can be ranked by this memory."""
     return "wide_bank" in memory

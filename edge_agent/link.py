@@ -16,6 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edge_agent.bulk import BulkClient
 from edge_agent.credentials import FreshContext, LastError, Login, Tls
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Link:
         self._client_id = client_id
         self._clean_session = clean_session
         self._report = report
-        self._client: mqtt.Client | None = None
+        self._client: BulkClient | None = None
         self._connected = False
         self._thread: threading.Thread | None = None
         self._started_s = 0.0
@@ -107,9 +108,9 @@ class Link:
 
     # -- building -------------------------------------------------------------------------------------------
 
-    def _build(self) -> mqtt.Client:
+    def _build(self) -> BulkClient:
         address = self._address
-        client = mqtt.Client(
+        client = BulkClient(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
             clean_session=self._clean_session,

@@ -17,6 +17,7 @@ from edge_agent.contract.bundle import Bundle, Golden
 from edge_agent.contract.records import Float32, Profile, ScoreBlock, WindowBlock
 from edge_agent.errors import BundleError, ProviderError
 from edge_agent.lean import ranks
+from edge_agent.seen import Seen, look_together
 from edge_agent.visible import Narrowings
 from edge_agent.voices import Encoded, Scores
 
@@ -113,9 +114,10 @@ class Scorer:
                 self._score_mixed(block, profile) for block, profile in zip(blocks, profiles, strict=True)
             ]
         if not (self.expecting or (self.ranking and any(ranks(profile.memory) for profile in profiles))):
+            looked = look_together([p.memory for p in profiles], [b.values for b in blocks])
             return [
-                self._assembled(block, profile, _unasked(block))
-                for block, profile in zip(blocks, profiles, strict=True)
+                self._assembled(block, profile, _unasked(block), seen=seen)
+                for block, profile, seen in zip(blocks, profiles, looked, strict=True)
             ]
         T = self.window_rows
         flat = np.concatenate([block.values.reshape(-1, 1, T) for block in blocks])  # sum(B*C) 1 T
@@ -135,7 +137,9 @@ class Scorer:
             results.append(self._assembled(block, profile, part))
         return results
 
-    def _assembled(self, block: WindowBlock, profile: Profile, encoded: Encoded) -> ScoreBlock:
+    def _assembled(
+        self, block: WindowBlock, profile: Profile, encoded: Encoded, *, seen: Seen | None = None
+    ) -> ScoreBlock:
         """The block's scores by a model without a head."""
         return _assemble(
             block,
@@ -144,6 +148,7 @@ class Scorer:
             classes=np.empty((len(block.values), 0), np.float32),
             ranking=self.ranking,
             narrowings=self._narrowings,
+            seen=seen,
         )
 
     def _score_mixed(self, block: WindowBlock, profile: Profile) -> ScoreBlock:
@@ -274,11 +279,12 @@ def _assemble(
     classes: Float32,
     ranking: bool,
     labels: tuple[str, ...] = (),
+    seen: Seen | None = None,
 ) -> ScoreBlock:
     if block.hidden:
         scores = _score_visible(block, profile, encoded=encoded, narrowings=narrowings, ranking=ranking)
     else:
-        scores = voices.score(profile.memory, block.values, encoded, ranking=ranking)
+        scores = voices.score(profile.memory, block.values, encoded, ranking=ranking, seen=seen)
     return ScoreBlock(
         windows=block,
         channels=profile.channels,

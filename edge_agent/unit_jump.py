@@ -204,11 +204,12 @@ class UnitWatch:
         best, closest = None, np.inf
         for gain in _GAINS:
             back = after / gain
-            usual = low <= back.min() and back.max() <= high
+            if not (low <= back.min() and back.max() <= high):
+                continue
             apart = min(_ALIKE, np.sqrt(max(gain, 1.0 / gain)))  # a small factor must be told from none
             alike = 1.0 / apart <= (_noise(back) + 1e-30) / (noise + 1e-30) <= apart
             miss = abs(float(np.median(back)) - level)
-            if usual and alike and miss <= min(self._drift[channel], closest):
+            if alike and miss <= min(self._drift[channel], closest):
                 best, closest = gain, miss
         return best
 

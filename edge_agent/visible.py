@@ -50,10 +50,11 @@ def narrowed(memory: Memory, visible: Sequence[int]) -> Memory:
         if name in memory:
             found[name] = np.ascontiguousarray(memory[name][:, kept])
     for name in ("together", "wide") if ranks(memory) else ("together",):
-        whole = bank(memory, name)  # P M C*F
-        parted = whole.reshape(*whole.shape[:2], n_channels, -1)[:, :, kept]
-        found[f"{name}_bank"] = flat = np.ascontiguousarray(parted).reshape(*whole.shape[:2], -1)
-        found[f"{name}_square"] = np.einsum("pmk,pmk->pm", flat, flat)
+        for part in ("bank", "codes", "least", "step"):  # what is packed stays packed
+            if f"{name}_{part}" in memory:
+                found[f"{name}_{part}"] = _columns(memory[f"{name}_{part}"], kept, n_channels)
+        seen = bank(found, name)
+        found[f"{name}_square"] = np.einsum("pmk,pmk->pm", seen, seen)
     found |= _narrowed_shape(memory, kept, n_channels)
     found["calibration"] = calibration = memory["calibration"].copy()
     share = np.sqrt(len(kept) / n_channels)
@@ -61,6 +62,12 @@ def narrowed(memory: Memory, visible: Sequence[int]) -> Memory:
         if voice.startswith(_SHRINKING):
             calibration[:, at] *= share
     return found
+
+
+def _columns(whole: NDArray[Any], kept: NDArray[np.int64], n_channels: int) -> NDArray[Any]:
+    """What [P, M, C*F] says of the kept channels."""
+    P, M, _ = whole.shape
+    return np.ascontiguousarray(whole.reshape(P, M, n_channels, -1)[:, :, kept]).reshape(P, M, -1)
 
 
 def _narrowed_shape(memory: Memory, kept: NDArray[np.int64], n_channels: int) -> dict[str, NDArray[Any]]:

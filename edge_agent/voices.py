@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.features import Float32, signed_log, standardise, views
-from edge_agent.lean import bank as remembered_windows
-from edge_agent.lean import ranks
+from edge_agent.features import Float32, signed_log, standardise
+from edge_agent.lean import products, ranks, remembered
+from edge_agent.seen import Seen, look
 
 Memory = Mapping[str, NDArray[Any]]
 
@@ -86,18 +86,32 @@ class Scores:
     voices: Float32
 
 
-def score(memory: Memory, windows: Float32, encoded: Encoded | None, *, ranking: bool = True) -> Scores:
+def score(
+    memory: Memory,
+    windows: Float32,
+    encoded: Encoded | None,
+    *,
+    ranking: bool = True,
+    seen: Seen | None = None,
+) -> Scores:
     """Score windows [B, C, T] in physical units (NaN: hidden cell) against a machine's memory.
 
     Voices that need the encoder stay silent where `encoded` is None or the memory was made without it. Without
     `ranking`, or with a memory that is `lean`, only the voices that can alarm are asked, in about half of the time;
-    `rank` is then 0.
+    `rank` is then 0. `seen` is what `look_together` has found already; who ranks looks again.
     """
     ranking = ranking and ranks(memory)
+    if seen is not None and not ranking:
+        return _score_step(memory, seen, None, ranking=False)
     numbers = memory["together_square"].size + (memory["alone_square"].size if ranking else 0)
     step = max(1, _STEP_NUMBERS // numbers)
     parts = [
-        _score_step(memory, windows[at : at + step], _part(encoded, at, step), ranking=ranking)
+        _score_step(
+            memory,
+            look(memory, windows[at : at + step], change_rows=CHANGE_ROWS if ranking else ()),
+            _part(encoded, at, step),
+            ranking=ranking,
+        )
         for at in range(0, max(len(windows), 1), step)
     ]
     if len(parts) == 1:
@@ -151,11 +165,19 @@ def neighbours(
     own rows.
     """
     squared = points @ np.swapaxes(bank, -1, -2)
+    return nearest_of(squared, points, square=square, barred=barred)
+
+
+def nearest_of(
+    products: Float32, points: Float32, *, square: Float32, barred: NDArray[np.bool_] | None = None
+) -> tuple[Float32, NDArray[np.int64]]:
+    """The same from the points' scalar products [..., B, M] with the bank, which are overwritten."""
+    squared = products
     squared *= -2.0
     squared += square[..., None, :]
     if barred is not None:
         squared = np.where(barred, np.float32(np.inf), squared)
-    k = min(_NEIGHBOURS, bank.shape[-2])
+    k = min(_NEIGHBOURS, squared.shape[-1])
     nearest = squared.argmin(axis=-1)
     squared.partition(k - 1, axis=-1)
     closest = squared[..., :k] + square_of(points)[..., None]
@@ -255,10 +277,9 @@ def _part(encoded: Encoded | None, at: int, step: int) -> Encoded | None:
     )
 
 
-def _score_step(memory: Memory, windows: Float32, encoded: Encoded | None, *, ranking: bool) -> Scores:
-    z = standardise(windows, location=memory["location"], scale=memory["scale"], limit=memory["limit"])
-    lengths = [int(rows) for rows in memory["lengths"]]
-    seen = views(z, lengths_rows=lengths, change_rows=CHANGE_ROWS if ranking else ())
+def _score_step(memory: Memory, looked: Seen, encoded: Encoded | None, *, ranking: bool) -> Scores:
+    z, seen = looked.z, looked.views
+    lengths = memory["lengths"].tolist()
     said = _together_say(memory, seen[: len(lengths)], name="together", knee=ALARM_KNEE)
     said["shape"] = shape_distance(
         z, mean=memory["shape_mean"], precision=memory["shape_precision"], relief=memory["shape_relief"]
@@ -298,12 +319,12 @@ def _together_say(memory: Memory, seen: Float32, *, name: str, knee: float) -> d
     points = describe(
         seen, centre=memory["view_centre"][:n_views], spread=memory["view_spread"][:n_views], knee=knee
     )
-    bank = remembered_windows(memory, name)
     flat = points.reshape(*points.shape[:2], -1)
-    distance, nearest = neighbours(flat, bank, square=memory[f"{name}_square"])
+    distance, nearest = nearest_of(products(memory, name, flat), flat, square=memory[f"{name}_square"])
+    closest = remembered(memory, name, nearest)
     said: dict[str, Said] = {}
     for view, rows in enumerate(memory["lengths"].tolist()):
-        apart = (flat[view] - bank[view, nearest[view]]).reshape(points[view].shape)
+        apart = (flat[view] - closest[view]).reshape(points[view].shape)
         said[f"{name}_{rows}"] = distance[view], square_of(apart)
     return said
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 import msgspec
 
 from edge_agent.contract.records import Frame, Reject, RejectReason
+from edge_agent.formats.json_block import plain_block
 from edge_agent.formats.origin import LARGEST, Origin, event_time_ns, number
 from edge_agent.topics import is_name
 
@@ -39,7 +40,7 @@ def decode(payload: bytes, origin: Origin) -> Frame | Reject:
     try:
         row = _FAST.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _decode_patiently(payload, origin)
+        return plain_block(payload, origin) or _decode_patiently(payload, origin)
     if len(payload) <= _REMEMBERED_BYTES and (frame := _plain_row(row, origin)) is not None:
         return frame
     return _one_row(row.ts, row.values, origin)

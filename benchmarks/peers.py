@@ -1,0 +1,381 @@
+"""What a user would pick instead, on the same stream in the same run: single rows and blocks of 100 rows.
+
+Each reader is a process of its own behind paho at QoS 1. A publisher sends as fast as the broker takes it; what counts
+is what a reader works off a second, and its processor time a message, once every machine's window is full. Peers:
+half-space trees of river and a random cut forest (rcf3) for each machine, and a script with pandas and torch as a
+practitioner writes it. A peer whose packages are missing is passed over with a message.
+
+    python benchmarks/peers.py        # -> benchmarks/results/peers.json and peers.png
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
+RESULTS = ROOT / "benchmarks/results"
+CHANNELS, RATE_HZ, WINDOW_ROWS, BLOCK_ROWS = 8, 20, 128, 100
+_MIXED = 41
+"""Of block messages that are made beforehand; only their times are made when they are sent."""
+PEERS = ("empty", "river", "rcf3", "pandas-torch")
+NOT_RUN = {
+    "Node-RED": "not installed here: hundreds of npm packages for a flow that judges by a fixed limit",
+    "eKuiper": "as published in its repository's README: 12,000 messages a second on a Raspberry Pi 3B+ with 70 % of "
+    "its processor and 20 MB, for one filter in SQL; nothing is learnt",
+    "Netdata": "Debian builds it without machine learning; no figure a message is published",
+}
+
+
+_SHARES = {
+    ("agent", "rows"): 3.0,
+    ("agent", "blocks"): 4.0,
+    ("empty", "rows"): 4.0,
+    ("empty", "blocks"): 4.0,
+    ("river", "blocks"): 0.1,
+    ("rcf3", "blocks"): 0.3,
+}
+"""Of the messages that others get: quick readers need more for a figure, slow ones would take minutes."""
+
+
+class Model(Protocol):
+    """What a peer does with a row of a machine."""
+
+    def __call__(self, machine: str, names: list[str], row: list[float]) -> None:
+        """Judge one row."""
+
+
+def river() -> Model:
+    """Half-space trees for each machine, which learn each row after they have scored it."""
+    from river.anomaly import HalfSpaceTrees  # noqa: PLC0415 - only where it is raced
+
+    trees: dict[str, Any] = {}
+
+    def judge(machine: str, names: list[str], row: list[float]) -> None:
+        known = trees.get(machine)
+        if known is None:
+            known = trees[machine] = HalfSpaceTrees(n_trees=25, height=8, window_size=250, seed=0)
+        point = {name: value / 100.0 for name, value in zip(names, row, strict=True)}
+        known.score_one(point)
+        known.learn_one(point)
+
+    return judge
+
+
+def rcf3() -> Model:
+    """A random cut forest over the newest 8 rows of each machine."""
+    from rcf3 import Forest  # noqa: PLC0415
+
+    forests: dict[str, Any] = {}
+
+    def judge(machine: str, names: list[str], row: list[float]) -> None:
+        known = forests.get(machine)
+        if known is None:
+            known = forests[machine] = Forest(len(names), shingle_size=8, num_trees=50, capacity=256, seed=0)
+        known.update_and_score(row)
+
+    return judge
+
+
+def pandas_torch() -> Model:
+    """A convolutional autoencoder on the last window of each machine, once a second: pandas scales, torch rebuilds."""
+    from collections import deque  # noqa: PLC0415
+
+    import pandas as pd  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+    from torch import nn  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv1d(CHANNELS, 32, 7, stride=2, padding=3),
+        nn.ReLU(),
+        nn.Conv1d(32, 16, 7, stride=2, padding=3),
+        nn.ReLU(),
+        nn.ConvTranspose1d(16, 32, 8, stride=2, padding=3),
+        nn.ReLU(),
+        nn.ConvTranspose1d(32, CHANNELS, 8, stride=2, padding=3),
+    ).eval()
+    rows: dict[str, Any] = {}
+    counts: dict[str, int] = {}
+
+    def judge(machine: str, names: list[str], row: list[float]) -> None:
+        kept = rows.setdefault(machine, deque(maxlen=WINDOW_ROWS))
+        kept.append(dict(zip(names, row, strict=True)))
+        counts[machine] = counts.get(machine, 0) + 1
+        if len(kept) < WINDOW_ROWS or counts[machine] % RATE_HZ:
+            return
+        frame = pd.DataFrame(list(kept))
+        scaled = (frame - frame.mean()) / (frame.std() + 1e-6)
+        window = torch.tensor(scaled.to_numpy().T, dtype=torch.float32)[None]
+        with torch.no_grad():
+            error = (model(window) - window).abs().mean(dim=(0, 2))
+        bool(error.max() > 3.0)
+
+    return judge
+
+
+MODELS: dict[str, Callable[[], Model]] = {
+    "empty": lambda: lambda _machine, _names, _row: None,
+    "river": river,
+    "rcf3": rcf3,
+    "pandas-torch": pandas_torch,
+}
+
+
+def serve(name: str, port: int) -> None:
+    """A peer's process: answers each line on its input with the messages it has worked off."""
+    import paho.mqtt.client as mqtt  # noqa: PLC0415
+
+    model = MODELS[name]()
+    heard = 0
+
+    def on_message(client: mqtt.Client, _: object, message: mqtt.MQTTMessage) -> None:
+        nonlocal heard
+        if name != "empty":
+            told = json.loads(message.payload)
+            machine, values = message.topic.rpartition("/")[2], told["values"]
+            names = list(values)
+            if isinstance(told["ts"], list):
+                for row in zip(*values.values(), strict=True):
+                    model(machine, names, list(row))
+            else:
+                model(machine, names, list(values.values()))
+        heard += 1
+        client.ack(message.mid, message.qos)
+
+    client = mqtt.Client(
+        mqtt.CallbackAPIVersion.VERSION2, client_id=name, clean_session=False, manual_ack=True
+    )
+    client.max_inflight_messages_set(1000)
+    client.on_message = on_message
+    client.on_connect = lambda client, *_: client.subscribe("sensors/#", 1)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    for _ in sys.stdin:
+        sys.stdout.write(f"{heard}\n")
+        sys.stdout.flush()
+
+
+class Peer:
+    """A peer as a process that can be asked how far it is."""
+
+    def __init__(self, name: str, port: int) -> None:
+        command = [sys.executable, __file__, "--serve", name, "--port", str(port)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if self._answer() != "ready\n":
+            raise ModuleNotFoundError(name)
+
+    def heard(self) -> float:
+        """Messages worked off."""
+        if self.process.stdin is not None:
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+        return float(self._answer())
+
+    def _answer(self) -> str:
+        return self.process.stdout.readline() if self.process.stdout is not None else ""
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.kill()
+        self.process.wait()
+
+
+def blocks(machines: list[str], *, count: int, first_s: float) -> Iterator[Any]:
+    """Blocks of all machines in turn: 100 rows of 8 channels each, one after another in machine time."""
+    import numpy as np  # noqa: PLC0415
+    from faults.parts.floor import Row  # noqa: PLC0415
+
+    rng = np.random.default_rng(0)
+    wave = np.sin(2 * np.pi * np.arange(BLOCK_ROWS) / 25)
+    tails = []
+    for _ in range(_MIXED):
+        noise = np.clip(rng.normal(size=(CHANNELS, BLOCK_ROWS)), -2.5, 2.5)
+        values = {
+            f"c{at}": np.round(10 * (at + 1) + wave + 0.1 * noise[at], 3).tolist() for at in range(CHANNELS)
+        }
+        tails.append(b'"values":' + json.dumps(values, separators=(",", ":")).encode() + b"}")
+    for number in range(count):
+        turn, place = divmod(number, len(machines))
+        begin = first_s + turn * BLOCK_ROWS / RATE_HZ
+        times = ",".join(f"{begin + at / RATE_HZ:.3f}" for at in range(BLOCK_ROWS))
+        yield Row(machines[place], turn, b'{"ts":[' + times.encode() + b"]," + tails[number % _MIXED])
+
+
+def race(options: argparse.Namespace) -> dict[str, Any]:
+    """Every reader in turn, `repeats` times, rows and blocks."""
+    from soak import Load  # noqa: PLC0415
+    from throughput import learnt  # noqa: PLC0415
+
+    load = Load(options.machines)
+    # A block is scored once for each window that it fills: hop = window.
+    profiles = {"rows": learnt(load), "blocks": []}
+    profiles["blocks"] = [replace(p, hop_rows=WINDOW_ROWS) for p in profiles["rows"]]
+    found: dict[str, dict[str, list[dict[str, float]]]] = {form: {} for form in profiles}
+    absent: dict[str, str] = {}
+    for _ in range(options.repeats):
+        for form, results in found.items():
+            for name in ("agent", *PEERS):
+                if name in absent:
+                    continue
+                try:
+                    figures = one(options, form, name, profiles[form])
+                except ModuleNotFoundError:
+                    absent[name] = "its packages are not installed"
+                    sys.stderr.write(f"{name}: {absent[name]}; passed over\n")
+                    continue
+                results.setdefault(name, []).append(figures)
+    return {form: {name: _median(runs) for name, runs in per.items()} for form, per in found.items()} | {
+        "repeats": options.repeats,
+        "machines": options.machines,
+        "not_run": NOT_RUN | absent,
+    }
+
+
+def one(options: argparse.Namespace, form: str, name: str, profiles: list[Any]) -> dict[str, float]:
+    """One reader on one form of the stream."""
+    from throughput import (  # noqa: PLC0415
+        _broker,
+        _cpu_s,
+        started_agent,
+    )
+
+    warm = _warm(form, options.machines)
+    count = warm + int(
+        _SHARES.get((name, form), 1.0) * (options.blocks if form == "blocks" else options.rows)
+    )
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as leaving:
+        broker = _broker(Path(folder) / "hall", leaving)
+        if name == "agent":
+            agent = started_agent(ROOT, profiles, Path(folder) / "hall", broker, leaving)
+            pid = agent.process.pid if agent.process else 0
+            heard: Callable[[], float] = partial(_received, agent)
+        else:
+            peer = Peer(name, broker.port)
+            leaving.callback(peer.stop)
+            pid, heard = peer.process.pid, peer.heard
+        time.sleep(0.5)
+        told = ["--publish", form, "--port", str(broker.port), "--machines", str(options.machines)]
+        sender = subprocess.Popen([sys.executable, __file__, *told, "--count", str(count)])
+        leaving.callback(sender.kill)
+        first, began, cpu_s = _when(heard, warm), time.monotonic(), _cpu_s(pid)
+        last = _when(heard, count)
+        took_s, cpu_s = time.monotonic() - began, _cpu_s(pid) - cpu_s
+        sender.wait()
+    rows = BLOCK_ROWS if form == "blocks" else 1
+    return {
+        "messages_per_s": (last - first) / took_s,
+        "values_per_s": (last - first) * rows * CHANNELS / took_s,
+        "cpu_us_per_message": 1e6 * cpu_s / max(last - first, 1.0),
+    }
+
+
+def _received(agent: Any) -> float:
+    return float(agent.series().get("edge_agent_messages_received_total", 0.0))
+
+
+def _warm(form: str, machines: int) -> int:
+    return machines * (2 if form == "blocks" else WINDOW_ROWS + RATE_HZ)
+
+
+def _when(heard: Callable[[], float], count: float, *, patience_s: float = 90.0) -> float:
+    """Wait until so many were worked off; returns how many they are then, or at the end of all patience."""
+    end = time.monotonic() + patience_s
+    while (now := heard()) < count and time.monotonic() < end:
+        time.sleep(0.01)
+    return now
+
+
+def publish(form: str, *, machines: int, port: int, count: int) -> None:
+    """The publisher's process."""
+    from faults.parts.publisher import Publisher  # noqa: PLC0415
+    from soak import Load  # noqa: PLC0415
+
+    load, publisher, now_s = Load(machines), Publisher(port), time.time()
+    if form == "rows":
+        rows: Any = load.rows(seconds=count / machines / RATE_HZ, first_s=now_s - count / machines / RATE_HZ)
+    else:
+        first_s = now_s - (count // machines + 1) * BLOCK_ROWS / RATE_HZ
+        rows = list(blocks(load.names, count=count, first_s=first_s))
+    publisher.send(rows)
+    publisher.close()
+
+
+def _median(runs: list[dict[str, float]]) -> dict[str, dict[str, Any]]:
+    return {
+        key: {
+            "median": round(statistics.median(run[key] for run in runs), 1),
+            "range": [round(min(run[key] for run in runs), 1), round(max(run[key] for run in runs), 1)],
+        }
+        for key in runs[0]
+    }
+
+
+def picture(report: dict[str, Any], path: Path) -> None:
+    """Processor time of each reader, rows and blocks."""
+    import matplotlib as mpl  # noqa: PLC0415
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    figure, axes = plt.subplots(1, 2, figsize=(9, 2.8), constrained_layout=True)
+    for axis, form in zip(axes, ("rows", "blocks"), strict=True):
+        costs = {name: found["cpu_us_per_message"]["median"] for name, found in report[form].items()}
+        axis.barh(
+            list(costs), list(costs.values()), color=["#345" if n == "agent" else "#9ab" for n in costs]
+        )
+        axis.set_xscale("log")
+        axis.invert_yaxis()
+        axis.set_title(f"{form}: µs of processor a message")
+    figure.savefig(path, dpi=90)
+    plt.close(figure)
+
+
+def main() -> int:
+    """Race, and write the reports."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--machines", type=int, default=50)
+    parser.add_argument("--rows", type=int, default=10_000, help="row messages that count, of each reader")
+    parser.add_argument(
+        "--blocks", type=int, default=1500, help="block messages that count; fewer for slow readers"
+    )
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    for name in ("--serve", "--publish"):
+        parser.add_argument(name, help=argparse.SUPPRESS)
+    for name in ("--port", "--count"):
+        parser.add_argument(name, type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(options.serve, options.port)
+        return 0
+    if options.publish:
+        publish(options.publish, machines=options.machines, port=options.port, count=options.count)
+        return 0
+    from circumstances import circumstances  # noqa: PLC0415
+
+    report = circumstances("peers.py") | race(options)
+    options.results.mkdir(parents=True, exist_ok=True)
+    (options.results / "peers.json").write_text(json.dumps(report, indent=1) + "\n")
+    picture(report, options.results / "peers.png")
+    sys.stdout.write(json.dumps({form: report[form] for form in ("rows", "blocks")}, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""Windows of many machines looked at together: nothing of one leaks into another, and nothing changes."""
+
+import numpy as np
+
+from edge_agent.commission import commission
+from edge_agent.seen import look, look_together
+from edge_agent.voices import score
+
+
+def _machine(seed: int, *, channels: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    rng = np.random.default_rng(seed)
+    wave = np.sin(np.arange(1600) / (5.0 + seed))[:, None] * rng.uniform(0.5, 20.0, channels)
+    rows = (wave + rng.normal(0, 0.1, wave.shape) + 10 * seed).astype(np.float32)
+    memory = commission(
+        rows[:1500], window_rows=64, encode=None, budget_per_week=1.0, windows_per_week=6e5, seed=0
+    )
+    return dict(memory), np.ascontiguousarray(rows[-64:].T[None])
+
+
+def test_machines_looked_at_together_are_scored_to_the_bit_as_each_alone() -> None:
+    machines = [_machine(seed, channels=3 + seed % 2) for seed in range(4)]
+    machines[1][1][0, 0, 10:14] = np.nan  # a gap of one machine
+    together = look_together([memory for memory, _ in machines], [windows for _, windows in machines])
+    for (memory, windows), seen in zip(machines, together, strict=True):
+        alone = look(memory, windows, change_rows=())
+        assert seen is not None
+        np.testing.assert_array_equal(seen.z, alone.z)
+        np.testing.assert_array_equal(seen.views, alone.views)
+        joined = score(memory, windows, None, ranking=False, seen=seen)
+        single = score(memory, windows, None, ranking=False)
+        np.testing.assert_array_equal(joined.value, single.value)
+        np.testing.assert_array_equal(joined.contributions, single.contributions)
+
+
+def test_a_long_block_is_left_to_be_looked_at_alone() -> None:
+    memory, window = _machine(0, channels=3)
+    short, long = look_together([memory, memory], [window, np.repeat(window, 100, axis=0)])
+    assert short is not None
+    assert long is None
