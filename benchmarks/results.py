@@ -125,10 +125,14 @@ def _tsb(rows: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def int8(full: Mapping[str, Any], small: Mapping[str, Any]) -> Iterator[Row]:
-    """What the int8 encoder costs in quality."""
+    """What the int8 encoder costs in quality; nothing where the two were measured on different commits."""
     pair = [report.get("sets", {}).get("TSB-AD-M", {}).get(AGENT, {}) for report in (full, small)]
     key = "vus_pr_aligned"
-    loss = pair[0][key] - pair[1][key] if all(key in row for row in pair) else None
+    commits = {
+        report.get("measured", {}).get("TSB-AD-M", report).get("commit", "") for report in (full, small)
+    }
+    comparable = len(commits) == 1 and all(key in row for row in pair)
+    loss = pair[0][key] - pair[1][key] if comparable else None
     yield Row(
         "int8",
         "TSB-AD-M with `pretrained-int8`, aligned",
