@@ -66,14 +66,13 @@ def picture(loads: list[dict[str, Any]], path: Path) -> None:
     for share in SHARES:
         key = f"decision_p{100 * share:g}_ms"
         late.plot(rates, [load[key] for load in loads], marker="o", label=f"{100 * share:g} %")
-    late.set_yscale("log")
     late.set_ylabel("ms from arrival to decision")
     late.legend(fontsize=8)
     cost.plot(rates, [load["cpu_percent"] for load in loads], marker="o", color="#345")
     cost.set_ylabel("% of one core")
     for axis in (late, cost):
         axis.set_xlabel("messages a second")
-        axis.set_ylim(bottom=None if axis is late else 0)
+        axis.set_ylim(bottom=0)
     figure.savefig(path, dpi=90)
     plt.close(figure)
 

@@ -334,10 +334,11 @@ def picture(report: dict[str, Any], path: Path) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(9, 2.8), constrained_layout=True)
     for axis, form in zip(axes, ("rows", "blocks"), strict=True):
         costs = {name: found["cpu_us_per_message"]["median"] for name, found in report[form].items()}
-        axis.barh(
+        bars = axis.barh(
             list(costs), list(costs.values()), color=["#345" if n == "agent" else "#9ab" for n in costs]
         )
-        axis.set_xscale("log")
+        axis.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=8)
+        axis.margins(x=0.15)
         axis.invert_yaxis()
         axis.set_title(f"{form}: µs of processor a message")
     figure.savefig(path, dpi=90)

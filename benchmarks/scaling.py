@@ -191,7 +191,9 @@ def picture(found: dict[str, list[dict[str, float]]], path: Path) -> None:
     for axis, (name, points) in zip(axes, found.items(), strict=True):
         axis.plot([p[name] for p in points], [p["us_per_row"] for p in points], marker="o", color="#345")
         axis.set_xscale("log")
-        axis.set_ylim(bottom=0)
+        axis.set_xticks([p[name] for p in points], [f"{p[name]:g}" for p in points])
+        axis.minorticks_off()
+        axis.set_ylim(0, 1.1 * max(p["us_per_row"] for p in points))
         axis.set_xlabel(name.replace("_", " "))
     axes[0].set_ylabel("µs of processor a machine row")
     figure.savefig(path, dpi=90)
