@@ -282,7 +282,9 @@ def _assemble(
     seen: Seen | None = None,
 ) -> ScoreBlock:
     if block.hidden:
-        scores = _score_visible(block, profile, encoded=encoded, narrowings=narrowings, ranking=ranking)
+        scores = _score_visible(block, profile, encoded=encoded, narrowings=narrowings)
+        if ranking:  # a broken sensor is out of the ordinary too; only what may alarm leaves it out
+            scores = replace(scores, rank=voices.score(profile.memory, block.values, encoded).rank)
     else:
         scores = voices.score(profile.memory, block.values, encoded, ranking=ranking, seen=seen)
     return ScoreBlock(
@@ -300,9 +302,9 @@ def _assemble(
 
 
 def _score_visible(
-    block: WindowBlock, profile: Profile, *, encoded: Encoded, narrowings: Narrowings, ranking: bool
+    block: WindowBlock, profile: Profile, *, encoded: Encoded, narrowings: Narrowings
 ) -> Scores:
-    """Score by the channels that can be seen; the others contribute nothing."""
+    """What may alarm, by the channels that can be seen; the others contribute nothing."""
     B, C = block.values.shape[:2]
     kept = [at for at in range(C) if at not in block.hidden]
     if not kept:
@@ -314,7 +316,7 @@ def _score_visible(
         narrowings.of(profile.memory, block.hidden),
         np.ascontiguousarray(block.values[:, kept]),
         seen,
-        ranking=ranking,
+        ranking=False,
     )
     shares = np.zeros((B, C), np.float32)
     shares[:, kept] = scores.contributions
