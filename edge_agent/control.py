@@ -17,6 +17,7 @@ from edge_agent.contract.records import Alarm
 from edge_agent.desk import Desk, Handled, Plant
 from edge_agent.inbox import Heard
 from edge_agent.lifecycle import Lifecycle
+from edge_agent.maintenance import Window
 from edge_agent.outbox import Message, OpenAlarm, Outbox
 from edge_agent.snapshot import ControlSeries
 from edge_agent.standing import Calls, Telling
@@ -51,9 +52,7 @@ class Control:
         self._outbox = outbox
         memory, log_book = _read(states)
         self.lifecycle = Lifecycle(
-            lifecycle_settings(config.lifecycle),
-            windows=[section.window for section in config.maintenance],
-            memory=memory,
+            lifecycle_settings(config.lifecycle), windows=_windows(config), memory=memory
         )
         self._desk = Desk(
             desk_settings(config.commands, config.lifecycle, agent=self._agent),
@@ -79,6 +78,11 @@ class Control:
     def audit(self) -> audit.Audit:
         """Who asked for what, and what became of it."""
         return self._desk.audit
+
+    def adopt(self, config: Config) -> None:
+        """Go on by other settings: alarms, shelves and the audit log stay as they are, and so do the topics."""
+        self.lifecycle.adopt(lifecycle_settings(config.lifecycle), windows=_windows(config))
+        self._desk.adopt(desk_settings(config.commands, config.lifecycle, agent=self._agent))
 
     # -- alarms ----------------------------------------------------------------------------------------------
 
@@ -267,6 +271,10 @@ def _read(states: Mapping[str, bytes]) -> tuple[standing.Memory | None, audit.Au
         if name in states and value is None:
             log.warning("state_value_unusable", name=name, bytes=len(states[name]))
     return memory, book
+
+
+def _windows(config: Config) -> list[Window]:
+    return [section.window for section in config.maintenance]
 
 
 def _filled(template: str, agent: str) -> str:

@@ -105,6 +105,10 @@ class Desk:
             )
         )
 
+    def adopt(self, settings: DeskSettings) -> None:
+        """Obey by other settings from the next command on."""
+        self._settings = settings
+
     def handle(self, name: str, payload: bytes, *, now_ns: int) -> Handled:
         """Obey or refuse the command `name`, and answer."""
         digest = hashlib.sha256(name.encode() + b"\0" + payload).digest()[:16]

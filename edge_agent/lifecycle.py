@@ -63,6 +63,14 @@ class Lifecycle:
         self._ticked_ns: int | None = None
         self._open_windows: tuple[int | None, list[tuple[Window, Quiet]]] = (None, [])
 
+    def adopt(self, settings: LifecycleSettings, *, windows: Sequence[Window]) -> None:
+        """Go on by other settings; the next tick looks at everything by them."""
+        self._settings = settings
+        self._windows = tuple(windows)
+        self._gate = Gate(settings.flood, self.memory.raised)
+        self._ticked_ns = None
+        self._open_windows = (None, [])
+
     # -- what the pipeline says ------------------------------------------------------------------------------
 
     def take(self, alarm: Alarm, *, now_ns: int, event: Event = "updated") -> list[Telling]:

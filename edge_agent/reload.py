@@ -23,8 +23,23 @@ from edge_agent.rollback import Counters, expired
 
 log = structlog.get_logger()
 
-LIVE = frozenset({"source", "model", "commission", "budget", "window", "limits", "log"})
+LIVE = frozenset(
+    {
+        "source",
+        "model",
+        "commission",
+        "budget",
+        "window",
+        "limits",
+        "log",
+        "commands",
+        "lifecycle",
+        "maintenance",
+    }
+)
 """Sections that count at once; of the others, a change waits for the next start."""
+FIXED = frozenset({"commands.topic", "commands.reply_topic", "lifecycle.flood_topic"})
+"""Settings of those sections that wait for it all the same: what is retained there must be cleared by who wrote it."""
 RESULTS = ("applied", "unchanged", "refused")
 
 
@@ -124,7 +139,9 @@ class Reloader:
     def _made_ready(self) -> Fresh:
         started, running = time.perf_counter(), self._running
         wanted = self._read()
-        config = running.config.model_copy(update={name: getattr(wanted, name) for name in LIVE})
+        config = running.config.model_copy(
+            update={name: _live(name, running.config, wanted) for name in LIVE}
+        )
         changed, waiting = _changes(running.config, wanted)
         if waiting:
             log.warning("settings_wait_for_restart", settings=list(waiting))
@@ -157,6 +174,13 @@ def warn_of_age(bundle: Bundle, *, now: datetime) -> None:
         )
 
 
+def _live(section: str, old: Config, new: Config) -> object:
+    """A section as it is wanted, but for what is fixed until the next start."""
+    wanted, runs = getattr(new, section), getattr(old, section)
+    fixed = [name.partition(".")[2] for name in FIXED if name.startswith(f"{section}.")]
+    return wanted.model_copy(update={name: getattr(runs, name) for name in fixed}) if fixed else wanted
+
+
 def _changes(old: Config, new: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Dotted names of the settings that differ: those that count at once, and the others."""
     changed: list[str] = []
@@ -173,7 +197,8 @@ def _changes(old: Config, new: Config) -> tuple[tuple[str, ...], tuple[str, ...]
             if fields is None
             or getattr(before, name.partition(".")[2]) != getattr(after, name.partition(".")[2])
         ]
-        (changed if section in LIVE else waiting).extend(differing)
+        for name in differing:
+            (changed if section in LIVE and name not in FIXED else waiting).append(name)
     return tuple(changed), tuple(waiting)
 
 

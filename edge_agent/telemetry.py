@@ -273,7 +273,9 @@ def _ledger_samples(ledger: Ledger) -> _Samples:
         "edge_agent_rejects_total": [((reason,), count) for reason, count in ledger.rejected.items()],
         "edge_agent_values_rejected_total": [((reason,), n) for reason, n in ledger.values_rejected.items()],
         "edge_agent_windows_scored_total": [((), ledger.windows_scored)],
-        "edge_agent_windows_skipped_total": [((reason,), n) for reason, n in ledger.windows_skipped.items()],
+        "edge_agent_windows_skipped_total": [
+            ((reason,), n) for reason, n in ({"internal_error": 0} | ledger.windows_skipped).items()
+        ],
     }
 
 

@@ -103,6 +103,7 @@ class Watch:
         decode = message_decoder(config, monotonic=time.monotonic)
         self.pipeline.adopt(decode=decode, scorer=scorer, settings=settings, template=template)
         self.learner.adopt(scorer=scorer, settings=settings)
+        self.control.adopt(config)
 
     def turn(self, batch: Batch, *, heard: Iterable[Heard] = (), tidings: Sequence[Tidings] = ()) -> None:
         """Work off one batch, the commands heard and what other sources have decoded: then it may be acknowledged.

@@ -406,3 +406,18 @@ def test_counts_say_what_is_there() -> None:
     counts = {"unacknowledged": 1, "acknowledged": 1, "shelved": 1, "suppressed": 0, "held": 0, "latched": 0}
     assert life.counts() == counts
     assert isinstance(life.find("mill-1"), Record)
+
+
+def test_other_settings_count_from_the_next_tick_and_forget_nothing() -> None:
+    life = Lifecycle(LifecycleSettings(latched=True))
+    life.take(alarm(), now_ns=START_NS)
+    assert [record.hidden for record in life.memory.records.values()] == [False]
+    window = Window(
+        machines=frozenset((EVERY_MACHINE,)), when=Once(START_NS, START_NS + 100 * SECOND), note="oil"
+    )
+    life.adopt(LifecycleSettings(), windows=[window])
+    life.tick(START_NS + 1)  # not a second later, yet by the new windows
+    (record,) = life.memory.records.values()
+    assert record.hidden
+    ended = life.take(calm(alarm(revision=2)), now_ns=START_NS + 200 * SECOND)
+    assert [telling.alarm.state for telling in ended] == ["closed"]  # not latched any more

@@ -362,3 +362,34 @@ def test_settings_that_need_a_restart_are_named_and_do_not_change(line: Callable
     assert running.service._config == before
     waiting = [entry["settings"] for entry in said if entry["event"] == "settings_wait_for_restart"]
     assert waiting == [["agent.name", "metrics.port"]]
+
+
+def test_commands_and_maintenance_count_at_once_but_topics_wait(line: Callable[..., Line]) -> None:
+    running = line()
+    running.commission("m1")
+    control = running.service._watch.control
+    shelve = json.dumps({"id": "first", "by": "anna", "machine": "m1", "for_s": 60}).encode()
+    running.user.publish("agents/hall/cmd/shelve", shelve)
+    wait_until(lambda: control.audit.done, what="the first command")
+    running.settings = """
+            [commands]
+            allow = ["ack"]
+            topic = "elsewhere/{agent}/cmd"
+            [[maintenance]]
+            machines = ["m1"]
+            days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+            begins = "00:00"
+            ends = "23:59:59"
+    """
+    running.write()
+    structlog.reset_defaults()
+    with structlog.testing.capture_logs() as said:
+        assert running.reload() == {"applied": 1}
+    waiting = [entry["settings"] for entry in said if entry["event"] == "settings_wait_for_restart"]
+    assert waiting == [["commands.topic"]]
+    unshelve = json.dumps({"id": "second", "by": "anna", "machine": "m1"}).encode()
+    running.user.publish("agents/hall/cmd/unshelve", unshelve)
+    wait_until(lambda: control.audit.refused, what="the second command")
+    assert [(entry.command, entry.reason) for entry in control.audit.refused] == [("unshelve", "not_allowed")]
+    assert running.service._config.commands.topic == "agents/{agent}/cmd"
+    assert len(running.service._config.maintenance) == 1
