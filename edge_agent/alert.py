@@ -125,7 +125,15 @@ def summary(alarm: Alarm) -> str:
     return f"{alarm.machine} {what} since {onset}" + (f": {seen}." if seen else ".")
 
 
+_OF_SOURCES = {
+    "silent": "nothing usable is heard of it since {onset}; it is not watched",
+    "clock skew": "the clock of its source is wrong since {onset}; times that it tells are, too",
+}
+
+
 def _sensor_summary(alarm: Alarm, *, onset: str) -> str:
+    if alarm.fault in _OF_SOURCES and alarm.state == "open":
+        return f"{alarm.machine}: {_OF_SOURCES[alarm.fault].format(onset=onset)}."
     named = ", ".join(channel.name for channel in alarm.channels)
     which = f"sensor {named}" if len(alarm.channels) == 1 else f"sensors {named}" if named else "the source"
     if alarm.state == "closed":

@@ -11,7 +11,7 @@ from edge_agent.contract.records import Delivery, Frame, Profile, Reject, ScoreB
 from edge_agent.contract.signature import ANYONE, load_trust
 from edge_agent.credentials import Login, Tls
 from edge_agent.errors import UsageError
-from edge_agent.formats import decoder
+from edge_agent.formats import Stamped, decoder
 from edge_agent.link import Address
 from edge_agent.naming import NamingSettings
 from edge_agent.quality import QualitySettings
@@ -79,12 +79,18 @@ def pipeline_settings(config: Config) -> Settings:
     )
 
 
-def message_decoder(config: Config, *, monotonic: Callable[[], float]) -> Decode:
-    """Messages to frames as the configuration says; what is turned away is logged now and then."""
+def message_decoder(
+    config: Config, *, monotonic: Callable[[], float], stamped: Stamped | None = None
+) -> Decode:
+    """Messages to frames as the configuration says; what is turned away is logged now and then.
+
+    `stamped` is told how far the messages' own times are from their arrival.
+    """
     decode = decoder(
         [source.route for source in config.source if source.sparkplug is None],
         payload_limit_bytes=config.limits.payload_bytes,
         future_tolerance_s=config.limits.future_tolerance_s,
+        stamped=stamped,
     )
     return told_rejects(decode, monotonic=monotonic)
 

@@ -20,9 +20,9 @@ class AgentPlant:
     """The agent's machines, as the desk's `Plant`."""
 
     def __init__(
-        self, pipeline: Pipeline, store: Store, *, state_dir: Path, forgot: Callable[[], None]
+        self, pipeline: Pipeline, store: Store, *, state_dir: Path, forgot: Callable[[str], None]
     ) -> None:
-        """`forgot` is told that a machine is gone, so that what is kept of it on disk goes, too."""
+        """`forgot` is told that a machine is gone, so that what is kept of it elsewhere goes, too."""
         self._pipeline = pipeline
         self._forgot = forgot
         self._store = store
@@ -65,5 +65,5 @@ class AgentPlant:
         except StateError as error:
             return error.reason
         self._pipeline.forget(machine)
-        self._forgot()
+        self._forgot(machine)
         return ""

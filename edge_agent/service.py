@@ -220,7 +220,8 @@ class Service:
         if self._sparkplug is not None:
             batch = replace(batch, shed=batch.shed + self._sparkplug.shed)
         heard = [*self._commands_heard(), *self._site.commands()]
-        self._watch.turn(batch, heard=heard, tidings=tidings)
+        listening = all(link.connected for link in self._links() if link is not self._egress)
+        self._watch.turn(batch, heard=heard, tidings=tidings, listening=listening and not self._inbox.full)
         self._turned_s = time.monotonic()
         self._supervisor.turned(self._turned_s)
         try:
@@ -296,12 +297,12 @@ class Service:
 
     def _take_snapshot(self, now_s: float) -> None:
         self._snapshot_s = now_s
-        bundle, fleet = self._scorer.bundle, self._watch.pipeline.fleet
+        bundle, watch = self._scorer.bundle, self._watch
         expires = bundle.release.expires if bundle.release else None
         self._telemetry.snapshot = Snapshot(
             ledger=frozen(self._watch.pipeline.ledger),
             queued=len(self._inbox),
-            machines=overview.machines_seen(self._watch.pipeline.machines(), fleet.open_findings()),
+            machines=overview.machines_seen(watch.pipeline.machines(), watch.open_findings()),
             alarms_opened=self._watch.control.alarms_opened,
             control=self._watch.control.figures(dropped=self._egress.overheard),
             alerts_sent=self._egress.alerts_sent,

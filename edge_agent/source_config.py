@@ -126,6 +126,7 @@ class Source(_Section):
     machine: str = "{machine}"
     share: str = ""
     clock: Clock = "source"
+    clock_limit_s: Annotated[float, Field(ge=1, le=1e9)] | None = None
     map: Places | None = None
     waveform: Waveform | None = None
     sparkplug: Sparkplug | None = None
@@ -174,8 +175,8 @@ class Source(_Section):
     def _sparkplug_fits(self) -> Self:
         if self.topic or self.share or self.map is not None:
             raise ValueError("format 'sparkplug' has topics of its own: no topic, share or map")
-        if self.clock == "arrival":
-            raise ValueError("format 'sparkplug' goes by its own stamps: no clock")
+        if self.clock == "arrival" or self.clock_limit_s is not None:
+            raise ValueError("format 'sparkplug' goes by its own stamps: no clock, no clock_limit_s")
         if self.machine not in _PARTS:
             raise ValueError(f"a Sparkplug machine is one of {', '.join(list(_PARTS)[1:])}")
         return self
@@ -204,4 +205,10 @@ class Source(_Section):
         else:
             decode = FORMATS[self.format] if self.map is None else mapped(PayloadMap(**dict(self.map)))
         machine = parse_name(self.machine)
-        return Route(template=self.template, decode=decode, machine=machine, clock=self.clock)
+        return Route(
+            template=self.template,
+            decode=decode,
+            machine=machine,
+            clock=self.clock,
+            clock_limit_s=self.clock_limit_s,
+        )

@@ -12,7 +12,7 @@ import structlog
 
 from edge_agent.assembly import TimedScorer, bundle_profile, message_decoder, pipeline_settings
 from edge_agent.config import Config
-from edge_agent.contract.records import Delivery, Profile, Tidings
+from edge_agent.contract.records import Alarm, Delivery, Profile, Tidings
 from edge_agent.control import Control
 from edge_agent.database import Database
 from edge_agent.inbox import Batch, Heard
@@ -25,12 +25,15 @@ from edge_agent.pipeline import Pipeline
 from edge_agent.plant import AgentPlant
 from edge_agent.redelivery import digest
 from edge_agent.reject_log import failure_teller
+from edge_agent.source_watch import SourceWatch
 from edge_agent.step import Failure, Step
 from edge_agent.store import DATABASE, Loaded, Store
 from edge_agent.telemetry import Telemetry
 from edge_agent.waveform_gauges import WaveformGauges
 
 log = structlog.get_logger()
+
+SOURCES = "sources"
 
 
 class Watch:
@@ -65,6 +68,7 @@ class Watch:
         self._scorer = scorer
         self._telemetry = telemetry
         self.waveforms = WaveformGauges()
+        self.sources = SourceWatch(machines_limit=config.limits.machines)
         self._tell_failures = failure_teller(monotonic=time.monotonic)
 
     def begin(self, loaded: Loaded) -> None:
@@ -75,7 +79,7 @@ class Watch:
         """
         config = self._config
         self.pipeline = Pipeline(
-            decode=message_decoder(config, monotonic=time.monotonic),
+            decode=message_decoder(config, monotonic=time.monotonic, stamped=self.sources.stamped),
             scorer=self._scorer,
             settings=pipeline_settings(config),
             profiles=loaded.profiles,
@@ -85,30 +89,44 @@ class Watch:
         lost = restore(self.pipeline, self.keeper.load(now_s=now_s))
         if lost:
             log.warning("machines_begin_afresh", machines=lost, reason="their model or profile has changed")
-        plant = AgentPlant(
-            self.pipeline, self._store, state_dir=config.agent.state_dir, forgot=self.keeper.distrust
-        )
+        plant = AgentPlant(self.pipeline, self._store, state_dir=config.agent.state_dir, forgot=self._forgot)
         plant.restore()
-        self.control = Control(config, outbox=self.outbox, plant=plant, states=self.keeper.recalled())
-        self.control.go_on(
-            (*self.pipeline.fleet.open_alarms(), *self.pipeline.fleet.open_findings()), now_ns=time.time_ns()
-        )
+        states = self.keeper.recalled()
+        if not self.sources.restore(states.get(SOURCES)):
+            log.warning("state_value_unusable", name=SOURCES, bytes=len(states[SOURCES]))
+        self.control = Control(config, outbox=self.outbox, plant=plant, states=states)
+        self.control.go_on((*self.pipeline.fleet.open_alarms(), *self.open_findings()), now_ns=time.time_ns())
         self.keeper.begin(self.pipeline, now_s=now_s)
         self.learner.start()
+
+    def open_findings(self) -> tuple[Alarm, ...]:
+        """What is wrong with sensors and sources."""
+        return (*self.pipeline.fleet.open_findings(), *self.sources.open_findings)
+
+    def _forgot(self, machine: str) -> None:
+        self.sources.forget(machine)
+        self.keeper.distrust()
 
     def adopt(self, config: Config, *, scorer: TimedScorer, template: Profile | None) -> None:
         """Go on by another configuration and model, between two turns."""
         settings = pipeline_settings(config)
         self._config, self._scorer = config, scorer
-        decode = message_decoder(config, monotonic=time.monotonic)
+        decode = message_decoder(config, monotonic=time.monotonic, stamped=self.sources.stamped)
         self.pipeline.adopt(decode=decode, scorer=scorer, settings=settings, template=template)
         self.learner.adopt(scorer=scorer, settings=settings)
         self.control.adopt(config)
 
-    def turn(self, batch: Batch, *, heard: Iterable[Heard] = (), tidings: Sequence[Tidings] = ()) -> None:
+    def turn(
+        self,
+        batch: Batch,
+        *,
+        heard: Iterable[Heard] = (),
+        tidings: Sequence[Tidings] = (),
+        listening: bool = True,
+    ) -> None:
         """Work off one batch, the commands heard and what other sources have decoded: then it may be acknowledged.
 
-        It never raises.
+        It never raises. `listening`: whether messages can be heard just now, so that silence is the sources' own.
         """
         try:
             self._install_learnt()
@@ -129,7 +147,9 @@ class Watch:
                 self.keeper.save_profile(profile, now_s=time.monotonic())
                 self._tell_of_drift(profile.machine)
             now_ns = time.time_ns()
-            self.control.announce((*step.alarms, *step.findings), now_ns=now_ns)
+            self.sources.heard(step.touched, now_s=time.monotonic())
+            sources = self._look_at_sources(listening=listening, now_ns=now_ns)
+            self.control.announce((*step.alarms, *step.findings, *sources), now_ns=now_ns)
             self.control.obey(heard, now_ns=now_ns)
             self.control.tick(now_ns=now_ns)
         except Exception as error:  # noqa: BLE001 - the watch goes on, and what it hit is not tried for ever
@@ -139,6 +159,8 @@ class Watch:
             ledger.rejected["internal_error"] = ledger.rejected.get("internal_error", 0) + ledger.balance()
         for name, value in self.control.states().items():
             self.keeper.remember(name, value)
+        if (kept := self.sources.changes()) is not None:
+            self.keeper.remember(SOURCES, kept)
         try:
             self.keeper.after(step, now_s=time.monotonic())
         except Exception as error:  # noqa: BLE001 - as above; disks that fail are no exception here
@@ -164,6 +186,27 @@ class Watch:
             self.internal_errors += len(step.failures)
             self._tell_failures(step.failures)
         return step
+
+    def _look_at_sources(self, *, listening: bool, now_ns: int) -> tuple[Alarm, ...]:
+        """What begins and ends about the machines' sources."""
+        fleet, config = self.pipeline.fleet, self._config
+        if not self.sources.due(now_s=time.monotonic()):
+            return ()
+        enabled = config.quality.enabled
+        profiles = {name: machine.profile for name, machine in fleet.items()} if enabled else {}
+        found = self.sources.look(
+            fleet.keys(),
+            learnt={name: known.period_ns / 1e9 for name, known in profiles.items() if known is not None},
+            sources=[one.topic for one in config.source if one.clock == "source"] if enabled else (),
+            listening=listening,
+            now_s=time.monotonic(),
+            now_ns=now_ns,
+            model=self._scorer.bundle.digest,
+        )
+        for alarm in found:
+            if alarm.state == "open" and (ahead_s := self.sources.ahead_s(alarm.id)) is not None:
+                log.warning("clock_skew", machine=alarm.machine, id=alarm.id, ahead_s=round(ahead_s, 1))
+        return found
 
     def _new_ones(self, batch: Batch) -> list[Delivery]:
         """The messages without those that the broker sends again and that were used already."""

@@ -76,10 +76,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A message that was turned away whole."""
+    """A message that was turned away whole; `ahead_ns`: for its time, which is so far ahead of its arrival."""
 
     reason: RejectReason
     detail: str = ""
+    ahead_ns: int | None = None
 
 
 StaleCause = Literal["ndeath", "ddeath", "new_session", "disconnected"]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, Protocol
 
 from edge_agent.contract.records import Delivery, Frame, Reject
 from edge_agent.formats import cbor_row, json_row, line, number, senml
@@ -30,16 +30,32 @@ _TOPIC_REMEMBERED_CHARS = 300
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A family of topics, what reads their payloads, how their machine is called, and whose clock counts."""
+    """A family of topics, what reads their payloads, how their machine is called, and whose clock counts.
+
+    Attributes:
+        clock_limit_s: how far its stamps may be from their arrival; None: as far as any may be ahead of it.
+    """
 
     template: Template
     decode: Decoder
     machine: NamePattern
     clock: Clock = "source"
+    clock_limit_s: float | None = None
+
+
+class Stamped(Protocol):
+    """Is told of each message with a time of its own, also of those turned away for that: see `source_watch`."""
+
+    def __call__(self, machine: str, source: str, *, ahead_ns: int, wrong: bool, at_ns: int) -> None:
+        """The newest stamp is so far ahead of the arrival at `at_ns`, and whether that is too far."""
 
 
 def decoder(
-    routes: Sequence[Route], *, payload_limit_bytes: int, future_tolerance_s: float
+    routes: Sequence[Route],
+    *,
+    payload_limit_bytes: int,
+    future_tolerance_s: float,
+    stamped: Stamped | None = None,
 ) -> Callable[[Delivery], Frame | Reject]:
     """The function that finds a delivery's source by its topic and decodes it; it never raises.
 
@@ -47,6 +63,7 @@ def decoder(
         routes: the first whose template matches wins.
         payload_limit_bytes: longer payloads are turned away unread.
         future_tolerance_s: how far ahead of its arrival an event time may be.
+        stamped: compares the stamps with their arrival.
     """
     tolerance_ns = round(future_tolerance_s * 1e9)
 
@@ -79,9 +96,24 @@ def decoder(
             trusted=route.clock == "source",
         )
         decoded = route.decode(delivery.payload, origin)
+        if stamped is not None and delivery.received_ns >= EARLIEST_NS:
+            ahead_ns = _ahead_ns(decoded, received_ns=delivery.received_ns)
+            if ahead_ns is not None:
+                limit_ns = tolerance_ns if route.clock_limit_s is None else round(route.clock_limit_s * 1e9)
+                wrong = origin.trusted and not -limit_ns <= ahead_ns <= limit_ns
+                stamped(
+                    machine, route.template.text, ahead_ns=ahead_ns, wrong=wrong, at_ns=delivery.received_ns
+                )
         return decoded if origin.trusted else at_arrival(decoded, received_ns=delivery.received_ns)
 
     return decode
+
+
+def _ahead_ns(decoded: Frame | Reject, *, received_ns: int) -> int | None:
+    """How far the newest stamp of a message is ahead of its arrival; None where it has none that can be read."""
+    if isinstance(decoded, Reject):
+        return decoded.ahead_ns
+    return max(decoded.times_ns) - received_ns if decoded.stamped else None
 
 
 def at_arrival(decoded: Frame | Reject, *, received_ns: int) -> Frame | Reject:

@@ -55,12 +55,12 @@ def event_time_ns(stamp: object, origin: Origin) -> int | Reject:
         return Reject("bad_timestamp", f"{str(stamp)[:40]!r} is no time")
     if not origin.trusted:
         return time_ns
+    ahead_ns = time_ns - origin.received_ns
     if time_ns < EARLIEST_NS:
-        return Reject("bad_timestamp", f"{str(stamp)[:40]} lies before 1980")
-    if time_ns > origin.received_ns + origin.future_tolerance_ns and origin.received_ns >= EARLIEST_NS:
-        ahead_s = (time_ns - origin.received_ns) / 1e9
-        hint = "; milliseconds instead of seconds?" if ahead_s > 1e10 else ""
-        return Reject("future_timestamp", f"{ahead_s:.0f} s ahead of its arrival{hint}")
+        return Reject("bad_timestamp", f"{str(stamp)[:40]} lies before 1980", ahead_ns)
+    if ahead_ns > origin.future_tolerance_ns and origin.received_ns >= EARLIEST_NS:
+        hint = "; milliseconds instead of seconds?" if ahead_ns > 1e19 else ""
+        return Reject("future_timestamp", f"{ahead_ns / 1e9:.0f} s ahead of its arrival{hint}", ahead_ns)
     return time_ns
 
 

@@ -50,6 +50,7 @@ class Samples:
         self._rows: dict[int, dict[str, float]] = {}
         self._bad: list[tuple[str, RejectReason]] = []
         self._detail = ""
+        self._ahead_ns: int | None = None
         self._stamped = False
 
     def add(self, channel: str, value: object, *, time: int | Reject | None, series: Hashable = None) -> None:
@@ -67,6 +68,7 @@ class Samples:
             self.refuse(channel, "unknown_channel")
         elif isinstance(time, Reject):
             self.refuse(channel, time.reason, time.detail)
+            self._ahead_ns = time.ahead_ns
         elif self._series.setdefault(channel, series) != series:
             self.refuse(channel, "unknown_channel", "two quantities of one message would share this channel")
         else:
@@ -105,4 +107,5 @@ class Samples:
         if not self._bad:
             return Reject("no_values")
         channel, reason = self._bad[0]
-        return Reject(reason, self._detail or f"channel {channel[:40]!r}, and no good value beside it")
+        detail = self._detail or f"channel {channel[:40]!r}, and no good value beside it"
+        return Reject(reason, detail, self._ahead_ns)

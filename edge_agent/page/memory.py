@@ -1,4 +1,4 @@
-"""What the page remembers of each machine: its scores of the last minutes and day, and when it was heard. Bounded.
+"""What the page remembers of each machine: its scores of the last minutes and day. Bounded.
 
 Belongs to the pipeline's thread. A machine costs some kilobytes; a curve holds the highest score of each stretch,
 so that no excursion is smoothed away.
@@ -13,10 +13,6 @@ from edge_agent.page.scene import Curve, Expectation
 
 _NEAR_S, _NEAR_POINTS = 3.0, 200
 _FAR_S, _FAR_POINTS = 300.0, 288
-_SILENT_AFTER_S = 30.0
-_SILENT_AFTER_GAPS = 10.0
-"""A machine that usually sends every minute is not silent after thirty seconds."""
-_GAP_MEMORY = 0.9
 
 
 @dataclass(slots=True)
@@ -54,8 +50,6 @@ class Remembered:
     near: Peaks = field(default_factory=lambda: Peaks(_NEAR_S, _NEAR_POINTS))
     far: Peaks = field(default_factory=lambda: Peaks(_FAR_S, _FAR_POINTS))
     latest: Expectation | None = None
-    heard_s: float = 0.0
-    gap_s: float = 0.0
 
 
 class Memory:
@@ -64,21 +58,14 @@ class Memory:
     def __init__(self) -> None:
         self._machines: dict[str, Remembered] = {}
 
-    def of(self, name: str, *, now_s: float) -> Remembered:
+    def of(self, name: str) -> Remembered:
         """The machine's memory; begun now where there was none."""
-        known = self._machines.get(name)
-        if known is None:
-            known = self._machines[name] = Remembered(heard_s=now_s)
-        return known
+        return self._machines.setdefault(name, Remembered())
 
-    def note(self, *, touched: Iterable[str], scores: Iterable[ScoreBlock], now_s: float) -> None:
+    def note(self, scores: Iterable[ScoreBlock]) -> None:
         """Take in what a step brought."""
-        for name in touched:
-            machine = self.of(name, now_s=now_s)
-            machine.gap_s = _GAP_MEMORY * machine.gap_s + (1 - _GAP_MEMORY) * (now_s - machine.heard_s)
-            machine.heard_s = now_s
         for block in scores:
-            machine = self.of(block.windows.machine, now_s=now_s)
+            machine = self.of(block.windows.machine)
             for time_ns, score in zip(block.windows.times_ns.tolist(), block.value.tolist(), strict=True):
                 machine.near.add(time_ns / 1e9, score)
                 machine.far.add(time_ns / 1e9, score)
@@ -88,16 +75,6 @@ class Memory:
                 shares=block.contributions[-1].copy(),
                 time_ns=int(block.windows.times_ns[-1]),
             )
-
-    def silent_s(self, names: Iterable[str], *, now_s: float) -> dict[str, float]:
-        """For how long each machine that has gone silent was not heard."""
-        found = {}
-        for name in names:
-            machine = self.of(name, now_s=now_s)
-            quiet_s = now_s - machine.heard_s
-            if quiet_s > max(_SILENT_AFTER_S, _SILENT_AFTER_GAPS * machine.gap_s):
-                found[name] = quiet_s
-        return found
 
     def keep(self, names: Iterable[str]) -> None:
         """Forget every other machine."""

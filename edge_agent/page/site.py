@@ -73,7 +73,7 @@ class Site:
     def note(self, step: Step) -> None:
         """Remember what a step brought."""
         if self._server is not None:
-            self._memory.note(touched=step.touched, scores=step.scores, now_s=self._monotonic())
+            self._memory.note(step.scores)
 
     def commands(self) -> list[Heard]:
         """What people asked for since the last call, as if it had come over MQTT."""
@@ -113,25 +113,25 @@ class Site:
             bundle=bundle,
             machines=machines,
             calls=watch.control.calls(machines, now_ns=now_ns),
-            silent_s=self._memory.silent_s(machines, now_s=now_s),
-            trends={name: self._memory.of(name, now_s=now_s).near.curve(_TREND_POINTS) for name in machines},
+            silent_s=watch.sources.hearing.silent_s(machines, now_s=now_s),
+            trends={name: self._memory.of(name).near.curve(_TREND_POINTS) for name in machines},
             records=tuple(watch.control.lifecycle.memory.records.values()),
             past=_named(watch, history[: -_PAST - 1 : -1]),
             past_count=len(history),
             commands=tuple(name for name in OFFERED if name in allowed),
-            closeups=self._closeups(watch, wanted, known=machines, now_s=now_s),
+            closeups=self._closeups(watch, wanted, known=machines),
         )
         self._hatch.show(scene)
 
     def _closeups(
-        self, watch: Watch, wanted: tuple[str, ...], *, known: Mapping[str, Any], now_s: float
+        self, watch: Watch, wanted: tuple[str, ...], *, known: Mapping[str, Any]
     ) -> dict[str, Closeup]:
         found = {}
         for name in wanted:
             if name not in known:
                 found[name] = _NOBODY
                 continue
-            memory = self._memory.of(name, now_s=now_s)
+            memory = self._memory.of(name)
             past = [one for one in reversed(watch.control.lifecycle.memory.history) if one.machine == name]
             found[name] = Closeup(
                 glance=watch.pipeline.fleet.glance(name, latest_rows=_ROWS),

@@ -40,7 +40,9 @@ def machines() -> Machines:
 
 
 def plant(machines: Machines, folder: Path, told: list[str]) -> AgentPlant:
-    return AgentPlant(machines, Store(folder), state_dir=folder, forgot=lambda: told.append("forgot"))  # type: ignore[arg-type]
+    return AgentPlant(
+        machines, Store(folder), state_dir=folder, forgot=lambda machine: told.append(f"forgot {machine}")
+    )  # type: ignore[arg-type]
 
 
 def test_a_name_outlives_the_agent(machines: Machines, tmp_path: Path) -> None:
@@ -82,4 +84,4 @@ def test_recommissioning_forgets_the_machine_and_what_is_kept_of_it(
     told: list[str] = []
     assert plant(machines, tmp_path, told).recommission("pump-1") == ""
     assert machines.forgotten == ["pump-1"]
-    assert told == ["forgot"]
+    assert told == ["forgot pump-1"]

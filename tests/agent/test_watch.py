@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -466,3 +467,21 @@ def test_a_gateway_that_boots_in_1970_does_not_turn_everything_away(
     ]
     agent.turn(in_1970)
     assert agent.watch.pipeline.ledger.accepted == 10
+
+
+def test_a_source_whose_clock_is_wrong_is_said_beside_the_machine_and_survives_a_crash(
+    begin: Callable[[Config], Agent], config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = [0.0]
+    clock = Mock(wraps=time, monotonic=lambda: now_s[0], perf_counter=time.perf_counter)
+    monkeypatch.setattr("edge_agent.watch.time", clock)
+    agent = begin(config)
+    for arrival in arrivals([(0, 80, 0.0)]):
+        now_s[0] += 1.0
+        received_ns = NOW_NS + round(now_s[0] * 1e9)
+        agent.turn([replace(arrival, delivery=replace(arrival.delivery, received_ns=received_ns))])
+    said = [(one["fault"]["name"], one["kind"], one["state"]) for one in agent.alerts.values()]
+    assert said == [("clock skew", "sensor", "open")]
+    agent.crash()
+    assert len(agent.watch.open_findings()) == 1
+    assert {one["state"] for one in agent.alerts.values()} == {"open"}

@@ -336,3 +336,23 @@ def test_a_secured_broker_lets_in_who_knows_the_password_and_is_checked_itself(
     finally:
         agent.kill()
         broker.kill()
+
+
+def test_a_machine_that_stops_publishing_is_silent_until_it_is_heard_again(
+    agent: AgentProcess, user: User
+) -> None:
+    agent.start().ready()
+    commission(user)
+    opened = wait_until(lambda: user.alerts and user.alerts[0], what="the finding", patience_s=60.0)
+    assert (opened["machine"], opened["kind"], opened["fault"]["name"]) == ("pump-1", "sensor", "silent")
+    wait_until(
+        lambda: agent.metric('edge_agent_sensor_findings_open{machine="pump-1"}') == 1, what="the gauge"
+    )
+    assert agent.stop() == 0
+    agent.start().ready()
+    user.publish_rows("pump-1", 300, 310)
+    closed = wait_until(lambda: [one for one in user.alerts if one["state"] == "closed"], what="its end")[0]
+    assert (closed["id"], closed["lifecycle"]["event"]) == (opened["id"], "closed")
+    assert {one["id"] for one in user.alerts} == {opened["id"]}
+    for alert in user.alerts:
+        jsonschema.validate(alert, SCHEMA)

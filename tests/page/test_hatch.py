@@ -151,12 +151,9 @@ def test_a_curve_keeps_every_excursion_and_no_more_points_than_allowed() -> None
     assert peaks.curve().times_s == (0.0,), "times went back: the curve begins anew"
 
 
-def test_machines_that_went_are_forgotten_and_slow_senders_are_not_called_silent() -> None:
+def test_machines_that_went_are_forgotten() -> None:
     memory = Memory()
-    for turn in range(20):
-        memory.note(touched=["slow"], scores=(), now_s=60.0 * turn)
-    memory.note(touched=["quick"], scores=(), now_s=1140.0)
-    assert memory.silent_s(["slow", "quick"], now_s=1200.0) == {"quick": 60.0}
+    memory.of("slow"), memory.of("quick")
     memory.keep(["slow"])
     assert list(memory._machines) == ["slow"]
 

@@ -74,6 +74,8 @@ export const FINDINGS = {
   frozen: "does not change any more",
   "noise gone": "is far smoother than it was",
   stale: "most channels stand still: the source seems to repeat old values",
+  silent: "nothing usable is heard any more: it is not watched",
+  "clock skew": "the source's clock is wrong: see Wrong clocks in the documentation",
   "rate changed": "rows come far more or less often than they did",
 };
 

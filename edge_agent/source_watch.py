@@ -1,0 +1,341 @@
+"""What is wrong with a machine's source, whatever its values say: it has gone silent, or its clock is wrong. Pure.
+
+A source is the clock and the connection behind a machine's messages, so nothing here looks at values or scores. Its
+findings live like those of `quality`, with kind `sensor`, and no machine counts as anomalous for them.
+
+`Hearing` is the one place for when a machine counts as silent. A machine that nobody could have heard, because the
+agent has just begun, had no connection or was held up itself, counts as heard.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Literal, get_args
+
+import msgspec
+
+from edge_agent.contract.records import THRESHOLD, Alarm
+
+SourceFinding = Literal["silent", "clock skew"]
+SOURCE_FINDINGS: tuple[SourceFinding, ...] = get_args(SourceFinding)
+ANY_SOURCE = ""
+"""Silence is of a machine, whichever of its sources stopped last; a clock is of one source."""
+_SILENT_AFTER_S = 30.0
+_SILENT_AFTER_GAPS = 10.0
+"""A machine that usually sends every minute is not silent after thirty seconds."""
+_GAP_MEMORY = 0.9
+_LOOK_EVERY_S = 1.0
+_HELD_UP_S = 5.0
+"""A look that comes so late finds messages that waited for the agent, not the other way round."""
+_SKEW_SPREAD_NS = 10_000_000_000
+"""A clock that is wrong is wrong by the same amount; a backlog that is being sent off is not."""
+_SKEW_AFTER_NS = 60_000_000_000
+_SKEW_MESSAGES = 20
+_WELL_MESSAGES = 20
+_WORTH_KEEPING = 2.0
+"""A usual gap is written down again when it has changed by so much."""
+_VERSION = 1
+
+
+@dataclass(slots=True)
+class _Heard:
+    at_s: float
+    gap_s: float = 0.0
+    expected: bool = False
+    """Whether `gap_s` began with what was known before."""
+
+    @property
+    def patience_s(self) -> float:
+        return max(_SILENT_AFTER_S, _SILENT_AFTER_GAPS * self.gap_s)
+
+
+class Hearing:
+    """When each machine was heard by monotonic time, and how long its pauses usually are."""
+
+    def __init__(self) -> None:
+        self.since_s = 0.0
+        """From when on machines could be heard without a break."""
+        self._machines: dict[str, _Heard] = {}
+
+    def note(self, names: Iterable[str], *, now_s: float) -> None:
+        """Rows of these machines have come."""
+        for name in names:
+            known = self._machines.get(name)
+            if known is None:
+                self._machines[name] = _Heard(now_s)
+                continue
+            gap_s = min(
+                now_s - max(known.at_s, self.since_s), known.patience_s
+            )  # one long pause is not usual
+            known.gap_s = _GAP_MEMORY * known.gap_s + (1 - _GAP_MEMORY) * gap_s
+            known.at_s = now_s
+
+    def expect(self, gaps_s: Mapping[str, float], *, now_s: float) -> None:
+        """How long the pauses of machines usually are; counts where they are new, heard yet or not."""
+        for name, gap_s in gaps_s.items():
+            heard = self._machines.setdefault(name, _Heard(now_s))
+            if not heard.expected:
+                heard.gap_s, heard.expected = max(heard.gap_s, gap_s), True
+
+    def keep(self, names: Collection[str]) -> None:
+        """Forget every other machine."""
+        for name in self._machines.keys() - names:
+            del self._machines[name]
+
+    def gaps_s(self) -> dict[str, float]:
+        """The usual pause of each machine."""
+        return {name: heard.gap_s for name, heard in self._machines.items()}
+
+    def silent_s(self, names: Iterable[str], *, now_s: float, excused: bool = False) -> dict[str, float]:
+        """For how long each machine that has gone silent was not heard.
+
+        Args:
+            names: of machines.
+            now_s: monotonic time.
+            excused: whether only the time counts in which it could have been heard.
+        """
+        found = {}
+        for name in names:
+            heard = self._machines.get(name)
+            if heard is None:
+                continue
+            quiet_s = now_s - (max(heard.at_s, self.since_s) if excused else heard.at_s)
+            if quiet_s > heard.patience_s:
+                found[name] = quiet_s
+        return found
+
+
+@dataclass(slots=True)
+class _Clock:
+    """One source's stamps: how long, how often and within which bounds they have been wrong, and right since."""
+
+    since_ns: int = 0
+    low_ns: int = 0
+    high_ns: int = 0
+    wrong: int = 0
+    well: int = 0
+
+    def note(self, ahead_ns: int, *, wrong: bool, at_ns: int) -> None:
+        if not wrong:
+            self.well += 1
+            self.wrong = 0
+            return
+        low, high = min(self.low_ns, ahead_ns), max(self.high_ns, ahead_ns)
+        self.well = 0
+        if not self.wrong or high - low > _SKEW_SPREAD_NS or at_ns < self.since_ns:
+            self.since_ns, self.wrong, low, high = at_ns, 0, ahead_ns, ahead_ns
+        self.low_ns, self.high_ns = low, high
+        self.wrong += 1
+
+    def is_skewed(self, *, at_ns: int) -> bool:
+        return self.wrong >= _SKEW_MESSAGES and at_ns - self.since_ns >= _SKEW_AFTER_NS
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What outlives a restart.
+
+    Attributes:
+        open: findings that hold, each with its source.
+    """
+
+    version: int = _VERSION
+    count: int = 0
+    gaps_s: dict[str, float] = field(default_factory=dict)
+    open: list[tuple[str, Alarm]] = field(default_factory=list)
+
+
+class SourceWatch:
+    """Watches over the sources of all machines. Belongs to the pipeline's thread."""
+
+    def __init__(self, *, machines_limit: int) -> None:
+        self.hearing = Hearing()
+        self._machines_limit = machines_limit
+        self._clocks: dict[tuple[str, str], _Clock] = {}
+        self._due: dict[tuple[str, str], None] = {}  # an ordered set: clocks whose finding begins or ends
+        self._open: dict[tuple[str, str], Alarm] = {}
+        self._spoke: set[str] = set()  # machines heard since the last look, while findings hold
+        self._count = 0
+        self._looked_s: float | None = None
+        self._kept = _Kept()
+        self._changed = False
+
+    @property
+    def open_findings(self) -> tuple[Alarm, ...]:
+        """The findings that hold."""
+        return tuple(self._open.values())
+
+    def ahead_s(self, alarm_id: str) -> float | None:
+        """By how much the clock behind a finding is ahead of ours; None where it is about no clock."""
+        for key, alarm in self._open.items():
+            if alarm.id == alarm_id and (clock := self._clocks.get(key)) is not None:
+                return (clock.low_ns + clock.high_ns) / 2e9
+        return None
+
+    # -- what comes in ---------------------------------------------------------------------------------------
+
+    def stamped(self, machine: str, source: str, *, ahead_ns: int, wrong: bool, at_ns: int) -> None:
+        """A message came whose stamp is so far ahead of its arrival; one that was turned away for it counts as well.
+
+        Args:
+            machine: its name; not known to the pipeline as a rule where all its messages are turned away.
+            source: topic of the configured source.
+            ahead_ns: newest stamp minus time of arrival.
+            wrong: whether that is beyond what the source is allowed.
+            at_ns: wall clock at arrival.
+        """
+        key = (machine, source)
+        clock = self._clocks.get(key)
+        if clock is None:
+            if not wrong or len(self._clocks) >= self._machines_limit:
+                return
+            clock = self._clocks[key] = _Clock()
+        clock.note(ahead_ns, wrong=wrong, at_ns=at_ns)
+        if clock.well >= _WELL_MESSAGES or (key not in self._open and clock.is_skewed(at_ns=at_ns)):
+            self._due[key] = None
+
+    def heard(self, names: Iterable[str], *, now_s: float) -> None:
+        """Rows of these machines have come."""
+        names = [*names]
+        self.hearing.note(names, now_s=now_s)
+        if self._open:
+            self._spoke.update(names)
+
+    def forget(self, machine: str) -> None:
+        """The machine is learnt afresh; its findings have been ended."""
+        for table in (self._open, self._clocks, self._due):
+            for key in [key for key in table if key[0] == machine]:
+                del table[key]
+        self._changed = True
+
+    # -- what follows ----------------------------------------------------------------------------------------
+
+    def due(self, *, now_s: float) -> bool:
+        """Whether it is time to look."""
+        return self._looked_s is None or not 0 <= now_s - self._looked_s < _LOOK_EVERY_S
+
+    def look(
+        self,
+        known: Collection[str],
+        *,
+        learnt: Mapping[str, float],
+        sources: Collection[str],
+        listening: bool,
+        now_s: float,
+        now_ns: int,
+        model: str,
+    ) -> tuple[Alarm, ...]:
+        """What begins and ends; to be asked whenever it is `due`.
+
+        Args:
+            known: every machine of the pipeline.
+            learnt: those with a profile, and the usual step between their rows in seconds.
+            sources: topics of those whose clocks count.
+            listening: whether messages could be heard just now.
+            now_s: monotonic time.
+            now_ns: wall clock, for what people read.
+            model: digest of the bundle.
+        """
+        before, self._looked_s = self._looked_s, now_s
+        if before is None or not listening or now_s - before > _HELD_UP_S:
+            self.hearing.since_s = now_s
+        self.hearing.keep(known)
+        usual_s = {name: self._kept.gaps_s.get(name, learnt.get(name, 0.0)) for name in known}
+        self.hearing.expect(usual_s, now_s=now_s)
+        # A machine that could not go on after a restart has a finding without having been forgotten on purpose.
+        found = [self._close(key, now_ns) for key in [*self._open] if key[0] not in known]
+        for machine in {key[0] for key in self._clocks} - set(known):
+            self.forget(machine)
+        found += self._silences(learnt, now_s=now_s, now_ns=now_ns, model=model)
+        found += self._skews(sources, now_ns=now_ns, model=model)
+        self._changed = self._changed or bool(found) or self._gaps_moved()
+        return tuple(found)
+
+    def _silences(self, learnt: Collection[str], *, now_s: float, now_ns: int, model: str) -> Iterable[Alarm]:
+        spoke, self._spoke = self._spoke, set()
+        for key in [key for key in self._open if key[1] == ANY_SOURCE]:
+            if key[0] in spoke or key[0] not in learnt:
+                yield self._close(key, now_ns)
+        for machine, quiet_s in self.hearing.silent_s(learnt, now_s=now_s, excused=True).items():
+            key = (machine, ANY_SOURCE)
+            if key not in self._open:
+                onset_ns = max(0, now_ns - round(quiet_s * 1e9))
+                yield self._begin(key, "silent", onset_ns=onset_ns, now_ns=now_ns, model=model)
+
+    def _skews(self, sources: Collection[str], *, now_ns: int, model: str) -> Iterable[Alarm]:
+        due, self._due = self._due, {}
+        for key in [key for key in self._open if key[1] != ANY_SOURCE and key[1] not in sources]:
+            yield self._close(key, now_ns)
+        for key in due:
+            clock = self._clocks[key]
+            if clock.well >= _WELL_MESSAGES:
+                del self._clocks[key]
+                if key in self._open:
+                    yield self._close(key, now_ns)
+            elif clock.wrong and key[1] in sources and key not in self._open:
+                yield self._begin(key, "clock skew", onset_ns=clock.since_ns, now_ns=now_ns, model=model)
+
+    def _begin(
+        self, key: tuple[str, str], finding: SourceFinding, *, onset_ns: int, now_ns: int, model: str
+    ) -> Alarm:
+        self._count += 1
+        onset = datetime.fromtimestamp(onset_ns // 1_000_000_000, UTC)
+        alarm = self._open[key] = Alarm(
+            id=f"{key[0]}-{onset:%Y%m%dT%H%M%S}Z-w{self._count}",
+            revision=1,
+            machine=key[0],
+            state="open",
+            severity="warning",
+            onset_ns=onset_ns,
+            time_ns=now_ns,
+            score=THRESHOLD,
+            peak_score=THRESHOLD,
+            threshold=THRESHOLD,
+            fault=finding,
+            fault_probability=1.0,
+            channels=(),
+            model=model,
+            kind="sensor",
+        )
+        return alarm
+
+    def _close(self, key: tuple[str, str], now_ns: int) -> Alarm:
+        alarm = self._open.pop(key)
+        return replace(alarm, revision=alarm.revision + 1, state="closed", time_ns=now_ns, closed_ns=now_ns)
+
+    # -- across restarts -------------------------------------------------------------------------------------
+
+    def _gaps_moved(self) -> bool:
+        """Whether a usual pause that matters is no longer the one that was written down."""
+        least_s = _SILENT_AFTER_S / _SILENT_AFTER_GAPS
+        for name, gap_s in self.hearing.gaps_s().items():
+            ratio = max(gap_s, least_s) / max(self._kept.gaps_s.get(name, 0.0), least_s)
+            if not 1 / _WORTH_KEEPING < ratio < _WORTH_KEEPING:
+                return True
+        return False
+
+    def changes(self) -> bytes | None:
+        """What to give to `restore` after a restart; None where it is what it was."""
+        if not self._changed:
+            return None
+        self._changed = False
+        open_ones = [(key[1], alarm) for key, alarm in self._open.items()]
+        self._kept = _Kept(_VERSION, self._count, self.hearing.gaps_s(), open_ones)
+        return msgspec.msgpack.encode(self._kept)
+
+    def restore(self, raw: bytes | None) -> bool:
+        """Go on where an earlier process stood; False where that cannot be read."""
+        if raw is None:
+            return True
+        try:
+            kept = msgspec.msgpack.decode(raw, type=_Kept)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return False
+        if kept.version != _VERSION:
+            return False
+        self._kept, self._count = kept, kept.count
+        for source, alarm in kept.open:
+            self._open[alarm.machine, source] = alarm
+            if source != ANY_SOURCE:
+                self._clocks[alarm.machine, source] = _Clock()
+        return True
