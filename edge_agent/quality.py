@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent import vibration
 from edge_agent.contract.records import THRESHOLD, Alarm, ChannelEvidence, Float32, Profile
 from edge_agent.symptoms import NOISE_ROWS, Bounds, Seen, Watcher, consecutive, level_of
 from edge_agent.unit_jump import UnitState, UnitWatch
@@ -130,7 +131,8 @@ class Inspector:
         self._window_rows = window_rows
         self._low, self._high = np.array(ranges, np.float64).reshape(n_channels, 2).T
         self._watcher = Watcher(n_channels)
-        self._units = UnitWatch(profile.memory)
+        # What the agent has computed of a vibration jumps by any factor when the machine breaks.
+        self._units = UnitWatch(profile.memory, unitless=[*map(vibration.is_feature, profile.channels)])
         self._measures = profile.memory["quality/run"].astype(np.int64) <= _CONSTANT * profile.rows
         self._out = np.zeros(n_channels, np.int64)
         self._quiet = np.zeros(n_channels, np.int64)

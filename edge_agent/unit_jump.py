@@ -7,7 +7,7 @@ factor at once, and the factor's inverse must bring every value back among the c
 unusual before the jump.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,8 +129,10 @@ class _Doubt:
 class UnitWatch:
     """Remembers which channels speak in another unit."""
 
-    def __init__(self, memory: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(self, memory: Mapping[str, NDArray[Any]], *, unitless: Sequence[bool] = ()) -> None:
+        """Begin; `unitless` are channels, of C, that nobody measures and whose unit nobody can mistake."""
         self._step = memory["quality/step"].astype(np.float64)
+        self._step[np.flatnonzero(unitless)] = np.inf
         low, high = memory["quality/low"].astype(np.float64), memory["quality/high"].astype(np.float64)
         self._low, self._high = low - _MARGIN * (high - low), high + _MARGIN * (high - low)
         self._wide_low, self._wide_high = low - _WIDE * (high - low), high + _WIDE * (high - low)

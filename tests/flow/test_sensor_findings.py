@@ -103,6 +103,21 @@ def test_a_broken_sensor_is_named_once_and_no_machine_alarm_is_raised(
     assert [one for step in steps for one in step.alarms] == []
 
 
+def test_a_feature_of_a_vibration_has_no_unit_that_could_change(scorer: Scorer) -> None:
+    values, names = rows(1800, seed=5), ("flow", "de.peak", "vibration", "temperature")
+    pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=SETTINGS)
+    calm = [Frame("m", names, [t * SECOND for t in range(1200)], values[:1200].astype(np.float32))]
+    learnt = learn(pipeline.feed(calm).commissions[0], scorer=scorer, settings=SETTINGS)
+    pipeline.install(learnt)
+    values[1400:, 1] *= 10.0
+    steps = [
+        pipeline.feed([Frame("m", names, [t * SECOND], values[t : t + 1].astype(np.float32))])
+        for t in range(1200, 1800)
+    ]
+    assert findings(steps) == []
+    assert [one.channels[0].name for step in steps for one in step.alarms][:1] == ["de.peak"]
+
+
 def test_a_value_out_of_the_configured_range_is_a_finding(scorer: Scorer, profile: Profile) -> None:
     values = rows(600, seed=6)
     values[FAULT_AT:, 3] = 850.0 + values[FAULT_AT:, 0]
