@@ -226,7 +226,8 @@ def play(
     )
     acknowledged = series(metrics_port)["edge_agent_alerts_acknowledged_total"]
     wait_until(lambda: subscriber.read >= acknowledged, what=f"{acknowledged:.0f} alerts to arrive")
-    for alert in sorted(subscriber.alerts.values(), key=lambda alert: (alert["id"], alert["revision"])):
+    of_machines = [alert for alert in subscriber.alerts.values() if alert["kind"] == "machine"]
+    for alert in sorted(of_machines, key=lambda alert: (alert["id"], alert["revision"])):
         next(run for run in runs if run.name == alert["machine"]).alerts.append(alert)
     ledger: dict[str, Any] = {"published": published, **read_ledger(metrics_port)}
     outcomes = sum(value for name, value in ledger.items() if name not in {"published", "received"})
