@@ -11,7 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from edge_agent.alarm_config import Commands, Lifecycle, Maintenance
 from edge_agent.broker_config import BROKER_FILES, Broker
@@ -19,6 +27,7 @@ from edge_agent.channel_config import Channel, Quality
 from edge_agent.errors import ConfigError
 from edge_agent.page_config import Page
 from edge_agent.record_config import Record
+from edge_agent.sharing_config import Sharing
 from edge_agent.source_config import Source
 from edge_agent.topics import is_name, parse
 
@@ -188,6 +197,7 @@ class Config(_Section):
     record: Record = Record()
     commands: Commands = Commands()
     lifecycle: Lifecycle = Lifecycle()
+    sharing: Sharing = Sharing()
     maintenance: Annotated[tuple[Maintenance, ...], Field(max_length=200)] = ()
     model: Model = Model()
     commission: Commission = Commission()
@@ -216,6 +226,16 @@ class Config(_Section):
     def _one_sparkplug(cls, value: tuple[Source, ...]) -> tuple[Source, ...]:
         if sum(source.sparkplug is not None for source in value) > 1:
             raise ValueError("only one source may be of format 'sparkplug'; it can hear many groups")
+        return value
+
+    @field_validator("sharing")
+    @classmethod
+    def _shares_what_it_can(cls, value: Sharing, known: ValidationInfo) -> Sharing:
+        sources = known.data.get("source", ())  # absent where it is wrong itself
+        if value.group and any(source.sparkplug is not None for source in sources):
+            raise ValueError("a Sparkplug namespace cannot be shared; give each agent its groups")
+        if value.group and any(source.share for source in sources):
+            raise ValueError("every member must hear every topic; no source may have a share")
         return value
 
     @property
@@ -355,6 +375,7 @@ def summary(config: Config) -> Mapping[str, Any]:
         + config.broker.protection,
         "sources": [_source(source) for source in config.source],
         "alerts": config.alerts.topic,
+        "shares with": f"the group {config.sharing.group}" if config.sharing.group else "nobody",
         "new machines": f"learnt from {config.commission.rows} rows",
         "budget": f"{config.budget.false_alarms_per_week:g} false alarms a week and machine",
         "metrics": f"http://{config.metrics.host}:{config.metrics.port}/metrics",
