@@ -225,7 +225,8 @@ class Service:
             self._take_over(fresh)
         batch = self._inbox.drain(limit=_BATCH_MESSAGES, timeout_s=_TURN_S)
         if self._sharing is not None:
-            batch = self._sharing.turn(batch, self._watch)
+            hearing = self._ingest.connected and not self._ingest.refused
+            batch = self._sharing.turn(batch, self._watch, hearing=hearing)
         tidings = self._sparkplug.turn() if self._sparkplug is not None else []
         if self._sparkplug is not None:
             batch = replace(batch, shed=batch.shed + self._sparkplug.shed)

@@ -86,21 +86,27 @@ class Sharing:
 
     # -- one turn -------------------------------------------------------------------------------------------
 
-    def turn(self, batch: Batch, watch: Watch) -> Batch:
-        """The batch without messages of machines that are not ours; all its receipts stay."""
+    def turn(self, batch: Batch, watch: Watch, *, hearing: bool) -> Batch:
+        """The batch without messages of machines that are not ours; all its receipts stay.
+
+        Args:
+            batch: what came of the sensors.
+            watch: which machines we know, and what we know of them.
+            hearing: whether sensor messages can reach us; where not, our beats end, and others take over.
+        """
         try:
-            self._turn(watch)
+            self._turn(watch, hearing=hearing)
         except Exception as error:  # noqa: BLE001 - the watch goes on
             watch.contain("sharing", error)
         return self._ours(batch)
 
-    def _turn(self, watch: Watch) -> None:
+    def _turn(self, watch: Watch, *, hearing: bool) -> None:
         now_s = time.monotonic()
         for heard in self.link.heard():
             self._hear(heard, watch, now_s=now_s)
         if self.link.subscribed and self.link.subscribed == self.link.session and self.link.connected:
             self._enter(self.link.subscribed, watch, now_s=now_s)
-            beat = self._members.beat(now_s=now_s)
+            beat = self._members.beat(now_s=now_s) if hearing else None
             if beat is not None:
                 self.link.publish(self.own_topic, encode(beat), retain=True)
         self._tick(now_s)
@@ -145,6 +151,7 @@ class Sharing:
     def _enter(self, session: int, watch: Watch, *, now_s: float) -> None:
         if session != self._session:
             self._session = session
+            self._settled -= self._asked.keys()
             self._asked.clear()
             # A broker may have lost what it kept.
             self._untold.update(dict.fromkeys(profile.machine for profile in watch.pipeline.profiles()))
