@@ -1,6 +1,7 @@
 """A machine's profile as a retained message, so that its next owner need not learn it again. Pure: bytes only.
 
-The payload is a mark, the SHA-256 of what follows, and the profile's npz, which is read without unpickling anything.
+The payload is a mark, the SHA-256 of what follows, and the profile's npz, which is read without unpickling anything
+and may not claim more bytes than the message may have: ours are not compressed.
 """
 
 import hashlib
@@ -31,7 +32,7 @@ def unpack(payload: bytes, *, machine: str, encoder: str, limit_bytes: int) -> P
     if payload[:_HEAD_BYTES] != _MARK + hashlib.sha256(body).digest():
         return "damaged"
     try:
-        profile = profiles.decode(Path(machine), body)
+        profile = profiles.decode(Path(machine), body, limit_bytes=limit_bytes)
     except BundleError as error:
         return error.reason
     if profile.machine != machine:

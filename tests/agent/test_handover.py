@@ -63,6 +63,16 @@ def test_a_profile_beyond_the_limit_is_not_packed() -> None:
     assert pack(profile(), limit_bytes=100) is None
 
 
+def test_a_small_message_does_not_become_a_large_profile() -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, x=np.zeros(10_000_000, np.uint8))
+    body = buffer.getvalue()
+    payload = b"EAP1" + hashlib.sha256(body).digest() + body
+    found = unpack(payload, machine="m", encoder="e", limit_bytes=LIMIT_BYTES)
+    assert isinstance(found, str)
+    assert "the limit is" in found
+
+
 class Trap:
     def __init__(self, path: Path) -> None:
         self.path = path

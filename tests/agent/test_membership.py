@@ -211,6 +211,21 @@ def test_a_dead_member_is_missed_after_lease_and_settling_and_its_kept_beat_is_n
     assert member.view == {"a", "b"}
 
 
+def test_a_member_whose_own_beats_are_late_does_not_take_anothers_silence_for_its_end() -> None:
+    member = Membership("a", boot="1", terms=TERMS)
+    member.connected(1, now_s=0.0)
+    member.hear("b", Beat("x", 7), now_s=1.0)
+    alone(member, until_s=6.6)  # the latest beat that came back was sent at 6 s, within the other's lease
+    member.tick(now_s=9.5)
+    assert member.active
+    assert member.view == {"a", "b"}
+    late = member.beat(now_s=9.5)
+    assert late is not None
+    member.hear("a", late, now_s=10.0)
+    member.tick(now_s=10.0)
+    assert member.view == {"a"}
+
+
 def test_messages_that_waited_are_worked_off_before_anything_is_owned() -> None:
     member = Membership("a", boot="1", terms=TERMS)
     member.connected(1, now_s=0.0)
