@@ -7,7 +7,7 @@ import os
 import re
 import socket
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -231,17 +231,26 @@ class Config(_Section):
     @field_validator("sharing")
     @classmethod
     def _shares_what_it_can(cls, value: Sharing, known: ValidationInfo) -> Sharing:
-        sources = known.data.get("source", ())  # absent where it is wrong itself
-        if value.group and any(source.sparkplug is not None for source in sources):
-            raise ValueError("a Sparkplug namespace cannot be shared; give each agent its groups")
-        if value.group and any(source.share for source in sources):
-            raise ValueError("every member must hear every topic; no source may have a share")
+        if value.group and (
+            why_not := unshareable(known.data.get("source", ()))
+        ):  # absent where it is wrong itself
+            raise ValueError(why_not)
         return value
 
     @property
     def client_id(self) -> str:
         """The fixed MQTT client id; the broker keeps this agent's unread messages under it."""
         return self.broker.client_id or f"edge-agent-{self.agent.name}"
+
+
+def unshareable(sources: Iterable[Source]) -> str:
+    """Why agents cannot share the machines of these sources; empty where they can."""
+    for source in sources:
+        if source.sparkplug is not None:
+            return "a Sparkplug namespace cannot be shared; give each agent its groups"
+        if source.share:
+            return "every member must hear every topic; no source may have a share"
+    return ""
 
 
 def load(path: Path) -> Config:
