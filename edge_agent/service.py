@@ -232,6 +232,7 @@ class Service:
             batch = replace(batch, shed=batch.shed + self._sparkplug.shed)
         heard = [*self._commands_heard(), *self._site.commands()]
         listening = all(link.connected for link in self._links() if link is not self._egress)
+        listening = listening and (self._sharing is None or self._sharing.active)
         self._watch.turn(batch, heard=heard, tidings=tidings, listening=listening and not self._inbox.full)
         self._turned_s = time.monotonic()
         self._supervisor.turned(self._turned_s)

@@ -178,7 +178,7 @@ class Watch:
         """Another agent has the machine now: end its alarm and forget it, between two turns; its file stays."""
         self.pipeline.forget(machine)
         self.control.release(machine)
-        self.keeper.distrust()
+        self._forgot(machine)
 
     def take_over(self, profile: Profile) -> None:
         """Go on with a machine by what another agent has learnt of it, between two turns."""
