@@ -61,6 +61,7 @@ _ENDINGS = {
     "latched": "{machine} is back to normal; the alarm of {onset} waits to be acknowledged.",
     "superseded": "{machine}: the alarm of {onset} is closed, because a new one has opened.",
     "recommissioned": "{machine}: the alarm of {onset} is closed, because the machine is learnt afresh.",
+    "handed_over": "{machine}: the alarm of {onset} is closed, because another agent watches the machine now.",
     "restarted": "{machine}: the agent was restarted, so this alarm is closed; a lasting fault raises a new one.",
 }
 

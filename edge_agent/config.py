@@ -7,11 +7,19 @@ import os
 import re
 import socket
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from edge_agent.alarm_config import Commands, Lifecycle, Maintenance
 from edge_agent.broker_config import BROKER_FILES, Broker
@@ -19,6 +27,7 @@ from edge_agent.channel_config import Channel, Quality
 from edge_agent.errors import ConfigError
 from edge_agent.page_config import Page
 from edge_agent.record_config import Record
+from edge_agent.sharing_config import Sharing
 from edge_agent.source_config import Source
 from edge_agent.topics import is_name, parse
 
@@ -188,6 +197,7 @@ class Config(_Section):
     record: Record = Record()
     commands: Commands = Commands()
     lifecycle: Lifecycle = Lifecycle()
+    sharing: Sharing = Sharing()
     maintenance: Annotated[tuple[Maintenance, ...], Field(max_length=200)] = ()
     model: Model = Model()
     commission: Commission = Commission()
@@ -218,10 +228,29 @@ class Config(_Section):
             raise ValueError("only one source may be of format 'sparkplug'; it can hear many groups")
         return value
 
+    @field_validator("sharing")
+    @classmethod
+    def _shares_what_it_can(cls, value: Sharing, known: ValidationInfo) -> Sharing:
+        if value.group and (
+            why_not := unshareable(known.data.get("source", ()))
+        ):  # absent where it is wrong itself
+            raise ValueError(why_not)
+        return value
+
     @property
     def client_id(self) -> str:
         """The fixed MQTT client id; the broker keeps this agent's unread messages under it."""
         return self.broker.client_id or f"edge-agent-{self.agent.name}"
+
+
+def unshareable(sources: Iterable[Source]) -> str:
+    """Why agents cannot share the machines of these sources; empty where they can."""
+    for source in sources:
+        if source.sparkplug is not None:
+            return "a Sparkplug namespace cannot be shared; give each agent its groups"
+        if source.share:
+            return "every member must hear every topic; no source may have a share"
+    return ""
 
 
 def load(path: Path) -> Config:
@@ -355,6 +384,7 @@ def summary(config: Config) -> Mapping[str, Any]:
         + config.broker.protection,
         "sources": [_source(source) for source in config.source],
         "alerts": config.alerts.topic,
+        "shares with": f"the group {config.sharing.group}" if config.sharing.group else "nobody",
         "new machines": f"learnt from {config.commission.rows} rows",
         "budget": f"{config.budget.false_alarms_per_week:g} false alarms a week and machine",
         "metrics": f"http://{config.metrics.host}:{config.metrics.port}/metrics",

@@ -105,6 +105,10 @@ class Control:
         for alarm in [alarm for alarm in self._outbox.open_alarms() if alarm.id not in known]:
             self._close_unknown(alarm)
 
+    def release(self, machine: str) -> None:
+        """Another agent watches the machine: its alarm here is over."""
+        self._tell(self.lifecycle.end(machine, why="handed_over"))
+
     def _close_unknown(self, left: OpenAlarm) -> None:
         """An alarm that the outbox still says and that nobody knows any more."""
         closing = alert.closing_after_restart(left.payload)

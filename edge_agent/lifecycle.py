@@ -101,10 +101,10 @@ class Lifecycle:
         lost = [r for r in self.memory.records.values() if r.active and r.alarm.id not in open_ids]
         return [telling for record in lost for telling in self._end(record, "restarted")] + self.tick(now_ns)
 
-    def end(self, machine: str) -> list[Telling]:
-        """The machine is learnt afresh: its alarm has lost its meaning."""
+    def end(self, machine: str, *, why: Event = "recommissioned") -> list[Telling]:
+        """The machine is learnt afresh, or another agent's: its alarm has lost its meaning."""
         mine = [record for record in self.memory.records.values() if record.alarm.machine == machine]
-        return [telling for record in mine for telling in self._end(record, "recommissioned")]
+        return [telling for record in mine for telling in self._end(record, why)]
 
     def tick(self, now_ns: int) -> list[Telling]:
         """What follows from the time alone: shelves and windows that end, held alarms that have room again."""

@@ -14,10 +14,10 @@ from datetime import datetime
 import structlog
 
 from edge_agent.assembly import TimedScorer, bundle_profile, load_bundle, start_scorer
-from edge_agent.config import Config
+from edge_agent.config import Config, unshareable
 from edge_agent.contract.bundle import Bundle
 from edge_agent.contract.records import Profile
-from edge_agent.errors import EdgeAgentError, StateError
+from edge_agent.errors import EdgeAgentError, StateError, UsageError
 from edge_agent.pipeline import Pipeline
 from edge_agent.rollback import Counters, expired
 
@@ -142,6 +142,8 @@ class Reloader:
         config = running.config.model_copy(
             update={name: _live(name, running.config, wanted) for name in LIVE}
         )
+        if config.sharing.group and (why_not := unshareable(config.source)):
+            raise UsageError(f"this agent shares machines until it is restarted: {why_not}")
         changed, waiting = _changes(running.config, wanted)
         if waiting:
             log.warning("settings_wait_for_restart", settings=list(waiting))

@@ -22,6 +22,7 @@ from edge_agent.link import Link
 from edge_agent.outbox import Message
 from edge_agent.page.site import Site
 from edge_agent.reload import Fresh, Reloader, warn_of_age
+from edge_agent.sharing import Sharing, sharing
 from edge_agent.snapshot import Health, Snapshot, frozen
 from edge_agent.sparkplug_source import SparkplugSource, sparkplug_source
 from edge_agent.status import status_payload
@@ -96,6 +97,7 @@ class Service:
         self._ingest: Ingest
         self._egress: Egress
         self._sparkplug: SparkplugSource | None = None
+        self._sharing: Sharing | None = None
 
     @property
     def learning(self) -> bool:
@@ -158,10 +160,11 @@ class Service:
 
     def _connect(self) -> None:
         config, address = self._config, broker_address(self._config)
+        self._sharing = sharing(config, report=_report)
         self._ingest = Ingest(
             address,
             client_id=config.client_id,
-            filters=config.subscriptions,
+            filters=[*config.subscriptions, *([self._sharing.own_topic] if self._sharing else [])],
             inbox=self._inbox,
             payload_limit_bytes=config.limits.payload_bytes,
             wall_clock_ns=time.time_ns,
@@ -177,6 +180,9 @@ class Service:
         )
         self._ingest.start()
         self._egress.start()
+        if self._sharing is not None:
+            self._watch.learnt = self._sharing.tell
+            self._sharing.start()
         self._host_sparkplug()
 
     def _host_sparkplug(self) -> None:
@@ -196,6 +202,8 @@ class Service:
         self._ingest.stop()
         if self._sparkplug is not None:
             self._sparkplug.stop()
+        if self._sharing is not None:
+            self._sharing.stop()
         self._watch.outbox.put(
             Message(("status",), self._status_topic, self._status(online=False), retain=True)
         )
@@ -216,11 +224,15 @@ class Service:
         if (fresh := self._reloader.poll(self._watch.pipeline)) is not None:
             self._take_over(fresh)
         batch = self._inbox.drain(limit=_BATCH_MESSAGES, timeout_s=_TURN_S)
+        if self._sharing is not None:
+            hearing = self._ingest.connected and not self._ingest.refused
+            batch = self._sharing.turn(batch, self._watch, hearing=hearing)
         tidings = self._sparkplug.turn() if self._sparkplug is not None else []
         if self._sparkplug is not None:
             batch = replace(batch, shed=batch.shed + self._sparkplug.shed)
         heard = [*self._commands_heard(), *self._site.commands()]
         listening = all(link.connected for link in self._links() if link is not self._egress)
+        listening = listening and (self._sharing is None or self._sharing.active)
         self._watch.turn(batch, heard=heard, tidings=tidings, listening=listening and not self._inbox.full)
         self._turned_s = time.monotonic()
         self._supervisor.turned(self._turned_s)
@@ -249,6 +261,8 @@ class Service:
         self._watch.adopt(config, scorer=fresh.scorer, template=fresh.template)
         self._ingest.exchange(drop=before.subscriptions, add=config.subscriptions)
         self._ingest.limit_payloads(config.limits.payload_bytes)
+        if self._sharing is not None:
+            self._sharing.adopt(config)
         if before.sparkplug != config.sparkplug:
             self._host_sparkplug()
         self._reloader.applied(fresh, pause_s=time.perf_counter() - started)
@@ -315,21 +329,26 @@ class Service:
             build=(__version__, bundle.manifest.name, bundle.digest, self._scorer.provider),
             reloads=dict(self._reloader.counts),
             waveforms=self._watch.waveforms.latest,
+            share=None if self._sharing is None else self._sharing.figures(),
             bundle_expires_s=expires.timestamp() if expires else None,
         )
 
     def _links(self) -> tuple[Link, ...]:
         hosted = () if self._sparkplug is None else (self._sparkplug.link,)
-        return (self._ingest, self._egress, *hosted)
+        shared = () if self._sharing is None else (self._sharing.link,)
+        return (self._ingest, self._egress, *hosted, *shared)
 
     def _health(self) -> Health:
-        return overview.health(
+        health = overview.health(
             alive=self.alive(),
             links=self._links(),
             refused=self._ingest.refused,
             keeper=self._watch.keeper,
             inbox=self._inbox,
         )
+        if self._sharing is None or self._sharing.active:
+            return health
+        return replace(health, amiss=(*health.amiss, "sharing: joins its group, or is out of touch with it"))
 
 
 def _report(event: str, **facts: object) -> None:

@@ -78,6 +78,17 @@ class ControlSeries:
 
 
 @dataclass(frozen=True, slots=True)
+class ShareSeries:
+    """What is told of a group that shares machines."""
+
+    foreign: int = 0
+    active: int = 0
+    members: int = 0
+    handed: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The state of the agent at one moment."""
 
@@ -97,6 +108,7 @@ class Snapshot:
     sparkplug: Mapping[str, int] = field(default_factory=dict)
     bundle_expires_s: float | None = None
     waveforms: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    share: ShareSeries | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ Event = Literal[
     "latched",
     "superseded",
     "recommissioned",
+    "handed_over",
     "restarted",
     "closed",
 ]

@@ -25,6 +25,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from edge_agent.contract.records import Ledger
 from edge_agent.drift_series import DRIFT_TABLE, Series, drift_samples
 from edge_agent.errors import UsageError
+from edge_agent.share_series import SHARE_TABLE, share_samples
 from edge_agent.snapshot import Health, MachineSeries, OutboxSeries, Snapshot, StateSeries
 
 MACHINES_LIMIT = 500
@@ -93,6 +94,7 @@ TABLE: tuple[Series, ...] = (
         ("machine",),
     ),
     *DRIFT_TABLE,
+    *SHARE_TABLE,
     Series("edge_agent_alarms_opened_total", "counter", "Alarms opened."),
     Series("edge_agent_alarms", "gauge", "Present alarms by state; one may be in several.", ("state",)),
     Series("edge_agent_alarms_held_total", "counter", "Alarms kept back by flood control."),
@@ -254,6 +256,7 @@ class _SnapshotCollector:
         snapshot = self._latest()
         samples = {**_ledger_samples(snapshot.ledger), **_machine_samples(snapshot.machines)}
         samples |= {**_broker_samples(snapshot), **_state_samples(snapshot.alerts, snapshot.state)}
+        samples |= share_samples(snapshot.share)
         for series in TABLE:
             if series.kind != "histogram":
                 yield _family(series, samples.get(series.name, ()))

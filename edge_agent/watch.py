@@ -61,6 +61,8 @@ class Watch:
         self.learner = Learner(scorer=scorer, settings=pipeline_settings(config))
         self.seen: Callable[[Step], None] = lambda _: None
         """Is shown every step; must not raise, nor take long."""
+        self.learnt: Callable[[Profile], None] = lambda _: None
+        """Is told every profile that is kept; must not raise."""
         self.pipeline: Pipeline
         self.control: Control
         self._config = config
@@ -144,7 +146,7 @@ class Watch:
             for request in step.commissions:
                 self.learner.submit(request)
             for profile in step.moved:
-                self.keeper.save_profile(profile, now_s=time.monotonic())
+                self._keep(profile)
                 self._tell_of_drift(profile.machine)
             now_ns = time.time_ns()
             self.sources.heard(step.touched, now_s=time.monotonic())
@@ -166,6 +168,27 @@ class Watch:
         except Exception as error:  # noqa: BLE001 - as above; disks that fail are no exception here
             self.contain("keeping", error)
             self.keeper.distrust()
+
+    @property
+    def encoder(self) -> str:
+        """Digest of the network in use; profiles of another one mean nothing to it."""
+        return self._scorer.bundle.encoder
+
+    def release(self, machine: str) -> None:
+        """Another agent has the machine now: end its alarm and forget it, between two turns; its file stays."""
+        self.pipeline.forget(machine)
+        self.control.release(machine)
+        self._forgot(machine)
+
+    def take_over(self, profile: Profile) -> None:
+        """Go on with a machine by what another agent has learnt of it, between two turns."""
+        self.pipeline.install(profile)
+        self.keeper.machine_changed(profile.machine)
+        self.keeper.save_profile(profile, now_s=time.monotonic())
+
+    def _keep(self, profile: Profile) -> None:
+        self.keeper.save_profile(profile, now_s=time.monotonic())
+        self.learnt(profile)
 
     def contain(self, subject: str, error: Exception) -> None:
         """Count an exception that was caught, and name it in the log now and then."""
@@ -241,7 +264,7 @@ class Watch:
             # What is watched with now is what a restart will read.
             profile = replace(learnt.result, memory=lean(learnt.result.memory))
             self.pipeline.install(profile)
-            self.keeper.save_profile(profile, now_s=time.monotonic())
+            self._keep(profile)
             log.info(
                 "machine_commissioned",
                 machine=learnt.machine,
@@ -262,7 +285,7 @@ class Watch:
         profile = None if isinstance(learnt.result, str) else learnt.result
         used = self.pipeline.settle(learnt.machine, profile, stage=learnt.stage)
         if profile is not None and used:
-            self.keeper.save_profile(profile, now_s=time.monotonic())
+            self._keep(profile)
         log.info(
             "machine_settled" if used else "machine_not_settled",
             machine=learnt.machine,

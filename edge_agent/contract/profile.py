@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edge_agent.contract.arrays import decode_arrays, encode_arrays
+from edge_agent.contract.arrays import LIMIT_BYTES, decode_arrays, encode_arrays
 from edge_agent.contract.records import Profile
 from edge_agent.errors import BundleError
 
@@ -42,13 +42,13 @@ def encode(profile: Profile) -> bytes:
     return encode_arrays({**profile.memory, _HEADER: text})
 
 
-def decode(path: Path, raw: bytes) -> Profile:
-    """The profile in `raw`; `path` only names it in errors.
+def decode(path: Path, raw: bytes, *, limit_bytes: int = LIMIT_BYTES) -> Profile:
+    """The profile in `raw`, of so many bytes unpacked at most; `path` only names it in errors.
 
     Raises:
         BundleError: truncated, altered or of another schema version.
     """
-    arrays = decode_arrays(path, raw)
+    arrays = decode_arrays(path, raw, limit_bytes=limit_bytes)
     try:
         header = msgspec.json.decode(arrays.pop(_HEADER).tobytes(), type=_Header)
     except (KeyError, msgspec.MsgspecError, UnicodeDecodeError) as error:

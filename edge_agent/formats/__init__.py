@@ -68,15 +68,7 @@ def decoder(
     tolerance_ns = round(future_tolerance_s * 1e9)
 
     def find(topic: str) -> tuple[Route, str, str | None] | Reject:
-        for route in routes:
-            found = route.template.match(topic)
-            if found is None:
-                continue
-            machine = route.machine.fill(found)
-            if not (is_name(machine) and all(is_name(name) for name in found.values())):
-                return Reject("bad_topic", ascii(topic[:120]))
-            return route, machine, found.get("channel")
-        return Reject("no_source", ascii(topic[:120]))
+        return _find(routes, topic)
 
     remembered = lru_cache(maxsize=_TOPICS_REMEMBERED)(find)
 
@@ -114,6 +106,28 @@ def _ahead_ns(decoded: Frame | Reject, *, received_ns: int) -> int | None:
     if isinstance(decoded, Reject):
         return decoded.ahead_ns
     return max(decoded.times_ns) - received_ns if decoded.stamped else None
+
+
+def machine_finder(routes: Sequence[Route]) -> Callable[[str], str | None]:
+    """The function that tells a machine by its topic alone; None where no source takes the topic."""
+
+    def machine_of(topic: str) -> str | None:
+        known = _find(routes, topic)
+        return None if isinstance(known, Reject) else known[1]
+
+    return machine_of
+
+
+def _find(routes: Sequence[Route], topic: str) -> tuple[Route, str, str | None] | Reject:
+    for route in routes:
+        found = route.template.match(topic)
+        if found is None:
+            continue
+        machine = route.machine.fill(found)
+        if not (is_name(machine) and all(is_name(name) for name in found.values())):
+            return Reject("bad_topic", ascii(topic[:120]))
+        return route, machine, found.get("channel")
+    return Reject("no_source", ascii(topic[:120]))
 
 
 def at_arrival(decoded: Frame | Reject, *, received_ns: int) -> Frame | Reject:

@@ -101,6 +101,15 @@ def test_every_finding_comes_at_once_with_its_line(tmp_path: Path) -> None:
         ("[[source]]\ntopic = 's/{machine}'\nmachine = '{site}.{machine}'", "lacks {site}"),
         ("[[source]]\ntopic = 's/{machine}'\nmachine = '{machine}/x'", "gives no name"),
         ("[[source]]\ntopic = 's/{machine}'\nshare = 'a/b'", "names a group"),
+        ("[sharing]\ngroup = 'a/b'", "topic level"),
+        (
+            "[sharing]\ngroup = 'plant'\n[[source]]\ntopic = 's/{machine}'\nshare = 'gateways'",
+            "every member must hear every topic",
+        ),
+        (
+            "[sharing]\ngroup = 'plant'\n[[source]]\nformat = 'sparkplug'\nsparkplug = {host_id = 'h'}",
+            "cannot be shared",
+        ),
         ("[[source]]\ntopic = 's/{machine}'\nformat = 'json_path'", "needs [source.map]"),
         ("[[source]]\ntopic = 's/{machine}'\n[source.map]\ntime = '/ts'", "takes no [source.map]"),
         (

@@ -393,3 +393,14 @@ def test_commands_and_maintenance_count_at_once_but_topics_wait(line: Callable[.
     assert [(entry.command, entry.reason) for entry in control.audit.refused] == [("unshelve", "not_allowed")]
     assert running.service._config.commands.topic == "agents/{agent}/cmd"
     assert len(running.service._config.maintenance) == 1
+
+
+def test_an_agent_that_shares_machines_takes_no_sources_that_cannot_be_shared(
+    line: Callable[..., Line],
+) -> None:
+    running = line(settings='[sharing]\ngroup = "plant"\nlease_s = 1.0\nsettle_s = 0.5')
+    before = running.service._config.source
+    running.settings = ""  # waits for a restart: it shares on
+    running.write(extra='source = [{topic = "plant/{machine}", share = "all"}]')
+    assert running.reload() == {"refused": 1}
+    assert running.service._config.source == before

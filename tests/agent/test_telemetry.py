@@ -11,7 +11,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edge_agent.contract.records import Ledger
 from edge_agent.errors import UsageError
-from edge_agent.snapshot import ControlSeries, Health, LinkSeries, MachineSeries, Snapshot, StateSeries
+from edge_agent.snapshot import (
+    ControlSeries,
+    Health,
+    LinkSeries,
+    MachineSeries,
+    ShareSeries,
+    Snapshot,
+    StateSeries,
+)
 from edge_agent.telemetry import MACHINES_LIMIT, TABLE, Telemetry
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -83,6 +91,7 @@ def full() -> Snapshot:
         waveforms={("pump", "de.rms"): 0.5},
         bundle_expires_s=1.8e9,
         sparkplug={"births": 1},
+        share=ShareSeries(foreign=8, active=1, members=2, handed=1, refused=1),
         state=StateSeries(free_bytes=5),
     )
 

@@ -1,0 +1,232 @@
+"""Machines shared with other agents at one broker: membership, ownership and hand-over joined. Turned by one thread.
+
+Every member hears every topic; messages of other members' machines are acknowledged in their order and go no further.
+A machine that we lose is forgotten, its alarm closed; of one that we gain, the profile is asked of the broker.
+"""
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from edge_agent.assembly import broker_address
+from edge_agent.config import Config
+from edge_agent.contract.records import Profile
+from edge_agent.formats import machine_finder
+from edge_agent.handover import pack, unpack
+from edge_agent.inbox import Batch, Heard
+from edge_agent.link import Report
+from edge_agent.membership import Membership, Terms, decode, encode
+from edge_agent.ownership import Ownership
+from edge_agent.share_link import ShareLink
+from edge_agent.snapshot import ShareSeries
+from edge_agent.watch import Watch
+
+log = structlog.get_logger()
+
+_REVIEW_EVERY_S = 1.0
+"""How often machines are given up, asked for, and profiles told that could not be told before: one at a time."""
+_ASKED_LIMIT = 64
+_ASK_S = 10.0
+"""How long a retained profile is waited for; the machine's rows are gathered meanwhile."""
+
+
+class Sharing:
+    """One member of a group; `turn` leaves of a batch what is ours."""
+
+    def __init__(self, config: Config, *, report: Report) -> None:
+        group, name = config.sharing.group, config.agent.name
+        self.foreign = 0
+        self.handed = 0
+        self.refused = 0
+        self.own_topic = f"agents/{group}/members/{name}"
+        """Where our beats go; also heard among the sensor messages, to know when those that waited are worked off."""
+        self._beats = f"agents/{group}/members/"
+        self._profiles = f"agents/{group}/profiles/"
+        self._limit_bytes = config.sharing.profile_bytes
+        self._members = Membership(
+            name, boot=uuid.uuid4().hex, terms=Terms(config.sharing.lease_s, config.sharing.settle_s)
+        )
+        self._ownership = Ownership(name, never=self.own_topic, machine_of=_finder(config))
+        self._asked: dict[str, float] = {}
+        self._settled: set[str] = set()  # machines whose profile was asked for, or is known
+        self._untold: dict[str, None] = {}
+        self._session = 0
+        self._reviewed_s = 0.0
+        self.link = ShareLink(
+            broker_address(config),
+            client_id=f"{config.client_id}-sharing",
+            beats=f"{self._beats}+",
+            payload_limit_bytes=self._limit_bytes,
+            report=report,
+        )
+
+    @property
+    def active(self) -> bool:
+        """Whether we may own machines."""
+        return self._members.active
+
+    def start(self) -> None:
+        """Begin to connect; returns at once."""
+        self.link.start()
+
+    def stop(self) -> None:
+        """Say good-bye; call it when nothing is scored any more."""
+        self.link.leave(self.own_topic)
+
+    def adopt(self, config: Config) -> None:
+        """Read topics by another configuration."""
+        self._ownership.adopt(_finder(config))
+
+    def figures(self) -> ShareSeries:
+        """What metrics say."""
+        return ShareSeries(self.foreign, int(self.active), len(self._members.view), self.handed, self.refused)
+
+    # -- one turn -------------------------------------------------------------------------------------------
+
+    def turn(self, batch: Batch, watch: Watch, *, hearing: bool) -> Batch:
+        """The batch without messages of machines that are not ours; all its receipts stay.
+
+        Args:
+            batch: what came of the sensors.
+            watch: which machines we know, and what we know of them.
+            hearing: whether sensor messages can reach us; where not, our beats end, and others take over.
+        """
+        try:
+            self._turn(watch, hearing=hearing)
+        except Exception as error:  # noqa: BLE001 - the watch goes on
+            watch.contain("sharing", error)
+        return self._ours(batch)
+
+    def _turn(self, watch: Watch, *, hearing: bool) -> None:
+        now_s = time.monotonic()
+        for heard in self.link.heard():
+            self._hear(heard, watch, now_s=now_s)
+        if self.link.subscribed and self.link.subscribed == self.link.session and self.link.connected:
+            self._enter(self.link.subscribed, watch, now_s=now_s)
+            beat = self._members.beat(now_s=now_s) if hearing else None
+            if beat is not None:
+                self.link.publish(self.own_topic, encode(beat), retain=True)
+        self._tick(now_s)
+        if self.active and now_s - self._reviewed_s >= _REVIEW_EVERY_S:
+            self._reviewed_s = now_s
+            self._review(watch, now_s=now_s)
+
+    def _tick(self, now_s: float) -> None:
+        before = (self.active, self._members.view)
+        self._members.tick(now_s=now_s)
+        view = self._members.view
+        if (self.active, view) == before:
+            return
+        log.info("members_changed", active=self.active, members=sorted(view)[:20], count=len(view))
+        self._ownership.divide(view if self.active else frozenset(), now_s=now_s)
+        self._reviewed_s = 0.0
+
+    def _ours(self, batch: Batch) -> Batch:
+        since_s, own = self._ownership.since_s, self.own_topic
+        kept = tuple([a for a in batch.arrivals if a.at_s >= since_s(a.delivery.topic)])
+        if len(kept) == len(batch.arrivals):
+            return batch
+        echoes = [a.delivery.payload for a in batch.arrivals if a.delivery.topic == own]
+        for payload in echoes:
+            if (beat := decode(payload)) is not None:
+                self._members.caught_up(beat)
+        kept = tuple([a for a in kept if a.delivery.topic != own]) if echoes else kept
+        self.foreign += len(batch.arrivals) - len(kept) - len(echoes)
+        return replace(batch, arrivals=kept)
+
+    def _hear(self, heard: Heard, watch: Watch, *, now_s: float) -> None:
+        if heard.topic.startswith(self._beats):
+            member = heard.topic.removeprefix(self._beats)
+            beat = decode(heard.payload)
+            if beat is not None:
+                self._members.hear(member, beat, now_s=now_s)
+            elif not heard.payload:
+                self._members.left(member)
+        elif heard.topic.startswith(self._profiles) and heard.payload:
+            self._take(heard.topic.removeprefix(self._profiles), heard.payload, watch)
+
+    def _enter(self, session: int, watch: Watch, *, now_s: float) -> None:
+        if session != self._session:
+            self._session = session
+            self._settled -= self._asked.keys()
+            self._asked.clear()
+            # A broker may have lost what it kept.
+            self._untold.update(dict.fromkeys(profile.machine for profile in watch.pipeline.profiles()))
+        self._members.connected(session, now_s=now_s)
+
+    # -- machines that come and go --------------------------------------------------------------------------
+
+    def tell(self, profile: Profile) -> None:
+        """Keep a profile at the broker for the machine's next owner; said later where there is no connection."""
+        payload = pack(profile, limit_bytes=self._limit_bytes)
+        self._settled.add(profile.machine)
+        self._untold.pop(profile.machine, None)
+        if payload is None:
+            log.warning("profile_too_long", machine=profile.machine, limit_bytes=self._limit_bytes)
+        elif not self.link.publish(f"{self._profiles}{profile.machine}", payload, retain=True):
+            self._untold[profile.machine] = None
+
+    def _review(self, watch: Watch, *, now_s: float) -> None:
+        machines = watch.pipeline.fleet
+        for machine in self._ownership.foreign(list(machines)):
+            if machines[machine].state != "learning":  # it comes back when it is learnt, and goes then
+                watch.release(machine)
+                self._settled.discard(machine)
+                log.info("machine_given_up", machine=machine)
+        for machine in [name for name, asked_s in self._asked.items() if now_s - asked_s >= _ASK_S]:
+            self._answered(machine)
+        for machine in [name for name, known in machines.items() if known.profile is None]:
+            if machine not in self._settled and len(self._asked) < _ASKED_LIMIT:
+                self._settled.add(machine)
+                self._asked[machine] = now_s
+                self.link.listen(f"{self._profiles}{machine}")
+        while self._untold:
+            machine = next(iter(self._untold))
+            del self._untold[machine]
+            known = machines.get(machine)
+            if known is not None and known.profile is not None:
+                self.tell(known.profile)
+                break
+
+    def _answered(self, machine: str) -> None:
+        self._asked.pop(machine, None)
+        self.link.ignore(f"{self._profiles}{machine}")
+
+    def _take(self, machine: str, payload: bytes, watch: Watch) -> None:
+        """What the broker has kept of a machine that we asked for, and know nothing of."""
+        if machine not in self._asked:
+            return
+        self._answered(machine)
+        known = watch.pipeline.fleet.get(machine)
+        if known is None or known.profile is not None:
+            return
+        profile = unpack(payload, machine=machine, encoder=watch.encoder, limit_bytes=self._limit_bytes)
+        if isinstance(profile, str):
+            self.refused += 1
+            log.warning("profile_refused", machine=machine, reason=profile)
+            return
+        try:
+            watch.take_over(profile)
+        except Exception as error:  # noqa: BLE001 - whoever may publish there must not stop the watch
+            watch.contain(f"taking over {machine}", error)
+            watch.release(machine)
+            self.refused += 1
+            return
+        self.handed += 1
+        log.info("machine_taken_over", machine=machine, channels=list(profile.channels))
+
+
+def sharing(config: Config, *, report: Report) -> Sharing | None:
+    """The member that the configuration asks for; None where it asks for none.
+
+    Raises:
+        UsageError: a file with a password, certificate or key cannot be used.
+    """
+    return Sharing(config, report=report) if config.sharing.group else None
+
+
+def _finder(config: Config) -> Callable[[str], str | None]:
+    return machine_finder([source.route for source in config.source if source.sparkplug is None])

@@ -1,0 +1,125 @@
+"""Two agents share the machines of a real broker; one is killed, its machines go on at the other, learnt already."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from doubles.shopfloor import AgentProcess, Mosquitto, User, wait_until
+
+from edge_agent.rendezvous import owner
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+
+LEASE_S, SETTLE_S = 1.5, 0.5
+TAKEN_OVER_S = LEASE_S + SETTLE_S + LEASE_S / 3
+NAMES = ("hall-1", "hall-2")
+MACHINES = [f"pump-{number}" for number in range(4)]
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    broker = Mosquitto(tmp_path)
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def agents(tmp_path: Path, tiny_bundle: Path, broker: Mosquitto) -> Iterator[dict[str, AgentProcess]]:
+    found = {}
+    for name in NAMES:
+        (tmp_path / name).mkdir()
+        agent = AgentProcess(tmp_path / name, bundle=tiny_bundle, broker_port=broker.port)
+        text = agent.config.read_text().replace('name = "hall"', f'name = "{name}"')
+        text += f'\n[sharing]\ngroup = "plant"\nlease_s = {LEASE_S}\nsettle_s = {SETTLE_S}\n'
+        agent.config.write_text(text)
+        found[name] = agent
+    yield found
+    for agent in found.values():
+        agent.kill()
+
+
+def machines(agent: AgentProcess, state: str = "ready") -> set[str]:
+    return {
+        name
+        for name in MACHINES
+        if agent.metric(f'edge_agent_machine_info{{machine="{name}",state="{state}"}}') == 1
+    }
+
+
+def counted(agents: dict[str, AgentProcess]) -> tuple[float, float]:
+    """(messages that some agent received, messages that some agent left to another one)"""
+    received = sum(agent.metric("edge_agent_messages_received_total") for agent in agents.values())
+    foreign = sum(agent.metric("edge_agent_foreign_messages_total") for agent in agents.values())
+    return received, foreign
+
+
+def publish(user: User, first: int, last: int) -> int:
+    return sum(user.publish_rows(machine, first, last) for machine in MACHINES)
+
+
+def each_message_has_one_agent(agents: dict[str, AgentProcess], user: User, first: int, last: int) -> None:
+    received, foreign = counted(agents)
+    sent = publish(user, first, last)
+    wait_until(
+        lambda: counted(agents) == (received + sent, foreign + sent), what="each message at exactly one agent"
+    )
+
+
+def share(name: str) -> set[str]:
+    return {machine for machine in MACHINES if owner(machine, NAMES) == name}
+
+
+def both_see(agents: dict[str, AgentProcess], members: int) -> bool:
+    return all(agent.metric("edge_agent_share_members") == members for agent in agents.values())
+
+
+@pytest.mark.slow
+def test_a_killed_agents_machines_go_on_at_the_other_and_none_is_scored_by_both(
+    agents: dict[str, AgentProcess], broker: Mosquitto
+) -> None:
+    assert all(share(name) for name in NAMES), "names that leave one without work"
+    for agent in agents.values():
+        agent.start()
+    for agent in agents.values():
+        agent.ready()
+    wait_until(lambda: both_see(agents, 2), what="both to see each other")
+    user = User(broker.port)
+    each_message_has_one_agent(agents, user, 0, 301)
+    for name, agent in agents.items():
+        wait_until(lambda a=agent, n=name: machines(a) == share(n), what="the machines to be learnt")
+    each_message_has_one_agent(agents, user, 301, 340)
+
+    first, second = (agents[name] for name in NAMES)
+    first.kill()
+    killed_s = time.monotonic()
+    wait_until(lambda: second.metric("edge_agent_share_members") == 1, what="the other to take over")
+    took_s = time.monotonic() - killed_s
+    assert LEASE_S + SETTLE_S - LEASE_S / 3 - 0.5 < took_s < TAKEN_OVER_S + 2
+    each_message_has_one_agent_left(second, user, 340, 440)
+    wait_until(lambda: machines(second) == set(MACHINES), what="the machines of the killed one")
+    assert second.metric("edge_agent_profiles_handed_total") == len(share(NAMES[0]))
+    each_message_has_one_agent_left(second, user, 440, 540)
+    scored = second.page("/metrics")[1]
+    assert all(f'edge_agent_score{{machine="{machine}"}}' in scored for machine in MACHINES)
+
+    first.start().ready()
+    wait_until(lambda: both_see(agents, 2), what="both to see each other again")
+    wait_until(lambda: machines(second) == share(NAMES[1]), what="the machines to be given back")
+    assert first.metric("edge_agent_messages_received_total") == 0, "what had waited was the other's to score"
+    each_message_has_one_agent(agents, user, 540, 580)
+    wait_until(lambda: machines(first) == share(NAMES[0]), what="the machines that went home")
+    assert first.stop() == 0
+    wait_until(
+        lambda: second.metric("edge_agent_share_members") == 1, what="a wanted end", patience_s=LEASE_S
+    )
+    user.close()
+
+
+def each_message_has_one_agent_left(agent: AgentProcess, user: User, first: int, last: int) -> None:
+    received = agent.metric("edge_agent_messages_received_total")
+    sent = publish(user, first, last)
+    wait_until(
+        lambda: agent.metric("edge_agent_messages_received_total") == received + sent, what="every message"
+    )
