@@ -11,14 +11,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import structlog
-
 from edge_agent import __version__, alert, overview
 from edge_agent.assembly import TimedScorer, broker_address
 from edge_agent.broker import Egress, Ingest
 from edge_agent.config import Config
 from edge_agent.inbox import Batch, Heard, Inbox
 from edge_agent.link import Link
+from edge_agent.logs import get_logger, set_up_logs
 from edge_agent.outbox import Message
 from edge_agent.page.site import Site
 from edge_agent.reload import Fresh, Reloader, warn_of_age
@@ -27,10 +26,10 @@ from edge_agent.sparkplug_source import SparkplugSource, sparkplug_source
 from edge_agent.status import status_payload
 from edge_agent.store import Store
 from edge_agent.systemd import Supervisor
-from edge_agent.telemetry import Telemetry, set_up_logs
+from edge_agent.telemetry import Telemetry
 from edge_agent.watch import Watch
 
-log = structlog.get_logger()
+log = get_logger()
 
 _TURN_S = 0.02
 """A turn takes up what has arrived in this time: machines that are due together share one inference call."""
