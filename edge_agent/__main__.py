@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from typer._completion_classes import completion_init
 from typer._completion_shared import get_completion_script
 
@@ -23,7 +22,6 @@ app = typer.Typer(
     help="Watches machines from a factory gateway: learns what is normal, alerts over MQTT.",
 )
 app.add_typer(alarm_cli.app, name="alarms")
-_console = Console(stderr=True)
 _PROGRAM = "edge-agent"
 """Also as `python -m edge_agent`: completion goes by this name."""
 
@@ -46,7 +44,10 @@ def main() -> None:
     try:
         app(prog_name=_PROGRAM)
     except EdgeAgentError as error:
-        _console.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        from rich.console import Console  # noqa: PLC0415 - 2 MB that an agent which runs does without
+
+        console = Console(stderr=True)
+        console.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
 
 
@@ -70,14 +71,14 @@ def root(
 @app.command()
 def run(config: ConfigFile = None) -> None:
     """Connect to the broker and watch, until SIGTERM or Ctrl-C."""
-    from edge_agent import process, telemetry  # noqa: PLC0415 - `--help` need not load onnxruntime
+    from edge_agent import logs, process  # noqa: PLC0415 - `--help` need not load onnxruntime
     from edge_agent.config import Config, defaults, load  # noqa: PLC0415
 
     def read() -> Config:
         return load(config) if config else defaults()
 
     settings = read()
-    telemetry.set_up_logs(level=settings.log.level, form=settings.log.format)
+    logs.set_up_logs(level=settings.log.level, form=settings.log.format)
     process.run(settings, reread=read)
 
 
@@ -88,11 +89,11 @@ def record(
     to: Annotated[Path | None, typer.Option(help="Folder; without it, the configuration's.")] = None,
 ) -> None:
     """Write what is heard to Parquet, by machine and day, until SIGTERM or Ctrl-C."""
-    from edge_agent import process, telemetry  # noqa: PLC0415
+    from edge_agent import logs, process  # noqa: PLC0415
     from edge_agent.config import defaults, load  # noqa: PLC0415
 
     settings = load(config) if config else defaults()
-    telemetry.set_up_logs(level=settings.log.level, form=settings.log.format)
+    logs.set_up_logs(level=settings.log.level, form=settings.log.format)
     process.record(settings, folder=to or settings.record.dir)
 
 
@@ -126,7 +127,7 @@ def doctor(
     """Examine broker, TLS, login, clock, disk, model and permissions, and say what to do; ends with 10 on a failure."""
     from edge_agent import doctor as room  # noqa: PLC0415
     from edge_agent import finding as findings  # noqa: PLC0415
-    from edge_agent.telemetry import set_up_logs  # noqa: PLC0415
+    from edge_agent.logs import set_up_logs  # noqa: PLC0415
 
     set_up_logs(level="error", form="auto")
     found = []

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
-import structlog
 
 from edge_agent import alert, audit, standing
 from edge_agent.alarm_config import desk_settings, lifecycle_settings
@@ -17,13 +16,14 @@ from edge_agent.contract.records import Alarm
 from edge_agent.desk import Desk, Handled, Plant
 from edge_agent.inbox import Heard
 from edge_agent.lifecycle import Lifecycle
+from edge_agent.logs import get_logger
 from edge_agent.maintenance import Window
 from edge_agent.outbox import Message, OpenAlarm, Outbox
 from edge_agent.snapshot import ControlSeries
 from edge_agent.standing import Calls, Telling
 from edge_agent.topics import parse
 
-log = structlog.get_logger()
+log = get_logger()
 
 LIFECYCLE = "lifecycle"
 AUDIT = "audit"

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-import structlog
-
 from edge_agent.contract.records import Profile
 from edge_agent.errors import CommissionError
 from edge_agent.learn import learn
+from edge_agent.logs import get_logger
 from edge_agent.score import Scorer
 from edge_agent.step import CommissionRequest, Settings
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import structlog
-
 from edge_agent.assembly import load_scorer
 from edge_agent.config import Config
+from edge_agent.logs import get_logger
 from edge_agent.recorder import Recorder
 from edge_agent.reload import remember, warn_of_age
 from edge_agent.rollback import Counters
@@ -24,7 +23,7 @@ from edge_agent.service import Service
 from edge_agent.store import Store
 from edge_agent.telemetry import Telemetry
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def run(config: Config, *, reread: Callable[[], Config]) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
-import structlog
 
 from edge_agent import spool as spools
 from edge_agent import whole_file
@@ -23,10 +22,11 @@ from edge_agent.contract.records import Frame, Reject, RejectReason
 from edge_agent.contract.timeline import DAY_NS
 from edge_agent.errors import StateError
 from edge_agent.inbox import Batch, Inbox, Receipt
+from edge_agent.logs import get_logger
 from edge_agent.redelivery import Marks, digest
 from edge_agent.spool import Spool
 
-log = structlog.get_logger()
+log = get_logger()
 
 FIGURES = "figures.json"
 _SPOOL = "spool"

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-import structlog
-
 from edge_agent.contract.records import Delivery, Frame, Reject
+from edge_agent.logs import get_logger
 from edge_agent.step import Failure
 
-log = structlog.get_logger()
+log = get_logger()
 
 _EVERY_S = 60.0
 _KIND_CHARACTERS = 60

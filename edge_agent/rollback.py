@@ -9,12 +9,12 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
-import structlog
 
 from edge_agent.contract.bundle import Bundle
 from edge_agent.errors import BundleError, StateError
+from edge_agent.logs import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 FILE = "bundles.json"
 _SCHEMA_VERSION = 1

@@ -9,8 +9,6 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 
-import structlog
-
 from edge_agent.assembly import broker_address
 from edge_agent.config import Config
 from edge_agent.contract.records import Profile
@@ -18,13 +16,14 @@ from edge_agent.formats import machine_finder
 from edge_agent.handover import pack, unpack
 from edge_agent.inbox import Batch, Heard
 from edge_agent.link import Report
+from edge_agent.logs import get_logger
 from edge_agent.membership import Membership, Terms, decode, encode
 from edge_agent.ownership import Ownership
 from edge_agent.share_link import ShareLink
 from edge_agent.snapshot import ShareSeries
 from edge_agent.watch import Watch
 
-log = structlog.get_logger()
+log = get_logger()
 
 _REVIEW_EVERY_S = 1.0
 """How often machines are given up, asked for, and profiles told that could not be told before: one at a time."""

@@ -1,17 +1,14 @@
-"""Metrics, health pages and logs: the only room that imports prometheus_client and sets up structlog.
+"""Metrics and health pages: the only room that imports prometheus_client.
 
 One table declares every series. Counters and gauges are read from a `Snapshot` that the service replaces after each
 step, so that one scrape sees one consistent ledger; only the histograms live here.
 """
 
 import json
-import logging
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
-import structlog
 from prometheus_client import (
     CollectorRegistry,
     Histogram,
@@ -370,24 +367,3 @@ def _family(series: Series, samples: Iterable[tuple[tuple[str, ...], float]]) ->
     for labels, value in samples:
         family.add_metric(labels, value)
     return family
-
-
-def set_up_logs(*, level: str, form: str) -> None:
-    """Logs to standard error: one JSON object a line, or coloured text; "auto" asks whether it is a terminal."""
-    pretty = form == "console" or (form == "auto" and sys.stderr.isatty())
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-        if pretty
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
-    )
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
-    )

@@ -8,8 +8,6 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-import structlog
-
 from edge_agent.assembly import TimedScorer, bundle_profile, message_decoder, pipeline_settings
 from edge_agent.config import Config
 from edge_agent.contract.records import Alarm, Delivery, Profile, Tidings
@@ -20,6 +18,7 @@ from edge_agent.journal import Journal
 from edge_agent.keeper import Keeper, Report, restore
 from edge_agent.lean import lean
 from edge_agent.learner import Learner, Learnt
+from edge_agent.logs import get_logger
 from edge_agent.outbox import Outbox
 from edge_agent.pipeline import Pipeline
 from edge_agent.plant import AgentPlant
@@ -31,7 +30,7 @@ from edge_agent.store import DATABASE, Loaded, Store
 from edge_agent.telemetry import Telemetry
 from edge_agent.waveform_gauges import WaveformGauges
 
-log = structlog.get_logger()
+log = get_logger()
 
 SOURCES = "sources"
 

@@ -56,3 +56,39 @@ def test_a_turns_acknowledgements_are_single_pubacks_in_order() -> None:
     assert far.recv(100) == b"\x40\x02\x00\x03\x40\x02\x00\x01\x40\x02\xff\xff"
     far.close()
     near.close()
+
+
+def test_under_load_the_socket_is_looked_at_less_often_and_a_slow_stream_is_read_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s, naps = [100.0], []
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        now_s[0] += seconds
+
+    monkeypatch.setattr("edge_agent.bulk.time.monotonic", lambda: now_s[0])
+    monkeypatch.setattr("edge_agent.bulk.time.sleep", sleep)
+    near, far = _pair()
+    client = BulkClient(CallbackAPIVersion.VERSION2, manual_ack=True)
+    client._sock = Gulping(near)
+    message = bytes([0x30, 4]) + struct.pack("!H", 1) + b"tx"
+
+    def look(messages: int) -> None:
+        far.sendall(message * messages)
+        client.loop_read()
+        now_s[0] += 0.002
+
+    for _ in range(200):
+        look(1)
+    assert naps == []  # 500 a second
+    for _ in range(200):
+        look(10)
+    assert naps
+    assert max(naps) <= 0.01
+    naps.clear()
+    for _ in range(200):
+        look(1)
+    assert len(naps) < 20  # no longer than it takes to see that the load is over
+    far.close()
+    near.close()
