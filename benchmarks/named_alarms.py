@@ -92,7 +92,7 @@ def _first_alarm(
         times = [(start + at) * _SECOND_NS for at in range(len(part))]
         step = street.feed([Frame("m", profile.channels, times, part)])
         first = first or next((alarm.id for alarm in step.alarms), "")
-        if step.scores and any(alarm.id == first for alarm in street.open_alarms()):
+        if step.scores and any(alarm.id == first for alarm in street.fleet.open_alarms()):
             windows.append(step.scores[-1].windows.values[-1].copy())
             ends.append(int(step.scores[-1].windows.end_rows[-1]))
     return Event(fault, run, np.stack(windows), tuple(ends)) if len(windows) > _EARLY_WINDOW else None
