@@ -21,37 +21,58 @@ def script(page: str) -> str:
     return "\n".join(line.removeprefix("$ ") for line in lines)
 
 
-@pytest.mark.broker
-@pytest.mark.slow
-@pytest.mark.timeout(_DEADLINE_S)
-def test_the_tutorial_works_as_it_is_printed(tmp_path: Path) -> None:
+def run_as_printed(page: str, folder: Path) -> str:
+    """What a page's commands said, run one after the other in an empty folder with ports of their own."""
     if shutil.which("mosquitto_sub") is None:
         reason = "mosquitto-clients are missing: apt install mosquitto-clients"
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
-    (tmp_path / "bin").mkdir()
-    program = tmp_path / "bin/edge-agent"
+    (folder / "bin").mkdir()
+    program = folder / "bin/edge-agent"
     program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m edge_agent "$@"\n')
     program.chmod(0o755)
-    text = script((ROOT / "docs/tutorial.md").read_text())
-    for port in ("18883", "19108"):
-        assert port in text
+    text = script((ROOT / "docs" / page).read_text())
+    for port in ("18883", "18884", "19108"):
         text = text.replace(port, str(free_port()))
     done = subprocess.run(
         ["bash", "-c", f"set -e\ntrap 'kill $(jobs -p) 2> /dev/null' EXIT\n{text}"],
-        cwd=tmp_path,
-        env=os.environ | {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}:/usr/sbin", "OMP_NUM_THREADS": "1"},
+        cwd=folder,
+        env=os.environ | {"PATH": f"{folder}/bin:{os.environ['PATH']}:/usr/sbin", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=_DEADLINE_S - 5,
         check=False,
     )
     said = done.stdout + done.stderr
-    assert done.returncode == 0, said + (tmp_path / "agent.log").read_text()
+    log = folder / "agent.log"
+    assert done.returncode == 0, said + (log.read_text() if log.exists() else "")
+    return said
+
+
+@pytest.mark.broker
+@pytest.mark.slow
+@pytest.mark.timeout(_DEADLINE_S)
+def test_the_tutorial_works_as_it_is_printed(tmp_path: Path) -> None:
+    said = run_as_printed("tutorial.md", tmp_path)
     alert = json.loads((tmp_path / "alert.json").read_text())
     assert (alert["machine"], alert["state"], alert["agent"]) == ("pump-1", "open", "tutorial")
     assert re.search(r"pump-1 +ready", said)
     assert re.search(r"pump-1 .*shelved", said)
     assert "in both: 1" in said
+
+
+@pytest.mark.broker
+@pytest.mark.slow
+@pytest.mark.timeout(_DEADLINE_S)
+def test_the_guides_work_as_they_are_printed(tmp_path: Path) -> None:
+    said = run_as_printed("howto.md", tmp_path)
+    assert re.search(r"press-4 +ready", said)
+    assert json.loads((tmp_path / "alert.json").read_text())["state"] == "open"
+    named = json.loads((tmp_path / "named.json").read_text())
+    assert named["fault"]["name"] == "clogged filter"
+    assert (
+        '"event": "reloaded"' in (tmp_path / "agent.log").read_text()
+        or "reload_unchanged" in (tmp_path / "agent.log").read_text()
+    )
 
 
 def test_the_reference_is_what_the_code_says() -> None:
