@@ -135,7 +135,8 @@ def test_the_fine_tuned_network_is_taken_where_there_is_one(tiny: Config) -> Non
 
 
 def test_placing_replaces_a_bundle_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "to_onnx", lambda _: exported("dense"))
+    model = exported("dense")  # before `to_onnx` is another: it may not have been exported yet
+    monkeypatch.setattr(export, "to_onnx", lambda _: model)
     written = export.write_bundle(tmp_path, network("dense"), IDENTITY, seed=0)
     target = tmp_path / "shipped"
     for _ in range(2):
