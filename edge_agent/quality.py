@@ -5,15 +5,14 @@ is said only when the suspicion has lasted. Both limits stand well above anythin
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent import vibration
-from edge_agent.contract.records import THRESHOLD, Alarm, ChannelEvidence, Float32, Profile
+from edge_agent import sensor_alarm, vibration
+from edge_agent.contract.records import Alarm, ChannelEvidence, Float32, Profile
 from edge_agent.symptoms import NOISE_ROWS, Bounds, Seen, Watcher, consecutive, level_of
 from edge_agent.unit_jump import UnitState, UnitWatch
 
@@ -303,30 +302,20 @@ class Inspector:
         at: int = 0,
     ) -> Alarm:
         self._count += 1
-        onset = datetime.fromtimestamp(time_ns / 1e9, UTC)
         evidence = [self._evidence(one, finding, float(seen.filled[at, one])) for one in channels if seen]
-        alarm = self._open[name] = Alarm(
-            id=f"{self._profile.machine}-{onset:%Y%m%dT%H%M%S}Z-s{self._count}",
-            revision=1,
-            machine=self._profile.machine,
-            state="open",
-            severity="warning",
+        alarm = self._open[name] = sensor_alarm.opened(
+            self._profile.machine,
+            finding,
+            number=f"s{self._count}",
             onset_ns=time_ns,
             time_ns=time_ns,
-            score=THRESHOLD,
-            peak_score=THRESHOLD,
-            threshold=THRESHOLD,
-            fault=finding,
-            fault_probability=1.0,
-            channels=tuple(evidence),
             model=self._model,
-            kind="sensor",
+            channels=tuple(evidence),
         )
         return alarm
 
     def _close(self, name: str, time_ns: int) -> Alarm:
-        alarm = self._open.pop(name)
-        return replace(alarm, revision=alarm.revision + 1, state="closed", time_ns=time_ns, closed_ns=time_ns)
+        return sensor_alarm.closed(self._open.pop(name), time_ns=time_ns)
 
     def _evidence(self, channel: int, finding: Finding, value: float) -> ChannelEvidence:
         memory = self._profile.memory

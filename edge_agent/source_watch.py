@@ -8,13 +8,13 @@ agent has just begun, had no connection or was held up itself, counts as heard.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import msgspec
 
-from edge_agent.contract.records import THRESHOLD, Alarm
+from edge_agent import sensor_alarm
+from edge_agent.contract.records import Alarm
 
 SourceFinding = Literal["silent", "clock skew"]
 SOURCE_FINDINGS: tuple[SourceFinding, ...] = get_args(SourceFinding)
@@ -279,29 +279,13 @@ class SourceWatch:
         self, key: tuple[str, str], finding: SourceFinding, *, onset_ns: int, now_ns: int, model: str
     ) -> Alarm:
         self._count += 1
-        onset = datetime.fromtimestamp(onset_ns // 1_000_000_000, UTC)
-        alarm = self._open[key] = Alarm(
-            id=f"{key[0]}-{onset:%Y%m%dT%H%M%S}Z-w{self._count}",
-            revision=1,
-            machine=key[0],
-            state="open",
-            severity="warning",
-            onset_ns=onset_ns,
-            time_ns=now_ns,
-            score=THRESHOLD,
-            peak_score=THRESHOLD,
-            threshold=THRESHOLD,
-            fault=finding,
-            fault_probability=1.0,
-            channels=(),
-            model=model,
-            kind="sensor",
+        alarm = self._open[key] = sensor_alarm.opened(
+            key[0], finding, number=f"w{self._count}", onset_ns=onset_ns, time_ns=now_ns, model=model
         )
         return alarm
 
     def _close(self, key: tuple[str, str], now_ns: int) -> Alarm:
-        alarm = self._open.pop(key)
-        return replace(alarm, revision=alarm.revision + 1, state="closed", time_ns=now_ns, closed_ns=now_ns)
+        return sensor_alarm.closed(self._open.pop(key), time_ns=now_ns)
 
     # -- across restarts -------------------------------------------------------------------------------------
 
