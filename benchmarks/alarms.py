@@ -13,11 +13,8 @@ import argparse
 import csv
 import json
 import os
-import platform
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,7 @@ import numpy as np
 from alarm_machines import PERIOD_S, SIZES
 from alarm_rules import RULES
 from alarm_trial import DAYS, SETTINGS, SHIPPED, UNMOVED, WEEK_S, frames, no_bytes, simulate
+from circumstances import circumstances
 
 from edge_agent.contract import bundle
 from edge_agent.contract import recording as recordings
@@ -188,7 +186,7 @@ def write(report: dict[str, Any], out: Path) -> None:
 def as_table(report: dict[str, Any]) -> str:
     """The report as Markdown."""
     lines = [
-        f"False alarms and shifts found, {report['made'][:10]}, model {report['model'][:12]}.",
+        f"False alarms and shifts found, {report['date']}, model {report['model'][:12]}.",
         f"{report['machines']} simulated machines for {DAYS} days at {PERIOD_S} s, scored every {SETTINGS.hop_s:g} s,",
         "learnt from one day; budget: one false alarm a week.",
         "",
@@ -254,17 +252,7 @@ def picture(report: dict[str, Any], path: Path) -> None:
 
 def about(scorer: Scorer) -> dict[str, Any]:
     """What the figures are about."""
-    head = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return {
-        "command": "python benchmarks/alarms.py",
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        "commit": head.stdout.strip() or "unknown",
-        "model": scorer.bundle.digest,
-        "hop_s": SETTINGS.hop_s,
-    }
+    return circumstances("alarms.py") | {"model": scorer.bundle.digest, "hop_s": SETTINGS.hop_s}
 
 
 if __name__ == "__main__":

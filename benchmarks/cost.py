@@ -6,15 +6,13 @@ where they are latencies: run it on an idle machine.
 
 import argparse
 import json
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from circumstances import circumstances
 
 from edge_agent.config import SHIPPED_BUNDLES
 from edge_agent.contract import bundle as bundles
@@ -36,13 +34,7 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/cost.json")
     options = parser.parse_args()
-    asked = ["git", "describe", "--always", "--dirty"]
-    commit = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
-    report = {
-        "command": "python benchmarks/cost.py",
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "commit": commit or "unknown",
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+    report = circumstances("cost.py") | {
         "channels": CHANNELS,
         "commission_rows": ROWS,
         "calls": options.calls,

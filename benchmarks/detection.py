@@ -9,17 +9,15 @@ import argparse
 import hashlib
 import json
 import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import detection_sets as sets
 import numpy as np
+from circumstances import circumstances
 from detection_measures import measure, pooled
 from detection_methods import AGENT, Method, methods
 from detection_report import picture, table
@@ -46,7 +44,8 @@ def main() -> int:
     if options.methods:
         known = {name: method for name, method in known.items() if name in options.methods}
     target = options.out / options.name
-    report: dict[str, Any] = _circumstances(scorer) | _measured_before(target, options)
+    report: dict[str, Any] = circumstances("detection.py") | {"model": scorer.bundle.digest}
+    report |= _measured_before(target, options)
     for name, series in _sets(options):
         chosen = list(series)[: options.files]
         found = _measure_set(name, chosen, known, model=scorer.bundle.digest)
@@ -151,18 +150,6 @@ def _published(chosen: list[Series]) -> dict[str, dict[str, Any]]:
     return {
         f"{name}, as published": {"vus_pr_aligned": round(mean, 4), "files": len(chosen)}
         for name, mean in sorted(means.items(), key=lambda item: -item[1])
-    }
-
-
-def _circumstances(scorer: Scorer) -> dict[str, Any]:
-    asked = ["git", "describe", "--always", "--dirty"]
-    commit = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
-    return {
-        "command": " ".join(["python", "benchmarks/detection.py", *sys.argv[1:]]),
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "commit": commit.stdout.strip() or "unknown",
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "model": scorer.bundle.digest,
     }
 
 
