@@ -275,3 +275,44 @@ def test_logs_are_one_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> 
     structlog.get_logger().debug("silent")
     line = json.loads(capsys.readouterr().err)
     assert (line["event"], line["machine"], line["level"]) == ("hello", "pump-1", "info")
+
+
+class Waiting:
+    """A clock, a queue that fills as it runs, and an event that is never set: what `Service._gather` looks at."""
+
+    def __init__(self, *, at_first: int, per_wait: int) -> None:
+        self.now_s = 0.0
+        self.waits: list[float] = []
+        self._queued, self._per_wait = at_first, per_wait
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def __len__(self) -> int:
+        return self._queued
+
+    def wait(self, pause_s: float) -> bool:
+        self.waits.append(pause_s)
+        self.now_s += pause_s
+        self._queued += self._per_wait
+        return False
+
+
+@pytest.mark.parametrize(
+    ("at_first", "per_wait", "expected_s"),
+    [
+        (100, 0, 0.02),  # a burst that is over waits for nothing more than its own turn
+        (100, 20, 0.045),  # a stream shares turns, but no alert waits longer than this
+        (0, 0, 0.045),  # in quiet hours there are fewer turns
+        (10_000, 0, 0.0),  # there is more than a turn can take already
+    ],
+)
+def test_messages_share_a_turn_but_none_waits_long(
+    monkeypatch: pytest.MonkeyPatch, at_first: int, per_wait: int, expected_s: float
+) -> None:
+    waiting = Waiting(at_first=at_first, per_wait=per_wait)
+    monkeypatch.setattr("edge_agent.service.time", waiting)
+    service = Service.__new__(Service)
+    service._inbox = service._stop = waiting  # type: ignore[assignment]
+    service._gather(0.0)
+    assert waiting.now_s == pytest.approx(expected_s)
