@@ -7,8 +7,10 @@ import subprocess
 from contextlib import ExitStack
 from typing import Self
 
-BROKER_SIDE = "10.213.77.1"
-AGENT_SIDE = "10.213.77.2"
+# Tests that run side by side must not answer under each other's addresses.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+BROKER_SIDE = f"10.213.{77 + _WORKER}.1"
+AGENT_SIDE = f"10.213.{77 + _WORKER}.2"
 _MASK = "/30"
 _NUMBERS = itertools.count()
 
