@@ -12,10 +12,12 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edge_agent.bulk import BulkClient
 from edge_agent.contract.records import Delivery
 from edge_agent.inbox import Arrival, Heard, Inbox, Receipt
 from edge_agent.link import QOS, Address, Link, Report
 from edge_agent.outbox import Message, Outbox
+from edge_agent.packets import Publish
 
 _FLYING_LIMIT = 50
 """Publishes without an acknowledgement at a time."""
@@ -45,7 +47,7 @@ class Ingest(Link):
         self._filters = tuple(filters)
         self._dropped: tuple[str, ...] = ()
         self._inbox = inbox
-        self._keep_bytes = payload_limit_bytes + 1
+        self._keep_bytes = payload_limit_bytes + 1  # one byte more says that it is too long
         self._wall_clock_ns = wall_clock_ns
         self._monotonic = monotonic
 
@@ -74,8 +76,11 @@ class Ingest(Link):
     def limit_payloads(self, limit_bytes: int) -> None:
         """Keep no more of a payload than is needed to see that it is too long."""
         self._keep_bytes = limit_bytes + 1
+        if self._client is not None:
+            self._client.keep_bytes = self._keep_bytes
 
-    def _prepare(self, client: mqtt.Client) -> None:
+    def _prepare(self, client: BulkClient) -> None:
+        client.on_messages, client.keep_bytes = self._on_messages, self._keep_bytes
         client.on_message = self._on_message
         client.on_subscribe = self._on_subscribe
 
@@ -102,17 +107,31 @@ class Ingest(Link):
 
         self._guard(work)
 
+    def _on_messages(self, messages: Sequence[Publish]) -> None:
+        def work() -> None:
+            session, at_s, clock = self.session, self._monotonic(), self._wall_clock_ns
+            arrivals = [
+                Arrival(
+                    Delivery(message.topic, message.payload, clock()),
+                    Receipt(message.mid, session, again=message.again) if message.mid else None,
+                    at_s,
+                )
+                for message in messages
+            ]
+            self._inbox.put_all(arrivals)
+
+        self._guard(work)
+
     def _on_message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
+        """A message that was too long to be read with others."""
+
         def work() -> None:
             try:
                 topic = message.topic
             except UnicodeDecodeError as error:
                 topic = bytes(error.object).decode("utf-8", "surrogateescape")
-            # One byte more than is allowed says enough: the decoder turns it away as too large.
             payload = bytes(message.payload[: self._keep_bytes])
-            receipt = Receipt(message.mid, self.session, again=message.dup) if message.qos else None
-            delivery = Delivery(topic, payload, self._wall_clock_ns())
-            self._inbox.put(Arrival(delivery, receipt, self._monotonic()))
+            self._on_messages([Publish(topic, payload, message.mid, message.dup)])
 
         self._guard(work)
 
@@ -150,7 +169,7 @@ class Egress(Link):
         self._outbox = outbox
         self._mids: deque[int] = deque()
 
-    def _prepare(self, client: mqtt.Client) -> None:
+    def _prepare(self, client: BulkClient) -> None:
         if self._will is not None:
             client.will_set(self._will.topic, self._will.payload, qos=QOS, retain=self._will.retain)
         client.on_publish = self._on_publish

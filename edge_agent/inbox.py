@@ -6,13 +6,13 @@ swelling; when it stays full for `shed_after_s` the oldest messages are dropped 
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from edge_agent.contract.records import Delivery
 
 SLICE_S = 0.5
-"""Longest time that one message may hold the network thread: pings must still go out in time."""
+"""Longest time that one call may hold the network thread: pings must still go out in time."""
 _OVERHEAD_BYTES = 200
 """What a queued message costs beside its topic and payload, roughly."""
 
@@ -96,23 +96,29 @@ class Inbox:
         return len(self._waiting) >= self._messages_limit or self._bytes >= self._bytes_limit
 
     def put(self, arrival: Arrival) -> None:
-        """Queue an arrival; holds the caller for at most `SLICE_S` when full, and never refuses.
+        """Queue an arrival; holds the caller for at most `SLICE_S` when full, and never refuses."""
+        self.put_all((arrival,))
 
-        Each held call adds one message beyond the limit, so the excess is bounded by shed_after_s / SLICE_S.
+    def put_all(self, arrivals: Iterable[Arrival]) -> None:
+        """The same for several in their order, all of them together held for at most `SLICE_S`.
+
+        Each held call adds what it brings beyond the limit, so the excess is bounded by shed_after_s / SLICE_S calls.
         """
+        until_s = self._monotonic() + SLICE_S
         with self._changed:
-            if self.full:
-                self._make_room()
-            self._waiting.append(arrival)
-            self._bytes += _size(arrival)
-            if len(self._waiting) == 1:
-                self._changed.notify_all()
+            for arrival in arrivals:
+                if self.full:
+                    self._make_room(until_s)
+                self._waiting.append(arrival)
+                self._bytes += _size(arrival)
+                if len(self._waiting) == 1:
+                    self._changed.notify_all()
 
-    def _make_room(self) -> None:
+    def _make_room(self, until_s: float) -> None:
         now = self._monotonic()
         self._full_since = now if self._full_since is None else self._full_since
         if now - self._full_since < self._shed_after_s:
-            self._changed.wait_for(lambda: not self.full or self._closed, timeout=SLICE_S)
+            self._changed.wait_for(lambda: not self.full or self._closed, timeout=max(0.0, until_s - now))
         else:
             while self.full and self._waiting:
                 self._shed_oldest()

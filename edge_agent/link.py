@@ -129,7 +129,7 @@ class Link:
         self._prepare(client)
         return client
 
-    def _prepare(self, client: mqtt.Client) -> None:
+    def _prepare(self, client: BulkClient) -> None:
         """Add what this link does beside connecting."""
 
     def _entered(self, client: mqtt.Client) -> None:

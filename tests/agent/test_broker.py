@@ -156,8 +156,8 @@ def test_topics_that_are_not_utf8_do_not_kill_the_network_thread() -> None:
 
 def test_an_error_in_a_callback_is_reported_and_stays_there() -> None:
     class Broken(Inbox):
-        def put(self, arrival: object) -> None:
-            raise KeyError(str(arrival)[:3])
+        def put_all(self, arrivals: object) -> None:
+            raise KeyError(str(arrivals)[:3])
 
     reports = Reports()
     broken = Broken(messages_limit=1, bytes_limit=1, shed_after_s=1, monotonic=time.monotonic)
