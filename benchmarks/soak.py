@@ -132,6 +132,7 @@ def main() -> int:
             bundle=options.bundle and options.bundle.resolve(),
             port=broker.port,
             commission_rows=LEARN_ROWS,
+            longest_wait_s=None,
         )
         leaving.callback(agent.kill)
         learn(agent, broker, load)

@@ -97,12 +97,8 @@ def main() -> int:
     parser.add_argument("--machines", type=int, default=200, help="each sends 20 messages a second")
     parser.add_argument("--seconds", type=float, default=25.0, help="of each phase that is measured")
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument(
-        "--burst", type=int, default=40_000, help="messages that wait when a ceiling is sought"
-    )
-    parser.add_argument(
-        "--baseline", type=Path, help="another checkout, whose agent takes turns with this one's"
-    )
+    parser.add_argument("--burst", type=int, default=40_000, help="messages that wait for the ceiling")
+    parser.add_argument("--baseline", type=Path, help="another checkout, whose agent takes turns with ours")
     parser.add_argument("--flame", type=Path, help="write a flame graph of the agent there (needs py-spy)")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--publish", type=float, nargs=3, help=argparse.SUPPRESS)
@@ -218,11 +214,12 @@ def agent_phase(
 def started_agent(
     tree: Path, profiles: list[Profile], folder: Path, broker: Broker, leaving: ExitStack
 ) -> Agent:
-    """An agent of that checkout that knows these machines, connected."""
+    """An agent of that checkout that knows these machines, connected; this one passes nothing over."""
     agent = Agent(
         folder,
         bundle=None,
         port=broker.port,
+        longest_wait_s=0.0 if tree == ROOT else None,
         launcher=("-P", "-m", "edge_agent"),  # -P: not from the working directory, but from PYTHONPATH
         env={"PYTHONPATH": str(tree)},
     )

@@ -11,7 +11,7 @@ from edge_agent.contract.records import Delivery, Frame, Profile, Reject, ScoreB
 from edge_agent.contract.signature import ANYONE, load_trust
 from edge_agent.credentials import Login, Tls
 from edge_agent.errors import UsageError
-from edge_agent.formats import Stamped, decoder
+from edge_agent.formats import Stamped, decoder, machine_finder
 from edge_agent.link import Address
 from edge_agent.naming import NamingSettings
 from edge_agent.quality import QualitySettings
@@ -93,6 +93,11 @@ def message_decoder(
         stamped=stamped,
     )
     return told_rejects(decode, monotonic=monotonic)
+
+
+def machine_of(config: Config) -> Callable[[str], str | None]:
+    """The function that tells which machine a topic names, None where no source takes it."""
+    return machine_finder([source.route for source in config.source if source.sparkplug is None])
 
 
 def sparkplug_settings(config: Config) -> HostSettings | None:

@@ -44,6 +44,8 @@ class Ingest(Link):
         super().__init__("ingest", address, client_id=client_id, clean_session=False, report=report)
         self.refused: tuple[str, ...] = ()
         """Topic filters that the broker did not grant."""
+        self._echo_topic = ""
+        self._echoes: deque[tuple[bytes, float]] = deque()
         self._filters = tuple(filters)
         self._dropped: tuple[str, ...] = ()
         self._inbox = inbox
@@ -61,6 +63,20 @@ class Ingest(Link):
             return
         session = self.session
         client.ack_all(receipt.mid for receipt in receipts if receipt.session == session)
+
+    def hear_echoes(self, topic: str) -> None:
+        """Listen to what `echo` says; a broker may refuse that. Call it before the start."""
+        self._echo_topic = topic
+        self._filters += (topic,)
+
+    def echo(self, payload: bytes) -> None:
+        """Say something that comes back behind all the messages that wait at the broker."""
+        if self._client is not None and self.connected:
+            self._client.publish(self._echo_topic, payload, qos=QOS)
+
+    def echoes(self) -> list[tuple[bytes, float]]:
+        """The echoes that came in since the last call, and when; they wait in the inbox as well."""
+        return [self._echoes.popleft() for _ in range(len(self._echoes))]
 
     def exchange(self, *, drop: Sequence[str], add: Sequence[str]) -> None:
         """Listen to other topics from now on, also at a broker that still keeps the old ones for us."""
@@ -101,9 +117,10 @@ class Ingest(Link):
     ) -> None:
         def work() -> None:
             pairs = zip(self._filters, codes, strict=False)
-            self.refused = tuple(topic for topic, code in pairs if code.is_failure)
-            if self.refused:
-                self._report("subscription_refused", client=self.name, topics=list(self.refused))
+            refused = [topic for topic, code in pairs if code.is_failure]
+            self.refused = tuple(topic for topic in refused if topic != self._echo_topic)
+            if refused:
+                self._report("subscription_refused", client=self.name, topics=refused)
 
         self._guard(work)
 
@@ -118,6 +135,9 @@ class Ingest(Link):
                 )
                 for message in messages
             ]
+            if self._echo_topic:
+                echoes = [one.payload for one in messages if one.topic == self._echo_topic]
+                self._echoes.extend((payload, at_s) for payload in echoes)
             self._inbox.put_all(arrivals)
 
         self._guard(work)

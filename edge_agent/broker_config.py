@@ -34,6 +34,7 @@ class Broker(_Section):
     queue_messages: _Count = 20_000
     queue_bytes: _Count = 10_000_000
     shed_after_s: _Seconds = 30.0
+    longest_wait_s: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 1.0
 
     @model_validator(mode="after")
     def _password_has_a_user(self) -> Self:

@@ -91,6 +91,7 @@ def health(
     refused: tuple[str, ...],
     keeper: Keeper,
     inbox: Inbox,
+    heard_share: float,
 ) -> Health:
     """Whether the agent lives, and everything that keeps it from its full work."""
     amiss = [f"broker: {link.name} is not connected" for link in links if not link.connected]
@@ -99,4 +100,6 @@ def health(
         amiss.append(f"degraded, works from memory: {keeper.fault}")
     if inbox.full:
         amiss.append("overload: the queue is full")
+    if heard_share < 1.0:
+        amiss.append(f"overload: {heard_share:.0%} of the machines are heard at a time, in turn")
     return Health(alive=alive, amiss=tuple(amiss))

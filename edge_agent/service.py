@@ -7,18 +7,20 @@ acknowledge the messages in the order received, publish.
 
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from edge_agent import __version__, alert, overview
-from edge_agent.assembly import TimedScorer, broker_address
+from edge_agent.assembly import TimedScorer, broker_address, machine_of
 from edge_agent.broker import Egress, Ingest
 from edge_agent.config import Config
 from edge_agent.inbox import Batch, Heard, Inbox
 from edge_agent.link import Link
 from edge_agent.logs import get_logger, set_up_logs
 from edge_agent.outbox import Message
+from edge_agent.overload import Overload
 from edge_agent.page.site import Site
 from edge_agent.reload import Fresh, Reloader, warn_of_age
 from edge_agent.sharing import Sharing, sharing
@@ -50,6 +52,8 @@ _WARNINGS = frozenset(
     {
         "broker_unreachable",
         "broker_lost",
+        "overload_began",
+        "overload_ended",
         "subscription_refused",
         "network_thread_replaced",
         "credentials_unreadable",
@@ -88,6 +92,13 @@ class Service:
             bytes_limit=config.broker.queue_bytes,
             shed_after_s=config.broker.shed_after_s,
             monotonic=time.monotonic,
+        )
+        self._overload = Overload(
+            topic=f"agents/{config.agent.name}/echo",
+            longest_wait_s=config.broker.longest_wait_s,
+            boot=uuid.uuid4().hex,
+            machine_of=machine_of(config),
+            tell=_report,
         )
         self._watch = Watch(config, scorer=scorer, store=store, telemetry=telemetry, report=_report)
         self._site = Site(config, monotonic=time.monotonic)
@@ -191,6 +202,8 @@ class Service:
             report=_report,
             filters=[*self._watch.control.filters, *filter(None, [self._receipt_topic])],
         )
+        if config.broker.longest_wait_s:
+            self._ingest.hear_echoes(self._overload.topic)
         self._ingest.start()
         self._egress.start()
         if self._sharing is not None:
@@ -236,7 +249,8 @@ class Service:
     def _turn(self) -> None:
         if (fresh := self._reloader.poll(self._watch.pipeline)) is not None:
             self._take_over(fresh)
-        batch = self._inbox.drain(limit=_BATCH_MESSAGES, timeout_s=_TURN_S)
+        limit = int(_BATCH_MESSAGES / self._overload.share)
+        batch = self._listen(self._inbox.drain(limit=limit, timeout_s=_TURN_S))
         if self._sharing is not None:
             hearing = self._ingest.connected and not self._ingest.refused
             batch = self._sharing.turn(batch, self._watch, hearing=hearing)
@@ -246,7 +260,8 @@ class Service:
         heard = [*self._commands_heard(), *self._site.commands()]
         listening = all(link.connected for link in self._links() if link is not self._egress)
         listening = listening and (self._sharing is None or self._sharing.active)
-        self._watch.turn(batch, heard=heard, tidings=tidings, listening=listening and not self._inbox.full)
+        listening = listening and not self._inbox.full and not self._overload.on
+        self._watch.turn(batch, heard=heard, tidings=tidings, listening=listening)
         self._turned_s = time.monotonic()
         self._supervisor.turned(self._turned_s)
         try:
@@ -255,6 +270,15 @@ class Service:
             self._keep_house(self._turned_s)
         except Exception as error:  # noqa: BLE001 - the watch goes on
             self._watch.contain("housekeeping", error)
+
+    def _listen(self, batch: Batch) -> Batch:
+        """The batch without what an overload passes over; the next echo goes out, if it is time."""
+        now_s = time.monotonic()
+        if self._ingest.connected:
+            echo = self._overload.echo(session=self._ingest.session, now_s=now_s)
+            if echo is not None:
+                self._ingest.echo(echo)
+        return self._overload.turn(batch, self._ingest.echoes(), queued=len(self._inbox), now_s=now_s)
 
     def _commands_heard(self) -> list[Heard]:
         """The commands that came in; receipts among them are booked."""
@@ -274,6 +298,7 @@ class Service:
         self._watch.adopt(config, scorer=fresh.scorer, template=fresh.template)
         self._ingest.exchange(drop=before.subscriptions, add=config.subscriptions)
         self._ingest.limit_payloads(config.limits.payload_bytes)
+        self._overload.adopt(machine_of(config))
         if self._sharing is not None:
             self._sharing.adopt(config)
         if before.sparkplug != config.sparkplug:
@@ -329,6 +354,8 @@ class Service:
         self._telemetry.snapshot = Snapshot(
             ledger=frozen(self._watch.pipeline.ledger),
             queued=len(self._inbox),
+            wait_s=self._overload.wait_s(now_s),
+            heard_share=self._overload.share,
             machines=overview.machines_seen(watch.pipeline.machines(), watch.open_findings()),
             alarms_opened=self._watch.control.alarms_opened,
             control=self._watch.control.figures(dropped=self._egress.overheard),
@@ -358,6 +385,7 @@ class Service:
             refused=self._ingest.refused,
             keeper=self._watch.keeper,
             inbox=self._inbox,
+            heard_share=self._overload.share,
         )
         if self._sharing is None or self._sharing.active:
             return health

@@ -6,13 +6,11 @@ A machine that we lose is forgotten, its alarm closed; of one that we gain, the 
 
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import replace
 
-from edge_agent.assembly import broker_address
+from edge_agent.assembly import broker_address, machine_of
 from edge_agent.config import Config
 from edge_agent.contract.records import Profile
-from edge_agent.formats import machine_finder
 from edge_agent.handover import pack, unpack
 from edge_agent.inbox import Batch, Heard
 from edge_agent.link import Report
@@ -48,7 +46,7 @@ class Sharing:
         self._members = Membership(
             name, boot=uuid.uuid4().hex, terms=Terms(config.sharing.lease_s, config.sharing.settle_s)
         )
-        self._ownership = Ownership(name, never=self.own_topic, machine_of=_finder(config))
+        self._ownership = Ownership(name, never=self.own_topic, machine_of=machine_of(config))
         self._asked: dict[str, float] = {}
         self._settled: set[str] = set()  # machines whose profile was asked for, or is known
         self._untold: dict[str, None] = {}
@@ -77,7 +75,7 @@ class Sharing:
 
     def adopt(self, config: Config) -> None:
         """Read topics by another configuration."""
-        self._ownership.adopt(_finder(config))
+        self._ownership.adopt(machine_of(config))
 
     def figures(self) -> ShareSeries:
         """What metrics say."""
@@ -225,7 +223,3 @@ def sharing(config: Config, *, report: Report) -> Sharing | None:
         UsageError: a file with a password, certificate or key cannot be used.
     """
     return Sharing(config, report=report) if config.sharing.group else None
-
-
-def _finder(config: Config) -> Callable[[str], str | None]:
-    return machine_finder([source.route for source in config.source if source.sparkplug is None])

@@ -94,6 +94,8 @@ class Snapshot:
 
     ledger: Ledger = field(default_factory=Ledger)
     queued: int = 0
+    wait_s: float = 0.0
+    heard_share: float = 1.0
     machines: Mapping[str, MachineSeries] = field(default_factory=dict)
     alarms_opened: int = 0
     control: ControlSeries = field(default_factory=ControlSeries)

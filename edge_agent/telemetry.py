@@ -62,6 +62,12 @@ TABLE: tuple[Series, ...] = (
     Series("edge_agent_rejects_total", "counter", "Messages turned away whole.", ("reason",)),
     Series("edge_agent_values_rejected_total", "counter", "Single values turned away.", ("reason",)),
     Series("edge_agent_queue_messages", "gauge", "Messages that wait in memory for the pipeline."),
+    Series(
+        "edge_agent_broker_wait_seconds", "gauge", "How long a message waits at the broker and in memory."
+    ),
+    Series(
+        "edge_agent_heard_share", "gauge", "Of the machines, those heard at a time; below 1 in an overload."
+    ),
     Series("edge_agent_sparkplug_total", "counter", "What the Sparkplug host counts.", ("what",)),
     Series("edge_agent_windows_scored_total", "counter", "Windows that were scored."),
     Series(
@@ -339,6 +345,8 @@ def _broker_samples(snapshot: Snapshot) -> _Samples:
     links = snapshot.links.items()
     return {
         "edge_agent_queue_messages": [((), snapshot.queued)],
+        "edge_agent_broker_wait_seconds": [((), snapshot.wait_s)],
+        "edge_agent_heard_share": [((), snapshot.heard_share)],
         "edge_agent_alarms_opened_total": [((), snapshot.alarms_opened)],
         "edge_agent_alarms": [((state,), count) for state, count in snapshot.control.states.items()],
         "edge_agent_alarms_held_total": [((), snapshot.control.held)],

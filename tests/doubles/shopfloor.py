@@ -86,8 +86,16 @@ class AgentProcess:
     """`edge-agent run` as a user starts it."""
 
     def __init__(
-        self, folder: Path, *, bundle: Path, broker_port: int, rows: int = 300, access: str = ""
+        self,
+        folder: Path,
+        *,
+        bundle: Path,
+        broker_port: int,
+        rows: int = 300,
+        access: str = "",
+        longest_wait_s: float = 0.0,
     ) -> None:
+        """By default nothing is passed over: tests send in a second what a slow computer judges in ten."""
         self.metrics_port = free_port()
         self.state_dir = folder / "state"
         self.log_file = folder / "agent.log"
@@ -101,6 +109,7 @@ class AgentProcess:
             host = "127.0.0.1"
             port = {broker_port}
             retry_max_s = 1
+            longest_wait_s = {longest_wait_s}
             {access}
             [model]
             bundle = "{bundle}"

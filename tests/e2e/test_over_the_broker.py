@@ -233,6 +233,22 @@ def alerts_add_up(agent: AgentProcess) -> bool:
     return float(series["edge_agent_alerts_made_total"]) == ended
 
 
+def test_the_wait_at_the_broker_is_measured_and_nothing_is_passed_over(
+    tmp_path: Path, tiny_bundle: Path, broker: Mosquitto, user: User
+) -> None:
+    agent = AgentProcess(tmp_path, bundle=tiny_bundle, broker_port=broker.port, longest_wait_s=30.0)
+    try:
+        agent.start().ready()
+        wait_until(lambda: 0 < agent.metric("edge_agent_broker_wait_seconds") < 5, what="an echo")
+        sent = commission(user)
+        settled(agent, sent)
+        assert agent.metric("edge_agent_heard_share") == 1
+        assert agent.ledger()["shed"] == agent.ledger()["rejected"] == 0
+        assert agent.stop() == 0
+    finally:
+        agent.kill()
+
+
 def test_killed_agents_leave_a_last_will(agent: AgentProcess, user: User) -> None:
     agent.start().ready()
     wait_until(lambda: user.status.get("state") == "online", what="the status")

@@ -24,6 +24,7 @@ class Agent:
     Args:
         before: a command that runs ours, such as `ip netns exec NAME`.
         launcher: what Python is given instead of `-m edge_agent`.
+        longest_wait_s: by default nothing is passed over: faults are counted here. None: the product's.
         settings: further lines, by section of the configuration.
     """
 
@@ -38,6 +39,7 @@ class Agent:
         state: Path | None = None,
         commission_rows: int = LEARN_ROWS,
         keepalive_s: int = 5,
+        longest_wait_s: float | None = 0.0,
         settings: Mapping[str, str] | None = None,
         before: Sequence[str] = (),
         launcher: Sequence[str] = ("-m", "edge_agent"),
@@ -61,6 +63,8 @@ class Agent:
             "metrics": f'host = "{page_host}"\nport = {self._page.rpartition(":")[2]}',
             "log": 'format = "json"',
         }
+        if longest_wait_s is not None:
+            sections["broker"] += f"\nlongest_wait_s = {longest_wait_s}"
         for name, lines in (settings or {}).items():
             sections[name] = f"{sections.get(name, '')}\n{lines}"
         self.config.write_text("".join(f"[{name}]\n{lines}\n" for name, lines in sections.items()))
