@@ -1,19 +1,24 @@
-"""paho's client, reading and acknowledging in bulk. Decides nothing; the protocol stays paho's.
+"""paho's client, reading and acknowledging in bulk, and stricter. The protocol stays paho's.
 
 paho asks the socket three times for each message, waits for it anew between any two, and wakes its thread for each
 acknowledgement; each of these gives the interpreter away and has to win it back from the thread that scores. Here
 the socket is asked for all that has come, messages are read until that is used up, and the acknowledgements of a
 turn are written at once.
+
+paho reads over much that MQTT forbids a broker. What `malformed` finds ends the connection, as MQTT demands.
 """
 
 import socket
 import struct
 import time
+from collections import deque
 from collections.abc import Iterable
 from typing import Any, cast
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.enums import LogLevel, MQTTErrorCode
+
+from edge_agent.malformed import BAD_TOPICS, CONNACK, PUBLISH, SUBACK, answer_fault, head_fault, publish_fault
 
 _READ_BYTES = 65_536
 _READ_PACKETS = 200
@@ -28,6 +33,9 @@ and must not wait for us."""
 _COUNT_S = 0.1
 _FLOOD_BYTES = 32_768
 """A look that brought so much leaves nothing to wait for."""
+_PARDON_S = 600.0
+"""So long after hanging up because of a topic other such topics are only turned away. Some brokers do not check what
+other clients publish: there a single sensor with a wrong topic could keep the agent from everybody else's messages."""
 
 
 class Gulping:
@@ -63,11 +71,19 @@ class Gulping:
 
 
 class BulkClient(mqtt.Client):
-    """A client for many small messages."""
+    """A client for many small messages; it hangs up on a broker that sends malformed ones."""
 
     _looked_s = _counted_s = 0.0
     _counted = 0
     _busy = False
+    _greeted = False
+    """Whether this connection has had its CONNACK."""
+    _pardoned_until_s = 0.0
+
+    def __init__(self, *positional: Any, **named: Any) -> None:
+        super().__init__(*positional, **named)
+        self._asked: deque[int] = deque()
+        """Of each SUBSCRIBE of this connection that has no answer yet, how many filters it named."""
 
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
         """Read what has come, some hundred messages at most; under load, after so much has come that it is worth it."""
@@ -81,7 +97,56 @@ class BulkClient(mqtt.Client):
             if not connection.pending():
                 break
             code = super().loop_read(max_packets)
+        begun = code == MQTTErrorCode.MQTT_ERR_SUCCESS and self._in_packet["have_remaining"]
+        if begun and self._sock is not None:
+            return self._look_at_head()
         return code
+
+    def _look_at_head(self) -> MQTTErrorCode:
+        """Hang up on a packet that has only begun where its head is wrong already."""
+        length = self._in_packet["remaining_length"]
+        fault = head_fault(self._in_packet["command"], length, greeted=self._greeted)
+        return self._loop_rc_handle(self._malformed(fault)) if fault else MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _packet_handle(self) -> MQTTErrorCode:
+        inside = self._in_packet
+        head, packet = inside["command"], inside["packet"]
+        if self._greeted and head & 0xF0 == PUBLISH:
+            fault = publish_fault(head, packet)
+            if not fault or self._pardoned(fault):
+                return self._handle_publish()
+            return self._malformed(fault)
+        fault = head_fault(head, len(packet), greeted=self._greeted)
+        fault = fault or answer_fault(head, packet, asked=self._asked)
+        if fault:
+            return self._malformed(fault)
+        if head == CONNACK:
+            self._greeted = True
+        elif head == SUBACK:
+            self._asked.remove(len(packet) - 2)
+        return super()._packet_handle()
+
+    def _pardoned(self, fault: str) -> bool:
+        """Whether the fault lies in a topic, and we have hung up because of one a short while ago."""
+        if fault not in BAD_TOPICS:
+            return False
+        now_s = time.monotonic()
+        if now_s < self._pardoned_until_s:
+            return True
+        self._pardoned_until_s = now_s + _PARDON_S
+        return False
+
+    def _easy_log(self, level: LogLevel, fmt: str, *args: Any) -> None:
+        if level is not LogLevel.MQTT_LOG_DEBUG:  # of each message paho tells a line that nobody reads
+            super()._easy_log(level, fmt, *args)
+
+    def _malformed(self, fault: str) -> MQTTErrorCode:
+        self._easy_log(LogLevel.MQTT_LOG_ERR, "malformed packet: %s", fault)
+        return MQTTErrorCode.MQTT_ERR_PROTOCOL
+
+    def _send_subscribe(self, *asked: Any, **options: Any) -> Any:
+        self._asked.append(len(asked[1]))  # before it is sent: the answer is read by another thread
+        return super()._send_subscribe(*asked, **options)
 
     def _nap(self) -> None:
         """Let messages gather, where many come one by one."""
@@ -104,4 +169,6 @@ class BulkClient(mqtt.Client):
             self._packet_queue(_PUBACK, packets, 0, 1)
 
     def _create_socket(self) -> Any:
+        self._greeted = False
+        self._asked.clear()
         return Gulping(cast("socket.socket", super()._create_socket()))
