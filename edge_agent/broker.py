@@ -39,13 +39,21 @@ class Ingest(Link):
         monotonic: Callable[[], float] = time.monotonic,
         report: Report,
     ) -> None:
-        super().__init__("ingest", address, client_id=client_id, clean_session=False, report=report)
+        # One byte more than is allowed says enough: the decoder turns it away as too large.
+        keep_bytes = payload_limit_bytes + 1
+        super().__init__(
+            "ingest",
+            address,
+            client_id=client_id,
+            clean_session=False,
+            keep_bytes=keep_bytes,
+            report=report,
+        )
         self.refused: tuple[str, ...] = ()
         """Topic filters that the broker did not grant."""
         self._filters = tuple(filters)
         self._dropped: tuple[str, ...] = ()
         self._inbox = inbox
-        self._keep_bytes = payload_limit_bytes + 1
         self._wall_clock_ns = wall_clock_ns
         self._monotonic = monotonic
 
@@ -74,6 +82,8 @@ class Ingest(Link):
     def limit_payloads(self, limit_bytes: int) -> None:
         """Keep no more of a payload than is needed to see that it is too long."""
         self._keep_bytes = limit_bytes + 1
+        if self._client is not None:
+            self._client.keep_bytes = self._keep_bytes
 
     def _prepare(self, client: mqtt.Client) -> None:
         client.on_message = self._on_message
@@ -108,7 +118,6 @@ class Ingest(Link):
                 topic = message.topic
             except UnicodeDecodeError as error:
                 topic = bytes(error.object).decode("utf-8", "surrogateescape")
-            # One byte more than is allowed says enough: the decoder turns it away as too large.
             payload = bytes(message.payload[: self._keep_bytes])
             receipt = Receipt(message.mid, self.session, again=message.dup) if message.qos else None
             delivery = Delivery(topic, payload, self._wall_clock_ns())
@@ -135,7 +144,14 @@ class Egress(Link):
         filters: Sequence[str] = (),
     ) -> None:
         """`filters` name the topics whose messages are to be collected by `heard`."""
-        super().__init__("egress", address, client_id=client_id, clean_session=True, report=report)
+        super().__init__(
+            "egress",
+            address,
+            client_id=client_id,
+            clean_session=True,
+            keep_bytes=_HEARD_BYTES,
+            report=report,
+        )
         self.listening = False
         """Whether the broker has granted every topic filter."""
         self.overheard = 0
@@ -190,7 +206,7 @@ class Egress(Link):
             except UnicodeDecodeError:
                 self.overheard += 1
                 return
-            self._heard.append(Heard(topic, bytes(message.payload[:_HEARD_BYTES]), bool(message.retain)))
+            self._heard.append(Heard(topic, bytes(message.payload[: self._keep_bytes]), bool(message.retain)))
 
         self._guard(work)
 

@@ -12,8 +12,8 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Iterable
-from typing import Any, cast
+from collections.abc import Callable, Iterable
+from typing import Any, Self, cast
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import LogLevel, MQTTErrorCode
@@ -38,11 +38,30 @@ _PARDON_S = 600.0
 other clients publish: there a single sensor with a wrong topic could keep the agent from everybody else's messages."""
 
 
-class Gulping:
-    """A connected socket that is asked for much and hands it out in small pieces; the rest is the socket's own."""
+_AROUND_BYTES = 2 + 65_535 + 2
+"""What may stand around a payload: the topic with its length, and the message's number."""
 
-    def __init__(self, inner: socket.socket) -> None:
+
+class Beginning(bytearray):
+    """The beginning of a packet's body: what is added beyond the limit is forgotten."""
+
+    limit_bytes = 0
+
+    def __iadd__(self, more: Any) -> Self:  # type: ignore[misc]  # nobody adds to it but in place
+        self.extend(more[: max(0, self.limit_bytes - len(self))])
+        return self
+
+
+class Gulping:
+    """A connected socket that is asked for much and hands it out in small pieces; the rest is the socket's own.
+
+    Args:
+        long: called before a piece is read that is so long that nothing is gulped.
+    """
+
+    def __init__(self, inner: socket.socket, *, long: Callable[[], None] = lambda: None) -> None:
         self._inner = inner
+        self._long = long
         self._left = memoryview(b"")
         self.gulped_bytes = 0
         """What the last look at the socket brought."""
@@ -58,7 +77,8 @@ class Gulping:
         """
         if not self._left:
             if size >= _READ_BYTES:
-                return self._inner.recv(size)
+                self._long()
+                return self._inner.recv(_READ_BYTES)
             self._left = memoryview(self._inner.recv(_READ_BYTES))
             self.gulped_bytes = len(self._left)
         piece, self._left = self._left[:size], self._left[size:]
@@ -73,6 +93,8 @@ class Gulping:
 class BulkClient(mqtt.Client):
     """A client for many small messages; it hangs up on a broker that sends malformed ones."""
 
+    keep_bytes = 1 << 28
+    """So much of a payload is kept at least; of a longer one the beginning, so that no message can fill memory."""
     _looked_s = _counted_s = 0.0
     _counted = 0
     _busy = False
@@ -171,4 +193,12 @@ class BulkClient(mqtt.Client):
     def _create_socket(self) -> Any:
         self._greeted = False
         self._asked.clear()
-        return Gulping(cast("socket.socket", super()._create_socket()))
+        return Gulping(cast("socket.socket", super()._create_socket()), long=self._forget_the_end)
+
+    def _forget_the_end(self) -> None:
+        """Of the packet that is being read keep only its beginning; what a body is added to is paho's to give."""
+        inside = self._in_packet
+        if not isinstance(inside["packet"], Beginning):
+            beginning = Beginning(inside["packet"])
+            beginning.limit_bytes = _AROUND_BYTES + self.keep_bytes
+            inside["packet"] = beginning

@@ -51,8 +51,16 @@ class Link:
     """One MQTT client with its network thread, which is replaced when it has died."""
 
     def __init__(
-        self, name: str, address: Address, *, client_id: str, clean_session: bool, report: Report
+        self,
+        name: str,
+        address: Address,
+        *,
+        client_id: str,
+        clean_session: bool,
+        keep_bytes: int,
+        report: Report,
     ) -> None:
+        """`keep_bytes` of a payload are wanted; a longer one's end is forgotten while it is read."""
         self.name = name
         self.session = 0
         """Number of the connection; a new one begins at every successful connect."""
@@ -63,6 +71,7 @@ class Link:
         self._address = address
         self._client_id = client_id
         self._clean_session = clean_session
+        self._keep_bytes = keep_bytes
         self._report = report
         self._client: BulkClient | None = None
         self._connected = False
@@ -121,6 +130,7 @@ class Link:
             clean_session=self._clean_session,
             manual_ack=True,
         )
+        client.keep_bytes = self._keep_bytes
         client.reconnect_delay_set(_RETRY_MIN_S, max(_RETRY_MIN_S, address.retry_max_s))
         client.max_queued_messages_set(0)
         client.enable_logger(self._complaint.logger)

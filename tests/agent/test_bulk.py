@@ -140,3 +140,30 @@ def test_a_suback_answers_one_subscribe_with_as_many_codes() -> None:
     assert client.loop_read() == MQTTErrorCode.MQTT_ERR_PROTOCOL
     assert granted == [1, 2]
     far.close()
+
+
+def test_of_a_long_message_only_the_beginning_is_kept_and_the_next_one_is_whole() -> None:
+    client = BulkClient(CallbackAPIVersion.VERSION2, manual_ack=True)
+    near, far = _pair()
+    client.keep_bytes, client._greeted = 1000, True
+    client._sock = Gulping(near, long=client._forget_the_end)
+    heard: list[bytes] = []
+    client.on_message = lambda _client, _userdata, message: heard.append(bytes(message.payload))
+    kept_bytes = 0
+    payload = bytes(range(256)) * 4096
+    length, left = b"", len(payload) + 5
+    while left:
+        left, digit = divmod(left, 128)
+        length += bytes([digit | 128 if left else digit])
+    stream = b"\x32" + length + b"\x00\x01t\x00\x07" + payload + b"\x30\x06\x00\x01tend"
+    for at in range(0, len(stream), 50_000):
+        far.sendall(stream[at : at + 50_000])
+        assert client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS
+        kept_bytes = max(kept_bytes, len(client._in_packet["packet"]))
+    assert len(heard) == 2
+    assert heard[0][:1000] == payload[:1000]
+    assert heard[1] == b"end"
+    assert kept_bytes <= 1000 + 65_535 + 4 + 65_536  # a first gulp comes whole
+    assert len(heard[0]) < len(payload)
+    far.close()
+    near.close()
