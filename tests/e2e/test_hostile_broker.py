@@ -69,7 +69,7 @@ class Hostile:
         self._state = STATES.index(state)
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._server.getsockname()[1])
-        self.connections = 0
+        self.connections = self.harmed = 0
         self.hung_up: bool | None = None
         """Whether the agent ended the hostile connection, before this server would have."""
         threading.Thread(target=self._serve, daemon=True).start()
@@ -105,6 +105,7 @@ class Hostile:
 
     def _harm(self, connection: socket.socket) -> None:
         connection.sendall(self._packet)
+        self.harmed += 1
         connection.settimeout(4.0)
         try:
             while connection.recv(1000):
@@ -137,7 +138,9 @@ def ingest(port: int, report: Callable[..., None]) -> Ingest:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_whatever_a_broker_says_the_agent_comes_back_and_hears(state: str) -> None:
+def test_whatever_a_broker_says_the_agent_comes_back_and_hears(
+    state: str, record_property: Callable[[str, object], None]
+) -> None:
     reports: list[tuple[str, dict[str, Any]]] = []
     servers = {kind: Hostile(packet, state=state) for kind, packet in MALFORMED.items()}
     links = {
@@ -168,9 +171,14 @@ def test_whatever_a_broker_says_the_agent_comes_back_and_hears(state: str) -> No
     assert [report for report in reports if report[0] == "callback_failed"] == []
     reasons = {facts["reason"] for _, facts in reports if "malformed packet" in facts.get("reason", "")}
     assert len(reasons) >= (3 if state == STATES[0] else 12), reasons
+    record_property("faults", sum(server.harmed for server in servers.values()))
+    record_property("kinds", len(MALFORMED))
+    record_property("hung_up", sum(bool(server.hung_up) for server in servers.values()))
 
 
-def test_alerts_are_delivered_after_broken_acknowledgements() -> None:
+def test_alerts_are_delivered_after_broken_acknowledgements(
+    record_property: Callable[[str, object], None],
+) -> None:
     kinds = [kind for kind in MALFORMED if "PUB" in kind or "CONNACK" in kind]
     servers = {kind: Hostile(MALFORMED[kind], state=STATES[1]) for kind in kinds}
     links = {}
@@ -199,3 +207,4 @@ def test_alerts_are_delivered_after_broken_acknowledgements() -> None:
             link.stop()
         for server in servers.values():
             server.close()
+    record_property("faults", sum(server.harmed for server in servers.values()))
