@@ -57,6 +57,8 @@ TOLD = (
     "turned_away",
     "exceptions",
     "resident_slope_mb_per_h",
+    "resident_slope_error_mb_per_h",
+    "slope_judged",
     "kinds",
     "hung_up",
     "refused",
