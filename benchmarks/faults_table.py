@@ -1,6 +1,7 @@
 """Writes the table of injected faults from benchmarks/results/faults.json into the pages that have a place for it.
 
-Also enters the suites that inject faults but live elsewhere in tests/: they are run here and their tests counted.
+Also enters the suites that inject faults but live elsewhere in tests/: they are run here. Each of their tests says by
+`record_property` how many faults it put in ("faults") and what it measured; a test that says nothing put in none.
 
     python benchmarks/faults_table.py --run-suites    # run and count them, then write the table
     python benchmarks/faults_table.py                 # only write the table
@@ -8,6 +9,7 @@ Also enters the suites that inject faults but live elsewhere in tests/: they are
 
 import argparse
 import json
+import operator
 import os
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks/results/faults.json"
 PAGES = (ROOT / "docs/reliability.md", ROOT / "docs/reliability-table.md")
+LONG = os.environ.get("FAULTS_FORM") == "long"
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 SUITES = {
     "reloads": ("configuration reloads and bundle swaps under load", "tests/agent/test_reload.py"),
@@ -54,10 +57,20 @@ TOLD = (
     "turned_away",
     "exceptions",
     "resident_slope_mb_per_h",
+    "resident_slope_error_mb_per_h",
+    "slope_judged",
+    "kinds",
+    "hung_up",
+    "refused",
+    "windows_lost",
+    "pause_p99_ms",
+    "texts_searched",
     "tests",
     "failed",
 )
 """Figures that the table tells, where an entry has them."""
+LARGEST = ("_ms", "_s", "_mib", "kinds")
+"""Endings of figures of which the largest counts, not the sum."""
 
 
 def main() -> int:
@@ -74,7 +87,7 @@ def main() -> int:
             if (ROOT / path).exists():
                 entry = run_suite(fault, path, sizes=SIZES.get(key, {}))
                 failed += entry["figures"]["failed"]
-                results["faults"][key] = entry
+                results["faults"][f"{key}_long" if LONG else key] = entry
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     text = table(results)
     for page in PAGES:
@@ -85,30 +98,40 @@ def main() -> int:
 
 
 def run_suite(fault: str, path: str, *, sizes: dict[str, tuple[int, int]]) -> dict[str, Any]:
-    """The entry of a suite that keeps no ledger of its own: how many of its tests hold."""
-    long = os.environ.get("FAULTS_FORM") == "long"
-    told = {name: str(pair[long]) for name, pair in sizes.items()}
+    """The entry of a suite that keeps no ledger of its own."""
+    told = {name: str(pair[LONG]) for name, pair in sizes.items()}
     with TemporaryDirectory() as folder:
         junit = Path(folder) / "junit.xml"
-        command = [sys.executable, "-m", "pytest", "-q", path, f"--junitxml={junit}"]
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "0", path, f"--junitxml={junit}"]
         subprocess.run(command, cwd=ROOT, env=os.environ | told | {"PYTHONPATH": str(ROOT)}, check=False)
-        suites = ET.parse(junit).getroot().iter("testsuite")  # noqa: S314 - written by our own pytest
-        counts = [
-            {key: int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
-            for suite in suites
-        ]
-    tests = sum(count["tests"] - count["skipped"] for count in counts)
-    failed = sum(count["failures"] + count["errors"] for count in counts)
+        figures = counted(junit)
     return {
         "fault": fault,
-        "form": "long" if long else "short",
-        "count": sum(map(int, told.values())) or tests,
-        "lost": 0,
-        "doubles": 0,
-        "figures": {"tests": tests, "failed": failed},
+        "form": "long" if LONG else "short",
+        "count": figures.pop("faults", 0),
+        "lost": figures.get("windows_lost"),
+        "doubles": None,
+        "figures": figures,
         "repeat": " ".join([*(f"{name}={value}" for name, value in told.items()), "python -m pytest", path]),
         "made": time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()),
     }
+
+
+def counted(junit: Path) -> dict[str, Any]:
+    """What the tests of a run said of themselves, beside how many there were and how many failed.
+
+    Sums; of times, sizes and numbers of kinds the largest. A test that failed counts no faults.
+    """
+    figures: dict[str, Any] = {"tests": 0, "failed": 0}
+    for case in ET.parse(junit).getroot().iter("testcase"):  # noqa: S314 - written by our own pytest
+        failed = case.find("failure") is not None or case.find("error") is not None
+        figures["tests"] += case.find("skipped") is None
+        figures["failed"] += failed
+        for told in [] if failed else case.iter("property"):
+            name, value = told.attrib["name"], json.loads(told.attrib["value"])
+            join = max if name.endswith(LARGEST) else operator.add
+            figures[name] = join(figures[name], value) if name in figures else value
+    return figures
 
 
 def table(results: dict[str, Any]) -> str:
@@ -119,7 +142,8 @@ def table(results: dict[str, Any]) -> str:
         figures = entry["figures"]
         told = "; ".join(f"{key} {_number(figures[key])}" for key in TOLD if figures.get(key) is not None)
         cells = (
-            entry["fault"], f"{entry['count']:,}", entry["lost"], entry["doubles"], told, f"`{entry['repeat']}`"
+            entry["fault"], f"{entry['count']:,}", _or_dash(entry["lost"]), _or_dash(entry["doubles"]), told,
+            f"`{entry['repeat']}`",
         )  # fmt: skip
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     lines.append("")
@@ -127,6 +151,11 @@ def table(results: dict[str, Any]) -> str:
         f"Measured on {results.get('machine', 'an unknown machine')}; all figures: `benchmarks/results/faults.json`."
     )
     return "\n".join(lines)
+
+
+def _or_dash(value: int | None) -> str:
+    """A suite without alarms or windows has none to lose."""
+    return "-" if value is None else str(value)
 
 
 def _number(value: float) -> str:

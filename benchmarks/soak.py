@@ -32,7 +32,7 @@ from faults.parts.agent import Agent  # noqa: E402
 from faults.parts.broker import Broker  # noqa: E402
 from faults.parts.floor import Row  # noqa: E402
 from faults.parts.ledger import record  # noqa: E402
-from faults.parts.patience import wait_until  # noqa: E402
+from faults.parts.patience import WaitedInVainError, wait_until  # noqa: E402
 from faults.parts.publisher import Publisher  # noqa: E402
 from faults.parts.reader import Reader  # noqa: E402
 
@@ -42,7 +42,8 @@ RESULTS = ROOT / "benchmarks/results"
 RATE_HZ = 20
 CHANNELS = 8
 LEARN_ROWS = 2400
-LEARNT = "learnt-1"
+LEARNT = "machine-000"
+"""One of those that go on sending: of a machine that is learnt and then not heard any more the agent says so."""
 CYCLE_ROWS = 4096
 VARIANTS = 8
 FAULT_EVERY_S = 15.0
@@ -50,6 +51,11 @@ FAULT_S = 10.0
 SHIFT = 12.0
 SAMPLE_EVERY_S = 5.0
 SLOPE_LIMIT_MB_H = 1.0
+SLOPE_ERROR_MB_H = SLOPE_LIMIT_MB_H / 4
+"""A slope that is known less well is told and not judged. Memory swings by some 0.2 MB from sample to sample, so that
+with one every 5 s this takes about twenty minutes after the warm-up."""
+WARM_UP_S = 600.0
+"""So long caches, pools and the database fill. A run that has no time for it judges no slope."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +119,7 @@ def _stamped(tail: bytes, ts: float) -> bytes:
 
 
 def main() -> int:
-    """Run the soak; exit status 0 if nothing was lost and nothing grew."""
+    """Run the soak and write down what was found; exit status 0 if nothing was lost and nothing grew."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -174,9 +180,7 @@ def soak(agent: Agent, broker: Broker, load: Load, *, minutes: float, leaving: E
         samples.append(take_sample(agent, time.monotonic() - started))
         time.sleep(SAMPLE_EVERY_S)
     published, took_s = publisher.acknowledged, time.monotonic() - started
-    ledger = agent.wait_received(published, patience_s=120)
-    wait_until(lambda: not agent.series()["edge_agent_outbox_messages"], what="the last alert")
-    time.sleep(2.0)
+    ledger = last_ledger(agent, published)
     cpu = 100 * (samples[-1].cpu_s - samples[0].cpu_s) / (samples[-1].at_s - samples[0].at_s)
     decision = agent.series()
     report = {
@@ -188,18 +192,38 @@ def soak(agent: Agent, broker: Broker, load: Load, *, minutes: float, leaving: E
         "published": published,
         "messages_per_s": round(published / took_s),
         "ledger": ledger,
-        "ledger_agrees": published == ledger["received"] == ledger["accepted"],
+        # What was not acknowledged when a connection was lost comes again, and is known again.
+        "ledger_agrees": published == ledger["accepted"] == ledger["received"] - ledger["duplicate"],
+        "connections": int(decision.get('edge_agent_broker_connects_total{client="ingest"}', 0)),
         "cpu_percent_of_a_core": round(cpu, 1),
         "windows_scored": int(decision.get("edge_agent_windows_scored_total", 0)),
-        **growth(samples, warm_up_s=min(600.0, 60 * minutes / 4)),
+        **growth(samples, warm_up_s=min(WARM_UP_S, 60 * minutes / 2)),
         **alerts(reader, load.faults),
         "crashes": agent.crashes(),
         "samples": [asdict(sample) for sample in samples],
     }
-    kept = report["resident_slope_mb_per_h"] <= SLOPE_LIMIT_MB_H and report["descriptors_flat"]
-    whole = report["ledger_agrees"] and not report["faults_lost"] and not report["faults_doubled"]
-    report["passed"] = bool(kept and report["threads_flat"] and whole and not report["crashes"])
+    report["passed"] = passed(report)
     return report
+
+
+def passed(report: dict[str, Any]) -> bool:
+    """Whether nothing was lost, doubled or crashed, and nothing grew as far as this run can tell."""
+    grows = report["slope_judged"] and report["resident_slope_mb_per_h"] > SLOPE_LIMIT_MB_H
+    flat = not grows and report["descriptors_flat"] and report["threads_flat"]
+    whole = report["ledger_agrees"] and not report["faults_lost"] and not report["faults_doubled"]
+    return bool(flat and whole and not report["crashes"])
+
+
+def last_ledger(agent: Agent, published: int) -> dict[str, int]:
+    """The ledger once all has come and every alert is out; as it stands where that does not happen in time."""
+    try:
+        ledger = agent.wait_received(published, patience_s=120)
+        wait_until(lambda: not agent.series()["edge_agent_outbox_messages"], what="the last alert")
+    except WaitedInVainError as error:
+        sys.stderr.write(f"{error}\n")
+        ledger = agent.ledger() or dict.fromkeys(("received", "accepted", "duplicate"), 0)
+    time.sleep(2.0)
+    return ledger
 
 
 def take_sample(agent: Agent, at_s: float) -> Sample:
@@ -220,15 +244,16 @@ def take_sample(agent: Agent, at_s: float) -> Sample:
 
 def growth(samples: list[Sample], *, warm_up_s: float) -> dict[str, Any]:
     """Slope of memory and the spread of the rest, after the warm-up."""
-    warm = [sample for sample in samples if sample.at_s >= warm_up_s]
-    hours = np.array([sample.at_s / 3600 for sample in warm])
-    resident = np.array([sample.resident_mb for sample in warm])
-    slope = float(np.polyfit(hours, resident, 1)[0])
+    warm = [sample for sample in samples if sample.at_s >= warm_up_s] or samples[-1:]
+    resident = [sample.resident_mb for sample in warm]
+    slope, error = line([sample.at_s / 3600 for sample in warm], resident)
     half = len(warm) // 2
     report: dict[str, Any] = {
         "warm_up_s": warm_up_s,
         "resident_slope_mb_per_h": round(slope, 3),
-        "resident_mb": [round(float(resident.min()), 1), round(float(resident.max()), 1)],
+        "resident_slope_error_mb_per_h": None if error is None else round(error, 3),
+        "slope_judged": warm_up_s >= WARM_UP_S and error is not None and error <= SLOPE_ERROR_MB_H,
+        "resident_mb": [round(min(resident), 1), round(max(resident), 1)],
         "queued_max": max(sample.queued for sample in samples),
         "disk_max_mb": max(sample.disk_mb for sample in samples),
     }
@@ -236,17 +261,30 @@ def growth(samples: list[Sample], *, warm_up_s: float) -> dict[str, Any]:
         values = [getattr(sample, name) for sample in warm]
         report[name] = [min(values), max(values)]
         # A page that is being served takes one of each for a moment: medians of the halves do not see it.
-        report[f"{name}_flat"] = bool(np.median(values[half:]) <= np.median(values[:half]))
+        report[f"{name}_flat"] = bool(np.median(values[half:]) <= np.median(values[:half] or values))
     return report
 
 
+def line(hours: list[float], values: list[float]) -> tuple[float, float | None]:
+    """Slope of the values and its standard error, as of independent deviations from a straight line."""
+    if len(hours) < 3:
+        return 0.0, None
+    at = np.array(hours) - np.mean(hours)
+    spread = float(at @ at)
+    slope = float(at @ np.array(values)) / spread
+    rest = np.array(values) - np.mean(values) - slope * at
+    return slope, math.sqrt(float(rest @ rest) / (len(values) - 2) / spread)
+
+
 def alerts(reader: Reader, faults: list[tuple[str, float, float]]) -> dict[str, Any]:
-    """Faults against alarm ids, by machine and time of arrival."""
-    opened: dict[str, tuple[str, float]] = {}
+    """Faults against alarm ids, by machine and time of arrival; findings about sensors and sources are named apart."""
+    opened: dict[str, tuple[dict[str, Any], float]] = {}
     for heard in reader.heard:
-        opened.setdefault(heard.alert["id"], (heard.alert["machine"], heard.at_s))
+        opened.setdefault(heard.alert["id"], (heard.alert, heard.at_s))
+    machines = [(said["machine"], at_s) for said, at_s in opened.values() if said["kind"] == "machine"]
+    findings = [said for said, _ in opened.values() if said["kind"] == "sensor"]
     ids: list[list[float]] = [
-        [at_s - begin for machine, at_s in opened.values() if machine == name and begin <= at_s < end + 30]
+        [at_s - begin for machine, at_s in machines if machine == name and begin <= at_s < end + 30]
         for name, begin, end in faults
     ]
     delays = sorted(min(found) for found in ids if found)
@@ -254,7 +292,8 @@ def alerts(reader: Reader, faults: list[tuple[str, float, float]]) -> dict[str, 
         "faults": len(faults),
         "faults_lost": sum(not found for found in ids),
         "faults_doubled": sum(len(found) > 1 for found in ids),
-        "other_alarms": len(opened) - sum(map(len, ids)),
+        "other_alarms": len(machines) - sum(map(len, ids)),
+        "sensor_findings": sorted(f"{said['machine']}: {said['fault']['name']}" for said in findings),
         "fault_to_alert_p50_s": round(delays[len(delays) // 2], 2) if delays else None,
         "fault_to_alert_max_s": round(delays[-1], 2) if delays else None,
     }
@@ -294,7 +333,7 @@ def enter(report: dict[str, Any]) -> None:
         fault=f"{report['messages_per_s']} messages a second for {report['minutes']:g} minutes",
         count=report["published"],
         repeat=f"make soak MINUTES={report['minutes']:g}",
-        lost=report["published"] - report["ledger"]["received"] + report["faults_lost"],
+        lost=report["published"] - report["ledger"]["accepted"] + report["faults_lost"],
         **told,
     )
 

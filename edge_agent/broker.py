@@ -41,7 +41,16 @@ class Ingest(Link):
         monotonic: Callable[[], float] = time.monotonic,
         report: Report,
     ) -> None:
-        super().__init__("ingest", address, client_id=client_id, clean_session=False, report=report)
+        # One byte more than is allowed says enough: the decoder turns it away as too large.
+        keep_bytes = payload_limit_bytes + 1
+        super().__init__(
+            "ingest",
+            address,
+            client_id=client_id,
+            clean_session=False,
+            keep_bytes=keep_bytes,
+            report=report,
+        )
         self.refused: tuple[str, ...] = ()
         """Topic filters that the broker did not grant."""
         self._echo_topic = ""
@@ -49,7 +58,6 @@ class Ingest(Link):
         self._filters = tuple(filters)
         self._dropped: tuple[str, ...] = ()
         self._inbox = inbox
-        self._keep_bytes = payload_limit_bytes + 1  # one byte more says that it is too long
         self._wall_clock_ns = wall_clock_ns
         self._monotonic = monotonic
 
@@ -96,7 +104,7 @@ class Ingest(Link):
             self._client.keep_bytes = self._keep_bytes
 
     def _prepare(self, client: BulkClient) -> None:
-        client.on_messages, client.keep_bytes = self._on_messages, self._keep_bytes
+        client.on_messages = self._on_messages
         client.on_message = self._on_message
         client.on_subscribe = self._on_subscribe
 
@@ -174,7 +182,14 @@ class Egress(Link):
         filters: Sequence[str] = (),
     ) -> None:
         """`filters` name the topics whose messages are to be collected by `heard`."""
-        super().__init__("egress", address, client_id=client_id, clean_session=True, report=report)
+        super().__init__(
+            "egress",
+            address,
+            client_id=client_id,
+            clean_session=True,
+            keep_bytes=_HEARD_BYTES,
+            report=report,
+        )
         self.listening = False
         """Whether the broker has granted every topic filter."""
         self.overheard = 0
@@ -229,7 +244,7 @@ class Egress(Link):
             except UnicodeDecodeError:
                 self.overheard += 1
                 return
-            self._heard.append(Heard(topic, bytes(message.payload[:_HEARD_BYTES]), bool(message.retain)))
+            self._heard.append(Heard(topic, bytes(message.payload[: self._keep_bytes]), bool(message.retain)))
 
         self._guard(work)
 

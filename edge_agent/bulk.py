@@ -1,22 +1,26 @@
-"""paho's client, reading and acknowledging in bulk. Decides nothing; all but the reading of short messages is paho's.
+"""paho's client, reading and acknowledging in bulk, and stricter. All but the reading of short messages stays paho's.
 
 paho asks the socket three times for each message, waits for it anew between any two, and wakes its thread for each
 acknowledgement; each of these gives the interpreter away and has to win it back from the thread that scores. Here
 the socket is asked for all that has come, messages are cut out of that (`packets`) and handed over together, and the
 acknowledgements of a turn are written at once.
+
+paho reads over much that MQTT forbids a broker. What `malformed` finds ends the connection, as MQTT demands.
 """
 
 import socket
 import ssl
 import struct
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import LogLevel, MQTTErrorCode
 
-from edge_agent.packets import MalformedPacketError, Publish, take
+from edge_agent.malformed import BAD_TOPICS, CONNACK, PUBLISH, SUBACK, answer_fault, head_fault, publish_fault
+from edge_agent.packets import Publish, take
 
 _READ_BYTES = 65_536
 _READ_PACKETS = 200
@@ -31,13 +35,33 @@ and must not wait for us."""
 _COUNT_S = 0.1
 _FLOOD_BYTES = 32_768
 """A look that brought so much leaves nothing to wait for."""
+_PARDON_S = 600.0
+"""So long after hanging up because of a topic other such topics are only turned away. Some brokers do not check what
+other clients publish: there a single sensor with a wrong topic could keep the agent from everybody else's messages."""
+_AROUND_BYTES = 2 + 65_535 + 2
+"""What may stand around a payload: the topic with its length, and the message's number."""
+
+
+class Beginning(bytearray):
+    """The beginning of a packet's body: what is added beyond the limit is forgotten."""
+
+    limit_bytes = 0
+
+    def __iadd__(self, more: Any) -> Self:  # type: ignore[misc]  # nobody adds to it but in place
+        self.extend(more[: max(0, self.limit_bytes - len(self))])
+        return self
 
 
 class Gulping:
-    """A connected socket that is asked for much and hands it out in small pieces; the rest is the socket's own."""
+    """A connected socket that is asked for much and hands it out in small pieces; the rest is the socket's own.
 
-    def __init__(self, inner: socket.socket) -> None:
+    Args:
+        long: called before a piece is read that is so long that nothing is gulped.
+    """
+
+    def __init__(self, inner: socket.socket, *, long: Callable[[], None] = lambda: None) -> None:
         self._inner = inner
+        self._long = long
         self.left = b""
         """What was gulped."""
         self.at = 0
@@ -58,7 +82,8 @@ class Gulping:
         """
         if self.at >= len(self.left):
             if size >= _READ_BYTES:
-                return self._inner.recv(size)
+                self._long()
+                return self._inner.recv(_READ_BYTES)
             self.gulp()
         self.torn = False
         piece = self.left[self.at : self.at + size]
@@ -84,18 +109,26 @@ class Gulping:
 
 
 class BulkClient(mqtt.Client):
-    """A client for many small messages.
+    """A client for many small messages; it hangs up on a broker that sends malformed ones.
 
     Attributes:
         on_messages: is given the short messages that have come, in order; without it each goes to `on_message`.
-        keep_bytes: so much of a payload is handed over.
     """
 
     on_messages: Callable[[list[Publish]], None] | None = None
-    keep_bytes = _READ_BYTES
+    keep_bytes = 1 << 28
+    """So much of a payload is kept at least; of a longer one the beginning, so that no message can fill memory."""
     _looked_s = _counted_s = 0.0
     _counted = 0
     _busy = False
+    _greeted = False
+    """Whether this connection has had its CONNACK."""
+    _pardoned_until_s = 0.0
+
+    def __init__(self, *positional: Any, **named: Any) -> None:
+        super().__init__(*positional, **named)
+        self._asked: deque[int] = deque()
+        """Of each SUBSCRIBE of this connection that has no answer yet, how many filters it named."""
 
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
         """Read what has come, some hundred packets at most; under load, after so much has come that it is worth it."""
@@ -105,33 +138,35 @@ class BulkClient(mqtt.Client):
             connection = self._sock
             if not isinstance(connection, Gulping):
                 return super().loop_read(max_packets)
-            taken = self._take_messages(connection) if self.on_messages is not None else None
+            taken = self._take_messages(connection)
             if taken is None:
                 self._counted += 1
                 taken = super().loop_read(max_packets)
             code = taken
             if code != MQTTErrorCode.MQTT_ERR_SUCCESS or not connection.pending():
                 break
+        begun = code == MQTTErrorCode.MQTT_ERR_SUCCESS and self._in_packet["have_remaining"]
+        if begun and self._sock is not None:
+            return self._look_at_head()
         return code
 
     def _take_messages(self, connection: Gulping) -> MQTTErrorCode | None:
         """Hand over the short messages that stand next; None where the next packet is paho's."""
-        if self._in_packet["command"]:
+        if self.on_messages is None or not self._greeted or self._in_packet["command"]:
             return None
         try:
             used_up = connection.torn or connection.at >= len(connection.left)
             if used_up and not connection.gulp():
                 return None  # the end, which paho finds as well
-            run = take(connection.left, connection.at, keep_bytes=self.keep_bytes)
         except (BlockingIOError, ssl.SSLWantReadError):
             return MQTTErrorCode.MQTT_ERR_SUCCESS
         except OSError as error:
-            return self._lost(f"failed to receive: {error}", MQTTErrorCode.MQTT_ERR_CONN_LOST)
-        except MalformedPacketError as error:
-            return self._lost(f"malformed packet: {error}", MQTTErrorCode.MQTT_ERR_PROTOCOL)
+            self._easy_log(LogLevel.MQTT_LOG_ERR, "failed to receive: %s", error)
+            return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
+        run = take(connection.left, connection.at, keep_bytes=self.keep_bytes)
         connection.at = run.end
         connection.torn = run.torn and len(connection.left) - run.end < _READ_BYTES
-        if run.found and self.on_messages is not None:
+        if run.found:
             self._counted += len(run.found)
             with self._msgtime_mutex:
                 self._last_bytes_received = time.monotonic()
@@ -140,9 +175,51 @@ class BulkClient(mqtt.Client):
             return None
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
-    def _lost(self, reason: str, code: MQTTErrorCode) -> MQTTErrorCode:
-        self._easy_log(LogLevel.MQTT_LOG_ERR, "%s", reason)
-        return self._loop_rc_handle(code)
+    def _look_at_head(self) -> MQTTErrorCode:
+        """Hang up on a packet that has only begun where its head is wrong already."""
+        length = self._in_packet["remaining_length"]
+        fault = head_fault(self._in_packet["command"], length, greeted=self._greeted)
+        return self._loop_rc_handle(self._malformed(fault)) if fault else MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _packet_handle(self) -> MQTTErrorCode:
+        inside = self._in_packet
+        head, packet = inside["command"], inside["packet"]
+        if self._greeted and head & 0xF0 == PUBLISH:
+            fault = publish_fault(head, packet)
+            if not fault or self._pardoned(fault):
+                return self._handle_publish()
+            return self._malformed(fault)
+        fault = head_fault(head, len(packet), greeted=self._greeted)
+        fault = fault or answer_fault(head, packet, asked=self._asked)
+        if fault:
+            return self._malformed(fault)
+        if head == CONNACK:
+            self._greeted = True
+        elif head == SUBACK:
+            self._asked.remove(len(packet) - 2)
+        return super()._packet_handle()
+
+    def _pardoned(self, fault: str) -> bool:
+        """Whether the fault lies in a topic, and we have hung up because of one a short while ago."""
+        if fault not in BAD_TOPICS:
+            return False
+        now_s = time.monotonic()
+        if now_s < self._pardoned_until_s:
+            return True
+        self._pardoned_until_s = now_s + _PARDON_S
+        return False
+
+    def _easy_log(self, level: LogLevel, fmt: str, *args: Any) -> None:
+        if level is not LogLevel.MQTT_LOG_DEBUG:  # of each message paho tells a line that nobody reads
+            super()._easy_log(level, fmt, *args)
+
+    def _malformed(self, fault: str) -> MQTTErrorCode:
+        self._easy_log(LogLevel.MQTT_LOG_ERR, "malformed packet: %s", fault)
+        return MQTTErrorCode.MQTT_ERR_PROTOCOL
+
+    def _send_subscribe(self, *asked: Any, **options: Any) -> Any:
+        self._asked.append(len(asked[1]))  # before it is sent: the answer is read by another thread
+        return super()._send_subscribe(*asked, **options)
 
     def _nap(self) -> None:
         """Let messages gather, where many come one by one."""
@@ -165,4 +242,14 @@ class BulkClient(mqtt.Client):
             self._packet_queue(_PUBACK, packets, 0, 1)
 
     def _create_socket(self) -> Any:
-        return Gulping(cast("socket.socket", super()._create_socket()))
+        self._greeted = False
+        self._asked.clear()
+        return Gulping(cast("socket.socket", super()._create_socket()), long=self._forget_the_end)
+
+    def _forget_the_end(self) -> None:
+        """Of the packet that is being read keep only its beginning; what a body is added to is paho's to give."""
+        inside = self._in_packet
+        if not isinstance(inside["packet"], Beginning):
+            beginning = Beginning(inside["packet"])
+            beginning.limit_bytes = _AROUND_BYTES + self.keep_bytes
+            inside["packet"] = beginning

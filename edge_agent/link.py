@@ -1,8 +1,9 @@
 """One MQTT connection and its network thread: connecting, losing, replacing; `broker` says what goes over it.
 
 What paho does shapes this room: an exception in a callback ends its network thread without a word, reading a topic
-that is not UTF-8 raises, and `on_publish` runs while paho holds the lock that `publish` takes. So callbacks only
-copy, take no lock that is held around a paho call, and let nothing escape; a dead network thread is replaced.
+that is not UTF-8 raises (`bulk` says when one comes so far), and `on_publish` runs while paho holds the lock that
+`publish` takes. So callbacks only copy, take no lock that is held around a paho call, and let nothing escape; a dead
+network thread is replaced.
 """
 
 import sys
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 QOS = 1
 """At least once. With QoS 2 paho answers before we have done anything, and keeps the message in memory only."""
 _RETRY_MIN_S = 1
+_PROTOCOL_ERROR = ReasonCode(PacketTypes.DISCONNECT, "Protocol error")
 _REPLACE_EVERY_S = 5.0
 """A network thread that dies at once is not replaced more often than this."""
 
@@ -48,16 +51,27 @@ class Link:
     """One MQTT client with its network thread, which is replaced when it has died."""
 
     def __init__(
-        self, name: str, address: Address, *, client_id: str, clean_session: bool, report: Report
+        self,
+        name: str,
+        address: Address,
+        *,
+        client_id: str,
+        clean_session: bool,
+        keep_bytes: int,
+        report: Report,
     ) -> None:
+        """`keep_bytes` of a payload are wanted; a longer one's end is forgotten while it is read."""
         self.name = name
         self.session = 0
         """Number of the connection; a new one begins at every successful connect."""
         self.replaced = 0
         """How many times a dead network thread was replaced."""
+        self.hung_up = 0
+        """How many connections we ended because the broker broke the protocol."""
         self._address = address
         self._client_id = client_id
         self._clean_session = clean_session
+        self._keep_bytes = keep_bytes
         self._report = report
         self._client: BulkClient | None = None
         self._connected = False
@@ -116,6 +130,7 @@ class Link:
             clean_session=self._clean_session,
             manual_ack=True,
         )
+        client.keep_bytes = self._keep_bytes
         client.reconnect_delay_set(_RETRY_MIN_S, max(_RETRY_MIN_S, address.retry_max_s))
         client.max_queued_messages_set(0)
         client.enable_logger(self._complaint.logger)
@@ -199,6 +214,7 @@ class Link:
     ) -> None:
         def work() -> None:
             was, self._connected = self._connected, False
+            self.hung_up += code == _PROTOCOL_ERROR
             reason = f"{code} ({self._complaint.text})" if self._complaint.text else str(code)
             if was and code.is_failure:
                 self._report("broker_lost", client=self.name, reason=reason)

@@ -20,6 +20,7 @@ class Link(Protocol):
     name: str
     session: int
     replaced: int
+    hung_up: int
 
     @property
     def connected(self) -> bool:
@@ -28,7 +29,9 @@ class Link(Protocol):
 
 def links_seen(*links: Link) -> dict[str, LinkSeries]:
     """Each MQTT client by name."""
-    return {link.name: LinkSeries(link.connected, link.session, link.replaced) for link in links}
+    return {
+        link.name: LinkSeries(link.connected, link.session, link.replaced, link.hung_up) for link in links
+    }
 
 
 def machines_seen(

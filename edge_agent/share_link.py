@@ -20,10 +20,16 @@ class ShareLink(Link):
     def __init__(
         self, address: Address, *, client_id: str, beats: str, payload_limit_bytes: int, report: Report
     ) -> None:
-        super().__init__("sharing", address, client_id=client_id, clean_session=True, report=report)
+        super().__init__(
+            "sharing",
+            address,
+            client_id=client_id,
+            clean_session=True,
+            keep_bytes=payload_limit_bytes + 1,
+            report=report,
+        )
         self.subscribed = 0
         self._beats = beats
-        self._keep_bytes = payload_limit_bytes + 1
         self._heard: deque[Heard] = deque(maxlen=_HEARD_LIMIT)
         self._asked: int | None = None
 

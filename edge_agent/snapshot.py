@@ -33,6 +33,7 @@ class LinkSeries:
     connected: bool
     connects: int
     replaced: int
+    hung_up: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,12 +31,18 @@ class SparkplugLink(Link):
         monotonic: Callable[[], float],
         report: Report,
     ) -> None:
-        super().__init__("sparkplug", address, client_id=client_id, clean_session=True, report=report)
+        super().__init__(
+            "sparkplug",
+            address,
+            client_id=client_id,
+            clean_session=True,
+            keep_bytes=payload_limit_bytes + 1,
+            report=report,
+        )
         self.counts: Counter[str] = Counter()
         """Messages that went no further, by why."""
         self._host = host
         self._inbox = inbox
-        self._keep_bytes = payload_limit_bytes + 1
         self._wall_clock_ns = wall_clock_ns
         self._monotonic = monotonic
 

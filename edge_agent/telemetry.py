@@ -152,6 +152,12 @@ TABLE: tuple[Series, ...] = (
     Series("edge_agent_broker_connected", "gauge", "1 while the client is connected.", ("client",)),
     Series("edge_agent_broker_connects_total", "counter", "Connections accepted by the broker.", ("client",)),
     Series(
+        "edge_agent_broker_hangups_total",
+        "counter",
+        "Connections that the agent ended because the broker broke the protocol.",
+        ("client",),
+    ),
+    Series(
         "edge_agent_network_threads_replaced_total", "counter", "Dead network threads replaced.", ("client",)
     ),
     Series(
@@ -357,6 +363,7 @@ def _broker_samples(snapshot: Snapshot) -> _Samples:
         "edge_agent_internal_errors_total": [((), snapshot.internal_errors)],
         "edge_agent_broker_connected": [((name,), float(link.connected)) for name, link in links],
         "edge_agent_broker_connects_total": [((name,), link.connects) for name, link in links],
+        "edge_agent_broker_hangups_total": [((name,), link.hung_up) for name, link in links],
         "edge_agent_network_threads_replaced_total": [((name,), link.replaced) for name, link in links],
         "edge_agent_build_info": [(snapshot.build, 1.0)],
         "edge_agent_sparkplug_total": [((what,), n) for what, n in snapshot.sparkplug.items()],

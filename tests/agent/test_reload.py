@@ -35,6 +35,7 @@ from edge_agent.telemetry import Telemetry
 
 RELOADS = int(os.environ.get("EDGE_AGENT_RELOADS", "50"))
 SWAPS = int(os.environ.get("EDGE_AGENT_SWAPS", "30"))
+PAUSE_MS = 100.0
 CHANNELS = ("pressure", "flow", "current")
 BAD = ("not toml at all [", "nonsense = 1", "[limits]\nmachines = -1", "\0")
 pytestmark = pytest.mark.timeout(1800)
@@ -52,6 +53,8 @@ class Line:
         self.settings = settings
         self.write()
         self.gaps_s: list[float] = []
+        self._reloads: list[tuple[int, int]] = []
+        """Of each reload, which gaps between two turns lay around it."""
         self.sent = 0
         self._broker = Broker(port=self.port, listen="127.0.0.1")
         self._quiet = threading.Event()
@@ -134,11 +137,16 @@ class Line:
 
     def reload(self) -> dict[str, int]:
         """Ask, and wait for what became of it."""
-        before = dict(self.counts)
+        before, first = dict(self.counts), len(self.gaps_s)
         self.service.reload()
         wait_until(lambda: self.counts != before, what="an outcome")
         wait_until(lambda: self.telemetry.snapshot.reloads == self.counts, what="a snapshot")
+        self._reloads.append((first, len(self.gaps_s) + 1))  # the turn that reloaded may not have ended
         return {name: count - before[name] for name, count in self.counts.items() if count != before[name]}
+
+    def pauses_ms(self) -> list[float]:
+        """Of each reload, the longest time between two turns around it."""
+        return [1000 * max(self.gaps_s[first:last]) for first, last in self._reloads]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -190,16 +198,29 @@ def line(tmp_path: Path, tiny_bundle: Path) -> Iterator[Callable[..., Line]]:
         line.stop()
 
 
-def told(line: Line, what: str) -> None:
-    gaps_ms = np.sort(np.array(line.gaps_s[10:])) * 1000
-    p50, p99 = np.percentile(gaps_ms, [50, 99])
+def told(line: Line, what: str, record_property: Callable[[str, object], None]) -> None:
+    """Count what was done and lost, and how long turns had to wait for it; strict runs want an idle machine."""
+    pauses_ms = line.pauses_ms()
+    p50, p99 = np.percentile(pauses_ms, [50, 99])
+    lost = (
+        line.sent - 600 - line.telemetry.snapshot.ledger.windows_scored
+    )  # every row after learning ends one
+    record_property("faults", sum(line.counts.values()))
+    record_property("refused", line.counts["refused"])
+    record_property("windows_lost", lost)
+    record_property("pause_p99_ms", round(p99, 1))
     sys.stdout.write(
-        f"\n{what}: {line.counts}, {line.sent} rows, {len(gaps_ms)} turns; "
-        f"ms between them: p50 {p50:.0f}, p99 {p99:.0f}, largest {gaps_ms[-1]:.0f}\n"
+        f"\n{what}: {line.counts}, {line.sent} rows, {lost} windows lost; "
+        f"pause in ms: p50 {p50:.0f}, p99 {p99:.0f}, largest {max(pauses_ms):.0f}\n"
     )
+    assert lost == 0
+    if os.environ.get("FAULTS_STRICT") == "1":
+        assert p99 <= PAUSE_MS
 
 
-def test_reloads_under_load_lose_no_window_and_bad_ones_change_nothing(line: Callable[..., Line]) -> None:
+def test_reloads_under_load_lose_no_window_and_bad_ones_change_nothing(
+    line: Callable[..., Line], record_property: Callable[[str, object], None]
+) -> None:
     running = line()
     running.commission("m1", "m2")
     running.under_load("m1", "m2")
@@ -217,12 +238,14 @@ def test_reloads_under_load_lose_no_window_and_bad_ones_change_nothing(line: Cal
     running.settle()
     ledger = running.telemetry.snapshot.ledger
     assert ledger.accepted == ledger.received == running.sent
-    assert ledger.windows_scored == running.sent - 600  # every row that came after learning
-    told(running, "configurations")
+    told(running, "configurations", record_property)
 
 
 def test_swaps_under_load_lose_no_window_and_spoilt_bundles_never_run(
-    line: Callable[..., Line], tiny_bundle: Path, tmp_path: Path
+    line: Callable[..., Line],
+    tiny_bundle: Path,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     counter = tampering.COUNTER
     first = tampering.sign(shutil.copytree(tiny_bundle, tmp_path / "first"))
@@ -248,8 +271,7 @@ def test_swaps_under_load_lose_no_window_and_spoilt_bundles_never_run(
         assert running.reload() == ({"refused": 1} if number % 2 else {"applied": 1})
         assert running.digest == digest
     running.settle()
-    assert running.telemetry.snapshot.ledger.windows_scored == running.sent - 600
-    told(running, "bundles")
+    told(running, "bundles", record_property)
 
 
 def counter_is_older(path: Path, counter: int) -> bool:

@@ -25,6 +25,7 @@ from edge_agent.inbox import Inbox
 from edge_agent.link import Address
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+Record = Callable[[str, object], None]
 PLUGIN = Path("/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so")
 
 
@@ -129,7 +130,9 @@ BROKERS_NOT_OURS: dict[str, tuple[Callable[[Door], Identity], str]] = {
 
 
 @pytest.mark.parametrize("kind", BROKERS_NOT_OURS)
-def test_a_broker_with_a_wrong_certificate_is_refused_and_named_as_such(door: Door, kind: str) -> None:
+def test_a_broker_with_a_wrong_certificate_is_refused_and_named_as_such(
+    door: Door, kind: str, record_property: Record
+) -> None:
     issue, complaint = BROKERS_NOT_OURS[kind]
     door.open(issue(door))
     link = door.knock(door.tls())
@@ -137,6 +140,7 @@ def test_a_broker_with_a_wrong_certificate_is_refused_and_named_as_such(door: Do
     assert not link.connected
     assert link._thread is not None
     assert link._thread.is_alive()
+    record_property("faults", 1)
 
 
 AGENTS_NOT_WANTED: dict[str, tuple[Callable[[Door], Tls], str]] = {
@@ -148,7 +152,9 @@ AGENTS_NOT_WANTED: dict[str, tuple[Callable[[Door], Tls], str]] = {
 
 
 @pytest.mark.parametrize("kind", AGENTS_NOT_WANTED)
-def test_an_agent_with_a_wrong_certificate_is_told_why_and_keeps_trying_calmly(door: Door, kind: str) -> None:
+def test_an_agent_with_a_wrong_certificate_is_told_why_and_keeps_trying_calmly(
+    door: Door, kind: str, record_property: Record
+) -> None:
     make, complaint = AGENTS_NOT_WANTED[kind]
     door.open()
     link = door.knock(make(door))
@@ -160,9 +166,10 @@ def test_an_agent_with_a_wrong_certificate_is_told_why_and_keeps_trying_calmly(d
     assert not link.connected
     told = sum(event == "broker_unreachable" for event, _ in door.reports)
     assert told < link._failures  # the 1st, 2nd, 4th, 8th ... only
+    record_property("faults", 1)
 
 
-def test_new_certificates_count_from_the_next_attempt_on(door: Door) -> None:
+def test_new_certificates_count_from_the_next_attempt_on(door: Door, record_property: Record) -> None:
     door.open()
     mine = Identity(door.folder / "mine.pem", door.folder / "mine.key", 0)
     shutil.copy(door.revoked.cert, mine.cert)
@@ -174,22 +181,28 @@ def test_new_certificates_count_from_the_next_attempt_on(door: Door) -> None:
     shutil.copy(door.agent.cert, mine.cert)
     shutil.copy(door.agent.key, mine.key)
     wait_until(lambda: link.connected, what="the connection with the new certificate")
+    record_property("faults", 2)  # a revoked certificate, and one whose key is missing
 
 
-def test_the_name_is_left_unchecked_only_where_that_was_asked_for(door: Door) -> None:
+def test_the_name_is_left_unchecked_only_where_that_was_asked_for(
+    door: Door, record_property: Record
+) -> None:
     door.open(door.authority.issue("elsewhere", address="10.0.0.1"))
     link = door.knock(door.tls(check_host=False))
     wait_until(lambda: link.connected, what="the connection")
     door.reports.clear()
     door.knock(door.tls(check_host=False, ca_file=door.other.file))
     assert "CERTIFICATE_VERIFY_FAILED" in door.reason()  # the certificate is checked nevertheless
+    record_property("faults", 1)
 
 
 def test_nothing_older_than_tls_1_2_is_spoken(door: Door) -> None:
     assert door.tls().context().minimum_version >= ssl.TLSVersion.TLSv1_2
 
 
-def test_a_subscription_that_the_broker_refuses_is_named(door: Door, tmp_path: Path) -> None:
+def test_a_subscription_that_the_broker_refuses_is_named(
+    door: Door, tmp_path: Path, record_property: Record
+) -> None:
     if not PLUGIN.exists():
         pytest.skip("this mosquitto has no dynamic security plugin, and its ACL file refuses no subscription")
     (tmp_path / "rights.json").write_text(
@@ -206,6 +219,7 @@ def test_a_subscription_that_the_broker_refuses_is_named(door: Door, tmp_path: P
     assert link.refused == ("sensors/+",)
     assert link.connected
     assert ("subscription_refused", {"client": "ingest", "topics": ["sensors/+"]}) in door.reports
+    record_property("faults", 1)
 
 
 @pytest.mark.parametrize(
@@ -217,12 +231,13 @@ def test_a_subscription_that_the_broker_refuses_is_named(door: Door, tmp_path: P
     ],
 )
 def test_files_that_cannot_serve_are_named_before_the_start(
-    door: Door, settings: dict[str, str], complaint: str
+    door: Door, settings: dict[str, str], complaint: str, record_property: Record
 ) -> None:
     (door.folder / "empty").write_text("nothing")
     paths = {name: door.folder / file for name, file in settings.items()}
     with pytest.raises(UsageError, match=complaint):
         broker_address(Config.model_validate({"broker": paths}))
+    record_property("faults", 1)
 
 
 def test_secrets_are_read_when_needed_and_never_shown(tmp_path: Path) -> None:
@@ -258,7 +273,9 @@ def test_an_agent_with_a_certificate_works_and_says_when_its_broker_is_not_check
         agent.kill()
 
 
-def test_the_brokers_rules_keep_strangers_from_commanding_and_agents_from_other_halls(door: Door) -> None:
+def test_the_brokers_rules_keep_strangers_from_commanding_and_agents_from_other_halls(
+    door: Door, record_property: Record
+) -> None:
     """With certificates as identities and the rules that `docs/security.md` asks for."""
     rules = "user hall\ntopic read sensors/hall/#\ntopic read agents/hall/cmd/#\ntopic write alerts/#\n"
     rules += "user operator\ntopic write agents/hall/cmd/#\nuser stranger\ntopic read alerts/#\n"
@@ -272,13 +289,15 @@ def test_the_brokers_rules_keep_strangers_from_commanding_and_agents_from_other_
     hall.on_subscribe = lambda *_: granted.set()
     hall.subscribe([("sensors/#", 1), ("agents/#", 1)])
     assert granted.wait(10)
-    for name, topic in (
+    attempts = (
         ("stranger", "agents/hall/cmd/ack"),
         ("sensor", "sensors/yard/m"),
         ("sensor", "sensors/hall/m"),
         ("operator", "agents/hall/cmd/ack"),
-    ):
+    )
+    for name, topic in attempts:
         door.client(name).publish(topic, name, qos=1).wait_for_publish(10)
     wait_until(lambda: len(heard) >= 2, what="what is allowed")
     time.sleep(0.3)
     assert heard == ["sensors/hall/m sensor", "agents/hall/cmd/ack operator"]
+    record_property("faults", len(attempts) - len(heard))

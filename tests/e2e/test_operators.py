@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ def test_an_alarm_is_acknowledged_shelved_and_raised_again(agent: AgentProcess, 
 
 
 def test_what_is_not_allowed_unknown_or_garbage_is_refused_answered_and_logged(
-    agent: AgentProcess, user: User
+    agent: AgentProcess, user: User, record_property: Callable[[str, object], None]
 ) -> None:
     agent.start().ready()
     alarm_id = open_alarm(user)
@@ -129,6 +129,10 @@ def test_what_is_not_allowed_unknown_or_garbage_is_refused_answered_and_logged(
     assert ("recommission", "refused", "not_allowed") in log_of_commands(agent)
     refused = 'edge_agent_commands_total{command="unknown",result="refused"}'
     wait_until(lambda: agent.metric(refused) == 1, what="the count")
+    pages = [line.split() for line in agent.page("/metrics")[1].splitlines() if 'result="refused"' in line]
+    counts = [float(line[1]) for line in pages if line[0].startswith("edge_agent_commands_total")]
+    assert sum(counts) == 7
+    record_property("faults", int(sum(counts)))
 
 
 def test_a_command_counts_once_and_is_remembered_over_a_restart(agent: AgentProcess, user: User) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -29,6 +30,16 @@ def run(*arguments: str) -> bytes:
     return done.stdout + done.stderr
 
 
+def refuse(agent: AgentProcess, wrong: str) -> None:
+    """Have the agent read a file that it must not take over."""
+    agent.config.write_text(wrong)
+    series = 'edge_agent_reloads_total{result="refused"}'
+    before = agent.metric(series) or 0
+    assert agent.process is not None
+    agent.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: (agent.metric(series) or 0) > before, what="the refusal")
+
+
 @pytest.fixture
 def broker(tmp_path: Path) -> Mosquitto:
     subprocess.run(["mosquitto_passwd", "-b", "-c", "users", USER, PASSWORD], cwd=tmp_path, check=True)
@@ -43,7 +54,12 @@ def broker(tmp_path: Path) -> Mosquitto:
     )
 
 
-def test_no_canary_sings(tmp_path: Path, tiny_bundle: Path, broker: Mosquitto) -> None:
+def test_no_canary_sings(
+    tmp_path: Path,
+    tiny_bundle: Path,
+    broker: Mosquitto,
+    record_property: Callable[[str, object], None],
+) -> None:
     (tmp_path / "user").write_text(f"{USER}\n")
     (tmp_path / "password").write_text(f"{PASSWORD}\n")
     access = (
@@ -72,23 +88,15 @@ def test_no_canary_sings(tmp_path: Path, tiny_bundle: Path, broker: Mosquitto) -
         user.close()
 
         # A secret in every wrong place of the file, and a reload of each.
-        for wrong in (
+        wrong_files = (
             good.replace("[broker]", f'[broker]\npassword = "{WRONG}"'),
             good.replace("port = ", f'port = "{WRONG}" #', 1),
             good.replace('host = "127.0.0.1"', f'host = "{USER}:{WRONG}@127.0.0.1"', 1),
             good.replace("[broker]", f"[broker]\n{WRONG} {PASSWORD}"),
             good.replace("[broker]", f'[broker]\nusername = "{WRONG}"'),
-        ):
-            agent.config.write_text(wrong)
-            refused = agent.metric('edge_agent_reloads_total{result="refused"}') or 0
-            assert agent.process is not None
-            agent.process.send_signal(signal.SIGHUP)
-            wait_until(
-                lambda before=refused: (
-                    (agent.metric('edge_agent_reloads_total{result="refused"}') or 0) > before
-                ),
-                what="the refusal",
-            )
+        )
+        for wrong in wrong_files:
+            refuse(agent, wrong)
             said += [run("check", "-c", str(agent.config))]
 
         (tmp_path / "password").write_bytes(b"\xff" + PASSWORD.encode())  # cannot be read
@@ -114,3 +122,5 @@ def test_no_canary_sings(tmp_path: Path, tiny_bundle: Path, broker: Mosquitto) -
     assert sung(os.environb.get(b"PATH", b"") + PASSWORD.encode()) == [PASSWORD]  # the ear hears
     body = (tmp_path / "hall.key").read_bytes().splitlines()[1]
     assert not any(body in text for text in said)
+    record_property("faults", len(wrong_files) + 3)  # two passwords that do not serve, and a crash
+    record_property("texts_searched", len(said))

@@ -15,6 +15,7 @@ from faults.parts.agent import ROOT
 from faults.parts.floor import Row
 from faults.parts.hall import Hall
 from faults.parts.ledger import record, size
+from faults.parts.publisher import Publisher
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200)]
 SEED = 27
@@ -86,5 +87,36 @@ def test_a_flood_of_topics(open_hall: Enter) -> None:
     assert turned_away >= topics
     assert growth_mib < 10
     assert len(series) < 5000
+    assert verdict.clean, verdict
+    assert hall.agent.crashes() == []
+
+
+def test_payloads_of_10_mb(open_hall: Enter) -> None:
+    """A message far beyond the limit is turned away by name; of its payload the agent keeps the beginning alone."""
+    hall = open_hall()
+    hall.some_faults(8, seed=SEED)  # all that is filled once is filled
+    count, huge = size(short=20, long=500), b'{"values":{"pressure":' + b"1" * 10_000_000 + b"}}"
+    before_mib = hall.agent.peak_kib() / 1024
+    boxes = Publisher(hall.broker.port, name="boxes")
+    hall.leaving.callback(boxes.close)
+    boxes.begin((Row("press-1", number, huge) for number in range(count)), per_s=2)
+    verdict = hall.some_faults(8, seed=SEED + 1)
+    boxes.finish()
+    ledger = hall.agent.wait_received(boxes.acknowledged + hall.publisher.acknowledged)
+    turned_away = hall.agent.series()['edge_agent_rejects_total{reason="too_large"}']
+    growth_mib = hall.agent.peak_kib() / 1024 - before_mib
+    record(
+        "huge_payloads",
+        fault="messages of 10 MB beside the machines' own",
+        count=boxes.acknowledged,
+        verdict=verdict,
+        test="tests/faults/test_input.py -k 10_mb",
+        ledger=ledger,
+        turned_away=int(turned_away),
+        growth_mib=round(growth_mib, 1),
+    )
+    assert boxes.acknowledged == count == turned_away == ledger["rejected"]
+    assert ledger["accepted"] == hall.publisher.acknowledged
+    assert growth_mib < 5  # of the peak: half of a single message
     assert verdict.clean, verdict
     assert hall.agent.crashes() == []

@@ -2,7 +2,7 @@
 
 import gc
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -62,20 +62,25 @@ def flood(first: int, last: int) -> Iterator[list[Delivery]]:
         yield batch
 
 
-def test_a_hundred_thousand_topics_leave_memory_as_it_was(tiny_bundle: Path) -> None:
+def test_a_hundred_thousand_topics_leave_memory_as_it_was(
+    tiny_bundle: Path, record_property: Callable[[str, object], None]
+) -> None:
     pipeline = new_pipeline(tiny_bundle, machines_limit=50, channels_limit=20)
     for batch in flood(0, TOPICS // 10):
         pipeline.step(batch)
     before_mib = resident_mib()
     for batch in flood(TOPICS // 10, TOPICS):
         pipeline.step(batch)
-    assert resident_mib() - before_mib < 20
+    growth_mib = resident_mib() - before_mib
+    assert growth_mib < 20
     ledger = pipeline.ledger
     assert ledger.received == 5 * TOPICS
     assert ledger.balance() == 0
     assert len(pipeline.machines()) == 50
     assert set(ledger.rejected) <= {"too_many_machines", "too_many_channels", "no_source", "bad_topic"}
     assert len(pipeline.machines()["known"].channels) <= 20
+    record_property("faults", sum(ledger.rejected.values()))
+    record_property("growth_mib", round(growth_mib, 1))
 
 
 def test_a_flood_of_machines_does_not_fill_prometheus(tiny_bundle: Path) -> None:

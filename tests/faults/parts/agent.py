@@ -163,6 +163,10 @@ class Agent:
     def resident_kib(self) -> int:
         return int(self._status("VmRSS:"))
 
+    def peak_kib(self) -> int:
+        """The most memory that it ever had."""
+        return int(self._status("VmHWM:"))
+
     def threads(self) -> int:
         return int(self._status("Threads:"))
 
