@@ -68,6 +68,10 @@ docs: $(VENV)/.done  ## the documentation as a site, its reference pages from th
 observability: $(VENV)/.done  ## real Prometheus and Alertmanager: each rule fires and ends, each panel has data -> benchmarks/results/observability.json
 	OBSERVABILITY_RESULTS=benchmarks/results/observability.json $(BIN)/python -m pytest -p no:cacheprovider -m faults tests/observability
 
+panels: $(VENV)/.done  ## each panel of the dashboards drawn by Grafana's own components (npm) from a live Prometheus, 6 minutes -> docs/images/
+	npm ci --prefix tests/observability/preview
+	PANELS_IMAGES=docs/images $(BIN)/python -m pytest -p no:cacheprovider -m panels tests/observability
+
 page: $(VENV)/.done  ## the page in headless Chromium before a real agent -> docs/images/
 	PAGE_IMAGES=docs/images $(BIN)/python -m pytest -m "" tests/page
 

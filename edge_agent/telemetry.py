@@ -29,25 +29,7 @@ MACHINES_LIMIT = 500
 """Machines with series of their own; the rest share `other`, lest a flood of topics fill Prometheus."""
 OTHER = "other"
 _FAST_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-_DECISION_S = (
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.075,
-    0.1,
-    0.125,
-    0.15,
-    0.175,
-    0.2,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    5.0,
-    10.0,
-    30.0,
-)
+_DECISION_S = (0.005, 0.01, *(step / 40 for step in range(1, 9)), 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Close together around 150 ms: between edges far apart a quantile is a guess."""
 _SLOW_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 

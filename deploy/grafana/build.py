@@ -5,215 +5,27 @@ python deploy/grafana/build.py [--check]
 
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from boards import DASHBOARDS, HERE_ONLY, ONE, Dashboard, Panel
 
 HERE = Path(__file__).parent / "dashboards"
 SOURCE = {"type": "prometheus", "uid": "edge-agent-prometheus"}
 _COLUMNS = 24
-_HERE_ONLY = 'instance=~"$instance"'
-_ONE = 'instance=~"$instance", machine=~"$machine"'
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """One panel; `queries` are PromQL with the words of their legends."""
-
-    title: str
-    queries: tuple[tuple[str, str], ...]
-    kind: str = "timeseries"
-    unit: str = "short"
-    width: int = 12
-    height: int = 8
-    red_above: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Dashboard:
-    """One dashboard; `by_machine` lets people choose a machine."""
-
-    uid: str
-    title: str
-    panels: tuple[Panel, ...]
-    by_machine: bool = False
-
-
-def _rate(series: str, labels: str = _HERE_ONLY) -> str:
-    return f"rate({series}{{{labels}}}[$__rate_interval])"
-
-
-def _p(quantile: float, series: str) -> str:
-    buckets = f"sum by (instance, le) ({_rate(series + '_bucket')})"
-    return f"histogram_quantile({quantile}, {buckets})"
-
-
-FLEET = Dashboard(
-    "edge-agent-fleet",
-    "Edge agent: fleet",
-    (
-        Panel("Open alarms", (("sum(edge_agent_alarms_open)", ""),), "stat", width=6, height=4, red_above=1),
-        Panel(
-            "Sensor findings",
-            (("sum(edge_agent_sensor_findings_open)", ""),),
-            "stat",
-            width=6,
-            height=4,
-            red_above=1,
-        ),
-        Panel(
-            "Machines", (("sum by (state) (edge_agent_machines)", "{{state}}"),), "stat", width=6, height=4
-        ),
-        Panel("Agents that answer", (('sum(up{job="edge-agent"})', ""),), "stat", width=6, height=4),
-        Panel(
-            "Nearest to an alarm: score over threshold",
-            ((f"topk(10, edge_agent_score_ratio{{{_HERE_ONLY}}})", "{{machine}}"),),
-            "bargauge",
-            red_above=1,
-        ),
-        Panel("Alarms by machine", ((f"edge_agent_alarms_open{{{_HERE_ONLY}}}", "{{machine}}"),)),
-        Panel(
-            "Age of each machine's data",
-            ((f"time() - edge_agent_data_timestamp_seconds{{{_HERE_ONLY}}}", "{{machine}}"),),
-            unit="s",
-        ),
-        Panel("Messages", (("instance:edge_agent_messages:rate5m", "{{instance}}"),), unit="reqps"),
-    ),
-)
-MACHINE = Dashboard(
-    "edge-agent-machine",
-    "Edge agent: machine",
-    (
-        Panel(
-            "Alarm open", ((f"edge_agent_alarms_open{{{_ONE}}}", ""),), "stat", width=6, height=4, red_above=1
-        ),
-        Panel(
-            "Sensor findings",
-            ((f"edge_agent_sensor_findings_open{{{_ONE}}}", ""),),
-            "stat",
-            width=6,
-            height=4,
-            red_above=1,
-        ),
-        Panel("State", ((f"edge_agent_machine_info{{{_ONE}}}", "{{state}}"),), "stat", width=6, height=4),
-        Panel(
-            "Age of data", ((f"time() - edge_agent_data_timestamp_seconds{{{_ONE}}}", ""),), "stat", "s", 6, 4
-        ),
-        Panel(
-            "Score and threshold",
-            ((f"edge_agent_score{{{_ONE}}}", "score"), (f"edge_agent_threshold{{{_ONE}}}", "threshold")),
-            width=24,
-            height=10,
-        ),
-        Panel(
-            "Drift: score over threshold, now and the median of an hour",
-            (
-                (f"edge_agent_score_ratio{{{_ONE}}}", "now"),
-                (f"machine:edge_agent_score_ratio:median1h{{{_ONE}}}", "median of an hour"),
-            ),
-            red_above=1,
-        ),
-        Panel(
-            "Drift: threshold over the learnt one",
-            ((f"edge_agent_threshold_ratio{{{_ONE}}}", "ratio"),),
-            red_above=1.4,
-        ),
-        Panel(
-            "Drift: values and calm scores against those learnt (PSI)",
-            (
-                (f"edge_agent_input_drift{{{_ONE}}}", "values, the channel that moved most"),
-                (f"edge_agent_score_drift{{{_ONE}}}", "calm scores"),
-            ),
-            red_above=2,
-        ),
-        Panel(
-            "Share of the last day that was scored",
-            ((f"edge_agent_scored_share{{{_ONE}}}", ""),),
-            "stat",
-            "percentunit",
-            6,
-        ),
-        Panel(
-            "Age of what was learnt",
-            ((f"time() - edge_agent_learnt_timestamp_seconds{{{_ONE}}}", ""),),
-            "stat",
-            "s",
-            6,
-        ),
-    ),
-    by_machine=True,
-)
-AGENT = Dashboard(
-    "edge-agent-health",
-    "Edge agent: health",
-    (
-        Panel(
-            "Version",
-            ((f"edge_agent_build_info{{{_HERE_ONLY}}}", "{{version}} {{bundle}} {{provider}}"),),
-            "stat",
-            width=6,
-            height=4,
-        ),
-        Panel(
-            "State not saved",
-            ((f"edge_agent_state_degraded{{{_HERE_ONLY}}}", ""),),
-            "stat",
-            width=6,
-            height=4,
-            red_above=1,
-        ),
-        Panel(
-            "Alerts waiting",
-            ((f"edge_agent_alerts_waiting{{{_HERE_ONLY}}}", ""),),
-            "stat",
-            width=6,
-            height=4,
-            red_above=20,
-        ),
-        Panel(
-            "Room on the disk", ((f"edge_agent_state_free_bytes{{{_HERE_ONLY}}}", ""),), "stat", "bytes", 6, 4
-        ),
-        Panel(
-            "Messages by outcome",
-            ((f"sum by (outcome) ({_rate('edge_agent_messages_total')})", "{{outcome}}"),),
-            unit="reqps",
-        ),
-        Panel("Turned away, by reason", ((_rate("edge_agent_rejects_total"), "{{reason}}"),), unit="reqps"),
-        Panel(
-            "Share of windows scored",
-            (("instance:edge_agent_scored:ratio_rate5m", "{{instance}}"),),
-            unit="percentunit",
-        ),
-        Panel("Windows skipped, by reason", ((_rate("edge_agent_windows_skipped_total"), "{{reason}}"),)),
-        Panel(
-            "From arrival to decision",
-            (
-                (_p(0.5, "edge_agent_decision_seconds"), "median"),
-                (_p(0.99, "edge_agent_decision_seconds"), "99 %"),
-            ),
-            unit="s",
-        ),
-        Panel(
-            "Scoring and writing, 99 %",
-            (
-                (_p(0.99, "edge_agent_inference_seconds"), "scoring"),
-                (_p(0.99, "edge_agent_commit_seconds"), "writing"),
-            ),
-            unit="s",
-        ),
-        Panel("Connections", ((f"edge_agent_broker_connected{{{_HERE_ONLY}}}", "{{client}}"),)),
-        Panel(
-            "Queue and outbox",
-            (
-                (f"edge_agent_queue_messages{{{_HERE_ONLY}}}", "queue"),
-                (f"edge_agent_outbox_messages{{{_HERE_ONLY}}}", "outbox"),
-            ),
-        ),
-        Panel("Processor", ((_rate("process_cpu_seconds_total"), "cores"),)),
-        Panel("Memory", ((f"process_resident_memory_bytes{{{_HERE_ONLY}}}", "resident"),), unit="bytes"),
-    ),
-)
-DASHBOARDS = (FLEET, MACHINE, AGENT)
+_SHAPES: dict[str, dict[str, Any]] = {
+    "line": {"lineWidth": 1, "fillOpacity": 0},
+    "step": {"lineInterpolation": "stepAfter", "lineWidth": 1, "fillOpacity": 0},
+    "pile": {
+        "lineInterpolation": "stepAfter",
+        "lineWidth": 0,
+        "fillOpacity": 60,
+        "showPoints": "never",
+        "stacking": {"mode": "normal", "group": "A"},
+    },
+}
 
 
 def files() -> dict[str, str]:
@@ -230,10 +42,11 @@ def _dashboard(told: Dashboard) -> dict[str, Any]:
             _panel(panel, number) | {"gridPos": {"x": x, "y": y, "w": panel.width, "h": panel.height}}
         )
         x, row_height = x + panel.width, max(row_height, panel.height)
-    chosen = [_variable("instance", 'label_values(up{job="edge-agent"}, instance)', label="Agent")]
+    agents = 'label_values(up{job="edge-agent"}, instance)'
+    chosen = [_variable("instance", agents, label="Agent", every=told.every_agent)]
     if told.by_machine:
-        query = f"label_values(edge_agent_alarms_open{{{_HERE_ONLY}}}, machine)"
-        chosen.append(_variable("machine", query, label="Machine"))
+        query = f"label_values(edge_agent_alarms_open{{{HERE_ONLY}}}, machine)"
+        chosen.append(_variable("machine", query, label="Machine", every=False))
     return {
         "uid": told.uid,
         "title": told.title,
@@ -249,20 +62,15 @@ def _dashboard(told: Dashboard) -> dict[str, Any]:
 
 
 def _panel(panel: Panel, number: int) -> dict[str, Any]:
-    steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
-    if panel.red_above is not None:
-        steps.append({"color": "red", "value": panel.red_above})
     instant = panel.kind != "timeseries"
     return {
         "id": number,
         "type": panel.kind,
         "title": panel.title,
+        "description": panel.about,
         "datasource": SOURCE,
-        "fieldConfig": {
-            "defaults": {"unit": panel.unit, "thresholds": {"mode": "absolute", "steps": steps}},
-            "overrides": [],
-        },
-        "options": {},
+        "fieldConfig": {"defaults": _defaults(panel), "overrides": _overrides(panel)},
+        "options": _options(panel),
         "targets": [
             {
                 "refId": chr(ord("A") + at),
@@ -277,22 +85,61 @@ def _panel(panel: Panel, number: int) -> dict[str, Any]:
     }
 
 
-def _variable(name: str, query: str, *, label: str) -> dict[str, Any]:
-    return {
+def _defaults(panel: Panel) -> dict[str, Any]:
+    """How every value of a panel is shown."""
+    below, above = ("red", "green") if panel.green_above is not None else ("green", "red")
+    limit = panel.red_above if panel.green_above is None else panel.green_above
+    steps: list[dict[str, Any]] = [{"color": below, "value": None}]
+    steps += [] if limit is None else [{"color": above, "value": limit}]
+    told: dict[str, Any] = {"unit": panel.unit, "thresholds": {"mode": "absolute", "steps": steps}}
+    bounds = {"min": panel.low, "max": panel.high, "decimals": panel.decimals}
+    told |= {name: value for name, value in bounds.items() if value is not None}
+    if panel.empty:
+        told["noValue"] = panel.empty
+    if panel.words:
+        named = {str(value): {"text": text, "index": at} for at, (value, text) in enumerate(panel.words)}
+        told["mappings"] = [{"type": "value", "options": named}]
+    if panel.kind == "timeseries":
+        line = {"thresholdsStyle": {"mode": "dashed"}} if limit is not None else {}
+        room = {} if panel.room_to is None else {"axisSoftMax": panel.room_to}
+        told["custom"] = _SHAPES[panel.shape] | line | room
+    return told
+
+
+def _overrides(panel: Panel) -> list[dict[str, Any]]:
+    if not panel.red_dashes:
+        return []
+    properties = [
+        {"id": "color", "value": {"mode": "fixed", "fixedColor": "red"}},
+        {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [10, 10]}},
+        {"id": "custom.showPoints", "value": "never"},
+    ]
+    return [{"matcher": {"id": "byName", "options": panel.red_dashes}, "properties": properties}]
+
+
+def _options(panel: Panel) -> dict[str, Any]:
+    if panel.kind == "stat":
+        return {"textMode": "name" if panel.named else "auto"}
+    return {"orientation": "horizontal"} if panel.kind == "bargauge" else {}
+
+
+def _variable(name: str, query: str, *, label: str, every: bool) -> dict[str, Any]:
+    """What people choose: all unless told (`every`), or always one, at first the first."""
+    told = {
         "name": name,
         "label": label,
         "type": "query",
         "datasource": SOURCE,
         "query": {"query": query, "refId": name},
         "refresh": 2,
-        "includeAll": True,
-        "allValue": ".*",
-        "current": {"text": "All", "value": "$__all"},
+        "sort": 1,
+        "includeAll": every,
     }
+    return told | {"allValue": ".*", "current": {"text": "All", "value": "$__all"}} if every else told
 
 
 def _alarms(*, by_machine: bool) -> dict[str, Any]:
-    labels = _ONE if by_machine else _HERE_ONLY
+    labels = ONE if by_machine else HERE_ONLY
     return {
         "name": "Alarms",
         "datasource": SOURCE,

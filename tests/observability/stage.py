@@ -42,12 +42,13 @@ class Webhook:
 
 
 class Watchers:
-    """Both programs with the rules of the repository at a pace for tests."""
+    """Both programs with the rules of the repository, at a pace for tests (`quick`) or as they ship."""
 
-    def __init__(self, folder: Path, *, agent_port: int, webhook_port: int) -> None:
+    def __init__(self, folder: Path, *, agent_port: int, webhook_port: int, quick: bool = True) -> None:
         self.port, alertmanager = free_port(), free_port()
         build = str(ROOT / "deploy/prometheus/build.py")
-        subprocess.run([sys.executable, build, "--quick", "--to", str(folder / "rules")], check=True)
+        pace = ["--quick"] if quick else []
+        subprocess.run([sys.executable, build, *pace, "--to", str(folder / "rules")], check=True)
         (folder / "prometheus.yml").write_text(
             "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\n"
             "rule_files: [rules/*.yml]\n"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.telemetry import TABLE
+from observability.programs import program
 
 GRAFANA = Path(__file__).parents[2] / "deploy/grafana"
 DASHBOARDS = sorted((GRAFANA / "dashboards").glob("*.json"))
@@ -48,3 +49,48 @@ def test_panels_do_not_overlap_and_find_their_data_source(path: Path) -> None:
     uid = re.search(r"uid: (\S+)", (GRAFANA / "provisioning/datasources/prometheus.yml").read_text())
     assert uid
     assert {panel["datasource"]["uid"] for panel in told["panels"]} == {uid[1]}
+
+
+WINDOWS = """
+evaluation_interval: 5s
+tests:
+  - interval: 5s
+    input_series:
+      - {series: 'edge_agent_windows_scored_total{instance="rests"}', values: '7+0x30'}
+      - {series: 'edge_agent_windows_skipped_total{instance="rests", reason="internal_error"}', values: '0+0x30'}
+      - {series: 'edge_agent_windows_scored_total{instance="fails"}', values: '0+5x30'}
+      - {series: 'edge_agent_windows_skipped_total{instance="fails", reason="internal_error"}', values: '0+5x30'}
+    promql_expr_test:
+      - expr: QUERY
+        eval_time: 2m
+        exp_samples: [{labels: '{instance="rests"}', value: AT_REST}, {labels: '{instance="fails"}', value: 0.5}]
+"""
+
+
+def test_where_no_window_is_due_none_was_missed(tmp_path: Path) -> None:
+    panels = json.loads((GRAFANA / "dashboards/edge-agent-health.json").read_text())["panels"]
+    panel = next(one for one in panels if one["title"] == "Share of due windows that were not scored")
+    query = panel["targets"][0]["expr"].replace("$instance", ".*").replace("$__rate_interval", "20s")
+    for at_rest, status in (("0", 0), ("0.5", 1)):  # the second: a wrong answer would be noticed
+        cases = tmp_path / f"cases-{status}.yml"
+        cases.write_text(WINDOWS.replace("QUERY", json.dumps(query)).replace("AT_REST", at_rest))
+        promtool = program("promtool", package="prometheus")
+        answer = subprocess.run([promtool, "test", "rules", str(cases)], capture_output=True, check=False)
+        assert answer.returncode == status, answer.stdout + answer.stderr
+
+
+def test_a_machine_is_chosen_where_legends_do_not_name_it() -> None:
+    for path in DASHBOARDS:
+        told = json.loads(path.read_text())
+        offers_all = {one["name"] for one in told["templating"]["list"] if one["includeAll"]}
+        for panel in told["panels"]:
+            for target in panel["targets"]:
+                by_machine = "machine=" in target["expr"]
+                assert not (by_machine and "machine" in offers_all), panel["title"]
+
+
+def test_series_that_are_always_one_are_shown_by_their_words() -> None:
+    for path in DASHBOARDS:
+        for panel in json.loads(path.read_text())["panels"]:
+            if any("_info{" in target["expr"] for target in panel["targets"]):
+                assert panel["options"]["textMode"] == "name", panel["title"]

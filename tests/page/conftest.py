@@ -1,16 +1,15 @@
 """A small hall behind the page: a broker, an agent, machines that are well, broken or new, one with a hostile name."""
 
 import json
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from doubles.browser import headless
 from doubles.shopfloor import FAULT_SHIFT, ROOT, AgentProcess, Mosquitto, User, free_port, rows, wait_until
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 TOKEN = "canary-token-3b1e77a0"  # noqa: S105 - of this test alone
 HOSTILE = "<img src=x onerror=document.body.dataset.owned=1>"
@@ -45,23 +44,10 @@ class World:
         return str(wait_until(found, what=f"the alarm of {machine}", patience_s=60))
 
 
-def chromium() -> str:
-    """The browser, or a skip that says how to get one; a failure in CI."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        reason = "no chromium: apt install chromium"
-        (pytest.fail if os.environ.get("CI", "").lower() in ("1", "true") else pytest.skip)(reason)
-    return str(program)
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
+    with headless() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")
