@@ -209,12 +209,12 @@ class Inspector:
         silent = seen.gap > s.suspect_times * calm_gap + s.suspect_rows
         missing = seen.gap > s.certain_times * calm_gap + s.certain_rows
         quiet = (seen.noise < s.quiet_share * self._usual_noise(seen)) & (seen.noise > 0)
-        quiet_for = consecutive(quiet, self._quiet)
+        quiet_for = consecutive(quiet, self._quiet, unknown=np.isnan(seen.noise))
         out = (rows < self._low) | (rows > self._high)
-        out_for = consecutive(out, self._out)
+        out_for = consecutive(out, self._out, unknown=np.isnan(rows))
         unit_for, doubted = self._units.look(seen)
         self._quiet, self._out = quiet_for[-1], out_for[-1]
-        suspect = standing | silent | quiet | out | (unit_for > 0)
+        suspect = standing | silent | (quiet_for > 0) | (out_for > 0) | (unit_for > 0)
         if not self._open and not suspect.any():
             return _Judged(suspect, doubted, {})
         stuck = frozen & self._at_limit(seen)

@@ -217,6 +217,7 @@ class Service:
             self._sparkplug.stop()
             self._watch.turn(Batch((), (), 0), tidings=self._sparkplug.end())
         self._sparkplug = sparkplug_source(self._config, report=_report)
+        self._watch.living = frozenset if self._sparkplug is None else self._sparkplug.living
         if self._sparkplug is not None:
             self._sparkplug.start()
 

@@ -4,7 +4,8 @@ A source is the clock and the connection behind a machine's messages, so nothing
 findings live like those of `quality`, with kind `sensor`, and no machine counts as anomalous for them.
 
 `Hearing` is the one place for when a machine counts as silent. A machine that nobody could have heard, because the
-agent has just begun, had no connection or was held up itself, counts as heard.
+agent has just begun, had no connection or was held up itself, counts as heard; so does one whose source vouches that it
+lives and has nothing to report.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -40,6 +41,8 @@ _VERSION = 1
 @dataclass(slots=True)
 class _Heard:
     at_s: float
+    alive_s: float = 0.0
+    """When it was last known to live, rows or none; says nothing of how long its pauses are."""
     gap_s: float = 0.0
     expected: bool = False
     """Whether `gap_s` began with what was known before."""
@@ -70,6 +73,12 @@ class Hearing:
             known.gap_s = _GAP_MEMORY * known.gap_s + (1 - _GAP_MEMORY) * gap_s
             known.at_s = now_s
 
+    def vouch(self, names: Iterable[str], *, now_s: float) -> None:
+        """These machines live, though no rows may have come."""
+        for name in names:
+            if (heard := self._machines.get(name)) is not None:
+                heard.alive_s = now_s
+
     def expect(self, gaps_s: Mapping[str, float], *, now_s: float) -> None:
         """How long the pauses of machines usually are; counts where they are new, heard yet or not."""
         for name, gap_s in gaps_s.items():
@@ -99,7 +108,8 @@ class Hearing:
             heard = self._machines.get(name)
             if heard is None:
                 continue
-            quiet_s = now_s - (max(heard.at_s, self.since_s) if excused else heard.at_s)
+            last_s = max(heard.at_s, heard.alive_s)
+            quiet_s = now_s - (max(last_s, self.since_s) if excused else last_s)
             if quiet_s > heard.patience_s:
                 found[name] = quiet_s
         return found
@@ -155,6 +165,7 @@ class SourceWatch:
         self._due: dict[tuple[str, str], None] = {}  # an ordered set: clocks whose finding begins or ends
         self._open: dict[tuple[str, str], Alarm] = {}
         self._spoke: set[str] = set()  # machines heard since the last look, while findings hold
+        self._unheard: set[str] = set()  # machines whose last rows from a source that vouches were not taken
         self._count = 0
         self._looked_s: float | None = None
         self._kept = _Kept()
@@ -194,10 +205,12 @@ class SourceWatch:
         if clock.well >= _WELL_MESSAGES or (key not in self._open and clock.is_skewed(at_ns=at_ns)):
             self._due[key] = None
 
-    def heard(self, names: Iterable[str], *, now_s: float) -> None:
-        """Rows of these machines have come."""
+    def heard(self, names: Iterable[str], *, now_s: float, told: Iterable[str] = ()) -> None:
+        """Rows of these machines have come; `told`: of whom there were rows at all, taken or not."""
         names = [*names]
         self.hearing.note(names, now_s=now_s)
+        self._unheard.update(told)
+        self._unheard.difference_update(names)
         if self._open:
             self._spoke.update(names)
 
@@ -220,6 +233,7 @@ class SourceWatch:
         *,
         learnt: Mapping[str, float],
         sources: Collection[str],
+        living: Collection[str] = (),
         listening: bool,
         now_s: float,
         now_ns: int,
@@ -231,6 +245,7 @@ class SourceWatch:
             known: every machine of the pipeline.
             learnt: those with a profile, and the usual step between their rows in seconds.
             sources: topics of those whose clocks count.
+            living: machines whose source says that they live. Their rows decide where they come and are not taken.
             listening: whether messages could be heard just now.
             now_s: monotonic time.
             now_ns: wall clock, for what people read.
@@ -240,6 +255,10 @@ class SourceWatch:
         if before is None or not listening or now_s - before > _HELD_UP_S:
             self.hearing.since_s = now_s
         self.hearing.keep(known)
+        self._unheard.intersection_update(known)
+        alive = set(living) - self._unheard
+        self.hearing.vouch(alive, now_s=now_s)
+        self._spoke |= alive
         usual_s = {name: self._kept.gaps_s.get(name, learnt.get(name, 0.0)) for name in known}
         self.hearing.expect(usual_s, now_s=now_s)
         # A machine that could not go on after a restart has a finding without having been forgotten on purpose.

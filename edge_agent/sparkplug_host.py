@@ -157,6 +157,10 @@ class Host:
             node.disconnect(wall_ns, findings)
         return HostStep(tuple(findings.events))
 
+    def living(self) -> frozenset[str]:
+        """Machines that were born and have not died: what they do not report has not changed."""
+        return frozenset(machine for node in self._nodes.values() for machine in node.living())
+
     def receive(self, delivery: Delivery, *, now_ns: int) -> HostStep:
         """Take a message in.
 

@@ -11,6 +11,7 @@ Specification: Eclipse Sparkplug 3.0.0, chapters 5.4 to 5.9 and 6.4. Rules that 
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from edge_agent.contract.records import Frame, Reject, Stale, StaleCause
@@ -74,10 +75,16 @@ class _Owner:
         """Whether its values are worth anything: from a birth to a death."""
         self.born = False
         """Whether the last birth of its node included it."""
+        self._told = False  # whether its latest values became a row
         self._tolerance_ns = future_tolerance_ns
         self._by_name: dict[str, _Definition] = {}
         self._by_alias: dict[int, _Definition] = {}
         self._latest: dict[str, float] = {}
+
+    @property
+    def lives(self) -> bool:
+        """Whether it is born and not dead, and its latest values were good for a row: its silence is no news."""
+        return self.born and self._told
 
     def forget(self) -> None:
         """What names and aliases mean is no longer known."""
@@ -156,6 +163,7 @@ class _Owner:
         return None if metric.alias is None else self._by_alias.get(metric.alias)
 
     def _put(self, time_ns: int, received_ns: int, findings: Findings) -> None:
+        self._told = False
         if all(math.isnan(value) for value in self._latest.values()):
             return
         origin = Origin(self.machine, None, received_ns, self._tolerance_ns)
@@ -163,6 +171,7 @@ class _Owner:
         if isinstance(checked, Reject):
             findings.counts[checked.reason] += 1
             return
+        self._told = True
         findings.events.append(
             Frame(
                 machine=self.machine,
@@ -214,6 +223,12 @@ class EdgeNode:
         for owner in (self._own, *self._devices.values()):
             owner.die(time_ns, cause, findings)
         self._awaited, self._held, self._devices = None, {}, {}
+
+    def living(self) -> Iterator[str]:
+        """The machines behind it that live, see `_Owner.lives`."""
+        for owner in (self._own, *self._devices.values()):
+            if owner.lives:
+                yield owner.machine
 
     # -- order ------------------------------------------------------------------------------------------------------
 

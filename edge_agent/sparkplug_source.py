@@ -56,6 +56,10 @@ class SparkplugSource:
         """What became of messages and values, by words of a fixed list."""
         return Counter(self._host.counts) + self.link.counts
 
+    def living(self) -> frozenset[str]:
+        """Machines that count as heard though they say nothing, see `Host.living`; none without a connection."""
+        return self._host.living() if self.link.connected else frozenset()
+
     def turn(self) -> list[Tidings]:
         """What came since the last turn, one of each message, and what passing time brought."""
         batch = self._inbox.drain(limit=_BATCH_MESSAGES, timeout_s=0.0)

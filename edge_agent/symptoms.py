@@ -37,6 +37,7 @@ class Seen:
         joined: the `BEFORE_ROWS` rows before these, and these, as they were observed.
         noise: root mean square second difference of the newest rows; NaN where some were not observed.
         previous: the value before that of the row.
+        apart: so many rows lie from that to the row; one where both were observed.
     """
 
     filled: Float32
@@ -46,6 +47,7 @@ class Seen:
     noise: Float32
     joined: Float32
     first_row: int
+    apart: Ints
 
     @property
     def step(self) -> Float32:
@@ -92,6 +94,7 @@ class Watcher:
         filled = np.take_along_axis(before, newest, axis=0)
         gap = np.where(newest > 0, steps - newest, self.gap + steps)
         previous = np.concatenate([self._last[np.newaxis], filled[:-1]])
+        apart = np.concatenate([self.gap[np.newaxis], gap[:-1]]) + 1
         counted = np.cumsum(observed, axis=0)
         start = np.where(observed & (filled != previous), counted - 1, -self.run)
         run = counted - np.maximum.accumulate(start, axis=0)
@@ -99,7 +102,7 @@ class Watcher:
         noise = rolling_noise(joined)
         self._last, self.run, self.gap, self._tail = filled[-1], run[-1], gap[-1], joined[-BEFORE_ROWS:]
         self.row += len(rows)
-        return Seen(filled, previous, run, gap, noise, joined, self.row - len(rows))
+        return Seen(filled, previous, run, gap, noise, joined, self.row - len(rows), apart)
 
     def passes(self, row: Float32, bounds: Bounds) -> bool:
         """Whether the next row [C] is ordinary; only then it counts as looked at. Cheap: most rows end here."""
@@ -134,11 +137,14 @@ def rolling_noise(rows: Float32) -> Float32:
     return np.sqrt(power)
 
 
-def consecutive(flags: Bools, before: Ints) -> Ints:
-    """How many rows in a row each flag [R, C] has been set, `before` [C] rows ago included."""
-    steps = np.arange(1, len(flags) + 1)[:, np.newaxis]
-    start = np.maximum.accumulate(np.where(flags, -before, steps), axis=0)
-    return steps - start
+def consecutive(flags: Bools, before: Ints, *, unknown: Bools) -> Ints:
+    """For how many rows each flag [R, C] has been set without a break, the `before` [C] rows earlier included.
+
+    Where it is `unknown` [R, C] the flag, which is not set there, neither goes on nor ends.
+    """
+    counted = np.cumsum(flags, axis=0)
+    ended = np.maximum.accumulate(np.where(flags | unknown, -before, counted), axis=0)
+    return counted - ended
 
 
 def reference(rows: Float32, observed: Bools | None = None) -> dict[str, NDArray[np.generic]]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.contract.records import Float32
 from edge_agent.symptoms import BEFORE_ROWS, Seen
 
 Values = NDArray[np.float64]
@@ -59,6 +60,8 @@ _LEAST_GAIN = 3.5
 """Level and noise that change by less may well be the machine's."""
 _ALIKE = 2.5
 """Noise, brought back, may differ so many times from that before: so few rows measure it roughly."""
+_KNOWN_ROWS = BEFORE_ROWS // 2 + 1
+"""So many of the rows before a jump must have been observed: a lost sample does not make them say nothing."""
 _BARRED_ROWS = 300
 """A channel whose jump was no change of unit is not doubted again for so long: a machine fault must be seen."""
 
@@ -99,6 +102,16 @@ def _noise(values: Values) -> float:
     return float(np.sqrt(np.mean(np.diff(values, n=2) ** 2)))
 
 
+def _held(values: Float32) -> Values:
+    """The values from the first that was observed on, each lost one as the last before it; none where few were."""
+    observed = ~np.isnan(values)
+    if observed.sum() < _KNOWN_ROWS:
+        return np.empty(0)
+    first = int(observed.argmax())
+    latest = np.maximum.accumulate(np.where(observed, np.arange(len(values)), first))
+    return values[latest][first:].astype(np.float64)
+
+
 def conversion(before: float, now: float, *, step: float) -> tuple[float, float] | None:
     """(gain, offset) that takes the value before to the value now; None where none does, or chance may.
 
@@ -137,6 +150,7 @@ class UnitWatch:
         self._low, self._high = low - _MARGIN * (high - low), high + _MARGIN * (high - low)
         self._wide_low, self._wide_high = low - _WIDE * (high - low), high + _WIDE * (high - low)
         self._drift = memory.get("quality/drift", np.zeros(len(low))).astype(np.float64)
+        self._farthest = self._step + self._drift
         self._changed: dict[int, _Changed] = {}
         self._doubts: dict[int, _Doubt] = {}
         self._barred: dict[int, int] = {}
@@ -164,27 +178,34 @@ class UnitWatch:
     def look(self, seen: Seen) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """(for how many rows each channel has been in another unit, 0: its own; whether that is in doubt), [R, C]."""
         rows, doubted = np.zeros(seen.run.shape, np.int64), np.zeros(seen.run.shape, np.bool_)
-        jumped = seen.step > self.reach
+        steps = self._steps(seen)
+        jumped = (seen.step > steps) & (steps > 0)
         for channel in sorted({*np.flatnonzero(jumped.any(axis=0)).tolist(), *self._changed, *self._doubts}):
             values, before = seen.filled[:, channel].tolist(), seen.previous[:, channel].tolist()
             for at, (value, previous) in enumerate(zip(values, before, strict=True)):
                 changed = self._changed.get(channel)
                 if changed is None and channel not in self._doubts and not jumped[at, channel]:
                     continue
-                rows[at, channel] = self._follow(channel, changed, previous=previous, value=value)
+                step = float(steps[at, channel])
+                rows[at, channel] = self._follow(channel, changed, step=step, previous=previous, value=value)
                 if channel not in self._changed:
                     rows[at, channel] = self._weigh(channel, seen, at=at, value=value)
                     doubted[at, channel] = channel in self._doubts
         return rows, doubted
 
+    def _steps(self, seen: Seen) -> Values:
+        """The largest steps that calm rows allow, [R, C]: where rows were lost in between, so many times one row's."""
+        steps: Values = np.minimum(self._step * seen.apart, self._farthest)
+        return steps
+
     def _weigh(self, channel: int, seen: Seen, *, at: int, value: float) -> int:
         """Rows in another unit by what `_STRETCH` rows say; 0 while they are gathered, or say no."""
         doubt = self._doubts.get(channel)
         if doubt is None:
-            before = seen.joined[at : at + BEFORE_ROWS, channel].astype(np.float64)
+            before = _held(seen.joined[at : at + BEFORE_ROWS, channel])
             row = seen.first_row + at
             low, high = self._wide_low[channel], self._wide_high[channel]
-            calm = bool(((low <= before) & (before <= high)).all())
+            calm = len(before) > 0 and bool(((low <= before) & (before <= high)).all())
             if not calm or row < self._barred.get(channel, 0):
                 return 0
             doubt = self._doubts[channel] = _Doubt(before, [])
@@ -215,9 +236,10 @@ class UnitWatch:
                 best, closest = gain, miss
         return best
 
-    def _follow(self, channel: int, changed: _Changed | None, *, previous: float, value: float) -> int:
+    def _follow(
+        self, channel: int, changed: _Changed | None, *, step: float, previous: float, value: float
+    ) -> int:
         """Rows in another unit with this one."""
-        step = float(self._step[channel])
         if changed is None:
             # A value that was unusual before it jumped speaks of the machine, not of a unit.
             calm = self._low[channel] <= previous <= self._high[channel]

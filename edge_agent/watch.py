@@ -5,12 +5,12 @@ What `turn` has returned from may be acknowledged. Everything that outlives a re
 
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from edge_agent.assembly import TimedScorer, bundle_profile, message_decoder, pipeline_settings
 from edge_agent.config import Config
-from edge_agent.contract.records import Alarm, Delivery, Profile, Tidings
+from edge_agent.contract.records import Alarm, Delivery, Frame, Profile, Tidings
 from edge_agent.control import Control
 from edge_agent.database import Database
 from edge_agent.inbox import Batch, Heard
@@ -62,6 +62,8 @@ class Watch:
         """Is shown every step; must not raise, nor take long."""
         self.learnt: Callable[[Profile], None] = lambda _: None
         """Is told every profile that is kept; must not raise."""
+        self.living: Callable[[], Collection[str]] = frozenset
+        """Which machines live though no rows may come; must not raise."""
         self.pipeline: Pipeline
         self.control: Control
         self._config = config
@@ -148,7 +150,8 @@ class Watch:
                 self._keep(profile)
                 self._tell_of_drift(profile.machine)
             now_ns = time.time_ns()
-            self.sources.heard(step.touched, now_s=time.monotonic())
+            told = [event.machine for one in tidings for event in one.events if isinstance(event, Frame)]
+            self.sources.heard(step.touched, now_s=time.monotonic(), told=told)
             sources = self._look_at_sources(listening=listening, now_ns=now_ns)
             self.control.announce((*step.alarms, *step.findings, *sources), now_ns=now_ns)
             self.control.obey(heard, now_ns=now_ns)
@@ -220,6 +223,7 @@ class Watch:
             fleet.keys(),
             learnt={name: known.period_ns / 1e9 for name, known in profiles.items() if known is not None},
             sources=[one.topic for one in config.source if one.clock == "source"] if enabled else (),
+            living=self.living(),
             listening=listening,
             now_s=time.monotonic(),
             now_ns=now_ns,

@@ -1,7 +1,7 @@
 """A source that has gone silent, or whose clock is wrong, is said once, and never where the agent could not know."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pytest
 
@@ -47,7 +47,12 @@ class Line:
         return decoded
 
     def wait(
-        self, seconds: float, *, listening: bool = True, known: Mapping[str, float] = LEARNT
+        self,
+        seconds: float,
+        *,
+        listening: bool = True,
+        known: Mapping[str, float] = LEARNT,
+        living: Collection[str] = (),
     ) -> list[Alarm]:
         """Let time pass; what was said meanwhile."""
         before, end_s = len(self.said), self.now_s + seconds
@@ -57,6 +62,7 @@ class Line:
                 [*known],
                 learnt=known,
                 sources=[TOPIC],
+                living=living,
                 listening=listening,
                 now_s=self.now_s,
                 now_ns=self.now_ns,
@@ -144,6 +150,41 @@ def test_the_page_counts_the_time_without_a_connection_and_the_finding_does_not(
     hearing.since_s = 90.0
     assert hearing.silent_s(["m"], now_s=100.0) == {"m": 100.0}
     assert hearing.silent_s(["m"], now_s=100.0, excused=True) == {}
+
+
+def test_a_machine_whose_source_vouches_for_it_is_not_silent_until_that_ends() -> None:
+    line = Line()
+    line.run(10)
+    assert line.wait(600, living=["m"]) == []
+    assert line.watch.hearing.silent_s(["m"], now_s=line.now_s) == {}, "nor does the page call it so"
+    assert line.wait(29) == [], "as if it was heard last when it was last known to live"
+    assert told(line.wait(3)) == [("silent", "open")]
+
+
+def test_a_vouched_pause_counts_for_what_is_usual() -> None:
+    line = Line()
+    for _ in range(40):
+        line.send()
+        line.wait(60, living=["m"])
+    assert line.wait(400) == [], "it paused for a minute each time; ten of those are its patience"
+    assert told(line.wait(300)) == [("silent", "open")]
+
+
+def test_a_machine_that_is_vouched_for_again_is_no_longer_silent() -> None:
+    line = Line()
+    line.run(10)
+    (opened,) = line.wait(60)
+    (closed,) = line.wait(5, living=["m"])
+    assert (closed.id, closed.state) == (opened.id, "closed")
+
+
+def test_a_machine_whose_rows_come_and_are_not_taken_is_silent_though_its_source_vouches() -> None:
+    line = Line()
+    line.run(10)
+    line.watch.heard([], told=["m"], now_s=line.now_s)  # its clock fell back: its rows are late
+    assert told(line.wait(40, living=["m"])) == [("silent", "open")]
+    line.watch.heard(["m"], told=["m"], now_s=line.now_s)
+    assert told(line.wait(600, living=["m"])) == [("silent", "closed")]
 
 
 # -- clock skew ----------------------------------------------------------------------------------------------

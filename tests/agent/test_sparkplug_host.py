@@ -418,6 +418,47 @@ def test_a_lost_connection_ends_everything_and_every_birth_must_be_heard_anew() 
 # -- requests ---------------------------------------------------------------------------------------------------------
 
 
+def test_what_was_born_lives_without_a_word_until_its_death_or_ours() -> None:
+    line = Line()
+    assert line.host.living() == frozenset()
+    line.birth()
+    line.wait(3600.0)
+    assert line.host.living() == {"G.N", "G.N.D"}
+    line.send(DEVICE.format("DDEATH"), build(2))
+    assert line.host.living() == {"G.N"}
+    line.birth()
+    line.send(NODE.format("NDEATH"), build(None, bd_seq=0))
+    assert line.host.living() == frozenset()
+    line.birth(bd_seq=1)
+    line.host.disconnected(line.wall_ns)
+    assert line.host.living() == frozenset()
+
+
+def test_after_a_rebirth_a_device_lives_once_it_is_born_again() -> None:
+    line = Line()
+    line.birth()
+    line.send(NODE.format("NBIRTH"), build(0, ("load", 1.0), bd_seq=0))
+    assert line.host.living() == {"G.N"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "ahead_ms"),
+    [((1, None, {"is_null": True}), 0), ((1, 21.0), 86_400_000)],
+    ids=["no value is left", "its clock is wrong"],
+)
+def test_a_device_whose_latest_values_made_no_row_is_not_vouched_for(
+    metric: tuple[Any, ...], ahead_ms: int
+) -> None:
+    line = Line()
+    line.send(NODE.format("NBIRTH"), build(0, bd_seq=0))
+    line.send(DEVICE.format("DBIRTH"), build(1, ("temp", 20.0, {"alias": 1, "datatype": DOUBLE})))
+    assert line.host.living() == {"G.N.D"}, "a node without values of its own is no machine"
+    line.data(2, metric, time_ms=START_MS + ahead_ms)
+    assert line.host.living() == frozenset()
+    line.data(3, (1, 22.0), time_ms=START_MS + 1)
+    assert line.host.living() == {"G.N.D"}
+
+
 def test_a_node_is_asked_at_most_once_in_the_interval() -> None:
     line = Line(HostSettings("h", rebirth_interval_s=30.0, rebirth_jitter_s=0.0))
     asked = []

@@ -58,6 +58,11 @@ class EdgeNodeDouble:
             )
             self._send("DDATA", metrics, device=True, time_ms=time_ms)
 
+    def device_dies(self) -> None:
+        """DDEATH."""
+        with self._lock:
+            self._send("DDEATH", (), device=True, time_ms=None)
+
     def die(self) -> None:
         """NDEATH of this session."""
         with self._lock:

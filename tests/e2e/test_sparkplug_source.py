@@ -11,6 +11,7 @@ from doubles.shopfloor import FAULT_SHIFT, START_TS, AgentProcess, Mosquitto, Us
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 MACHINE = "G.N.D"
+SILENT_AFTER_S = 30.0
 SOURCE = """
             [[source]]
             format = "sparkplug"
@@ -69,6 +70,29 @@ def test_a_machine_behind_an_edge_node_is_learnt_and_its_fault_alerted(
     assert agent.stop() == 0
     wait_until(lambda: node.states[-1]["online"] is False, what="the host's death")
     assert node.states[-1]["timestamp"] >= online["timestamp"]
+
+
+def test_a_device_that_reports_by_exception_is_silent_only_after_its_death(
+    hall: tuple[AgentProcess, User, EdgeNodeDouble],
+) -> None:
+    agent, user, node = hall
+    agent.start().ready()
+    _, first = next(rows(MACHINE, 0, 1))
+    node.birth(first, time_ms=START_TS * 1000)
+    tell(node, 1, 300)
+    wait_until(lambda: user.machine(MACHINE) == "ready", what="the machine to be learnt")
+    time.sleep(SILENT_AFTER_S + 5.0)  # it lives and has nothing to report
+    assert user.alerts == []
+    assert agent.metric(f'edge_agent_sensor_findings_open{{machine="{MACHINE}"}}') == 0
+    node.device_dies()
+    wait_until(lambda: counted(agent, "stale_ddeath"), what="the death")
+    died_s = time.monotonic()
+    opened = wait_until(lambda: user.alerts and user.alerts[0], what="the finding", patience_s=60.0)
+    assert (opened["machine"], opened["kind"], opened["fault"]["name"]) == (MACHINE, "sensor", "silent")
+    assert time.monotonic() - died_s > SILENT_AFTER_S - 5.0, "it counts from the death, not from the last row"
+    node.birth(first)
+    wait_until(lambda: [one for one in user.alerts if one["state"] == "closed"], what="its end")
+    assert {one["id"] for one in user.alerts} == {opened["id"]}
 
 
 def test_a_killed_host_is_dead_by_its_will_with_the_time_of_its_birth(

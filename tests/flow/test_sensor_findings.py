@@ -103,6 +103,23 @@ def test_a_broken_sensor_is_named_once_and_no_machine_alarm_is_raised(
     assert [one for step in steps for one in step.alarms] == []
 
 
+@pytest.mark.parametrize("finding", BREAKS)
+@pytest.mark.parametrize("block", [1, 64])
+def test_samples_that_are_lost_now_and_then_hide_no_broken_sensor(
+    scorer: Scorer, profile: Profile, finding: str, block: int
+) -> None:
+    values = rows(900, seed=5)
+    BREAKS[finding](values, slice(FAULT_AT, 600))
+    values[np.random.default_rng(11).random(values.shape) < 0.05] = np.nan
+    steps = watch(scorer, profile, values, block=block)
+    assert [(one.fault, one.state, one.channels[0].name) for one in findings(steps)] == [
+        (finding, "open", "pressure"),
+        (finding, "closed", "pressure"),
+    ]
+    assert findings(steps)[0].onset_ns / SECOND - 2000 <= FAULT_AT + 120
+    assert [one for step in steps for one in step.alarms] == []
+
+
 def test_a_feature_of_a_vibration_has_no_unit_that_could_change(scorer: Scorer) -> None:
     values, names = rows(1800, seed=5), ("flow", "de.peak", "vibration", "temperature")
     pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=SETTINGS)

@@ -1,0 +1,61 @@
+"""A jump is weighed by the rows around it, and rows that were lost neither make one nor take one away."""
+
+import numpy as np
+import pytest
+
+from edge_agent.symptoms import Watcher, consecutive, reference
+from edge_agent.unit_jump import UnitWatch
+
+LOST = np.float32(np.nan)
+
+
+def ramp(count: int, *, seed: int) -> np.ndarray:
+    """A channel that moves by about 1 a row, up and down again: [R, 1]."""
+    rng = np.random.default_rng(seed)
+    slope = np.where(np.arange(count) // 20 % 2, -1.0, 1.0)
+    return (100 + np.cumsum(slope) + rng.normal(0, 0.02, count)).astype(np.float32)[:, np.newaxis]
+
+
+def doubted(rows: np.ndarray) -> list[int]:
+    """Rows at which the channel's unit is in doubt, where the rows are looked at one by one."""
+    watcher, units = Watcher(1), UnitWatch(reference(ramp(400, seed=0)))
+    return [at for at, row in enumerate(rows) if units.look(watcher.look(row[np.newaxis]))[1].any()]
+
+
+def test_a_step_across_lost_rows_is_measured_against_as_many_calm_steps() -> None:
+    rows = ramp(200, seed=1)
+    assert doubted(rows) == []
+    rows[50] = LOST
+    rows[90:93] = LOST
+    assert doubted(rows) == []
+
+
+def test_a_jump_is_doubted_whether_or_not_a_row_before_it_was_lost() -> None:
+    rows = ramp(200, seed=1)
+    rows[50:] += 3.0
+    tidy = doubted(rows)
+    rows[45] = LOST
+    assert doubted(rows) == tidy == [*range(50, 59)]
+
+
+def test_a_jump_across_a_long_pause_is_still_a_jump() -> None:
+    rows = ramp(400, seed=1)
+    rows[50:250] = LOST
+    rows[250:] += 60.0
+    assert doubted(rows) == []  # nobody knows what it was before
+    rows[239:250] = ramp(400, seed=1)[239:250]
+    assert doubted(rows) == [*range(250, 259)]
+
+
+@pytest.mark.parametrize(("lost", "known"), [(5, True), (6, False)])
+def test_most_of_the_rows_before_a_jump_must_be_known(lost: int, known: bool) -> None:  # noqa: FBT001
+    rows = ramp(200, seed=1)
+    rows[50:] += 3.0
+    rows[40 : 40 + lost] = LOST
+    assert bool(doubted(rows)) is known
+
+
+def test_what_is_not_known_neither_goes_on_nor_ends_a_count() -> None:
+    flags = np.array([[1], [0], [1], [0], [1]], np.bool_)
+    unknown = np.array([[0], [1], [0], [0], [0]], np.bool_)
+    assert consecutive(flags, np.array([2]), unknown=unknown).ravel().tolist() == [3, 3, 4, 0, 1]
