@@ -23,8 +23,8 @@ from edge_agent.whole_file import HeldFile
 
 DATABASE = "state.db"
 _PROFILES = "profiles"
-_REST_BYTES = 16_384
-"""Smaller arrays are held: together they are a tenth of a profile, and each read from a file takes some µs."""
+_REST_BYTES = 8192
+"""Smaller arrays are held: together they are a twentieth of a profile, and each read from a file takes some µs."""
 _CANNOT_WRITE = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT})
 
 

@@ -1,5 +1,6 @@
 """Files of the state directory: written whole or not at all, set aside, never deleted. Knows not what they hold."""
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -61,7 +62,10 @@ def allow_open(count: int) -> None:
     wanted = _FIRST_DESCRIPTOR + count
     if soft < wanted and soft not in (hard, resource.RLIM_INFINITY):
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        with contextlib.suppress(
+            OSError, ValueError
+        ):  # forbidden by who started it: fewer files are held then
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class HeldFile:
