@@ -27,6 +27,7 @@ from edge_agent.learn import learn
 from edge_agent.pipeline import Pipeline
 from edge_agent.step import CommissionRequest, Settings
 from edge_agent.store import Store
+from edge_agent.whole_file import allow_open
 
 ROOT = Path(__file__).parents[1]
 CHANNELS, ROWS, RUN_ROWS = 8, 3600, 150
@@ -112,6 +113,7 @@ def fleet(state: Path, *, watched: int, idle: int) -> dict[str, Any]:
     """Resident memory of a process with such a fleet; run in one of its own."""
     config = Config.model_validate({})
     scorer = load_scorer(config, ranking=False)
+    allow_open(watched)
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         store.open()

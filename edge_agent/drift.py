@@ -27,8 +27,9 @@ _PARTS = 4
 _LEAST_SHARE = 1e-3
 """What an empty class counts for: the index of a class that was empty and is not would be infinite."""
 _DAY_NS = 24 * 3600 * 1_000_000_000
-_WAITING_WINDOWS = 64
-"""Windows that wait to be counted together: drift is slow, and counting one by one costs more."""
+_WAITING_WINDOWS = 16
+"""Windows that wait to be counted together: counting one by one costs more. 64 would save 3 µs a window and take 52 KB
+more of each machine of 8 channels and 20 rows a second."""
 _PATIENCE = 1.5
 """So many steps after the window before, a window still counts as the next one."""
 

@@ -85,6 +85,12 @@ def remembered(memory: Memory, name: str, chosen: NDArray[np.int64]) -> Float32:
     return unpacked
 
 
+def at_hand(memory: Memory, name: str) -> Memory:
+    """What `products` and `remembered` read for the voices `name`, taken once: a memory may have it from a file."""
+    parts = (f"{name}_{part}" for part in ("bank", "codes", "least", "step"))
+    return {part: memory[part] for part in parts if part in memory}
+
+
 def ranks(memory: Memory) -> bool:
     """Whether windows can be ranked by this memory."""
     return "wide_bank" in memory

@@ -10,6 +10,7 @@ from edge_agent.budget import shared
 from edge_agent.contract.records import THRESHOLD, Alarm, Float32, Profile, ScoreBlock
 from edge_agent.decide import Decider, DeciderState, Verdict
 from edge_agent.drift import Census, Drift
+from edge_agent.late import LateMemory
 from edge_agent.naming import Naming
 from edge_agent.quality import Inspector, QualityState
 from edge_agent.recalibrate import DRIFTED, Follower
@@ -269,7 +270,8 @@ class Machine:
         """The profile with thresholds that have moved, where that is worth keeping; each time once."""
         if self.profile is None or self.follower is None or not self.follower.worth_keeping():
             return []
-        memory = {**self.profile.memory, **self.follower.memory(), **self._counting().memory()}
+        moved = {**self.follower.memory(), **self._counting().memory()}
+        memory = LateMemory(self.profile.memory).joined(moved)
         self.profile = replace(self.profile, memory=memory)
         return [self.profile]
 

@@ -8,16 +8,23 @@ import errno
 import fcntl
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+from numpy.typing import NDArray
 
 from edge_agent import whole_file
 from edge_agent.contract import profile as profiles
+from edge_agent.contract.arrays import Place, places
 from edge_agent.contract.records import Profile
 from edge_agent.errors import BundleError, StateError
+from edge_agent.late import Late, LateMemory
 from edge_agent.lean import lean
+from edge_agent.whole_file import HeldFile
 
 DATABASE = "state.db"
 _PROFILES = "profiles"
+_REST_BYTES = 8192
+"""Smaller arrays are held: together they are a twentieth of a profile, and each read from a file takes some µs."""
 _CANNOT_WRITE = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT})
 
 
@@ -92,24 +99,33 @@ class Store:
             raise StateError(self._folder, error.strerror or "cannot be read") from error
         for path in paths:
             try:
-                profile = profiles.decode(path, path.read_bytes())
+                raw = path.read_bytes()
+                profile = profiles.decode(path, raw)
             except (BundleError, OSError) as error:
                 aside.append(self._set_aside(path, getattr(error, "reason", None) or str(error)))
                 continue
             if profile.encoder == encoder:
-                found.append(replace(profile, memory=lean(profile.memory)))
+                memory = LateMemory(lean(profile.memory))
+                _rest(memory, path, raw)
+                found.append(replace(profile, memory=memory))
             else:
                 aside.append(self._set_aside(path, "learnt with another model bundle"))
         return Loaded(tuple(found), tuple(aside))
 
     def save_profile(self, profile: Profile) -> Path:
-        """Keep what was learnt of a machine.
+        """Keep what was learnt of a machine; a `LateMemory` has its large arrays from the file from then on.
 
         Raises:
             StateError: the file cannot be written; the earlier one, if any, is untouched.
         """
         path = self._folder / _PROFILES / whole_file.name_of(profile.machine)
-        whole_file.write(path, profiles.encode(profile))
+        try:
+            raw = profiles.encode(profile)
+        except OSError as error:  # its arrays are in a file that cannot be read any more
+            raise StateError(path, error.strerror or "cannot be read") from error
+        whole_file.write(path, raw)
+        if isinstance(profile.memory, LateMemory):
+            _rest(profile.memory, path, raw)
         return path
 
     def has_profile(self, machine: str) -> bool:
@@ -131,3 +147,21 @@ class Store:
             return SetAside(whole_file.set_aside(path), reason)
         except OSError as error:
             return SetAside(path, f"{reason}; and it cannot be moved: {error.strerror}")
+
+
+def _rest(memory: LateMemory, path: Path, raw: bytes) -> None:
+    """Have large arrays from the file at `path`, which holds `raw`; all stay held where it cannot be held open."""
+    try:
+        file = HeldFile(path)
+    except OSError:
+        return
+    if file.size_bytes() == len(raw):
+        found = places(raw, least_bytes=_REST_BYTES)
+        memory.put({name: _reading(file, place) for name, place in found.items() if name in memory})
+
+
+def _reading(file: HeldFile, place: Place) -> Late:
+    def read() -> NDArray[Any]:
+        return place.array(file.read(place.size_bytes, at=place.offset_bytes))
+
+    return read

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.features import Float32, signed_log, standardise
-from edge_agent.lean import products, ranks, remembered
+from edge_agent.lean import at_hand, products, ranks, remembered
 from edge_agent.seen import Seen, look
 
 Memory = Mapping[str, NDArray[Any]]
@@ -323,8 +323,9 @@ def _together_say(memory: Memory, seen: Float32, *, name: str, knee: float) -> d
         seen, centre=memory["view_centre"][:n_views], spread=memory["view_spread"][:n_views], knee=knee
     )
     flat = points.reshape(*points.shape[:2], -1)
-    distance, nearest = nearest_of(products(memory, name, flat), flat, square=memory[f"{name}_square"])
-    closest = remembered(memory, name, nearest)
+    bank = at_hand(memory, name)
+    distance, nearest = nearest_of(products(bank, name, flat), flat, square=memory[f"{name}_square"])
+    closest = remembered(bank, name, nearest)
     said: dict[str, Said] = {}
     for view, rows in enumerate(memory["lengths"].tolist()):
         apart = (flat[view] - closest[view]).reshape(points[view].shape)

@@ -16,6 +16,7 @@ from edge_agent.database import Database
 from edge_agent.inbox import Batch, Heard
 from edge_agent.journal import Journal
 from edge_agent.keeper import Keeper, Report, restore
+from edge_agent.late import LateMemory
 from edge_agent.lean import lean
 from edge_agent.learner import Learner, Learnt
 from edge_agent.logs import get_logger
@@ -184,6 +185,7 @@ class Watch:
 
     def take_over(self, profile: Profile) -> None:
         """Go on with a machine by what another agent has learnt of it, between two turns."""
+        profile = replace(profile, memory=LateMemory(profile.memory))
         self.pipeline.install(profile)
         self.keeper.machine_changed(profile.machine)
         self.keeper.save_profile(profile, now_s=time.monotonic())
@@ -265,7 +267,7 @@ class Watch:
                 log.warning("machine_failed", machine=learnt.machine, reason=learnt.result)
                 continue
             # What is watched with now is what a restart will read.
-            profile = replace(learnt.result, memory=lean(learnt.result.memory))
+            profile = replace(learnt.result, memory=LateMemory(lean(learnt.result.memory)))
             self.pipeline.install(profile)
             self._keep(profile)
             log.info(
@@ -285,7 +287,8 @@ class Watch:
 
     def _settle(self, learnt: Learnt) -> None:
         """Go on with a machine that was learnt again in service, or count that it was not."""
-        profile = None if isinstance(learnt.result, str) else learnt.result
+        learnt_again = None if isinstance(learnt.result, str) else learnt.result
+        profile = learnt_again and replace(learnt_again, memory=LateMemory(learnt_again.memory))
         used = self.pipeline.settle(learnt.machine, profile, stage=learnt.stage)
         if profile is not None and used:
             self._keep(profile)

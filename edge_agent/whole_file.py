@@ -1,13 +1,20 @@
 """Files of the state directory: written whole or not at all, set aside, never deleted. Knows not what they hold."""
 
+import contextlib
+import errno
+import fcntl
 import hashlib
 import os
 import re
+import resource
+import weakref
 from pathlib import Path
 
 from edge_agent.errors import StateError
 
 _ASIDE = ".aside"
+_FIRST_DESCRIPTOR = 1024
+"""`select`, by which paho waits for its sockets, knows no higher ones: those below are left to it."""
 
 
 def write(path: Path, raw: bytes) -> None:
@@ -47,3 +54,53 @@ def name_of(machine: str) -> str:
     """Readable where it can be, unique always: machine names may hold any letter, file names may not."""
     readable = re.sub(r"[^A-Za-z0-9_-]+", "_", machine)[:40]
     return f"{readable}-{hashlib.sha256(machine.encode()).hexdigest()[:12]}.npz"
+
+
+def allow_open(count: int) -> None:
+    """Let the process hold so many files open beside all else, as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FIRST_DESCRIPTOR + count
+    if soft < wanted and soft not in (hard, resource.RLIM_INFINITY):
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(
+            OSError, ValueError
+        ):  # forbidden by who started it: fewer files are held then
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+class HeldFile:
+    """One file held open: the very file, whatever becomes of its name. Closed with the last reference."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it.
+
+        Raises:
+            OSError: it cannot be read, or the process may hold no more files open.
+        """
+        low = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._descriptor = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, _FIRST_DESCRIPTOR)
+        finally:
+            os.close(low)
+        self._close = weakref.finalize(self, os.close, self._descriptor)
+        self._written = self._stamp()
+
+    def size_bytes(self) -> int:
+        """Of the file as it was opened."""
+        return self._written[0]
+
+    def read(self, count: int, *, at: int) -> bytes:
+        """So many bytes from there; safe in any thread.
+
+        Raises:
+            OSError: they cannot be read, or the file was altered since it was opened: they might be others.
+        """
+        found = os.pread(self._descriptor, count, at)
+        if len(found) != count or self._stamp() != self._written:
+            raise OSError(errno.ESTALE, "was altered while it was in use")
+        return found
+
+    def _stamp(self) -> tuple[int, int]:
+        """Its size and when it was last written to."""
+        found = os.fstat(self._descriptor)
+        return found.st_size, found.st_mtime_ns

@@ -24,7 +24,7 @@ __all__ = ["RingState", "RowBuffer", "WindowSettings"]
 
 _FIRST_ROWS = 16
 """Room to begin with: a flood of machines that are heard once must cost little."""
-_SPARE_ROWS = 256
+_SPARE_ROWS = 128
 """Room behind a window's rows, so that the buffer is shifted once in so many rows only."""
 _LAYOUTS_LIMIT = 64
 """Different sets of channels in a machine's messages that are remembered."""
@@ -250,7 +250,8 @@ class RowBuffer:
             return
         unscored = self.row_count - self._scored_row + self._settings.window_rows if self._hop_rows else 0
         keep = min(self._filled, max(self._keep_rows, unscored))
-        size = max(2 * keep, keep + count) + _SPARE_ROWS
+        growth = 0 if self._hop_rows else keep  # doubling, while it is commissioned
+        size = keep + max(count, growth + _SPARE_ROWS)
         rows = np.empty((size, len(self.channels)), np.float32)
         seen = np.zeros(rows.shape, np.bool_)
         times, starts = np.empty(size, np.int64), np.empty(size, np.int64)

@@ -21,11 +21,14 @@ from edge_agent.contract.records import Delivery
 from edge_agent.errors import DatabaseError
 from edge_agent.inbox import Arrival, Batch, Receipt
 from edge_agent.journal import Changes
+from edge_agent.late import LateMemory
+from edge_agent.lean import size_bytes
 from edge_agent.learn import learn
 from edge_agent.learner import Learnt
 from edge_agent.store import Store
 from edge_agent.telemetry import Telemetry
 from edge_agent.watch import Watch
+from edge_agent.whole_file import allow_open
 
 CALM, FAULTY, AFTER = (0, 300), (300, 380), (380, 560)
 NOW_NS = (START_TS + 10_000) * 1_000_000_000
@@ -234,6 +237,25 @@ def test_an_alarm_is_closed_where_its_machine_cannot_go_on(
     assert [(told["id"], "restarted" in told["summary"]) for told in closed] == [(opened.id, True)]
     agent.crash()  # and it is said once
     assert len([told for told in agent.alerts.values() if told["state"] == "closed"]) == 1
+
+
+@pytest.mark.parametrize("taken_over", [False, True])
+def test_what_was_learnt_is_had_from_its_file_once_that_is_written(
+    begin: Callable[[Config], Agent],
+    config: Config,
+    *,
+    taken_over: bool,
+) -> None:
+    allow_open(16)
+    agent = begin(config)
+    play(agent, [*arrivals(STORY[:1]), *arrivals([(300, 310, 0.0)])], crash_after=lambda _: False)
+    if taken_over:
+        known = agent.watch.pipeline.fleet["pump-1"].profile
+        assert known is not None
+        agent.watch.take_over(replace(known, memory=dict(known.memory)))
+    (profile,) = agent.watch.pipeline.profiles()
+    assert isinstance(profile.memory, LateMemory)
+    assert profile.memory.held_bytes() < size_bytes(profile.memory) / 2
 
 
 def test_a_machine_that_is_being_learnt_keeps_its_rows(

@@ -1,15 +1,22 @@
 """What spares work changes no score, alarm or finding: rows looked at together, and a network that nobody reads."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from edge_agent.contract import bundle
 from edge_agent.contract.records import Frame, Profile, Reject, ScoreBlock
+from edge_agent.late import LateMemory
+from edge_agent.lean import lean
 from edge_agent.learn import learn
 from edge_agent.machine import Machine
 from edge_agent.pipeline import Pipeline
 from edge_agent.score import Scorer
 from edge_agent.step import Settings, Step
+from edge_agent.store import Store
+from edge_agent.whole_file import allow_open
 
 PERIOD_NS = 50_000_000
 CHANNELS = ("flow", "pressure")
@@ -91,3 +98,57 @@ def test_a_network_that_nobody_reads_changes_no_score(scorer: Scorer, profile: P
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
         assert np.isnan(one.expected).all()
         assert np.isfinite(other.expected).all()
+
+
+def test_a_profile_that_stays_in_its_file_changes_no_score_alarm_or_name(
+    scorer: Scorer, profile: Profile, tmp_path: Path
+) -> None:
+    allow_open(8)
+    store = Store(tmp_path)
+    store.open()
+    store.save_profile(profile)
+    (restored,) = store.load(encoder=profile.encoder).profiles
+    store.close()
+    assert isinstance(restored.memory, LateMemory)
+    assert restored.memory.held_bytes() < sum(array.nbytes for array in profile.memory.values()) / 4
+    names = set()
+    runs = []
+    for each in (replace(profile, memory=lean(profile.memory)), restored):
+        pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=SETTINGS, profiles=[each])
+        steps = [pipeline.feed([frame]) for frame in frames(faulty(), start=2000, block=1)]
+        alarm = next(alarm for step in steps for alarm in step.alarms)
+        pipeline.label("m", alarm=alarm.id, fault="surge")  # learns by windows that only the file has
+        steps += [pipeline.feed([frame]) for frame in frames(faulty(), start=4000, block=1)]
+        names |= {alarm.fault for step in steps for alarm in step.alarms}
+        runs.append(steps)
+    held, late = runs
+    assert "surge" in names
+    assert any(score.windows.hidden for score in scores(held))
+    assert [step.alarms for step in held] == [step.alarms for step in late]
+    assert [step.findings for step in held] == [step.findings for step in late]
+    for one, other in zip(scores(held), scores(late), strict=True):
+        for name in ("value", "recent", "contributions", "parts"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_a_machine_whose_file_cannot_be_read_costs_the_others_nothing(
+    scorer: Scorer, profile: Profile
+) -> None:
+    def unreadable() -> np.ndarray:
+        raise OSError(5, "Input/output error")
+
+    memory = lean(profile.memory)
+    whole = replace(profile, memory=memory)
+    broken = replace(profile, machine="b", memory=LateMemory(memory).joined({"together_codes": unreadable}))
+    pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=SETTINGS, profiles=[whole, broken])
+    steps = [
+        pipeline.feed([frame, replace(frame, machine="b")])
+        for frame in frames(rows(300, seed=1), start=2000, block=1)
+    ]
+    alone = watch(scorer, whole, rows(300, seed=1))
+    assert {failure.subject for step in steps for failure in step.failures} == {"b"}
+    assert pipeline.ledger.windows_skipped["internal_error"] == len(scores(alone)) > 0
+    np.testing.assert_array_equal(
+        np.concatenate([score.value for score in scores(steps)]),
+        np.concatenate([score.value for score in scores(alone)]),
+    )

@@ -1,0 +1,182 @@
+"""Large arrays of a profile are had from its file: the same numbers, whatever becomes of the file's name."""
+
+import gc
+import os
+import resource
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_agent.contract.arrays import encode_arrays, places
+from edge_agent.contract.records import Profile
+from edge_agent.errors import StateError
+from edge_agent.late import LateMemory
+from edge_agent.store import Store
+from edge_agent.whole_file import HeldFile, allow_open
+
+LARGE, SMALL = np.arange(40_000, dtype=np.float32).reshape(200, 200), np.arange(3)
+_FIRST_DESCRIPTOR = 1024
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    allow_open(64)
+    store = Store(tmp_path)
+    store.open()
+    yield store
+    store.close()
+
+
+def profile(**more: np.ndarray) -> Profile:
+    memory = LateMemory({"large": LARGE, "small": SMALL, "threshold": np.array([1.5]), **more})
+    return Profile("pump", ("a",), memory, 100, 10**9, 1, "e1", 5)
+
+
+def restored(store: Store) -> LateMemory:
+    (found,) = store.load(encoder="e1").profiles
+    assert isinstance(found.memory, LateMemory)
+    return found.memory
+
+
+def held_open() -> list[int]:
+    gc.collect()
+    return [
+        number for path in Path("/proc/self/fd").iterdir() if (number := int(path.name)) >= _FIRST_DESCRIPTOR
+    ]
+
+
+def test_what_is_late_is_asked_for_when_it_is_read_and_not_before() -> None:
+    asked = []
+
+    def late() -> np.ndarray:
+        asked.append(True)
+        return LARGE
+
+    memory = LateMemory({"small": SMALL}).joined({"large": late})
+    assert "large" in memory
+    assert list(memory) == ["small", "large"]
+    assert len(memory) == 2
+    assert memory.held_bytes() == SMALL.nbytes
+    assert LateMemory(memory).joined({"other": SMALL}).keys() == {"small", "large", "other"}
+    assert not asked
+    assert memory["large"] is LARGE
+    assert memory.get("large") is LARGE
+    assert len(asked) == 2
+    assert memory.get("none") is None
+
+
+def test_a_restored_profile_holds_little_and_reads_the_same(store: Store) -> None:
+    store.save_profile(profile())
+    memory = restored(store)
+    assert memory.held_bytes() < 1000 < LARGE.nbytes
+    np.testing.assert_array_equal(memory["large"], LARGE)
+    assert memory["large"].dtype == LARGE.dtype
+    np.testing.assert_array_equal(memory["small"], SMALL)
+
+
+def test_what_was_learnt_is_let_go_once_it_is_saved(store: Store) -> None:
+    learnt = profile()
+    assert isinstance(learnt.memory, LateMemory)
+    shared = learnt.memory
+    assert shared.held_bytes() > LARGE.nbytes
+    store.save_profile(learnt)
+    assert shared.held_bytes() < 1000
+    np.testing.assert_array_equal(shared["large"], LARGE)
+
+
+@pytest.mark.parametrize("fate", ["removed", "moved aside", "written anew"])
+def test_the_numbers_stay_whatever_becomes_of_the_files_name(store: Store, fate: str) -> None:
+    path = store.save_profile(profile())
+    memory = restored(store)
+    if fate == "removed":
+        path.unlink()
+    elif fate == "moved aside":
+        store.forget_profile("pump")
+    else:
+        store.save_profile(profile(large=LARGE + 1))
+    np.testing.assert_array_equal(memory["large"], LARGE)
+    store.save_profile(
+        replace(profile(), memory=memory.joined({"small": SMALL + 1}))
+    )  # from a file that has gone
+    np.testing.assert_array_equal(restored(store)["large"], LARGE)
+    np.testing.assert_array_equal(restored(store)["small"], SMALL + 1)
+
+
+@pytest.mark.parametrize("how", ["cut off", "other numbers"])
+def test_a_file_that_was_altered_in_its_place_is_an_error_and_no_other_numbers(
+    store: Store, how: str
+) -> None:
+    path = store.save_profile(profile())
+    memory = restored(store)
+    raw = path.read_bytes()
+    path.write_bytes(raw[:1000] if how == "cut off" else raw[:-4] + b"abcd")
+    os.utime(path, ns=(1, 1))  # a clock may tick less often than this test writes
+    with pytest.raises(OSError, match="was altered"):
+        memory["large"]
+    with pytest.raises(StateError, match="was altered"):
+        store.save_profile(replace(profile(), memory=memory))
+
+
+def test_files_are_held_by_high_numbers_and_closed_with_the_last_who_reads(store: Store) -> None:
+    before = held_open()
+    store.save_profile(profile())
+    memory = restored(store)
+    assert len(held_open()) == len(before) + 1
+    joined = memory.joined({"small": SMALL})
+    del memory
+    np.testing.assert_array_equal(joined["large"], LARGE)
+    del joined
+    assert held_open() == before
+
+
+@pytest.fixture
+def no_high_numbers() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_FIRST_DESCRIPTOR, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("no_high_numbers")
+def test_where_no_file_may_be_held_open_the_arrays_are(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.open()
+    path = store.save_profile(profile())
+    memory = restored(store)
+    store.close()
+    assert memory.held_bytes() > LARGE.nbytes
+    path.unlink()
+    np.testing.assert_array_equal(memory["large"], LARGE)
+
+
+@pytest.mark.usefixtures("no_high_numbers")
+def test_the_limit_of_open_files_is_raised_as_far_as_it_may_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    with pytest.raises(OSError):  # noqa: PT011 - Invalid argument or too many open files, by kernel
+        HeldFile(tmp_path / "file")
+    allow_open(3)
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == _FIRST_DESCRIPTOR + 3
+    assert HeldFile(tmp_path / "file").read(2, at=1) == b"bc"
+    allow_open(1)  # never lowered
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == _FIRST_DESCRIPTOR + 3
+
+
+@pytest.mark.parametrize("make", [np.zeros, np.ones])
+def test_places_are_those_of_large_arrays_in_c_order(make: Callable[..., np.ndarray]) -> None:
+    arrays = {
+        "text": np.array(["abc", "defg"]),
+        "small": SMALL,
+        "large": LARGE,
+        "across": np.asfortranarray(LARGE),
+        "codes": make((3, 700, 11), np.uint8),
+    }
+    raw = encode_arrays(arrays)
+    found = places(raw, least_bytes=16_384)
+    assert found.keys() == {"large", "codes"}
+    for name, place in found.items():
+        read = place.array(raw[place.offset_bytes : place.offset_bytes + place.size_bytes])
+        np.testing.assert_array_equal(read, arrays[name])
+        assert read.dtype == arrays[name].dtype
