@@ -294,9 +294,9 @@ class Pipeline:
     def _known_channels(self, machine: Machine, frame: Frame) -> Frame | None:
         """The frame without channels that the machine does not have; None where nothing is left."""
         rows = machine.rows
-        unknown = [name for name in frame.channels if not rows.known(name)]
-        if not unknown:
+        if rows.knows(frame.channels):
             return frame
+        unknown = [name for name in frame.channels if not rows.known(name)]
         if machine.profile is None and len(rows.channels) + len(unknown) <= self._settings.channels_limit:
             rows.add_channels(unknown)
             if self._template is not None and set(rows.channels) == set(self._template.channels):

@@ -6,6 +6,7 @@ is said only when the suspicion has lasted. Both limits stand well above anythin
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -158,7 +159,7 @@ class Inspector:
 
     def inspect(self, rows: Float32, times_ns: NDArray[np.int64]) -> Inspection:
         """Look at the next rows [R, C] as they were observed, NaN elsewhere."""
-        if self._ordinary and len(rows) == 1 and self._watcher.passes(rows[0], self._bounds):
+        if self._ordinary and self._watcher.passes(rows, self._bounds):
             paces = tuple(self._pace(times_ns))
             return Inspection(NOTHING.hidden, paces) if paces else NOTHING
         seen, judged, well = self._look(rows)
@@ -271,17 +272,16 @@ class Inspector:
 
     def _pace(self, times_ns: NDArray[np.int64]) -> Iterable[Alarm]:
         """Whether rows come as often as they did."""
-        before = times_ns[0] if self._last_ns is None else self._last_ns
-        self._last_ns = int(times_ns[-1])
-        if len(times_ns) == 1:
-            self._paces.append(float(self._last_ns - before) / self._profile.period_ns)
-        else:
-            self._paces += (np.diff(times_ns, prepend=before) / self._profile.period_ns).tolist()
+        times = times_ns.tolist()
+        period_ns, before = self._profile.period_ns, times[0] if self._last_ns is None else self._last_ns
+        self._last_ns = times[-1]
+        self._paces += [(later - earlier) / period_ns for earlier, later in pairwise((before, *times))]
         if len(self._paces) < self._settings.rate_rows:
             return
         paces = self._paces[-self._settings.rate_rows :]
         self._paces = paces[self._settings.rate_rows // 4 :]  # the next look is so many rows away
-        ratio, limit = float(np.median(paces)), self._settings.rate_ratio
+        ranked, half = sorted(paces), len(paces) // 2
+        ratio, limit = (ranked[half] + ranked[-half - 1]) / 2, self._settings.rate_ratio
         changed = ratio > limit or ratio < 1.0 / limit
         known = self._open.get("")
         if changed and known is None:

@@ -104,23 +104,45 @@ class Watcher:
         self.row += len(rows)
         return Seen(filled, previous, run, gap, noise, joined, self.row - len(rows), apart)
 
-    def passes(self, row: Float32, bounds: Bounds) -> bool:
-        """Whether the next row [C] is ordinary; only then it counts as looked at. Cheap: most rows end here."""
-        moved = row - self._last
-        run = np.where(moved == 0, self.run + 1, 1)
-        joined = np.concatenate([self._tail, row[np.newaxis]])
+    def passes(self, rows: Float32, bounds: Bounds) -> bool:
+        """Whether the next rows [R, C] are ordinary; only then they count as looked at. Cheap: most rows end here."""
+        joined = np.concatenate([self._tail, rows])
         slope = joined[1:] - joined[:-1]
-        bend = slope[1:] - slope[:-1]
-        power = np.add.reduce(bend * bend, axis=0)
+        moved = slope[-len(rows) :]
         # A cell that was not observed, now or lately, makes a comparison false.
-        ordinary = (np.abs(moved) <= bounds.step) & (power >= bounds.power) & (run <= bounds.run)
-        ordinary &= (row >= bounds.low) & (row <= bounds.high)
+        ordinary = (np.abs(moved) <= bounds.step) & (rows >= bounds.low) & (rows <= bounds.high)
         if not ordinary.all():
             return False
-        self._last, self.run, self._tail = row, run, joined[1:]
+        run = self._runs(moved)
+        if not (run <= bounds.run).all() or not (_power(slope) >= bounds.power).all():
+            return False
+        self._last, self.run, self._tail = rows[-1], run[-1], joined[-BEFORE_ROWS:]
         self.gap = np.zeros_like(self.gap)
-        self.row += 1
+        self.row += len(rows)
         return True
+
+    def _runs(self, moved: Float32) -> Ints:
+        """For how many values each channel has stood still, [R, C] or the same for all; all are observed."""
+        if moved.all():
+            return np.ones((1, moved.shape[1]), np.int64)
+        steps = np.arange(1, len(moved) + 1)[:, np.newaxis]
+        begun = np.maximum.accumulate(np.where(moved != 0, steps - 1, -self.run), axis=0)
+        run: Ints = steps - begun
+        return run
+
+
+def _power(slope: Float32) -> Float32:
+    """Sum of squared second differences of each `NOISE_ROWS + 2` rows in a row, from the rows' first differences."""
+    bend = slope[1:] - slope[:-1]
+    squared = bend * bend
+    if len(squared) == NOISE_ROWS:
+        single: Float32 = np.add.reduce(squared, axis=0, keepdims=True)
+        return single
+    # As ten sums: a running sum would lose what is small beside what has passed.
+    power = squared[: len(squared) - NOISE_ROWS + 1].copy()
+    for at in range(1, NOISE_ROWS):
+        power += squared[at : len(squared) - NOISE_ROWS + 1 + at]
+    return power
 
 
 def rolling_noise(rows: Float32) -> Float32:

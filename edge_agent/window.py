@@ -19,13 +19,12 @@ from edge_agent.align import Aligner
 from edge_agent.contract.records import Float32, Frame, Outcome, WindowBlock
 from edge_agent.gaps import fill_hidden, hold
 from edge_agent.ring import RingState, WindowSettings
+from edge_agent.rows import Rows, cut_windows, ordered
 
 __all__ = ["RingState", "RowBuffer", "WindowSettings"]
 
-_FIRST_ROWS = 16
-"""Room to begin with: a flood of machines that are heard once must cost little."""
-_SPARE_ROWS = 128
-"""Room behind a window's rows, so that the buffer is shifted once in so many rows only."""
+_FRESH_ROWS = 64
+"""Rows that are turned into arrays together, at the latest."""
 _LAYOUTS_LIMIT = 64
 """Different sets of channels in a machine's messages that are remembered."""
 _CLOCK_STEP_NS = 5_000_000_000
@@ -47,14 +46,12 @@ class RowBuffer:
         self.last_time_ns: int | None = None
         self._settings = settings
         self._index: dict[str, int] = {}
+        self._order: list[int] = []
         self._columns_of: dict[tuple[str, ...], list[int]] = {}
-        self._rows: Float32 = np.empty((_FIRST_ROWS, 0), np.float32)  # T C
-        self._seen: NDArray[np.bool_] = np.empty((_FIRST_ROWS, 0), np.bool_)  # T C observed, not held
-        self._times: NDArray[np.int64] = np.empty(_FIRST_ROWS, np.int64)
-        self._starts: NDArray[np.int64] = np.empty(
-            _FIRST_ROWS, np.int64
-        )  # row after the pause before each row
-        self._filled = 0
+        self._arrays = Rows()
+        self._fresh: list[
+            tuple[int, int, Sequence[float] | Float32]
+        ] = []  # time, start and values of rows to be added
         self._age: NDArray[np.int64] = np.empty(0, np.int64)  # C rows since the channel was last observed
         self._last: Float32 = np.empty(0, np.float32)  # C last observed values
         self._pending: Float32 | None = None  # C
@@ -73,12 +70,11 @@ class RowBuffer:
         new = [name for name in names if name not in self._index]
         if not new:
             return
+        self._kept.widen(len(new))
         for name in new:
             self._index[name] = len(self.channels)
             self.channels.append(name)
-        hidden = np.full((len(self._rows), len(new)), np.nan, np.float32)
-        self._rows = np.concatenate([self._rows, hidden], axis=1)
-        self._seen = np.concatenate([self._seen, np.zeros(hidden.shape, np.bool_)], axis=1)
+        self._order = [*range(len(self.channels))]
         self._age = np.concatenate([self._age, np.full(len(new), np.iinfo(np.int64).max // 2)])
         self._last = np.concatenate([self._last, np.full(len(new), np.nan, np.float32)])
         if self._pending is not None:
@@ -87,6 +83,10 @@ class RowBuffer:
     def known(self, channel: str) -> bool:
         """Whether the machine has this channel."""
         return channel in self._index
+
+    def knows(self, channels: tuple[str, ...]) -> bool:
+        """Whether the machine has all of them."""
+        return channels in self._columns_of or all(name in self._index for name in channels)
 
     def accept(self, frame: Frame) -> Outcome:
         """Take a frame whose channels are known.
@@ -147,6 +147,8 @@ class RowBuffer:
     def interrupt(self) -> None:
         """All values have ended: nothing is held, and no window bridges this point. Times still rise."""
         self.flush()
+        if self._fresh:
+            self._add_fresh()
         self._segment_row = self.row_count
         self._age[:] = np.iinfo(np.int64).max // 2
         self._last[:] = np.nan
@@ -173,9 +175,7 @@ class RowBuffer:
         if self._pending is not None and time_ns < self._pending_ns:
             return "late"
         if self._pending is None and whole:
-            values = np.empty(len(columns), np.float32)
-            values[columns] = row
-            self._append_one(time_ns, values)
+            self._append_one(time_ns, row if columns == self._order else ordered(row, columns))
             return "accepted"
         return self._gather(time_ns, row, columns)
 
@@ -190,7 +190,7 @@ class RowBuffer:
 
     def _patch_last(self, row: Sequence[float] | Float32, columns: list[int]) -> Outcome:
         """Samples for a row that is closed already: fill its hidden cells, refuse the rest as duplicates."""
-        if self._filled and fill_hidden(self._rows[self._filled - 1], row, columns):
+        if len(self._kept) and fill_hidden(self._kept.values[-1], row, columns):
             return "accepted"
         return "duplicate"
 
@@ -201,36 +201,39 @@ class RowBuffer:
         pending, self._pending = self._pending, None
         self._append_one(self._pending_ns, pending)
 
-    def _append_one(self, time_ns: int, row: Float32) -> None:
+    def _append_one(self, time_ns: int, row: Sequence[float] | Float32) -> None:
         """Close one row [C], the commonest case by far, without the block's array work."""
-        if np.isnan(row).any():
-            self._append(np.array([time_ns], np.int64), row[np.newaxis])
+        if math.isnan(sum(row)):
+            self._append(np.array([time_ns], np.int64), np.array([row], np.float32))
             return
-        self._last[:] = row
-        self._age[:] = 0
         if self.last_time_ns is not None and 0 < self._span_ns < time_ns - self.last_time_ns:
             self._segment_row = self.row_count
-        if self._filled == len(self._rows):
-            self._make_room(1)
-        at = self._filled
-        self._rows[at], self._times[at], self._starts[at] = row, time_ns, self._segment_row
-        self._seen[at] = True
-        self._filled += 1
+        self._fresh.append((time_ns, self._segment_row, row))
         self.row_count += 1
         self.last_time_ns = time_ns
+        if len(self._fresh) >= _FRESH_ROWS:
+            self._add_fresh()
+
+    @property
+    def _kept(self) -> Rows:
+        if self._fresh:
+            self._add_fresh()
+        return self._arrays
+
+    def _add_fresh(self) -> None:
+        times, starts, rows = zip(*self._fresh, strict=True)
+        self._fresh.clear()
+        values = np.array(rows, np.float32)
+        self._last[:], self._age[:] = values[-1], 0
+        self._extend(values, seen=True, times=np.array(times, np.int64), starts=np.array(starts, np.int64))
 
     def _append(self, times: NDArray[np.int64], rows: Float32) -> None:
         """Close rows: rising times [R] later than the last, values [R, C]."""
+        if self._fresh:
+            self._add_fresh()
         seen = ~np.isnan(rows)
         self._age, self._last = hold(rows, age=self._age, last=self._last, limit=self._settings.hold_rows)
-        starts = self._segment_starts(times)
-        self._make_room(len(rows))
-        end = self._filled + len(rows)
-        self._rows[self._filled : end] = rows
-        self._times[self._filled : end] = times
-        self._seen[self._filled : end] = seen
-        self._starts[self._filled : end] = starts
-        self._filled = end
+        self._extend(rows, seen=seen, times=times, starts=self._segment_starts(times))
         self.row_count += len(rows)
         self.last_time_ns = int(times[-1])
 
@@ -245,35 +248,33 @@ class RowBuffer:
         self._segment_row = int(starts[-1])
         return starts
 
-    def _make_room(self, count: int) -> None:
-        if self._filled + count <= len(self._rows):
-            return
+    def _extend(
+        self,
+        values: Float32,
+        *,
+        seen: NDArray[np.bool_] | bool,
+        times: NDArray[np.int64],
+        starts: NDArray[np.int64],
+    ) -> None:
         unscored = self.row_count - self._scored_row + self._settings.window_rows if self._hop_rows else 0
-        keep = min(self._filled, max(self._keep_rows, unscored))
-        growth = 0 if self._hop_rows else keep  # doubling, while it is commissioned
-        size = keep + max(count, growth + _SPARE_ROWS)
-        rows = np.empty((size, len(self.channels)), np.float32)
-        seen = np.zeros(rows.shape, np.bool_)
-        times, starts = np.empty(size, np.int64), np.empty(size, np.int64)
-        kept = slice(self._filled - keep, self._filled)
-        rows[:keep], times[:keep], starts[:keep] = self._rows[kept], self._times[kept], self._starts[kept]
-        seen[:keep] = self._seen[kept]
-        self._rows, self._times, self._starts, self._filled = rows, times, starts, keep
-        self._seen = seen
+        keep = max(self._keep_rows, unscored)
+        self._arrays.extend(
+            values, seen=seen, times=times, starts=starts, keep=keep, double=not self._hop_rows
+        )
 
     # -- across restarts ------------------------------------------------------------------------------------
 
     def save(self) -> RingState:
         """What to give to `restore` so that the next windows are the same."""
-        kept = slice(max(0, self._filled - max(self._keep_rows, self._settings.window_rows)), self._filled)
+        rows, kept = self._kept, slice(-max(self._keep_rows, self._settings.window_rows), None)
         return RingState(
             channels=tuple(self.channels),
             row_count=self.row_count,
             last_time_ns=self.last_time_ns,
-            rows=self._rows[kept].tobytes(),
-            times=self._times[kept].tobytes(),
-            seen=self._seen[kept].tobytes(),
-            starts=self._starts[kept].tobytes(),
+            rows=rows.values[kept].tobytes(),
+            times=rows.times[kept].tobytes(),
+            seen=rows.seen[kept].tobytes(),
+            starts=rows.starts[kept].tobytes(),
             age=self._age.tobytes(),
             last=self._last.tobytes(),
             pending=None if self._pending is None else self._pending.tobytes(),
@@ -301,11 +302,10 @@ class RowBuffer:
         self.channels = list(state.channels)
         self._index = {name: at for at, name in enumerate(self.channels)}
         self._columns_of.clear()
-        spare = ((0, _SPARE_ROWS),)
-        self._rows, self._filled = np.pad(rows, (*spare, (0, 0))), len(rows)
+        self._order = [*range(C)]
         seen = np.frombuffer(state.seen, np.bool_).reshape(rows.shape) if state.seen else ~np.isnan(rows)
-        self._seen = np.pad(seen, (*spare, (0, 0)))
-        self._times, self._starts = np.pad(times, spare), np.pad(starts, spare)
+        self._fresh.clear()
+        self._arrays.restore(rows, seen=seen, times=times, starts=starts)
         self._age, self._last, self._pending = age.copy(), last.copy(), pending
         self.row_count, self.last_time_ns = state.row_count, state.last_time_ns
         self._pending_ns = state.pending_ns
@@ -326,32 +326,32 @@ class RowBuffer:
 
     def history(self, latest_rows: int | None = None) -> Float32:
         """A copy of the kept rows, [R, C], or of the latest of them."""
-        start = 0 if latest_rows is None else max(0, self._filled - latest_rows)
-        return self._rows[start : self._filled].copy()
+        return self._kept.values[0 if latest_rows is None else max(0, len(self._kept) - latest_rows) :].copy()
 
     def observed(self) -> NDArray[np.bool_]:
         """Which cells of `history` were observed and not held, [R, C]."""
-        return self._seen[: self._filled].copy()
+        return self._kept.seen.copy()
 
     def take_rows(self) -> tuple[Float32, NDArray[np.int64]]:
         """(rows as they were observed, NaN elsewhere [R, C], their times [R]) closed since the last call."""
-        count = min(self.row_count - self._inspected_row, self._filled)
+        kept = self._kept
+        new = slice(max(0, len(kept) - (self.row_count - self._inspected_row)), None)
         self._inspected_row = self.row_count
-        new = slice(self._filled - count, self._filled)
-        rows, seen = self._rows[new], self._seen[new]
+        rows, seen = kept.values[new], kept.seen[new]
         observed = rows.copy() if seen.all() else np.where(seen, rows, np.float32(np.nan))
-        return observed, self._times[new].copy()
+        return observed, kept.times[new].copy()
 
     def inspected_rows(self) -> tuple[Float32, int]:
         """(the kept ones of the rows that `take_rows` gave out, [R, C], how many it gave out so far)."""
-        kept = slice(max(0, self._filled - (self.row_count - self._inspected_row)))
-        return np.where(self._seen[kept], self._rows[kept], np.float32(np.nan)), self._inspected_row
+        kept = self._kept
+        old = slice(max(0, len(kept) - (self.row_count - self._inspected_row)))
+        return np.where(kept.seen[old], kept.values[old], np.float32(np.nan)), self._inspected_row
 
     def period_ns(self) -> int:
         """Median step between the kept rows; 0 with fewer than two."""
-        if self._filled < 2:
+        if len(self._kept) < 2:
             return 0
-        return int(np.median(np.diff(self._times[: self._filled])))
+        return int(np.median(np.diff(self._kept.times)))
 
     def hop_rows(self, period_ns: int) -> int:
         """Rows between windows so that a machine is scored at most once in `hop_s`."""
@@ -364,9 +364,9 @@ class RowBuffer:
         self.add_channels(channels)
         self.flush()
         order = [self._index[name] for name in channels]
-        self._rows, self._seen = self._rows[:, order], self._seen[:, order]
+        self._kept.arrange(order)
         self._age, self._last = self._age[order], self._last[order]
-        self.channels = list(channels)
+        self.channels, self._order = list(channels), [*range(len(channels))]
         self._index = {name: at for at, name in enumerate(channels)}
         self._columns_of.clear()
         self._span_ns, self._hop_rows = self._settings.window_rows * period_ns, hop_rows
@@ -377,24 +377,23 @@ class RowBuffer:
         """The windows that fell due since the last call; None where there is none."""
         if self._hop_rows == 0:
             return None
-        span = self._settings.window_rows
-        first_row = self.row_count - self._filled
+        span, step = self._settings.window_rows, self._hop_rows
+        first_row = self.row_count - len(self._arrays) - len(self._fresh)
         earliest = max(self._scored_row + 1, first_row + span)
-        step = self._hop_rows
         first_end = -(-earliest // step) * step
         if first_end > self.row_count:
             self._scored_row = self.row_count
             return None
+        kept = self._kept
+        first_row = self.row_count - len(kept)
         ends = np.arange(first_end, self.row_count + 1, step)
-        ends = ends[ends - span >= self._starts[ends - 1 - first_row]]
+        ends = ends[ends - span >= kept.starts[ends - 1 - first_row]]
         self._scored_row = self.row_count
         if len(ends) == 0:
             return None
-        starts = ends - span - first_row
-        view = np.lib.stride_tricks.sliding_window_view(self._rows[: self._filled], span, axis=0)  # B C T
         return WindowBlock(
             machine=self.machine,
-            values=np.ascontiguousarray(view[starts]),
+            values=cut_windows(kept.values, (ends - span - first_row).tolist(), span),
             end_rows=ends - 1,
-            times_ns=self._times[ends - 1 - first_row],
+            times_ns=kept.times[ends - 1 - first_row],
         )

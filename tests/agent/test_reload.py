@@ -201,7 +201,7 @@ def line(tmp_path: Path, tiny_bundle: Path) -> Iterator[Callable[..., Line]]:
 def told(line: Line, what: str, record_property: Callable[[str, object], None]) -> None:
     """Count what was done and lost, and how long turns had to wait for it; strict runs want an idle machine."""
     pauses_ms = line.pauses_ms()
-    p50, p99 = np.percentile(pauses_ms, [50, 99])
+    p50, p99 = np.percentile(pauses_ms, [50, 99]).tolist()
     lost = (
         line.sent - 600 - line.telemetry.snapshot.ledger.windows_scored
     )  # every row after learning ends one

@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 
 from edge_agent.contract import bundle
-from edge_agent.contract.records import Frame, Profile, Reject, ScoreBlock
+from edge_agent.contract.records import Alarm, Frame, Profile, Reject, ScoreBlock
 from edge_agent.late import LateMemory
 from edge_agent.lean import lean
 from edge_agent.learn import learn
 from edge_agent.machine import Machine
 from edge_agent.pipeline import Pipeline
+from edge_agent.quality import Inspector
 from edge_agent.score import Scorer
 from edge_agent.step import Settings, Step
 from edge_agent.store import Store
+from edge_agent.symptoms import Watcher
 from edge_agent.whole_file import allow_open
 
 PERIOD_NS = 50_000_000
@@ -77,6 +79,45 @@ def test_rows_that_are_looked_at_together_say_what_they_say_one_by_one(
     for one, other in zip(scores(together), scores(alone), strict=True):
         np.testing.assert_array_equal(one.value, other.value)
         np.testing.assert_array_equal(one.windows.end_rows, other.windows.end_rows)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_rows_that_are_ordinary_at_a_glance_are_so_at_a_thorough_look(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    values = rows(2000, seed=seed)
+    for start in range(100, 1900, 200):
+        part, channel = slice(start, start + int(rng.integers(2, 90))), int(rng.integers(2))
+        kinds = (values[start, channel], np.nan, 25.4 * values[part, channel], values[part, channel].round(0))
+        values[part, channel] = kinds[rng.integers(len(kinds))]
+    cuts = np.cumsum(rng.integers(1, 60, 200))
+    blocks = np.split(values, cuts[cuts < len(values)])
+    quick = inspected(profile, blocks)
+    glances = []
+    original = Watcher.passes
+    monkeypatch.setattr(Watcher, "passes", lambda *given: glances.append(original(*given)) or glances[-1])
+    assert inspected(profile, blocks) == quick
+    monkeypatch.setattr(Watcher, "passes", lambda *_: False)
+    thorough = inspected(profile, blocks)
+    assert quick == thorough
+    assert any(findings for findings, _ in thorough)
+    assert {True, False} <= set(glances)
+
+
+def inspected(profile: Profile, blocks: list[np.ndarray]) -> list[tuple[tuple[Alarm, ...], list[list[bool]]]]:
+    """Of each block, its findings and which rows hide a channel."""
+    inspector = Inspector(
+        profile, SETTINGS.quality, ranges=[(-np.inf, np.inf)] * 2, window_rows=128, model="m"
+    )
+    found, row = [], 0
+    for block in blocks:
+        times = np.arange(row, row + len(block)) * PERIOD_NS
+        row += len(block)
+        seen = inspector.inspect(block, times)
+        hidden = seen.hidden if seen.hidden.size else np.zeros((len(block), 2), np.bool_)
+        found.append((seen.findings, hidden.tolist()))
+    return found
 
 
 def test_a_finding_waits_a_second_of_rows_at_most(scorer: Scorer, profile: Profile) -> None:
