@@ -230,11 +230,14 @@ def _opened(path: Path) -> Iterator[int]:
 
 def _read_file(folder: int, path: Path, limit_bytes: int, *, exactly: int | None = None) -> bytes:
     """The bytes of a plain file; its size is known to be allowed before memory is asked for."""
-    try:
+
+    def inside(name: str, flags: int) -> int:
         # Not blocking: a named pipe would otherwise be waited for.
-        descriptor = os.open(path.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor has no path
-            status = os.fstat(descriptor)
+        return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+
+    try:
+        with open(path.name, "rb", opener=inside) as file:
+            status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise BundleError(path, "is no plain file")
             if exactly is not None and status.st_size < exactly:

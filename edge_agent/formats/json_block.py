@@ -38,7 +38,8 @@ def plain_block(payload: bytes, origin: Origin) -> Frame | None:
         return None
     if not all(min(column) >= -LARGEST and max(column) <= LARGEST for column in columns):
         return None
-    if not max(block.ts) < _LATEST_S:
+    # Before 1970 is turned away in any case; far before it the product below would wrap into the present.
+    if not (min(block.ts) >= 0 and max(block.ts) < _LATEST_S):
         return None
     times_ns = np.rint(np.asarray(block.ts) * 1e6).astype(np.int64) * 1000
     ahead = (

@@ -14,8 +14,12 @@ from edge_agent.formats.origin import Origin
 NOW_S = 1_700_000_000
 ORIGIN = Origin("press", None, NOW_S * 1_000_000_000, 60_000_000_000)
 
+WRAPPED = [(NOW_S * 10**9 - 2**64) / 1e9 + second for second in (-10, -5)]
+"""Seconds in the year 1439 that a 64-bit count of nanoseconds takes for the present."""
 stamps = st.one_of(
     st.floats(NOW_S - 1e6, NOW_S + 120),
+    st.floats(WRAPPED[0] - 1e3, WRAPPED[1]),
+    st.floats(-1e300, 1e300),
     st.integers(NOW_S - 100, NOW_S + 100),
     st.just("2023-11-14T22:13:20Z"),
 )
@@ -38,7 +42,9 @@ def test_quick_and_patient_agree_on_every_block(data: st.DataObject) -> None:
     assert quick is None or quick == _decode_patiently(payload, ORIGIN)
 
 
-@pytest.mark.parametrize("ts", [[NOW_S, NOW_S + 3600], [5.0, NOW_S], [NOW_S], [NOW_S, 1e300]])
+@pytest.mark.parametrize(
+    "ts", [[NOW_S, NOW_S + 3600], [5.0, NOW_S], [NOW_S], [NOW_S, 1e300], WRAPPED, [-1e300, 0]]
+)
 def test_a_block_with_anything_amiss_is_left_to_the_patient_decoder(ts: list[float]) -> None:
     payload = json.dumps({"ts": ts, "values": {"a": [1.0, 2.0]}}).encode()
     assert plain_block(payload, ORIGIN) is None

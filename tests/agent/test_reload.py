@@ -260,7 +260,8 @@ def test_swaps_under_load_lose_no_window_and_spoilt_bundles_never_run(
         fresh = shutil.copytree(current, tmp_path / f"release-{number}")
         if number % 2:
             tampering.WAYS[int(rng.integers(len(tampering.WAYS)))](fresh, rng)
-            if (fresh / MANIFEST).is_file() and not counter_is_older(fresh, counter):
+            whole = all((fresh / name).is_file() for name in tampering.FILES)
+            if whole and not counter_is_older(fresh, counter):
                 tampering.flip_a_bit(fresh, rng)  # the ways know only the first counter
         else:
             counter += 1

@@ -53,6 +53,7 @@ def test_every_tampered_bundle_is_refused_before_the_runtime_sees_it(
         pytest.fail("onnxruntime was given a tampered model")
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", seen)
+    before_files = len(list(Path("/proc/self/fd").iterdir()))
     before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     refused: Counter[str] = Counter()
     for seed in range(COUNT):
@@ -71,6 +72,7 @@ def test_every_tampered_bundle_is_refused_before_the_runtime_sees_it(
         shutil.rmtree(path)
     assert refused.total() == COUNT
     assert set(refused) == {spoil.__name__ for spoil in tampering.WAYS}
+    assert len(list(Path("/proc/self/fd").iterdir())) == before_files, "a refused bundle stays open"
     grown_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib) / 1024
     assert grown_mib < 300, "a claim was believed"  # the largest file written here has 70 MiB before packing
     record_property("faults", refused.total())
