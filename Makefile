@@ -65,8 +65,9 @@ docs: $(VENV)/.done  ## the documentation as a site, its reference pages from th
 	$(BIN)/python deploy/reference.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -q
 
-observability: $(VENV)/.done  ## real Prometheus and Alertmanager: each rule fires and ends, each panel has data -> benchmarks/results/observability.json
-	OBSERVABILITY_RESULTS=benchmarks/results/observability.json $(BIN)/python -m pytest -p no:cacheprovider -m faults tests/observability
+observability: $(VENV)/.done  ## real Prometheus and Alertmanager: each rule fires and ends, each panel has data -> docs/observability.md
+	OBSERVABILITY_RESULTS=benchmarks/results/observability.json $(BIN)/python -m pytest -n 0 -p no:cacheprovider -m faults tests/observability
+	$(BIN)/python benchmarks/observability_table.py
 
 page: $(VENV)/.done  ## the page in headless Chromium before a real agent -> docs/images/
 	PAGE_IMAGES=docs/images $(BIN)/python -m pytest -m "" tests/page
