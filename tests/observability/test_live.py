@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from doubles.shopfloor import FAULT_SHIFT, ROOT
+from doubles.shopfloor import FAULT_SHIFT, ROOT, wait_until
 
 from observability.scene import Scene
 
@@ -118,7 +118,7 @@ def test_state_cannot_be_saved(scene: Scene, tmp_path: Path) -> None:
         scene.agent.start().ready()
     moved = "the agent is started with its state on a disk with room"
     scene.end("EdgeAgentDiskFilling", moved, lambda: None, since=since)
-    assert scene.agent.metric("edge_agent_state_free_bytes") > 200e6
+    wait_until(lambda: scene.agent.metric("edge_agent_state_free_bytes") > 200e6, what="a disk with room")
 
 
 def _fill(scene: Scene, ballast: Path) -> None:
