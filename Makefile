@@ -65,8 +65,9 @@ docs: $(VENV)/.done  ## the documentation as a site, its reference pages from th
 	$(BIN)/python deploy/reference.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -q
 
-observability: $(VENV)/.done  ## real Prometheus and Alertmanager: each rule fires and ends, each panel has data -> benchmarks/results/observability.json
-	OBSERVABILITY_RESULTS=benchmarks/results/observability.json $(BIN)/python -m pytest -p no:cacheprovider -m faults tests/observability
+observability: $(VENV)/.done  ## real Prometheus and Alertmanager: each rule fires and ends, each panel has data -> docs/observability.md
+	OBSERVABILITY_RESULTS=benchmarks/results/observability.json $(BIN)/python -m pytest -n 0 -p no:cacheprovider -m faults tests/observability
+	$(BIN)/python benchmarks/observability_table.py
 
 panels: $(VENV)/.done  ## each panel of the dashboards drawn by Grafana's own components (npm) from a live Prometheus, 6 minutes -> docs/images/
 	npm ci --prefix tests/observability/preview

@@ -31,7 +31,7 @@ def run_as_printed(page: str, folder: Path) -> str:
     program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m edge_agent "$@"\n')
     program.chmod(0o755)
     text = script((ROOT / "docs" / page).read_text())
-    for port in ("18883", "18884", "19108"):
+    for port in ("18883", "18884", "19108", "19109"):
         text = text.replace(port, str(free_port()))
     done = subprocess.run(
         ["bash", "-c", f"set -e\ntrap 'kill $(jobs -p) 2> /dev/null' EXIT\n{text}"],
@@ -66,6 +66,7 @@ def test_the_tutorial_works_as_it_is_printed(tmp_path: Path) -> None:
 def test_the_guides_work_as_they_are_printed(tmp_path: Path) -> None:
     said = run_as_printed("howto.md", tmp_path)
     assert re.search(r"press-4 +ready", said)
+    assert re.search(r"press-5 +ready", said)
     assert json.loads((tmp_path / "alert.json").read_text())["state"] == "open"
     named = json.loads((tmp_path / "named.json").read_text())
     assert named["fault"]["name"] == "clogged filter"

@@ -122,11 +122,14 @@ class AgentProcess:
             """
         )
         self.process: subprocess.Popen[bytes] | None = None
+        self.program: tuple[str, ...] | None = None
+        """What is run in place of the agent; None: the agent."""
 
     def start(self) -> Self:
+        program = self.program or (sys.executable, "-m", "edge_agent")
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "edge_agent", "run", "-c", str(self.config)],
+                [*program, "run", "-c", str(self.config)],
                 cwd=ROOT,
                 stderr=log,
                 env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
@@ -225,8 +228,10 @@ class User:
         else:
             self.alerts.append(json.loads(message.payload))
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> mqtt.MQTTMessageInfo:
-        return self._client.publish(topic, payload, qos=1, retain=retain)
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1
+    ) -> mqtt.MQTTMessageInfo:
+        return self._client.publish(topic, payload, qos=qos, retain=retain)
 
     def publish_rows(self, machine: str, first: int, last: int, *, shift: float = 0.0) -> int:
         """Rows [first, last) of a machine's life; returns how many once the broker has all of them."""

@@ -102,3 +102,9 @@ def test_every_page_belongs_to_a_rule_and_says_what_to_do(page: Path) -> None:
 def recorded_tails() -> set[str]:
     """Series by their middle part, as in `instance:edge_agent_x:rate5m`."""
     return set(re.findall(r":(edge_agent_\w+):", (RULES / "recording.yml").read_text()))
+
+
+def test_every_rule_has_fired_and_ended_live_and_the_page_says_so() -> None:
+    tool = str(ROOT / "benchmarks/observability_table.py")
+    done = subprocess.run([sys.executable, tool, "--check"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
