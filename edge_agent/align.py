@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.channel_rules import Align
-from edge_agent.contract.records import Float32, Frame, Outcome
+from edge_agent.contract.records import Float32, Frame, Taken
 
 Ints = NDArray[np.int64]
 Loss = Literal["late", "duplicate"]
@@ -52,7 +52,7 @@ class Aligner:
         """Time of the newest sample."""
         return self._newest_ns
 
-    def add(self, frame: Frame) -> Outcome:
+    def add(self, frame: Frame) -> Taken:
         """Take samples in: "accepted" where one is in time, else "late"."""
         times = np.asarray(frame.times_ns, np.int64)
         rows = np.asarray(frame.rows, np.float32).reshape(len(times), len(frame.channels))

@@ -31,6 +31,25 @@ def hold(
     return grown[-1], held[-1]
 
 
+def segment_starts(
+    times_ns: NDArray[np.int64], *, last: tuple[int | None, int], span_ns: int, row: int
+) -> NDArray[np.int64]:
+    """For each new row, the first row after the last long pause before it, [R].
+
+    Args:
+        times_ns: of the new rows, [R].
+        last: time of the row before them, if any, and the row with which its segment began.
+        span_ns: a longer pause begins a new segment; 0: none does.
+        row: number of the first of them.
+    """
+    before_ns, start_row = last
+    starts = np.full(len(times_ns), start_row, np.int64)
+    if span_ns and before_ns is not None:
+        for at in np.flatnonzero(np.diff(times_ns, prepend=before_ns) > span_ns):
+            starts[at:] = row + at
+    return starts
+
+
 def fill_hidden(target: Float32, row: Sequence[float] | Float32, columns: list[int]) -> bool:
     """Write the values whose cells are still hidden; whether any was."""
     fresh = False

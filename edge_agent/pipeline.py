@@ -243,8 +243,10 @@ class Pipeline:
             self._accepted.append(known)
         elif outcome == "late":
             self.ledger.late += 1
-        else:
+        elif outcome == "duplicate":
             self.ledger.duplicate += 1
+        else:
+            self._reject(outcome)
 
     def _hear(self, told: Tidings) -> None:
         """What a source with a state of its own tells: its message counts once, whatever came of it."""
@@ -309,13 +311,9 @@ class Pipeline:
         if not keep:
             self._reject(reason)
             return None
-        return Frame(
-            machine=frame.machine,
-            channels=tuple(frame.channels[at] for at in keep),
-            times_ns=frame.times_ns,
-            rows=[[row[at] for at in keep] for row in frame.rows],
-            stamped=frame.stamped,
-            partial=frame.partial,
+        kept = tuple(frame.channels[at] for at in keep)
+        return replace(
+            frame, channels=kept, rows=[[row[at] for at in keep] for row in frame.rows], bad_values=()
         )
 
     def _reject(self, reason: RejectReason) -> None:

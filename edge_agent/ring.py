@@ -41,3 +41,4 @@ class RingState:
     hop_rows: int
     seen: bytes = b""
     align: AlignState | None = None
+    opened_ns: int = 0

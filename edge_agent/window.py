@@ -3,7 +3,7 @@
 Rules:
 - A row is closed when every known channel has a value for its time, or when a later time arrives.
 - Times must rise: an older sample is late; a sample for a cell that is filled already is a duplicate.
-- Messages that carry one channel and no time are put on a grid of `grid_ns`, so that channels meet in a row.
+- Messages that carry one channel and no time are put on a grid of `grid_ns`, so that channels meet in a row: `cells`.
 - A missing value is held for `hold_rows` rows, then hidden (NaN).
 - A pause longer than a window's span starts afresh: no window bridges it.
 - Arrival times that go back by more than `_CLOCK_STEP_NS` mean that the gateway's clock was set: afresh, too.
@@ -13,15 +13,17 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_agent.align import Aligner
-from edge_agent.contract.records import Float32, Frame, Outcome, WindowBlock
-from edge_agent.gaps import fill_hidden, hold
+from edge_agent.cells import place
+from edge_agent.contract.records import Float32, Frame, Taken, WindowBlock
+from edge_agent.gaps import fill_hidden, hold, segment_starts
 from edge_agent.ring import RingState, WindowSettings
-from edge_agent.rows import Rows, cut_windows, ordered
+from edge_agent.rows import Bools, Ints, Rows, cut_windows, ordered
 
 __all__ = ["RingState", "RowBuffer", "WindowSettings"]
+
+_Values = Sequence[float] | Float32
 
 _FRESH_ROWS = 64
 """Rows that are turned into arrays together, at the latest."""
@@ -49,13 +51,11 @@ class RowBuffer:
         self._order: list[int] = []
         self._columns_of: dict[tuple[str, ...], list[int]] = {}
         self._arrays = Rows()
-        self._fresh: list[
-            tuple[int, int, Sequence[float] | Float32]
-        ] = []  # time, start and values of rows to be added
-        self._age: NDArray[np.int64] = np.empty(0, np.int64)  # C rows since the channel was last observed
+        self._fresh: list[tuple[int, int, _Values]] = []  # time, start and values of rows to be added
+        self._age: Ints = np.empty(0, np.int64)  # C rows since the channel was last observed
         self._last: Float32 = np.empty(0, np.float32)  # C last observed values
         self._pending: Float32 | None = None  # C
-        self._pending_ns = 0
+        self._pending_ns = self._opened_ns = 0  # its time, and when the first bare number of it came
         self._segment_row = 0  # first row after the last long pause
         self._scored_row = 0
         self._span_ns = 0  # time that a window spans; 0: not known yet
@@ -88,11 +88,11 @@ class RowBuffer:
         """Whether the machine has all of them."""
         return channels in self._columns_of or all(name in self._index for name in channels)
 
-    def accept(self, frame: Frame) -> Outcome:
+    def accept(self, frame: Frame) -> Taken:
         """Take a frame whose channels are known.
 
         Returns:
-            "accepted" if any of its rows brought something new, else "late" or "duplicate".
+            "accepted" if any of its rows brought something new, else "late", "duplicate" or "surplus".
         """
         if not frame.stamped and self._set_back(frame.times_ns[0]):
             self._begin_afresh()
@@ -103,14 +103,14 @@ class RowBuffer:
         if whole and len(frame.rows) > 1 and self._rises(frame):
             self._accept_block(frame, columns)
             return "accepted"
-        best: Outcome = "late"
+        best: Taken = "late"
         for time_ns, row in zip(frame.times_ns, frame.rows, strict=True):
             outcome = self._accept_row(frame, time_ns, row, columns=columns, whole=whole)
             if outcome == "accepted" or best == "late":
                 best = outcome
         return best
 
-    def _accept_aligned(self, aligner: Aligner, frame: Frame) -> Outcome:
+    def _accept_aligned(self, aligner: Aligner, frame: Frame) -> Taken:
         outcome = aligner.add(frame)
         times, rows = aligner.take(self.channels)
         if len(times):
@@ -164,10 +164,12 @@ class RowBuffer:
         self._append(np.asarray(frame.times_ns, np.int64), rows)
 
     def _accept_row(
-        self, frame: Frame, time_ns: int, row: Sequence[float] | Float32, *, columns: list[int], whole: bool
-    ) -> Outcome:
+        self, frame: Frame, time_ns: int, row: _Values, *, columns: list[int], whole: bool
+    ) -> Taken:
         if frame.partial and not frame.stamped:
-            time_ns -= time_ns % self._settings.grid_ns
+            if (placed := self._place(time_ns, columns)) is None:
+                return "surplus"
+            time_ns = placed
         if self._pending is not None and time_ns > self._pending_ns:
             self.flush()
         if self.last_time_ns is not None and time_ns <= self.last_time_ns:
@@ -179,7 +181,23 @@ class RowBuffer:
             return "accepted"
         return self._gather(time_ns, row, columns)
 
-    def _gather(self, time_ns: int, row: Sequence[float] | Float32, columns: list[int]) -> Outcome:
+    def _place(self, arrival_ns: int, columns: list[int]) -> int | None:
+        """The time of the row that a bare number belongs to; None where it is surplus."""
+        settings, waiting, kept = self._settings, self._pending, self._kept
+        latest = kept.values[-1:] if waiting is None else waiting[np.newaxis]
+        newest_ns = self.last_time_ns if waiting is None else self._pending_ns
+        placed = place(
+            arrival_ns,
+            grid_ns=settings.grid_ns,
+            newest_ns=newest_ns,
+            opened_ns=None if waiting is None else self._opened_ns,
+            free=bool(np.isnan(latest[:, columns]).any()),
+            closed_ns=kept.times[-max(1, settings.hold_rows) :],
+        )
+        self._opened_ns = self._opened_ns if placed in (newest_ns, None) else arrival_ns
+        return placed
+
+    def _gather(self, time_ns: int, row: _Values, columns: list[int]) -> Taken:
         if self._pending is None:
             self._pending = np.full(len(self.channels), np.nan, np.float32)
             self._pending_ns = time_ns
@@ -188,20 +206,18 @@ class RowBuffer:
             self.flush()
         return "accepted" if fresh else "duplicate"
 
-    def _patch_last(self, row: Sequence[float] | Float32, columns: list[int]) -> Outcome:
+    def _patch_last(self, row: _Values, columns: list[int]) -> Taken:
         """Samples for a row that is closed already: fill its hidden cells, refuse the rest as duplicates."""
-        if len(self._kept) and fill_hidden(self._kept.values[-1], row, columns):
-            return "accepted"
-        return "duplicate"
+        fresh = len(self._kept) > 0 and fill_hidden(self._kept.values[-1], row, columns)
+        return "accepted" if fresh else "duplicate"
 
     def flush(self) -> None:
         """Close the row being gathered, if any."""
-        if self._pending is None:
-            return
         pending, self._pending = self._pending, None
-        self._append_one(self._pending_ns, pending)
+        if pending is not None:
+            self._append_one(self._pending_ns, pending)
 
-    def _append_one(self, time_ns: int, row: Sequence[float] | Float32) -> None:
+    def _append_one(self, time_ns: int, row: _Values) -> None:
         """Close one row [C], the commonest case by far, without the block's array work."""
         if math.isnan(sum(row)):
             self._append(np.array([time_ns], np.int64), np.array([row], np.float32))
@@ -227,35 +243,20 @@ class RowBuffer:
         self._last[:], self._age[:] = values[-1], 0
         self._extend(values, seen=True, times=np.array(times, np.int64), starts=np.array(starts, np.int64))
 
-    def _append(self, times: NDArray[np.int64], rows: Float32) -> None:
+    def _append(self, times: Ints, rows: Float32) -> None:
         """Close rows: rising times [R] later than the last, values [R, C]."""
         if self._fresh:
             self._add_fresh()
         seen = ~np.isnan(rows)
         self._age, self._last = hold(rows, age=self._age, last=self._last, limit=self._settings.hold_rows)
-        self._extend(rows, seen=seen, times=times, starts=self._segment_starts(times))
+        last = (self.last_time_ns, self._segment_row)
+        starts = segment_starts(times, last=last, span_ns=self._span_ns, row=self.row_count)
+        self._segment_row = int(starts[-1])
+        self._extend(rows, seen=seen, times=times, starts=starts)
         self.row_count += len(rows)
         self.last_time_ns = int(times[-1])
 
-    def _segment_starts(self, times: NDArray[np.int64]) -> NDArray[np.int64]:
-        """For each new row, the first row after the last long pause before it."""
-        starts = np.full(len(times), self._segment_row, np.int64)
-        if self._span_ns == 0 or self.last_time_ns is None:
-            return starts
-        steps = np.diff(times, prepend=self.last_time_ns)
-        for at in np.flatnonzero(steps > self._span_ns):
-            starts[at:] = self.row_count + at
-        self._segment_row = int(starts[-1])
-        return starts
-
-    def _extend(
-        self,
-        values: Float32,
-        *,
-        seen: NDArray[np.bool_] | bool,
-        times: NDArray[np.int64],
-        starts: NDArray[np.int64],
-    ) -> None:
+    def _extend(self, values: Float32, *, seen: Bools | bool, times: Ints, starts: Ints) -> None:
         unscored = self.row_count - self._scored_row + self._settings.window_rows if self._hop_rows else 0
         keep = max(self._keep_rows, unscored)
         self._arrays.extend(
@@ -279,6 +280,7 @@ class RowBuffer:
             last=self._last.tobytes(),
             pending=None if self._pending is None else self._pending.tobytes(),
             pending_ns=self._pending_ns,
+            opened_ns=self._opened_ns,
             segment_row=self._segment_row,
             scored_row=self._scored_row,
             span_ns=self._span_ns,
@@ -308,7 +310,7 @@ class RowBuffer:
         self._arrays.restore(rows, seen=seen, times=times, starts=starts)
         self._age, self._last, self._pending = age.copy(), last.copy(), pending
         self.row_count, self.last_time_ns = state.row_count, state.last_time_ns
-        self._pending_ns = state.pending_ns
+        self._pending_ns, self._opened_ns = state.pending_ns, state.opened_ns
         if self.aligner is not None and state.align is not None:
             self.aligner.restore(state.align)
         self._segment_row, self._scored_row = state.segment_row, state.scored_row
@@ -328,11 +330,11 @@ class RowBuffer:
         """A copy of the kept rows, [R, C], or of the latest of them."""
         return self._kept.values[0 if latest_rows is None else max(0, len(self._kept) - latest_rows) :].copy()
 
-    def observed(self) -> NDArray[np.bool_]:
+    def observed(self) -> Bools:
         """Which cells of `history` were observed and not held, [R, C]."""
         return self._kept.seen.copy()
 
-    def take_rows(self) -> tuple[Float32, NDArray[np.int64]]:
+    def take_rows(self) -> tuple[Float32, Ints]:
         """(rows as they were observed, NaN elsewhere [R, C], their times [R]) closed since the last call."""
         kept = self._kept
         new = slice(max(0, len(kept) - (self.row_count - self._inspected_row)), None)
@@ -349,15 +351,11 @@ class RowBuffer:
 
     def period_ns(self) -> int:
         """Median step between the kept rows; 0 with fewer than two."""
-        if len(self._kept) < 2:
-            return 0
-        return int(np.median(np.diff(self._kept.times)))
+        return int(np.median(np.diff(self._kept.times))) if len(self._kept) > 1 else 0
 
     def hop_rows(self, period_ns: int) -> int:
         """Rows between windows so that a machine is scored at most once in `hop_s`."""
-        if period_ns <= 0:
-            return 1
-        return max(1, math.floor(self._settings.hop_s * 1e9 / period_ns + 0.5))
+        return max(1, math.floor(self._settings.hop_s * 1e9 / period_ns + 0.5)) if period_ns > 0 else 1
 
     def arrange(self, channels: Sequence[str], *, period_ns: int, hop_rows: int) -> None:
         """Fix the channels and their order, and begin to give windows out, from the next row on."""

@@ -32,6 +32,7 @@ RejectReason = Literal[
     "before_birth",
     "late",
     "duplicate",
+    "surplus",
     "too_many_machines",
     "too_many_channels",
     "internal_error",
@@ -40,6 +41,9 @@ RejectReason = Literal[
 
 Outcome = Literal["accepted", "duplicate", "rejected", "late", "shed"]
 """What became of a message; received = the sum of these five."""
+
+Taken = Literal["accepted", "duplicate", "late", "surplus"]
+"""What became of a frame at a machine's rows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,22 @@ def test_most_of_the_rows_before_a_jump_must_be_known(lost: int, known: bool) ->
     assert bool(doubted(rows)) is known
 
 
+def test_a_stop_that_calm_rows_had_too_is_no_change_of_unit() -> None:
+    calm = {
+        "step": 69.362,
+        "drift": 69.937,
+        "low": 0.0,
+        "high": 81.367,
+    }  # SE of the hydraulic rig, and its rows 1,429 on
+    units = UnitWatch({f"quality/{name}": np.array([value], np.float32) for name, value in calm.items()})
+    rows = [69.32, 69.32, 76.31, 76.31, 69.23, 69.23, 69.16, 69.16, 69.69, 69.69, 69.52, 69.52, 69.51, 69.51]
+    rows += [0.0] * 8 + [63.1, 63.1, 69.66, 69.66, 69.09, 69.09, 69.12, 69.12, 68.98, 68.98, 55.79, 55.79]
+    watcher = Watcher(1)
+    seen = [units.look(watcher.look(np.array([[value]], np.float32))) for value in rows]
+    assert any(doubt.any() for _, doubt in seen), "a step beyond the calm ones"
+    assert [at for at, (changed, _) in enumerate(seen) if changed.any()] == []
+
+
 def test_what_is_not_known_neither_goes_on_nor_ends_a_count() -> None:
     flags = np.array([[1], [0], [1], [0], [1]], np.bool_)
     unknown = np.array([[0], [1], [0], [0], [0]], np.bool_)

@@ -49,10 +49,82 @@ def test_bare_numbers_meet_on_the_grid_and_the_first_one_in_a_cell_wins() -> Non
     rows = buffer()
     bare = {"stamped": False, "partial": True}
     assert rows.accept(frame(10.1, 1, channels=("a",), **bare)) == "accepted"
-    assert rows.accept(frame(10.4, 9, channels=("a",), **bare)) == "duplicate"
+    assert rows.accept(frame(10.4, 9, channels=("a",), **bare)) == "surplus"
     assert rows.accept(frame(10.9, 2, channels=("b",), **bare)) == "accepted"
     np.testing.assert_array_equal(rows.history(), [[1, 2]])
     assert rows.last_time_ns == 10 * SECOND
+
+
+def told_bare(rows: RowBuffer, *sets: tuple[float, float]) -> list[str]:
+    """Both channels' bare numbers at each (arrival, value); what became of them."""
+    bare = {"stamped": False, "partial": True}
+    return [
+        rows.accept(frame(t + at * 1e-6, value + at, channels=(channel,), **bare))
+        for t, value in sets
+        for at, channel in enumerate(("a", "b"))
+    ]
+
+
+def test_bare_numbers_of_a_sender_that_was_held_up_are_rows_and_no_duplicates() -> None:
+    rows = buffer(hold_rows=5)
+    calm = [(t + 0.2, 10.0 * t) for t in range(5)]
+    late = [(7.1, 50.0), (7.2, 60.0), (7.3, 70.0)]  # the rows of 5.2 and 6.2 come with that of 7.2
+    assert set(told_bare(rows, *calm, *late, (8.2, 80.0))) == {"accepted"}
+    assert rows.history()[:, 0].tolist() == [0, 10, 20, 30, 40, 50, 60, 70, 80]
+    np.testing.assert_array_equal(rows.history()[:, 1], rows.history()[:, 0] + 1)
+    assert told_bare(rows, (8.3, 90.0)) == ["surplus", "surplus"], "every cell has had its row by now"
+
+
+def test_bare_numbers_of_a_row_astride_two_cells_stay_together() -> None:
+    rows, bare = buffer(), {"stamped": False, "partial": True}
+    for t in range(5):
+        assert rows.accept(frame(t + 0.9, t, channels=("a",), **bare)) == "accepted"
+        assert rows.accept(frame(t + 1.3, -t, channels=("b",), **bare)) == "accepted"
+    np.testing.assert_array_equal(rows.history(), [[t, -t] for t in range(5)])
+    assert rows.accept(frame(5.9, 5, channels=("a",), **bare)) == "accepted"
+    assert rows.accept(frame(6.5, 6, channels=("b",), **bare)) == "accepted"  # too long after: the row of 6
+    assert rows.accept(frame(6.9, 6, channels=("a",), **bare)) == "accepted"
+    np.testing.assert_array_equal(rows.history()[-1], [6, 6])
+
+
+def test_a_bare_row_that_waits_goes_on_after_a_restart() -> None:
+    first, bare = buffer(), {"stamped": False, "partial": True}
+    first.accept(frame(0.9, 1, channels=("a",), **bare))
+    second = buffer()
+    second.restore(first.save())
+    second.accept(frame(1.3, 2, channels=("b",), **bare))
+    np.testing.assert_array_equal(second.history(), [[1, 2]])
+
+
+def test_bare_numbers_that_arrive_in_the_same_nanosecond_are_rows_of_their_own() -> None:
+    rows = buffer()
+    assert set(told_bare(rows, (1.2, 1.0), (4.2, 2.0), (4.2, 3.0))) == {"accepted"}
+    assert rows.history()[:, 0].tolist() == [1, 2, 3]
+
+
+def test_a_channel_faster_than_the_grid_is_thinned_to_it_and_its_row_is_not_parted() -> None:
+    rows = buffer()
+    bare = {"stamped": False, "partial": True}
+    became = []
+    for t in [*range(10), *range(40, 50)]:  # with a long pause, behind which nothing is to be caught up
+        became += [rows.accept(frame(t + at / 10, at, channels=("a",), **bare)) for at in range(5)]
+        became.append(rows.accept(frame(t + 0.9, 7, channels=("b",), **bare)))
+    assert became == (["accepted"] + ["surplus"] * 4 + ["accepted"]) * 20
+    assert rows.row_count == 20
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 30))
+def test_bare_rows_never_outnumber_the_cells(seed: int, hold_rows: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = buffer(hold_rows=hold_rows)
+    arrivals = np.cumsum(rng.exponential(0.7, 60))
+    became = told_bare(rows, *((float(t), 1.0) for t in arrivals))
+    times_ns = np.frombuffer(rows.save().times, np.int64)
+    assert became.count("accepted") == 2 * rows.row_count == 2 * len(times_ns)
+    assert (np.diff(times_ns) > 0).all()
+    cells = times_ns // SECOND
+    assert (np.arange(len(cells)) <= cells - cells[0]).all()
+    assert set(cells) == {int(t) for t in arrivals}, "whatever comes into an empty cell is taken"
 
 
 def test_a_row_that_stays_incomplete_is_closed_by_the_next_time() -> None:

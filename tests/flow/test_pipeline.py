@@ -135,6 +135,28 @@ def test_the_ledger_balances_whatever_comes(pipeline: Pipeline, scorer: Scorer) 
     assert ledger.balance() == 0
 
 
+def test_bare_numbers_are_rows_or_surplus_and_never_duplicates(pipeline: Pipeline) -> None:
+    def arriving(second: float) -> list[Frame]:
+        return [
+            Frame("m", (name,), [int(second * SECOND)], [(second,)], stamped=False, partial=True)
+            for name in CHANNELS
+        ]
+
+    times = [
+        *range(10),
+        11.1,
+        11.2,
+        11.3,
+        12,
+    ]  # what was to be told at 10 waits for 11, and 11.3 is one too many
+    for second in times:
+        pipeline.feed(arriving(second))
+    ledger = pipeline.ledger
+    assert (ledger.accepted, ledger.duplicate, ledger.late) == (3 * 13, 0, 0)
+    assert ledger.rejected == {"surplus": 3}
+    assert ledger.balance() == 0
+
+
 def test_same_bytes_in_same_alarms_out(scorer: Scorer) -> None:
     said = []
     for _ in range(2):
