@@ -112,7 +112,7 @@ def fill(state: Path, *, machines: int) -> None:
 def fleet(state: Path, *, watched: int, idle: int) -> dict[str, Any]:
     """Resident memory of a process with such a fleet; run in one of its own."""
     config = Config.model_validate({})
-    scorer = load_scorer(config, ranking=False)
+    scorer = load_scorer(config, ranking=False, aside=True)  # as `process.run` does
     allow_open(watched)
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))

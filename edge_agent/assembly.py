@@ -172,23 +172,28 @@ def load_bundle(
     return bundle
 
 
-def load_scorer(config: Config, *, counters: Counters | None = None, ranking: bool = True) -> TimedScorer:
+def load_scorer(
+    config: Config, *, counters: Counters | None = None, ranking: bool = True, aside: bool = False
+) -> TimedScorer:
     """The verified bundle in a session.
 
     Args:
         config: which bundle, and where it runs.
         counters: which releases have run here; older ones are refused.
         ranking: whether windows are also ranked, as a replay wants.
+        aside: start no session here before the network is asked; only for a process without threads.
 
     Raises:
         BundleError: the bundle cannot be trusted.
         UsageError: a trusted key cannot be read.
         ProviderError: the required execution provider is absent.
     """
-    return start_scorer(load_bundle(config, counters=counters), config, ranking=ranking)
+    return start_scorer(load_bundle(config, counters=counters), config, ranking=ranking, aside=aside)
 
 
-def start_scorer(bundle: bundles.Bundle, config: Config, *, ranking: bool) -> TimedScorer:
+def start_scorer(
+    bundle: bundles.Bundle, config: Config, *, ranking: bool, aside: bool = False
+) -> TimedScorer:
     """A verified bundle in a session on what the configuration says.
 
     Raises:
@@ -196,14 +201,16 @@ def start_scorer(bundle: bundles.Bundle, config: Config, *, ranking: bool) -> Ti
         ProviderError: the required execution provider is absent.
     """
     model = config.model
+    asked = ranking or config.page.enabled
     scorer = TimedScorer.load(
         bundle,
         provider=model.provider,
         require=model.require_provider,
         threads=model.threads,
+        aside=aside and not asked and not bundle.manifest.labels,
     )
     assert isinstance(scorer, TimedScorer)  # noqa: S101 - `load` builds the class that it is called on
-    scorer.ranking, scorer.expecting = ranking, ranking or config.page.enabled
+    scorer.ranking, scorer.expecting = ranking, asked
     return scorer
 
 

@@ -37,7 +37,7 @@ def run(config: Config, *, reread: Callable[[], Config]) -> None:
         EdgeAgentError: it cannot start.
     """
     counters = Counters(config.agent.state_dir)
-    scorer = load_scorer(config, counters=counters, ranking=False)
+    scorer = load_scorer(config, counters=counters, ranking=False, aside=True)
     warn_of_age(scorer.bundle, now=datetime.now(UTC))
     if config.broker.tls_insecure:
         log.warning("broker_name_not_checked", setting="broker.tls_insecure")

@@ -1,15 +1,16 @@
 """Windows to scores: the only room that imports onnxruntime. One batched call for all machines' windows.
 
+The runtime is loaded where a session starts: it takes 28 MB, and an agent whose alarms read no network needs none.
+
 The network reads each channel by itself unless a fault head mixes them, so windows of machines with different
 channels are laid end to end as [sum of B*C, 1, T] and go through in one call.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from edge_agent import voices
@@ -18,6 +19,7 @@ from edge_agent.contract.records import Float32, Profile, ScoreBlock, WindowBloc
 from edge_agent.errors import BundleError, ProviderError
 from edge_agent.lean import ranks
 from edge_agent.seen import Seen, look_together
+from edge_agent.trial import in_a_copy
 from edge_agent.visible import Narrowings
 from edge_agent.voices import Encoded, Scores
 
@@ -47,17 +49,25 @@ class Scorer:
     ranking: bool = True
     expecting: bool = True
 
-    def __init__(self, bundle: Bundle, session: ort.InferenceSession, provider: str) -> None:
+    def __init__(self, bundle: Bundle, provider: str, *, session: Any = None, threads: int = 1) -> None:
+        """Begin with a session, or without one, to start it on the CPU when the network is asked."""
         self.bundle = bundle
         self.provider = provider
-        self._session = session
+        self._started = session
+        self._threads = threads
         self._narrowings = Narrowings()
         self._mixes_channels = bool(bundle.manifest.labels)
         self._outputs = ["embedding", "reconstruction", *(["logits"] if self._mixes_channels else [])]
 
     @classmethod
     def load(
-        cls, bundle: Bundle, *, provider: Provider = "auto", require: bool = False, threads: int = 1
+        cls,
+        bundle: Bundle,
+        *,
+        provider: Provider = "auto",
+        require: bool = False,
+        threads: int = 1,
+        aside: bool = False,
     ) -> "Scorer":
         """Start a session from the bundle's verified bytes and re-score its golden windows.
 
@@ -66,11 +76,23 @@ class Scorer:
             provider: "auto" takes the best that is present.
             require: refuse to start rather than fall back to the CPU.
             threads: of one inference call.
+            aside: do so in a copy of this process, which must have no threads yet; here a session starts only when the
+                network is asked. Where the model would not run on the CPU it is loaded here all the same.
 
         Raises:
             ProviderError: `require` is set and the provider is absent.
             BundleError: the model cannot be loaded or answers otherwise than torch did.
         """
+        if aside:
+            used, signal = in_a_copy(
+                lambda: cls.load(bundle, provider=provider, require=require, threads=threads).provider
+            )
+            if signal:
+                raise BundleError(bundle.path / "model.onnx", f"the runtime dies of it, by signal {signal}")
+            if used == "cpu":
+                return cls(bundle, used, threads=threads)
+        import onnxruntime as ort  # noqa: PLC0415 - see above
+
         wanted = list(_PROVIDERS) if provider == "auto" else [provider]
         present = [name for name in wanted if _PROVIDERS[name] in ort.get_available_providers()]
         if require and (not present or present[0] == "cpu") and provider != "cpu":
@@ -79,14 +101,14 @@ class Scorer:
                 f"{', '.join(ort.get_available_providers())}"
             )
         session = _start_session(bundle, [_PROVIDERS[name] for name in present], threads=threads)
-        used = session.get_providers()[0]
-        name = next(name for name, long in _PROVIDERS.items() if long == used)
+        running = session.get_providers()[0]
+        name = next(name for name, long in _PROVIDERS.items() if long == running)
         if require and provider not in ("auto", name):
             raise ProviderError(
                 f"execution provider {provider!r} is required, but onnxruntime fell back to {name}"
             )
-        scorer = cls(bundle, session, name)
-        scorer._check_golden()
+        scorer = cls(bundle, name, session=session, threads=threads)
+        scorer._check_golden(session)
         return scorer
 
     @property
@@ -202,15 +224,23 @@ class Scorer:
             "location": np.ascontiguousarray(location, np.float32),
             "scale": np.ascontiguousarray(scale, np.float32),
         }
-        answers: list[Float32] = self._session.run(self._outputs, feeds)
+        answers: list[Float32] = self._session().run(self._outputs, feeds)
         return answers
 
-    def _check_golden(self) -> None:
+    def _session(self) -> Any:
+        """The session; begun and tried now where the network was not asked before."""
+        if self._started is None:
+            session = _start_session(self.bundle, [_PROVIDERS["cpu"]], threads=self._threads)
+            self._check_golden(session)
+            self._started = session
+        return self._started
+
+    def _check_golden(self, session: Any) -> None:
         """Re-score the golden windows: a model that answers otherwise than torch did is not trusted."""
         golden, path = self.bundle.golden, self.bundle.path
         tolerance = min(self.bundle.manifest.golden_tolerance, _LARGEST_TOLERANCE)
         try:
-            answers = self._session.run(self._outputs, {name: getattr(golden, name) for name in _INPUTS})
+            answers = session.run(self._outputs, {name: getattr(golden, name) for name in _INPUTS})
         except Exception as error:  # onnxruntime raises its own kinds, derived from RuntimeError or Exception
             raise BundleError(path, f"the model does not run on its golden windows: {error}") from error
         for name, answer in zip(self._outputs, answers, strict=True):
@@ -222,7 +252,9 @@ class Scorer:
                 raise BundleError(path, f"golden {name} differs by {off:.2g}, more than {tolerance}")
 
 
-def _start_session(bundle: Bundle, providers: list[str], *, threads: int) -> ort.InferenceSession:
+def _start_session(bundle: Bundle, providers: list[str], *, threads: int) -> Any:
+    import onnxruntime as ort  # noqa: PLC0415 - see above
+
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
