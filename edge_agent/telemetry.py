@@ -16,7 +16,7 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from edge_agent.contract.records import Ledger
@@ -24,6 +24,7 @@ from edge_agent.drift_series import DRIFT_TABLE, Series, drift_samples
 from edge_agent.errors import UsageError
 from edge_agent.share_series import SHARE_TABLE, share_samples
 from edge_agent.snapshot import Health, MachineSeries, OutboxSeries, Snapshot, StateSeries
+from edge_agent.tally import Tally
 
 MACHINES_LIMIT = 500
 """Machines with series of their own; the rest share `other`, lest a flood of topics fill Prometheus."""
@@ -184,7 +185,8 @@ class Telemetry:
         PlatformCollector(registry=self._registry)
         self.step_seconds = self._histogram("edge_agent_step_seconds", _FAST_S)
         self.inference_seconds = self._histogram("edge_agent_inference_seconds", _FAST_S)
-        self.decision_seconds = self._histogram("edge_agent_decision_seconds", _DECISION_S)
+        self.decision_seconds = Tally(_DECISION_S)
+        self._registry.register(_TallyCollector("edge_agent_decision_seconds", self.decision_seconds))
         self.commit_seconds = self._histogram("edge_agent_commit_seconds", _FAST_S)
         self.commission_seconds = self._histogram("edge_agent_commission_seconds", (*_SLOW_S, 120.0))
         self._server: ThreadingHTTPServer | None = None
@@ -254,6 +256,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the inherited name
         """Say nothing: scrapes are no news."""
+
+
+class _TallyCollector:
+    """Shows a tally as the histogram that it is."""
+
+    def __init__(self, name: str, tally: Tally) -> None:
+        self._name, self._tally = name, tally
+
+    def collect(self) -> Iterator[Metric]:
+        yield HistogramMetricFamily(
+            self._name, _BY_NAME[self._name].help, buckets=self._tally.buckets(), sum_value=self._tally.total
+        )
 
 
 class _SnapshotCollector:

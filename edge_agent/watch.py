@@ -7,6 +7,8 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from itertools import groupby
+from operator import attrgetter
 
 from edge_agent.assembly import TimedScorer, bundle_profile, message_decoder, pipeline_settings
 from edge_agent.config import Config
@@ -34,6 +36,7 @@ from edge_agent.waveform_gauges import WaveformGauges
 log = get_logger()
 
 SOURCES = "sources"
+_AT_S = attrgetter("at_s")
 
 
 class Watch:
@@ -207,8 +210,8 @@ class Watch:
         self._telemetry.step_seconds.observe(time.perf_counter() - started)
         self.waveforms.note(step.accepted)
         now_s = time.monotonic()
-        for arrival in batch.arrivals:
-            self._telemetry.decision_seconds.observe(now_s - arrival.at_s)
+        for at_s, together in groupby(batch.arrivals, key=_AT_S):
+            self._telemetry.decision_seconds.observe(now_s - at_s, times=sum(1 for _ in together))
         if step.failures:
             self.internal_errors += len(step.failures)
             self._tell_failures(step.failures)

@@ -65,9 +65,12 @@ def event_time_ns(stamp: object, origin: Origin) -> int | Reject:
 
 
 def _from_seconds(stamp: float) -> int | None:
-    if isinstance(stamp, float) and not math.isfinite(stamp):
+    if 0 <= stamp <= _FARTHEST_S:
+        bounded = stamp
+    elif isinstance(stamp, float) and not math.isfinite(stamp):
         return None
-    bounded = min(max(stamp, 0), _FARTHEST_S)
+    else:
+        bounded = 0 if stamp < 0 else _FARTHEST_S
     # A double holds today's seconds to 0.2 microseconds: finer digits are noise that would make steps uneven.
     return round(bounded * 1e6) * 1000
 

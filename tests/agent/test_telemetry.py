@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge_agent.contract.records import Ledger
@@ -20,7 +21,7 @@ from edge_agent.snapshot import (
     Snapshot,
     StateSeries,
 )
-from edge_agent.telemetry import MACHINES_LIMIT, TABLE, Telemetry
+from edge_agent.telemetry import _DECISION_S, MACHINES_LIMIT, TABLE, Telemetry
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
@@ -110,6 +111,20 @@ def test_every_series_of_the_table_appears_and_nothing_else_of_ours() -> None:
     plain = {name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count") for name in found}
     plain = {name.removesuffix("_created") for name in plain}
     assert plain == {series.name for series in TABLE}
+
+
+def test_a_tally_counts_as_a_histogram_does() -> None:
+    telemetry, registry = Telemetry(), CollectorRegistry()
+    edges = _DECISION_S
+    usual = Histogram("edge_agent_decision_seconds", "x", registry=registry, buckets=edges)
+    for value, times in [(0.0, 1), (0.005, 3), (0.0051, 2), (0.2, 5), (29.9, 1), (30.0, 1), (31.0, 4)]:
+        telemetry.decision_seconds.observe(value, times)
+        for _ in range(times):
+            usual.observe(value)
+    named = "edge_agent_decision_seconds"
+    ours = [line for line in telemetry.page().decode().splitlines() if line.startswith(named)]
+    theirs = [line for line in generate_latest(registry).decode().splitlines() if line.startswith(named)]
+    assert sorted(ours) == sorted(line for line in theirs if "_created" not in line)
 
 
 def test_names_say_what_they_are() -> None:
