@@ -133,7 +133,8 @@ def _machine(name: str, told: Mapping[str, Any], glance: Glance) -> str:
     if "rows_wanted" in told:
         state += f" {told.get('rows', 0)}/{told['rows_wanted']}"
     ratio = glance.samples.get(("edge_agent_score_ratio", name))
-    score = "" if ratio is None else f"{ratio:.2f}"
+    waiting = "not scored yet" if told.get("state") == "ready" and glance.samples else ""
+    score = waiting if ratio is None else f"{ratio:.2f}"
     said = ""
     if (alarm := told.get("alarm")) is not None:
         known = glance.view.alarms.get(str(alarm), {})

@@ -28,7 +28,7 @@ _CARD_LIMIT = 40_000
 _DIGITS = 5
 _NOT_CALLED = Calls()
 _GRAVITY: tuple[Severity, ...] = get_args(Severity)
-_ORDER = ("alarm", "silent", "failed", "learning", "commissioning", "normal")
+_ORDER = ("alarm", "silent", "failed", "learning", "commissioning", "unscored", "normal")
 """What wants to be looked at comes first."""
 
 
@@ -169,7 +169,9 @@ def _word(status: MachineStatus, record: Record | None, *, silent: bool) -> str:
         return "alarm"
     if silent:
         return "silent"
-    return "normal" if status.state == "ready" else status.state
+    if status.state != "ready":
+        return status.state
+    return "normal" if status.last_score is not None else "unscored"
 
 
 def _sorted(scene: Scene, kind: Kind) -> list[Record]:

@@ -143,6 +143,11 @@ def test_the_gravest_alarm_comes_first_and_one_that_is_over_last(tiny_bundle: Pa
     assert [alarm["id"] for alarm in told["alarms"]] == ["grave", "light", "over"]
 
 
+def test_a_machine_whose_window_is_not_full_yet_is_not_called_normal(tiny_bundle: Path) -> None:
+    fresh = replace(scene(tiny_bundle), machines={"pump-1": replace(READY, last_score=None)})
+    assert json.loads(render.state(fresh))["machines"][0]["state"] == "unscored"
+
+
 def test_the_threshold_of_a_machine_that_drifted_is_told(tiny_bundle: Path) -> None:
     drifted = replace(scene(tiny_bundle), machines={"pump-1": replace(READY, threshold_ratio=1.7)})
     assert json.loads(render.state(drifted))["machines"][0]["threshold_ratio"] == 1.7

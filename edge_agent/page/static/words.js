@@ -62,6 +62,7 @@ export const STATES = {
   failed: ["✕", "Not learnt"],
   learning: ["◑", "Learning"],
   commissioning: ["◔", "Commissioning"],
+  unscored: ["◌", "Not scored yet"],
   normal: ["●", "Normal"],
 };
 
