@@ -131,9 +131,10 @@ performance: $(VENV)/.done  ## all of speed and size beside limits and peers, 12
 detection: $(VENV)/.done  ## TSB-AD-M and SKAB beside published figures and baselines -> benchmarks/results/detection.*
 	PYTHONPATH=. $(BIN)/python benchmarks/detection.py --data $(DATA) --ablate
 
-quality: $(VENV)/.done  ## broken sensors, and channels of different rates with losses -> benchmarks/results/{quality,rates}.*
+quality: $(VENV)/.done  ## broken sensors, drifting gains, channels of different rates with losses -> benchmarks/results/{quality,rates,gain_drift}.*
 	PYTHONPATH=. $(BIN)/python benchmarks/quality.py --data $(DATA)
 	PYTHONPATH=. $(BIN)/python benchmarks/rates.py --data $(DATA)
+	PYTHONPATH=. $(BIN)/python benchmarks/gain_drift.py
 
 alarms: $(VENV)/.done  ## the false-alarm budget on 24 simulated machines for 28 days (about 10 minutes) -> benchmarks/results/alarms.*
 	PYTHONPATH=. $(BIN)/python benchmarks/alarms.py
