@@ -53,6 +53,10 @@ class PretrainSection(_Section):
     recordings: tuple[str, ...] = ()
     """Folders, files or patterns such as `run_*.parquet`, below `run.data`; labels are ignored."""
     exclude_columns: tuple[str, ...] = ()
+    buffer_bytes: Annotated[int, Field(ge=1_000_000)] = 256_000_000
+    """Of recordings held in memory by each process; what is longer is read again and again in pieces."""
+    readers: Annotated[int, Field(ge=0, le=16)] = 0
+    """Processes that read ahead of each training process, where the recordings do not fit; 0: it reads itself."""
     recordings_share: Weight = 1.0
     """Share of a batch drawn from the recordings, relative to the other shares."""
     synthetic_share: Weight = 1.0

@@ -217,10 +217,19 @@ def as_batch(window: Float32, near: Float32, *, location: Float32, scale: Float3
 def read_all(
     root: Path, names: Sequence[str], *, channels: Sequence[str] | None = None, exclude: Sequence[str] = ()
 ) -> list[Recording]:
-    """Every recording that the names (folders, files, patterns below `root`) stand for, each once.
+    """Every recording that the names stand for, whole.
 
     Raises:
-        RecordingError: a file cannot be used. TrainingError: nothing was named, or a name stands for nothing.
+        RecordingError: a file cannot be used. TrainingError: as `find_all`.
+    """
+    return [recording.read(path, channels=channels, exclude=exclude) for path in find_all(root, names)]
+
+
+def find_all(root: Path, names: Sequence[str]) -> tuple[Path, ...]:
+    """Every file that the names (folders, files, patterns below `root`) stand for, each once.
+
+    Raises:
+        RecordingError: a folder holds none. TrainingError: nothing was named, or a name stands for nothing.
     """
     if not names:
         raise TrainingError("no recordings were named")
@@ -230,21 +239,4 @@ def read_all(
         if not there:
             raise TrainingError(f"no recording is called {root / name}")
         paths |= dict.fromkeys(path for place in there for path in recording.find(place))
-    return [recording.read(path, channels=channels, exclude=exclude) for path in paths]
-
-
-def signals_of_recordings(recordings: Sequence[Recording], *, window_rows: int, near_rows: int) -> Signals:
-    """Every channel of every recording as a signal; a channel that never moves teaches nothing: left out.
-
-    Raises:
-        TrainingError: nothing is left, or every recording is shorter than a window.
-    """
-    parts = []
-    for item in recordings:
-        long_enough = len(item.values) >= window_rows + 2 * near_rows
-        moving = np.isfinite(item.values).any(axis=0) & (np.nan_to_num(item.values).std(axis=0) > 0)
-        if long_enough and moving.any():
-            parts.append(signals_of_rows(item.values.T[moving], kind="recording"))
-    if not parts:
-        raise TrainingError(f"no recording has a moving channel and {window_rows + 2 * near_rows} rows")
-    return joined(parts)
+    return tuple(paths)

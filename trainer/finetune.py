@@ -100,7 +100,7 @@ def _step_loss(network: Network, runs: Labelled, settings: FinetuneSection) -> S
     masked = MaskedReconstruction(hidden_share=settings.hidden_share)
     weights = class_weights(runs.training.target, classes=len(runs.names)) if settings.class_weights else None
 
-    def step_loss(rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+    def step_loss(_: int, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         if settings.freeze_encoder:
             network.encoder.eval()  # its batch statistics stay as they are, too
         batch = labelled.draw(

@@ -26,8 +26,8 @@ NETWORK = "network.pt"
 _LOWEST_RATE = 0.02
 """Share of the learning rate that is left at the last step."""
 
-StepLoss = Callable[[np.random.Generator], tuple[Tensor, dict[str, float]]]
-"""The loss of one step, with its parts for the record."""
+StepLoss = Callable[[int, np.random.Generator], tuple[Tensor, dict[str, float]]]
+"""The loss of a step, counted from 0, with its parts for the record."""
 Validate = Callable[[], float]
 """A measure on held-out data, lower is better; called with the network in evaluation mode."""
 
@@ -95,7 +95,7 @@ def fit(
 
     Args:
         network: trained in place; parameters that need no gradient stay as they are.
-        step_loss: called once a step with that step's generator.
+        step_loss: called once a step with that step's number and generator.
         validate: decides which weights are the best.
         schedule: how long and how fast.
         seed: of all chance.
@@ -143,9 +143,9 @@ class _Step(nn.Module):
         self.whole = whole
         self.step_loss = step_loss
 
-    def forward(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+    def forward(self, step: int, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """The loss and its parts."""
-        return self.step_loss(rng)
+        return self.step_loss(step, rng)
 
 
 def _rng(seed: int, step: int) -> np.random.Generator:
@@ -164,7 +164,7 @@ def _step(
     module.train()
     for group in optimizer.param_groups:
         group["lr"] = schedule.rate(step)
-    loss, parts = module(_rng(seed, step))
+    loss, parts = module(step, _rng(seed, step))
     if not torch.isfinite(loss):
         raise TrainingError(f"the loss is {float(loss)}: lower the learning rate or look at the data")
     optimizer.zero_grad(set_to_none=True)

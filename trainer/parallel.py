@@ -5,13 +5,15 @@ process has a GPU. Gradients are averaged by torch's DistributedDataParallel.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -34,6 +36,20 @@ def together() -> Iterator[None]:
 def rank() -> int:
     """Number of this process, from 0; process 0 alone writes files."""
     return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def count() -> int:
+    """How many processes train together."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def gathered(own: Mapping[str, T]) -> dict[str, T]:
+    """What every process found, in every process; their keys differ."""
+    if not distributed.is_initialized():
+        return dict(own)
+    told: list[Any] = [None] * count()
+    distributed.all_gather_object(told, dict(own))
+    return {key: value for part in told for key, value in part.items()}
 
 
 def wrapped(module: nn.Module) -> nn.Module:

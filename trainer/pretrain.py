@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from edge_agent.errors import TrainingError
-from edge_agent.spectra import SpectralFrames
-from trainer import data, parallel, pictures, plant, synthetic
+from trainer import data, parallel, pictures
 from trainer.config import Config, PretrainSection
-from trainer.data import Draw, Signals
+from trainer.data import Draw
 from trainer.loop import NETWORK, History, Schedule, fit, load_network, save_network
+from trainer.material import Material, Sources, gather
 from trainer.model import LEVEL_DIM, Network, normalise
 from trainer.objectives import (
     TARGET_LIMIT,
@@ -31,19 +30,8 @@ from trainer.objectives.adversarial import Discriminator
 from trainer.objectives.injected import RowHead
 
 FOLDER = "pretrain"
-_HELD_OUT_SHARE = 0.1
 _VALIDATION_BATCHES = 8
-_PLANT_RATES_HZ = (0.2, 0.5, 1.0, 2.0)
 _PICTURE_WINDOWS = 600
-_CHUNK_SIGNALS = 2000
-
-# At a rate of 1: what is simulated is in shares of the sampling rate.
-_VIBRATION_FRAMES = tuple(
-    SpectralFrames.of_blocks(block_samples, rate_hz=1.0, rows=32) for block_samples in (4096, 4096, 1024, 400)
-)
-_VIBRATION_ROWS = 320
-
-Sources = list[tuple[float, Signals]]
 
 
 def run(config: Config) -> Path:
@@ -62,7 +50,8 @@ def _run(config: Config) -> Path:
     settings = config.pretrain
     seed = config.run.seed
     folder = config.run.out / FOLDER
-    training, held_out = _split(_sources(settings, root=config.run.data, seed=seed), seed=seed)
+    material = gather(config)
+    held_out = material.held_out
     torch.manual_seed(seed)
     network = Network(
         architecture=settings.architecture,
@@ -72,8 +61,8 @@ def _run(config: Config) -> Path:
     objective = weighted(settings)
     draw = _draw(settings)
 
-    def step_loss(rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        batch, _ = data.draw_batch(training, draw, count=settings.batch_windows, rng=rng)
+    def step_loss(step: int, rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        batch, _ = data.draw_batch(material.at(step), draw, count=settings.batch_windows, rng=rng)
         total, parts, _ = objective.losses(network, batch, rng)
         return total, parts
 
@@ -87,14 +76,14 @@ def _run(config: Config) -> Path:
         schedule=Schedule(steps=settings.steps, learning_rate=settings.learning_rate),
         seed=seed,
         folder=folder,
-        fingerprint=f"{seed} {settings.model_dump_json()}",
+        fingerprint=f"{seed} {settings.model_dump_json(exclude={'readers'})}",
         companions=objective.companions(),
     )
     path = folder / NETWORK
     if parallel.rank() > 0:
         return path
     _draw_pictures(folder, network, history, held_out, draw=draw)
-    save_network(path, network, _facts(config, history, (training, held_out), network))
+    save_network(path, network, _facts(config, history, material, network))
     return path
 
 
@@ -121,73 +110,6 @@ def _draw(settings: PretrainSection) -> Draw:
     asked = settings.estrangement_weight > 0 and settings.teacher is None
     memory = (settings.episode_signals, settings.episode_memory) if asked else (0, 0)
     return Draw(window_rows=settings.window_rows, near_rows=settings.near_rows, memory=memory)
-
-
-def _sources(settings: PretrainSection, *, root: Path, seed: int) -> Sources:
-    sources: Sources = []
-    if settings.recordings and settings.recordings_share > 0:
-        recordings = data.read_all(root, settings.recordings, exclude=settings.exclude_columns)
-        signals = data.signals_of_recordings(
-            recordings, window_rows=settings.window_rows, near_rows=settings.near_rows
-        )
-        sources.append((settings.recordings_share, signals))
-    if settings.synthetic_share > 0:
-        sources.append((settings.synthetic_share, _synthetic(settings, seed=seed)))
-    if settings.plant_share > 0:
-        sources.append((settings.plant_share, _plant(settings, seed=seed)))
-    if settings.vibration_share > 0:
-        sources.append((settings.vibration_share, _vibration(settings, seed=seed)))
-    if not sources:
-        raise TrainingError("there is nothing to train on: no recordings, and all other shares are 0")
-    return sources
-
-
-def _synthetic(settings: PretrainSection, *, seed: int) -> Signals:
-    rng = np.random.default_rng([seed, 1])
-    counts = [
-        min(_CHUNK_SIGNALS, settings.synthetic_signals - at)
-        for at in range(0, settings.synthetic_signals, _CHUNK_SIGNALS)
-    ]
-    rows = [synthetic.windows(rng, count=count, length=settings.signal_rows) for count in counts]
-    if settings.drift:
-        rows = [synthetic.laid_under(rng, part) for part in rows]
-    return data.signals_of_rows(np.concatenate(rows), kind="synthetic")
-
-
-def _plant(settings: PretrainSection, *, seed: int) -> Signals:
-    """Every channel of faultless runs of every kind of machine, at several sampling rates."""
-    parts = []
-    for name in plant.KINDS:
-        for number in range(settings.plant_runs):
-            made = plant.simulate(
-                name,
-                rows=settings.plant_rows,
-                seed=1000 * seed + number,
-                rate_hz=_PLANT_RATES_HZ[number % len(_PLANT_RATES_HZ)],
-            )
-            moving = made.values.std(axis=0) > 0
-            parts.append(data.signals_of_rows(made.values.T[moving], kind=name))
-    return data.joined(parts)
-
-
-def _vibration(settings: PretrainSection, *, seed: int) -> Signals:
-    """Every band of the spectral frames of simulated machines, at several lengths of frame."""
-    rng = np.random.default_rng([seed, 2])
-    parts = []
-    for number in range(settings.vibration_runs):
-        frames = _VIBRATION_FRAMES[number % len(_VIBRATION_FRAMES)]
-        n_samples = frames.frame_samples + (_VIBRATION_ROWS - 1) * frames.hop_samples
-        samples = synthetic.vibration(rng, n_samples=n_samples)
-        parts.append(data.signals_of_rows(frames.rows(samples[:, None]).T, kind="vibration"))
-    return data.joined(parts)
-
-
-def _split(sources: Sources, *, seed: int) -> tuple[Sources, Sources]:
-    pairs = [
-        (share, data.split_signals(signals, held_out_share=_HELD_OUT_SHARE, seed=seed))
-        for share, signals in sources
-    ]
-    return [(share, pair[0]) for share, pair in pairs], [(share, pair[1]) for share, pair in pairs]
 
 
 def _held_out_loss(
@@ -247,15 +169,12 @@ def restoration(network: Network, held_out: Sources, *, draw: Draw) -> tuple[flo
     return float(np.concatenate(errors).mean()), float(np.concatenate(plain).mean())
 
 
-def _facts(
-    config: Config, history: History, sources: tuple[Sources, Sources], network: Network
-) -> dict[str, Any]:
+def _facts(config: Config, history: History, material: Material, network: Network) -> dict[str, Any]:
     """What the card and the manifest tell of this stage."""
-    training, held_out = sources
     draw = _draw(config.pretrain)
-    restored, interpolated = restoration(network, held_out, draw=draw)
+    restored, interpolated = restoration(network, material.held_out, draw=draw)
     return {
-        "data": [f"{len(signals)} signals: {', '.join(np.unique(signals.kind))}" for _, signals in training],
+        "data": material.told(),
         "settings": {"seed": config.run.seed, "pretrain": config.pretrain.model_dump(mode="json")},
         "measures": {
             "held_out_loss": history.best,

@@ -24,7 +24,7 @@ LABEL = "label"
 SUFFIXES = (".parquet", ".csv")
 _MISSING = frozenset({"", "nan", "null", "none", "na"})
 _NS_PER_S = 1_000_000_000
-_SERIES = b"series"
+SERIES = b"series"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def read(path: Path, *, channels: Sequence[str] | None = None, exclude: Sequence
         name=path.stem,
         channels=names,
         times_ns=None if stamps is None else _times_ns(path, stamps),
-        values=np.stack([_numbers(path, name, table.columns[name]) for name in names], axis=1),
+        values=np.stack([numbers(path, name, table.columns[name]) for name in names], axis=1),
         label=None if label is None else _labels(path, label),
     )
 
@@ -115,25 +115,35 @@ def _read_parquet(path: Path) -> _Table:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise RecordingError(path, f"not a Parquet file: {error}") from error
-    _refuse_duplicates(path, table.column_names)
+    candidates = parquet_candidates(path, table.schema)
     columns = {name: table.column(name).to_numpy() for name in table.column_names}
+    return _Table(columns, candidates, table.num_rows)
+
+
+def parquet_candidates(path: Path, schema: Any) -> tuple[str, ...]:
+    """The columns of a Parquet file that can be channels.
+
+    Raises:
+        RecordingError: two columns have one name.
+    """
+    import pyarrow as pa  # noqa: PLC0415  whoever has a schema has pyarrow
+
+    _refuse_duplicates(path, schema.names)
     numeric = [
         field.name
-        for field in table.schema
+        for field in schema
         if pa.types.is_floating(field.type)
         or pa.types.is_integer(field.type)
         or pa.types.is_boolean(field.type)
     ]
-    candidates = _named_channels(table.schema.metadata or {}, columns) or numeric
-    return _Table(
-        columns, tuple(name for name in candidates if name not in {TIMESTAMP, LABEL}), table.num_rows
-    )
+    candidates = _named_channels(schema.metadata or {}, schema.names) or numeric
+    return tuple(name for name in candidates if name not in {TIMESTAMP, LABEL})
 
 
-def _named_channels(metadata: Mapping[bytes, bytes], columns: Mapping[str, Any]) -> list[str]:
+def _named_channels(metadata: Mapping[bytes, bytes], columns: Sequence[str]) -> list[str]:
     """Channels that the file's metadata names and that are there; none where it says nothing usable."""
     try:
-        named = json.loads(metadata.get(_SERIES, b"{}")).get("channels", [])
+        named = json.loads(metadata.get(SERIES, b"{}")).get("channels", [])
     except (ValueError, AttributeError):
         return []
     return [name for name in named if name in columns] if isinstance(named, list) else []
@@ -173,7 +183,7 @@ def encode_columns(
     try:
         table = pa.table(dict(columns))
         if series is not None:
-            table = table.replace_schema_metadata({_SERIES: json.dumps(series)})
+            table = table.replace_schema_metadata({SERIES: json.dumps(series)})
         pq.write_table(table, sink, compression="zstd")
     except pa.ArrowException as error:
         raise RecordingError(path, f"cannot be written: {error}") from error
@@ -202,7 +212,7 @@ def read_series(path: Path) -> dict[str, Any]:
     except ImportError as error:
         raise RecordingError(path, "reading Parquet needs pyarrow: install edge-agent[recordings]") from error
     try:
-        found = json.loads((pq.read_schema(path).metadata or {}).get(_SERIES, b"{}"))
+        found = json.loads((pq.read_schema(path).metadata or {}).get(SERIES, b"{}"))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise RecordingError(path, f"not a Parquet file: {error}") from error
     return found if isinstance(found, dict) else {}
@@ -244,7 +254,12 @@ def _choose(
     return names
 
 
-def _numbers(path: Path, name: str, column: Any) -> Float32:
+def numbers(path: Path, name: str, column: Any) -> Float32:
+    """A column's cells; what is not finite is missing.
+
+    Raises:
+        RecordingError: a cell is no number.
+    """
     if isinstance(column, np.ndarray):
         try:
             values = column.astype(np.float32)
@@ -269,7 +284,7 @@ def _number(path: Path, name: str, row: int, cell: str) -> float:
 
 
 def _labels(path: Path, column: Any) -> NDArray[np.int16]:
-    values = _numbers(path, LABEL, column)
+    values = numbers(path, LABEL, column)
     if (
         np.isnan(values).any()
         or (values != np.round(values)).any()

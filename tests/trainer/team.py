@@ -32,7 +32,7 @@ def new() -> Network:
 def main(folder: Path) -> None:
     network = new()
 
-    def step_loss(rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+    def step_loss(_: int, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         loss = loss_of(network, windows(rng))
         return loss, {"rank": float(parallel.rank())}
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.contract.recording import Recording
 from edge_agent.errors import RecordingError, TrainingError
 from trainer import data
 from trainer.data import Draw, Signals
@@ -106,19 +105,6 @@ def test_robust_place_of_resting_and_empty_channels(
     values: list[float], expected: tuple[float, float]
 ) -> None:
     assert data.robust_place(np.array(values, np.float32)) == pytest.approx(expected)
-
-
-def recording_of(values: np.ndarray) -> Recording:
-    names = tuple(f"c{number}" for number in range(values.shape[1]))
-    return Recording("r", names, None, values.astype(np.float32), None)
-
-
-def test_channels_that_never_move_teach_nothing() -> None:
-    values = np.stack([np.arange(200.0), np.full(200, 7.0)], axis=1)
-    found = data.signals_of_recordings([recording_of(values)], window_rows=64, near_rows=4)
-    assert len(found) == 1
-    with pytest.raises(TrainingError, match="no recording has a moving channel and 72 rows"):
-        data.signals_of_recordings([recording_of(values[:50])], window_rows=64, near_rows=4)
 
 
 def test_recordings_are_found_by_name_pattern_and_folder_each_once(recordings: Path) -> None:

@@ -25,7 +25,7 @@ class Task:
         self.stop_after = stop_after
         self.calls = 0
 
-    def step_loss(self, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+    def step_loss(self, _: int, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         if self.calls == self.stop_after:
             raise InterruptedTestError
         self.calls += 1
@@ -117,7 +117,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
     task = Task()
-    task.step_loss = lambda _rng: (torch.tensor(float("nan")), {})  # type: ignore[method-assign]
+    task.step_loss = lambda _step, _rng: (torch.tensor(float("nan")), {})  # type: ignore[method-assign]
     with pytest.raises(TrainingError, match="loss is nan"):
         task.fit(tmp_path, SCHEDULE)
 

@@ -29,7 +29,7 @@ def test_two_processes_take_the_steps_of_one_on_both_batches(tmp_path: Path) -> 
     network = team.new()
     step = iter(range(team.SCHEDULE.steps))
 
-    def step_loss(_: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+    def step_loss(_: int, __: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
         at = next(step)
         both = [team.windows(np.random.default_rng(seed)) for seed in ([5, at], [5, at, 1])]
         return team.loss_of(network, torch.cat(both)), {}
