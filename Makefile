@@ -116,7 +116,7 @@ spectral: $(VENV)/.done  ## the encoder on spectral frames of simulated vibratio
 	$(BIN)/edge-trainer pretrain --config trainer/configs/spectral.toml
 	$(BIN)/edge-trainer export --config trainer/configs/spectral.toml
 
-bench: spectral  ## naming faults from few labels beside baselines, and whole alarms (about 25 minutes) -> benchmarks/results/
+diagnosis: spectral  ## naming faults from few labels beside baselines, and whole alarms (about 25 minutes) -> benchmarks/results/
 	PYTHONPATH=. $(BIN)/python benchmarks/diagnosis.py --data $(DATA) --again
 	PYTHONPATH=. $(BIN)/python benchmarks/named_alarms.py
 
@@ -125,7 +125,7 @@ throughput: $(VENV)/.done  ## 4,000 messages a second beside an empty subscriber
 
 BASELINE ?=
 
-performance: $(VENV)/.done  ## all of speed and size beside limits and peers, 12 minutes on an idle machine (BASELINE=checkout) -> docs/performance.md
+bench: $(VENV)/.done  ## all of speed and size beside limits and peers, 12 minutes on an idle machine (BASELINE=checkout) -> docs/performance.md
 	PYTHONPATH=. OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/performance.py $(if $(BASELINE),--baseline $(BASELINE))
 
 detection: $(VENV)/.done  ## TSB-AD-M and SKAB beside published figures and baselines -> benchmarks/results/detection.*

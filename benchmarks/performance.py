@@ -1,4 +1,4 @@
-"""Every measurement of speed and size, one after another, and the page about them: `make performance`.
+"""Every measurement of speed and size, one after another, and the page about them: `make bench`.
 
 Measures nothing itself: it runs the scripts beside it with settings that end within twelve minutes, then writes
 docs/performance.md from what they left. A script that fails or takes too long is named, and the others go on.

@@ -18,7 +18,7 @@ def page(results: Path) -> str:
     parts = [
         "# Performance\n",
         (
-            "Written by `make performance` from the files in `benchmarks/results`: a real mosquitto; publisher, "
+            "Written by `make bench` from the files in `benchmarks/results`: a real mosquitto; publisher, "
             "broker and the agent in processes of their own on one machine. Processor shares are of one core. Medians, "
             "with the range of the repeats in brackets.\n"
         ),
