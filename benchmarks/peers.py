@@ -2,35 +2,39 @@
 
 Each reader is a process of its own behind paho at QoS 1. A publisher sends as fast as the broker takes it; what counts
 is what a reader works off a second, and its processor time a message, once every machine's window is full. Peers:
-half-space trees of river and a random cut forest (rcf3) for each machine, and a script with pandas and torch as a
-practitioner writes it. A peer whose packages are missing is passed over with a message.
+half-space trees of river and a random cut forest (rcf3) for each machine, a script with pandas and torch as a
+practitioner writes it (all in `peer_models.py`), and a flow in Node-RED (`node_red`, after `make node-red`). A peer
+whose packages are missing is passed over with a message.
 
     python benchmarks/peers.py        # -> benchmarks/results/peers.json and peers.png
 """
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
+
+import node_red
+from peer_models import CHANNELS, MODELS, RATE_HZ, WINDOW_ROWS
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 RESULTS = ROOT / "benchmarks/results"
-CHANNELS, RATE_HZ, WINDOW_ROWS, BLOCK_ROWS = 8, 20, 128, 100
+BLOCK_ROWS = 100
 _MIXED = 41
 """Of block messages that are made beforehand; only their times are made when they are sent."""
-PEERS = ("empty", "river", "rcf3", "pandas-torch")
+PEERS = (*MODELS, "node-red")
 NOT_RUN = {
-    "Node-RED": "not installed here: hundreds of npm packages for a flow that judges by a fixed limit",
     "eKuiper": "as published in its repository's README: 12,000 messages a second on a Raspberry Pi 3B+ with 70 % of "
     "its processor and 20 MB, for one filter in SQL; nothing is learnt",
     "Netdata": "Debian builds it without machine learning; no figure a message is published",
@@ -42,141 +46,27 @@ _SHARES = {
     ("agent", "blocks"): 4.0,
     ("empty", "rows"): 4.0,
     ("empty", "blocks"): 4.0,
+    ("node-red", "rows"): 2.0,
     ("river", "blocks"): 0.1,
     ("rcf3", "blocks"): 0.3,
 }
 """Of the messages that others get: quick readers need more for a figure, slow ones would take minutes."""
 
 
-class Model(Protocol):
-    """What a peer does with a row of a machine."""
-
-    def __call__(self, machine: str, names: list[str], row: list[float]) -> None:
-        """Judge one row."""
-
-
-def river() -> Model:
-    """Half-space trees for each machine, which learn each row after they have scored it."""
-    from river.anomaly import HalfSpaceTrees  # noqa: PLC0415 - only where it is raced
-
-    trees: dict[str, Any] = {}
-
-    def judge(machine: str, names: list[str], row: list[float]) -> None:
-        known = trees.get(machine)
-        if known is None:
-            known = trees[machine] = HalfSpaceTrees(n_trees=25, height=8, window_size=250, seed=0)
-        point = {name: value / 100.0 for name, value in zip(names, row, strict=True)}
-        known.score_one(point)
-        known.learn_one(point)
-
-    return judge
-
-
-def rcf3() -> Model:
-    """A random cut forest over the newest 8 rows of each machine."""
-    from rcf3 import Forest  # noqa: PLC0415
-
-    forests: dict[str, Any] = {}
-
-    def judge(machine: str, names: list[str], row: list[float]) -> None:
-        known = forests.get(machine)
-        if known is None:
-            known = forests[machine] = Forest(len(names), shingle_size=8, num_trees=50, capacity=256, seed=0)
-        known.update_and_score(row)
-
-    return judge
-
-
-def pandas_torch() -> Model:
-    """A convolutional autoencoder on the last window of each machine, once a second: pandas scales, torch rebuilds."""
-    from collections import deque  # noqa: PLC0415
-
-    import pandas as pd  # noqa: PLC0415
-    import torch  # noqa: PLC0415
-    from torch import nn  # noqa: PLC0415
-
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    model = nn.Sequential(
-        nn.Conv1d(CHANNELS, 32, 7, stride=2, padding=3),
-        nn.ReLU(),
-        nn.Conv1d(32, 16, 7, stride=2, padding=3),
-        nn.ReLU(),
-        nn.ConvTranspose1d(16, 32, 8, stride=2, padding=3),
-        nn.ReLU(),
-        nn.ConvTranspose1d(32, CHANNELS, 8, stride=2, padding=3),
-    ).eval()
-    rows: dict[str, Any] = {}
-    counts: dict[str, int] = {}
-
-    def judge(machine: str, names: list[str], row: list[float]) -> None:
-        kept = rows.setdefault(machine, deque(maxlen=WINDOW_ROWS))
-        kept.append(dict(zip(names, row, strict=True)))
-        counts[machine] = counts.get(machine, 0) + 1
-        if len(kept) < WINDOW_ROWS or counts[machine] % RATE_HZ:
-            return
-        frame = pd.DataFrame(list(kept))
-        scaled = (frame - frame.mean()) / (frame.std() + 1e-6)
-        window = torch.tensor(scaled.to_numpy().T, dtype=torch.float32)[None]
-        with torch.no_grad():
-            error = (model(window) - window).abs().mean(dim=(0, 2))
-        bool(error.max() > 3.0)
-
-    return judge
-
-
-MODELS: dict[str, Callable[[], Model]] = {
-    "empty": lambda: lambda _machine, _names, _row: None,
-    "river": river,
-    "rcf3": rcf3,
-    "pandas-torch": pandas_torch,
-}
-
-
-def serve(name: str, port: int) -> None:
-    """A peer's process: answers each line on its input with the messages it has worked off."""
-    import paho.mqtt.client as mqtt  # noqa: PLC0415
-
-    model = MODELS[name]()
-    heard = 0
-
-    def on_message(client: mqtt.Client, _: object, message: mqtt.MQTTMessage) -> None:
-        nonlocal heard
-        if name != "empty":
-            told = json.loads(message.payload)
-            machine, values = message.topic.rpartition("/")[2], told["values"]
-            names = list(values)
-            if isinstance(told["ts"], list):
-                for row in zip(*values.values(), strict=True):
-                    model(machine, names, list(row))
-            else:
-                model(machine, names, list(values.values()))
-        heard += 1
-        client.ack(message.mid, message.qos)
-
-    client = mqtt.Client(
-        mqtt.CallbackAPIVersion.VERSION2, client_id=name, clean_session=False, manual_ack=True
-    )
-    client.max_inflight_messages_set(1000)
-    client.on_message = on_message
-    client.on_connect = lambda client, *_: client.subscribe("sensors/#", 1)
-    client.connect("127.0.0.1", port)
-    client.loop_start()
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    for _ in sys.stdin:
-        sys.stdout.write(f"{heard}\n")
-        sys.stdout.flush()
-
-
 class Peer:
-    """A peer as a process that can be asked how far it is."""
+    """A peer as a process that can be asked how far it is.
 
-    def __init__(self, name: str, port: int) -> None:
-        command = [sys.executable, __file__, "--serve", name, "--port", str(port)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    Raises:
+        ModuleNotFoundError: why it does not run here.
+    """
+
+    def __init__(self, command: list[str], environment: Mapping[str, str]) -> None:
+        self.process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         if self._answer() != "ready\n":
-            raise ModuleNotFoundError(name)
+            self.stop()
+            raise ModuleNotFoundError("its packages are not installed")
 
     def heard(self) -> float:
         """Messages worked off."""
@@ -191,7 +81,20 @@ class Peer:
     def stop(self) -> None:
         """End it."""
         self.process.kill()
-        self.process.wait()
+        self.process.communicate()
+
+
+def started(name: str, port: int, folder: Path) -> Peer:
+    """A peer that has subscribed.
+
+    Raises:
+        ModuleNotFoundError: as `Peer`.
+    """
+    if name != "node-red":
+        return Peer([sys.executable, str(ROOT / "benchmarks/peer_models.py"), name, str(port)], os.environ)
+    if (why := node_red.absent()) is not None:
+        raise ModuleNotFoundError(why)
+    return Peer(*node_red.command(folder / "node-red", port))
 
 
 def blocks(machines: list[str], *, count: int, first_s: float) -> Iterator[Any]:
@@ -228,19 +131,20 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
     absent: dict[str, str] = {}
     for _ in range(options.repeats):
         for form, results in found.items():
-            for name in ("agent", *PEERS):
+            for name in options.only:
                 if name in absent:
                     continue
                 try:
                     figures = one(options, form, name, profiles[form])
-                except ModuleNotFoundError:
-                    absent[name] = "its packages are not installed"
+                except ModuleNotFoundError as why:
+                    absent[name] = str(why)
                     sys.stderr.write(f"{name}: {absent[name]}; passed over\n")
                     continue
                 results.setdefault(name, []).append(figures)
     return {form: {name: _median(runs) for name, runs in per.items()} for form, per in found.items()} | {
         "repeats": options.repeats,
         "machines": options.machines,
+        "node_red": node_red.version(),
         "not_run": NOT_RUN | absent,
     }
 
@@ -264,7 +168,7 @@ def one(options: argparse.Namespace, form: str, name: str, profiles: list[Any]) 
             pid = agent.process.pid if agent.process else 0
             heard: Callable[[], float] = partial(_received, agent)
         else:
-            peer = Peer(name, broker.port)
+            peer = started(name, broker.port, Path(folder))
             leaving.callback(peer.stop)
             pid, heard = peer.process.pid, peer.heard
         time.sleep(0.5)
@@ -356,15 +260,13 @@ def main() -> int:
         "--blocks", type=int, default=1500, help="block messages that count; fewer for slow readers"
     )
     parser.add_argument("--repeats", type=int, default=3)
+    readers = ("agent", *PEERS)
+    parser.add_argument("--only", nargs="+", choices=readers, default=readers, help="these readers")
     parser.add_argument("--results", type=Path, default=RESULTS)
-    for name in ("--serve", "--publish"):
-        parser.add_argument(name, help=argparse.SUPPRESS)
+    parser.add_argument("--publish", help=argparse.SUPPRESS)
     for name in ("--port", "--count"):
         parser.add_argument(name, type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.serve:
-        serve(options.serve, options.port)
-        return 0
     if options.publish:
         publish(options.publish, machines=options.machines, port=options.port, count=options.count)
         return 0

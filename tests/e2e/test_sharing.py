@@ -1,5 +1,6 @@
 """Two agents share the machines of a real broker; one is killed, its machines go on at the other, learnt already."""
 
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,3 +124,44 @@ def each_message_has_one_agent_left(agent: AgentProcess, user: User, first: int,
     wait_until(
         lambda: agent.metric("edge_agent_messages_received_total") == received + sent, what="every message"
     )
+
+
+def said(agent: AgentProcess, event: str, **facts: str) -> int:
+    """How often the agent's log tells of such an event."""
+    return sum(line["event"] == event and facts.items() <= line.items() for line in agent.log_lines())
+
+
+def reload(agent: AgentProcess, *, extra: str) -> None:
+    agent.config.write_text(agent.config.read_text() + extra)
+    before = agent.metric('edge_agent_reloads_total{result="applied"}')
+    assert agent.process is not None
+    agent.process.send_signal(signal.SIGHUP)
+    wait_until(
+        lambda: agent.metric('edge_agent_reloads_total{result="applied"}') == before + 1, what="the reload"
+    )
+
+
+def test_a_reload_leaves_members_their_connection_and_their_machines(
+    agents: dict[str, AgentProcess], broker: Mosquitto
+) -> None:
+    for agent in agents.values():
+        agent.start()
+    for agent in agents.values():
+        agent.ready()
+    wait_until(lambda: both_see(agents, 2), what="both to see each other")
+    user = User(broker.port)
+    each_message_has_one_agent(agents, user, 0, 301)
+    for name, agent in agents.items():
+        wait_until(lambda a=agent, n=name: machines(a) == share(n), what="the machines to be learnt")
+    changes = {name: said(agent, "members_changed") for name, agent in agents.items()}
+    for number, agent in enumerate(agents.values()):
+        reload(agent, extra="\n[budget]\nfalse_alarms_per_week = 2\n")
+        each_message_has_one_agent(agents, user, 301 + 40 * number, 341 + 40 * number)
+    time.sleep(LEASE_S + SETTLE_S)  # whoever lost its connection would be out by now
+    for name, agent in agents.items():
+        assert machines(agent) == share(name)
+        assert said(agent, "broker_connected", client="sharing") == 1
+        assert said(agent, "broker_lost") == 0
+        assert said(agent, "members_changed") == changes[name]
+        assert said(agent, "machine_commissioned") == len(share(name))
+    user.close()
