@@ -229,10 +229,11 @@ AGENT = Dashboard(
             room_to=1,
         ),
         Panel(
-            "From arrival to decision",
+            "From arrival to decision, and the wait before it",
             (
                 (_p(0.5, "edge_agent_decision_seconds"), "median"),
                 (_p(0.99, "edge_agent_decision_seconds"), "99 %"),
+                (f"edge_agent_broker_wait_seconds{{{HERE_ONLY}}}", "wait at the broker"),
             ),
             unit="s",
             low=0,
