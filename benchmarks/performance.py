@@ -22,7 +22,7 @@ RESULTS = ROOT / "benchmarks/results"
 FLAME = "performance_flame.svg"
 _PATIENCE_S = 420
 STEPS: dict[str, list[str]] = {
-    "throughput": ["--seconds", "8", "--repeats", "3", "--burst", "25000"],
+    "throughput": ["--seconds", "8", "--repeats", "3", "--burst", "40000"],
     "peers": ["--rows", "8000", "--blocks", "800", "--repeats", "3"],
     "latency": ["--machines", "50", "200", "--seconds", "6"],
     "scaling": ["--rows", "12000"],
