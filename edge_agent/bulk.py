@@ -130,6 +130,12 @@ class BulkClient(mqtt.Client):
         self._asked: deque[int] = deque()
         """Of each SUBSCRIBE of this connection that has no answer yet, how many filters it named."""
 
+    def forget(self) -> None:
+        """Give up what the broker has not acknowledged; paho would send it again at the next connection."""
+        with self._out_message_mutex:
+            self._out_messages.clear()
+            self._inflight_messages = 0
+
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
         """Read what has come, some hundred packets at most; under load, after so much has come that it is worth it."""
         self._nap()

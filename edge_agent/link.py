@@ -150,6 +150,9 @@ class Link:
     def _entered(self, client: mqtt.Client) -> None:
         """Called on the network thread at each accepted connection."""
 
+    def _lost(self, client: BulkClient) -> None:
+        """Called on the network thread when a connection has ended."""
+
     # -- callbacks, on the network thread -------------------------------------------------------------------
 
     def _guard(self, work: Callable[[], None]) -> None:
@@ -206,7 +209,7 @@ class Link:
 
     def _on_disconnect(
         self,
-        _client: mqtt.Client,
+        client: mqtt.Client,
         _userdata: Any,
         _f: mqtt.DisconnectFlags,
         code: ReasonCode,
@@ -220,5 +223,6 @@ class Link:
                 self._report("broker_lost", client=self.name, reason=reason)
             elif code.is_failure and not self._told:  # with TLS 1.3 a refused certificate shows only now
                 self._failed(reason)
+            self._lost(cast("BulkClient", client))
 
         self._guard(work)

@@ -6,6 +6,7 @@ What the messages mean is not known here. The callbacks run on paho's network th
 from collections import deque
 from typing import Any
 
+from edge_agent.bulk import BulkClient
 from edge_agent.inbox import Heard
 from edge_agent.link import QOS, Address, Link, Report
 
@@ -34,7 +35,7 @@ class ShareLink(Link):
         self._asked: int | None = None
 
     def publish(self, topic: str, payload: bytes, *, retain: bool) -> bool:
-        """Send now or never; whether it was handed to the network."""
+        """Send over this connection or never; whether it was handed to the network."""
         if self._client is None or not self.connected:
             return False
         self._client.publish(topic, payload, qos=QOS, retain=retain)
@@ -66,6 +67,9 @@ class ShareLink(Link):
 
     def _entered(self, client: Any) -> None:
         _, self._asked = client.subscribe(self._beats, QOS)
+
+    def _lost(self, client: BulkClient) -> None:
+        client.forget()  # a beat would be stale, and what the broker hung up on would be sent again for ever
 
     def _on_subscribe(self, _client: Any, _userdata: Any, mid: int, codes: Any, _p: Any) -> None:
         def work() -> None:

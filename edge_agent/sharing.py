@@ -19,6 +19,7 @@ from edge_agent.membership import Membership, Terms, decode, encode
 from edge_agent.ownership import Ownership
 from edge_agent.share_link import ShareLink
 from edge_agent.snapshot import ShareSeries
+from edge_agent.telling import Telling
 from edge_agent.watch import Watch
 
 log = get_logger()
@@ -43,13 +44,15 @@ class Sharing:
         self._beats = f"agents/{group}/members/"
         self._profiles = f"agents/{group}/profiles/"
         self._limit_bytes = config.sharing.profile_bytes
+        self._boot = uuid.uuid4().hex
+        self._beaten = 0  # number of the last beat that we sent
         self._members = Membership(
-            name, boot=uuid.uuid4().hex, terms=Terms(config.sharing.lease_s, config.sharing.settle_s)
+            name, boot=self._boot, terms=Terms(config.sharing.lease_s, config.sharing.settle_s)
         )
         self._ownership = Ownership(name, never=self.own_topic, machine_of=machine_of(config))
         self._asked: dict[str, float] = {}
         self._settled: set[str] = set()  # machines whose profile was asked for, or is known
-        self._untold: dict[str, None] = {}
+        self._telling = Telling(limit_bytes=self._limit_bytes)
         self._session = 0
         self._reviewed_s = 0.0
         self.link = ShareLink(
@@ -105,6 +108,7 @@ class Sharing:
             self._enter(self.link.subscribed, watch, now_s=now_s)
             beat = self._members.beat(now_s=now_s) if hearing else None
             if beat is not None:
+                self._beaten = beat.seq
                 self.link.publish(self.own_topic, encode(beat), retain=True)
         self._tick(now_s)
         if self.active and now_s - self._reviewed_s >= _REVIEW_EVERY_S:
@@ -140,6 +144,8 @@ class Sharing:
             beat = decode(heard.payload)
             if beat is not None:
                 self._members.hear(member, beat, now_s=now_s)
+                if beat.boot == self._boot:
+                    self._telling.echoed(beat.seq)
             elif not heard.payload:
                 self._members.left(member)
         elif heard.topic.startswith(self._profiles) and heard.payload:
@@ -150,21 +156,26 @@ class Sharing:
             self._session = session
             self._settled -= self._asked.keys()
             self._asked.clear()
+            if self._telling.lost():
+                log.warning("profiles_not_taken", longer_than_bytes=self._telling.limit_bytes)
             # A broker may have lost what it kept.
-            self._untold.update(dict.fromkeys(profile.machine for profile in watch.pipeline.profiles()))
+            self._telling.wait(profile.machine for profile in watch.pipeline.profiles())
         self._members.connected(session, now_s=now_s)
 
     # -- machines that come and go --------------------------------------------------------------------------
 
     def tell(self, profile: Profile) -> None:
         """Keep a profile at the broker for the machine's next owner; said later where there is no connection."""
-        payload = pack(profile, limit_bytes=self._limit_bytes)
+        limit_bytes = self._telling.limit_bytes
+        payload = pack(profile, limit_bytes=limit_bytes)
         self._settled.add(profile.machine)
-        self._untold.pop(profile.machine, None)
+        topic = f"{self._profiles}{profile.machine}"
         if payload is None:
-            log.warning("profile_too_long", machine=profile.machine, limit_bytes=self._limit_bytes)
-        elif not self.link.publish(f"{self._profiles}{profile.machine}", payload, retain=True):
-            self._untold[profile.machine] = None
+            log.warning("profile_too_long", machine=profile.machine, limit_bytes=limit_bytes)
+        elif self._telling.may_tell and self.link.publish(topic, payload, retain=True):
+            self._telling.told(profile.machine, n_bytes=len(payload), beat=self._beaten)
+        else:
+            self._telling.wait([profile.machine])
 
     def _review(self, watch: Watch, *, now_s: float) -> None:
         machines = watch.pipeline.fleet
@@ -180,10 +191,8 @@ class Sharing:
                 self._settled.add(machine)
                 self._asked[machine] = now_s
                 self.link.listen(f"{self._profiles}{machine}")
-        while self._untold:
-            machine = next(iter(self._untold))
-            del self._untold[machine]
-            known = machines.get(machine)
+        while (waiting := self._telling.next()) is not None:
+            known = machines.get(waiting)
             if known is not None and known.profile is not None:
                 self.tell(known.profile)
                 break

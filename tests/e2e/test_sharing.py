@@ -19,8 +19,9 @@ MACHINES = [f"pump-{number}" for number in range(4)]
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    broker = Mosquitto(tmp_path)
+def broker(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Mosquitto]:
+    more = getattr(request, "param", "")
+    broker = Mosquitto(tmp_path, access=f"allow_anonymous true\n{more}")
     broker.start()
     yield broker
     broker.kill()
@@ -164,4 +165,24 @@ def test_a_reload_leaves_members_their_connection_and_their_machines(
         assert said(agent, "broker_lost") == 0
         assert said(agent, "members_changed") == changes[name]
         assert said(agent, "machine_commissioned") == len(share(name))
+    user.close()
+
+
+@pytest.mark.parametrize("broker", ["max_packet_size 2000"], indirect=True)
+def test_a_broker_that_hangs_up_on_profiles_loses_no_member_for_long(
+    agents: dict[str, AgentProcess], broker: Mosquitto
+) -> None:
+    agent = agents[NAMES[0]]
+    agent.start().ready()
+    wait_until(lambda: agent.metric("edge_agent_share_active") == 1, what="the only member")
+    user = User(broker.port)
+    publish(user, 0, 301)
+    wait_until(lambda: said(agent, "profiles_not_taken") == 1, what="the limit to be found", patience_s=60)
+    ended = said(agent, "broker_lost", client="sharing")
+    assert ended >= 3
+    wait_until(lambda: agent.metric("edge_agent_share_active") == 1, what="the member to be back")
+    time.sleep(4 * LEASE_S)
+    assert said(agent, "broker_lost", client="sharing") == ended
+    assert agent.metric("edge_agent_share_active") == 1
+    assert machines(agent) == set(MACHINES)
     user.close()

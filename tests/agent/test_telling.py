@@ -1,0 +1,119 @@
+"""Profiles for the broker: told freely, one at a time after a connection has ended, and no more where it hangs up."""
+
+import pytest
+
+from edge_agent.telling import Telling
+
+
+class Hall:
+    """A broker that hangs up on messages beyond a limit, and a member with profiles of these lengths."""
+
+    def __init__(self, lengths: dict[str, int], *, most_bytes: int) -> None:
+        self.telling = Telling(limit_bytes=1_000_000)
+        self.lengths = lengths
+        self.most_bytes = most_bytes
+        self.beat = 0
+        self.ends = 0
+        self.kept: set[str] = set()
+        self.telling.wait(lengths)
+
+    def second(self) -> None:
+        """A profile, if one may go, then a beat that comes back unless the connection ended."""
+        machine = self.telling.next()
+        if machine is not None and self.lengths[machine] <= self.telling.limit_bytes:
+            self.telling.told(machine, n_bytes=self.lengths[machine], beat=self.beat)
+            if self.lengths[machine] > self.most_bytes:
+                self.ends += 1
+                self.telling.lost()
+                self.telling.wait(self.lengths)
+                return
+            self.kept.add(machine)
+        self.beat += 1
+        self.telling.echoed(self.beat)
+
+
+def test_profiles_are_told_in_turn_and_each_once() -> None:
+    telling = Telling(limit_bytes=100)
+    telling.wait(["a", "b", "a"])
+    assert [telling.next(), telling.next(), telling.next()] == ["a", "b", None]
+
+
+def test_what_was_just_told_no_longer_waits() -> None:
+    telling = Telling(limit_bytes=100)
+    telling.wait(["a"])
+    telling.told("a", n_bytes=10, beat=1)
+    assert telling.next() is None
+
+
+def test_only_a_beat_sent_behind_it_says_that_a_profile_was_taken() -> None:
+    telling = Telling(limit_bytes=100)
+    telling.told("a", n_bytes=10, beat=1)
+    telling.lost()
+    telling.told("a", n_bytes=10, beat=2)
+    telling.wait(["b"])
+    telling.echoed(2)
+    assert (telling.may_tell, telling.next()) == (False, None)
+    telling.echoed(3)
+    assert (telling.may_tell, telling.next()) == (True, "b")
+
+
+def test_after_an_end_with_several_under_way_they_go_one_at_a_time_until_all_are_told() -> None:
+    telling = Telling(limit_bytes=100)
+    for machine in ("a", "b"):
+        telling.told(machine, n_bytes=10, beat=1)
+    assert telling.may_tell
+    assert not telling.lost()
+    telling.told("a", n_bytes=10, beat=1)
+    assert not telling.may_tell
+    telling.echoed(2)
+    telling.told("b", n_bytes=10, beat=2)
+    assert telling.may_tell  # none waits any more
+
+
+def test_ends_with_nothing_under_way_say_nothing() -> None:
+    telling = Telling(limit_bytes=100)
+    assert not any(telling.lost() for _ in range(10))
+    assert telling.limit_bytes == 100
+    assert telling.may_tell
+
+
+def test_three_ends_in_a_row_with_a_profile_alone_make_its_length_too_long() -> None:
+    telling = Telling(limit_bytes=100)
+    found = []
+    for n_bytes in (70, 50, 60):
+        telling.told("a", n_bytes=n_bytes, beat=1)
+        found.append(telling.lost())
+    assert found == [False, False, True]
+    assert telling.limit_bytes == 49
+
+
+def test_a_profile_as_long_that_was_taken_speaks_for_chance() -> None:
+    telling = Telling(limit_bytes=100)
+    for beat in range(1, 20):
+        telling.told("a", n_bytes=50, beat=beat)
+        assert not telling.lost()
+        telling.told("b", n_bytes=50, beat=beat)
+        telling.echoed(beat + 1)
+    assert telling.limit_bytes == 100
+
+
+@pytest.mark.parametrize("order", ["abcdefgh", "hgfedcba"])
+def test_a_broker_that_hangs_up_gets_all_that_it_takes_after_few_ends(order: str) -> None:
+    lengths = {name: 1000 * (ord(name) - ord("a") + 1) for name in order}
+    hall = Hall(lengths, most_bytes=4500)
+    for _ in range(200):
+        hall.second()
+    assert hall.kept == set("abcd")
+    assert hall.ends <= 3 * 4  # at worst three for each length that is too long
+    before = hall.ends
+    for _ in range(100):
+        hall.telling.wait(lengths)
+        hall.second()
+    assert hall.ends == before
+
+
+def test_many_machines_of_one_length_cost_three_ends_together() -> None:
+    hall = Hall({f"m{at}": 5000 for at in range(300)}, most_bytes=4500)
+    for _ in range(400):
+        hall.second()
+    assert hall.ends == 3
