@@ -19,9 +19,12 @@ from typing import NamedTuple
 from edge_agent.inbox import Batch
 
 _ECHO_EVERY_S = 0.1
-_GROWING_ECHOES, _GROWING_BY_S = 6, 0.02
-"""The wait grows if each of so many echoes in a row, or one in each second, was out longer by so much than the last.
-A burst of half a second is none."""
+_LATELY_S, _SLOWLY_S = 0.5, 5.0
+_GROWING_BY_S = 0.02
+"""The wait grows if each echo of the last half second, or one of each of the last five seconds, was out longer by so
+much than the one before. A burst of half a second is no growth."""
+_FEWEST = 3
+"""Echoes that tell: in an overload the turns between which they are sent grow long."""
 _STEER_EVERY_S = 0.25
 _PACE = 20_000.0
 """Messages a second, until it is known: rather too many."""
@@ -84,8 +87,8 @@ class Overload:
         self._out: deque[tuple[int, float]] = deque()
         self._sent_s = 0.0
         self._caught_up = False
-        self._lately: deque[_Echo] = deque(maxlen=_GROWING_ECHOES)
-        self._slowly: deque[_Echo] = deque(maxlen=_GROWING_ECHOES)  # one of each second
+        self._lately: deque[_Echo] = deque()
+        self._slowly: deque[_Echo] = deque()  # one of each second
         self._second = 0
         self._steered_s = 0.0
         self._turned_s, self._taken, self._queued = 0.0, 0, 0
@@ -174,10 +177,10 @@ class Overload:
         sent_s = self._out.popleft()[1]
         if self._caught_up:
             found = _Echo(sent_s, at_s - sent_s, queued)
-            self._lately.append(found)
+            _note(self._lately, found, span_s=_LATELY_S)
             if int(now_s) != self._second:
                 self._second = int(now_s)
-                self._slowly.append(found)
+                _note(self._slowly, found, span_s=_SLOWLY_S)
             self._weigh(self._time_of(found), now_s)
         self._caught_up = True
 
@@ -194,7 +197,7 @@ class Overload:
 
     def _weigh(self, wait_s: float, now_s: float) -> None:
         if not self.on:
-            excess = self._growth(self._lately) or self._growth(self._slowly)
+            excess = self._growth(self._lately, _LATELY_S) or self._growth(self._slowly, _SLOWLY_S)
             if wait_s > self._limit_s and excess:
                 self.share = max(_LEAST_SHARE, _FIRST / (1.0 + excess))
                 self._began_s, self._steered_s, self._passed_over = now_s, now_s, 0
@@ -209,12 +212,13 @@ class Overload:
                     self._end(now_s)
                 self.share = min(1.0, self.share * more)
 
-    def _growth(self, echoes: Sequence[_Echo]) -> float:
+    def _growth(self, echoes: Sequence[_Echo], span_s: float) -> float:
         """Seconds by which the wait grows in a second: so many times our pace comes beyond it. 0: it does not grow."""
         steps = [self._time_of(later) - self._time_of(earlier) for earlier, later in pairwise(echoes)]
-        if len(echoes) < _GROWING_ECHOES or min(steps) < _GROWING_BY_S:
+        took_s = echoes[-1].sent_s - echoes[0].sent_s if echoes else 0.0
+        if len(echoes) < _FEWEST or took_s < 0.9 * span_s or min(steps) < _GROWING_BY_S:
             return 0.0
-        return sum(steps) / (echoes[-1].sent_s - echoes[0].sent_s)
+        return sum(steps) / took_s
 
     def _end(self, now_s: float) -> None:
         if self.on:
@@ -233,3 +237,10 @@ class Overload:
             place = self._places.setdefault(machine, len(self._places) * _GOLDEN % 1.0)
             self._topics[topic] = place
         return place
+
+
+def _note(echoes: deque[_Echo], newest: _Echo, *, span_s: float) -> None:
+    """Keep no more than what spans `span_s`."""
+    echoes.append(newest)
+    while len(echoes) > _FEWEST and newest.sent_s - echoes[1].sent_s >= 0.9 * span_s:
+        echoes.popleft()
