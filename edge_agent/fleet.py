@@ -1,5 +1,7 @@
 """The machines of a pipeline by name, and what others ask of them between two steps. Pure; scores nothing."""
 
+from collections.abc import Iterable
+
 from edge_agent.contract.records import Alarm
 from edge_agent.machine import Glance, Machine
 from edge_agent.naming import Refused
@@ -40,6 +42,12 @@ class Fleet(dict[str, Machine]):
         machine = self.get(name)
         cases = () if machine is None else machine.naming.casebook.cases
         return next((case.fault for case in cases if case.alarm == alarm), "")
+
+    def interrupt(self, names: Iterable[str]) -> None:
+        """These machines lost rows: no window of theirs bridges what is missing."""
+        for name in names:
+            if (machine := self.get(name)) is not None:
+                machine.rows.interrupt()
 
     def open_alarms(self) -> tuple[Alarm, ...]:
         """The latest revision of every open alarm."""

@@ -57,11 +57,13 @@ class Batch:
         arrivals: in the order they were received.
         receipts: to acknowledge once the deliveries are done with, in the order received; shed ones included.
         shed: messages that were dropped since the last batch.
+        passed_over: machines that lost some of these: what comes later does not follow on what came before.
     """
 
     arrivals: tuple[Arrival, ...]
     receipts: tuple[Receipt, ...]
     shed: int
+    passed_over: frozenset[str] = frozenset()
 
     @property
     def deliveries(self) -> tuple[Delivery, ...]:

@@ -94,7 +94,7 @@ class Overload:
         self._turned_s, self._taken, self._queued = 0.0, 0, 0
         self._pace = _PACE
         self._places: dict[str, float] = {}
-        self._topics: dict[str, float] = {}
+        self._topics: dict[str, tuple[str, float]] = {}
         self._began_s = 0.0
         self._passed_over = 0
 
@@ -149,13 +149,17 @@ class Overload:
         elif not self.on:
             return batch
         if self.on:
-            phase, share = now_s / _ROUND_S, self.share
-            heard = tuple(
-                [one for one in arrivals if (phase + self._place(one.delivery.topic)) % 1.0 < share]
-            )
-            shed, arrivals = len(arrivals) - len(heard), heard
+            phase, share, heard = now_s / _ROUND_S, self.share, []
+            machines = set()
+            for one in arrivals:
+                machine, place = self._machine(one.delivery.topic)
+                if (phase + place) % 1.0 < share:
+                    heard.append(one)
+                else:
+                    machines.add(machine)
+            shed, arrivals = len(arrivals) - len(heard), tuple(heard)
             self._passed_over += shed
-            batch = replace(batch, shed=batch.shed + shed)
+            batch = replace(batch, shed=batch.shed + shed, passed_over=frozenset(machines))
         return replace(batch, arrivals=arrivals)
 
     def _measure_pace(self, queued: int, *, taken: int, now_s: float) -> None:
@@ -225,18 +229,18 @@ class Overload:
             self._tell("overload_ended", lasted_s=round(now_s - self._began_s, 1), shed=self._passed_over)
         self.share = 1.0
 
-    def _place(self, topic: str) -> float:
-        """Where the topic's machine stands in the round, between 0 and 1."""
-        place = self._topics.get(topic)
-        if place is None:
+    def _machine(self, topic: str) -> tuple[str, float]:
+        """The topic's machine, and where it stands in the round, between 0 and 1."""
+        known = self._topics.get(topic)
+        if known is None:
             machine = self._machine_of(topic) or topic
             if len(self._topics) >= _MACHINES:
                 self._topics.clear()
             if len(self._places) >= _MACHINES:
                 self._places.clear()
             place = self._places.setdefault(machine, len(self._places) * _GOLDEN % 1.0)
-            self._topics[topic] = place
-        return place
+            known = self._topics[topic] = machine, place
+        return known
 
 
 def _note(echoes: deque[_Echo], newest: _Echo, *, span_s: float) -> None:

@@ -146,6 +146,7 @@ class Watch:
         ledger.shed += batch.shed
         step = Step()
         try:
+            self.pipeline.fleet.interrupt(batch.passed_over)
             step = self._step(batch, tidings) if batch.arrivals or tidings else step
             self.seen(step)
             for request in step.commissions:

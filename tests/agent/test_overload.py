@@ -73,6 +73,8 @@ class Hall:
             seen = upto
             left = judge.turn(batch(*came), back, queued=upto - head, now_s=now)
             assert len(left.receipts) == len(taken)
+            assert left.passed_over.isdisjoint(one.delivery.topic for one in left.arrivals)
+            assert bool(left.passed_over) == bool(left.shed)
             sensors = sum(topic != ECHO for _, topic, _ in taken)
             assert len(left.arrivals) + left.shed == sensors
             self.shed += left.shed

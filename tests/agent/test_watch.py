@@ -239,6 +239,22 @@ def test_an_alarm_is_closed_where_its_machine_cannot_go_on(
     assert len([told for told in agent.alerts.values() if told["state"] == "closed"]) == 1
 
 
+def test_no_window_bridges_rows_that_were_passed_over(
+    config: Config, begin: Callable[[Config], Agent]
+) -> None:
+    agent = begin(config)
+    play(agent, arrivals([(CALM[0], FAULTY[1], 0.0)]), crash_after=lambda _: False)
+    pipeline = agent.watch.pipeline
+    scored, window_rows = pipeline.ledger.windows_scored, pipeline.window_rows
+    assert scored > 0
+    first = FAULTY[1] + 10
+    later = arrivals([(first, first + window_rows, 0.0)])
+    agent.watch.turn(Batch(tuple(later[:-1]), (), 10, frozenset({"pump-1", "nobody"})))
+    assert (pipeline.ledger.windows_scored, pipeline.ledger.shed) == (scored, 10)
+    agent.watch.turn(Batch(tuple(later[-1:]), (), 0))
+    assert pipeline.ledger.windows_scored == scored + 1
+
+
 @pytest.mark.parametrize("taken_over", [False, True])
 def test_what_was_learnt_is_had_from_its_file_once_that_is_written(
     begin: Callable[[Config], Agent],
