@@ -318,11 +318,11 @@ class Service:
             self._egress_session = self._egress.session
             self._watch.outbox.say_again()
             self._status_told = b""
-        if now_s - self._status_told_s >= _STATUS_EVERY_S:
-            status = self._status(online=True)
+        if now_s - self._status_told_s >= _STATUS_EVERY_S or not self._status_told:
+            status, self._status_told_s = self._status(online=True), now_s
             if status != self._status_told:
                 self._watch.outbox.put(Message(("status",), self._status_topic, status, retain=True))
-                self._status_told, self._status_told_s = status, now_s
+                self._status_told = status
         self._watch.outbox.repeat_unconfirmed()
         self._egress.pump()
         if now_s - self._snapshot_s >= _SNAPSHOT_EVERY_S:
