@@ -165,13 +165,15 @@ def binding(throughput: Report, ceilings: Report, *, flame: bool) -> str:
     named = {
         "pipeline (decode, windows, inspection, scores)": alone["pipeline"],
         "journal and SQLite": alone["journal_encoding"] + alone["sqlite"],
-        "receiving and acknowledging (empty paho subscriber)": paho or 0.0,
     }
     rest = (whole or 0.0) - sum(named.values())
-    named["the rest: two threads that want the same interpreter, wake-ups, status, metrics"] = rest
+    named["the rest: receiving, two threads that want the same interpreter, wake-ups, status, metrics"] = rest
     lines = ["## The limit that binds\n", "| µs of processor a message at 4,000/s | |", "|---|---|"]
     lines += [f"| {name} | {cost:.1f} |" for name, cost in named.items()]
     lines.append(f"| **whole agent** | **{whole:.1f}** |")
+    lines.append(
+        f"| beside it: an empty paho subscriber, which only receives and acknowledges | {paho or 0.0:.1f} |"
+    )
     widest = max(named, key=lambda name: named[name])
     lines.append(f"\nThe largest part is: {widest}.")
     sub = _median(_dig(ceilings, "mosquitto_sub"), "messages_per_s")
