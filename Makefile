@@ -123,7 +123,7 @@ diagnosis: spectral  ## naming faults from few labels beside baselines, and whol
 throughput: $(VENV)/.done  ## 4,000 messages a second beside an empty subscriber, and stages alone -> benchmarks/results/throughput.*
 	PYTHONPATH=. $(BIN)/python benchmarks/throughput.py
 
-node-red:  ## a flow in Node-RED as a peer of `make performance`, from npm (Node 18.5 or later) -> benchmarks/.cache
+node-red:  ## a flow in Node-RED as a peer of `make bench`, from npm (Node 18.5 or later) -> benchmarks/.cache
 	npm install --no-audit --no-fund --ignore-scripts --prefix benchmarks/.cache/node-red node-red@4.1.8
 
 BASELINE ?=

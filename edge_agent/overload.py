@@ -37,7 +37,10 @@ _LEAST_SHARE = 0.05
 _FEWER, _MORE, _MUCH_MORE = 0.75, 1.05, 1.15
 _MACHINES = 50_000
 _OUT_LIMIT = 1000
-"""Echoes under way: behind so many there is no need for more."""
+"""Echoes under way that are remembered."""
+_DEAF_S = 20.0
+"""With no echo for so long nothing is known: the broker lost them, or we may not hear them. Nobody is passed over on a
+guess, and there is no hurry to say another."""
 
 Tell = Callable[..., None]
 
@@ -84,7 +87,8 @@ class Overload:
         self._tell = tell
         self._session = 0
         self._number = 0
-        self._out: deque[tuple[int, float]] = deque()
+        self._out: deque[tuple[int, float]] = deque(maxlen=_OUT_LIMIT)
+        self._heard_s = 0.0
         self._sent_s = 0.0
         self._caught_up = False
         self._lately: deque[_Echo] = deque()
@@ -117,13 +121,18 @@ class Overload:
         """What to send to `topic` now from connection `session`; None where it is not time."""
         if not self._limit_s:
             return None
-        if session != self._session:
+        new = session != self._session
+        if new:
             self._session, self._caught_up = session, False
             self._out.clear()
             self._lately.clear()
             self._slowly.clear()
             self._end(now_s)
-        elif now_s - self._sent_s < _ECHO_EVERY_S or len(self._out) >= _OUT_LIMIT:
+            self._heard_s = now_s
+        deaf = now_s - self._heard_s > _DEAF_S
+        if deaf:
+            self._end(now_s)
+        if not new and now_s - self._sent_s < (_DEAF_S if deaf else _ECHO_EVERY_S):
             return None
         self._sent_s, self._number = now_s, self._number + 1
         self._out.append((self._number, now_s))
@@ -178,7 +187,7 @@ class Overload:
             self._out.popleft()  # lost at the broker
         if not self._out or self._out[0][0] != number:
             return  # of another connection, or said twice
-        sent_s = self._out.popleft()[1]
+        sent_s, self._heard_s = self._out.popleft()[1], now_s
         if self._caught_up:
             found = _Echo(sent_s, at_s - sent_s, queued)
             _note(self._lately, found, span_s=_LATELY_S)

@@ -206,8 +206,39 @@ def test_without_a_limit_nothing_is_sent_and_all_is_heard() -> None:
     assert judge.turn(whole, [], queued=0, now_s=5.0) is whole
 
 
-def test_a_broker_that_never_answers_costs_a_bounded_number_of_echoes() -> None:
+def test_a_broker_that_never_answers_hears_an_echo_now_and_then() -> None:
     judge = overload()
-    sent = [judge.echo(session=1, now_s=number * 0.2) for number in range(5000)]
-    assert sum(one is not None for one in sent) == 1000
+    sent = [number * 0.2 for number in range(5000) if judge.echo(session=1, now_s=number * 0.2) is not None]
+    assert 100 < len([at for at in sent if at < 21]) < 110
+    assert 40 < len([at for at in sent if at >= 21]) < 60
     assert not judge.on
+
+
+def test_echoes_that_come_back_at_once_are_said_ten_times_a_second() -> None:
+    judge, said = overload(), 0
+    for number in range(500):
+        now_s = number * 0.02
+        echo = judge.echo(session=1, now_s=now_s)
+        judge.turn(batch(), [(echo, now_s)] if echo else [], queued=0, now_s=now_s)
+        said += echo is not None
+    assert 80 <= said <= 101
+
+
+def test_where_echoes_get_lost_in_an_overload_nobody_is_passed_over_for_ever() -> None:
+    """A broker whose queue is full drops the newest, echoes among them."""
+    told: list[tuple[str, dict[str, Any]]] = []
+    judge, now_s = overload(told), 0.0
+    while not judge.on:  # each echo is out longer than the one before
+        echo = judge.echo(session=1, now_s=now_s)
+        judge.turn(batch(), [(echo, 3 * now_s)] if echo else [], queued=0, now_s=3 * now_s)
+        now_s += 0.2
+    since_s = now_s = 3 * now_s
+    while judge.on:
+        judge.echo(session=1, now_s=now_s)
+        now_s += 0.2
+    assert 15 < now_s - since_s < 25
+    assert [event for event, _ in told] == ["overload_began", "overload_ended"]
+    echo = judge.echo(session=1, now_s=now_s + 30)
+    assert echo is not None
+    judge.turn(batch(), [(echo, now_s + 30)], queued=0, now_s=now_s + 30)
+    assert judge.echo(session=1, now_s=now_s + 30.2) is not None  # heard again, as often as before

@@ -80,6 +80,7 @@ def test_a_block_is_its_rows_and_machines_and_channels_are_apart() -> None:
 
 
 @pytest.mark.broker
+@pytest.mark.node_red
 def test_the_flow_takes_every_message_and_publishes_alerts(tmp_path: Path) -> None:
     if (why := node_red.absent()) is not None:
         pytest.skip(why)
