@@ -28,7 +28,9 @@ _FEWEST = 3
 _STEER_EVERY_S = 0.25
 _PACE = 20_000.0
 """Messages a second, until it is known: rather too many."""
-_ROUND_S = 60.0
+_ROUND_S = 600.0
+"""A machine's part must be longer than its window, or it is never scored meanwhile: 128 rows of one a second take two
+minutes, which is a fifth of a round."""
 _GOLDEN = 0.6180339887498949
 """Multiples of it lie evenly between 0 and 1, however many there are."""
 _FIRST = 0.9

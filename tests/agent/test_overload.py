@@ -117,7 +117,10 @@ def test_in_an_overload_what_is_heard_is_heard_in_time_and_the_rest_is_counted(
     assert hall.told[-1][0] == "overload_ended"
 
 
-def test_a_machine_is_heard_whole_for_a_while_and_every_machine_has_its_turn() -> None:
+def test_a_machine_is_heard_whole_for_a_while_and_every_machine_has_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edge_agent.overload._ROUND_S", 60.0)
     hall = Hall(per_s=6_000, load_s=130.0, machines=40).run(140.0)
     for machine in {f"m{number}" for number in range(40)}:
         at = [when for when, name, _ in hall.heard if name == machine and 5.0 < when < 125.0]
