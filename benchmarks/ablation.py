@@ -18,7 +18,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from edge_agent import voices
+from edge_agent import chorus, voices
 from edge_agent.commission import Encode, commission
 from edge_agent.contract import bundle, recording
 from edge_agent.features import Float32, scales
@@ -151,7 +151,7 @@ def fused(
     ranks = []
     for at in range(0, len(ends), CHUNK_WINDOWS):
         part = np.ascontiguousarray(windows[ends[at : at + CHUNK_WINDOWS] - window_rows])
-        ranks.append(voices.score(memory, part, encode(part, memory["location"], memory["scale"])).rank)
+        ranks.append(chorus.score(memory, part, encode(part, memory["location"], memory["scale"])).rank)
     return np.concatenate(ranks).astype(np.float64)
 
 

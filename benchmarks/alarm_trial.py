@@ -10,7 +10,7 @@ from alarm_machines import DAY_ROWS, PERIOD_S, SIZES, Shift, machine, shifted
 from alarm_rules import RULES
 from numpy.typing import NDArray
 
-from edge_agent import commission, voices
+from edge_agent import chorus, commission
 from edge_agent.contract.recording import Recording
 from edge_agent.contract.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.decide import Decider
@@ -143,7 +143,7 @@ class _Chosen:
         *alarming, _ranking = profile.memory["weights"]
         if np.any(np.array(alarming)[:, [VOICES.index(voice) for voice in _OF_THE_ENCODER]]):
             return self._scorer.score([chosen], profiles)
-        scores = voices.score(profile.memory, values, None)
+        scores = chorus.score(profile.memory, values, None)
         return [_told(chosen, profile, np.column_stack([scores.parts, scores.recent]))]
 
 

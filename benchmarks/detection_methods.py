@@ -15,7 +15,7 @@ from detectors import BASELINES, Detector
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from edge_agent import voices
+from edge_agent import chorus, voices
 from edge_agent.commission import Encode, commission
 from edge_agent.contract import bundle
 from edge_agent.features import scales, standardise
@@ -160,7 +160,7 @@ def _listen(series: Series, encode: Encode | None) -> dict[str, NDArray[np.float
     for at in range(0, len(windows), _CHUNK_WINDOWS):
         chunk = np.ascontiguousarray(windows[at : at + _CHUNK_WINDOWS])
         encoded = None if encode is None else encode(chunk, memory["location"], memory["scale"])
-        parts.append(voices.score(memory, chunk, encoded))
+        parts.append(chorus.score(memory, chunk, encoded))
     heard = np.log1p(np.maximum(np.concatenate([part.voices for part in parts]), 0.0)).astype(np.float64)
     table = {name: heard[:, at] for at, name in enumerate(voices.VOICES)}
     table["value"] = np.concatenate([part.value for part in parts]).astype(np.float64)

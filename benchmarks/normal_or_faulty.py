@@ -2,7 +2,7 @@
 
 For the diagnosis benchmark. Calm is the first half of a normal recording; its second half and the faulty recordings
 are judged. Nothing is chosen on them. Measure: area under the ROC curve; of the agent, by what ranks its windows
-(`voices.Scores.rank`) and by what alarms (`value`).
+(`chorus.Scores.rank`) and by what alarms (`value`).
 
 Axes: M blocks, S samples of a block, A axes, F numbers, R rows, C channels of the spectral frames.
 """
@@ -20,7 +20,7 @@ from sklearn.neighbors import NearestNeighbors
 from spectral_views import ROWS, Floats, encoder, frames_of, views
 from vibration_sets import FAN_RATE_HZ, FAN_SAMPLES, cut_blocks
 
-from edge_agent import voices
+from edge_agent import chorus, voices
 from edge_agent.commission import commission
 from edge_agent.remember import Encode
 from edge_agent.spectra import SpectralFrames, describe_frames
@@ -124,13 +124,13 @@ def _scores(trial: Trial) -> Iterator[tuple[str, NDArray[Any]]]:
             yield f"spectral frames, {encoder_name} encoder, its distance alone", embedding
 
 
-def _agent(rows: Floats, windows: Floats, encode: Encode | None) -> voices.Scores:
+def _agent(rows: Floats, windows: Floats, encode: Encode | None) -> chorus.Scores:
     """The agent's own voices, on a memory of calm rows [R, C]."""
     memory = commission(
         rows, window_rows=ROWS, encode=encode, budget_per_week=1.0, windows_per_week=10_000.0, seed=0
     )
     encoded = None if encode is None else encode(windows, memory["location"], memory["scale"])
-    return voices.score(memory, windows, encoded)
+    return chorus.score(memory, windows, encoded)
 
 
 def _loudness(blocks: Floats) -> Floats:

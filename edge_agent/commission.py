@@ -1,6 +1,6 @@
 """How a gateway learns what is normal for one machine from calm rows; pure, and no training of a network.
 
-What it writes is the machine's memory: a flat mapping of arrays that `voices.score` reads. What the voices remember is
+What it writes is the machine's memory: a flat mapping of arrays that `chorus.score` reads. What the voices remember is
 `remember`; how much each counts, its scale and the threshold are decided here.
 
 Axes: R rows, C channels, W calm windows, T rows of a window, V voices.

@@ -260,7 +260,7 @@ def _learn_shape(memory: dict[str, NDArray[Any]], calm: Calm, *, kept: NDArray[n
         if start > 0:
             others = np.concatenate([early, others])
         mean, precision = gaussian(others)
-        distance[start:end] = voices.shape_distance(z[start:end], mean=mean, precision=precision)[0]
+        distance[start:end] = voices.shape_distance(z[start:end], mean=mean, precision=precision)
     return distance
 
 

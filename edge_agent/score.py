@@ -13,15 +13,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent import voices
+from edge_agent import chorus
+from edge_agent.chorus import Scores
 from edge_agent.contract.bundle import Bundle, Golden
 from edge_agent.contract.records import Float32, Profile, ScoreBlock, WindowBlock
 from edge_agent.errors import BundleError, ProviderError
 from edge_agent.lean import ranks
-from edge_agent.seen import Seen, look_together
+from edge_agent.seen import look_together
 from edge_agent.trial import in_a_copy
 from edge_agent.visible import Narrowings
-from edge_agent.voices import Encoded, Scores
+from edge_agent.voices import VOICES, Encoded
 
 Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
 
@@ -137,9 +138,15 @@ class Scorer:
             ]
         if not (self.expecting or (self.ranking and any(ranks(profile.memory) for profile in profiles))):
             looked = look_together([p.memory for p in profiles], [b.values for b in blocks])
+            whole = [at for at, seen in enumerate(looked) if seen is not None and not blocks[at].hidden]
+            joint = chorus.score_together(
+                [profiles[at].memory for at in whole],
+                [seen for at in whole if (seen := looked[at]) is not None],
+            )
+            scores = dict(zip(whole, joint, strict=True))
             return [
-                self._assembled(block, profile, _unasked(block), seen=seen)
-                for block, profile, seen in zip(blocks, profiles, looked, strict=True)
+                self._assembled(block, profile, _unasked(block), scores=scores.get(at))
+                for at, (block, profile) in enumerate(zip(blocks, profiles, strict=True))
             ]
         T = self.window_rows
         flat = np.concatenate([block.values.reshape(-1, 1, T) for block in blocks])  # sum(B*C) 1 T
@@ -160,18 +167,19 @@ class Scorer:
         return results
 
     def _assembled(
-        self, block: WindowBlock, profile: Profile, encoded: Encoded, *, seen: Seen | None = None
+        self, block: WindowBlock, profile: Profile, encoded: Encoded, *, scores: Scores | None = None
     ) -> ScoreBlock:
-        """The block's scores by a model without a head."""
-        return _assemble(
-            block,
-            profile,
-            encoded=encoded,
-            classes=np.empty((len(block.values), 0), np.float32),
-            ranking=self.ranking,
-            narrowings=self._narrowings,
-            seen=seen,
-        )
+        """The block's scores by a model without a head; `scores` where they are known already."""
+        none = np.empty((len(block.values), 0), np.float32)
+        return _assemble(block, profile, scores or self._scores(block, profile, encoded), encoded, none)
+
+    def _scores(self, block: WindowBlock, profile: Profile, encoded: Encoded) -> Scores:
+        if not block.hidden:
+            return chorus.score(profile.memory, block.values, encoded, ranking=self.ranking)
+        scores = _score_visible(block, profile, encoded=encoded, narrowings=self._narrowings)
+        if not self.ranking:
+            return scores  # a broken sensor is out of the ordinary too; only what may alarm leaves it out
+        return replace(scores, rank=chorus.score(profile.memory, block.values, encoded).rank)
 
     def _score_mixed(self, block: WindowBlock, profile: Profile) -> ScoreBlock:
         B, C = block.values.shape[:2]
@@ -182,17 +190,8 @@ class Scorer:
             values = values.copy()
             values[:, list(block.hidden)] = np.nan
         encoded, logits = self._encode(values, location, scale)
-        labels = self.bundle.manifest.labels
-        classes = _softmax(logits)
-        return _assemble(
-            block,
-            profile,
-            encoded=encoded,
-            classes=classes,
-            ranking=self.ranking,
-            labels=labels,
-            narrowings=self._narrowings,
-        )
+        scores, labels = self._scores(block, profile, encoded), self.bundle.manifest.labels
+        return _assemble(block, profile, scores, encoded, _softmax(logits), labels=labels)
 
     def _encode_flat(self, windows: Float32, location: Float32, scale: Float32) -> Encoded:
         B, C, T = windows.shape
@@ -305,20 +304,12 @@ def _softmax(logits: Float32) -> Float32:
 def _assemble(
     block: WindowBlock,
     profile: Profile,
-    *,
-    narrowings: Narrowings,
+    scores: Scores,
     encoded: Encoded,
     classes: Float32,
-    ranking: bool,
+    *,
     labels: tuple[str, ...] = (),
-    seen: Seen | None = None,
 ) -> ScoreBlock:
-    if block.hidden:
-        scores = _score_visible(block, profile, encoded=encoded, narrowings=narrowings)
-        if ranking:  # a broken sensor is out of the ordinary too; only what may alarm leaves it out
-            scores = replace(scores, rank=voices.score(profile.memory, block.values, encoded).rank)
-    else:
-        scores = voices.score(profile.memory, block.values, encoded, ranking=ranking, seen=seen)
     return ScoreBlock(
         windows=block,
         channels=profile.channels,
@@ -342,9 +333,9 @@ def _score_visible(
     if not kept:
         none = np.zeros(B, np.float32)
         parts, shares = np.zeros((B, 2), np.float32), np.zeros((B, C), np.float32)
-        return Scores(none, parts, none, none, shares, np.zeros((B, len(voices.VOICES)), np.float32))
+        return Scores(none, parts, none, none, shares, np.zeros((B, len(VOICES)), np.float32))
     seen = Encoded(embedding=encoded.embedding[:, kept], reconstruction=encoded.reconstruction[:, kept])
-    scores = voices.score(
+    scores = chorus.score(
         narrowings.of(profile.memory, block.hidden),
         np.ascontiguousarray(block.values[:, kept]),
         seen,

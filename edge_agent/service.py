@@ -44,7 +44,7 @@ _BUSY_MESSAGES = 256
 """With so many waiting there is nothing to wait for."""
 _BATCH_MESSAGES = 500
 """A turn stays short, so that an overloaded agent still alerts, acknowledges and answers in between."""
-_SNAPSHOT_EVERY_S = 0.25
+_SNAPSHOT_EVERY_S = 0.5
 _STATUS_EVERY_S = 1.0
 _FAREWELL_S = 5.0
 """How long a leaving agent waits for the broker to take its last messages."""

@@ -15,8 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.features import Float32, signed_log, standardise
-from edge_agent.lean import at_hand, products, ranks, remembered
-from edge_agent.seen import Seen, look
 
 Memory = Mapping[str, NDArray[Any]]
 
@@ -47,8 +45,6 @@ RANK_KNEE = 5.0
 _NEIGHBOURS = 3
 # What a jump beyond its threshold adds to a score of 1, times its logarithm. Chosen on recordings that are not scored.
 _JUMP_SAY = 0.25
-# Numbers that one step of scoring many windows may hold at a time; bounds the gateway's memory.
-_STEP_NUMBERS = 4_000_000
 
 Said = tuple[Float32, Float32]
 
@@ -66,72 +62,10 @@ class Encoded:
     reconstruction: Float32
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """Of B windows; higher is worse.
-
-    Attributes:
-        value: how near an alarm, [B]; above 1 the budget of false alarms is used up. See `joined`.
-        parts: the same by all voices together and by the jump alone, each with a threshold of its own, [B, 2].
-        recent: the same of the newest rows only, [B]; falls as soon as a fault ends, whatever else the window holds.
-        rank: how unusual, [B]; orders windows by how sure several voices are, whatever the budget.
-        contributions: share of each channel in the value, [B, C]; at least 0, rows sum to 1 or are all 0.
-        voices: each voice's calibrated value, [B, V] in the order of `VOICES`; 0 is an ordinary calm
-            window, 1 the 99 % point of calm; an absent voice says 0.
-    """
-
-    value: Float32
-    parts: Float32
-    recent: Float32
-    rank: Float32
-    contributions: Float32
-    voices: Float32
-
-
-def score(
-    memory: Memory,
-    windows: Float32,
-    encoded: Encoded | None,
-    *,
-    ranking: bool = True,
-    seen: Seen | None = None,
-) -> Scores:
-    """Score windows [B, C, T] in physical units (NaN: hidden cell) against a machine's memory.
-
-    Voices that need the encoder stay silent where `encoded` is None or the memory was made without it. Without
-    `ranking`, or with a memory that is `lean`, only the voices that can alarm are asked, in about half of the time;
-    `rank` is then 0. `seen` is what `look_together` has found already; who ranks looks again.
-    """
-    ranking = ranking and ranks(memory)
-    if seen is not None and not ranking:
-        return _score_step(memory, seen, None, ranking=False)
-    numbers = memory["together_square"].size + (memory["alone_square"].size if ranking else 0)
-    step = max(1, _STEP_NUMBERS // numbers)
-    parts = [
-        _score_step(
-            memory,
-            look(memory, windows[at : at + step], change_rows=CHANGE_ROWS if ranking else ()),
-            _part(encoded, at, step),
-            ranking=ranking,
-        )
-        for at in range(0, max(len(windows), 1), step)
-    ]
-    if len(parts) == 1:
-        return parts[0]
-    return Scores(
-        value=np.concatenate([part.value for part in parts]),
-        parts=np.concatenate([part.parts for part in parts]),
-        recent=np.concatenate([part.recent for part in parts]),
-        rank=np.concatenate([part.rank for part in parts]),
-        contributions=np.concatenate([part.contributions for part in parts]),
-        voices=np.concatenate([part.voices for part in parts]),
-    )
-
-
 def calibrate(memory: Memory, raw: Float32) -> Float32:
     """Raw voices [B, V] on one scale: 0 at the calm median, 1 at the calm 99 % point."""
-    middle, reach = memory["calibration"]
-    calibrated: Float32 = ((raw - middle) / reach).astype(np.float32)
+    scales = memory["calibration"]
+    calibrated: Float32 = ((raw - scales[..., 0, :]) / scales[..., 1, :]).astype(np.float32)
     return calibrated
 
 
@@ -143,18 +77,21 @@ def fuse(memory: Memory, calibrated: Float32) -> tuple[Float32, Float32, Float32
     raised count for more than one that shouts.
     """
     raised = np.maximum(calibrated, np.float32(0.0))
-    alarming, jumping, newest, ranking = memory["weights"]
-    power = np.square(raised)
-    loudness: Float32 = np.sqrt(np.stack([power @ alarming, power @ jumping], axis=1))
-    recent: Float32 = np.sqrt(power @ newest)
-    rank: Float32 = np.log1p(raised) @ ranking
-    return loudness, recent, rank
+    weights = memory["weights"]
+    loudness: Float32 = np.sqrt((weights[..., :3, :] @ np.square(raised)[..., None])[..., 0])
+    rank: Float32 = (weights[..., 3:, :] @ np.log1p(raised)[..., None])[..., 0, 0]
+    return loudness[:, :2], loudness[:, 2], rank
 
 
 def describe(seen: Float32, *, centre: Float32, spread: Float32, knee: float) -> Float32:
-    """Views [P, B, C, F] relative to calm ones, squashed beyond the knee: points in the space of a memory."""
+    """Views [P, B, C, F] relative to calm ones, squashed beyond the knee: points in the space of a memory.
+
+    Centre and spread are [P, C, F], or [P, B, C, F] for windows of several machines.
+    """
+    if centre.ndim < seen.ndim:
+        centre, spread = centre[:, None], spread[:, None]
     bend = np.float32(knee)
-    return bend * signed_log((seen - centre[:, None]) / (bend * spread[:, None]))
+    return bend * signed_log((seen - centre) / (bend * spread))
 
 
 def neighbours(
@@ -167,16 +104,19 @@ def neighbours(
     own rows.
     """
     squared = points @ np.swapaxes(bank, -1, -2)
-    return nearest_of(squared, points, square=square, barred=barred)
+    return nearest_of(squared, points, square=square[..., None, :], barred=barred)
 
 
 def nearest_of(
     products: Float32, points: Float32, *, square: Float32, barred: NDArray[np.bool_] | None = None
 ) -> tuple[Float32, NDArray[np.int64]]:
-    """The same from the points' scalar products [..., B, M] with the bank, which are overwritten."""
+    """The same from the points' scalar products [..., B, M] with the bank, which are overwritten.
+
+    `square` is [..., 1, M], or [..., B, M] where each window has a bank of its own.
+    """
     squared = products
     squared *= -2.0
-    squared += square[..., None, :]
+    squared += square
     if barred is not None:
         squared = np.where(barred, np.float32(np.inf), squared)
     k = min(_NEIGHBOURS, squared.shape[-1])
@@ -238,29 +178,44 @@ def jump(step: Float32, *, centre: Float32, spread: Float32) -> Said:
     return np.abs(apart).max(axis=1), np.square(apart)
 
 
-def shape_distance(z: Float32, *, mean: Float32, precision: Float32, relief: Float32 | None = None) -> Said:
-    """Mahalanobis distance of the newest raw rows of all channels, and what each channel adds to its square.
+def shape_distance(z: Float32, *, mean: Float32, precision: Float32) -> Float32:
+    """Mahalanobis distance [B] of the newest raw rows of all channels of standardised windows [B, C, T].
 
     It sees what no channel shows alone: a relation between channels, or between neighbouring rows, that broke.
+    `mean` is [C * L], `precision` [C * L, C * L].
+    """
+    apart = newest_apart(z, mean=mean)
+    distance: Float32 = np.sqrt(_square_by(apart, apart @ precision))
+    return distance
+
+
+def newest_apart(z: Float32, *, mean: Float32) -> Float32:
+    """The newest raw rows of windows [B, C, T] without their mean [C * L] or [B, C * L]: [B, C * L]."""
+    B, C, _ = z.shape
+    apart: Float32 = z[..., -(mean.shape[-1] // C) :].reshape(B, -1) - mean
+    return apart
+
+
+def shape_says(apart: Float32, pull: Float32, *, relief: Float32) -> Said:
+    """The same distance, and what each channel adds to its square.
+
     A channel adds as much as the square would fall if that channel alone were put right ("reconstruction-based
     contribution", Alcala and Qin, Automatica 45, 2009): shares of the plain product smear over healthy channels.
 
     Args:
-        z: standardised windows [B, C, T].
-        mean: [C * L].
-        precision: [C * L, C * L].
-        relief: inverse of each channel's own block of the precision [C, L, L]; without it nobody is blamed.
+        apart: see `newest_apart`.
+        pull: its product with the precision, [B, C * L].
+        relief: inverse of each channel's own block of the precision, [C, L, L] or [B, C, L, L].
     """
-    B, C, _ = z.shape
-    rows = mean.size // C
-    apart = z[..., -rows:].reshape(B, -1) - mean
-    pull = apart @ precision
-    squared = np.maximum(np.einsum("bk,bk->b", apart, pull), 0.0)
-    if relief is None:
-        return np.sqrt(squared), np.zeros((B, C), np.float32)
-    pulls = pull.reshape(B, C, 1, rows)
-    parts = (pulls @ relief @ pulls.transpose(0, 1, 3, 2)).reshape(B, C)
-    return np.sqrt(squared), np.maximum(parts, 0.0)
+    B, rows = len(apart), relief.shape[-1]
+    pulls = pull.reshape(B, -1, 1, rows)
+    parts = (pulls @ relief @ pulls.transpose(0, 1, 3, 2)).reshape(B, -1)
+    return np.sqrt(_square_by(apart, pull)), np.maximum(parts, 0.0)
+
+
+def _square_by(apart: Float32, pull: Float32) -> Float32:
+    square: Float32 = np.maximum(np.einsum("bk,bk->b", apart, pull), 0.0)
+    return square
 
 
 def reconstruction_errors(z: Float32, reconstruction: Float32, memory: Memory) -> Float32:
@@ -272,68 +227,7 @@ def reconstruction_errors(z: Float32, reconstruction: Float32, memory: Memory) -
     return np.stack([error.mean(axis=2).T, error[..., -_NEWEST_ROWS:].mean(axis=2).T])
 
 
-def _part(encoded: Encoded | None, at: int, step: int) -> Encoded | None:
-    if encoded is None:
-        return None
-    return Encoded(
-        embedding=encoded.embedding[at : at + step], reconstruction=encoded.reconstruction[at : at + step]
-    )
-
-
-def _score_step(memory: Memory, looked: Seen, encoded: Encoded | None, *, ranking: bool) -> Scores:
-    z, seen = looked.z, looked.views
-    lengths = memory["lengths"].tolist()
-    said = _together_say(memory, seen[: len(lengths)], name="together", knee=ALARM_KNEE)
-    said["shape"] = shape_distance(
-        z, mean=memory["shape_mean"], precision=memory["shape_precision"], relief=memory["shape_relief"]
-    )
-    step = steps(seen, len(lengths))
-    said["jump"] = jump(step, centre=memory["jump_centre"], spread=memory["jump_spread"])
-    if ranking:
-        said |= _together_say(memory, seen[: len(lengths)], name="wide", knee=RANK_KNEE)
-        said |= _channels_say(memory, seen, lengths)
-        if encoded is not None and "embedding_bank" in memory:
-            said |= _encoder_says(memory, z, encoded)
-    raw = np.tile(memory["calibration"][0], (len(z), 1))
-    shares = np.zeros((len(z), len(VOICES), z.shape[1]), np.float32)
-    for voice, (value, parts) in said.items():
-        raw[:, VOICES.index(voice)] = value
-        shares[:, VOICES.index(voice)] = parts
-    calibrated = calibrate(memory, raw)
-    loudness, recent, rank = fuse(memory, calibrated)
-    loud = memory["weights"][:2].sum(axis=0) * np.square(np.maximum(calibrated, np.float32(0.0)))
-    loud /= np.maximum(shares.sum(axis=2), np.float32(1e-30))
-    weighed = np.einsum("bv,bvc->bc", loud, shares)
-    total = weighed.sum(axis=1, keepdims=True)
-    parts = (loudness / memory["threshold"]).astype(np.float32)
-    return Scores(
-        value=joined(parts),
-        parts=parts,
-        recent=(recent / memory["recent_threshold"]).astype(np.float32),
-        rank=rank if ranking else np.zeros_like(rank),
-        contributions=(weighed / np.maximum(total, np.float32(1e-30))).astype(np.float32),
-        voices=calibrated,
-    )
-
-
-def _together_say(memory: Memory, seen: Float32, *, name: str, knee: float) -> dict[str, Said]:
-    """Voices of all channels together: distance of their statistics [P, B, C, F] to the remembered windows."""
-    n_views = len(seen)
-    points = describe(
-        seen, centre=memory["view_centre"][:n_views], spread=memory["view_spread"][:n_views], knee=knee
-    )
-    flat = points.reshape(*points.shape[:2], -1)
-    bank = at_hand(memory, name)
-    distance, nearest = nearest_of(products(bank, name, flat), flat, square=memory[f"{name}_square"])
-    closest = remembered(bank, name, nearest)
-    said: dict[str, Said] = {}
-    for view, rows in enumerate(memory["lengths"].tolist()):
-        apart = (flat[view] - closest[view]).reshape(points[view].shape)
-        said[f"{name}_{rows}"] = distance[view], square_of(apart)
-    return said
-
-
-def _channels_say(memory: Memory, seen: Float32, lengths: list[int]) -> dict[str, Said]:
+def channels_say(memory: Memory, seen: Float32, lengths: list[int]) -> dict[str, Said]:
     """Voices of each channel alone, and of the newest rows against the window's own past."""
     points = describe(seen, centre=memory["view_centre"], spread=memory["view_spread"], knee=RANK_KNEE)
     distance, _ = neighbours(np.swapaxes(points, 1, 2), memory["alone_bank"], square=memory["alone_square"])
@@ -346,7 +240,7 @@ def _channels_say(memory: Memory, seen: Float32, lengths: list[int]) -> dict[str
     return said
 
 
-def _encoder_says(memory: Memory, z: Float32, encoded: Encoded) -> dict[str, Said]:
+def encoder_says(memory: Memory, z: Float32, encoded: Encoded) -> dict[str, Said]:
     """Voices of the pre-trained encoder: distance of the embeddings, error of the reconstruction."""
     distance, _ = neighbours(
         np.swapaxes(encoded.embedding, 0, 1), memory["embedding_bank"], square=memory["embedding_square"]

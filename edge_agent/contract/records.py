@@ -249,7 +249,7 @@ class Profile:
 
     Attributes:
         channels: C names in the order of every array's channel axis.
-        memory: name -> array, all that `voices.score` reads; includes "threshold", "location", "scale".
+        memory: name -> array, all that `chorus.score` reads; includes "threshold", "location", "scale".
         rows: how many calm rows it was learnt from.
         period_ns: median step between rows.
         hop_rows: rows between two scored windows.
