@@ -7,10 +7,11 @@ disk, whole, when `commit` returns. Every value carries a checksum of itself and
 import shutil
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from edge_agent.errors import DatabaseError
 from edge_agent.journal import Changes
@@ -23,12 +24,16 @@ _ASIDE = ".aside"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS samples (turn INTEGER PRIMARY KEY, block BLOB NOT NULL, marks BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 """
+
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Everything that was committed.
+    """Everything that was committed, but for the windows kept of alarms: those are many, and are read one by one.
 
     Attributes:
         states: by name.
@@ -81,16 +86,36 @@ class Database:
         Raises:
             DatabaseError: it cannot be read.
         """
+        return self._look(_contents, nothing=Contents({}))
+
+    def kept_names(self) -> tuple[str, ...]:
+        """Of all windows kept of alarms, in the order in which they were first written.
+
+        Raises:
+            DatabaseError: they cannot be read.
+        """
+        return self._look(_kept_names, nothing=())
+
+    def kept(self, name: str) -> bytes | None:
+        """Windows kept of one alarm; None where there are none of that name, or they were altered.
+
+        Raises:
+            DatabaseError: they cannot be read.
+        """
+        return self._look(lambda connection: _kept(connection, name), nothing=None)
+
+    def _look(self, look: Callable[[sqlite3.Connection], Found], *, nothing: Found) -> Found:
+        """What is found by the open connection or, where there is none, by one that only reads."""
         if self._connection is not None:
             with self._faults():
-                return _contents(self._connection)
+                return look(self._connection)
         if not self.path.exists():
-            return Contents({})
+            return nothing
         for how in ("mode=ro", "immutable=1"):  # a disk that is read-only may not even let us look at the WAL
             with suppress(sqlite3.Error):
                 connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?{how}", uri=True)
                 try:
-                    return _contents(connection)
+                    return look(connection)
                 finally:
                     connection.close()
         raise DatabaseError(self.path, "cannot be read")
@@ -174,19 +199,32 @@ def _write(connection: sqlite3.Connection, changes: Changes) -> None:
     if changes.whole:
         connection.execute("DELETE FROM state")
         connection.execute("DELETE FROM samples")
-    gone = [(name,) for name, value in changes.states.items() if value is None]
-    kept = [(name, _seal(name, value)) for name, value in changes.states.items() if value is not None]
-    if gone and not changes.whole:
-        connection.executemany("DELETE FROM state WHERE name = ?", gone)
-    connection.executemany(
-        "INSERT INTO state VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", kept
-    )
+        _put(connection, "kept", {name: None for name in _kept_names(connection) if name not in changes.stay})
+    _put(connection, "state", changes.states)
+    _put(connection, "kept", changes.kept)
     if changes.block or changes.marks:
         turn = changes.turn
         row = (turn, _seal(f"{turn} block", changes.block), _seal(f"{turn} marks", changes.marks))
         connection.execute("INSERT INTO samples VALUES (?, ?, ?)", row)
     if changes.keep_from is not None:
         connection.execute("DELETE FROM samples WHERE turn < ?", (changes.keep_from,))
+
+
+def _put(connection: sqlite3.Connection, table: str, values: Mapping[str, bytes | None]) -> None:
+    gone = [(name,) for name, value in values.items() if value is None]
+    there = [(name, _seal(name, value)) for name, value in values.items() if value is not None]
+    put = "VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+    connection.executemany(f"DELETE FROM {table} WHERE name = ?", gone)  # noqa: S608 - a table of ours
+    connection.executemany(f"INSERT INTO {table} {put}", there)
+
+
+def _kept_names(connection: sqlite3.Connection) -> tuple[str, ...]:
+    return tuple(str(name) for (name,) in connection.execute("SELECT name FROM kept ORDER BY rowid"))
+
+
+def _kept(connection: sqlite3.Connection, name: str) -> bytes | None:
+    row = connection.execute("SELECT value FROM kept WHERE name = ?", (name,)).fetchone()
+    return None if row is None else _unseal(name, row[0])
 
 
 def _contents(connection: sqlite3.Connection) -> Contents:

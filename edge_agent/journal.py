@@ -57,7 +57,9 @@ class Changes:
         states: by name; None where a name is to be forgotten.
         block: samples of this turn. marks: of its messages.
         keep_from: blocks of earlier turns are not needed any more.
+        kept: windows kept of alarms, by name, read only when they are asked for; None where they are to be forgotten.
         whole: these are all states there are, and no block is needed: everything written before goes.
+        stay: names of the kept windows that do not go with it.
     """
 
     turn: int
@@ -65,12 +67,14 @@ class Changes:
     block: bytes = b""
     marks: bytes = b""
     keep_from: int | None = None
+    kept: Mapping[str, bytes | None] = field(default_factory=dict)
     whole: bool = False
+    stay: frozenset[str] = frozenset()
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self.states or self.block or self.marks or self.whole)
+        return not (self.states or self.block or self.marks or self.kept or self.whole)
 
 
 @dataclass(frozen=True, slots=True)

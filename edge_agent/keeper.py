@@ -16,6 +16,7 @@ from edge_agent.journal import Changes, Journal, Remembered, remembered
 from edge_agent.outbox import Outbox
 from edge_agent.pipeline import Pipeline
 from edge_agent.redelivery import Marks
+from edge_agent.shelf import Shelf
 from edge_agent.step import Step
 from edge_agent.store import Store
 
@@ -94,6 +95,7 @@ class Keeper:
         self._outbox = outbox
         self._report = report
         self._timed = timed
+        self._shelf = Shelf(database)
         self._pipeline: Pipeline
         self._rooms: dict[str, bytes] = {}
         self._changed_rooms: dict[str, bytes | None] = {}
@@ -154,6 +156,11 @@ class Keeper:
         self._journal.begin(max(found.turn, max((turn for turn, _, _ in samples), default=0)))
         return found
 
+    def reshelve(self, pipeline: Pipeline) -> None:
+        """Let alarms that are over be named after a restart, too; call it when the machines are restored."""
+        if damaged := self._shelf.restore(pipeline):
+            self._report("state_damaged", names=damaged[:10], count=len(damaged))
+
     def _read(self, now_s: float) -> Contents:
         try:
             self._database.open()
@@ -187,6 +194,7 @@ class Keeper:
             self._recover(now_s)
             return
         changes = self._journal.turn(step, self._pipeline, marks=marks, changed=changed, now_s=now_s)
+        changes = replace(changes, kept=self._shelf.turn(step, self._pipeline))
         self._commit(self._with_rooms(changes, now_s=now_s), now_s=now_s)
 
     def distrust(self) -> None:
@@ -196,10 +204,15 @@ class Keeper:
     def farewell(self, *, now_s: float) -> None:
         """Write what is still unwritten before a wanted end."""
         if self._faults["database"].broken:
-            self._commit(self._everything(), now_s=now_s)
+            changes = self._everything()
+            self._commit(changes, now_s=now_s)
         else:
             changes = self._journal.farewell(self._pipeline)
             self._commit(self._with_rooms(changes, now_s=now_s), now_s=now_s)
+        for kept in self._shelf.last(self._pipeline):
+            if self._faults["database"].broken:
+                break
+            self._commit(Changes(changes.turn, kept=kept), now_s=now_s)
         self._database.close()
 
     def size_bytes(self) -> int:
@@ -224,7 +237,8 @@ class Keeper:
         self._changed_rooms.clear()
         rooms = {_ROOM + name: value for name, value in self._rooms.items()}
         states = {**changes.states, **rooms, **self._outbox.everything()}
-        return replace(changes, states=states, marks=self.marks.everything())
+        stay = self._shelf.everything(self._pipeline)
+        return replace(changes, states=states, marks=self.marks.everything(), stay=stay)
 
     # -- when it cannot be done -----------------------------------------------------------------------------
 
@@ -243,6 +257,7 @@ class Keeper:
                 self._failed("database", error, now_s=now_s)
                 return
             break
+        self._shelf.written()
         self.figures.commits += 1
         self._stale = self._stale and not changes.whole
         self._faults["database"].passed(now_s=now_s)

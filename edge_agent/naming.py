@@ -1,14 +1,15 @@
 """A machine's own names for its faults: what operators called its alarms, and what the next one is called. Pure.
 
-The windows of an alarm are kept, thinned, while it is open and for the last few that have closed. Naming an alarm
-makes a `Case` of them, and all cases are learnt from anew: a fraction of a second, no network.
+The windows of an alarm are kept, thinned, while it is open and for the last few that have closed; whoever drives this
+may put those elsewhere, see `kept`. Naming an alarm makes a `Case` of them, and all cases are learnt from anew: a
+fraction of a second, no network.
 
 Axes: B windows, C channels, T rows, F numbers of a window, K faults, W windows of a case.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
@@ -16,14 +17,11 @@ import numpy as np
 from edge_agent import diagnose
 from edge_agent.contract.casebook import Case, Casebook
 from edge_agent.contract.records import Float32, Profile
+from edge_agent.kept import Kept
 
 UNKNOWN = "unknown"
 NAME_LIMIT_CHARS = 64
 _RESERVED = frozenset({UNKNOWN, "normal"})
-_KEPT_WINDOWS = 12
-"""Of one alarm; neighbours tell the same, and a machine's memory is small."""
-_KEPT_EVERY_ROWS = 8
-"""Between two kept windows at first: much is new in the second, the fault is mostly the same."""
 _LEARNT_WINDOWS = 120
 """Of all cases together, shared among them: learning stays a matter of tenths of a second on a gateway."""
 _LEAST_SAY = 1e-2
@@ -137,34 +135,13 @@ class Belief:
         return self._said, float(evidence[held])
 
 
-@dataclass(slots=True)
-class _Kept:
-    """Windows of one alarm, as far apart as it takes to hold few from its beginning to its end."""
-
-    channels: tuple[str, ...]
-    windows: list[Float32] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
-    every_rows: int = _KEPT_EVERY_ROWS
-    start_ns: int = 0
-    end_ns: int = 0
-
-    def add(self, window: Float32, end_row: int) -> None:
-        if self.ends and end_row - self.ends[-1] < self.every_rows:
-            return
-        self.windows.append(np.array(window, np.float32))
-        self.ends.append(end_row)
-        if len(self.windows) > _KEPT_WINDOWS:
-            self.windows, self.ends = self.windows[::2], self.ends[::2]
-            self.every_rows *= 2
-
-
 class Naming:
     """One machine's kept alarms, named alarms, and what was learnt from them."""
 
     def __init__(self, machine: str, settings: NamingSettings) -> None:
         self.casebook = Casebook(machine)
         self._settings = settings
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
         self._profile: Profile | None = None
         self._faults: diagnose.Faults | None = None
 
@@ -182,9 +159,21 @@ class Naming:
         """Remember a window [C, T] of an alarm that is open, and when it ended."""
         if self._profile is None:
             return
-        kept = self._kept.setdefault(alarm, _Kept(self._profile.channels))
+        kept = self._kept.get(alarm)
+        if kept is None or not kept.takes(window, self._profile.channels):
+            kept = Kept(self._profile.channels)
         kept.add(window, end_row)
         kept.start_ns, kept.end_ns = kept.start_ns or time_ns, time_ns
+        self.take_up(alarm, kept)
+
+    @property
+    def kept(self) -> Mapping[str, Kept]:
+        """Windows by alarm, of those that can be named, oldest first."""
+        return self._kept
+
+    def take_up(self, alarm: str, kept: Kept) -> None:
+        """Have these windows of an alarm; those of the oldest go where there are too many."""
+        self._kept[alarm] = kept
         while len(self._kept) > self._settings.recent_alarms + 1:
             self._kept.popitem(last=False)
 
@@ -209,6 +198,8 @@ class Naming:
             return Refused("not_available", "the machine has not been learnt yet")
         others = tuple(case for case in self.casebook.cases if case.alarm != alarm)
         case = self._case_of(alarm)
+        if isinstance(case, Refused):
+            return case
         if case is None:
             return Refused("unknown_alarm", f"no alarm {alarm!r} is open or among the last that closed")
         spelt = next((one for one in self.casebook.faults if one.casefold() == wanted.casefold()), wanted)
@@ -223,13 +214,18 @@ class Naming:
         """Whether the alarm can be named."""
         return alarm in self._kept or any(case.alarm == alarm for case in self.casebook.cases)
 
-    def _case_of(self, alarm: str) -> Case | None:
-        """The alarm's windows, kept lately or named before."""
-        kept = self._kept.get(alarm)
+    def _case_of(self, alarm: str) -> Case | Refused | None:
+        """The alarm's windows, kept lately or named before; refused where they cannot be read."""
+        kept, refused = self._kept.get(alarm), None
         if kept is not None:
-            windows = np.stack(kept.windows)
-            return Case(alarm, UNKNOWN, kept.channels, windows, kept.start_ns, kept.end_ns)
-        return next((case for case in self.casebook.cases if case.alarm == alarm), None)
+            try:
+                windows = kept.stacked()
+            except OSError as error:
+                why = error.strerror or str(error)
+                refused = Refused("not_available", f"the windows of alarm {alarm!r} cannot be read: {why}")
+            else:
+                return Case(alarm, UNKNOWN, kept.channels, windows, kept.start_ns, kept.end_ns)
+        return next((case for case in self.casebook.cases if case.alarm == alarm), refused)
 
     def _bounded(self, cases: tuple[Case, ...]) -> tuple[Case, ...]:
         while len(cases) > self._settings.cases_limit:
@@ -268,8 +264,13 @@ class Naming:
         named = {case.alarm for case in self.casebook.cases}
         parts = list(described)
         for alarm, kept in self._kept.items():
-            if alarm not in named and kept.channels == self._profile.channels:
-                parts.append(diagnose.describe(self._profile.memory, np.stack(kept.windows), None))
+            if alarm in named or kept.channels != self._profile.channels:
+                continue
+            try:
+                windows = kept.stacked()
+            except OSError:  # less is learnt; naming this alarm itself says why
+                continue
+            parts.append(diagnose.describe(self._profile.memory, windows, None))
         pairs = [np.stack([part[:-1], part[1:]], axis=1) for part in parts if len(part) > 1]
         return np.concatenate(pairs) if pairs else None
 

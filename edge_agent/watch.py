@@ -96,6 +96,7 @@ class Watch:
         lost = restore(self.pipeline, self.keeper.load(now_s=now_s))
         if lost:
             log.warning("machines_begin_afresh", machines=lost, reason="their model or profile has changed")
+        self.keeper.reshelve(self.pipeline)
         plant = AgentPlant(self.pipeline, self._store, state_dir=config.agent.state_dir, forgot=self._forgot)
         plant.restore()
         states = self.keeper.recalled()

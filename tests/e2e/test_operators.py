@@ -155,6 +155,22 @@ def test_a_command_counts_once_and_is_remembered_over_a_restart(agent: AgentProc
     assert {told["id"] for told in user.alerts} == {alarm_id}, "nobody was called for it"
 
 
+def test_an_alarm_that_closed_before_the_agent_was_killed_is_named_after_it(
+    agent: AgentProcess, user: User
+) -> None:
+    allow(agent, "label").start().ready()
+    alarm_id = open_alarm(user)
+    user.publish_rows("pump-1", 340, 540)
+    wait_until(lambda: "closed" in events(user, alarm_id), what="the closing revision")
+    agent.kill()
+    agent.start().ready()
+    wait_until(lambda: user.machine("pump-1") == "ready", what="the restored machine")
+    assert command(user, "label", "l1", alarm=alarm_id, fault="leak")["result"] == "done"
+    named = [line for line in agent.log_lines() if line["event"] == "fault_named"]
+    assert [(line["alarm"], line["fault"]) for line in named] == [(alarm_id, "leak")]
+    assert len(list((agent.state_dir / "faults").glob("*.npz"))) == 1
+
+
 def test_retained_commands_are_ignored_and_counted(agent: AgentProcess, user: User) -> None:
     user.publish("agents/hall/cmd/suppress", b'{"id": "r", "by": "x", "machine": "*"}', retain=True)
     allow(agent, "suppress").start().ready()

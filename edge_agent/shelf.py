@@ -1,0 +1,134 @@
+"""Windows kept of alarms, on disk: which are to be written and which to go, and the way back. Belongs to one thread.
+
+Windows of an alarm that is over are held until they are written, and late from then on. Those of an open alarm are
+held; they are written at a wanted end only, because they change until the alarm is over. Where nothing can be written
+they stay held, as many as without a disk.
+"""
+
+import errno
+from collections.abc import Iterator
+
+from edge_agent import kept
+from edge_agent.contract.records import Float32
+from edge_agent.database import Database
+from edge_agent.errors import DatabaseError
+from edge_agent.kept import Kept
+from edge_agent.late import Late
+from edge_agent.machine import Machine
+from edge_agent.pipeline import Pipeline
+from edge_agent.step import Step
+
+_TURN_BYTES = 262_144
+"""Written in one turn, and the machine that exceeds it: all machines fall due when a disk is back."""
+_LAST_BYTES = 4_194_304
+"""Written in one transaction at the end, when no message waits."""
+
+
+class Shelf:
+    """Knows what has been written of which machine's alarms."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._written: dict[str, set[str]] = {}  # machine -> alarms
+        self._due: dict[str, None] = {}  # an ordered set: machines to look at
+        self._offered: dict[str, Kept] = {}  # by name: held until the transaction is on disk
+
+    def restore(self, pipeline: Pipeline) -> list[str]:
+        """Give the machines their alarms' windows back; returns names of those that are altered. It never fails.
+
+        What is kept of machines that are not known any more goes with the next `everything`.
+        """
+        damaged = []
+        try:
+            for name in self._database.kept_names():
+                raw = self._database.kept(name)
+                try:
+                    machine, alarm, windows = kept.decode(raw or b"")
+                except ValueError:
+                    damaged.append(name)
+                    continue
+                if (known := pipeline.fleet.get(machine)) is not None:
+                    self._hand_back(known, name, alarm, windows)
+                    self._written.setdefault(machine, set()).add(alarm)
+        except DatabaseError as error:
+            damaged.append(f"kept windows: {error.reason}")
+        return damaged
+
+    def _hand_back(self, machine: Machine, name: str, alarm: str, windows: Kept) -> None:
+        if alarm != _open_alarm(machine):
+            windows.rest(self._late(name))
+        machine.naming.take_up(alarm, windows)
+
+    def turn(self, step: Step, pipeline: Pipeline) -> dict[str, bytes | None]:
+        """What to write and to forget after a step, by name; what there is no room for comes in the next turns."""
+        self._due |= {alarm.machine: None for alarm in step.alarms}
+        return self._offer(pipeline, limit_bytes=_TURN_BYTES)
+
+    def everything(self, pipeline: Pipeline) -> frozenset[str]:
+        """Names of what may be on disk and stays there, for a new or a recovered database; the rest is due again."""
+        self._offered.clear()
+        self._due = dict.fromkeys(pipeline.fleet)
+        self._written = {name: set(known.naming.kept) for name, known in pipeline.fleet.items()}
+        return frozenset(_name(machine, alarm) for machine, those in self._written.items() for alarm in those)
+
+    def last(self, pipeline: Pipeline) -> Iterator[dict[str, bytes | None]]:
+        """What is still to be written before a wanted end, open alarms' windows too, in parts."""
+        self._due = dict.fromkeys(pipeline.fleet)
+        while self._due:
+            if part := self._offer(pipeline, limit_bytes=_LAST_BYTES, even_open=True):
+                yield part
+
+    def written(self) -> None:
+        """What was offered is on disk: it is held no longer."""
+        for name, windows in self._offered.items():
+            windows.rest(self._late(name))
+        self._offered.clear()
+
+    def _offer(
+        self, pipeline: Pipeline, *, limit_bytes: int, even_open: bool = False
+    ) -> dict[str, bytes | None]:
+        self._offered.clear()
+        found: dict[str, bytes | None] = {}
+        size = 0
+        while self._due and size < limit_bytes:
+            machine = next(iter(self._due))
+            del self._due[machine]
+            known = pipeline.fleet.get(machine)
+            alarms = {} if known is None else dict(known.naming.kept)
+            before = self._written.pop(machine, set())
+            found |= {_name(machine, alarm): None for alarm in before - alarms.keys()}
+            is_open = "" if known is None else _open_alarm(known)
+            held = {
+                alarm: windows
+                for alarm, windows in alarms.items()
+                if windows.late is None and (even_open or alarm != is_open)
+            }
+            for alarm, windows in held.items():
+                raw = found[_name(machine, alarm)] = kept.encode(machine, alarm, windows)
+                size += len(raw)
+            self._offered |= {_name(machine, a): windows for a, windows in held.items() if a != is_open}
+            if there := held.keys() | (before & alarms.keys()):
+                self._written[machine] = there
+        return found
+
+    def _late(self, name: str) -> Late:
+        def read() -> Float32:
+            try:
+                raw = self._database.kept(name)
+            except DatabaseError as error:
+                raise OSError(errno.EIO, error.reason) from error
+            if raw is None:
+                raise OSError(errno.ENOENT, "they are not in the database any more")
+            return kept.decode(raw)[2].stacked()
+
+        return read
+
+
+def _open_alarm(machine: Machine) -> str:
+    """Its id; "" where none is open."""
+    alarm = machine.book.open_alarm
+    return "" if alarm is None else alarm.id
+
+
+def _name(machine: str, alarm: str) -> str:
+    return f"{machine}/{alarm}"
