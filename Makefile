@@ -128,7 +128,7 @@ node-red:  ## a flow in Node-RED as a peer of `make bench`, from npm (Node 18.5 
 
 BASELINE ?=
 
-bench: $(VENV)/.done  ## all of speed and size beside limits and peers, 12 minutes on an idle machine (BASELINE=checkout) -> docs/performance.md
+bench: deb  ## all of speed and size beside limits and peers, 12 minutes on an idle machine (BASELINE=checkout) -> docs/performance.md
 	PYTHONPATH=. OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/performance.py $(if $(BASELINE),--baseline $(BASELINE))
 
 detection: $(VENV)/.done  ## TSB-AD-M and SKAB beside published figures and baselines -> benchmarks/results/detection.*

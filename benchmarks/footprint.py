@@ -1,6 +1,6 @@
 """What the agent weighs: bytes installed without the trainer, and the time of its imports. Starts no agent.
 
-python benchmarks/footprint.py    # -> benchmarks/results/footprint.json
+make deb && python benchmarks/footprint.py    # -> benchmarks/results/footprint.json
 """
 
 import argparse
@@ -31,12 +31,22 @@ def main() -> int:
         "imports_s": {told: imported_s(name, options.repeats) for told, name in _IMPORTS.items()},
         "interpreter_s": imported_s("sys", options.repeats),
         "installed_mb": round(sum(sizes.values()), 1),
+        "packaged_mb": packaged(),
         "installed_mb_by_package": dict(sorted(sizes.items(), key=lambda pair: -pair[1])),
     }
     options.results.mkdir(parents=True, exist_ok=True)
     (options.results / "footprint.json").write_text(json.dumps(report, indent=1) + "\n")
     sys.stdout.write(json.dumps(report, indent=1) + "\n")
     return 0
+
+
+def packaged() -> float | None:
+    """Megabytes that the Debian package puts on a disk, all libraries included; None where it was not built."""
+    staged = [*(ROOT / "build/deb").glob("amd64-*/lib")]
+    if not staged:
+        return None
+    files = [path for path in staged[0].rglob("*") if path.is_file() and not path.is_symlink()]
+    return round(sum(path.stat().st_size for path in files) / 1e6, 1)
 
 
 def imported_s(module: str, repeats: int) -> dict[str, float]:

@@ -37,7 +37,16 @@ _NOT_FOR_GATEWAYS = (
     "onnxruntime/quantization",
     "onnxruntime/tools",
     "onnxruntime/datasets",
+    "onnxruntime/capi/libonnxruntime.so.*",  # for programs in C; Python's module has all of it inside
+    "numpy/f2py",
+    "numpy/_core/include",
+    "numpy/_core/lib",
+    "numpy/random/lib",
+    "**/tests",
+    "**/__pycache__",
+    "**/*.pyi",
 )
+"""What no agent loads, as patterns below `site-packages`."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -63,6 +72,11 @@ def platform_options(arch: str, python: str) -> list[str]:
 def lock_file(python: str) -> Path:
     """The libraries of a package for that Python."""
     return HERE / f"requirements-{python}.lock"
+
+
+def left_out(site: Path) -> list[Path]:
+    """Files and folders of a `site-packages` that a gateway does without."""
+    return [path for pattern in _NOT_FOR_GATEWAYS for path in site.glob(pattern)]
 
 
 def pip(*arguments: str) -> None:
@@ -107,10 +121,11 @@ def _unpack(stage: Path, *, arch: str, python: str) -> None:
     pip("install", "--no-compile", "--no-deps", "--require-hashes", "-r", lock, "-t", str(site), *chosen)
     pip("wheel", "--no-deps", "-w", str(wheels), ".")
     pip("install", "--no-compile", "--no-deps", "-t", str(site), *map(str, wheels.glob("edge_agent-*.whl")))
-    for name in _NOT_FOR_GATEWAYS:
-        shutil.rmtree(site / name, ignore_errors=True)
-    for tests in [*site.rglob("tests"), *site.rglob("__pycache__")]:
-        shutil.rmtree(tests, ignore_errors=True)
+    for path in left_out(site):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
     for trace in site.glob("*.dist-info/direct_url.json"):  # where the project lay when it was built
         trace.unlink()
     (lib / "bin").mkdir()
