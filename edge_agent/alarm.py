@@ -20,7 +20,7 @@ from edge_agent.contract.records import (
     ScoreBlock,
     Severity,
 )
-from edge_agent.evidence import explain
+from edge_agent.evidence import explain, guiltiest
 from edge_agent.naming import UNKNOWN, Belief, BeliefState, Opinion, head_opinion
 
 _SEVERITIES: tuple[Severity, ...] = ("warning", "major", "critical")
@@ -131,13 +131,17 @@ class AlarmBook:
         self._average(block.contributions[at])
         least = self._settings.unknown_below
         self._name(head=head_opinion(block.classes[at], block.labels, least=least), named=named)
-        latest = self._describe(block, at=at, profile=profile, afresh=verdict == "opened")
+        latest = self._describe(block, at=at, afresh=verdict == "opened")
+        shares = block.contributions[at] if self._shares is None else self._shares
+        guilty = guiltiest(block.channels, shares)
+        if verdict != "closed" and self._open is not None and not self._says_more(latest, guilty, self._open):
+            self._open = replace(self._open, peak_score=latest.peak_score)
+            return None
+        # Most windows of an alarm say nothing new: only for those that do is it worked out why.
+        latest = replace(latest, channels=self._evidence(block, shares, at=at, profile=profile))
         if verdict == "closed":
             self._open = None
             return replace(latest, state="closed", closed_ns=latest.time_ns)
-        if self._open is not None and not self._says_more(latest, self._open):
-            self._open = replace(self._open, peak_score=latest.peak_score)
-            return None
         self._open = latest
         return latest
 
@@ -176,7 +180,8 @@ class AlarmBook:
             if fault != UNKNOWN or self._fault == UNKNOWN:
                 self._fault, self._fault_probability = fault, probability
 
-    def _describe(self, block: ScoreBlock, *, at: int, profile: Profile, afresh: bool) -> Alarm:
+    def _describe(self, block: ScoreBlock, *, at: int, afresh: bool) -> Alarm:
+        """The alarm as it stands, still without its evidence."""
         time_ns, score = int(block.windows.times_ns[at]), float(block.value[at])
         before = None if afresh else self._open
         if before is None:
@@ -195,13 +200,14 @@ class AlarmBook:
             threshold=THRESHOLD,
             fault=self._fault,
             fault_probability=self._fault_probability,
-            channels=self._evidence(block, at=at, profile=profile),
+            channels=(),
             model=self._model,
             hidden=tuple(block.channels[channel] for channel in block.windows.hidden),
         )
 
-    def _evidence(self, block: ScoreBlock, *, at: int, profile: Profile) -> tuple[ChannelEvidence, ...]:
-        shares = block.contributions[at] if self._shares is None else self._shares
+    def _evidence(
+        self, block: ScoreBlock, shares: Float32, *, at: int, profile: Profile
+    ) -> tuple[ChannelEvidence, ...]:
         return explain(
             profile.memory,
             channels=block.channels,
@@ -214,10 +220,11 @@ class AlarmBook:
         grave = (ratio >= self._settings.major_ratio) + (ratio >= self._settings.critical_ratio)
         return _SEVERITIES[grave]
 
-    def _says_more(self, latest: Alarm, published: Alarm) -> bool:
+    def _says_more(self, latest: Alarm, guilty: str, published: Alarm) -> bool:
+        """Whether the latest, of which the channel `guilty` is the guiltiest, tells what was not published."""
         if _SEVERITIES.index(latest.severity) > _SEVERITIES.index(published.severity):
             return True
-        if latest.fault != published.fault or _guiltiest(latest) != _guiltiest(published):
+        if latest.fault != published.fault or guilty != _guiltiest(published):
             return True
         # Without the sign: a clock that was set back must not silence the alarm until it has caught up.
         return abs(latest.time_ns - published.time_ns) >= self._settings.update_s * 1e9

@@ -66,6 +66,12 @@ def explain(
     return tuple(one for at, one in said.items() if at in order[:most] or _stands_out(one))
 
 
+def guiltiest(channels: Sequence[str], contributions: Float32) -> str:
+    """The channel that `explain` names first; "" where it names none."""
+    first = int(np.argsort(-contributions, kind="stable")[0])
+    return channels[first] if contributions[first] > 0 else ""
+
+
 def _stands_out(line: ChannelEvidence) -> bool:
     """Whether a defect's line is well above all that was usual."""
     return line.observed is not None and line.observed > _LINE * line.normal_high

@@ -23,8 +23,11 @@ def hold(
     Returns:
         age and last after the rows.
     """
+    hidden = np.isnan(rows)
+    if not hidden.any():
+        return np.zeros_like(age), rows[-1].copy()
     steps = np.arange(1, len(rows) + 1)[:, np.newaxis]
-    newest = np.maximum.accumulate(np.where(np.isnan(rows), 0, steps), axis=0)  # 0: not seen in this block
+    newest = np.maximum.accumulate(np.where(hidden, 0, steps), axis=0)  # 0: not seen in this block
     grown = np.where(newest > 0, steps - newest, age + steps)
     held = np.take_along_axis(np.concatenate([last[np.newaxis], rows]), newest, axis=0)
     rows[:] = np.where(grown <= limit, held, np.nan)
@@ -37,14 +40,14 @@ def segment_starts(
     """For each new row, the first row after the last long pause before it, [R].
 
     Args:
-        times_ns: of the new rows, [R].
+        times_ns: of the new rows, rising, [R].
         last: time of the row before them, if any, and the row with which its segment began.
         span_ns: a longer pause begins a new segment; 0: none does.
         row: number of the first of them.
     """
     before_ns, start_row = last
     starts = np.full(len(times_ns), start_row, np.int64)
-    if span_ns and before_ns is not None:
+    if span_ns and before_ns is not None and times_ns[-1] - before_ns > span_ns:
         for at in np.flatnonzero(np.diff(times_ns, prepend=before_ns) > span_ns):
             starts[at:] = row + at
     return starts

@@ -262,7 +262,7 @@ def encode_block(frames: Sequence[Frame], number: Callable[[Frame], int]) -> byt
         counts.append(len(frame.rows))
         times.extend(frame.times_ns)
         if isinstance(frame.rows, np.ndarray):
-            values.frombytes(frame.rows.astype(np.float32).tobytes())
+            values.frombytes(frame.rows.astype(np.float32, copy=False).tobytes())
         else:
             for row in frame.rows:
                 values.extend(row)

@@ -68,7 +68,9 @@ def products(memory: Memory, name: str, points: Float32) -> Float32:
         found: Float32 = points @ np.swapaxes(whole, -1, -2)
         return found
     codes = memory[f"{name}_codes"].astype(np.float32)
-    found = (points * memory[f"{name}_step"]) @ np.swapaxes(codes, -1, -2)
+    # The larger factor first: the same sums, and BLAS takes two thirds of the time for a few windows.
+    turned = codes @ np.swapaxes(points * memory[f"{name}_step"], -1, -2)  # P M B
+    found = np.ascontiguousarray(np.swapaxes(turned, -1, -2))
     found += np.einsum("pbk,pxk->pb", points, memory[f"{name}_least"])[..., None]
     return found
 

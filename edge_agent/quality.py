@@ -6,7 +6,6 @@ is said only when the suspicion has lasted. Both limits stand well above anythin
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -159,10 +158,24 @@ class Inspector:
 
     def inspect(self, rows: Float32, times_ns: NDArray[np.int64]) -> Inspection:
         """Look at the next rows [R, C] as they were observed, NaN elsewhere."""
-        if self._ordinary and self._watcher.passes(rows, self._bounds):
+        glance = None
+        if self._ordinary or self._unsuspected():
+            glance = self._watcher.glance(rows, self._bounds)
+        if glance is not None and self._ordinary and not glance.far:
+            self._watcher.pass_over(glance)
             paces = tuple(self._pace(times_ns))
             return Inspection(NOTHING.hidden, paces) if paces else NOTHING
-        seen, judged, well = self._look(rows)
+        units = None
+        if glance is not None and not self._open:  # steps alone may be unusual, or have been of late
+            units = self._units.look(self._watcher.moves(glance))
+            unit_for, doubted = units
+            if not unit_for.any():
+                self._watcher.pass_over(glance)
+                self._well = np.minimum(self._well + len(rows), _UNKNOWN_ROWS)
+                paces = tuple(self._pace(times_ns))
+                self._ordinary = self._all_well()
+                return Inspection(doubted, paces)
+        seen, judged, well = self._look(rows, units)
         findings: list[Alarm] = []
         if self._open or any(certain.any() for certain in judged.certain.values()):
             for at in range(len(rows)):
@@ -171,10 +184,15 @@ class Inspector:
         self._ordinary = self._all_well()
         return Inspection((well < self._window_rows) | judged.doubted, tuple(findings))
 
-    def _look(self, rows: Float32) -> tuple[Seen, _Judged, NDArray[np.int64]]:
-        """(what was seen, what it is taken for, [R, C] rows since a channel was suspected)."""
+    def _look(
+        self, rows: Float32, units: tuple[NDArray[np.int64], NDArray[np.bool_]] | None = None
+    ) -> tuple[Seen, _Judged, NDArray[np.int64]]:
+        """(what was seen, what it is taken for, [R, C] rows since a channel was suspected).
+
+        `units` is what their watch has said of these rows, where it was asked already.
+        """
         seen = self._watcher.look(rows)
-        judged = self._judge(rows, seen)
+        judged = self._judge(rows, seen, self._units.look(seen) if units is None else units)
         steps = np.arange(1, len(rows) + 1)[:, np.newaxis]
         latest = np.maximum.accumulate(np.where(judged.suspect, steps, -self._well), axis=0)
         well = np.minimum(steps - latest, _UNKNOWN_ROWS)
@@ -182,8 +200,12 @@ class Inspector:
         return seen, judged, well
 
     def _all_well(self) -> bool:
+        return self._units.idle and self._unsuspected()
+
+    def _unsuspected(self) -> bool:
+        """Whether nothing is open or suspected, nor was lately; whether steps are usual is another question."""
         beyond = max(self._window_rows, self._settings.clear_rows)
-        return not self._open and self._units.idle and bool(self._well.min() >= beyond)
+        return not self._open and not self._units.changed and bool(self._well.min() >= beyond)
 
     def _ordinary_bounds(self) -> Bounds:
         """Within which `_judge` suspects nothing."""
@@ -200,7 +222,9 @@ class Inspector:
             power=NOISE_ROWS * noise**2,
         )
 
-    def _judge(self, rows: Float32, seen: Seen) -> _Judged:
+    def _judge(
+        self, rows: Float32, seen: Seen, units: tuple[NDArray[np.int64], NDArray[np.bool_]]
+    ) -> _Judged:
         s = self._settings
         memory: Mapping[str, NDArray[Any]] = self._profile.memory
         calm_run, calm_gap = memory["quality/run"], memory["quality/gap"]
@@ -213,7 +237,7 @@ class Inspector:
         quiet_for = consecutive(quiet, self._quiet, unknown=np.isnan(seen.noise))
         out = (rows < self._low) | (rows > self._high)
         out_for = consecutive(out, self._out, unknown=np.isnan(rows))
-        unit_for, doubted = self._units.look(seen)
+        unit_for, doubted = units
         self._quiet, self._out = quiet_for[-1], out_for[-1]
         suspect = standing | silent | (quiet_for > 0) | (out_for > 0) | (unit_for > 0)
         if not self._open and not suspect.any():
@@ -272,10 +296,10 @@ class Inspector:
 
     def _pace(self, times_ns: NDArray[np.int64]) -> Iterable[Alarm]:
         """Whether rows come as often as they did."""
-        times = times_ns.tolist()
-        period_ns, before = self._profile.period_ns, times[0] if self._last_ns is None else self._last_ns
-        self._last_ns = times[-1]
-        self._paces += [(later - earlier) / period_ns for earlier, later in pairwise((before, *times))]
+        before = int(times_ns[0]) if self._last_ns is None else self._last_ns
+        self._last_ns = int(times_ns[-1])
+        self._paces.append((int(times_ns[0]) - before) / self._profile.period_ns)
+        self._paces += ((times_ns[1:] - times_ns[:-1]) / self._profile.period_ns).tolist()
         if len(self._paces) < self._settings.rate_rows:
             return
         paces = self._paces[-self._settings.rate_rows :]

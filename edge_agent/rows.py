@@ -81,6 +81,11 @@ class Rows:
         keep = min(self._count, keep)
         size = keep + max(count, (keep if double else 0) + _SPARE_ROWS)
         kept = slice(self._count - keep, self._count)
+        if size <= len(self._values) <= 2 * size:
+            for array in (self._values, self._seen, self._times, self._starts):
+                array[:keep] = array[kept]
+            self._count = keep
+            return
         self._values, self._seen = _moved(self._values, kept, size), _moved(self._seen, kept, size)
         self._times, self._starts = _moved(self._times, kept, size), _moved(self._starts, kept, size)
         self._count = keep

@@ -26,34 +26,58 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """R rows of C channels; each [R, C].
+class Moves:
+    """How R rows of C channels went on; each [R, C].
 
     Attributes:
         filled: the value, or the last one before it.
-        run: observed values since the last that differed, this one included.
-        gap: rows since the channel was observed.
-        first_row: rows looked at before these.
-        joined: the `BEFORE_ROWS` rows before these, and these, as they were observed.
-        noise: root mean square second difference of the newest rows; NaN where some were not observed.
         previous: the value before that of the row.
         apart: so many rows lie from that to the row; one where both were observed.
+        joined: the `BEFORE_ROWS` rows before these, and these, as they were observed.
+        first_row: rows looked at before these.
     """
 
     filled: Float32
     previous: Float32
-    run: Ints
-    gap: Ints
-    noise: Float32
+    apart: Ints
     joined: Float32
     first_row: int
-    apart: Ints
 
     @property
     def step(self) -> Float32:
         """Absolute difference between a value and the one before it, NaN at a channel's first."""
         moved: Float32 = np.abs(self.filled - self.previous)
         return moved
+
+
+@dataclass(frozen=True, slots=True)
+class Seen(Moves):
+    """What the thorough look sees besides; each [R, C].
+
+    Attributes:
+        run: observed values since the last that differed, this one included.
+        gap: rows since the channel was observed.
+        noise: root mean square second difference of the newest rows; NaN where some were not observed.
+    """
+
+    run: Ints
+    gap: Ints
+    noise: Float32
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """Of R rows that are ordinary, but for how far they step.
+
+    Attributes:
+        joined: the `BEFORE_ROWS` rows before these, and these.
+        run: [C] for how many values each channel has stood still.
+        far: whether a value lies farther from the one before than calm ones do.
+    """
+
+    joined: Float32
+    run: Ints
+    far: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +126,49 @@ class Watcher:
         noise = rolling_noise(joined)
         self._last, self.run, self.gap, self._tail = filled[-1], run[-1], gap[-1], joined[-BEFORE_ROWS:]
         self.row += len(rows)
-        return Seen(filled, previous, run, gap, noise, joined, self.row - len(rows), apart)
+        return Seen(
+            filled=filled,
+            previous=previous,
+            apart=apart,
+            joined=joined,
+            first_row=self.row - len(rows),
+            run=run,
+            gap=gap,
+            noise=noise,
+        )
 
-    def passes(self, rows: Float32, bounds: Bounds) -> bool:
-        """Whether the next rows [R, C] are ordinary; only then they count as looked at. Cheap: most rows end here."""
+    def glance(self, rows: Float32, bounds: Bounds) -> Glance | None:
+        """At the next rows [R, C]; None where they call for a thorough look. Cheap: most rows end here.
+
+        Only after `pass_over` they count as looked at.
+        """
         joined = np.concatenate([self._tail, rows])
         slope = joined[1:] - joined[:-1]
         moved = slope[-len(rows) :]
         # A cell that was not observed, now or lately, makes a comparison false.
-        ordinary = (np.abs(moved) <= bounds.step) & (rows >= bounds.low) & (rows <= bounds.high)
-        if not ordinary.all():
-            return False
+        if not ((rows >= bounds.low) & (rows <= bounds.high)).all():
+            return None
         run = self._runs(moved)
         if not (run <= bounds.run).all() or not (_power(slope) >= bounds.power).all():
-            return False
-        self._last, self.run, self._tail = rows[-1], run[-1], joined[-BEFORE_ROWS:]
+            return None
+        return Glance(joined, run[-1], far=not (np.abs(moved) <= bounds.step).all())
+
+    def moves(self, glance: Glance) -> Moves:
+        """What stepped how far in rows that a glance was at."""
+        rows = glance.joined[BEFORE_ROWS:]
+        return Moves(
+            filled=rows,
+            previous=glance.joined[BEFORE_ROWS - 1 : -1],
+            apart=np.ones(rows.shape, np.int64),
+            joined=glance.joined,
+            first_row=self.row,
+        )
+
+    def pass_over(self, glance: Glance) -> None:
+        """The rows that a glance was at count as looked at."""
+        self._last, self.run, self._tail = glance.joined[-1], glance.run, glance.joined[-BEFORE_ROWS:]
         self.gap = np.zeros_like(self.gap)
-        self.row += len(rows)
-        return True
+        self.row += len(glance.joined) - BEFORE_ROWS
 
     def _runs(self, moved: Float32) -> Ints:
         """For how many values each channel has stood still, [R, C] or the same for all; all are observed."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.contract.records import Float32
-from edge_agent.symptoms import BEFORE_ROWS, Seen
+from edge_agent.symptoms import BEFORE_ROWS, Moves
 
 Values = NDArray[np.float64]
 
@@ -102,6 +102,13 @@ def _noise(values: Values) -> float:
     return float(np.sqrt(np.mean(np.diff(values, n=2) ** 2)))
 
 
+def _median(values: Values) -> float:
+    """As numpy's, to the bit, of a few values: its own takes ten times as long."""
+    ranked: list[float] = sorted(values.tolist())
+    half = len(ranked) // 2
+    return (ranked[half] + ranked[-half - 1]) / 2
+
+
 def _held(values: Float32) -> Values:
     """The values from the first that was observed on, each lost one as the last before it; none where few were."""
     observed = ~np.isnan(values)
@@ -121,6 +128,8 @@ def conversion(before: float, now: float, *, step: float) -> tuple[float, float]
         step: the largest step between two calm rows, in the old unit.
     """
     jump = abs(now - before)
+    if jump < _FAR * step:  # too near for any
+        return None
     best, closest = None, _NEAR
     for gain, offset in CONVERSIONS:
         if jump < _FAR * step * (1.0 + gain) or gain * step > _SHARPEST * jump:
@@ -162,6 +171,11 @@ class UnitWatch:
         """Whether every channel speaks in its own unit."""
         return not self._changed and not self._doubts
 
+    @property
+    def changed(self) -> bool:
+        """Whether a channel speaks in another unit."""
+        return bool(self._changed)
+
     def save(self, *, row: int) -> UnitState:
         """What to give to `restore`, so many rows after a machine's first."""
         return UnitState(
@@ -175,38 +189,48 @@ class UnitWatch:
         self._changed |= {at: _Changed(gain, offset) for at, gain, offset in state.changed if at < n_channels}
         self._barred |= {at: until for at, until in state.barred if at < n_channels}
 
-    def look(self, seen: Seen) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    def look(self, seen: Moves) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """(for how many rows each channel has been in another unit, 0: its own; whether that is in doubt), [R, C]."""
-        rows, doubted = np.zeros(seen.run.shape, np.int64), np.zeros(seen.run.shape, np.bool_)
+        rows, doubted = np.zeros(seen.filled.shape, np.int64), np.zeros(seen.filled.shape, np.bool_)
         steps = self._steps(seen)
         jumped = (seen.step > steps) & (steps > 0)
         for channel in sorted({*np.flatnonzero(jumped.any(axis=0)).tolist(), *self._changed, *self._doubts}):
             values, before = seen.filled[:, channel].tolist(), seen.previous[:, channel].tolist()
-            for at, (value, previous) in enumerate(zip(values, before, strict=True)):
-                changed = self._changed.get(channel)
-                if changed is None and channel not in self._doubts and not jumped[at, channel]:
-                    continue
+            leaps = jumped[:, channel].tolist()
+            at = self._next_row(channel, leaps, 0)
+            while at < len(leaps):
+                changed, value = self._changed.get(channel), values[at]
                 step = float(steps[at, channel])
-                rows[at, channel] = self._follow(channel, changed, step=step, previous=previous, value=value)
+                rows[at, channel] = self._follow(
+                    channel, changed, step=step, previous=before[at], value=value
+                )
                 if channel not in self._changed:
                     rows[at, channel] = self._weigh(channel, seen, at=at, value=value)
                     doubted[at, channel] = channel in self._doubts
+                at = self._next_row(channel, leaps, at + 1)
         return rows, doubted
 
-    def _steps(self, seen: Seen) -> Values:
+    def _next_row(self, channel: int, leaps: list[bool], at: int) -> int:
+        """The first row from `at` on that may say something of the channel's unit; their number where none does."""
+        if channel in self._changed or channel in self._doubts:
+            return at
+        return leaps.index(True, at) if True in leaps[at:] else len(leaps)
+
+    def _steps(self, seen: Moves) -> Values:
         """The largest steps that calm rows allow, [R, C]: where rows were lost in between, so many times one row's."""
         steps: Values = np.minimum(self._step * seen.apart, self._farthest)
         return steps
 
-    def _weigh(self, channel: int, seen: Seen, *, at: int, value: float) -> int:
+    def _weigh(self, channel: int, seen: Moves, *, at: int, value: float) -> int:
         """Rows in another unit by what `_STRETCH` rows say; 0 while they are gathered, or say no."""
         doubt = self._doubts.get(channel)
         if doubt is None:
+            if seen.first_row + at < self._barred.get(channel, 0):
+                return 0
             before = _held(seen.joined[at : at + BEFORE_ROWS, channel])
-            row = seen.first_row + at
             low, high = self._wide_low[channel], self._wide_high[channel]
             calm = len(before) > 0 and bool(((low <= before) & (before <= high)).all())
-            if not calm or row < self._barred.get(channel, 0):
+            if not calm:
                 return 0
             doubt = self._doubts[channel] = _Doubt(before, [])
         doubt.after.append(value)
@@ -223,18 +247,19 @@ class UnitWatch:
     def _scaled(self, channel: int, before: Values, after: Values) -> float | None:
         """The factor that level and noise changed by, at once; None where there is none."""
         low, high = float(self._wide_low[channel]), float(self._wide_high[channel])
-        noise, level = _noise(before), float(np.median(before))
-        usual = self._low[channel] <= after.min() and after.max() <= self._high[channel]
-        if usual and abs(float(np.median(after)) - level) <= self._drift[channel]:
+        least, most = float(after.min()), float(after.max())
+        noise, level = _noise(before), _median(before)
+        usual = self._low[channel] <= least and most <= self._high[channel]
+        if usual and abs(_median(after) - level) <= self._drift[channel]:
             return None  # calm rows went as far in their own unit
         best, closest = None, np.inf
         for gain in _GAINS:
-            back = after / gain
-            if not (low <= back.min() and back.max() <= high):
+            if not (low <= least / gain and most / gain <= high):
                 continue
+            back = after / gain
             apart = min(_ALIKE, np.sqrt(max(gain, 1.0 / gain)))  # a small factor must be told from none
             alike = 1.0 / apart <= (_noise(back) + 1e-30) / (noise + 1e-30) <= apart
-            miss = abs(float(np.median(back)) - level)
+            miss = abs(_median(back) - level)
             if alike and miss <= min(self._drift[channel], closest):
                 best, closest = gain, miss
         return best
@@ -244,10 +269,12 @@ class UnitWatch:
     ) -> int:
         """Rows in another unit with this one."""
         if changed is None:
+            if channel in self._doubts:
+                return 0
             # A value that was unusual before it jumped speaks of the machine, not of a unit.
             calm = self._low[channel] <= previous <= self._high[channel]
             found = conversion(previous, value, step=step) if calm else None
-            if found is None or channel in self._doubts:
+            if found is None:
                 return 0
             self._changed[channel] = _Changed(*found)
             return 1

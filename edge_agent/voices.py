@@ -158,6 +158,8 @@ def joined(parts: NDArray[Any]) -> NDArray[Any]:
     change, where nothing may be wrong any more, and would hide in what order the other voices put the windows.
     """
     together, step = parts[..., 0], parts[..., 1:].max(axis=-1, initial=0.0)
+    if not (step > 1.0).any():
+        return together.copy()
     alarmed = 1.0 + _JUMP_SAY * np.log(np.maximum(step, 1.0))
     return np.where(step > 1.0, np.maximum(together, alarmed), together)
 

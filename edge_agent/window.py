@@ -100,9 +100,11 @@ class RowBuffer:
             return self._accept_aligned(self.aligner, frame)
         columns = self._columns(frame.channels)
         whole = len(columns) == len(self.channels) and not frame.partial
-        if whole and len(frame.rows) > 1 and self._rises(frame):
-            self._accept_block(frame, columns)
-            return "accepted"
+        if whole and len(frame.rows) > 1:
+            times = np.asarray(frame.times_ns, np.int64)
+            if self._rises(times):
+                self._append(times, self._arranged(frame.rows, columns))
+                return "accepted"
         best: Taken = "late"
         for time_ns, row in zip(frame.times_ns, frame.rows, strict=True):
             outcome = self._accept_row(frame, time_ns, row, columns=columns, whole=whole)
@@ -153,15 +155,15 @@ class RowBuffer:
         self._age[:] = np.iinfo(np.int64).max // 2
         self._last[:] = np.nan
 
-    def _rises(self, frame: Frame) -> bool:
-        times = np.asarray(frame.times_ns, np.int64)
+    def _rises(self, times: Ints) -> bool:
         start = -1 if self.last_time_ns is None else self.last_time_ns
         return self._pending is None and bool(times[0] > start) and bool(np.all(times[1:] > times[:-1]))
 
-    def _accept_block(self, frame: Frame, columns: list[int]) -> None:
-        rows = np.empty((len(frame.rows), len(columns)), np.float32)
-        rows[:, columns] = frame.rows
-        self._append(np.asarray(frame.times_ns, np.int64), rows)
+    def _arranged(self, rows: Sequence[_Values] | Float32, columns: list[int]) -> Float32:
+        """A copy [R, C] with each value in its column."""
+        found = np.empty((len(rows), len(columns)), np.float32)
+        found[:, slice(None) if columns == self._order else columns] = rows
+        return found
 
     def _accept_row(
         self, frame: Frame, time_ns: int, row: _Values, *, columns: list[int], whole: bool

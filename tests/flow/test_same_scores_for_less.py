@@ -95,14 +95,14 @@ def test_rows_that_are_ordinary_at_a_glance_are_so_at_a_thorough_look(
     blocks = np.split(values, cuts[cuts < len(values)])
     quick = inspected(profile, blocks)
     glances = []
-    original = Watcher.passes
-    monkeypatch.setattr(Watcher, "passes", lambda *given: glances.append(original(*given)) or glances[-1])
+    original = Watcher.glance
+    monkeypatch.setattr(Watcher, "glance", lambda *given: glances.append(original(*given)) or glances[-1])
     assert inspected(profile, blocks) == quick
-    monkeypatch.setattr(Watcher, "passes", lambda *_: False)
+    monkeypatch.setattr(Watcher, "glance", lambda *_: None)
     thorough = inspected(profile, blocks)
     assert quick == thorough
     assert any(findings for findings, _ in thorough)
-    assert {True, False} <= set(glances)
+    assert {None, True, False} <= {glance and glance.far for glance in glances}
 
 
 def inspected(profile: Profile, blocks: list[np.ndarray]) -> list[tuple[tuple[Alarm, ...], list[list[bool]]]]:
