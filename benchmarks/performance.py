@@ -10,6 +10,7 @@ docs/performance.md from what they left. A script that fails or takes too long i
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -66,11 +67,11 @@ def measure(options: argparse.Namespace) -> list[str]:
         command = [sys.executable, str(ROOT / f"benchmarks/{name}.py"), *settings]
         # memory.py writes one file and knows no folder
         command += (
-            ["--out", str(options.results / "memory.json")]
+            ["--out", os.path.relpath(options.results / "memory.json", ROOT)]
             if name == "memory"
             else [
                 "--results",
-                str(options.results),
+                os.path.relpath(options.results, ROOT),
             ]
         )
         if name == "throughput":

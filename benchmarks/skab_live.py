@@ -51,6 +51,7 @@ CONFIG = """
 name = "skab"
 state_dir = "{folder}/state"
 [broker]
+longest_wait_s = 0
 host = "127.0.0.1"
 port = {port}
 [model]

@@ -191,6 +191,7 @@ _CONFIG = """
 name = "bench"
 state_dir = "{folder}/state"
 [broker]
+longest_wait_s = 0
 host = "127.0.0.1"
 port = {port}
 [[source]]
