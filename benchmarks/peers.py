@@ -155,6 +155,7 @@ def one(options: argparse.Namespace, form: str, name: str, profiles: list[Any]) 
         _broker,
         _cpu_s,
         started_agent,
+        wait_worked_off,
     )
 
     warm = _warm(form, options.machines)
@@ -175,8 +176,8 @@ def one(options: argparse.Namespace, form: str, name: str, profiles: list[Any]) 
         told = ["--publish", form, "--port", str(broker.port), "--machines", str(options.machines)]
         sender = subprocess.Popen([sys.executable, __file__, *told, "--count", str(count)])
         leaving.callback(sender.kill)
-        first, began, cpu_s = _when(heard, warm), time.monotonic(), _cpu_s(pid)
-        last = _when(heard, count)
+        first, began, cpu_s = wait_worked_off(heard, warm), time.monotonic(), _cpu_s(pid)
+        last = wait_worked_off(heard, count)
         took_s, cpu_s = time.monotonic() - began, _cpu_s(pid) - cpu_s
         sender.wait()
     rows = BLOCK_ROWS if form == "blocks" else 1
@@ -193,14 +194,6 @@ def _received(agent: Any) -> float:
 
 def _warm(form: str, machines: int) -> int:
     return machines * (2 if form == "blocks" else WINDOW_ROWS + RATE_HZ)
-
-
-def _when(heard: Callable[[], float], count: float, *, patience_s: float = 90.0) -> float:
-    """Wait until so many were worked off; returns how many they are then, or at the end of all patience."""
-    end = time.monotonic() + patience_s
-    while (now := heard()) < count and time.monotonic() < end:
-        time.sleep(0.01)
-    return now
 
 
 def publish(form: str, *, machines: int, port: int, count: int) -> None:
