@@ -290,10 +290,10 @@ def _worked_off(agent: Agent, burst: int) -> dict[str, float]:
 
 
 def wait_worked_off(heard: Callable[[], float], count: float, *, patience_s: float = 90.0) -> float:
-    """Wait until so many were worked off, with few looks; returns how many they are then, or at the end of all patience.
+    """Wait until so many were worked off; returns how many they are then, or at the end of all patience.
 
-    Each look at an agent's page of metrics costs it as much as hundreds of messages: looks become frequent only when the
-    end is near.
+    Each look at an agent's page of metrics costs it as much as hundreds of messages: they become frequent only when
+    the end is near.
     """
     began = time.monotonic()
     first = now = heard()
