@@ -151,11 +151,11 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
 
 def one(options: argparse.Namespace, form: str, name: str, profiles: list[Any]) -> dict[str, float]:
     """One reader on one form of the stream."""
+    from faults.parts.patience import wait_worked_off  # noqa: PLC0415
     from throughput import (  # noqa: PLC0415
         _broker,
         _cpu_s,
         started_agent,
-        wait_worked_off,
     )
 
     warm = _warm(form, options.machines)

@@ -23,7 +23,7 @@ RESULTS = ROOT / "benchmarks/results"
 FLAME = "performance_flame.svg"
 _PATIENCE_S = 420
 STEPS: dict[str, list[str]] = {
-    "throughput": ["--seconds", "8", "--repeats", "3", "--burst", "40000"],
+    "throughput": ["--seconds", "8", "--repeats", "3", "--burst", "80000"],
     "peers": ["--rows", "8000", "--blocks", "800", "--repeats", "3"],
     "latency": ["--machines", "50", "200", "--seconds", "6"],
     "scaling": ["--rows", "12000"],
@@ -32,7 +32,7 @@ STEPS: dict[str, list[str]] = {
     "footprint": [],
 }
 QUICK: dict[str, list[str]] = {
-    "throughput": ["--seconds", "3", "--repeats", "1", "--burst", "5000", "--machines", "40"],
+    "throughput": ["--seconds", "3", "--repeats", "1", "--burst", "8000", "--machines", "40"],
     "peers": ["--rows", "1000", "--blocks", "100", "--repeats", "1", "--machines", "10"],
     "latency": ["--machines", "10", "--seconds", "2"],
     "scaling": ["--rows", "1000"],

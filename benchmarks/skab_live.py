@@ -42,9 +42,8 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
-LEARN_ROWS = 400
-SECONDS_A_WEEK = 7 * 24 * 3600
+RESULTS = ROOT / "benchmarks/results"
+LEARN_ROWS, SECONDS_A_WEEK = 400, 7 * 24 * 3600
 BROKER_PATIENCE_S = 60.0
 CONFIG = """
 [agent]

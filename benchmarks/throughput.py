@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 from faults.parts.agent import Agent  # noqa: E402
 from faults.parts.broker import Broker  # noqa: E402
-from faults.parts.patience import wait_until  # noqa: E402
+from faults.parts.patience import wait_until, wait_worked_off  # noqa: E402
 from faults.parts.publisher import Publisher  # noqa: E402
 from soak import CHANNELS, LEARN_ROWS, RATE_HZ, Load  # noqa: E402
 from throughput_report import picture, table  # noqa: E402
@@ -45,6 +45,7 @@ from edge_agent.step import CommissionRequest, Settings  # noqa: E402
 from edge_agent.store import Store  # noqa: E402
 
 RESULTS = ROOT / "benchmarks/results"
+WINDOW_ROWS = 128
 WARM_S = 8.0
 """Windows of 128 rows at 20 Hz are full after 6.4 s."""
 STAGE_S = 12
@@ -97,7 +98,7 @@ def main() -> int:
     parser.add_argument("--machines", type=int, default=200, help="each sends 20 messages a second")
     parser.add_argument("--seconds", type=float, default=25.0, help="of each phase that is measured")
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--burst", type=int, default=40_000, help="messages that wait for the ceiling")
+    parser.add_argument("--burst", type=int, default=80_000, help="messages that wait for the ceiling")
     parser.add_argument("--baseline", type=Path, help="another checkout, whose agent takes turns with ours")
     parser.add_argument("--flame", type=Path, help="write a flame graph of the agent there (needs py-spy)")
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -198,14 +199,12 @@ def agent_phase(
     with ExitStack() as leaving:
         broker = _broker(folder, leaving)
         agent = started_agent(tree, profiles, folder, broker, leaving)
-        found: dict[str, Any] = {}
-        under_load, sent = under_steady_load(options, agent, broker)
-        found |= under_load
+        found, sent = under_steady_load(options, agent, broker)
         ledger = agent.wait_received(sent)
         found |= {"ledger": ledger, "lost": sent - ledger.get("accepted", 0)}
         agent.stop()
         _publish_all(options, broker)
-        found |= _worked_off(agent, options.burst)
+        found |= _worked_off(agent, options)
         ledger = agent.wait_received(options.burst)
         found["lost"] += options.burst - ledger.get("accepted", 0)
         return found
@@ -276,33 +275,24 @@ def _quantile(before: dict[str, float], after: dict[str, float], share: float) -
     return float("nan")
 
 
-def _worked_off(agent: Agent, burst: int) -> dict[str, float]:
-    """How soon a restarted agent scores again, and how fast it works off what waited for it."""
+def _worked_off(agent: Agent, options: argparse.Namespace) -> dict[str, float]:
+    """How soon a restarted agent scores again, and how fast it works off what waited for it, once windows are full."""
     begun = time.monotonic()
     agent.start(wait=False)
     scored, received = (f"edge_agent_{name}_total" for name in ("windows_scored", "messages_received"))
     wait_until(lambda: agent.series().get(scored, 0) > 0, what="the first score", every_s=0.02)
     first_score_s = time.monotonic() - begun
-    first, began = agent.series()[received], time.monotonic()
-    wait_worked_off(lambda: agent.series().get(received, 0), burst)
-    took_s = max(time.monotonic() - began, 1e-3)
-    return {"first_score_s": round(first_score_s, 2), "backlog_per_s": round((burst - first) / took_s)}
+    return {
+        "first_score_s": round(first_score_s, 2),
+        "backlog_per_s": _pace(lambda: agent.series().get(received, 0), options),
+    }
 
 
-def wait_worked_off(heard: Callable[[], float], count: float, *, patience_s: float = 90.0) -> float:
-    """Wait until so many were worked off; returns how many they are then, or at the end of all patience.
-
-    Each look at an agent's page of metrics costs it as much as hundreds of messages: they become frequent only when
-    the end is near.
-    """
-    began = time.monotonic()
-    first = now = heard()
-    while now < count and (took_s := time.monotonic() - began) < patience_s:
-        pace = (now - first) / max(took_s, 1e-3)
-        rest_s = (count - now) / pace if pace else 1.0
-        time.sleep(min(max(0.5 * rest_s, 0.03), 0.25))
-        now = heard()
-    return now
+def _pace(heard: Callable[[], float], options: argparse.Namespace) -> int:
+    """Messages a second from the time when all windows are full to the end of the backlog."""
+    first, began = wait_worked_off(heard, WINDOW_ROWS * options.machines), time.monotonic()
+    last = wait_worked_off(heard, options.burst)
+    return round((last - first) / max(time.monotonic() - began, 1e-3))
 
 
 def empty_phase(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -322,14 +312,11 @@ def empty_phase(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         _publish_all(options, broker)
         again = Empty(broker.port)
         leaving.callback(again.stop)
-        wait_until(lambda: again.heard() > 0, what="the backlog", every_s=0.005)
-        first, began = again.heard(), time.monotonic()
-        wait_worked_off(again.heard, options.burst)
         return {
             "messages_per_s": round(heard / took_s),
             "cpu_percent": round(100 * cpu_s / took_s, 1),
             "cpu_us_per_message": round(1e6 * cpu_s / heard, 2),
-            "backlog_per_s": round((options.burst - first) / (time.monotonic() - began)),
+            "backlog_per_s": _pace(again.heard, options),
         }
 
 

@@ -22,6 +22,22 @@ def wait_until(true: Callable[[], T], *, what: str, patience_s: float = 60.0, ev
     raise WaitedInVainError(f"waited {patience_s:.0f} s in vain for {what}")
 
 
+def wait_worked_off(heard: Callable[[], float], count: float, *, patience_s: float = 90.0) -> float:
+    """Wait until so many were worked off; returns how many they are then, or at the end of all patience.
+
+    Each look at an agent's page of metrics costs it as much as hundreds of messages: they become frequent only when
+    the end is near.
+    """
+    began = time.monotonic()
+    first = now = heard()
+    while now < count and (took_s := time.monotonic() - began) < patience_s:
+        pace = (now - first) / max(took_s, 1e-3)
+        rest_s = (count - now) / pace if pace else 1.0
+        time.sleep(min(max(0.5 * rest_s, 0.03), 0.25))
+        now = heard()
+    return now
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
