@@ -32,7 +32,7 @@ def wait_worked_off(heard: Callable[[], float], count: float, *, patience_s: flo
     first = now = heard()
     while now < count and (took_s := time.monotonic() - began) < patience_s:
         pace = (now - first) / max(took_s, 1e-3)
-        rest_s = (count - now) / pace if pace else 1.0
+        rest_s = (count - now) / pace if pace else 0.0
         time.sleep(min(max(0.5 * rest_s, 0.03), 0.25))
         now = heard()
     return now
