@@ -38,8 +38,8 @@ def test_a_broker_killed_and_robbed_of_its_memory_costs_no_alarm(
         if hall.broker.kills % 2:
             hall.broker.wipe()
             wiped += 1
-            # What the broker takes before the agent has subscribed anew is gone; the sensors ask the agent's page, which
-            # is half a second old.
+            # What the broker takes before the agent has subscribed anew is gone; the sensors ask the agent's page,
+            # which is half a second old.
             wait_until(lambda: not hall.agent.connected(), what="the agent to notice")
         time.sleep(chance.uniform(0.0, 2.0))
         hall.broker.start()
