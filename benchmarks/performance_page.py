@@ -131,7 +131,7 @@ def _of_size(found: Mapping[str, Report]) -> "list[Goal]":
             said=f"{imports or 0:g} s",
         ),
         _most(
-            "installed by the Debian package, without the trainer",
+            "unpacked by the Debian package, without the trainer",
             "≤ 150 MB",
             packed,
             limit=150,
