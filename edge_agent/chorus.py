@@ -26,9 +26,7 @@ _STEP_NUMBERS = 4_000_000
 """Numbers that one step of scoring many windows may hold at a time; bounds the gateway's memory."""
 _MACHINES_AT_A_TIME = 8
 """Their remembered windows are held while they are compared: 0.3 MB each."""
-_BY_WINDOW = ("jump_centre", "jump_spread", "shape_mean", "shape_relief", "calibration", "weights")
-_LIMITS = ("threshold", "recent_threshold")
-_BY_VIEW = ("view_centre", "view_spread")
+_PLACE = {voice: at for at, voice in enumerate(VOICES)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +111,7 @@ def score_together(memories: Sequence[Memory], looked: Sequence[Seen]) -> list[S
 
 def _score_chosen(memories: Sequence[Memory], looked: Sequence[Seen]) -> Scores:
     counts = [len(seen.z) for seen in looked]
-    known = _by_window(memories, counts, names=("calibration", "weights", *_LIMITS))
+    known = _by_window(memories, counts, names=("calibration", "weights", "threshold", "recent_threshold"))
     shape = (sum(counts), *looked[0].z.shape[1:])
     return _joined(known, _alarming_say(memories, looked), shape, ranking=False)
 
@@ -150,9 +148,6 @@ def _joined(memory: Memory, said: Mapping[str, Said], shape: tuple[int, ...], *,
         contributions=(weighed / np.maximum(total, np.float32(1e-30))).astype(np.float32),
         voices=calibrated,
     )
-
-
-_PLACE = {voice: at for at, voice in enumerate(VOICES)}
 
 
 def _alarming_say(memories: Sequence[Memory], looked: Sequence[Seen]) -> dict[str, Said]:

@@ -178,7 +178,8 @@ class Scorer:
             return chorus.score(profile.memory, block.values, encoded, ranking=self.ranking)
         scores = _score_visible(block, profile, encoded=encoded, narrowings=self._narrowings)
         if not self.ranking:
-            return scores  # a broken sensor is out of the ordinary too; only what may alarm leaves it out
+            return scores
+        # A broken sensor is out of the ordinary, too; only what may alarm leaves it out.
         return replace(scores, rank=chorus.score(profile.memory, block.values, encoded).rank)
 
     def _score_mixed(self, block: WindowBlock, profile: Profile) -> ScoreBlock:
