@@ -39,7 +39,7 @@ def test_the_base_dependencies_are_the_agents_alone() -> None:
 @pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_rooms_are_small(path: Path) -> None:
     text = path.read_text()
-    assert text.count("\n") <= 400, "is it one room?"
+    assert text.count("\n") <= 600, "is it one concern?"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
             assert (node.end_lineno or 0) - node.lineno <= 60, f"{node.name} is long"
