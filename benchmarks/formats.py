@@ -31,9 +31,9 @@ from edge_agent.contract.recording import Recording
 from edge_agent.replay import commission_recording, replay
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))  # broker, agent and edge node are those of the end-to-end tests
-from doubles.edge_node import EdgeNodeDouble  # noqa: E402
-from doubles.shopfloor import AgentProcess, Mosquitto, User, rows, wait_until  # noqa: E402
+sys.path.insert(0, str(ROOT))  # broker, agent and edge node are those of the end-to-end tests
+from tests.support.edge_node import EdgeNodeDouble  # noqa: E402
+from tests.support.shopfloor import AgentProcess, Mosquitto, User, rows, wait_until  # noqa: E402
 
 FORMATS = ("json", "json_path", "number", "cbor", "senml", "senml_cbor", "line", "sparkplug")
 PERIOD_S = 0.2

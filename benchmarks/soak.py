@@ -27,16 +27,15 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))  # the parts of a hall are those of tests/faults
-from faults.parts.agent import Agent  # noqa: E402
-from faults.parts.broker import Broker  # noqa: E402
-from faults.parts.floor import Row  # noqa: E402
-from faults.parts.ledger import record  # noqa: E402
-from faults.parts.patience import WaitedInVainError, wait_until  # noqa: E402
-from faults.parts.publisher import Publisher  # noqa: E402
-from faults.parts.reader import Reader  # noqa: E402
-
+sys.path.insert(0, str(ROOT))  # the parts of a hall are those of tests/faults
 from edge_agent.contract import profile as profiles  # noqa: E402
+from tests.faults.parts.agent import Agent  # noqa: E402
+from tests.faults.parts.broker import Broker  # noqa: E402
+from tests.faults.parts.floor import Row  # noqa: E402
+from tests.faults.parts.ledger import record  # noqa: E402
+from tests.faults.parts.patience import WaitedInVainError, wait_until  # noqa: E402
+from tests.faults.parts.publisher import Publisher  # noqa: E402
+from tests.faults.parts.reader import Reader  # noqa: E402
 
 RESULTS = ROOT / "benchmarks/results"
 RATE_HZ = 20

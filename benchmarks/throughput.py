@@ -28,11 +28,7 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
-from faults.parts.agent import Agent  # noqa: E402
-from faults.parts.broker import Broker  # noqa: E402
-from faults.parts.patience import wait_until, wait_worked_off  # noqa: E402
-from faults.parts.publisher import Publisher  # noqa: E402
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from soak import CHANNELS, LEARN_ROWS, RATE_HZ, Load  # noqa: E402
 from throughput_report import picture, table  # noqa: E402
 from throughput_stages import stages  # noqa: E402
@@ -43,6 +39,10 @@ from edge_agent.contract.records import Delivery, Profile  # noqa: E402
 from edge_agent.learn import learn  # noqa: E402
 from edge_agent.step import CommissionRequest, Settings  # noqa: E402
 from edge_agent.store import Store  # noqa: E402
+from tests.faults.parts.agent import Agent  # noqa: E402
+from tests.faults.parts.broker import Broker  # noqa: E402
+from tests.faults.parts.patience import wait_until, wait_worked_off  # noqa: E402
+from tests.faults.parts.publisher import Publisher  # noqa: E402
 
 RESULTS = ROOT / "benchmarks/results"
 WINDOW_ROWS = 128

@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
-from doubles import tiny
 from hypothesis import settings
 
 from edge_agent.contract import bundle
 from edge_agent.score import Scorer
+from tests.support import tiny
 
 ROOT = Path(__file__).parents[1]
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
@@ -19,7 +19,7 @@ settings.load_profile("house")
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A verified bundle that costs milliseconds: see `doubles.tiny`."""
+    """A verified bundle that costs milliseconds: see `tests.support.tiny`."""
     return tiny.bundle(tmp_path_factory.mktemp("bundle"))
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
-from doubles.shopfloor import User, free_port, wait_until
 from iotcore import Broker
 
 from edge_agent.broker import Egress, Ingest
 from edge_agent.inbox import Inbox
 from edge_agent.link import Address
 from edge_agent.outbox import Message, OpenAlarm, Outbox
+from tests.support.shopfloor import User, free_port, wait_until
 
 WILL = Message(("status",), "agents/a/status", b'{"state": "offline"}', retain=True)
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from doubles.hall import ALARM, NOW_NS, READY, SECOND, Hall
 
 from edge_agent import audit
 from edge_agent.audit import DONE_LIMIT, REFUSED_LIMIT, Audit
 from edge_agent.commands import COMMANDS
 from edge_agent.desk import Desk, DeskSettings, Handled, Named
 from edge_agent.lifecycle import Lifecycle, LifecycleSettings
+from tests.support.hall import ALARM, NOW_NS, READY, SECOND, Hall
 
 
 class Office:

@@ -18,8 +18,6 @@ import msgspec
 import numpy as np
 import pytest
 import structlog
-from doubles import tampering, tiny
-from doubles.shopfloor import User, free_port, rows, wait_until
 from iotcore import Broker
 
 from edge_agent.assembly import load_scorer
@@ -32,6 +30,8 @@ from edge_agent.service import Service
 from edge_agent.step import CommissionRequest, Settings
 from edge_agent.store import Store
 from edge_agent.telemetry import Telemetry
+from tests.support import tampering, tiny
+from tests.support.shopfloor import User, free_port, rows, wait_until
 
 RELOADS = int(os.environ.get("EDGE_AGENT_RELOADS", "50"))
 SWAPS = int(os.environ.get("EDGE_AGENT_SWAPS", "30"))

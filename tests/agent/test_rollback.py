@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import structlog
-from doubles import tampering
 
 from edge_agent.assembly import load_bundle, load_scorer, vouched
 from edge_agent.config import Config
@@ -17,6 +16,7 @@ from edge_agent.contract.signature import load_trust
 from edge_agent.errors import BundleError, StateError, UsageError
 from edge_agent.reload import warn_of_age
 from edge_agent.rollback import FILE, Counters
+from tests.support import tampering
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 Release = Callable[[int], Bundle]

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import structlog
-from doubles.shopfloor import FAULT_SHIFT, User, free_port, rows, wait_until
 from iotcore import Broker
 
 from edge_agent import alert
@@ -26,6 +25,7 @@ from edge_agent.reject_log import told_rejects
 from edge_agent.service import Service
 from edge_agent.store import Store
 from edge_agent.telemetry import Telemetry
+from tests.support.shopfloor import FAULT_SHIFT, User, free_port, rows, wait_until
 
 
 class Running:

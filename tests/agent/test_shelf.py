@@ -9,8 +9,6 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import structlog
-from doubles.shopfloor import FAULT_SHIFT
-from test_watch import Agent, arrivals, play
 
 from edge_agent import kept
 from edge_agent.config import Config
@@ -19,6 +17,8 @@ from edge_agent.errors import DatabaseError
 from edge_agent.kept import Kept
 from edge_agent.naming import Refused
 from edge_agent.step import Labelled
+from tests.agent.test_watch import Agent, arrivals, play
+from tests.support.shopfloor import FAULT_SHIFT
 
 ALARM = [(300, 380, FAULT_SHIFT), (380, 560, 0.0)]
 ANOTHER = [(560, 640, FAULT_SHIFT), (640, 820, 0.0)]

@@ -13,7 +13,6 @@ import msgspec
 import numpy as np
 import pytest
 import structlog
-from doubles.shopfloor import FAULT_SHIFT, START_TS, rows
 
 from edge_agent.assembly import load_scorer
 from edge_agent.config import Config
@@ -29,6 +28,7 @@ from edge_agent.store import Store
 from edge_agent.telemetry import Telemetry
 from edge_agent.watch import Watch
 from edge_agent.whole_file import allow_open
+from tests.support.shopfloor import FAULT_SHIFT, START_TS, rows
 
 CALM, FAULTY, AFTER = (0, 300), (300, 380), (380, 560)
 NOW_NS = (START_TS + 10_000) * 1_000_000_000

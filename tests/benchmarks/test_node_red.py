@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import paho.mqtt.client as mqtt
 import pytest
-from doubles.shopfloor import Mosquitto, wait_until
 from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.support.shopfloor import Mosquitto, wait_until
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))

@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import soak  # noqa: E402  benchmarks are programs, not a package
-from faults.parts.reader import Heard  # noqa: E402
+
+from tests.faults.parts.reader import Heard  # noqa: E402
 
 WHOLE = {"ledger_agrees": True, "faults_lost": 0, "faults_doubled": 0, "crashes": []}
 

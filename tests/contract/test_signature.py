@@ -8,12 +8,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from doubles import tampering
 
 from edge_agent.contract import bundle, signature
 from edge_agent.contract.bundle import MANIFEST
 from edge_agent.contract.signature import SIGNATURE, load_trust
 from edge_agent.errors import BundleError, UsageError
+from tests.support import tampering
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from doubles import tampering
 
 from edge_agent.assembly import load_scorer
 from edge_agent.config import Config
 from edge_agent.errors import BundleError
 from edge_agent.rollback import Counters
+from tests.support import tampering
 
 COUNT = int(os.environ.get("EDGE_AGENT_TAMPERED", "300"))
 

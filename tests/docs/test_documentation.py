@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from doubles.shopfloor import ROOT, free_port
+
+from tests.support.shopfloor import ROOT, free_port
 
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _DEADLINE_S = 110

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from doubles.shopfloor import ROOT
 
 from edge_agent.config import load
 from edge_agent.demo import FAULTS
+from tests.support.shopfloor import ROOT
 
 
 @pytest.mark.slow

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import cbor2
 import pytest
-from doubles.edge_node import EdgeNodeDouble
-from doubles.shopfloor import ROOT, Mosquitto, User
 
 from edge_agent.assembly import message_decoder
 from edge_agent.config import load
 from edge_agent.contract.records import Delivery, Frame
+from tests.support.edge_node import EdgeNodeDouble
+from tests.support.shopfloor import ROOT, Mosquitto, User
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 

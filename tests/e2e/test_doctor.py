@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from doubles.pki import Authority
-from doubles.shopfloor import ROOT, Mosquitto, User, free_port
 
 from edge_agent import doctor, examine_host
 from edge_agent.finding import Finding, lines, worst
+from tests.support.pki import Authority
+from tests.support.shopfloor import ROOT, Mosquitto, User, free_port
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(60)]
 CLIENT, NOW = "doctor-under-test", datetime.now(UTC)

@@ -13,8 +13,6 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
-from doubles.pki import Authority, Identity
-from doubles.shopfloor import AgentProcess, Mosquitto, wait_until
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent.assembly import broker_address
@@ -24,6 +22,8 @@ from edge_agent.credentials import Login, Tls
 from edge_agent.errors import UsageError
 from edge_agent.inbox import Inbox
 from edge_agent.link import Address
+from tests.support.pki import Authority, Identity
+from tests.support.shopfloor import AgentProcess, Mosquitto, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 Record = Callable[[str, object], None]

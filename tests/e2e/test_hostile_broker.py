@@ -8,12 +8,12 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from doubles.shopfloor import wait_until
 
 from edge_agent.broker import Egress, Ingest
 from edge_agent.inbox import Inbox
 from edge_agent.link import Address
 from edge_agent.outbox import Message, Outbox
+from tests.support.shopfloor import wait_until
 
 CONNACK = b"\x20\x02\x00\x00"
 GOOD = b"\x30\x0b\x00\x09sensors/m"

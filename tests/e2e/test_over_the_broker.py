@@ -14,7 +14,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from doubles.shopfloor import FAULT_SHIFT, ROOT, AgentProcess, Mosquitto, User, wait_until
+
+from tests.support.shopfloor import FAULT_SHIFT, ROOT, AgentProcess, Mosquitto, User, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 SCHEMA = json.loads((ROOT / "docs" / "alert.schema.json").read_text())

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
-from doubles.pki import Authority
-from doubles.shopfloor import FAULT_SHIFT, ROOT, AgentProcess, Mosquitto, User, wait_until
+
+from tests.support.pki import Authority
+from tests.support.shopfloor import FAULT_SHIFT, ROOT, AgentProcess, Mosquitto, User, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(120)]
 USER, PASSWORD, WRONG = "canary-user-5f1d", "canary-password-8c2e", "canary-mistake-a77b"

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from doubles.shopfloor import AgentProcess, Mosquitto, User, wait_until
 
 from edge_agent.rendezvous import owner
+from tests.support.shopfloor import AgentProcess, Mosquitto, User, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from doubles import tampering
-from doubles.shopfloor import AgentProcess, Mosquitto, wait_until
 
 from edge_agent.contract import bundle
 from edge_agent.contract.bundle import CARD, MODEL
+from tests.support import tampering
+from tests.support.shopfloor import AgentProcess, Mosquitto, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 

@@ -10,8 +10,9 @@ from typing import Any, Self
 
 import numpy as np
 import pytest
-from doubles.shopfloor import ROOT, AgentProcess, Mosquitto, wait_until
 from numpy.typing import NDArray
+
+from tests.support.shopfloor import ROOT, AgentProcess, Mosquitto, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 MACHINE = "G.N.D"
@@ -42,7 +43,7 @@ class LibraryNode:
 
     def start(self) -> Self:
         self._process = subprocess.Popen(
-            [PYTHON, ROOT / "tests/doubles/pysparkplug_node.py", str(self.port), self._now()],
+            [PYTHON, ROOT / "tests/support/pysparkplug_node.py", str(self.port), self._now()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from doubles.edge_node import EdgeNodeDouble
-from doubles.shopfloor import FAULT_SHIFT, START_TS, AgentProcess, Mosquitto, User, rows, wait_until
+
+from tests.support.edge_node import EdgeNodeDouble
+from tests.support.shopfloor import FAULT_SHIFT, START_TS, AgentProcess, Mosquitto, User, rows, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 MACHINE = "G.N.D"

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from doubles.shopfloor import FAULT_SHIFT, ROOT, AgentProcess, Mosquitto, User, free_port, wait_until
 
 from edge_agent.glance import losses, read_samples
+from tests.support.shopfloor import FAULT_SHIFT, ROOT, AgentProcess, Mosquitto, User, free_port, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(90)]
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from doubles.shopfloor import ROOT, Mosquitto, User, wait_until
 
 from edge_agent.contract import recording
+from tests.support.shopfloor import ROOT, Mosquitto, User, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 ROWS = 6000

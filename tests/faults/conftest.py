@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from faults.parts import broker, hall
-from faults.parts.hall import Hall
+from tests.faults.parts import broker, hall
+from tests.faults.parts.hall import Hall
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from faults.parts import floor
-from faults.parts.hall import Hall
-from faults.parts.ledger import record, size
-from faults.parts.patience import wait_until
-from faults.parts.verdict import Verdict
+from tests.faults.parts import floor
+from tests.faults.parts.hall import Hall
+from tests.faults.parts.ledger import record, size
+from tests.faults.parts.patience import wait_until
+from tests.faults.parts.verdict import Verdict
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 SEED = 24

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from faults.parts import floor
-from faults.parts.agent import ROOT
-from faults.parts.hall import Hall
-from faults.parts.ledger import bound, record, size
-from faults.parts.patience import wait_until
-from faults.parts.watchdog import Watchdog
+from tests.faults.parts import floor
+from tests.faults.parts.agent import ROOT
+from tests.faults.parts.hall import Hall
+from tests.faults.parts.ledger import bound, record, size
+from tests.faults.parts.patience import wait_until
+from tests.faults.parts.watchdog import Watchdog
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 SEED = 25

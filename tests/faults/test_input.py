@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from faults.parts import floor
-from faults.parts.agent import ROOT
-from faults.parts.floor import Row
-from faults.parts.hall import Hall
-from faults.parts.ledger import record, size
-from faults.parts.publisher import Publisher
+from tests.faults.parts import floor
+from tests.faults.parts.agent import ROOT
+from tests.faults.parts.floor import Row
+from tests.faults.parts.hall import Hall
+from tests.faults.parts.ledger import record, size
+from tests.faults.parts.publisher import Publisher
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200)]
 SEED = 27

@@ -13,12 +13,12 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from faults.parts import floor, ledger
-from faults.parts.broker import Broker, program
-from faults.parts.floor import Fault
-from faults.parts.patience import wait_until
-from faults.parts.publisher import Publisher
-from faults.parts.verdict import judge, row_of
+from tests.faults.parts import floor, ledger
+from tests.faults.parts.broker import Broker, program
+from tests.faults.parts.floor import Fault
+from tests.faults.parts.patience import wait_until
+from tests.faults.parts.publisher import Publisher
+from tests.faults.parts.verdict import judge, row_of
 
 FAULTS = [Fault("m", 100, 130, "flow", 1), Fault("m", 300, 330, "flow", 1), Fault("n", 100, 130, "flow", 1)]
 

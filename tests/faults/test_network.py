@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from faults.parts import floor, netns
-from faults.parts.broker import Broker
-from faults.parts.hall import Hall
-from faults.parts.ledger import LONG, bound, record
-from faults.parts.netns import Cable
-from faults.parts.patience import wait_until
-from faults.parts.proxy import Proxy
+from tests.faults.parts import floor, netns
+from tests.faults.parts.broker import Broker
+from tests.faults.parts.hall import Hall
+from tests.faults.parts.ledger import LONG, bound, record
+from tests.faults.parts.netns import Cable
+from tests.faults.parts.patience import wait_until
+from tests.faults.parts.proxy import Proxy
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200)]
 SEED = 22

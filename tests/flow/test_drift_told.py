@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
-from flow.test_following import PERIOD_NS, drifting, feed, pipeline
 
 from edge_agent import drift
 from edge_agent.contract.records import Profile
 from edge_agent.overview import machines_seen
+from tests.flow.test_following import PERIOD_NS, drifting, feed, pipeline
 
 
 def learnt() -> Profile:

@@ -12,7 +12,7 @@ from edge_agent.pipeline import Pipeline
 from edge_agent.score import Scorer
 from edge_agent.settle import BASE, PIECES, STAGE
 from edge_agent.step import CommissionRequest, Settings
-from tests.doubles import tiny
+from tests.support import tiny
 
 PERIOD_NS = 10 * 1_000_000_000
 HOUR_ROWS = 360

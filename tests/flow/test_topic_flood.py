@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import structlog
-from doubles import tiny
 
 from edge_agent.contract.records import Delivery
 from edge_agent.formats import decoder
@@ -17,6 +16,7 @@ from edge_agent.snapshot import MachineSeries, Snapshot, frozen
 from edge_agent.source_config import Source
 from edge_agent.step import Settings
 from edge_agent.telemetry import MACHINES_LIMIT, Telemetry
+from tests.support import tiny
 
 TOPICS = 100_000
 NOW_NS = 1_700_000_000_000_000_000

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from observability.scene import LEARN_ROWS, MACHINE, Scene
+from tests.observability.scene import LEARN_ROWS, MACHINE, Scene
 
 RESULTS = os.environ.get("OBSERVABILITY_RESULTS")
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doubles.shopfloor import ROOT
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from observability.programs import program
+from tests.observability.programs import program
+from tests.support.shopfloor import ROOT
 
 SOURCE = Path(__file__).with_name("preview")
 DASHBOARDS = ROOT / "deploy/grafana/dashboards"

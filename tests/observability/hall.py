@@ -6,10 +6,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from doubles.shopfloor import ROOT, AgentProcess, Mosquitto, User, wait_until
-from doubles.simulation import Feed, Scenario
-
-from observability.stage import Watchers, Webhook
+from tests.observability.stage import Watchers, Webhook
+from tests.support.shopfloor import ROOT, AgentProcess, Mosquitto, User, wait_until
+from tests.support.simulation import Feed, Scenario
 
 LEARNT_ROWS = 1800
 NOW = LEARNT_ROWS + 800

@@ -9,9 +9,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
-from doubles.shopfloor import ROOT, AgentProcess, Mosquitto, User, rows, wait_until
 
-from observability.stage import Watchers, Webhook
+from tests.observability.stage import Watchers, Webhook
+from tests.support.shopfloor import ROOT, AgentProcess, Mosquitto, User, rows, wait_until
 
 LEARN_ROWS = 300
 BUNDLE = ROOT / "edge_agent/models/pretrained"

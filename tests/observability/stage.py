@@ -10,9 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from doubles.shopfloor import ROOT, free_port, wait_until
-
-from observability.programs import program
+from tests.observability.programs import program
+from tests.support.shopfloor import ROOT, free_port, wait_until
 
 
 class Webhook:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.telemetry import TABLE
-from observability.programs import program
+from tests.observability.programs import program
 
 GRAFANA = Path(__file__).parents[2] / "deploy/grafana"
 DASHBOARDS = sorted((GRAFANA / "dashboards").glob("*.json"))

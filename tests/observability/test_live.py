@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from doubles.shopfloor import FAULT_SHIFT, ROOT, wait_until
 
-from observability.scene import Scene
+from tests.observability.scene import Scene
+from tests.support.shopfloor import FAULT_SHIFT, ROOT, wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600), pytest.mark.xdist_group("observability")]
 

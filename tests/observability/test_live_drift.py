@@ -6,9 +6,9 @@ Every row is a minute after the one before, so that days of a machine pass in se
 import time
 
 import pytest
-from doubles.shopfloor import wait_until
 
-from observability.scene import LEARN_ROWS, Scene, Slow
+from tests.observability.scene import LEARN_ROWS, Scene, Slow
+from tests.support.shopfloor import wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600), pytest.mark.xdist_group("observability")]
 DAY_ROWS = 24 * 60

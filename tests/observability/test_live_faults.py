@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from doubles.shopfloor import FAULT_SHIFT, ROOT, rows, wait_until
 
-from observability.scene import BUNDLE, LEARN_ROWS, MACHINE, Scene
+from tests.observability.scene import BUNDLE, LEARN_ROWS, MACHINE, Scene
+from tests.support.shopfloor import FAULT_SHIFT, ROOT, rows, wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600), pytest.mark.xdist_group("observability")]
 FLOOD = 5000

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doubles.browser import headless
 from playwright.sync_api import Browser, Page
 
-from observability.drawing import DASHBOARDS, build, content, drawn, read, served, wrong_panels
-from observability.hall import BROKEN, WATCHED_S, Hall, watched_hall
+from tests.observability.drawing import DASHBOARDS, build, content, drawn, read, served, wrong_panels
+from tests.observability.hall import BROKEN, WATCHED_S, Hall, watched_hall
+from tests.support.browser import headless
 
 pytestmark = [pytest.mark.panels, pytest.mark.timeout(600)]
 IMAGES = os.environ.get("PANELS_IMAGES")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.telemetry import TABLE
-from observability.programs import program
+from tests.observability.programs import program
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy/prometheus"

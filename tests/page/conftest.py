@@ -7,9 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from doubles.browser import headless
-from doubles.shopfloor import FAULT_SHIFT, ROOT, AgentProcess, Mosquitto, User, free_port, rows, wait_until
 from playwright.sync_api import Browser
+
+from tests.support.browser import headless
+from tests.support.shopfloor import (
+    FAULT_SHIFT,
+    ROOT,
+    AgentProcess,
+    Mosquitto,
+    User,
+    free_port,
+    rows,
+    wait_until,
+)
 
 TOKEN = "canary-token-3b1e77a0"  # noqa: S105 - of this test alone
 HOSTILE = "<img src=x onerror=document.body.dataset.owned=1>"

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from doubles.shopfloor import wait_until
 from playwright.sync_api import Browser, Page, expect
 
-from .conftest import HOSTILE, HOSTILE_CHANNEL, TOKEN, World
-from .visits import machine_place, visit
+from tests.page.conftest import HOSTILE, HOSTILE_CHANNEL, TOKEN, World
+from tests.page.visits import machine_place, visit
+from tests.support.shopfloor import wait_until
 
 pytestmark = [
     pytest.mark.broker,

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from doubles.shopfloor import ROOT, AgentProcess, Mosquitto, User, free_port
-from doubles.simulation import Feed, Scenario
 from playwright.sync_api import Browser, expect
 
-from .conftest import TOKEN
-from .visits import PHONE, machine_place, visit
+from tests.page.conftest import TOKEN
+from tests.page.visits import PHONE, machine_place, visit
+from tests.support.shopfloor import ROOT, AgentProcess, Mosquitto, User, free_port
+from tests.support.simulation import Feed, Scenario
 
 pytestmark = [
     pytest.mark.broker,

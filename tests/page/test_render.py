@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from doubles.hall import ALARM, NOW_NS, READY
 
 from edge_agent.contract import bundle
 from edge_agent.contract.records import ChannelEvidence
@@ -15,6 +14,7 @@ from edge_agent.page import render
 from edge_agent.page.scene import Closeup, Curve, Expectation, Scene
 from edge_agent.snapshot import Health, Snapshot
 from edge_agent.standing import Calls, Record
+from tests.support.hall import ALARM, NOW_NS, READY
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u2028\x00\U0001f525"
 FROZEN = replace(

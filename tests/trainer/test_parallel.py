@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import team
 import torch
 
+from tests.trainer import team
 from trainer.loop import CHECKPOINT, NETWORK, fit, load_network
 from trainer.pretrain import FOLDER
 

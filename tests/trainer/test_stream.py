@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from streaming import settings, streamed
-from test_parallel import ROOT, torchrun
 
 from edge_agent.contract import recording, shards
 from edge_agent.errors import RecordingError, TrainingError
+from tests.trainer.streaming import settings, streamed
+from tests.trainer.test_parallel import ROOT, torchrun
 from trainer import data, parallel, pieces, stream
 from trainer.data import Draw, Signals
 from trainer.loop import NETWORK, load_network

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from faults.parts.floor import LEARN_ROWS
-from faults.parts.patience import WaitedInVainError, free_port, wait_until
+from tests.faults.parts.floor import LEARN_ROWS
+from tests.faults.parts.patience import WaitedInVainError, free_port, wait_until
 
 ROOT = Path(__file__).parents[3]
 

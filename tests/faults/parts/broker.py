@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from faults.parts.patience import free_port, wait_until
+from tests.faults.parts.patience import free_port, wait_until
 
 
 def program() -> str | None:

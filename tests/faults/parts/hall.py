@@ -6,14 +6,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-from faults.parts import floor, verdict
-from faults.parts.agent import Agent
-from faults.parts.broker import Broker
-from faults.parts.floor import Fault
-from faults.parts.patience import WaitedInVainError, wait_until
-from faults.parts.publisher import Publisher
-from faults.parts.reader import Reader
-from faults.parts.verdict import Verdict
+from tests.faults.parts import floor, verdict
+from tests.faults.parts.agent import Agent
+from tests.faults.parts.broker import Broker
+from tests.faults.parts.floor import Fault
+from tests.faults.parts.patience import WaitedInVainError, wait_until
+from tests.faults.parts.publisher import Publisher
+from tests.faults.parts.reader import Reader
+from tests.faults.parts.verdict import Verdict
 
 _QUIET_S = 5.0
 """So long nothing comes in, nothing waits and nothing is said: all is done."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from faults.parts.verdict import Verdict
+from tests.faults.parts.verdict import Verdict
 
 LONG = os.environ.get("FAULTS_FORM", "short") == "long"
 STRICT = os.environ.get("FAULTS_STRICT", "") == "1"

@@ -15,8 +15,8 @@ from contextlib import suppress
 from itertools import islice
 from typing import Self
 
-from faults.parts.floor import Row
-from faults.parts.patience import wait_until
+from tests.faults.parts.floor import Row
+from tests.faults.parts.patience import wait_until
 
 _TICK_S = 0.01
 _WINDOW = 5000

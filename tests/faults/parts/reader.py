@@ -10,7 +10,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from faults.parts.patience import wait_until
+from tests.faults.parts.patience import wait_until
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from faults.parts.floor import FIRST_TS, Fault
+from tests.faults.parts.floor import FIRST_TS, Fault
 
 _BELONGS_ROWS = 80
 """An alarm that begins so long after a fault's end does not belong to it: the window has forgotten it."""

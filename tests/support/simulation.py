@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from doubles.shopfloor import ROOT, User, wait_until
+from tests.support.shopfloor import ROOT, User, wait_until
 
 Row = list[dict[str, Any]]
 """One message of each machine, all of the same time."""
