@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from edge_agent import chorus, commission
 from edge_agent.contract.recording import Recording
-from edge_agent.contract.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.decide import Decider
 from edge_agent.pipeline import Pipeline, Settings
 from edge_agent.recalibrate import FollowSettings
+from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.replay import commission_recording, row_times_ns
 from edge_agent.score import Scorer
 from edge_agent.voices import LENGTHS_ROWS, VOICES

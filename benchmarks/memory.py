@@ -21,10 +21,10 @@ import numpy as np
 from edge_agent import chorus
 from edge_agent.assembly import load_scorer, pipeline_settings
 from edge_agent.config import Config
-from edge_agent.contract.records import Frame, Reject
 from edge_agent.lean import lean, size_bytes
 from edge_agent.learn import learn
 from edge_agent.pipeline import Pipeline
+from edge_agent.records import Frame, Reject
 from edge_agent.step import CommissionRequest, Settings
 from edge_agent.store import Store
 from edge_agent.whole_file import allow_open

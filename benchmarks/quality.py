@@ -18,10 +18,10 @@ import numpy as np
 from sensor_rules import bare_profile, blamed, findings_alone
 
 from edge_agent.contract import bundle, recording
-from edge_agent.contract.records import Alarm, Delivery, Float32, Frame, Profile, Reject
 from edge_agent.learn import learn
 from edge_agent.pipeline import Pipeline
 from edge_agent.quality import QualitySettings
+from edge_agent.records import Alarm, Delivery, Float32, Frame, Profile, Reject
 from edge_agent.score import Scorer
 from edge_agent.step import Settings
 from trainer.plant import simulate

@@ -16,9 +16,9 @@ import numpy as np
 
 from edge_agent.channel_rules import Align, ChannelRule
 from edge_agent.contract import bundle, recording
-from edge_agent.contract.records import Delivery, Float32, Frame, Reject, ScoreBlock
 from edge_agent.learn import learn
 from edge_agent.pipeline import Pipeline
+from edge_agent.records import Delivery, Float32, Frame, Reject, ScoreBlock
 from edge_agent.score import Scorer
 from edge_agent.step import Settings
 from trainer.plant import simulate

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from edge_agent.contract.records import Alarm, Float32, Profile
 from edge_agent.quality import Inspector, QualitySettings
+from edge_agent.records import Alarm, Float32, Profile
 from edge_agent.symptoms import reference
 from trainer.plant import KINDS, Injection, simulate
 

@@ -36,7 +36,7 @@ from throughput import (
     wait_until,
 )
 
-from edge_agent.contract.records import Profile
+from edge_agent.records import Profile
 from edge_agent.store import Store
 
 _LOADS = {20: 100, 2: 40}

@@ -11,7 +11,9 @@ from typing import Literal
 
 import numpy as np
 
-from edge_agent.contract.records import (
+from edge_agent.evidence import explain, guiltiest
+from edge_agent.naming import UNKNOWN, Belief, BeliefState, Opinion, head_opinion
+from edge_agent.records import (
     THRESHOLD,
     Alarm,
     ChannelEvidence,
@@ -20,8 +22,6 @@ from edge_agent.contract.records import (
     ScoreBlock,
     Severity,
 )
-from edge_agent.evidence import explain, guiltiest
-from edge_agent.naming import UNKNOWN, Belief, BeliefState, Opinion, head_opinion
 
 _SEVERITIES: tuple[Severity, ...] = ("warning", "major", "critical")
 

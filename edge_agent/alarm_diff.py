@@ -7,7 +7,7 @@ overlap longest.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge_agent.contract.records import Alarm
+from edge_agent.records import Alarm
 
 _FOR_EVER_NS = 2**62
 

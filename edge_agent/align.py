@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.channel_rules import Align
-from edge_agent.contract.records import Float32, Frame, Taken
+from edge_agent.records import Float32, Frame, Taken
 
 Ints = NDArray[np.int64]
 Loss = Literal["late", "duplicate"]

@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 from edge_agent import whole_file
 from edge_agent.contract import recording
-from edge_agent.contract.records import Frame
 from edge_agent.contract.timeline import DAY_NS, Timeline, days, joined, of_frames
 from edge_agent.errors import RecordingError, StateError
+from edge_agent.records import Frame
 
 INDEX = "index.csv"
 _COLUMNS = (

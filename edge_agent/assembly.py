@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from edge_agent.config import SHIPPED_BUNDLES, Config
 from edge_agent.contract import bundle as bundles
 from edge_agent.contract import profile as profiles
-from edge_agent.contract.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.contract.signature import ANYONE, load_trust
 from edge_agent.credentials import Login, Tls
 from edge_agent.errors import UsageError
@@ -16,6 +15,7 @@ from edge_agent.link import Address
 from edge_agent.naming import NamingSettings
 from edge_agent.quality import QualitySettings
 from edge_agent.recalibrate import FollowSettings
+from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.reject_log import told_rejects
 from edge_agent.rollback import Counters, refuse_expired
 from edge_agent.score import Scorer

@@ -13,11 +13,11 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.bulk import BulkClient
-from edge_agent.contract.records import Delivery
 from edge_agent.inbox import Arrival, Heard, Inbox, Receipt
 from edge_agent.link import QOS, Address, Link, Report
 from edge_agent.outbox import Message, Outbox
 from edge_agent.packets import Publish
+from edge_agent.records import Delivery
 
 _FLYING_LIMIT = 50
 """Publishes without an acknowledgement at a time."""

@@ -13,7 +13,7 @@ before the end and the score has been below `release`.
 from dataclasses import dataclass
 from typing import Literal
 
-from edge_agent.contract.records import THRESHOLD
+from edge_agent.records import THRESHOLD
 
 Verdict = Literal["calm", "opened", "anomalous", "closed"]
 

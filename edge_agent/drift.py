@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.contract.records import Float32, WindowBlock
+from edge_agent.records import Float32, WindowBlock
 
 Memory = Mapping[str, NDArray[Any]]
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent import vibration
-from edge_agent.contract.records import ChannelEvidence, Float32
+from edge_agent.records import ChannelEvidence, Float32
 
 SYMPTOMS = ("high", "low", "rising", "falling", "noisier", "quieter", "frozen", "missing", "unusual pattern")
 

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 from edge_agent.assembly import broker_address, message_decoder
 from edge_agent.broker import Egress
 from edge_agent.config import Config
-from edge_agent.contract.records import Delivery, Frame, Reject
 from edge_agent.credentials import Tls
 from edge_agent.errors import UsageError
 from edge_agent.finding import Finding, Level
 from edge_agent.inbox import Heard
 from edge_agent.link import Address
 from edge_agent.outbox import Message, Outbox
+from edge_agent.records import Delivery, Frame, Reject
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.contract.records import Float32
+from edge_agent.records import Float32
 
 
 def hold(

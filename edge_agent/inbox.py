@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from edge_agent.contract.records import Delivery
+from edge_agent.records import Delivery
 
 SLICE_S = 0.5
 """Longest time that one call may hold the network thread: pings must still go out in time."""

@@ -16,9 +16,9 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from edge_agent.contract.records import Frame
 from edge_agent.machine import Memento
 from edge_agent.pipeline import Pipeline
+from edge_agent.records import Frame
 from edge_agent.step import Step
 from edge_agent.window import RingState
 

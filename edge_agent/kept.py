@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from edge_agent.contract.records import Float32
 from edge_agent.late import Late
+from edge_agent.records import Float32
 
 _WINDOWS = 12
 """Of one alarm; neighbours tell the same, and a machine's memory is small."""

@@ -13,9 +13,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import get_args
 
-from edge_agent.contract.records import Alarm, Severity
 from edge_agent.flood import FloodSettings, Gate
 from edge_agent.maintenance import EVERY_MACHINE, Window
+from edge_agent.records import Alarm, Severity
 from edge_agent.standing import (
     Acknowledgement,
     Event,

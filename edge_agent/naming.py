@@ -16,8 +16,8 @@ import numpy as np
 
 from edge_agent import diagnose
 from edge_agent.contract.casebook import Case, Casebook
-from edge_agent.contract.records import Float32, Profile
 from edge_agent.kept import Kept
+from edge_agent.records import Float32, Profile
 
 UNKNOWN = "unknown"
 NAME_LIMIT_CHARS = 64

@@ -14,7 +14,12 @@ from dataclasses import replace
 
 from edge_agent.alarm import AlarmBook
 from edge_agent.contract.casebook import Casebook
-from edge_agent.contract.records import (
+from edge_agent.decide import Decider
+from edge_agent.fleet import Fleet
+from edge_agent.inspection import aligner, count_lost, inspect, succeeding, visible_parts
+from edge_agent.machine import Machine, MachineStatus, Memento
+from edge_agent.naming import Naming, Refused
+from edge_agent.records import (
     Alarm,
     Delivery,
     Frame,
@@ -26,11 +31,6 @@ from edge_agent.contract.records import (
     Tidings,
     WindowBlock,
 )
-from edge_agent.decide import Decider
-from edge_agent.fleet import Fleet
-from edge_agent.inspection import aligner, count_lost, inspect, succeeding, visible_parts
-from edge_agent.machine import Machine, MachineStatus, Memento
-from edge_agent.naming import Naming, Refused
 from edge_agent.score import Scorer
 from edge_agent.settle import Settler
 from edge_agent.step import CommissionRequest, Failure, Labelled, Settings, Step

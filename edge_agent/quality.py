@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent import sensor_alarm, vibration
-from edge_agent.contract.records import Alarm, ChannelEvidence, Float32, Profile
+from edge_agent.records import Alarm, ChannelEvidence, Float32, Profile
 from edge_agent.symptoms import NOISE_ROWS, Bounds, Seen, Watcher, consecutive, level_of
 from edge_agent.unit_jump import UnitState, UnitWatch
 

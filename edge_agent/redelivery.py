@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from edge_agent.contract.records import Delivery
+from edge_agent.records import Delivery
 
 _NUMBERS = 65_536
 """MQTT's message numbers have 16 bits."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.contract.records import Float32
+from edge_agent.records import Float32
 
 _FIRST_ROWS = 16
 """Room to begin with: a flood of machines that are heard once must cost little."""

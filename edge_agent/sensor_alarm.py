@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from edge_agent.contract.records import THRESHOLD, Alarm, ChannelEvidence
+from edge_agent.records import THRESHOLD, Alarm, ChannelEvidence
 
 
 def opened(

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent import chorus
-from edge_agent.contract.records import THRESHOLD, Float32, Profile, WindowBlock
 from edge_agent.errors import CommissionError
+from edge_agent.records import THRESHOLD, Float32, Profile, WindowBlock
 
 _HOUR_NS = 3600 * 1_000_000_000
 _STAGES_NS = tuple(hours * _HOUR_NS for hours in (2, 4, 8, 24))

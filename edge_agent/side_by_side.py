@@ -10,8 +10,8 @@ from edge_agent.alert import rfc3339
 from edge_agent.backtest import How, how, play
 from edge_agent.config import SHIPPED_BUNDLES, Config, load
 from edge_agent.contract import recording as recordings
-from edge_agent.contract.records import Alarm
 from edge_agent.errors import UsageError
+from edge_agent.records import Alarm
 
 
 def other(config: Config, named: Path) -> Config:

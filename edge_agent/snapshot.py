@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from edge_agent.contract.records import Ledger
+from edge_agent.records import Ledger
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import msgspec
 
 from edge_agent import sensor_alarm
-from edge_agent.contract.records import Alarm
+from edge_agent.records import Alarm
 
 SourceFinding = Literal["silent", "clock skew"]
 SOURCE_FINDINGS: tuple[SourceFinding, ...] = get_args(SourceFinding)

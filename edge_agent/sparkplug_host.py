@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from edge_agent.contract.records import Delivery, Frame, Reject, Stale
 from edge_agent.formats.samples import SECOND_NS
 from edge_agent.formats.sparkplug import (
     MILLISECOND_NS,
@@ -23,6 +22,7 @@ from edge_agent.formats.sparkplug import (
     says_offline,
     state_payload,
 )
+from edge_agent.records import Delivery, Frame, Reject, Stale
 from edge_agent.sparkplug_node import EdgeNode, Findings, Named
 
 MachinePart = Literal["group", "node", "device"]

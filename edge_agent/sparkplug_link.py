@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from edge_agent.contract.records import Delivery
 from edge_agent.inbox import Arrival, Inbox, Receipt
 from edge_agent.link import Address, Link, Report
+from edge_agent.records import Delivery
 from edge_agent.sparkplug_host import Host, Publish
 
 _FAREWELL_S = 2.0

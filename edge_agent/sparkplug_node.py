@@ -14,10 +14,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from edge_agent.contract.records import Frame, Reject, Stale, StaleCause
 from edge_agent.formats.origin import Origin
 from edge_agent.formats.samples import channel_name, stamp_ns
 from edge_agent.formats.sparkplug import BD_SEQ, Address, Metric, Payload, reading
+from edge_agent.records import Frame, Reject, Stale, StaleCause
 from edge_agent.topics import is_name
 
 _CONTROL = ("Node Control/", "Device Control/")

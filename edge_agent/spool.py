@@ -14,8 +14,8 @@ from typing import BinaryIO
 import msgspec
 import numpy as np
 
-from edge_agent.contract.records import Frame
 from edge_agent.errors import StateError
+from edge_agent.records import Frame
 
 _HEAD = struct.Struct("<II")
 _PREFIX, _SUFFIX = "spool-", ".log"

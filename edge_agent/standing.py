@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from edge_agent.contract.records import Alarm, Severity
+from edge_agent.records import Alarm, Severity
 
 MEMORY_VERSION = 1
 

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from edge_agent.alarm import AlarmSettings
 from edge_agent.channel_rules import ChannelRule
 from edge_agent.contract.casebook import Casebook
-from edge_agent.contract.records import Alarm, Float32, Frame, Profile, ScoreBlock
 from edge_agent.decide import DecideSettings
 from edge_agent.naming import NamingSettings
 from edge_agent.quality import QualitySettings
 from edge_agent.recalibrate import FollowSettings
+from edge_agent.records import Alarm, Float32, Frame, Profile, ScoreBlock
 from edge_agent.settle import Settling
 
 

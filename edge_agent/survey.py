@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge_agent.contract.records import Delivery, Reject
 from edge_agent.formats import FORMATS, NEEDS_CHANNEL, Decoder
 from edge_agent.formats.items import read_json
 from edge_agent.formats.json_path import PayloadMap, TimeUnit, mapped
 from edge_agent.formats.origin import Origin
 from edge_agent.formats.sparkplug import NAMESPACE, decode, read_address
+from edge_agent.records import Delivery, Reject
 from edge_agent.topics import is_name
 
 _KEPT = 20

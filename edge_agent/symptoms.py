@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from edge_agent.contract.records import Float32
+from edge_agent.records import Float32
 
 NOISE_ROWS = 10
 """Second differences that the noise is measured from: few, because a window of 16 rows hears a silence, too."""

@@ -19,9 +19,9 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from edge_agent.contract.records import Ledger
 from edge_agent.drift_series import DRIFT_TABLE, Series, drift_samples
 from edge_agent.errors import UsageError
+from edge_agent.records import Ledger
 from edge_agent.share_series import SHARE_TABLE, share_samples
 from edge_agent.snapshot import Health, MachineSeries, OutboxSeries, Snapshot, StateSeries
 from edge_agent.tally import Tally

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.contract.records import Float32
+from edge_agent.records import Float32
 from edge_agent.symptoms import BEFORE_ROWS, Moves
 
 Values = NDArray[np.float64]

@@ -12,7 +12,6 @@ from operator import attrgetter
 
 from edge_agent.assembly import TimedScorer, bundle_profile, message_decoder, pipeline_settings
 from edge_agent.config import Config
-from edge_agent.contract.records import Alarm, Delivery, Frame, Profile, Tidings
 from edge_agent.control import Control
 from edge_agent.database import Database
 from edge_agent.inbox import Batch, Heard
@@ -25,6 +24,7 @@ from edge_agent.logs import get_logger
 from edge_agent.outbox import Outbox
 from edge_agent.pipeline import Pipeline
 from edge_agent.plant import AgentPlant
+from edge_agent.records import Alarm, Delivery, Frame, Profile, Tidings
 from edge_agent.redelivery import digest
 from edge_agent.reject_log import failure_teller
 from edge_agent.source_watch import SourceWatch

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from edge_agent.contract.records import Frame
+from edge_agent.records import Frame
 from edge_agent.vibration import is_feature
 
 _MACHINES_LIMIT = 100

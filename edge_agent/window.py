@@ -16,8 +16,8 @@ import numpy as np
 
 from edge_agent.align import Aligner
 from edge_agent.cells import place
-from edge_agent.contract.records import Float32, Frame, Taken, WindowBlock
 from edge_agent.gaps import fill_hidden, hold, segment_starts
+from edge_agent.records import Float32, Frame, Taken, WindowBlock
 from edge_agent.ring import RingState, WindowSettings
 from edge_agent.rows import Bools, Ints, Rows, cut_windows, ordered
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from edge_agent.contract import recording
 from edge_agent.contract.recording import Recording
-from edge_agent.contract.records import Float32
 from edge_agent.errors import TrainingError
+from edge_agent.records import Float32
 from trainer.objectives.batch import Batch
 
 _MAD_TO_SD = 1.4826

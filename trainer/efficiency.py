@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.contract.records import Float32
+from edge_agent.records import Float32
 from trainer import measures
 
 COUNTS = (1, 2, 4, 8, 16, 32)

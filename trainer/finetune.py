@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from edge_agent.contract.records import Float32
 from edge_agent.errors import TrainingError
+from edge_agent.records import Float32
 from trainer import data, efficiency, labelled, measures, pictures, pretrain
 from trainer.config import Config, FinetuneSection
 from trainer.efficiency import Embedded

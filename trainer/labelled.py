@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from edge_agent.contract.recording import Recording
-from edge_agent.contract.records import Float32
 from edge_agent.errors import TrainingError
+from edge_agent.records import Float32
 from trainer.data import robust_place
 from trainer.objectives.batch import Batch
 

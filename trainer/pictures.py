@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from edge_agent.contract.records import Float32
+from edge_agent.records import Float32
 from trainer import svg
 from trainer.efficiency import Point
 from trainer.loop import History

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.contract import shards
-from edge_agent.contract.records import Float32
 from edge_agent.contract.shards import Shard
+from edge_agent.records import Float32
 from trainer.data import Signals, robust_place
 
 _BATCH_VALUES = 1 << 18

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from edge_agent.contract.records import THRESHOLD, Float32
+from edge_agent.records import THRESHOLD, Float32
 from edge_agent.score import Scorer
 from trainer import pictures
 from trainer.tally import Judged

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.contract.recording import Recording
-from edge_agent.contract.records import Float32
+from edge_agent.records import Float32
 from edge_agent.replay import Replay
 from trainer import measures
 

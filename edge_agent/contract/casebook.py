@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 
 from edge_agent.contract.arrays import decode_arrays, encode_arrays
-from edge_agent.contract.records import Float32
 from edge_agent.errors import BundleError
+from edge_agent.records import Float32
 
 _HEADER = "__header__"
 _SCHEMA_VERSION = 1

@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 
 from edge_agent.contract.arrays import LIMIT_BYTES, decode_arrays, encode_arrays
-from edge_agent.contract.records import Profile
 from edge_agent.errors import BundleError
+from edge_agent.records import Profile
 
 _HEADER = "__header__"
 _SCHEMA_VERSION = 3

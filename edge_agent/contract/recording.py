@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.contract.records import Float32
 from edge_agent.errors import RecordingError
+from edge_agent.records import Float32
 
 TIMESTAMP = "timestamp"
 LABEL = "label"

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from edge_agent.contract import recording
-from edge_agent.contract.records import Float32
 from edge_agent.errors import RecordingError
+from edge_agent.records import Float32
 
 _BUFFER_BYTES = 1 << 20
 """Of a column that is being decoded; without it a row group's columns are read whole."""

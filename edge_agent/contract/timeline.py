@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.contract.records import Float32, Frame
+from edge_agent.records import Float32, Frame
 
 DAY_NS = 86_400_000_000_000
 _GRID_NS = 1_000_000_000

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, Protocol
 
-from edge_agent.contract.records import Delivery, Frame, Reject
 from edge_agent.formats import cbor_row, json_row, line, number, senml
 from edge_agent.formats.origin import EARLIEST_NS, Origin
+from edge_agent.records import Delivery, Frame, Reject
 from edge_agent.topics import NamePattern, Template, is_name
 
 Clock = Literal["source", "arrival"]

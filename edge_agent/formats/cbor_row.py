@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.contract.records import Frame, Reject, RejectReason
 from edge_agent.formats.items import read_cbor
 from edge_agent.formats.origin import Origin, event_time_ns, number
 from edge_agent.formats.samples import SECOND_NS, Samples, stamp_ns
+from edge_agent.records import Frame, Reject, RejectReason
 from edge_agent.topics import is_name
 
 _LIMIT = float(np.finfo(np.float32).max)

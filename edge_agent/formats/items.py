@@ -13,7 +13,7 @@ import cbor2
 import msgspec
 import numpy as np
 
-from edge_agent.contract.records import Reject
+from edge_agent.records import Reject
 
 _DEPTH_LIMIT = 32
 """Containers in containers; no sensor message needs a quarter of it."""

@@ -8,8 +8,8 @@ from array import array
 import msgspec
 import numpy as np
 
-from edge_agent.contract.records import Frame
 from edge_agent.formats.origin import EARLIEST_NS, LARGEST, Origin
+from edge_agent.records import Frame
 from edge_agent.topics import is_name
 
 _LATEST_S = 1e11

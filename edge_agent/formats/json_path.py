@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from edge_agent.contract.records import Frame, Reject
 from edge_agent.formats.items import read_json
 from edge_agent.formats.origin import Origin, event_time_ns
 from edge_agent.formats.samples import Samples, channel_name, stamp_ns
+from edge_agent.records import Frame, Reject
 
 TimeUnit = Literal["s", "ms", "us", "ns", "rfc3339"]
 _UNITS_NS: Mapping[TimeUnit, int] = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}

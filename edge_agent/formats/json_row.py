@@ -11,9 +11,9 @@ from functools import lru_cache
 
 import msgspec
 
-from edge_agent.contract.records import Frame, Reject, RejectReason
 from edge_agent.formats.json_block import plain_block
 from edge_agent.formats.origin import LARGEST, Origin, event_time_ns, number
+from edge_agent.records import Frame, Reject, RejectReason
 from edge_agent.topics import is_name
 
 _NAN = math.nan

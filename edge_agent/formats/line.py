@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from edge_agent.contract.records import Frame, Reject
 from edge_agent.formats.origin import Origin
 from edge_agent.formats.samples import Samples, channel_name, stamp_ns
+from edge_agent.records import Frame, Reject
 
 Precision = Literal["ns", "us", "ms", "s"]
 _UNITS_NS: Mapping[Precision, int] = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}

@@ -1,7 +1,7 @@
 """The `number` format: the payload is one bare number, its machine and channel stand in the topic."""
 
-from edge_agent.contract.records import Frame, Reject
 from edge_agent.formats.origin import Origin, number
+from edge_agent.records import Frame, Reject
 
 _WORDS: dict[str, float] = {"true": 1.0, "false": 0.0}
 _NOTHING = frozenset({"", "null", "none"})

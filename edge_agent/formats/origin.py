@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from edge_agent.contract.records import Reject, RejectReason
+from edge_agent.records import Reject, RejectReason
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST_NS = int(datetime(1980, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000_000

@@ -7,8 +7,8 @@ share a channel, the second is turned away; samples without a time are stamped w
 import math
 from collections.abc import Hashable
 
-from edge_agent.contract.records import Frame, Reject, RejectReason
 from edge_agent.formats.origin import Origin, event_time_ns, number
+from edge_agent.records import Frame, Reject, RejectReason
 from edge_agent.topics import is_name
 
 SECOND_NS = 1_000_000_000

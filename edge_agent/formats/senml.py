@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edge_agent.contract.records import Frame, Reject
 from edge_agent.formats.items import read_cbor, read_json
 from edge_agent.formats.origin import Origin
 from edge_agent.formats.samples import SECOND_NS, Samples, channel_name, stamp_ns
+from edge_agent.records import Frame, Reject
 
 _VERSION = 10
 """Highest version of the format that is known, RFC 8428 section 4.4."""

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.contract.records import Frame, Reject, RejectReason
 from edge_agent.formats.items import read_cbor, read_json
 from edge_agent.formats.origin import Origin, event_time_ns
+from edge_agent.records import Frame, Reject, RejectReason
 from edge_agent.topics import is_name
 from edge_agent.vibration import Bearing, feature_names, features
 

@@ -12,9 +12,9 @@ import msgspec
 
 from edge_agent import alert
 from edge_agent.contract.bundle import Bundle
-from edge_agent.contract.records import Float32, Kind, Severity
 from edge_agent.machine import Glance, MachineStatus
 from edge_agent.page.scene import Closeup, Curve, Expectation, Scene
+from edge_agent.records import Float32, Kind, Severity
 from edge_agent.standing import Calls, Past, Record
 
 SCHEMA_VERSION = 1

@@ -3,9 +3,9 @@
 import numpy as np
 
 from edge_agent.alarm import AlarmBook, AlarmSettings
-from edge_agent.contract.records import Alarm, Profile, ScoreBlock, WindowBlock
 from edge_agent.evidence import reference
 from edge_agent.naming import Opinion
+from edge_agent.records import Alarm, Profile, ScoreBlock, WindowBlock
 
 SECOND = 1_000_000_000
 CHANNELS = ("flow", "pressure", "vibration")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent import alert
-from edge_agent.contract.records import Alarm, ChannelEvidence
+from edge_agent.records import Alarm, ChannelEvidence
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "alert.schema.json").read_text())
 CHANNEL = ChannelEvidence("flow", 0.75, 12.3456789, 16.0, 20.0, -7.5, "low")

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.align import Aligner
-from edge_agent.contract.records import Frame
+from edge_agent.records import Frame
 
 SECOND = 1_000_000_000
 CHANNELS = ("a", "b")

@@ -11,8 +11,8 @@ import pytest
 from edge_agent import spool as spools
 from edge_agent.archive import INDEX, Archive
 from edge_agent.contract import recording
-from edge_agent.contract.records import Frame
 from edge_agent.contract.timeline import DAY_NS, of_frames
+from edge_agent.records import Frame
 from edge_agent.spool import Spool
 
 SECOND_NS = 1_000_000_000

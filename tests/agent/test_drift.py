@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from edge_agent import drift
-from edge_agent.contract.records import WindowBlock
 from edge_agent.drift import Census
+from edge_agent.records import WindowBlock
 
 PERIOD_NS = 60 * 1_000_000_000
 WINDOW_ROWS = 4

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.contract.records import Delivery, Frame, Reject, RejectReason
 from edge_agent.formats import FORMATS, Route, decoder
+from edge_agent.records import Delivery, Frame, Reject, RejectReason
 from edge_agent.topics import parse, parse_name
 
 NOW_NS = 1_700_000_000_000_000_000

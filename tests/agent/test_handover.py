@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.contract.records import Profile
 from edge_agent.handover import pack, unpack
+from edge_agent.records import Profile
 
 LIMIT_BYTES = 100_000
 

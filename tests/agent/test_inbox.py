@@ -5,8 +5,8 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.contract.records import Delivery
 from edge_agent.inbox import Arrival, Batch, Inbox, Receipt
+from edge_agent.records import Delivery
 
 
 class Clock:

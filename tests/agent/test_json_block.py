@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.contract.records import Frame
 from edge_agent.formats.json_block import plain_block
 from edge_agent.formats.json_row import _decode_patiently, decode
 from edge_agent.formats.origin import Origin
+from edge_agent.records import Frame
 
 NOW_S = 1_700_000_000
 ORIGIN = Origin("press", None, NOW_S * 1_000_000_000, 60_000_000_000)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.contract.records import Frame, Reject
 from edge_agent.formats.line import decode, line_protocol
 from edge_agent.formats.origin import Origin
+from edge_agent.records import Frame, Reject
 
 NOW_NS = 1_700_000_000_000_000_000
 ORIGIN = Origin(machine="pump-1", channel=None, received_ns=NOW_NS, future_tolerance_ns=60_000_000_000)

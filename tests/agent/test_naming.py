@@ -8,10 +8,10 @@ import pytest
 from edge_agent import casefiles
 from edge_agent.commission import commission
 from edge_agent.contract.casebook import Case, Casebook, decode, encode
-from edge_agent.contract.records import Profile
 from edge_agent.diagnose import calm_reference
 from edge_agent.errors import BundleError, StateError
 from edge_agent.naming import UNKNOWN, Belief, Naming, NamingSettings, Opinion, Refused
+from edge_agent.records import Profile
 
 T, C = 64, 4
 CHANNELS = ("flow", "pressure", "current", "vibration")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from edge_agent.contract.records import Delivery
 from edge_agent.inbox import Arrival, Batch, Receipt
 from edge_agent.overload import Overload
+from edge_agent.records import Delivery
 
 ECHO = "agents/a/echo"
 SHED_S = 4e-5

@@ -11,10 +11,10 @@ import structlog
 
 from edge_agent.config import Config
 from edge_agent.contract import recording
-from edge_agent.contract.records import Delivery
 from edge_agent.errors import RecordingError, StateError
 from edge_agent.inbox import Arrival, Batch, Receipt
 from edge_agent.recorder import Recorder
+from edge_agent.records import Delivery
 
 NOW_NS = 1_700_000_000_000_000_000
 

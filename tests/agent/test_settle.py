@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edge_agent.commission import commission
-from edge_agent.contract.records import Profile, WindowBlock
 from edge_agent.errors import CommissionError
+from edge_agent.records import Profile, WindowBlock
 from edge_agent.settle import BASE, PIECES, STAGE, Settler, Settling, check, kept
 
 T = 64

@@ -12,10 +12,10 @@ import structlog
 
 from edge_agent import kept
 from edge_agent.config import Config
-from edge_agent.contract.records import Float32
 from edge_agent.errors import DatabaseError
 from edge_agent.kept import Kept
 from edge_agent.naming import Refused
+from edge_agent.records import Float32
 from edge_agent.step import Labelled
 from tests.agent.test_watch import Agent, arrivals, play
 from tests.support.shopfloor import FAULT_SHIFT

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.contract.records import Reject
 from edge_agent.formats import sparkplug_b_pb2 as wire
 from edge_agent.formats.sparkplug import (
     Address,
@@ -23,6 +22,7 @@ from edge_agent.formats.sparkplug import (
     says_offline,
     state_payload,
 )
+from edge_agent.records import Reject
 
 GOLDEN = json.loads((Path(__file__).parent / "sparkplug_golden.json").read_text())
 MS = 1_000_000

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.contract.records import Delivery, Frame, Reject
 from edge_agent.formats import sparkplug_b_pb2 as wire
+from edge_agent.records import Delivery, Frame, Reject
 from edge_agent.sparkplug_host import Host, HostSettings, HostStep, Publish
 from edge_agent.sparkplug_node import Stale
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.contract.records import Profile
 from edge_agent.errors import StateError
+from edge_agent.records import Profile
 from edge_agent.store import Store
 
 

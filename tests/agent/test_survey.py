@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.contract.records import Delivery
+from edge_agent.records import Delivery
 from edge_agent.survey import Survey
 
 NOW_NS = 1_700_000_000 * 10**9

@@ -10,8 +10,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge_agent.contract.records import Ledger
 from edge_agent.errors import UsageError
+from edge_agent.records import Ledger
 from edge_agent.snapshot import (
     ControlSeries,
     Health,

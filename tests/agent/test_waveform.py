@@ -14,9 +14,9 @@ from cbor2 import CBORTag
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.contract.records import Frame, Reject
 from edge_agent.formats.origin import Origin
 from edge_agent.formats.waveform import WaveformSettings, blocks
+from edge_agent.records import Frame, Reject
 from edge_agent.vibration import Bearing, feature_names, features
 
 NOW_NS = 1_700_000_000_000_000_000

@@ -1,6 +1,6 @@
 """The metrics page shows features of fast samples, and a flood of names does not fill it."""
 
-from edge_agent.contract.records import Frame
+from edge_agent.records import Frame
 from edge_agent.snapshot import Snapshot
 from edge_agent.telemetry import Telemetry
 from edge_agent.waveform_gauges import WaveformGauges

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.align import Aligner
-from edge_agent.contract.records import Frame
+from edge_agent.records import Frame
 from edge_agent.window import RowBuffer, WindowSettings
 
 SECOND = 1_000_000_000

@@ -15,7 +15,7 @@ import pytest
 
 from edge_agent.assembly import message_decoder
 from edge_agent.config import load
-from edge_agent.contract.records import Delivery, Frame
+from edge_agent.records import Delivery, Frame
 from tests.support.edge_node import EdgeNodeDouble
 from tests.support.shopfloor import ROOT, Mosquitto, User
 

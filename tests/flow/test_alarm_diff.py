@@ -10,7 +10,7 @@ import pytest
 
 from edge_agent import __main__ as command
 from edge_agent.alarm_diff import diff
-from edge_agent.contract.records import Alarm
+from edge_agent.records import Alarm
 
 SECOND = 1_000_000_000
 PLAIN = Alarm("", 1, "pump", "open", "warning", 0, 0, 1.2, 1.2, 1.0, "unknown", 0.0, (), "digest")

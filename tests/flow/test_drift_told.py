@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from edge_agent import drift
-from edge_agent.contract.records import Profile
 from edge_agent.overview import machines_seen
+from edge_agent.records import Profile
 from tests.flow.test_following import PERIOD_NS, drifting, feed, pipeline
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edge_agent.contract.records import Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.pipeline import Pipeline, Settings
 from edge_agent.recalibrate import FollowSettings
+from edge_agent.records import Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.status import status_payload
 
 PERIOD_NS = 60 * 1_000_000_000

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from edge_agent.contract import bundle
-from edge_agent.contract.records import Alarm, Frame, Profile, Reject, ScoreBlock
 from edge_agent.late import LateMemory
 from edge_agent.lean import lean
 from edge_agent.learn import learn
 from edge_agent.machine import Machine
 from edge_agent.pipeline import Pipeline
 from edge_agent.quality import Inspector
+from edge_agent.records import Alarm, Frame, Profile, Reject, ScoreBlock
 from edge_agent.score import Scorer
 from edge_agent.step import Settings, Step
 from edge_agent.store import Store

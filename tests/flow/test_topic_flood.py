@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from edge_agent.contract.records import Delivery
 from edge_agent.formats import decoder
 from edge_agent.pipeline import Pipeline
+from edge_agent.records import Delivery
 from edge_agent.reject_log import told_rejects
 from edge_agent.snapshot import MachineSeries, Snapshot, frozen
 from edge_agent.source_config import Source

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edge_agent.contract.records import Alarm
 from edge_agent.desk import Named
 from edge_agent.machine import MachineStatus
+from edge_agent.records import Alarm
 
 SECOND = 1_000_000_000
 NOW_NS = 1_800_000_000 * SECOND

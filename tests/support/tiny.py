@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_agent.contract.arrays import encode_arrays
 from edge_agent.contract.bundle import CARD, GOLDEN, MODEL, Manifest, read, write
-from edge_agent.contract.records import Float32
+from edge_agent.records import Float32
 from edge_agent.score import Scorer
 
 ROWS = 64
