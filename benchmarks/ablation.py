@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from edge_agent import chorus, voices
 from edge_agent.commission import Encode, commission
-from edge_agent.contract import bundle, recording
+from edge_agent.contract import recording
 from edge_agent.features import Float32, scales
+from edge_agent.model import bundle
 from edge_agent.score import Scorer
 from edge_agent.voices import Encoded
 from trainer.loop import load_network

@@ -25,10 +25,10 @@ from alarm_rules import RULES
 from alarm_trial import DAYS, SETTINGS, SHIPPED, UNMOVED, WEEK_S, frames, no_bytes, simulate
 from circumstances import circumstances
 
-from edge_agent.contract import bundle
 from edge_agent.contract import recording as recordings
 from edge_agent.contract.recording import Recording
 from edge_agent.errors import EdgeAgentError
+from edge_agent.model import bundle
 from edge_agent.pipeline import Pipeline
 from edge_agent.replay import commission_recording, row_times_ns
 from edge_agent.score import Scorer

@@ -24,7 +24,7 @@ from detection_report import picture, table
 from detection_sets import Series
 from detectors import BASELINES
 
-from edge_agent.contract import bundle
+from edge_agent.model import bundle
 from edge_agent.score import Scorer
 
 ROOT = Path(__file__).parents[1]

@@ -26,8 +26,8 @@ from numpy.typing import NDArray  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
 
 from edge_agent.config import SHIPPED_BUNDLE  # noqa: E402
-from edge_agent.contract import bundle as bundles  # noqa: E402
 from edge_agent.learn import learn  # noqa: E402
+from edge_agent.model import bundle as bundles  # noqa: E402
 from edge_agent.naming import UNKNOWN, Belief, Naming, NamingSettings  # noqa: E402
 from edge_agent.pipeline import Pipeline  # noqa: E402
 from edge_agent.records import Frame, Profile, Reject  # noqa: E402

@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 from sensor_rules import bare_profile, blamed, findings_alone
 
-from edge_agent.contract import bundle, recording
+from edge_agent.contract import recording
 from edge_agent.learn import learn
+from edge_agent.model import bundle
 from edge_agent.pipeline import Pipeline
 from edge_agent.quality import QualitySettings
 from edge_agent.records import Alarm, Delivery, Float32, Frame, Profile, Reject

@@ -28,7 +28,7 @@ from matplotlib import pyplot as plt
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # the parts of a hall are those of tests/faults
-from edge_agent.contract import profile as profiles  # noqa: E402
+from edge_agent.model import profile as profiles  # noqa: E402
 from tests.faults.parts.agent import Agent  # noqa: E402
 from tests.faults.parts.broker import Broker  # noqa: E402
 from tests.faults.parts.floor import Row  # noqa: E402

@@ -5,19 +5,19 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from edge_agent.config import SHIPPED_BUNDLES, Config
-from edge_agent.contract import bundle as bundles
-from edge_agent.contract import profile as profiles
-from edge_agent.contract.signature import ANYONE, load_trust
 from edge_agent.credentials import Login, Tls
 from edge_agent.errors import UsageError
 from edge_agent.formats import Stamped, decoder, machine_finder
 from edge_agent.link import Address
+from edge_agent.model import bundle as bundles
+from edge_agent.model import profile as profiles
+from edge_agent.model.rollback import Counters, refuse_expired
+from edge_agent.model.signature import ANYONE, load_trust
 from edge_agent.naming import NamingSettings
 from edge_agent.quality import QualitySettings
 from edge_agent.recalibrate import FollowSettings
 from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.reject_log import told_rejects
-from edge_agent.rollback import Counters, refuse_expired
 from edge_agent.score import Scorer
 from edge_agent.sparkplug_host import HostSettings
 from edge_agent.step import Settings

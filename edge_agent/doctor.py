@@ -7,10 +7,10 @@ from pathlib import Path
 from edge_agent import examine_broker, examine_host
 from edge_agent.assembly import load_bundle, start_scorer, vouched
 from edge_agent.config import Config, defaults, load
-from edge_agent.contract.bundle import Bundle
 from edge_agent.errors import BundleError, ConfigError, EdgeAgentError, ProviderError, StateError
 from edge_agent.finding import Finding
-from edge_agent.rollback import Counters
+from edge_agent.model.bundle import Bundle
+from edge_agent.model.rollback import Counters
 
 _EXPIRY_WARN = timedelta(days=30)
 

@@ -13,12 +13,12 @@ from datetime import datetime
 
 from edge_agent.assembly import TimedScorer, bundle_profile, load_bundle, start_scorer
 from edge_agent.config import Config, unshareable
-from edge_agent.contract.bundle import Bundle
 from edge_agent.errors import EdgeAgentError, StateError, UsageError
 from edge_agent.logs import get_logger
+from edge_agent.model.bundle import Bundle
+from edge_agent.model.rollback import Counters, expired
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Profile
-from edge_agent.rollback import Counters, expired
 
 log = get_logger()
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from edge_agent import chorus
 from edge_agent.chorus import Scores
-from edge_agent.contract.bundle import Bundle, Golden
 from edge_agent.errors import BundleError, ProviderError
 from edge_agent.lean import ranks
+from edge_agent.model.bundle import Bundle, Golden
+from edge_agent.model.isolated import in_a_copy
 from edge_agent.records import Float32, Profile, ScoreBlock, WindowBlock
 from edge_agent.seen import look_together
-from edge_agent.trial import in_a_copy
 from edge_agent.visible import Narrowings
 from edge_agent.voices import VOICES, Encoded
 

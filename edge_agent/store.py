@@ -13,11 +13,11 @@ from typing import Any, BinaryIO
 from numpy.typing import NDArray
 
 from edge_agent import whole_file
-from edge_agent.contract import profile as profiles
-from edge_agent.contract.arrays import Place, places
 from edge_agent.errors import BundleError, StateError
 from edge_agent.late import Late, LateMemory
 from edge_agent.lean import lean
+from edge_agent.model import profile as profiles
+from edge_agent.model.arrays import Place, places
 from edge_agent.records import Profile
 from edge_agent.whole_file import HeldFile
 

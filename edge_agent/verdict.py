@@ -8,7 +8,7 @@ from typing import Any
 from edge_agent import assembly, config
 from edge_agent.commission import fewest_rows
 from edge_agent.errors import ConfigError, EdgeAgentError
-from edge_agent.rollback import Counters
+from edge_agent.model.rollback import Counters
 
 
 def summary(file: Path | None, *, now: datetime) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from edge_agent.contract import bundle
+from edge_agent.model import bundle
 from edge_agent.score import Scorer
 from tests.support import tiny
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edge_agent.contract import bundle, profile
-from edge_agent.contract.bundle import Bundle
 from edge_agent.contract.recording import Recording
 from edge_agent.errors import TrainingError
 from edge_agent.learn import learn
+from edge_agent.model import bundle, profile
+from edge_agent.model.bundle import Bundle
 from edge_agent.replay import row_times_ns
 from edge_agent.score import Scorer
 from edge_agent.step import CommissionRequest, Settings

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from edge_agent.contract import bundle, profile
 from edge_agent.contract.recording import Recording
+from edge_agent.model import bundle, profile
 from edge_agent.records import Float32, Profile, WindowBlock
 from edge_agent.replay import commission_recording, replay, row_times_ns
 from edge_agent.score import Scorer

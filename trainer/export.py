@@ -17,10 +17,10 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
-from edge_agent.contract import bundle
-from edge_agent.contract.arrays import encode_arrays
-from edge_agent.contract.bundle import Channel, Golden, Manifest
 from edge_agent.errors import TrainingError
+from edge_agent.model import bundle
+from edge_agent.model.arrays import encode_arrays
+from edge_agent.model.bundle import Channel, Golden, Manifest
 from edge_agent.records import Float32
 from trainer import card
 from trainer.config import Config

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from edge_agent.contract import bundle, signature
-from edge_agent.contract.bundle import Release
 from edge_agent.errors import UsageError
+from edge_agent.model import bundle, signature
+from edge_agent.model.bundle import Release
 from trainer import export
 
 

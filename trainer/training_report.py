@@ -12,8 +12,8 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 
-from edge_agent.contract import bundle
 from edge_agent.errors import TrainingError
+from edge_agent.model import bundle
 from trainer import export
 
 REPORT = "report.html"

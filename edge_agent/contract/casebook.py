@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edge_agent.contract.arrays import decode_arrays, encode_arrays
 from edge_agent.errors import BundleError
+from edge_agent.model.arrays import decode_arrays, encode_arrays
 from edge_agent.records import Float32
 
 _HEADER = "__header__"

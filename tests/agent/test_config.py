@@ -9,9 +9,9 @@ import pytest
 from edge_agent.alarm_config import Maintenance
 from edge_agent.channel_config import Channel
 from edge_agent.config import SHIPPED_BUNDLE, SHIPPED_BUNDLES, Config, defaults, load
-from edge_agent.contract import bundle
 from edge_agent.errors import ConfigError
 from edge_agent.formats import decoder
+from edge_agent.model import bundle
 from edge_agent.records import Delivery, Frame
 
 SAMPLE = Path(__file__).parents[2] / "deploy" / "agent.toml"

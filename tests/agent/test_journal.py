@@ -55,7 +55,7 @@ def frame(row: int, *, machine: str = "m", channels: tuple[str, ...] = ("a", "b"
 
 @pytest.fixture
 def pipeline(tiny_bundle: object) -> Pipeline:
-    from edge_agent.contract import bundle  # noqa: PLC0415
+    from edge_agent.model import bundle  # noqa: PLC0415
 
     return Pipeline(
         decode=lambda _: Reject("no_source"),

@@ -13,8 +13,8 @@ import pytest
 from edge_agent import __main__ as command
 from edge_agent import __version__
 from edge_agent.commission import commission
-from edge_agent.contract import bundle
 from edge_agent.errors import CommissionError, EdgeAgentError
+from edge_agent.model import bundle
 
 ROOT = Path(__file__).parents[2]
 

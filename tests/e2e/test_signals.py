@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.contract import bundle
-from edge_agent.contract.bundle import CARD, MODEL
+from edge_agent.model import bundle
+from edge_agent.model.bundle import CARD, MODEL
 from tests.support import tampering
 from tests.support.shopfloor import AgentProcess, Mosquitto, wait_until
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.contract import bundle
 from edge_agent.late import LateMemory
 from edge_agent.lean import lean
 from edge_agent.learn import learn
 from edge_agent.machine import Machine
+from edge_agent.model import bundle
 from edge_agent.pipeline import Pipeline
 from edge_agent.quality import Inspector
 from edge_agent.records import Alarm, Frame, Profile, Reject, ScoreBlock

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_agent.contract import bundle
 from edge_agent.machine import Glance
+from edge_agent.model import bundle
 from edge_agent.page import render
 from edge_agent.page.scene import Closeup, Curve, Expectation, Scene
 from edge_agent.records import ChannelEvidence

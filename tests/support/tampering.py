@@ -17,10 +17,10 @@ import onnx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from edge_agent.contract import bundle, signature
-from edge_agent.contract.arrays import encode_arrays
-from edge_agent.contract.bundle import CARD, GOLDEN, MANIFEST, MODEL, Release
-from edge_agent.contract.signature import SIGNATURE
+from edge_agent.model import bundle, signature
+from edge_agent.model.arrays import encode_arrays
+from edge_agent.model.bundle import CARD, GOLDEN, MANIFEST, MODEL, Release
+from edge_agent.model.signature import SIGNATURE
 
 COUNTER = 1000
 FILES = (MANIFEST, MODEL, GOLDEN, CARD, SIGNATURE)

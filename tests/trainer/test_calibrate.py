@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.contract import bundle, profile
 from edge_agent.errors import CommissionError, RecordingError, TrainingError
+from edge_agent.model import bundle, profile
 from trainer import calibrate, export
 from trainer.config import Config
 

@@ -9,8 +9,8 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from edge_agent.contract import bundle
 from edge_agent.errors import TrainingError
+from edge_agent.model import bundle
 from edge_agent.score import Scorer
 from trainer import export, finetune, pretrain
 from trainer.config import Config

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.contract import bundle
-from edge_agent.contract.bundle import MODEL
-from edge_agent.contract.signature import load_trust
 from edge_agent.errors import BundleError, UsageError
+from edge_agent.model import bundle
+from edge_agent.model.bundle import MODEL
+from edge_agent.model.signature import load_trust
 from trainer import sign
 
 ROOT = Path(__file__).parents[2]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.contract.bundle import MODEL
-from edge_agent.contract.graph import check_graph
 from edge_agent.errors import BundleError
+from edge_agent.model.bundle import MODEL
+from edge_agent.model.onnx_check import check_graph
 
 SHIPPED = Path(__file__).parents[2] / "edge_agent/models/pretrained" / MODEL
 

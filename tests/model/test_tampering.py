@@ -17,7 +17,7 @@ import pytest
 from edge_agent.assembly import load_scorer
 from edge_agent.config import Config
 from edge_agent.errors import BundleError
-from edge_agent.rollback import Counters
+from edge_agent.model.rollback import Counters
 from tests.support import tampering
 
 COUNT = int(os.environ.get("EDGE_AGENT_TAMPERED", "300"))

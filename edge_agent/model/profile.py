@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edge_agent.contract.arrays import LIMIT_BYTES, decode_arrays, encode_arrays
 from edge_agent.errors import BundleError
+from edge_agent.model.arrays import LIMIT_BYTES, decode_arrays, encode_arrays
 from edge_agent.records import Profile
 
 _HEADER = "__header__"

@@ -15,10 +15,10 @@ import pytest
 
 from edge_agent.assembly import TimedScorer, start_scorer
 from edge_agent.config import Config
-from edge_agent.contract import bundle as bundles
 from edge_agent.errors import BundleError
+from edge_agent.model import bundle as bundles
+from edge_agent.model.isolated import in_a_copy
 from edge_agent.score import Scorer
-from edge_agent.trial import in_a_copy
 
 
 def test_the_answer_comes_back_and_nothing_else() -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from edge_agent.contract.bundle import Bundle
 from edge_agent.errors import BundleError, StateError
 from edge_agent.logs import get_logger
+from edge_agent.model.bundle import Bundle
 
 log = get_logger()
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.contract import bundle, signature
-from edge_agent.contract.bundle import MANIFEST
-from edge_agent.contract.signature import SIGNATURE, load_trust
 from edge_agent.errors import BundleError, UsageError
+from edge_agent.model import bundle, signature
+from edge_agent.model.bundle import MANIFEST
+from edge_agent.model.signature import SIGNATURE, load_trust
 from tests.support import tampering
 
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge_agent.contract import arrays as arrays_file
-from edge_agent.contract import bundle
-from edge_agent.contract.bundle import CARD, GOLDEN, MANIFEST, MODEL
 from edge_agent.errors import BundleError
+from edge_agent.model import arrays as arrays_file
+from edge_agent.model import bundle
+from edge_agent.model.bundle import CARD, GOLDEN, MANIFEST, MODEL
 
 
 @pytest.fixture

@@ -20,11 +20,11 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
-from edge_agent.contract.arrays import decode_arrays
-from edge_agent.contract.graph import check_graph
-from edge_agent.contract.signature import ANYONE, SIGNATURE, Trust
-from edge_agent.contract.signature import LIMIT_BYTES as _SIGNATURE_LIMIT_BYTES
 from edge_agent.errors import BundleError
+from edge_agent.model.arrays import decode_arrays
+from edge_agent.model.onnx_check import check_graph
+from edge_agent.model.signature import ANYONE, SIGNATURE, Trust
+from edge_agent.model.signature import LIMIT_BYTES as _SIGNATURE_LIMIT_BYTES
 from edge_agent.records import Float32
 
 SCHEMA_VERSION = 1

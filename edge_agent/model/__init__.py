@@ -1,0 +1,1 @@
+"""The model bundle: read, verified, signed, rolled back."""
