@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from edge_agent.config import SHIPPED_BUNDLES, Config
-from edge_agent.credentials import Login, Tls
 from edge_agent.errors import UsageError
 from edge_agent.formats import Stamped, decoder, machine_finder
-from edge_agent.link import Address
 from edge_agent.model import bundle as bundles
 from edge_agent.model import profile as profiles
 from edge_agent.model.rollback import Counters, refuse_expired
 from edge_agent.model.signature import ANYONE, load_trust
+from edge_agent.mqtt.connection import Address
+from edge_agent.mqtt.credentials import Login, Tls
 from edge_agent.naming import NamingSettings
 from edge_agent.quality import QualitySettings
 from edge_agent.recalibrate import FollowSettings

@@ -13,11 +13,11 @@ from edge_agent import alert, audit, standing
 from edge_agent.alarm_config import desk_settings, lifecycle_settings
 from edge_agent.config import Config
 from edge_agent.desk import Desk, Handled, Plant
-from edge_agent.inbox import Heard
 from edge_agent.lifecycle import Lifecycle
 from edge_agent.logs import get_logger
 from edge_agent.maintenance import Window
-from edge_agent.outbox import Message, OpenAlarm, Outbox
+from edge_agent.mqtt.inbox import Heard
+from edge_agent.mqtt.outbox import Message, OpenAlarm, Outbox
 from edge_agent.records import Alarm
 from edge_agent.snapshot import ControlSeries
 from edge_agent.standing import Calls, Telling

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
-from edge_agent.broker import Egress, Ingest
 from edge_agent.errors import EdgeAgentError, UsageError
-from edge_agent.inbox import Inbox
-from edge_agent.link import Address
-from edge_agent.outbox import Message, Outbox
+from edge_agent.mqtt.connection import Address
+from edge_agent.mqtt.inbox import Inbox
+from edge_agent.mqtt.ingest import Egress, Ingest
+from edge_agent.mqtt.outbox import Message, Outbox
 
 _HOST = "127.0.0.1"
 _METRICS_PORT = 9108

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_agent.assembly import broker_address, message_decoder
-from edge_agent.broker import Egress
 from edge_agent.config import Config
-from edge_agent.credentials import Tls
 from edge_agent.errors import UsageError
 from edge_agent.finding import Finding, Level
-from edge_agent.inbox import Heard
-from edge_agent.link import Address
-from edge_agent.outbox import Message, Outbox
+from edge_agent.mqtt.connection import Address
+from edge_agent.mqtt.credentials import Tls
+from edge_agent.mqtt.inbox import Heard
+from edge_agent.mqtt.ingest import Egress
+from edge_agent.mqtt.outbox import Message, Outbox
 from edge_agent.records import Delivery, Frame, Reject
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from edge_agent.database import Contents, Database
 from edge_agent.errors import DatabaseError, StateError
 from edge_agent.journal import Changes, Journal, Remembered, remembered
-from edge_agent.outbox import Outbox
+from edge_agent.mqtt.duplicates import Marks
+from edge_agent.mqtt.outbox import Outbox
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Profile
-from edge_agent.redelivery import Marks
 from edge_agent.shelf import Shelf
 from edge_agent.step import Step
 from edge_agent.store import Store

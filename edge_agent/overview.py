@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from edge_agent.inbox import Inbox
 from edge_agent.keeper import Keeper
 from edge_agent.machine import MachineStatus
-from edge_agent.outbox import Outbox
+from edge_agent.mqtt.inbox import Inbox
+from edge_agent.mqtt.outbox import Outbox
 from edge_agent.records import Alarm
 from edge_agent.snapshot import Health, LinkSeries, MachineSeries, OutboxSeries, StateSeries
 

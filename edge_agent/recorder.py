@@ -16,14 +16,14 @@ from edge_agent import spool as spools
 from edge_agent import whole_file
 from edge_agent.archive import Archive
 from edge_agent.assembly import broker_address, message_decoder
-from edge_agent.broker import Ingest
 from edge_agent.config import Config
 from edge_agent.contract.timeline import DAY_NS
 from edge_agent.errors import StateError
-from edge_agent.inbox import Batch, Inbox, Receipt
 from edge_agent.logs import get_logger
+from edge_agent.mqtt.duplicates import Marks, digest
+from edge_agent.mqtt.inbox import Batch, Inbox, Receipt
+from edge_agent.mqtt.ingest import Ingest
 from edge_agent.records import Frame, Reject, RejectReason
-from edge_agent.redelivery import Marks, digest
 from edge_agent.spool import Spool
 
 log = get_logger()

@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 
 from edge_agent import __version__, alert, overview
 from edge_agent.assembly import TimedScorer, broker_address, machine_of
-from edge_agent.broker import Egress, Ingest
 from edge_agent.config import Config
-from edge_agent.inbox import Batch, Heard, Inbox
-from edge_agent.link import Link
 from edge_agent.logs import get_logger, set_up_logs
-from edge_agent.outbox import Message
-from edge_agent.overload import Overload
+from edge_agent.mqtt.connection import Link
+from edge_agent.mqtt.inbox import Batch, Heard, Inbox
+from edge_agent.mqtt.ingest import Egress, Ingest
+from edge_agent.mqtt.load_shedding import Overload
+from edge_agent.mqtt.outbox import Message
 from edge_agent.page.site import Site
 from edge_agent.reload import Fresh, Reloader, warn_of_age
 from edge_agent.sharing import Sharing, sharing

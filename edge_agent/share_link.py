@@ -6,9 +6,9 @@ What the messages mean is not known here. The callbacks run on paho's network th
 from collections import deque
 from typing import Any
 
-from edge_agent.bulk import BulkClient
-from edge_agent.inbox import Heard
-from edge_agent.link import QOS, Address, Link, Report
+from edge_agent.mqtt.bulk_client import BulkClient
+from edge_agent.mqtt.connection import QOS, Address, Link, Report
+from edge_agent.mqtt.inbox import Heard
 
 _HEARD_LIMIT = 4000
 """Messages that wait to be taken; beats are small, and profiles come only when asked for."""

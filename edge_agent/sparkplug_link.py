@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from edge_agent.inbox import Arrival, Inbox, Receipt
-from edge_agent.link import Address, Link, Report
+from edge_agent.mqtt.connection import Address, Link, Report
+from edge_agent.mqtt.inbox import Arrival, Inbox, Receipt
 from edge_agent.records import Delivery
 from edge_agent.sparkplug_host import Host, Publish
 

@@ -14,18 +14,18 @@ from edge_agent.assembly import TimedScorer, bundle_profile, message_decoder, pi
 from edge_agent.config import Config
 from edge_agent.control import Control
 from edge_agent.database import Database
-from edge_agent.inbox import Batch, Heard
 from edge_agent.journal import Journal
 from edge_agent.keeper import Keeper, Report, restore
 from edge_agent.late import LateMemory
 from edge_agent.lean import lean
 from edge_agent.learner import Learner, Learnt
 from edge_agent.logs import get_logger
-from edge_agent.outbox import Outbox
+from edge_agent.mqtt.duplicates import digest
+from edge_agent.mqtt.inbox import Batch, Heard
+from edge_agent.mqtt.outbox import Outbox
 from edge_agent.pipeline import Pipeline
 from edge_agent.plant import AgentPlant
 from edge_agent.records import Alarm, Delivery, Frame, Profile, Tidings
-from edge_agent.redelivery import digest
 from edge_agent.reject_log import failure_teller
 from edge_agent.source_watch import SourceWatch
 from edge_agent.step import Failure, Step

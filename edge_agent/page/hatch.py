@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 
 from edge_agent.audit import Entry
-from edge_agent.inbox import Heard
+from edge_agent.mqtt.inbox import Heard
 from edge_agent.page.scene import Scene
 
 _EVERY_S = 1.0

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from edge_agent.audit import Entry
 from edge_agent.commands import PAYLOAD_LIMIT_BYTES
-from edge_agent.inbox import Heard
+from edge_agent.mqtt.inbox import Heard
 from edge_agent.page import render
 from edge_agent.page.guard import TokenGuard, host_allowed, same_origin
 from edge_agent.page.hatch import Hatch

@@ -8,8 +8,8 @@ from typing import Any
 
 from edge_agent.audit import Audit
 from edge_agent.config import Config
-from edge_agent.inbox import Heard
 from edge_agent.model.bundle import Bundle
+from edge_agent.mqtt.inbox import Heard
 from edge_agent.page.guard import TokenGuard
 from edge_agent.page.hatch import Hatch
 from edge_agent.page.memory import Memory

@@ -11,8 +11,8 @@ import pytest
 from edge_agent import alert
 from edge_agent.config import Config
 from edge_agent.control import COMMANDS_PER_TURN, WAITING_LIMIT, Control
-from edge_agent.inbox import Heard
-from edge_agent.outbox import OpenAlarm, Outbox
+from edge_agent.mqtt.inbox import Heard
+from edge_agent.mqtt.outbox import OpenAlarm, Outbox
 from tests.support.hall import ALARM, NOW_NS, SECOND, Hall
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "alert.schema.json").read_text())

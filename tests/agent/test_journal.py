@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from edge_agent.journal import Changes, Journal, Layout, decode_block, encode_block, remembered
+from edge_agent.mqtt.duplicates import Marks, digest
 from edge_agent.pipeline import Pipeline, Settings
 from edge_agent.records import Delivery, Frame, Reject
-from edge_agent.redelivery import Marks, digest
 from edge_agent.score import Scorer
 
 SINGLE = arrays.arrays(

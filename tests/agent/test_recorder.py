@@ -12,7 +12,7 @@ import structlog
 from edge_agent.config import Config
 from edge_agent.contract import recording
 from edge_agent.errors import RecordingError, StateError
-from edge_agent.inbox import Arrival, Batch, Receipt
+from edge_agent.mqtt.inbox import Arrival, Batch, Receipt
 from edge_agent.recorder import Recorder
 from edge_agent.records import Delivery
 

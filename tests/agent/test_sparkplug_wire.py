@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge_agent.inbox import Inbox
-from edge_agent.link import Address
+from edge_agent.mqtt.connection import Address
+from edge_agent.mqtt.inbox import Inbox
 from edge_agent.sparkplug_host import Host, HostSettings
 from edge_agent.sparkplug_link import SparkplugLink
 

@@ -17,12 +17,12 @@ import structlog
 from edge_agent.assembly import load_scorer
 from edge_agent.config import Config
 from edge_agent.errors import DatabaseError
-from edge_agent.inbox import Arrival, Batch, Receipt
 from edge_agent.journal import Changes
 from edge_agent.late import LateMemory
 from edge_agent.lean import size_bytes
 from edge_agent.learn import learn
 from edge_agent.learner import Learnt
+from edge_agent.mqtt.inbox import Arrival, Batch, Receipt
 from edge_agent.records import Delivery
 from edge_agent.store import Store
 from edge_agent.telemetry import Telemetry

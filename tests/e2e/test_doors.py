@@ -16,12 +16,12 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent.assembly import broker_address
-from edge_agent.broker import Ingest
 from edge_agent.config import Config
-from edge_agent.credentials import Login, Tls
 from edge_agent.errors import UsageError
-from edge_agent.inbox import Inbox
-from edge_agent.link import Address
+from edge_agent.mqtt.connection import Address
+from edge_agent.mqtt.credentials import Login, Tls
+from edge_agent.mqtt.inbox import Inbox
+from edge_agent.mqtt.ingest import Ingest
 from tests.support.pki import Authority, Identity
 from tests.support.shopfloor import AgentProcess, Mosquitto, wait_until
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from edge_agent.broker import Egress, Ingest
-from edge_agent.inbox import Inbox
-from edge_agent.link import Address
-from edge_agent.outbox import Message, Outbox
+from edge_agent.mqtt.connection import Address
+from edge_agent.mqtt.inbox import Inbox
+from edge_agent.mqtt.ingest import Egress, Ingest
+from edge_agent.mqtt.outbox import Message, Outbox
 from tests.support.shopfloor import wait_until
 
 CONNACK = b"\x20\x02\x00\x00"

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from edge_agent.bulk import BulkClient, Gulping
-from edge_agent.packets import Publish, take
+from edge_agent.mqtt.bulk_client import BulkClient, Gulping
+from edge_agent.mqtt.packets import Publish, take
 
 topics = st.text(st.characters(exclude_characters="\0+#", exclude_categories=["Cs"]), min_size=1, max_size=40)
 publishes = st.builds(

@@ -9,10 +9,10 @@ import paho.mqtt.client as mqtt
 import pytest
 from iotcore import Broker
 
-from edge_agent.broker import Egress, Ingest
-from edge_agent.inbox import Inbox
-from edge_agent.link import Address
-from edge_agent.outbox import Message, OpenAlarm, Outbox
+from edge_agent.mqtt.connection import Address
+from edge_agent.mqtt.inbox import Inbox
+from edge_agent.mqtt.ingest import Egress, Ingest
+from edge_agent.mqtt.outbox import Message, OpenAlarm, Outbox
 from tests.support.shopfloor import User, free_port, wait_until
 
 WILL = Message(("status",), "agents/a/status", b'{"state": "offline"}', retain=True)

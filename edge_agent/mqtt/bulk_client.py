@@ -19,8 +19,16 @@ from typing import Any, Self, cast
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import LogLevel, MQTTErrorCode
 
-from edge_agent.malformed import BAD_TOPICS, CONNACK, PUBLISH, SUBACK, answer_fault, head_fault, publish_fault
-from edge_agent.packets import Publish, take
+from edge_agent.mqtt.packet_rules import (
+    BAD_TOPICS,
+    CONNACK,
+    PUBLISH,
+    SUBACK,
+    answer_fault,
+    head_fault,
+    publish_fault,
+)
+from edge_agent.mqtt.packets import Publish, take
 
 _READ_BYTES = 65_536
 _READ_PACKETS = 200

@@ -16,7 +16,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
-from edge_agent.inbox import Batch
+from edge_agent.mqtt.inbox import Batch
 
 _ECHO_EVERY_S = 0.1
 _LATELY_S, _SLOWLY_S = 0.5, 5.0

@@ -5,7 +5,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.inbox import Arrival, Batch, Inbox, Receipt
+from edge_agent.mqtt.inbox import Arrival, Batch, Inbox, Receipt
 from edge_agent.records import Delivery
 
 

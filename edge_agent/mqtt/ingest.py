@@ -12,11 +12,11 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_agent.bulk import BulkClient
-from edge_agent.inbox import Arrival, Heard, Inbox, Receipt
-from edge_agent.link import QOS, Address, Link, Report
-from edge_agent.outbox import Message, Outbox
-from edge_agent.packets import Publish
+from edge_agent.mqtt.bulk_client import BulkClient
+from edge_agent.mqtt.connection import QOS, Address, Link, Report
+from edge_agent.mqtt.inbox import Arrival, Heard, Inbox, Receipt
+from edge_agent.mqtt.outbox import Message, Outbox
+from edge_agent.mqtt.packets import Publish
 from edge_agent.records import Delivery
 
 _FLYING_LIMIT = 50

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.malformed import BAD_TOPICS, answer_fault, head_fault, publish_fault
+from edge_agent.mqtt.packet_rules import BAD_TOPICS, answer_fault, head_fault, publish_fault
 
 TOPICS = st.text(st.characters(exclude_characters="#+\0", exclude_categories=["Cs"]), min_size=1, max_size=60)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from edge_agent.inbox import Arrival, Batch, Receipt
-from edge_agent.overload import Overload
+from edge_agent.mqtt.inbox import Arrival, Batch, Receipt
+from edge_agent.mqtt.load_shedding import Overload
 from edge_agent.records import Delivery
 
 ECHO = "agents/a/echo"
@@ -120,7 +120,7 @@ def test_in_an_overload_what_is_heard_is_heard_in_time_and_the_rest_is_counted(
 def test_a_machine_is_heard_whole_for_a_while_and_every_machine_has_its_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("edge_agent.overload._ROUND_S", 60.0)
+    monkeypatch.setattr("edge_agent.mqtt.load_shedding._ROUND_S", 60.0)
     hall = Hall(per_s=6_000, load_s=130.0, machines=40).run(140.0)
     for machine in {f"m{number}" for number in range(40)}:
         at = [when for when, name, _ in hall.heard if name == machine and 5.0 < when < 125.0]

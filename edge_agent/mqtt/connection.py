@@ -18,8 +18,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_agent.bulk import BulkClient
-from edge_agent.credentials import FreshContext, LastError, Login, Tls
+from edge_agent.mqtt.bulk_client import BulkClient
+from edge_agent.mqtt.credentials import FreshContext, LastError, Login, Tls
 
 if TYPE_CHECKING:
     import ssl

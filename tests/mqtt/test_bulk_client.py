@@ -6,7 +6,7 @@ import struct
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from edge_agent.bulk import BulkClient, Gulping
+from edge_agent.mqtt.bulk_client import BulkClient, Gulping
 
 
 def _pair() -> tuple[socket.socket, socket.socket]:
@@ -68,8 +68,8 @@ def test_under_load_the_socket_is_looked_at_less_often_and_a_slow_stream_is_read
         naps.append(seconds)
         now_s[0] += seconds
 
-    monkeypatch.setattr("edge_agent.bulk.time.monotonic", lambda: now_s[0])
-    monkeypatch.setattr("edge_agent.bulk.time.sleep", sleep)
+    monkeypatch.setattr("edge_agent.mqtt.bulk_client.time.monotonic", lambda: now_s[0])
+    monkeypatch.setattr("edge_agent.mqtt.bulk_client.time.sleep", sleep)
     near, far = _pair()
     client = BulkClient(CallbackAPIVersion.VERSION2, manual_ack=True)
     client._sock = Gulping(near)
@@ -101,7 +101,7 @@ def test_it_hangs_up_on_a_wrong_topic_once_and_then_only_passes_such_messages_on
 ) -> None:
     """A broker that does not check other clients' topics must not be able to keep the agent away by one of them."""
     now_s = [1000.0]
-    monkeypatch.setattr("edge_agent.bulk.time.monotonic", lambda: now_s[0])
+    monkeypatch.setattr("edge_agent.mqtt.bulk_client.time.monotonic", lambda: now_s[0])
     client = BulkClient(CallbackAPIVersion.VERSION2, manual_ack=True)
     heard: list[bytes] = []
     client.on_message = lambda _client, _userdata, message: heard.append(message.payload)

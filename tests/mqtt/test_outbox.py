@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.outbox import Message, OpenAlarm, Outbox
+from edge_agent.mqtt.outbox import Message, OpenAlarm, Outbox
 
 
 def alarm(revision: int, name: str = "a1") -> OpenAlarm:

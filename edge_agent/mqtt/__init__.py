@@ -1,0 +1,1 @@
+"""Bytes to and from the broker: connections, queues, duplicates, load shedding."""
