@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from edge_agent import chorus, voices
 from edge_agent.commission import Encode, commission
 from edge_agent.contract import recording
-from edge_agent.features import Float32, scales
 from edge_agent.model import bundle
 from edge_agent.score import Scorer
+from edge_agent.signals.features import Float32, scales
 from edge_agent.voices import Encoded
 from trainer.loop import load_network
 from trainer.measures import period, vus

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from edge_agent import chorus, voices
 from edge_agent.commission import Encode, commission
-from edge_agent.features import scales, standardise
 from edge_agent.model import bundle
 from edge_agent.replay import commission_recording, replay
 from edge_agent.score import Scorer
+from edge_agent.signals.features import scales, standardise
 from edge_agent.step import Settings
 
 AGENT = "edge-agent"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge_agent.commission import commission
 from edge_agent.diagnose import describe
-from edge_agent.features import standardise, statistics
+from edge_agent.signals.features import standardise, statistics
 from trainer.plant import KINDS, Injection, simulate
 
 WINDOW_ROWS = 64

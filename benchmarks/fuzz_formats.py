@@ -30,8 +30,8 @@ from edge_agent.formats.line import line_protocol
 from edge_agent.formats.origin import Origin
 from edge_agent.formats.waveform import WaveformSettings, blocks
 from edge_agent.records import Delivery, Frame, Reject
+from edge_agent.signals.vibration import Bearing
 from edge_agent.sparkplug_host import Host, HostSettings
-from edge_agent.vibration import Bearing
 
 ROOT = Path(__file__).parent.parent
 NOW_NS = 1_700_000_000_000_000_000

@@ -23,7 +23,7 @@ from vibration_sets import FAN_RATE_HZ, FAN_SAMPLES, cut_blocks
 from edge_agent import chorus, voices
 from edge_agent.commission import commission
 from edge_agent.remember import Encode
-from edge_agent.spectra import SpectralFrames, describe_frames
+from edge_agent.signals.spectrum import SpectralFrames, describe_frames
 
 _CWRU_SAMPLES, _CWRU_RATE_HZ = 8192, 48_000.0
 _CWRU_TURNING_HZ, _FAN_TURNING_HZ = 29.0, 4.0

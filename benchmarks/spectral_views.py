@@ -13,10 +13,10 @@ import numpy as np
 from detection_methods import untrained
 from numpy.typing import NDArray
 
-from edge_agent.features import scales, signed_log
 from edge_agent.model import bundle
 from edge_agent.score import Scorer
-from edge_agent.spectra import SpectralFrames
+from edge_agent.signals.features import scales, signed_log
+from edge_agent.signals.spectrum import SpectralFrames
 from trainer.export import FOLDER, find_bundle
 
 Floats = NDArray[np.float32]

@@ -12,7 +12,7 @@ from diagnosis_sets import LabelledSet, Unlabelled, View, read_index, read_rows
 from numpy.typing import NDArray
 from spectral_views import Floats, views
 
-from edge_agent.spectra import ENVELOPE, describe_frames
+from edge_agent.signals.spectrum import ENVELOPE, describe_frames
 
 CWRU_SAMPLES, CWRU_RATE_HZ = 4096, 12_000.0
 FAN_SAMPLES, FAN_RATE_HZ = 400, 200.0

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from edge_agent import vibration
 from edge_agent.records import Alarm, ChannelEvidence
+from edge_agent.signals import vibration
 from edge_agent.standing import Quiet, Record, Telling
 
 SCHEMA_VERSION = 1

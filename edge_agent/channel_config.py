@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from edge_agent.channel_rules import Align, ChannelRule
+from edge_agent.signals.channel_rules import Align, ChannelRule
 
 
 class _Section(BaseModel):

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent import voices
-from edge_agent.features import Float32
 from edge_agent.lean import at_hand, products, ranks, remembered
-from edge_agent.seen import Seen, look
+from edge_agent.signals.features import Float32
+from edge_agent.signals.views import Seen, look
 from edge_agent.voices import ALARM_KNEE, CHANGE_ROWS, RANK_KNEE, VOICES, Encoded, Said
 
 Memory = Mapping[str, NDArray[Any]]

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from edge_agent import drift, remember, voices
 from edge_agent.budget import shared, threshold
 from edge_agent.errors import CommissionError
-from edge_agent.features import Float32, scales
 from edge_agent.remember import Encode
+from edge_agent.signals.features import Float32, scales
 from edge_agent.voices import LENGTHS_ROWS, VOICES
 
 # Fewer calm windows than this cannot tell how large a calm score may be.

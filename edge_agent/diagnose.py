@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.errors import UsageError
-from edge_agent.features import Float32, signed_log, standardise, statistics
+from edge_agent.signals.features import Float32, signed_log, standardise, statistics
 from edge_agent.trees import grow, vote
 
 Faults = Mapping[str, NDArray[Any]]

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent import vibration
 from edge_agent.records import ChannelEvidence, Float32
+from edge_agent.signals import vibration
 
 SYMPTOMS = ("high", "low", "rising", "falling", "noisier", "quieter", "frozen", "missing", "unusual pattern")
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.features import Float32
+from edge_agent.signals.features import Float32
 
 
 def gaussian(points: NDArray[np.float64]) -> tuple[Float32, Float32]:

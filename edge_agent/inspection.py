@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from edge_agent.align import Aligner
-from edge_agent.channel_rules import alignment, physical_range
 from edge_agent.machine import Machine
 from edge_agent.quality import NOTHING, Inspection, Inspector
 from edge_agent.records import Ledger, WindowBlock
 from edge_agent.score import Scorer
+from edge_agent.signals.alignment import Aligner
+from edge_agent.signals.channel_rules import alignment, physical_range
+from edge_agent.signals.row_buffer import RowBuffer
 from edge_agent.step import Settings
-from edge_agent.window import RowBuffer
 
 
 def succeeding(machine: Machine, *, settings: Settings, scorer: Scorer) -> Inspector | None:

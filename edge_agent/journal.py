@@ -19,8 +19,8 @@ import numpy as np
 from edge_agent.machine import Memento
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Frame
+from edge_agent.signals.row_buffer import RingState
 from edge_agent.step import Step
-from edge_agent.window import RingState
 
 Mode = Literal["full", "snapshot", "off"]
 

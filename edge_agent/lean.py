@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.features import Float32
+from edge_agent.signals.features import Float32
 
 Memory = Mapping[str, NDArray[Any]]
 

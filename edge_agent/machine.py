@@ -15,9 +15,9 @@ from edge_agent.quality import Inspector, QualityState
 from edge_agent.recalibrate import DRIFTED, Follower
 from edge_agent.records import THRESHOLD, Alarm, Float32, Profile, ScoreBlock
 from edge_agent.settle import Settler
+from edge_agent.signals.row_buffer import RingState, RowBuffer
 from edge_agent.step import CommissionRequest, Settings
 from edge_agent.voices import joined
-from edge_agent.window import RingState, RowBuffer
 
 _LOOK_ROWS = 32
 """New rows that wait for a look at most."""

@@ -33,8 +33,8 @@ from edge_agent.records import (
 )
 from edge_agent.score import Scorer
 from edge_agent.settle import Settler
+from edge_agent.signals.row_buffer import RingState, RowBuffer, WindowSettings
 from edge_agent.step import CommissionRequest, Failure, Labelled, Settings, Step
-from edge_agent.window import RingState, RowBuffer, WindowSettings
 
 
 class Pipeline:

@@ -11,8 +11,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent import sensor_alarm, vibration
+from edge_agent import sensor_alarm
 from edge_agent.records import Alarm, ChannelEvidence, Float32, Profile
+from edge_agent.signals import vibration
 from edge_agent.symptoms import NOISE_ROWS, Bounds, Seen, Watcher, consecutive, level_of
 from edge_agent.unit_jump import UnitState, UnitWatch
 

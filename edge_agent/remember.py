@@ -18,8 +18,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from edge_agent import voices
-from edge_agent.features import Float32, standardise, views
 from edge_agent.gaussian import gaussian
+from edge_agent.signals.features import Float32, standardise, views
 from edge_agent.voices import CHANGE_ROWS, Encoded
 
 Encode = Callable[[Float32, Float32, Float32], Encoded]

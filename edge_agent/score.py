@@ -20,7 +20,7 @@ from edge_agent.lean import ranks
 from edge_agent.model.bundle import Bundle, Golden
 from edge_agent.model.isolated import in_a_copy
 from edge_agent.records import Float32, Profile, ScoreBlock, WindowBlock
-from edge_agent.seen import look_together
+from edge_agent.signals.views import look_together
 from edge_agent.visible import Narrowings
 from edge_agent.voices import VOICES, Encoded
 

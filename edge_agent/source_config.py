@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from edge_agent.formats import FORMATS, NEEDS_CHANNEL, Clock, Route
 from edge_agent.formats.json_path import PayloadMap, TimeUnit, mapped, parse_pointer
 from edge_agent.formats.waveform import WaveformSettings, blocks
+from edge_agent.signals.vibration import Bearing
 from edge_agent.topics import Template, is_name, parse, parse_name
-from edge_agent.vibration import Bearing
 
 _MAPPED = "json_path"
 """The one format that needs to be told where a message keeps what."""

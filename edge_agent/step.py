@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.alarm import AlarmSettings
-from edge_agent.channel_rules import ChannelRule
 from edge_agent.contract.casebook import Casebook
 from edge_agent.decide import DecideSettings
 from edge_agent.naming import NamingSettings
@@ -14,6 +13,7 @@ from edge_agent.quality import QualitySettings
 from edge_agent.recalibrate import FollowSettings
 from edge_agent.records import Alarm, Float32, Frame, Profile, ScoreBlock
 from edge_agent.settle import Settling
+from edge_agent.signals.channel_rules import ChannelRule
 
 
 @dataclass(frozen=True, slots=True)

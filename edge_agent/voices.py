@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.features import Float32, signed_log, standardise
+from edge_agent.signals.features import Float32, signed_log, standardise
 
 Memory = Mapping[str, NDArray[Any]]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from edge_agent.records import Frame
-from edge_agent.vibration import is_feature
+from edge_agent.signals.vibration import is_feature
 
 _MACHINES_LIMIT = 100
 _FEATURES_LIMIT = 64

@@ -62,7 +62,7 @@ class PretrainSection(_Section):
     synthetic_share: Weight = 1.0
     plant_share: Weight = 0.5
     vibration_share: Weight = 0.0
-    """Share drawn from spectral frames of simulated vibration (`edge_agent.spectra`)."""
+    """Share drawn from spectral frames of simulated vibration (`edge_agent.signals.spectrum`)."""
     vibration_runs: Positive = 300
     synthetic_signals: Positive = 12_000
     signal_rows: Positive = 512

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_agent.errors import TrainingError
-from edge_agent.spectra import SpectralFrames
+from edge_agent.signals.spectrum import SpectralFrames
 from trainer import data, parallel, pieces, plant, stream, synthetic
 from trainer.config import Config, PretrainSection
 from trainer.data import Signals

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from edge_agent.formats.items import read_cbor, read_json
 from edge_agent.formats.origin import Origin, event_time_ns
 from edge_agent.records import Frame, Reject, RejectReason
+from edge_agent.signals.vibration import Bearing, feature_names, features
 from edge_agent.topics import is_name
-from edge_agent.vibration import Bearing, feature_names, features
 
 _TYPES: Mapping[str, str] = {"float32": "<f4", "int16": "<i2", "float64": "<f8", "int32": "<i4"}
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from edge_agent.formats.origin import Origin
 from edge_agent.formats.waveform import WaveformSettings, blocks
 from edge_agent.records import Frame, Reject
-from edge_agent.vibration import Bearing, feature_names, features
+from edge_agent.signals.vibration import Bearing, feature_names, features
 
 NOW_NS = 1_700_000_000_000_000_000
 ORIGIN = Origin(machine="fan", channel=None, received_ns=NOW_NS, future_tolerance_ns=60_000_000_000)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from edge_agent import alert
-from edge_agent.channel_rules import ChannelRule
 from edge_agent.learn import learn
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Alarm, Frame, Profile, Reject
 from edge_agent.score import Scorer
+from edge_agent.signals.channel_rules import ChannelRule
 from edge_agent.step import Settings, Step
 
 SECOND = 1_000_000_000

@@ -24,7 +24,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent.database import Database
 from edge_agent.journal import remembered
-from edge_agent.window import RingState
+from edge_agent.signals.row_buffer import RingState
 
 ROOT = Path(__file__).parents[2]
 START_TS = 1_600_000_000

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.align import Aligner
 from edge_agent.records import Frame
+from edge_agent.signals.alignment import Aligner
 
 SECOND = 1_000_000_000
 CHANNELS = ("a", "b")

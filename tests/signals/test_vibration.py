@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge_agent.vibration import N_BANDS, Bearing, feature_names, features, is_defect, phrase
+from edge_agent.signals.vibration import N_BANDS, Bearing, feature_names, features, is_defect, phrase
 
 RATE_HZ, TURNING_HZ, S = 12_000.0, 29.95, 4096
 DRIVE_END = Bearing(rollers=9, roller_diameter=0.3126, pitch_diameter=1.537)

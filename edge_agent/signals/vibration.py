@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.features import Float32
+from edge_agent.signals.features import Float32
 
 N_BANDS = 8
 _LOWEST_BAND_SHARE = 0.01  # of the Nyquist frequency; below lie leakage and drift

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from edge_agent.align import AlignState
+from edge_agent.signals.alignment import AlignState
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edge_agent.align import Aligner
-from edge_agent.cells import place
-from edge_agent.gaps import fill_hidden, hold, segment_starts
 from edge_agent.records import Float32, Frame, Taken, WindowBlock
-from edge_agent.ring import RingState, WindowSettings
-from edge_agent.rows import Bools, Ints, Rows, cut_windows, ordered
+from edge_agent.signals.alignment import Aligner
+from edge_agent.signals.arrival_grid import place
+from edge_agent.signals.buffer_state import RingState, WindowSettings
+from edge_agent.signals.gaps import fill_hidden, hold, segment_starts
+from edge_agent.signals.row_arrays import Bools, Ints, Rows, cut_windows, ordered
 
 __all__ = ["RingState", "RowBuffer", "WindowSettings"]
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.align import Aligner
 from edge_agent.records import Frame
-from edge_agent.window import RowBuffer, WindowSettings
+from edge_agent.signals.alignment import Aligner
+from edge_agent.signals.row_buffer import RowBuffer, WindowSettings
 
 SECOND = 1_000_000_000
 T = 8

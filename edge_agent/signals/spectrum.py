@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from edge_agent.errors import UsageError
-from edge_agent.features import Float32
+from edge_agent.signals.features import Float32
 
 N_BANDS = 16
 N_ENVELOPE_BANDS = 40

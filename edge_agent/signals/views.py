@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.features import Float32, standardise, views
+from edge_agent.signals.features import Float32, standardise, views
 
 Memory = Mapping[str, NDArray[Any]]
 

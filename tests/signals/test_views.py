@@ -4,7 +4,7 @@ import numpy as np
 
 from edge_agent.chorus import score, score_together
 from edge_agent.commission import commission
-from edge_agent.seen import look, look_together
+from edge_agent.signals.views import look, look_together
 
 
 def _machine(seed: int, *, channels: int) -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge_agent.errors import UsageError
-from edge_agent.spectra import (
+from edge_agent.signals.spectrum import (
     N_BANDS,
     N_ENVELOPE_BANDS,
     N_NUMBERS,

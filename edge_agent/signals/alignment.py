@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.channel_rules import Align
 from edge_agent.records import Float32, Frame, Taken
+from edge_agent.signals.channel_rules import Align
 
 Ints = NDArray[np.int64]
 Loss = Literal["late", "duplicate"]

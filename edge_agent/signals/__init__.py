@@ -1,0 +1,1 @@
+"""From frames to windows and numbers: grid, rows, gaps, windows, features."""
