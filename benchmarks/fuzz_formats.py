@@ -23,15 +23,16 @@ from pathlib import Path
 
 import cbor2
 
-from edge_agent.formats import cbor_row, json_row, number, senml, sparkplug
-from edge_agent.formats import sparkplug_b_pb2 as wire
+from edge_agent.formats import cbor_row, json_row, number, senml
 from edge_agent.formats.json_path import PayloadMap, mapped
-from edge_agent.formats.line import line_protocol
+from edge_agent.formats.line_protocol import line_protocol
 from edge_agent.formats.origin import Origin
+from edge_agent.formats.sparkplug import payload as sparkplug
+from edge_agent.formats.sparkplug import sparkplug_b_pb2 as wire
+from edge_agent.formats.sparkplug.host import Host, HostSettings
 from edge_agent.formats.waveform import WaveformSettings, blocks
 from edge_agent.records import Delivery, Frame, Reject
 from edge_agent.signals.vibration import Bearing
-from edge_agent.sparkplug_host import Host, HostSettings
 
 ROOT = Path(__file__).parent.parent
 NOW_NS = 1_700_000_000_000_000_000

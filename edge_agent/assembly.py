@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from edge_agent.config import SHIPPED_BUNDLES, Config
 from edge_agent.errors import UsageError
 from edge_agent.formats import Stamped, decoder, machine_finder
+from edge_agent.formats.sparkplug.host import HostSettings
 from edge_agent.model import bundle as bundles
 from edge_agent.model import profile as profiles
 from edge_agent.model.rollback import Counters, refuse_expired
@@ -19,7 +20,6 @@ from edge_agent.recalibrate import FollowSettings
 from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.reject_log import told_rejects
 from edge_agent.score import Scorer
-from edge_agent.sparkplug_host import HostSettings
 from edge_agent.step import Settings
 
 Decode = Callable[[Delivery], Frame | Reject]

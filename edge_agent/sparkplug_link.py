@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from edge_agent.formats.sparkplug.host import Host, Publish
 from edge_agent.mqtt.connection import Address, Link, Report
 from edge_agent.mqtt.inbox import Arrival, Inbox, Receipt
 from edge_agent.records import Delivery
-from edge_agent.sparkplug_host import Host, Publish
 
 _FAREWELL_S = 2.0
 """How long a leaving host waits until the broker has its death certificate."""

@@ -13,7 +13,7 @@ from edge_agent.formats import FORMATS, NEEDS_CHANNEL, Decoder
 from edge_agent.formats.items import read_json
 from edge_agent.formats.json_path import PayloadMap, TimeUnit, mapped
 from edge_agent.formats.origin import Origin
-from edge_agent.formats.sparkplug import NAMESPACE, decode, read_address
+from edge_agent.formats.sparkplug.payload import NAMESPACE, decode, read_address
 from edge_agent.records import Delivery, Reject
 from edge_agent.topics import is_name
 

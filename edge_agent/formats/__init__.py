@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, Protocol
 
-from edge_agent.formats import cbor_row, json_row, line, number, senml
+from edge_agent.formats import cbor_row, json_row, line_protocol, number, senml
 from edge_agent.formats.origin import EARLIEST_NS, Origin
 from edge_agent.records import Delivery, Frame, Reject
 from edge_agent.topics import NamePattern, Template, is_name
@@ -19,7 +19,7 @@ FORMATS: Mapping[str, Decoder] = {
     "cbor": cbor_row.decode,
     "senml": senml.decode,
     "senml_cbor": senml.decode_cbor,
-    "line": line.decode,
+    "line": line_protocol.decode,
 }
 NEEDS_CHANNEL = frozenset({"number"})
 """Formats whose payload does not name its channel, so that the topic must."""

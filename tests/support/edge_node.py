@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge_agent.formats import sparkplug_b_pb2 as wire
+from edge_agent.formats.sparkplug import sparkplug_b_pb2 as wire
 
 _INT64, _DOUBLE = 4, 10
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.formats.line import decode, line_protocol
+from edge_agent.formats.line_protocol import decode, line_protocol
 from edge_agent.formats.origin import Origin
 from edge_agent.records import Frame, Reject
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edge_agent.formats.samples import SECOND_NS
-from edge_agent.formats.sparkplug import (
+from edge_agent.formats.sparkplug.edge_node import EdgeNode, Findings, Named
+from edge_agent.formats.sparkplug.payload import (
     MILLISECOND_NS,
     NAMESPACE,
     Address,
@@ -23,7 +24,6 @@ from edge_agent.formats.sparkplug import (
     state_payload,
 )
 from edge_agent.records import Delivery, Frame, Reject, Stale
-from edge_agent.sparkplug_node import EdgeNode, Findings, Named
 
 MachinePart = Literal["group", "node", "device"]
 _FATES: Mapping[str, Literal["late"] | Reject] = {

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.formats import sparkplug_b_pb2 as wire
-from edge_agent.formats.sparkplug import (
+from edge_agent.formats.sparkplug import sparkplug_b_pb2 as wire
+from edge_agent.formats.sparkplug.payload import (
     Address,
     Payload,
     decode,

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.formats import sparkplug_b_pb2 as wire
+from edge_agent.formats.sparkplug import sparkplug_b_pb2 as wire
+from edge_agent.formats.sparkplug.edge_node import Stale
+from edge_agent.formats.sparkplug.host import Host, HostSettings, HostStep, Publish
 from edge_agent.records import Delivery, Frame, Reject
-from edge_agent.sparkplug_host import Host, HostSettings, HostStep, Publish
-from edge_agent.sparkplug_node import Stale
 
 GOLDEN = json.loads((Path(__file__).parent / "sparkplug_golden.json").read_text())
 MS = 1_000_000

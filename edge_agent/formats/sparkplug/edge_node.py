@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from edge_agent.formats.origin import Origin
 from edge_agent.formats.samples import channel_name, stamp_ns
-from edge_agent.formats.sparkplug import BD_SEQ, Address, Metric, Payload, reading
+from edge_agent.formats.sparkplug.payload import BD_SEQ, Address, Metric, Payload, reading
 from edge_agent.records import Frame, Reject, Stale, StaleCause
 from edge_agent.topics import is_name
 

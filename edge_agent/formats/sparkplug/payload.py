@@ -10,8 +10,8 @@ from typing import Literal
 
 from google.protobuf.message import DecodeError
 
-from edge_agent.formats import sparkplug_b_pb2 as wire
 from edge_agent.formats.origin import number
+from edge_agent.formats.sparkplug import sparkplug_b_pb2 as wire
 from edge_agent.records import Reject
 from edge_agent.topics import is_name
 
