@@ -1,13 +1,13 @@
-"""Findings about sensors without a model: what `edge_agent.quality` says of rows alone. Seconds, not minutes."""
+"""Findings about sensors without a model: what `edge_agent.sensors.monitor` says of rows alone, in seconds."""
 
 from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
 
-from edge_agent.quality import Inspector, QualitySettings
 from edge_agent.records import Alarm, Float32, Profile
-from edge_agent.symptoms import reference
+from edge_agent.sensors.checks import reference
+from edge_agent.sensors.monitor import Inspector, QualitySettings
 from trainer.plant import KINDS, Injection, simulate
 
 SECOND = 1_000_000_000

@@ -15,11 +15,11 @@ from edge_agent.model.signature import ANYONE, load_trust
 from edge_agent.mqtt.connection import Address
 from edge_agent.mqtt.credentials import Login, Tls
 from edge_agent.naming import NamingSettings
-from edge_agent.quality import QualitySettings
 from edge_agent.recalibrate import FollowSettings
 from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.reject_log import told_rejects
 from edge_agent.score import Scorer
+from edge_agent.sensors.monitor import QualitySettings
 from edge_agent.step import Settings
 
 Decode = Callable[[Delivery], Frame | Reject]

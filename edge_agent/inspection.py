@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from edge_agent.machine import Machine
-from edge_agent.quality import NOTHING, Inspection, Inspector
 from edge_agent.records import Ledger, WindowBlock
 from edge_agent.score import Scorer
+from edge_agent.sensors.monitor import NOTHING, Inspection, Inspector
 from edge_agent.signals.alignment import Aligner
 from edge_agent.signals.channel_rules import alignment, physical_range
 from edge_agent.signals.row_buffer import RowBuffer

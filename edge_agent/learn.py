@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from edge_agent import diagnose, evidence, settle, symptoms
+from edge_agent import diagnose, evidence, settle
 from edge_agent.commission import commission
 from edge_agent.errors import CommissionError
 from edge_agent.lean import lean
 from edge_agent.records import Float32, Profile
 from edge_agent.score import Scorer
+from edge_agent.sensors import checks
 from edge_agent.settle import Settling
 from edge_agent.step import CommissionRequest, Settings
 
@@ -48,7 +49,7 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: Settings) -> 
         memory={
             **(memory if scorer.ranking else lean(memory)),
             **evidence.reference(rows),
-            **symptoms.reference(rows, observed),
+            **checks.reference(rows, observed),
             **diagnose.calm_reference(memory, rows, window_rows=scorer.window_rows),
             **(_base(rows, period_ns) if settings.settle else {}),
         },
@@ -85,7 +86,7 @@ def _learn_again(request: CommissionRequest, how: Settling, *, scorer: Scorer, s
     memory = {
         **(memory if scorer.ranking else lean(memory)),
         **evidence.reference(rows),
-        **symptoms.kept(how.before.memory),
+        **checks.kept(how.before.memory),
         **diagnose.calm_reference(memory, base, window_rows=scorer.window_rows),
         **settle.kept(how, rows),
     }

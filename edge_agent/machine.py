@@ -11,9 +11,9 @@ from edge_agent.decide import Decider, DeciderState, Verdict
 from edge_agent.drift import Census, Drift
 from edge_agent.late import LateMemory
 from edge_agent.naming import Naming
-from edge_agent.quality import Inspector, QualityState
 from edge_agent.recalibrate import DRIFTED, Follower
 from edge_agent.records import THRESHOLD, Alarm, Float32, Profile, ScoreBlock
+from edge_agent.sensors.monitor import Inspector, QualityState
 from edge_agent.settle import Settler
 from edge_agent.signals.row_buffer import RingState, RowBuffer
 from edge_agent.step import CommissionRequest, Settings

@@ -27,7 +27,7 @@ from edge_agent.pipeline import Pipeline
 from edge_agent.plant import AgentPlant
 from edge_agent.records import Alarm, Delivery, Frame, Profile, Tidings
 from edge_agent.reject_log import failure_teller
-from edge_agent.source_watch import SourceWatch
+from edge_agent.sensors.source_monitor import SourceWatch
 from edge_agent.step import Failure, Step
 from edge_agent.store import DATABASE, Loaded, Store
 from edge_agent.telemetry import Telemetry

@@ -12,12 +12,12 @@ from edge_agent.learn import learn
 from edge_agent.machine import Machine
 from edge_agent.model import bundle
 from edge_agent.pipeline import Pipeline
-from edge_agent.quality import Inspector
 from edge_agent.records import Alarm, Frame, Profile, Reject, ScoreBlock
 from edge_agent.score import Scorer
+from edge_agent.sensors.checks import Watcher
+from edge_agent.sensors.monitor import Inspector
 from edge_agent.step import Settings, Step
 from edge_agent.store import Store
-from edge_agent.symptoms import Watcher
 from edge_agent.whole_file import allow_open
 
 PERIOD_NS = 50_000_000

@@ -11,11 +11,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent import sensor_alarm
 from edge_agent.records import Alarm, ChannelEvidence, Float32, Profile
+from edge_agent.sensors import findings as sensor_alarm
+from edge_agent.sensors.checks import NOISE_ROWS, Bounds, Seen, Watcher, consecutive, level_of
+from edge_agent.sensors.unit_change import UnitState, UnitWatch
 from edge_agent.signals import vibration
-from edge_agent.symptoms import NOISE_ROWS, Bounds, Seen, Watcher, consecutive, level_of
-from edge_agent.unit_jump import UnitState, UnitWatch
 
 Finding = Literal[
     "missing",

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.records import Float32
-from edge_agent.symptoms import BEFORE_ROWS, Moves
+from edge_agent.sensors.checks import BEFORE_ROWS, Moves
 
 Values = NDArray[np.float64]
 

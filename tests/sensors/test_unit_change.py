@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from edge_agent.symptoms import Watcher, consecutive, reference
-from edge_agent.unit_jump import UnitWatch
+from edge_agent.sensors.checks import Watcher, consecutive, reference
+from edge_agent.sensors.unit_change import UnitWatch
 
 LOST = np.float32(np.nan)
 

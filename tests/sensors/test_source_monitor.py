@@ -7,7 +7,7 @@ import pytest
 
 from edge_agent.formats import FORMATS, Clock, Route, decoder
 from edge_agent.records import Alarm, Delivery, Frame, Reject
-from edge_agent.source_watch import Hearing, SourceWatch
+from edge_agent.sensors.source_monitor import Hearing, SourceWatch
 from edge_agent.topics import parse, parse_name
 
 TOPIC = "sensors/{machine}"

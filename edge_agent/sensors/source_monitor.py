@@ -14,8 +14,8 @@ from typing import Literal, get_args
 
 import msgspec
 
-from edge_agent import sensor_alarm
 from edge_agent.records import Alarm
+from edge_agent.sensors import findings
 
 SourceFinding = Literal["silent", "clock skew"]
 SOURCE_FINDINGS: tuple[SourceFinding, ...] = get_args(SourceFinding)
@@ -298,13 +298,13 @@ class SourceWatch:
         self, key: tuple[str, str], finding: SourceFinding, *, onset_ns: int, now_ns: int, model: str
     ) -> Alarm:
         self._count += 1
-        alarm = self._open[key] = sensor_alarm.opened(
+        alarm = self._open[key] = findings.opened(
             key[0], finding, number=f"w{self._count}", onset_ns=onset_ns, time_ns=now_ns, model=model
         )
         return alarm
 
     def _close(self, key: tuple[str, str], now_ns: int) -> Alarm:
-        return sensor_alarm.closed(self._open.pop(key), time_ns=now_ns)
+        return findings.closed(self._open.pop(key), time_ns=now_ns)
 
     # -- across restarts -------------------------------------------------------------------------------------
 

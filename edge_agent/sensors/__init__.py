@@ -1,0 +1,1 @@
+"""Findings about sensors and sources, apart from the machine."""
