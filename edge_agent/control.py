@@ -16,10 +16,10 @@ from edge_agent.desk import Desk, Handled, Plant
 from edge_agent.lifecycle import Lifecycle
 from edge_agent.logs import get_logger
 from edge_agent.maintenance import Window
+from edge_agent.metrics.snapshot import ControlSeries
 from edge_agent.mqtt.inbox import Heard
 from edge_agent.mqtt.outbox import Message, OpenAlarm, Outbox
 from edge_agent.records import Alarm
-from edge_agent.snapshot import ControlSeries
 from edge_agent.standing import Calls, Telling
 from edge_agent.topics import parse
 

@@ -6,10 +6,10 @@ from typing import Protocol
 
 from edge_agent.keeper import Keeper
 from edge_agent.machine import MachineStatus
+from edge_agent.metrics.snapshot import Health, LinkSeries, MachineSeries, OutboxSeries, StateSeries
 from edge_agent.mqtt.inbox import Inbox
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.records import Alarm
-from edge_agent.snapshot import Health, LinkSeries, MachineSeries, OutboxSeries, StateSeries
 
 STUCK_AFTER_S = 30.0
 

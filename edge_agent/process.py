@@ -19,12 +19,12 @@ from pathlib import Path
 from edge_agent.assembly import load_scorer
 from edge_agent.config import Config
 from edge_agent.logs import get_logger
+from edge_agent.metrics.exporter import Telemetry
 from edge_agent.model.rollback import Counters
 from edge_agent.recorder import Recorder
 from edge_agent.reload import remember, warn_of_age
 from edge_agent.service import Service
 from edge_agent.store import Store
-from edge_agent.telemetry import Telemetry
 from edge_agent.whole_file import allow_open
 
 log = get_logger()

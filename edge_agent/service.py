@@ -16,6 +16,8 @@ from edge_agent import __version__, alert, overview
 from edge_agent.assembly import TimedScorer, broker_address, machine_of
 from edge_agent.config import Config
 from edge_agent.logs import get_logger, set_up_logs
+from edge_agent.metrics.exporter import Telemetry
+from edge_agent.metrics.snapshot import Health, Snapshot, frozen
 from edge_agent.mqtt.connection import Link
 from edge_agent.mqtt.inbox import Batch, Heard, Inbox
 from edge_agent.mqtt.ingest import Egress, Ingest
@@ -24,12 +26,10 @@ from edge_agent.mqtt.outbox import Message
 from edge_agent.page.site import Site
 from edge_agent.reload import Fresh, Reloader, warn_of_age
 from edge_agent.sharing import Sharing, sharing
-from edge_agent.snapshot import Health, Snapshot, frozen
 from edge_agent.sparkplug_source import SparkplugSource, sparkplug_source
 from edge_agent.status import status_payload
 from edge_agent.store import Store
 from edge_agent.systemd import Supervisor
-from edge_agent.telemetry import Telemetry
 from edge_agent.watch import Watch
 
 log = get_logger()

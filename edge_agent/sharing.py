@@ -13,12 +13,12 @@ from edge_agent.config import Config
 from edge_agent.handover import pack, unpack
 from edge_agent.logs import get_logger
 from edge_agent.membership import Membership, Terms, decode, encode
+from edge_agent.metrics.snapshot import ShareSeries
 from edge_agent.mqtt.connection import Report
 from edge_agent.mqtt.inbox import Batch, Heard
 from edge_agent.ownership import Ownership
 from edge_agent.records import Profile
 from edge_agent.share_link import ShareLink
-from edge_agent.snapshot import ShareSeries
 from edge_agent.telling import Telling
 from edge_agent.watch import Watch
 

@@ -20,6 +20,8 @@ from edge_agent.late import LateMemory
 from edge_agent.lean import lean
 from edge_agent.learner import Learner, Learnt
 from edge_agent.logs import get_logger
+from edge_agent.metrics.exporter import Telemetry
+from edge_agent.metrics.waveform_gauges import WaveformGauges
 from edge_agent.mqtt.duplicates import digest
 from edge_agent.mqtt.inbox import Batch, Heard
 from edge_agent.mqtt.outbox import Outbox
@@ -30,8 +32,6 @@ from edge_agent.reject_log import failure_teller
 from edge_agent.sensors.source_monitor import SourceWatch
 from edge_agent.step import Failure, Step
 from edge_agent.store import DATABASE, Loaded, Store
-from edge_agent.telemetry import Telemetry
-from edge_agent.waveform_gauges import WaveformGauges
 
 log = get_logger()
 

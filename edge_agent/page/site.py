@@ -8,6 +8,7 @@ from typing import Any
 
 from edge_agent.audit import Audit
 from edge_agent.config import Config
+from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model.bundle import Bundle
 from edge_agent.mqtt.inbox import Heard
 from edge_agent.page.guard import TokenGuard
@@ -15,7 +16,6 @@ from edge_agent.page.hatch import Hatch
 from edge_agent.page.memory import Memory
 from edge_agent.page.scene import Closeup, Curve, Scene
 from edge_agent.page.server import Desk, Server
-from edge_agent.snapshot import Health, Snapshot
 from edge_agent.standing import Past
 from edge_agent.step import Step
 from edge_agent.watch import Watch

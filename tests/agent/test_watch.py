@@ -22,10 +22,10 @@ from edge_agent.late import LateMemory
 from edge_agent.lean import size_bytes
 from edge_agent.learn import learn
 from edge_agent.learner import Learnt
+from edge_agent.metrics.exporter import Telemetry
 from edge_agent.mqtt.inbox import Arrival, Batch, Receipt
 from edge_agent.records import Delivery
 from edge_agent.store import Store
-from edge_agent.telemetry import Telemetry
 from edge_agent.watch import Watch
 from edge_agent.whole_file import allow_open
 from tests.support.shopfloor import FAULT_SHIFT, START_TS, rows

@@ -1,7 +1,7 @@
 """The metrics of a group of agents that share machines. Names and figures only; `telemetry` makes a page of them."""
 
-from edge_agent.drift_series import Series
-from edge_agent.snapshot import ShareSeries
+from edge_agent.metrics.drift_series import Series
+from edge_agent.metrics.snapshot import ShareSeries
 
 _FIGURES = {
     "edge_agent_foreign_messages_total": (

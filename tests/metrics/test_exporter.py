@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge_agent.errors import UsageError
-from edge_agent.records import Ledger
-from edge_agent.snapshot import (
+from edge_agent.metrics.exporter import _DECISION_S, MACHINES_LIMIT, TABLE, Telemetry
+from edge_agent.metrics.snapshot import (
     ControlSeries,
     Health,
     LinkSeries,
@@ -21,7 +21,7 @@ from edge_agent.snapshot import (
     Snapshot,
     StateSeries,
 )
-from edge_agent.telemetry import _DECISION_S, MACHINES_LIMIT, TABLE, Telemetry
+from edge_agent.records import Ledger
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 

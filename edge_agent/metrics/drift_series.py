@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from edge_agent.snapshot import MachineSeries
+from edge_agent.metrics.snapshot import MachineSeries
 
 Kind = Literal["counter", "gauge", "info", "histogram"]
 

@@ -19,12 +19,12 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from edge_agent.drift_series import DRIFT_TABLE, Series, drift_samples
 from edge_agent.errors import UsageError
+from edge_agent.metrics.drift_series import DRIFT_TABLE, Series, drift_samples
+from edge_agent.metrics.histogram import Tally
+from edge_agent.metrics.share_series import SHARE_TABLE, share_samples
+from edge_agent.metrics.snapshot import Health, MachineSeries, OutboxSeries, Snapshot, StateSeries
 from edge_agent.records import Ledger
-from edge_agent.share_series import SHARE_TABLE, share_samples
-from edge_agent.snapshot import Health, MachineSeries, OutboxSeries, Snapshot, StateSeries
-from edge_agent.tally import Tally
 
 MACHINES_LIMIT = 500
 """Machines with series of their own; the rest share `other`, lest a flood of topics fill Prometheus."""

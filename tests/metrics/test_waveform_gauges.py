@@ -1,9 +1,9 @@
 """The metrics page shows features of fast samples, and a flood of names does not fill it."""
 
+from edge_agent.metrics.exporter import Telemetry
+from edge_agent.metrics.snapshot import Snapshot
+from edge_agent.metrics.waveform_gauges import WaveformGauges
 from edge_agent.records import Frame
-from edge_agent.snapshot import Snapshot
-from edge_agent.telemetry import Telemetry
-from edge_agent.waveform_gauges import WaveformGauges
 
 
 def test_the_newest_feature_counts_and_other_channels_are_not_shown() -> None:
