@@ -18,13 +18,13 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from edge_agent import chorus, voices
 from edge_agent.commission import Encode, commission
 from edge_agent.contract import recording
+from edge_agent.detect import detectors, ensemble
+from edge_agent.detect.detectors import Encoded
+from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
-from edge_agent.score import Scorer
 from edge_agent.signals.features import Float32, scales
-from edge_agent.voices import Encoded
 from trainer.loop import load_network
 from trainer.measures import period, vus
 from trainer.model import Network
@@ -109,15 +109,15 @@ def alone(
     known = np.swapaxes(embed(series, calm, place=place, encode=encode, window_rows=window_rows), 0, 1)
     chosen = np.unique(np.linspace(0, len(calm) - 1, BANK_WINDOWS).astype(np.int64))
     bank = np.ascontiguousarray(known[:, chosen])
-    square = voices.square_of(bank)
+    square = detectors.square_of(bank)
     apart = min(window_rows, int(calm[-1] - calm[0]) // 4)
     barred = np.abs(calm[:, None] - calm[chosen][None]) < apart
-    usual_distance, _ = voices.neighbours(known, bank, square=square, barred=barred)
+    usual_distance, _ = detectors.neighbours(known, bank, square=square, barred=barred)
     usual, high = np.quantile(usual_distance, [0.5, 0.99], axis=-1).astype(np.float32)
     seen = np.swapaxes(embed(series, ends, place=place, encode=encode, window_rows=window_rows), 0, 1)
-    distance, _ = voices.neighbours(seen, bank, square=square)
+    distance, _ = detectors.neighbours(seen, bank, square=square)
     reach = np.maximum(high - usual, np.float32(LEAST_REACH))
-    return voices.norm(voices.excess(distance, usual=usual, reach=reach)).astype(np.float64)
+    return detectors.norm(detectors.excess(distance, usual=usual, reach=reach)).astype(np.float64)
 
 
 def embed(
@@ -152,7 +152,7 @@ def fused(
     ranks = []
     for at in range(0, len(ends), CHUNK_WINDOWS):
         part = np.ascontiguousarray(windows[ends[at : at + CHUNK_WINDOWS] - window_rows])
-        ranks.append(chorus.score(memory, part, encode(part, memory["location"], memory["scale"])).rank)
+        ranks.append(ensemble.score(memory, part, encode(part, memory["location"], memory["scale"])).rank)
     return np.concatenate(ranks).astype(np.float64)
 
 

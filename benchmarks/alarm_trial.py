@@ -10,15 +10,16 @@ from alarm_machines import DAY_ROWS, PERIOD_S, SIZES, Shift, machine, shifted
 from alarm_rules import RULES
 from numpy.typing import NDArray
 
-from edge_agent import chorus, commission
+from edge_agent import commission
 from edge_agent.contract.recording import Recording
-from edge_agent.decide import Decider
+from edge_agent.detect import ensemble
+from edge_agent.detect.detectors import LENGTHS_ROWS, VOICES
+from edge_agent.detect.scorer import Scorer
+from edge_agent.detect.trigger import Decider
 from edge_agent.pipeline import Pipeline, Settings
 from edge_agent.recalibrate import FollowSettings
 from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.replay import commission_recording, row_times_ns
-from edge_agent.score import Scorer
-from edge_agent.voices import LENGTHS_ROWS, VOICES
 
 SETTINGS = Settings(hop_s=60.0)
 STILL = replace(SETTINGS, follow=FollowSettings(enabled=False))
@@ -143,7 +144,7 @@ class _Chosen:
         *alarming, _ranking = profile.memory["weights"]
         if np.any(np.array(alarming)[:, [VOICES.index(voice) for voice in _OF_THE_ENCODER]]):
             return self._scorer.score([chosen], profiles)
-        scores = chorus.score(profile.memory, values, None)
+        scores = ensemble.score(profile.memory, values, None)
         return [_told(chosen, profile, np.column_stack([scores.parts, scores.recent]))]
 
 

@@ -24,8 +24,8 @@ from detection_report import picture, table
 from detection_sets import Series
 from detectors import BASELINES
 
+from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
-from edge_agent.score import Scorer
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks/results"

@@ -15,11 +15,11 @@ from detectors import BASELINES, Detector
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from edge_agent import chorus, voices
 from edge_agent.commission import Encode, commission
+from edge_agent.detect import detectors, ensemble
+from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
 from edge_agent.replay import commission_recording, replay
-from edge_agent.score import Scorer
 from edge_agent.signals.features import scales, standardise
 from edge_agent.step import Settings
 
@@ -146,7 +146,7 @@ def _ranking(score: NDArray[np.floating]) -> Outcome:
 def _listen(series: Series, encode: Encode | None) -> dict[str, NDArray[np.float64]]:
     """What may alarm, the ranking, and each voice as the logarithm that the ranking adds; each on rows."""
     rows = series.recording.values
-    T = voices.LENGTHS_ROWS[-1]
+    T = detectors.LENGTHS_ROWS[-1]
     memory = commission(
         rows[: series.calm_rows],
         window_rows=T,
@@ -160,9 +160,9 @@ def _listen(series: Series, encode: Encode | None) -> dict[str, NDArray[np.float
     for at in range(0, len(windows), _CHUNK_WINDOWS):
         chunk = np.ascontiguousarray(windows[at : at + _CHUNK_WINDOWS])
         encoded = None if encode is None else encode(chunk, memory["location"], memory["scale"])
-        parts.append(chorus.score(memory, chunk, encoded))
+        parts.append(ensemble.score(memory, chunk, encoded))
     heard = np.log1p(np.maximum(np.concatenate([part.voices for part in parts]), 0.0)).astype(np.float64)
-    table = {name: heard[:, at] for at, name in enumerate(voices.VOICES)}
+    table = {name: heard[:, at] for at, name in enumerate(detectors.VOICES)}
     table["value"] = np.concatenate([part.value for part in parts]).astype(np.float64)
     table["rank"] = np.concatenate([part.rank for part in parts]).astype(np.float64)
     return {name: np.concatenate([np.full(T - 1, column[0]), column]) for name, column in table.items()}

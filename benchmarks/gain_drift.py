@@ -15,10 +15,10 @@ import numpy as np
 from circumstances import circumstances
 from quality import CONSTANT_SHARE, PLANT_LEARN_ROWS, SECOND, commissioned, frames, undecoded
 
+from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Float32, Profile
-from edge_agent.score import Scorer
 from edge_agent.step import Settings
 from trainer.plant import simulate
 

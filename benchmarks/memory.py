@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from edge_agent import chorus
 from edge_agent.assembly import load_scorer, pipeline_settings
 from edge_agent.config import Config
-from edge_agent.lean import lean, size_bytes
+from edge_agent.detect import ensemble
+from edge_agent.detect.compact_memory import lean, size_bytes
 from edge_agent.learn import learn
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Frame, Reject
@@ -80,7 +80,7 @@ def packed() -> dict[str, float]:
         found = {}
         for name, each in (("whole", memory), ("packed", small)):
             started = time.process_time()
-            found[name] = chorus.score(each, windows, None, ranking=False).value
+            found[name] = ensemble.score(each, windows, None, ranking=False).value
             spent[name] = spent.get(name, 0.0) + time.process_time() - started
         apart.append(np.abs(found["packed"] - found["whole"]) / np.maximum(found["whole"], 0.1))
         crossed += int(((found["packed"] > 1.0) != (found["whole"] > 1.0)).sum())

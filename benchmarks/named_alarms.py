@@ -26,12 +26,12 @@ from numpy.typing import NDArray  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
 
 from edge_agent.config import SHIPPED_BUNDLE  # noqa: E402
+from edge_agent.detect.scorer import Scorer  # noqa: E402
 from edge_agent.learn import learn  # noqa: E402
 from edge_agent.model import bundle as bundles  # noqa: E402
 from edge_agent.naming import UNKNOWN, Belief, Naming, NamingSettings  # noqa: E402
 from edge_agent.pipeline import Pipeline  # noqa: E402
 from edge_agent.records import Frame, Profile, Reject  # noqa: E402
-from edge_agent.score import Scorer  # noqa: E402
 from edge_agent.step import CommissionRequest, Settings  # noqa: E402
 from trainer.plant import KINDS, Injection, simulate  # noqa: E402
 

@@ -20,8 +20,8 @@ from sklearn.neighbors import NearestNeighbors
 from spectral_views import ROWS, Floats, encoder, frames_of, views
 from vibration_sets import FAN_RATE_HZ, FAN_SAMPLES, cut_blocks
 
-from edge_agent import chorus, voices
 from edge_agent.commission import commission
+from edge_agent.detect import detectors, ensemble
 from edge_agent.remember import Encode
 from edge_agent.signals.spectrum import SpectralFrames, describe_frames
 
@@ -120,17 +120,17 @@ def _scores(trial: Trial) -> Iterator[tuple[str, NDArray[Any]]]:
         if encode is None:
             yield "spectral frames, what alarms", scores.value
         else:
-            embedding = scores.voices[:, voices.VOICES.index("embedding")]
+            embedding = scores.voices[:, detectors.VOICES.index("embedding")]
             yield f"spectral frames, {encoder_name} encoder, its distance alone", embedding
 
 
-def _agent(rows: Floats, windows: Floats, encode: Encode | None) -> chorus.Scores:
+def _agent(rows: Floats, windows: Floats, encode: Encode | None) -> ensemble.Scores:
     """The agent's own voices, on a memory of calm rows [R, C]."""
     memory = commission(
         rows, window_rows=ROWS, encode=encode, budget_per_week=1.0, windows_per_week=10_000.0, seed=0
     )
     encoded = None if encode is None else encode(windows, memory["location"], memory["scale"])
-    return chorus.score(memory, windows, encoded)
+    return ensemble.score(memory, windows, encoded)
 
 
 def _loudness(blocks: Floats) -> Floats:

@@ -25,10 +25,10 @@ from matplotlib import pyplot as plt
 
 from edge_agent.assembly import load_scorer, message_decoder, pipeline_settings
 from edge_agent.config import Config
+from edge_agent.detect.scorer import Scorer
 from edge_agent.learn import learn
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Delivery, Profile
-from edge_agent.score import Scorer
 from edge_agent.step import CommissionRequest, Settings
 
 RESULTS = Path(__file__).parent / "results"

@@ -13,8 +13,8 @@ import numpy as np
 from detection_methods import untrained
 from numpy.typing import NDArray
 
+from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
-from edge_agent.score import Scorer
 from edge_agent.signals.features import scales, signed_log
 from edge_agent.signals.spectrum import SpectralFrames
 from trainer.export import FOLDER, find_bundle

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from edge_agent.config import SHIPPED_BUNDLES, Config
+from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import UsageError
 from edge_agent.formats import Stamped, decoder, machine_finder
 from edge_agent.formats.sparkplug.host import HostSettings
@@ -18,7 +19,6 @@ from edge_agent.naming import NamingSettings
 from edge_agent.recalibrate import FollowSettings
 from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.reject_log import told_rejects
-from edge_agent.score import Scorer
 from edge_agent.sensors.monitor import QualitySettings
 from edge_agent.step import Settings
 

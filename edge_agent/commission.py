@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent import drift, remember, voices
+from edge_agent import drift, remember
 from edge_agent.budget import shared, threshold
+from edge_agent.detect import detectors
+from edge_agent.detect.detectors import LENGTHS_ROWS, VOICES
 from edge_agent.errors import CommissionError
 from edge_agent.remember import Encode
 from edge_agent.signals.features import Float32, scales
-from edge_agent.voices import LENGTHS_ROWS, VOICES
 
 # Fewer calm windows than this cannot tell how large a calm score may be.
 _FEWEST_WINDOWS = 100
@@ -86,7 +87,7 @@ def commission(
     for _ in range(2):
         raw = _heard(memory, calm, kept=kept, seed=seed)
         memory["calibration"] = _calibration(raw[kept])
-        scores, recent, _ = voices.fuse(memory, voices.calibrate(memory, raw))
+        scores, recent, _ = detectors.fuse(memory, detectors.calibrate(memory, raw))
         alike = _alike(scores[:, 0]) & kept
         if np.array_equal(alike, kept):
             break
@@ -107,7 +108,7 @@ def commission(
     ]
     *together, newest = np.maximum(caution * np.array(limits, np.float32), np.float32(_LEAST_THRESHOLD))
     memory["threshold"], memory["recent_threshold"] = np.array(together), newest
-    memory |= drift.reference(rows, voices.joined(scores[kept] / memory["threshold"]))
+    memory |= drift.reference(rows, detectors.joined(scores[kept] / memory["threshold"]))
     return {name: np.asarray(array) for name, array in memory.items()}
 
 

@@ -8,8 +8,8 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+from edge_agent.detect.compact_memory import lean
 from edge_agent.errors import BundleError
-from edge_agent.lean import lean
 from edge_agent.model import profile as profiles
 from edge_agent.records import Profile
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from edge_agent.late import Late
+from edge_agent.detect.lazy_memory import Late
 from edge_agent.records import Float32
 
 _WINDOWS = 12

@@ -6,10 +6,10 @@ import numpy as np
 
 from edge_agent import diagnose, evidence, settle
 from edge_agent.commission import commission
+from edge_agent.detect.compact_memory import lean
+from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import CommissionError
-from edge_agent.lean import lean
 from edge_agent.records import Float32, Profile
-from edge_agent.score import Scorer
 from edge_agent.sensors import checks
 from edge_agent.settle import Settling
 from edge_agent.step import CommissionRequest, Settings

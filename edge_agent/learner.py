@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from queue import SimpleQueue
 
+from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import CommissionError
 from edge_agent.learn import learn
 from edge_agent.logs import get_logger
 from edge_agent.records import Profile
-from edge_agent.score import Scorer
 from edge_agent.step import CommissionRequest, Settings
 
 log = get_logger()

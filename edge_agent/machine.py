@@ -7,9 +7,10 @@ import numpy as np
 
 from edge_agent.alarm import AlarmBook, BookState
 from edge_agent.budget import shared
-from edge_agent.decide import Decider, DeciderState, Verdict
+from edge_agent.detect.detectors import joined
+from edge_agent.detect.lazy_memory import LateMemory
+from edge_agent.detect.trigger import Decider, DeciderState, Verdict
 from edge_agent.drift import Census, Drift
-from edge_agent.late import LateMemory
 from edge_agent.naming import Naming
 from edge_agent.recalibrate import DRIFTED, Follower
 from edge_agent.records import THRESHOLD, Alarm, Float32, Profile, ScoreBlock
@@ -17,7 +18,6 @@ from edge_agent.sensors.monitor import Inspector, QualityState
 from edge_agent.settle import Settler
 from edge_agent.signals.row_buffer import RingState, RowBuffer
 from edge_agent.step import CommissionRequest, Settings
-from edge_agent.voices import joined
 
 _LOOK_ROWS = 32
 """New rows that wait for a look at most."""

@@ -14,7 +14,8 @@ from dataclasses import replace
 
 from edge_agent.alarm import AlarmBook
 from edge_agent.contract.casebook import Casebook
-from edge_agent.decide import Decider
+from edge_agent.detect.scorer import Scorer
+from edge_agent.detect.trigger import Decider
 from edge_agent.fleet import Fleet
 from edge_agent.inspection import aligner, count_lost, inspect, succeeding, visible_parts
 from edge_agent.machine import Machine, MachineStatus, Memento
@@ -31,7 +32,6 @@ from edge_agent.records import (
     Tidings,
     WindowBlock,
 )
-from edge_agent.score import Scorer
 from edge_agent.settle import Settler
 from edge_agent.signals.row_buffer import RingState, RowBuffer, WindowSettings
 from edge_agent.step import CommissionRequest, Failure, Labelled, Settings, Step

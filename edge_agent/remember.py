@@ -17,10 +17,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from edge_agent import voices
+from edge_agent.detect import detectors
+from edge_agent.detect.detectors import CHANGE_ROWS, Encoded
 from edge_agent.gaussian import gaussian
 from edge_agent.signals.features import Float32, standardise, views
-from edge_agent.voices import CHANGE_ROWS, Encoded
 
 Encode = Callable[[Float32, Float32, Float32], Encoded]
 
@@ -89,7 +89,7 @@ def observe(
         if encode is not None:
             encoded = encode(chunk, memory["location"], memory["scale"])
             embedding.append(encoded.embedding)
-            errors.append(voices.reconstruction_errors(z, encoded.reconstruction, memory))
+            errors.append(detectors.reconstruction_errors(z, encoded.reconstruction, memory))
     return Calm(
         ends=ends,
         seen=np.concatenate(seen, axis=1),
@@ -112,11 +112,11 @@ def learn(
     known = {"centre": memory["view_centre"], "spread": memory["view_spread"]}
     n_lengths = len(memory["lengths"])
     chosen = _chosen(kept, _TOGETHER_WINDOWS, rng)
-    near = voices.describe(calm.seen[:n_lengths], knee=voices.ALARM_KNEE, **_first(known, n_lengths))
+    near = detectors.describe(calm.seen[:n_lengths], knee=detectors.ALARM_KNEE, **_first(known, n_lengths))
     said = {"shape": _learn_shape(memory, calm, kept=kept)}
-    said["jump"] = _learn_jump(memory, voices.steps(calm.seen, n_lengths), kept)
+    said["jump"] = _learn_jump(memory, detectors.steps(calm.seen, n_lengths), kept)
     said |= _learn_together(memory, "together", near, ends=calm.ends, chosen=chosen)
-    points = voices.describe(calm.seen, knee=voices.RANK_KNEE, **known)
+    points = detectors.describe(calm.seen, knee=detectors.RANK_KNEE, **known)
     said |= _learn_together(memory, "wide", points[:n_lengths], ends=calm.ends, chosen=chosen)
     chosen = _chosen(kept, _ALONE_WINDOWS, rng)
     said |= _learn_channels(memory, points, ends=calm.ends, kept=kept, chosen=chosen)
@@ -140,7 +140,7 @@ def _learn_together(
     """Remember all channels together, points [P, W, C, F]."""
     flat = points.reshape(len(points), len(ends), -1)
     memory[f"{name}_bank"] = bank = flat[:, chosen]
-    memory[f"{name}_square"] = voices.square_of(bank)
+    memory[f"{name}_square"] = detectors.square_of(bank)
     return {
         f"{name}_{rows}": _distances(flat[view], bank[view], _Barred(ends, chosen, reach_rows=rows))
         for view, rows in enumerate(memory["lengths"].tolist())
@@ -167,7 +167,7 @@ def _learn_channels(
     said = {f"alone_{rows}": distance[view] for view, rows in enumerate(lengths)}
     for view, rows in enumerate(changes, start=len(lengths)):
         said[f"change_{rows}"] = distance[view]
-        said[f"contrast_{rows}"] = voices.contrast(points[view])[0]
+        said[f"contrast_{rows}"] = detectors.contrast(points[view])[0]
     return said
 
 
@@ -210,9 +210,9 @@ def _distances(points: Float32, bank: Float32, barred: _Barred) -> Float32:
     """Distance of each calm window [..., W, K] to the remembered ones [..., M, K] that it may meet."""
     n_windows = points.shape[-2]
     parts = [slice(at, at + _CHUNK_WINDOWS) for at in range(0, n_windows, _CHUNK_WINDOWS)]
-    square = voices.square_of(bank)
+    square = detectors.square_of(bank)
     found = [
-        voices.neighbours(points[..., part, :], bank, square=square, barred=barred.of(part))[0]
+        detectors.neighbours(points[..., part, :], bank, square=square, barred=barred.of(part))[0]
         for part in parts
     ]
     return np.concatenate(found, axis=-1)
@@ -232,17 +232,17 @@ def _learn_alone(
     distance = np.stack(
         [_distances(view, bank[index], barred[index]) for index, view in enumerate(points)]
     )  # P C W
-    memory[f"{name}_bank"], memory[f"{name}_square"] = bank, voices.square_of(bank)
+    memory[f"{name}_bank"], memory[f"{name}_square"] = bank, detectors.square_of(bank)
     memory[f"{name}_usual"], memory[f"{name}_reach"] = usual_and_reach(distance[..., kept], least)
-    beyond = voices.excess(distance, usual=memory[f"{name}_usual"], reach=memory[f"{name}_reach"])
-    return np.stack([voices.norm(view) for view in beyond])
+    beyond = detectors.excess(distance, usual=memory[f"{name}_usual"], reach=memory[f"{name}_reach"])
+    return np.stack([detectors.norm(view) for view in beyond])
 
 
 def _learn_errors(memory: dict[str, NDArray[Any]], errors: Float32, kept: NDArray[np.bool_]) -> Float32:
     """Learn each channel's usual reconstruction error from [2, C, W]; returns the two voices [2, W]."""
     usual, reach = usual_and_reach(errors[..., kept], _LEAST_ERROR_REACH)
     memory["reconstruction_usual"], memory["reconstruction_reach"] = usual, reach
-    largest: Float32 = voices.excess(errors, usual=usual, reach=reach).max(axis=1)
+    largest: Float32 = detectors.excess(errors, usual=usual, reach=reach).max(axis=1)
     return largest
 
 
@@ -260,7 +260,7 @@ def _learn_shape(memory: dict[str, NDArray[Any]], calm: Calm, *, kept: NDArray[n
         if start > 0:
             others = np.concatenate([early, others])
         mean, precision = gaussian(others)
-        distance[start:end] = voices.shape_distance(z[start:end], mean=mean, precision=precision)
+        distance[start:end] = detectors.shape_distance(z[start:end], mean=mean, precision=precision)
     return distance
 
 
@@ -268,7 +268,7 @@ def _learn_jump(memory: dict[str, NDArray[Any]], step: Float32, kept: NDArray[np
     """Learn how far each channel's level moves within a window, [W, C]; returns the voice [W]."""
     centre, spread = (part[0] for part in _centre_and_spread(step[None, kept], _LEAST_JUMP_SPREAD))
     memory["jump_centre"], memory["jump_spread"] = centre, spread
-    return voices.jump(step, centre=centre, spread=spread)[0]
+    return detectors.jump(step, centre=centre, spread=spread)[0]
 
 
 def _relief(precision: Float32, *, rows: int) -> Float32:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from edge_agent.contract.casebook import Casebook
 from edge_agent.contract.recording import Recording
+from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import CommissionError
 from edge_agent.failure_records import FailureRecord
 from edge_agent.learn import learn
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Alarm, Delivery, Float32, Frame, Profile, Reject, ScoreBlock
-from edge_agent.score import Scorer
 from edge_agent.step import Labelled, Settings
 
 _BLOCK_ROWS = 1024

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent import chorus
+from edge_agent.detect import ensemble
 from edge_agent.errors import CommissionError
 from edge_agent.records import THRESHOLD, Float32, Profile, WindowBlock
 
@@ -211,14 +211,14 @@ def check(memory: Mapping[str, NDArray[Any]], rows: Float32, how: Settling, *, w
     """
     before = how.before.memory
     for window in how.alarms:
-        if chorus.score(memory, window[None], None, ranking=False).value[0] <= THRESHOLD:
+        if ensemble.score(memory, window[None], None, ranking=False).value[0] <= THRESHOLD:
             raise CommissionError("it would call one of the last alarms calm")
     ends = [how.base_rows, *how.seams(len(rows))[1:], len(rows)]
     calm = np.stack([rows[end - window_rows : end].T for end in ends])
-    if np.mean(chorus.score(memory, calm, None, ranking=False).value > THRESHOLD) > _FAULTY_SHARE:
+    if np.mean(ensemble.score(memory, calm, None, ranking=False).value > THRESHOLD) > _FAULTY_SHARE:
         raise CommissionError("it would call rows faulty that are calm")
     probes = _probes(rows[: how.base_rows], before, window_rows=window_rows)
-    was, would = (chorus.score(known, probes, None, ranking=False).value for known in (before, memory))
+    was, would = (ensemble.score(known, probes, None, ranking=False).value for known in (before, memory))
     if np.median(would / np.maximum(was, 1e-6)) < _LEAST_SENSITIVITY:
         raise CommissionError("it would be less than half as sensitive")
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from edge_agent import kept
 from edge_agent.database import Database
+from edge_agent.detect.lazy_memory import Late
 from edge_agent.errors import DatabaseError
 from edge_agent.kept import Kept
-from edge_agent.late import Late
 from edge_agent.machine import Machine
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Float32

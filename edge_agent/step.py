@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from edge_agent.alarm import AlarmSettings
 from edge_agent.contract.casebook import Casebook
-from edge_agent.decide import DecideSettings
+from edge_agent.detect.trigger import DecideSettings
 from edge_agent.naming import NamingSettings
 from edge_agent.recalibrate import FollowSettings
 from edge_agent.records import Alarm, Float32, Frame, Profile, ScoreBlock

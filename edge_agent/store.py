@@ -13,9 +13,9 @@ from typing import Any, BinaryIO
 from numpy.typing import NDArray
 
 from edge_agent import whole_file
+from edge_agent.detect.compact_memory import lean
+from edge_agent.detect.lazy_memory import Late, LateMemory
 from edge_agent.errors import BundleError, StateError
-from edge_agent.late import Late, LateMemory
-from edge_agent.lean import lean
 from edge_agent.model import profile as profiles
 from edge_agent.model.arrays import Place, places
 from edge_agent.records import Profile

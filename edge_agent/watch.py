@@ -14,10 +14,10 @@ from edge_agent.assembly import TimedScorer, bundle_profile, message_decoder, pi
 from edge_agent.config import Config
 from edge_agent.control import Control
 from edge_agent.database import Database
+from edge_agent.detect.compact_memory import lean
+from edge_agent.detect.lazy_memory import LateMemory
 from edge_agent.journal import Journal
 from edge_agent.keeper import Keeper, Report, restore
-from edge_agent.late import LateMemory
-from edge_agent.lean import lean
 from edge_agent.learner import Learner, Learnt
 from edge_agent.logs import get_logger
 from edge_agent.metrics.exporter import Telemetry

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
-from edge_agent.score import Scorer
 from tests.support import tiny
 
 ROOT = Path(__file__).parents[1]

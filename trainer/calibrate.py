@@ -13,12 +13,12 @@ import msgspec
 import numpy as np
 
 from edge_agent.contract.recording import Recording
+from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import TrainingError
 from edge_agent.learn import learn
 from edge_agent.model import bundle, profile
 from edge_agent.model.bundle import Bundle
 from edge_agent.replay import row_times_ns
-from edge_agent.score import Scorer
 from edge_agent.step import CommissionRequest, Settings
 from trainer import data, export
 from trainer.config import CalibrateSection, Config

@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.progress import track
 
 from edge_agent.contract.recording import Recording
+from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle, profile
 from edge_agent.records import Float32, Profile, WindowBlock
 from edge_agent.replay import commission_recording, replay, row_times_ns
-from edge_agent.score import Scorer
 from edge_agent.step import Settings
 from trainer import data, export, report
 from trainer.config import Config

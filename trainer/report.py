@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from edge_agent.detect.scorer import Scorer
 from edge_agent.records import THRESHOLD, Float32
-from edge_agent.score import Scorer
 from trainer import pictures
 from trainer.tally import Judged
 

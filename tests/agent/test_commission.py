@@ -5,10 +5,10 @@ import io
 import numpy as np
 import pytest
 
-from edge_agent.chorus import score
 from edge_agent.commission import commission
+from edge_agent.detect.detectors import VOICES, Encoded
+from edge_agent.detect.ensemble import score
 from edge_agent.errors import CommissionError
-from edge_agent.voices import VOICES, Encoded
 
 T = 128
 WEEK_WINDOWS = 60_480.0

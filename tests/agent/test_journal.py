@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from edge_agent.detect.scorer import Scorer
 from edge_agent.journal import Changes, Journal, Layout, decode_block, encode_block, remembered
 from edge_agent.mqtt.duplicates import Marks, digest
 from edge_agent.pipeline import Pipeline, Settings
 from edge_agent.records import Delivery, Frame, Reject
-from edge_agent.score import Scorer
 
 SINGLE = arrays.arrays(
     np.float32, st.tuples(st.integers(1, 4), st.integers(1, 3)), elements=st.floats(width=32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_agent.budget import level
-from edge_agent.decide import Decider, DecideSettings
+from edge_agent.detect.trigger import Decider, DecideSettings
 from edge_agent.recalibrate import Follower, FollowSettings
 
 MINUTE_NS = 60 * 1_000_000_000

@@ -16,10 +16,10 @@ import structlog
 
 from edge_agent.assembly import load_scorer
 from edge_agent.config import Config
+from edge_agent.detect.compact_memory import size_bytes
+from edge_agent.detect.lazy_memory import LateMemory
 from edge_agent.errors import DatabaseError
 from edge_agent.journal import Changes
-from edge_agent.late import LateMemory
-from edge_agent.lean import size_bytes
 from edge_agent.learn import learn
 from edge_agent.learner import Learnt
 from edge_agent.metrics.exporter import Telemetry

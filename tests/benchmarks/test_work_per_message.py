@@ -16,10 +16,10 @@ import pytest
 
 from edge_agent.assembly import load_scorer, message_decoder, pipeline_settings
 from edge_agent.config import Config
+from edge_agent.detect.scorer import Scorer
 from edge_agent.learn import learn
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Delivery, Profile
-from edge_agent.score import Scorer
 from edge_agent.step import CommissionRequest, Settings
 
 CHANNELS, RATE_HZ, MACHINES, WINDOW_ROWS, HOP_ROWS = 8, 20, 10, 128, 20

@@ -8,12 +8,12 @@ import pytest
 
 from edge_agent.contract.casebook import Casebook
 from edge_agent.contract.recording import Recording
+from edge_agent.detect.scorer import Scorer
 from edge_agent.failure_records import FailureRecord
 from edge_agent.naming import NamingSettings, Refused
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Alarm, Frame, Profile, Reject
 from edge_agent.replay import Replay, commission_recording, replay
-from edge_agent.score import Scorer
 from edge_agent.step import Labelled, Settings
 
 SECOND = 1_000_000_000

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edge_agent.detect.scorer import Scorer
 from edge_agent.formats import FORMATS, Clock, Route, decoder
 from edge_agent.learn import learn
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Alarm, Delivery, Frame, Reject
-from edge_agent.score import Scorer
 from edge_agent.step import Settings, Step
 from edge_agent.topics import parse, parse_name
 

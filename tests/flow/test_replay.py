@@ -12,8 +12,8 @@ import pytest
 
 from edge_agent import __main__ as command
 from edge_agent.contract.recording import Recording
+from edge_agent.detect.scorer import Scorer
 from edge_agent.replay import Replay, commission_recording, replay
-from edge_agent.score import Scorer
 from edge_agent.step import Settings
 
 ROWS, LEARN_ROWS, FAULT_ROW = 1200, 600, 900

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.late import LateMemory
-from edge_agent.lean import lean
+from edge_agent.detect.compact_memory import lean
+from edge_agent.detect.lazy_memory import LateMemory
+from edge_agent.detect.scorer import Scorer
 from edge_agent.learn import learn
 from edge_agent.machine import Machine
 from edge_agent.model import bundle
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Alarm, Frame, Profile, Reject, ScoreBlock
-from edge_agent.score import Scorer
 from edge_agent.sensors.checks import Watcher
 from edge_agent.sensors.monitor import Inspector
 from edge_agent.step import Settings, Step

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from edge_agent import alert
+from edge_agent.detect.scorer import Scorer
 from edge_agent.learn import learn
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Alarm, Frame, Profile, Reject
-from edge_agent.score import Scorer
 from edge_agent.signals.channel_rules import ChannelRule
 from edge_agent.step import Settings, Step
 

@@ -15,10 +15,10 @@ import pytest
 
 from edge_agent.assembly import TimedScorer, start_scorer
 from edge_agent.config import Config
+from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import BundleError
 from edge_agent.model import bundle as bundles
 from edge_agent.model.isolated import in_a_copy
-from edge_agent.score import Scorer
 
 
 def test_the_answer_comes_back_and_nothing_else() -> None:
@@ -97,7 +97,7 @@ def test_a_model_that_the_runtime_dies_of_does_not_take_the_agent_along(
 def test_on_an_accelerator_the_session_starts_at_once(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_agent.score.in_a_copy", lambda _: ("cuda", 0))
+    monkeypatch.setattr("edge_agent.detect.scorer.in_a_copy", lambda _: ("cuda", 0))
     assert Scorer.load(bundles.read(tiny_bundle), aside=True)._started is not None
 
 

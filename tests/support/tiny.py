@@ -7,10 +7,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from edge_agent.detect.scorer import Scorer
 from edge_agent.model.arrays import encode_arrays
 from edge_agent.model.bundle import CARD, GOLDEN, MODEL, Manifest, read, write
 from edge_agent.records import Float32
-from edge_agent.score import Scorer
 
 ROWS = 64
 PATCHES = 8

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from edge_agent.contract import recording
+from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import TrainingError
 from edge_agent.model import bundle, profile
 from edge_agent.replay import replay
-from edge_agent.score import Scorer
 from edge_agent.step import Settings
 from trainer import evaluate, export
 from trainer.config import Config

@@ -9,9 +9,9 @@ import onnxruntime as ort
 import pytest
 import torch
 
+from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import TrainingError
 from edge_agent.model import bundle
-from edge_agent.score import Scorer
 from trainer import export, finetune, pretrain
 from trainer.config import Config
 from trainer.export import Identity

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from edge_agent import chorus
 from edge_agent.commission import commission
-from edge_agent.lean import lean, size_bytes
-from edge_agent.visible import narrowed
+from edge_agent.detect import ensemble
+from edge_agent.detect.channel_mask import narrowed
+from edge_agent.detect.compact_memory import lean, size_bytes
 
 
 def _memory(rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -24,8 +24,8 @@ def test_the_packed_memory_alarms_as_the_whole_one_does() -> None:
     memory, later = _memory(_rows(0)), _rows(1)
     later[700:, 2] += 1.5
     windows = np.lib.stride_tricks.sliding_window_view(later, 64, axis=0)[::9].copy()
-    whole = chorus.score(memory, windows, None, ranking=False)
-    small = chorus.score(lean(memory), windows, None)
+    whole = ensemble.score(memory, windows, None, ranking=False)
+    small = ensemble.score(lean(memory), windows, None)
     assert whole.value.max() > 1.0 > whole.value.min()
     np.testing.assert_allclose(small.value, whole.value, rtol=0.005, atol=0.005)
     np.testing.assert_allclose(small.recent, whole.recent, rtol=0.005, atol=0.005)
@@ -39,8 +39,8 @@ def test_with_a_hidden_sensor_the_packed_memory_alarms_as_the_whole_one_does() -
     later[700:, 2] += 1.5
     seen = [0, 2, 3]
     windows = np.lib.stride_tricks.sliding_window_view(later[:, seen], 64, axis=0)[::9].copy()
-    whole = chorus.score(narrowed(memory, seen), windows, None, ranking=False)
-    small = chorus.score(narrowed(lean(memory), seen), windows, None, ranking=False)
+    whole = ensemble.score(narrowed(memory, seen), windows, None, ranking=False)
+    small = ensemble.score(narrowed(lean(memory), seen), windows, None, ranking=False)
     assert whole.value.max() > 1.0 > whole.value.min()
     np.testing.assert_allclose(small.value, whole.value, rtol=0.005, atol=0.005)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_agent.detect.lazy_memory import LateMemory
 from edge_agent.errors import StateError
-from edge_agent.late import LateMemory
 from edge_agent.model.arrays import encode_arrays, places
 from edge_agent.records import Profile
 from edge_agent.store import Store

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.late import Late, LateMemory
-from edge_agent.lean import at_hand, bank, ranks
-from edge_agent.voices import VOICES
+from edge_agent.detect.compact_memory import at_hand, bank, ranks
+from edge_agent.detect.detectors import VOICES
+from edge_agent.detect.lazy_memory import Late, LateMemory
 
 Memory = Mapping[str, NDArray[Any]]
 

@@ -13,16 +13,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent import chorus
-from edge_agent.chorus import Scores
+from edge_agent.detect import ensemble
+from edge_agent.detect.channel_mask import Narrowings
+from edge_agent.detect.compact_memory import ranks
+from edge_agent.detect.detectors import VOICES, Encoded
+from edge_agent.detect.ensemble import Scores
 from edge_agent.errors import BundleError, ProviderError
-from edge_agent.lean import ranks
 from edge_agent.model.bundle import Bundle, Golden
 from edge_agent.model.isolated import in_a_copy
 from edge_agent.records import Float32, Profile, ScoreBlock, WindowBlock
 from edge_agent.signals.views import look_together
-from edge_agent.visible import Narrowings
-from edge_agent.voices import VOICES, Encoded
 
 Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
 
@@ -139,7 +139,7 @@ class Scorer:
         if not (self.expecting or (self.ranking and any(ranks(profile.memory) for profile in profiles))):
             looked = look_together([p.memory for p in profiles], [b.values for b in blocks])
             whole = [at for at, seen in enumerate(looked) if seen is not None and not blocks[at].hidden]
-            joint = chorus.score_together(
+            joint = ensemble.score_together(
                 [profiles[at].memory for at in whole],
                 [seen for at in whole if (seen := looked[at]) is not None],
             )
@@ -175,12 +175,12 @@ class Scorer:
 
     def _scores(self, block: WindowBlock, profile: Profile, encoded: Encoded) -> Scores:
         if not block.hidden:
-            return chorus.score(profile.memory, block.values, encoded, ranking=self.ranking)
+            return ensemble.score(profile.memory, block.values, encoded, ranking=self.ranking)
         scores = _score_visible(block, profile, encoded=encoded, narrowings=self._narrowings)
         if not self.ranking:
             return scores
         # A broken sensor is out of the ordinary, too; only what may alarm leaves it out.
-        return replace(scores, rank=chorus.score(profile.memory, block.values, encoded).rank)
+        return replace(scores, rank=ensemble.score(profile.memory, block.values, encoded).rank)
 
     def _score_mixed(self, block: WindowBlock, profile: Profile) -> ScoreBlock:
         B, C = block.values.shape[:2]
@@ -336,7 +336,7 @@ def _score_visible(
         parts, shares = np.zeros((B, 2), np.float32), np.zeros((B, C), np.float32)
         return Scores(none, parts, none, none, shares, np.zeros((B, len(VOICES)), np.float32))
     seen = Encoded(embedding=encoded.embedding[:, kept], reconstruction=encoded.reconstruction[:, kept])
-    scores = chorus.score(
+    scores = ensemble.score(
         narrowings.of(profile.memory, block.hidden),
         np.ascontiguousarray(block.values[:, kept]),
         seen,

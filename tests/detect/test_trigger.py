@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.decide import Decider, DeciderState, DecideSettings
+from edge_agent.detect.trigger import Decider, DeciderState, DecideSettings
 
 RULES = DecideSettings(on_windows=2, off_windows=3, release=0.5)
 

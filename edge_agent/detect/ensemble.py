@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent import voices
-from edge_agent.lean import at_hand, products, ranks, remembered
+from edge_agent.detect import detectors
+from edge_agent.detect.compact_memory import at_hand, products, ranks, remembered
+from edge_agent.detect.detectors import ALARM_KNEE, CHANGE_ROWS, RANK_KNEE, VOICES, Encoded, Said
 from edge_agent.signals.features import Float32
 from edge_agent.signals.views import Seen, look
-from edge_agent.voices import ALARM_KNEE, CHANGE_ROWS, RANK_KNEE, VOICES, Encoded, Said
 
 Memory = Mapping[str, NDArray[Any]]
 
@@ -133,15 +133,15 @@ def _joined(memory: Memory, said: Mapping[str, Said], shape: tuple[int, ...], *,
     for voice, (value, parts) in said.items():
         raw[:, _PLACE[voice]] = value
         shares[:, _PLACE[voice]] = parts
-    calibrated = voices.calibrate(memory, raw)
-    loudness, recent, rank = voices.fuse(memory, calibrated)
+    calibrated = detectors.calibrate(memory, raw)
+    loudness, recent, rank = detectors.fuse(memory, calibrated)
     loud = memory["weights"][..., :2, :].sum(axis=-2) * np.square(np.maximum(calibrated, np.float32(0.0)))
     loud /= np.maximum(shares.sum(axis=2), np.float32(1e-30))
     weighed = np.einsum("bv,bvc->bc", loud, shares)
     total = weighed.sum(axis=1, keepdims=True)
     over = (loudness / memory["threshold"]).astype(np.float32)
     return Scores(
-        value=voices.joined(over),
+        value=detectors.joined(over),
         parts=over,
         recent=(recent / memory["recent_threshold"]).astype(np.float32),
         rank=rank if ranking else np.zeros_like(rank),
@@ -159,13 +159,13 @@ def _alarming_say(memories: Sequence[Memory], looked: Sequence[Seen]) -> dict[st
     seen = views[0] if len(views) == 1 else np.concatenate(views, axis=1)
     said = _together_say(memories, counts, seen, name="together", knee=ALARM_KNEE)
     known = _by_window(memories, counts, names=("jump_centre", "jump_spread", "shape_mean", "shape_relief"))
-    apart = voices.newest_apart(z, mean=known["shape_mean"])
+    apart = detectors.newest_apart(z, mean=known["shape_mean"])
     pull = np.empty_like(apart)
     for memory, part in zip(memories, _slices(counts), strict=True):
         np.matmul(apart[part], memory["shape_precision"], out=pull[part])
-    said["shape"] = voices.shape_says(apart, pull, relief=known["shape_relief"])
-    step = voices.steps(seen, len(lengths))
-    said["jump"] = voices.jump(step, centre=known["jump_centre"], spread=known["jump_spread"])
+    said["shape"] = detectors.shape_says(apart, pull, relief=known["shape_relief"])
+    step = detectors.steps(seen, len(lengths))
+    said["jump"] = detectors.jump(step, centre=known["jump_centre"], spread=known["jump_spread"])
     return said
 
 
@@ -174,9 +174,9 @@ def _ranking_say(memory: Memory, looked: Seen, encoded: Encoded | None) -> dict[
     lengths = memory["lengths"].tolist()
     counts = [len(looked.z)]
     said = _together_say([memory], counts, looked.views[: len(lengths)], name="wide", knee=RANK_KNEE)
-    said |= voices.channels_say(memory, looked.views, lengths)
+    said |= detectors.channels_say(memory, looked.views, lengths)
     if encoded is not None and "embedding_bank" in memory:
-        said |= voices.encoder_says(memory, looked.z, encoded)
+        said |= detectors.encoder_says(memory, looked.z, encoded)
     return said
 
 
@@ -186,7 +186,7 @@ def _together_say(
     """Voices of all channels together: distance of their statistics [P, B, C, F] to the remembered windows."""
     P, B, C, F = seen.shape
     centre, spread = (_by_view(memories, counts, part, n_views=P) for part in ("centre", "spread"))
-    flat = voices.describe(seen, centre=centre, spread=spread, knee=knee).reshape(P, B, C * F)
+    flat = detectors.describe(seen, centre=centre, spread=spread, knee=knee).reshape(P, B, C * F)
     banks = [at_hand(memory, name) for memory in memories]
     likeness = np.empty((P, B, memories[0][f"{name}_square"].shape[-1]), np.float32)
     square = np.empty_like(likeness) if len(memories) > 1 else memories[0][f"{name}_square"][:, None]
@@ -194,11 +194,11 @@ def _together_say(
         likeness[:, part] = products(bank, name, flat[:, part])
         if len(memories) > 1:
             square[:, part] = memory[f"{name}_square"][:, None]
-    distance, nearest = voices.nearest_of(likeness, flat, square=square)
+    distance, nearest = detectors.nearest_of(likeness, flat, square=square)
     apart = flat.copy()
     for bank, part in zip(banks, _slices(counts), strict=True):
         apart[:, part] -= remembered(bank, name, nearest[:, part])
-    parts = voices.square_of(apart.reshape(P, B, C, F))
+    parts = detectors.square_of(apart.reshape(P, B, C, F))
     lengths = memories[0]["lengths"].tolist()
     return {f"{name}_{rows}": (distance[view], parts[view]) for view, rows in enumerate(lengths)}
 

@@ -1,0 +1,1 @@
+"""From windows to scores: detectors, their ensemble, the trigger."""
