@@ -18,7 +18,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from edge_agent.commission import Encode, commission
+from edge_agent.commissioning.baseline import Encode, commission
 from edge_agent.contract import recording
 from edge_agent.detect import detectors, ensemble
 from edge_agent.detect.detectors import Encoded

@@ -10,14 +10,14 @@ from alarm_machines import DAY_ROWS, PERIOD_S, SIZES, Shift, machine, shifted
 from alarm_rules import RULES
 from numpy.typing import NDArray
 
-from edge_agent import commission
+from edge_agent.commissioning import baseline
+from edge_agent.commissioning.threshold_tracking import FollowSettings
 from edge_agent.contract.recording import Recording
 from edge_agent.detect import ensemble
 from edge_agent.detect.detectors import LENGTHS_ROWS, VOICES
 from edge_agent.detect.scorer import Scorer
 from edge_agent.detect.trigger import Decider
 from edge_agent.pipeline import Pipeline, Settings
-from edge_agent.recalibrate import FollowSettings
 from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.replay import commission_recording, row_times_ns
 
@@ -102,13 +102,13 @@ def opened(known: Known, limits: list[float]) -> list[int]:
 def learn(calm: Recording, *, scorer: Scorer) -> tuple[Profile, list[Learnt]]:
     """The machine's profile; of each part and of the newest rows the calm scores and the threshold learnt from them."""
     seen: list[NDArray[np.float64]] = []
-    own = commission.threshold
+    own = baseline.threshold
 
     def listen(scores: NDArray[np.float32], **how: float) -> float:
         seen.append(np.asarray(scores, np.float64))
         return own(scores, **how)
 
-    with mock.patch.object(commission, "threshold", listen):
+    with mock.patch.object(baseline, "threshold", listen):
         profile = commission_recording(calm, rows=DAY_ROWS, scorer=scorer, settings=SETTINGS)
     limits = [*np.ravel(profile.memory["threshold"]).tolist(), float(profile.memory["recent_threshold"])]
     return profile, list(zip(seen, limits, strict=True))

@@ -15,7 +15,7 @@ from detectors import BASELINES, Detector
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from edge_agent.commission import Encode, commission
+from edge_agent.commissioning.baseline import Encode, commission
 from edge_agent.detect import detectors, ensemble
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle

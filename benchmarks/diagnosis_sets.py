@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from edge_agent.commission import commission
+from edge_agent.commissioning.baseline import commission
 from edge_agent.diagnose import describe
 from edge_agent.signals.features import standardise, statistics
 from trainer.plant import KINDS, Injection, simulate

@@ -20,9 +20,9 @@ from sklearn.neighbors import NearestNeighbors
 from spectral_views import ROWS, Floats, encoder, frames_of, views
 from vibration_sets import FAN_RATE_HZ, FAN_SAMPLES, cut_blocks
 
-from edge_agent.commission import commission
+from edge_agent.commissioning.baseline import commission
+from edge_agent.commissioning.reference_bank import Encode
 from edge_agent.detect import detectors, ensemble
-from edge_agent.remember import Encode
 from edge_agent.signals.spectrum import SpectralFrames, describe_frames
 
 _CWRU_SAMPLES, _CWRU_RATE_HZ = 8192, 48_000.0

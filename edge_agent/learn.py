@@ -4,14 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from edge_agent import diagnose, evidence, settle
-from edge_agent.commission import commission
+from edge_agent import diagnose, evidence
+from edge_agent.commissioning import relearning
+from edge_agent.commissioning.baseline import commission
+from edge_agent.commissioning.relearning import Settling
 from edge_agent.detect.compact_memory import lean
 from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import CommissionError
 from edge_agent.records import Float32, Profile
 from edge_agent.sensors import checks
-from edge_agent.settle import Settling
 from edge_agent.step import CommissionRequest, Settings
 
 _WEEK_NS = 7 * 24 * 3600 * 1_000_000_000
@@ -63,7 +64,7 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: Settings) -> 
 
 def _base(rows: Float32, period_ns: int) -> dict[str, Float32]:
     """The rows of commissioning, where the machine is to be learnt again from them and later ones."""
-    return {settle.BASE: rows} if settle.worth_settling(len(rows), period_ns) else {}
+    return {relearning.BASE: rows} if relearning.worth_settling(len(rows), period_ns) else {}
 
 
 def _learn_again(request: CommissionRequest, how: Settling, *, scorer: Scorer, settings: Settings) -> Profile:
@@ -81,14 +82,14 @@ def _learn_again(request: CommissionRequest, how: Settling, *, scorer: Scorer, s
         seed=settings.seed,
         seams=how.seams(len(rows)),
     )
-    settle.check(memory, rows, how, window_rows=scorer.window_rows)
+    relearning.check(memory, rows, how, window_rows=scorer.window_rows)
     base = rows[: how.base_rows]
     memory = {
         **(memory if scorer.ranking else lean(memory)),
         **evidence.reference(rows),
         **checks.kept(how.before.memory),
         **diagnose.calm_reference(memory, base, window_rows=scorer.window_rows),
-        **settle.kept(how, rows),
+        **relearning.kept(how, rows),
     }
     # The same learning, refined: whoever asks whether scores mean the same is told that they do.
     return replace(how.before, memory=memory, rows=len(rows))

@@ -6,16 +6,16 @@ from typing import Literal
 import numpy as np
 
 from edge_agent.alarm import AlarmBook, BookState
-from edge_agent.budget import shared
+from edge_agent.commissioning.drift import Census, Drift
+from edge_agent.commissioning.relearning import Settler
+from edge_agent.commissioning.threshold import shared
+from edge_agent.commissioning.threshold_tracking import DRIFTED, Follower
 from edge_agent.detect.detectors import joined
 from edge_agent.detect.lazy_memory import LateMemory
 from edge_agent.detect.trigger import Decider, DeciderState, Verdict
-from edge_agent.drift import Census, Drift
 from edge_agent.naming import Naming
-from edge_agent.recalibrate import DRIFTED, Follower
 from edge_agent.records import THRESHOLD, Alarm, Float32, Profile, ScoreBlock
 from edge_agent.sensors.monitor import Inspector, QualityState
-from edge_agent.settle import Settler
 from edge_agent.signals.row_buffer import RingState, RowBuffer
 from edge_agent.step import CommissionRequest, Settings
 

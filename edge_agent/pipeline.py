@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from edge_agent.alarm import AlarmBook
+from edge_agent.commissioning.relearning import Settler
 from edge_agent.contract.casebook import Casebook
 from edge_agent.detect.scorer import Scorer
 from edge_agent.detect.trigger import Decider
@@ -32,7 +33,6 @@ from edge_agent.records import (
     Tidings,
     WindowBlock,
 )
-from edge_agent.settle import Settler
 from edge_agent.signals.row_buffer import RingState, RowBuffer, WindowSettings
 from edge_agent.step import CommissionRequest, Failure, Labelled, Settings, Step
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent import assembly, config
-from edge_agent.commission import fewest_rows
+from edge_agent.commissioning.baseline import fewest_rows
 from edge_agent.errors import ConfigError, EdgeAgentError
 from edge_agent.model.rollback import Counters
 

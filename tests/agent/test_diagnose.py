@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.commission import commission
+from edge_agent.commissioning.baseline import commission
 from edge_agent.diagnose import classify, describe, learn
 from edge_agent.errors import UsageError
 

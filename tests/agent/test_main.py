@@ -12,7 +12,7 @@ import pytest
 
 from edge_agent import __main__ as command
 from edge_agent import __version__
-from edge_agent.commission import commission
+from edge_agent.commissioning.baseline import commission
 from edge_agent.errors import CommissionError, EdgeAgentError
 from edge_agent.model import bundle
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_agent import casefiles
-from edge_agent.commission import commission
+from edge_agent.commissioning.baseline import commission
 from edge_agent.contract.casebook import Case, Casebook, decode, encode
 from edge_agent.diagnose import calm_reference
 from edge_agent.errors import BundleError, StateError

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edge_agent.commission import commission
+from edge_agent.commissioning.baseline import commission
 from edge_agent.detect import ensemble
 from edge_agent.detect.channel_mask import narrowed
 from edge_agent.detect.compact_memory import lean, size_bytes

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.commission import commission
+from edge_agent.commissioning.baseline import commission
 from edge_agent.detect.detectors import VOICES, neighbours, shape_distance, square_of
 from edge_agent.detect.ensemble import score
 from edge_agent.signals.features import statistics

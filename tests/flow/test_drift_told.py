@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edge_agent import drift
+from edge_agent.commissioning import drift
 from edge_agent.overview import machines_seen
 from edge_agent.records import Profile
 from tests.flow.test_following import PERIOD_NS, drifting, feed, pipeline

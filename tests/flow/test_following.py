@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edge_agent.commissioning.threshold_tracking import FollowSettings
 from edge_agent.pipeline import Pipeline, Settings
-from edge_agent.recalibrate import FollowSettings
 from edge_agent.records import Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.status import status_payload
 

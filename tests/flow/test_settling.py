@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_agent.commissioning.relearning import BASE, PIECES, STAGE
 from edge_agent.detect.scorer import Scorer
 from edge_agent.learn import learn
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Frame, Profile, Reject
-from edge_agent.settle import BASE, PIECES, STAGE
 from edge_agent.step import CommissionRequest, Settings
 from tests.support import tiny
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edge_agent.commission import commission
+from edge_agent.commissioning.baseline import commission
 from edge_agent.detect.ensemble import score, score_together
 from edge_agent.signals.views import look, look_together
 

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from edge_agent.commissioning.gaussian import gaussian
 from edge_agent.detect import detectors
 from edge_agent.detect.detectors import CHANGE_ROWS, Encoded
-from edge_agent.gaussian import gaussian
 from edge_agent.signals.features import Float32, standardise, views
 
 Encode = Callable[[Float32, Float32, Float32], Encoded]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge_agent.budget import threshold
+from edge_agent.commissioning.threshold import threshold
 
 WEEK_WINDOWS = 60_480
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from edge_agent import drift
-from edge_agent.drift import Census
+from edge_agent.commissioning import drift
+from edge_agent.commissioning.drift import Census
 from edge_agent.records import WindowBlock
 
 PERIOD_NS = 60 * 1_000_000_000

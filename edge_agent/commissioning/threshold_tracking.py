@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.budget import level
+from edge_agent.commissioning.threshold import level
 
 _DAY_NS = 24 * 3600 * 1_000_000_000
 _WEEK_NS = 7 * _DAY_NS

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from edge_agent.commission import commission
+from edge_agent.commissioning.baseline import commission
 from edge_agent.detect.detectors import VOICES, Encoded
 from edge_agent.detect.ensemble import score
 from edge_agent.errors import CommissionError

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edge_agent.commission import commission
+from edge_agent.commissioning.baseline import commission
+from edge_agent.commissioning.relearning import BASE, PIECES, STAGE, Settler, Settling, check, kept
 from edge_agent.errors import CommissionError
 from edge_agent.records import Profile, WindowBlock
-from edge_agent.settle import BASE, PIECES, STAGE, Settler, Settling, check, kept
 
 T = 64
 PERIOD_NS = 10 * 1_000_000_000

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from edge_agent.budget import level
+from edge_agent.commissioning.threshold import level
+from edge_agent.commissioning.threshold_tracking import Follower, FollowSettings
 from edge_agent.detect.trigger import Decider, DecideSettings
-from edge_agent.recalibrate import Follower, FollowSettings
 
 MINUTE_NS = 60 * 1_000_000_000
 DAY_WINDOWS = 24 * 60

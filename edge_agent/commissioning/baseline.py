@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent import drift, remember
-from edge_agent.budget import shared, threshold
+from edge_agent.commissioning import drift, reference_bank
+from edge_agent.commissioning.reference_bank import Encode
+from edge_agent.commissioning.threshold import shared, threshold
 from edge_agent.detect import detectors
 from edge_agent.detect.detectors import LENGTHS_ROWS, VOICES
 from edge_agent.errors import CommissionError
-from edge_agent.remember import Encode
 from edge_agent.signals.features import Float32, scales
 
 # Fewer calm windows than this cannot tell how large a calm score may be.
@@ -82,7 +82,9 @@ def commission(
     memory: dict[str, NDArray[Any]] = dict(scales(rows))
     memory["lengths"] = np.array([length for length in LENGTHS_ROWS if length <= window_rows])
     stride = -(-(len(rows) - window_rows + 1) // _MOST_WINDOWS)
-    calm = remember.observe(memory, rows, window_rows=window_rows, stride=stride, encode=encode, seams=seams)
+    calm = reference_bank.observe(
+        memory, rows, window_rows=window_rows, stride=stride, encode=encode, seams=seams
+    )
     kept = np.ones(len(calm.ends), dtype=bool)
     for _ in range(2):
         raw = _heard(memory, calm, kept=kept, seed=seed)
@@ -129,10 +131,10 @@ def _checked(rows: Float32, window_rows: int) -> Float32:
 
 
 def _heard(
-    memory: dict[str, NDArray[Any]], calm: remember.Calm, *, kept: NDArray[np.bool_], seed: int
+    memory: dict[str, NDArray[Any]], calm: reference_bank.Calm, *, kept: NDArray[np.bool_], seed: int
 ) -> Float32:
     """Learn from the kept windows; returns what each voice says of all calm windows, [W, V]."""
-    said = remember.learn(memory, calm, kept=kept, rng=np.random.default_rng(seed))
+    said = reference_bank.learn(memory, calm, kept=kept, rng=np.random.default_rng(seed))
     memory["weights"] = np.stack([_weights(said, say) for say in (_ALARMING, _JUMPING, _RECENT, _RANKING)])
     silent = np.zeros(len(calm.ends), np.float32)
     return np.stack([said.get(voice, silent) for voice in VOICES], axis=1)
@@ -140,7 +142,7 @@ def _heard(
 
 def _calibration(raw: Float32) -> Float32:
     """[2, V]: calm median of each voice and its reach, never quite 0."""
-    middle, reach = remember.usual_and_reach(raw.T, 0.0)
+    middle, reach = reference_bank.usual_and_reach(raw.T, 0.0)
     calibration: Float32 = np.stack([middle, np.maximum(reach, 1e-3 * np.abs(middle) + 1e-6)])
     return calibration
 

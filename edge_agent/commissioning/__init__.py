@@ -1,0 +1,1 @@
+"""What is normal for a machine: baseline, threshold from a budget, drift, relearning."""
