@@ -1,8 +1,8 @@
 """Few-shot naming of faults: k labelled windows a class, split by physical unit, beside the usual baselines.
 
-`python benchmarks/diagnosis.py --data DIR` measures `edge_agent.diagnose` and the baselines on the same draws and
-writes benchmarks/results/diagnosis.{json,md,png}. A draw takes k labelled windows of each class from training units;
-all windows of the test units are judged. Nothing is chosen by looking at test units. What the JSON already
+`python benchmarks/diagnosis.py --data DIR` measures `edge_agent.diagnose.classifier` and the baselines on the same
+draws and writes benchmarks/results/diagnosis.{json,md,png}. A draw takes k labelled windows of each class from training
+units; all windows of the test units are judged. Nothing is chosen by looking at test units. What the JSON already
 holds is kept, so that a long run can be done in pieces.
 
 With `--class-column` and `--unit-column`, DIR is a folder of your own with an `index.csv` (docs/diagnosis.md).

@@ -17,7 +17,7 @@ from diagnosis_sets import WINDOW_ROWS, Gather, LabelledSet, cut, remember
 from numpy.typing import NDArray
 
 from edge_agent.contract import recording
-from edge_agent.diagnose import describe
+from edge_agent.diagnose.classifier import describe
 
 _FEWEST_CALM_ROWS = 3 * WINDOW_ROWS
 _MOST_WINDOWS = 40

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
 from sklearn.preprocessing import StandardScaler
 from spectral_views import VIEWS
 
-from edge_agent import diagnose
+from edge_agent.diagnose import classifier
 
 Answer = tuple[NDArray[Any], NDArray[Any]]
 """(probability [N, K] of the sorted classes that were learnt, known [N])."""
@@ -26,27 +26,27 @@ Method = Callable[[LabelledSet, NDArray[np.int64], NDArray[np.int64], Unlabelled
 def ours(
     data: LabelledSet, shown: NDArray[np.int64], asked: NDArray[np.int64], free: Unlabelled, _: NDArray[Any]
 ) -> Answer:
-    """`edge_agent.diagnose` with the calm windows and the neighbouring windows of the training units."""
-    faults = diagnose.learn(
+    """`edge_agent.diagnose.classifier` with the calm windows and the neighbouring windows of the training units."""
+    faults = classifier.learn(
         data.described[shown], data.labels[shown], calm=free.calm, pairs=free.pairs, seed=0
     )
-    return diagnose.classify(faults, data.described[asked])
+    return classifier.classify(faults, data.described[asked])
 
 
 def ours_calm(
     data: LabelledSet, shown: NDArray[np.int64], asked: NDArray[np.int64], free: Unlabelled, _: NDArray[Any]
 ) -> Answer:
     """The same with calm windows alone: what a gateway knows on its first day."""
-    faults = diagnose.learn(data.described[shown], data.labels[shown], calm=free.calm, seed=0)
-    return diagnose.classify(faults, data.described[asked])
+    faults = classifier.learn(data.described[shown], data.labels[shown], calm=free.calm, seed=0)
+    return classifier.classify(faults, data.described[asked])
 
 
 def ours_scratch(
     data: LabelledSet, shown: NDArray[np.int64], asked: NDArray[np.int64], _free: Unlabelled, _: NDArray[Any]
 ) -> Answer:
     """The same from the examples alone: what the unlabelled windows are worth."""
-    faults = diagnose.learn(data.described[shown], data.labels[shown], calm=None, seed=0)
-    return diagnose.classify(faults, data.described[asked])
+    faults = classifier.learn(data.described[shown], data.labels[shown], calm=None, seed=0)
+    return classifier.classify(faults, data.described[asked])
 
 
 def forest(

@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from edge_agent.commissioning.baseline import commission
-from edge_agent.diagnose import describe
+from edge_agent.diagnose.classifier import describe
 from edge_agent.signals.features import standardise, statistics
 from trainer.plant import KINDS, Injection, simulate
 
@@ -46,7 +46,7 @@ class LabelledSet:
     Attributes:
         windows: [N, C, T] in calm units (or raw samples): what MiniRocket is given.
         simple: [N, C * 11 or F] hand-made window statistics in calm units: what the forests and regressions get.
-        described: [N, F] what `edge_agent.diagnose` sees.
+        described: [N, F] what `edge_agent.diagnose.classifier` sees.
         labels: [N] class; `names` tells it.
         units: [N] physical unit (run, bearing): never both in training and in test.
         test_units: the set's own test units, or None: half of each class's units, drawn anew.

@@ -11,8 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from edge_agent.evidence import explain, guiltiest
-from edge_agent.naming import UNKNOWN, Belief, BeliefState, Opinion, head_opinion
+from edge_agent.diagnose.attribution import explain, guiltiest
+from edge_agent.diagnose.fault_naming import UNKNOWN, Belief, BeliefState, Opinion, head_opinion
 from edge_agent.records import (
     THRESHOLD,
     Alarm,

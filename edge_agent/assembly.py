@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from edge_agent.commissioning.threshold_tracking import FollowSettings
 from edge_agent.config import SHIPPED_BUNDLES, Config
 from edge_agent.detect.scorer import Scorer
+from edge_agent.diagnose.fault_naming import NamingSettings
 from edge_agent.errors import UsageError
 from edge_agent.formats import Stamped, decoder, machine_finder
 from edge_agent.formats.sparkplug.host import HostSettings
@@ -16,7 +17,6 @@ from edge_agent.model.rollback import Counters, refuse_expired
 from edge_agent.model.signature import ANYONE, load_trust
 from edge_agent.mqtt.connection import Address
 from edge_agent.mqtt.credentials import Login, Tls
-from edge_agent.naming import NamingSettings
 from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.reject_log import told_rejects
 from edge_agent.sensors.monitor import QualitySettings

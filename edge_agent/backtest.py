@@ -14,12 +14,12 @@ from edge_agent import alert, failure_records
 from edge_agent.assembly import bundle_profile, load_scorer, pipeline_settings
 from edge_agent.config import Config
 from edge_agent.contract import recording as recordings
-from edge_agent.contract.casebook import Casebook
 from edge_agent.contract.recording import Recording
 from edge_agent.detect.scorer import Scorer
+from edge_agent.diagnose.fault_library import Casebook
+from edge_agent.diagnose.fault_naming import UNKNOWN
 from edge_agent.errors import CommissionError, EdgeAgentError, RecordingError, StateError, UsageError
 from edge_agent.failure_records import FailureRecord
-from edge_agent.naming import UNKNOWN
 from edge_agent.records import THRESHOLD
 from edge_agent.replay import Replay, commission_recording, replay
 from edge_agent.step import Settings

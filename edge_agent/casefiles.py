@@ -6,8 +6,8 @@ A file that cannot be read is set aside under another name and reported, never d
 from pathlib import Path
 
 from edge_agent import whole_file
-from edge_agent.contract import casebook as casebooks
-from edge_agent.contract.casebook import Casebook
+from edge_agent.diagnose import fault_library as casebooks
+from edge_agent.diagnose.fault_library import Casebook
 from edge_agent.errors import BundleError, StateError
 
 _FOLDER = "faults"

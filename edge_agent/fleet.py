@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.machine import Glance, Machine
-from edge_agent.naming import Refused
 from edge_agent.records import Alarm
 from edge_agent.step import Labelled
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from edge_agent import diagnose, evidence
 from edge_agent.commissioning import relearning
 from edge_agent.commissioning.baseline import commission
 from edge_agent.commissioning.relearning import Settling
 from edge_agent.detect.compact_memory import lean
 from edge_agent.detect.scorer import Scorer
+from edge_agent.diagnose import attribution, classifier
 from edge_agent.errors import CommissionError
 from edge_agent.records import Float32, Profile
 from edge_agent.sensors import checks
@@ -49,9 +49,9 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: Settings) -> 
         channels=tuple(request.channels[at] for at in kept),
         memory={
             **(memory if scorer.ranking else lean(memory)),
-            **evidence.reference(rows),
+            **attribution.reference(rows),
             **checks.reference(rows, observed),
-            **diagnose.calm_reference(memory, rows, window_rows=scorer.window_rows),
+            **classifier.calm_reference(memory, rows, window_rows=scorer.window_rows),
             **(_base(rows, period_ns) if settings.settle else {}),
         },
         rows=len(rows),
@@ -86,9 +86,9 @@ def _learn_again(request: CommissionRequest, how: Settling, *, scorer: Scorer, s
     base = rows[: how.base_rows]
     memory = {
         **(memory if scorer.ranking else lean(memory)),
-        **evidence.reference(rows),
+        **attribution.reference(rows),
         **checks.kept(how.before.memory),
-        **diagnose.calm_reference(memory, base, window_rows=scorer.window_rows),
+        **classifier.calm_reference(memory, base, window_rows=scorer.window_rows),
         **relearning.kept(how, rows),
     }
     # The same learning, refined: whoever asks whether scores mean the same is told that they do.

@@ -13,7 +13,7 @@ from edge_agent.commissioning.threshold_tracking import DRIFTED, Follower
 from edge_agent.detect.detectors import joined
 from edge_agent.detect.lazy_memory import LateMemory
 from edge_agent.detect.trigger import Decider, DeciderState, Verdict
-from edge_agent.naming import Naming
+from edge_agent.diagnose.fault_naming import Naming
 from edge_agent.records import THRESHOLD, Alarm, Float32, Profile, ScoreBlock
 from edge_agent.sensors.monitor import Inspector, QualityState
 from edge_agent.signals.row_buffer import RingState, RowBuffer

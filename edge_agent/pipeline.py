@@ -14,13 +14,13 @@ from dataclasses import replace
 
 from edge_agent.alarm import AlarmBook
 from edge_agent.commissioning.relearning import Settler
-from edge_agent.contract.casebook import Casebook
 from edge_agent.detect.scorer import Scorer
 from edge_agent.detect.trigger import Decider
+from edge_agent.diagnose.fault_library import Casebook
+from edge_agent.diagnose.fault_naming import Naming, Refused
 from edge_agent.fleet import Fleet
 from edge_agent.inspection import aligner, count_lost, inspect, succeeding, visible_parts
 from edge_agent.machine import Machine, MachineStatus, Memento
-from edge_agent.naming import Naming, Refused
 from edge_agent.records import (
     Alarm,
     Delivery,

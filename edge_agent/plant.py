@@ -5,10 +5,10 @@ from pathlib import Path
 
 from edge_agent import casefiles
 from edge_agent.desk import Named
+from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.errors import StateError
 from edge_agent.logs import get_logger
 from edge_agent.machine import MachineStatus
-from edge_agent.naming import Refused
 from edge_agent.pipeline import Pipeline
 from edge_agent.store import Store
 

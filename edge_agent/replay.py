@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.contract.casebook import Casebook
 from edge_agent.contract.recording import Recording
 from edge_agent.detect.scorer import Scorer
+from edge_agent.diagnose.fault_library import Casebook
 from edge_agent.errors import CommissionError
 from edge_agent.failure_records import FailureRecord
 from edge_agent.learn import learn

@@ -8,11 +8,11 @@ they stay held, as many as without a disk.
 import errno
 from collections.abc import Iterator
 
-from edge_agent import kept
 from edge_agent.database import Database
 from edge_agent.detect.lazy_memory import Late
+from edge_agent.diagnose import alarm_windows
+from edge_agent.diagnose.alarm_windows import Kept
 from edge_agent.errors import DatabaseError
-from edge_agent.kept import Kept
 from edge_agent.machine import Machine
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Float32
@@ -43,7 +43,7 @@ class Shelf:
             for name in self._database.kept_names():
                 raw = self._database.kept(name)
                 try:
-                    machine, alarm, windows = kept.decode(raw or b"")
+                    machine, alarm, windows = alarm_windows.decode(raw or b"")
                 except ValueError:
                     damaged.append(name)
                     continue
@@ -104,7 +104,7 @@ class Shelf:
                 if windows.late is None and (even_open or alarm != is_open)
             }
             for alarm, windows in held.items():
-                raw = found[_name(machine, alarm)] = kept.encode(machine, alarm, windows)
+                raw = found[_name(machine, alarm)] = alarm_windows.encode(machine, alarm, windows)
                 size += len(raw)
             self._offered |= {_name(machine, a): windows for a, windows in held.items() if a != is_open}
             if there := held.keys() | (before & alarms.keys()):
@@ -119,7 +119,7 @@ class Shelf:
                 raise OSError(errno.EIO, error.reason) from error
             if raw is None:
                 raise OSError(errno.ENOENT, "they are not in the database any more")
-            return kept.decode(raw)[2].stacked()
+            return alarm_windows.decode(raw)[2].stacked()
 
         return read
 

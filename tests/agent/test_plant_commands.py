@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edge_agent import casefiles
-from edge_agent.contract.casebook import Case, Casebook
-from edge_agent.naming import Refused
+from edge_agent.diagnose.fault_library import Case, Casebook
+from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.plant import AgentPlant
 from edge_agent.step import Labelled
 from edge_agent.store import Store

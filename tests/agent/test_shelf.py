@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import structlog
 
-from edge_agent import kept
 from edge_agent.config import Config
+from edge_agent.diagnose import alarm_windows
+from edge_agent.diagnose.alarm_windows import Kept
+from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.errors import DatabaseError
-from edge_agent.kept import Kept
-from edge_agent.naming import Refused
 from edge_agent.records import Float32
 from edge_agent.step import Labelled
 from tests.agent.test_watch import Agent, arrivals, play
@@ -277,7 +277,7 @@ def windows_of(count: int) -> Kept:
 def test_kept_windows_come_back_from_bytes_as_they_were() -> None:
     held = windows_of(3)
     held.windows[1][0, 3] = np.nan
-    machine, alarm, again = kept.decode(kept.encode("pump/1", "pump/1-Z-1", held))
+    machine, alarm, again = alarm_windows.decode(alarm_windows.encode("pump/1", "pump/1-Z-1", held))
     assert (machine, alarm) == ("pump/1", "pump/1-Z-1")
     np.testing.assert_array_equal(again.stacked(), held.stacked())
     for name in ("channels", "ends", "every_rows", "start_ns", "end_ns", "late"):
@@ -289,13 +289,13 @@ def test_kept_windows_come_back_from_bytes_as_they_were() -> None:
 )
 def test_other_bytes_are_no_kept_windows(damage: Callable[[bytes], bytes]) -> None:
     with pytest.raises(ValueError, match=r"."):
-        kept.decode(damage(kept.encode("m", "a", windows_of(2))))
+        alarm_windows.decode(damage(alarm_windows.encode("m", "a", windows_of(2))))
 
 
 def test_no_windows_are_no_kept_windows() -> None:
-    form: Any = kept._Form("m", "a", ("flow",), [1], 8, 0, 0, b"")
+    form: Any = alarm_windows._Form("m", "a", ("flow",), [1], 8, 0, 0, b"")
     with pytest.raises(ValueError, match="windows"):
-        kept.decode(kept.msgspec.msgpack.encode(form))
+        alarm_windows.decode(alarm_windows.msgspec.msgpack.encode(form))
 
 
 def test_windows_of_other_channels_or_another_length_begin_afresh() -> None:

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edge_agent.contract.casebook import Casebook
 from edge_agent.contract.recording import Recording
 from edge_agent.detect.scorer import Scorer
+from edge_agent.diagnose.fault_library import Casebook
+from edge_agent.diagnose.fault_naming import NamingSettings, Refused
 from edge_agent.failure_records import FailureRecord
-from edge_agent.naming import NamingSettings, Refused
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Alarm, Frame, Profile, Reject
 from edge_agent.replay import Replay, commission_recording, replay

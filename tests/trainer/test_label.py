@@ -8,7 +8,7 @@ import pytest
 from edge_agent import casefiles
 from edge_agent.archive import Archive
 from edge_agent.contract import recording
-from edge_agent.contract.casebook import Case, Casebook
+from edge_agent.diagnose.fault_library import Case, Casebook
 from edge_agent.errors import TrainingError, UsageError
 from edge_agent.records import Frame
 from trainer import data, label, labelled

@@ -14,9 +14,9 @@ from typing import Literal, Self
 
 import numpy as np
 
-from edge_agent import diagnose
-from edge_agent.contract.casebook import Case, Casebook
-from edge_agent.kept import Kept
+from edge_agent.diagnose import classifier
+from edge_agent.diagnose.alarm_windows import Kept
+from edge_agent.diagnose.fault_library import Case, Casebook
 from edge_agent.records import Float32, Profile
 
 UNKNOWN = "unknown"
@@ -143,7 +143,7 @@ class Naming:
         self._settings = settings
         self._kept: OrderedDict[str, Kept] = OrderedDict()
         self._profile: Profile | None = None
-        self._faults: diagnose.Faults | None = None
+        self._faults: classifier.Faults | None = None
 
     def install(self, casebook: Casebook) -> None:
         """Begin with what was named before."""
@@ -181,8 +181,8 @@ class Naming:
         """Which of the machine's faults each of windows [B, C, T] looks like; None where none was ever named."""
         if self._faults is None or self._profile is None or not len(windows):
             return None
-        described = diagnose.describe(self._profile.memory, windows, None)
-        probability, known = diagnose.classify(self._faults, described)
+        described = classifier.describe(self._profile.memory, windows, None)
+        probability, known = classifier.classify(self._faults, described)
         return [
             Opinion(self.casebook.faults, each, sure, _NAMED_FROM)
             for each, sure in zip(probability, known.tolist(), strict=True)
@@ -240,7 +240,7 @@ class Naming:
             return
         memory, channels = self._profile.memory, self._profile.channels
         described = [
-            diagnose.describe(memory, _in_order(case, channels), None) for case in self.casebook.cases
+            classifier.describe(memory, _in_order(case, channels), None) for case in self.casebook.cases
         ]
         pairs = self._neighbours(described)
         most = max(1, _LEARNT_WINDOWS // len(described))
@@ -249,11 +249,11 @@ class Naming:
         ]
         counts = [len(part) for part in described]
         of_case = [self.casebook.faults.index(case.fault) for case in self.casebook.cases]
-        self._faults = diagnose.learn(
+        self._faults = classifier.learn(
             np.concatenate(described),
             np.repeat(of_case, counts),
             groups=np.repeat(np.arange(len(counts)), counts),
-            calm=diagnose.calm_of(memory),
+            calm=classifier.calm_of(memory),
             pairs=pairs,
             seed=self._settings.seed,
         )
@@ -270,7 +270,7 @@ class Naming:
                 windows = kept.stacked()
             except OSError:  # less is learnt; naming this alarm itself says why
                 continue
-            parts.append(diagnose.describe(self._profile.memory, windows, None))
+            parts.append(classifier.describe(self._profile.memory, windows, None))
         pairs = [np.stack([part[:-1], part[1:]], axis=1) for part in parts if len(part) > 1]
         return np.concatenate(pairs) if pairs else None
 

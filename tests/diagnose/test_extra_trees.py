@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.trees import grow, vote
+from edge_agent.diagnose.extra_trees import grow, vote
 
 
 def checker(rng: np.random.Generator, n_points: int) -> tuple[np.ndarray, np.ndarray]:

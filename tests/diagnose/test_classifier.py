@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.commissioning.baseline import commission
-from edge_agent.diagnose import classify, describe, learn
+from edge_agent.diagnose.classifier import classify, describe, learn
 from edge_agent.errors import UsageError
 
 T, C, F, K = 64, 5, 60, 4

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge_agent.evidence import SYMPTOMS, explain, reference
+from edge_agent.diagnose.attribution import SYMPTOMS, explain, reference
 
 RNG = np.random.default_rng(1)
 CALM = RNG.normal(50.0, 2.0, (1000, 1)).astype(np.float32)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.diagnose.extra_trees import grow, vote
 from edge_agent.errors import UsageError
 from edge_agent.signals.features import Float32, signed_log, standardise, statistics
-from edge_agent.trees import grow, vote
 
 Faults = Mapping[str, NDArray[Any]]
 """What `learn` writes and `classify` reads: flat, so that it can be stored beside a machine's memory."""

@@ -7,10 +7,10 @@ import pytest
 
 from edge_agent import casefiles
 from edge_agent.commissioning.baseline import commission
-from edge_agent.contract.casebook import Case, Casebook, decode, encode
-from edge_agent.diagnose import calm_reference
+from edge_agent.diagnose.classifier import calm_reference
+from edge_agent.diagnose.fault_library import Case, Casebook, decode, encode
+from edge_agent.diagnose.fault_naming import UNKNOWN, Belief, Naming, NamingSettings, Opinion, Refused
 from edge_agent.errors import BundleError, StateError
-from edge_agent.naming import UNKNOWN, Belief, Naming, NamingSettings, Opinion, Refused
 from edge_agent.records import Profile
 
 T, C = 64, 4

@@ -1,0 +1,1 @@
+"""Which channels and which fault: attribution, classifier, fault library."""
