@@ -9,17 +9,17 @@ import uuid
 from dataclasses import replace
 
 from edge_agent.assembly import broker_address, machine_of
+from edge_agent.cluster.announcements import Telling
+from edge_agent.cluster.connection import ShareLink
+from edge_agent.cluster.handover import pack, unpack
+from edge_agent.cluster.membership import Membership, Terms, decode, encode
+from edge_agent.cluster.ownership import Ownership
 from edge_agent.config import Config
-from edge_agent.handover import pack, unpack
 from edge_agent.logs import get_logger
-from edge_agent.membership import Membership, Terms, decode, encode
 from edge_agent.metrics.snapshot import ShareSeries
 from edge_agent.mqtt.connection import Report
 from edge_agent.mqtt.inbox import Batch, Heard
-from edge_agent.ownership import Ownership
 from edge_agent.records import Profile
-from edge_agent.share_link import ShareLink
-from edge_agent.telling import Telling
 from edge_agent.watch import Watch
 
 log = get_logger()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.handover import pack, unpack
+from edge_agent.cluster.handover import pack, unpack
 from edge_agent.records import Profile
 
 LIMIT_BYTES = 100_000

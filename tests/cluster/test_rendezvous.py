@@ -3,7 +3,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.rendezvous import owner
+from edge_agent.cluster.rendezvous import owner
 
 NAMES = st.text(st.characters(categories=("L", "N", "P")), min_size=1, max_size=12)
 MEMBERS = st.sets(NAMES, min_size=2, max_size=8)

@@ -7,7 +7,7 @@ had it then. A topic of no source stands for itself, so that one member alone co
 from collections.abc import Callable, Iterable
 from math import inf
 
-from edge_agent.rendezvous import owner
+from edge_agent.cluster.rendezvous import owner
 
 _TOPICS_REMEMBERED = 50_000
 _TOPIC_REMEMBERED_CHARS = 300

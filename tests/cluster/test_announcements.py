@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge_agent.telling import Telling
+from edge_agent.cluster.announcements import Telling
 
 
 class Hall:

@@ -1,7 +1,7 @@
 from math import inf
 
-from edge_agent.ownership import Ownership
-from edge_agent.rendezvous import owner
+from edge_agent.cluster.ownership import Ownership
+from edge_agent.cluster.rendezvous import owner
 
 
 def machine_of(topic: str) -> str | None:

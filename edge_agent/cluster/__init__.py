@@ -1,0 +1,1 @@
+"""Agents that share machines: membership, ownership, hand-over."""
