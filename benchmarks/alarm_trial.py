@@ -17,7 +17,7 @@ from edge_agent.detect import ensemble
 from edge_agent.detect.detectors import LENGTHS_ROWS, VOICES
 from edge_agent.detect.scorer import Scorer
 from edge_agent.detect.trigger import Decider
-from edge_agent.pipeline import Pipeline, Settings
+from edge_agent.pipeline.pipeline import Pipeline, Settings
 from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.replay import commission_recording, row_times_ns
 

@@ -30,7 +30,7 @@ from edge_agent.contract.recording import Recording
 from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import EdgeAgentError
 from edge_agent.model import bundle
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.replay import commission_recording, row_times_ns
 from trainer.measures import segments
 

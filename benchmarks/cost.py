@@ -16,10 +16,10 @@ from circumstances import circumstances
 
 from edge_agent.config import SHIPPED_BUNDLES
 from edge_agent.detect.scorer import Scorer
-from edge_agent.learn import learn
 from edge_agent.model import bundle as bundles
+from edge_agent.pipeline.learning import learn
+from edge_agent.pipeline.results import CommissionRequest, Settings
 from edge_agent.records import WindowBlock
-from edge_agent.step import CommissionRequest, Settings
 from trainer import plant
 
 ROOT = Path(__file__).parents[1]

@@ -19,9 +19,9 @@ from edge_agent.commissioning.baseline import Encode, commission
 from edge_agent.detect import detectors, ensemble
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
+from edge_agent.pipeline.results import Settings
 from edge_agent.replay import commission_recording, replay
 from edge_agent.signals.features import scales, standardise
-from edge_agent.step import Settings
 
 AGENT = "edge-agent"
 COVER_ROWS = 64

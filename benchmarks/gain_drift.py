@@ -17,9 +17,9 @@ from quality import CONSTANT_SHARE, PLANT_LEARN_ROWS, SECOND, commissioned, fram
 
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.pipeline.results import Settings
 from edge_agent.records import Float32, Profile
-from edge_agent.step import Settings
 from trainer.plant import simulate
 
 ROOT = Path(__file__).parents[1]

@@ -22,10 +22,10 @@ from edge_agent.assembly import load_scorer, pipeline_settings
 from edge_agent.config import Config
 from edge_agent.detect import ensemble
 from edge_agent.detect.compact_memory import lean, size_bytes
-from edge_agent.learn import learn
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline.learning import learn
+from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.pipeline.results import CommissionRequest, Settings
 from edge_agent.records import Frame, Reject
-from edge_agent.step import CommissionRequest, Settings
 from edge_agent.store import Store
 from edge_agent.whole_file import allow_open
 

@@ -28,11 +28,11 @@ from sklearn.metrics import roc_auc_score  # noqa: E402
 from edge_agent.config import SHIPPED_BUNDLE  # noqa: E402
 from edge_agent.detect.scorer import Scorer  # noqa: E402
 from edge_agent.diagnose.fault_naming import UNKNOWN, Belief, Naming, NamingSettings  # noqa: E402
-from edge_agent.learn import learn  # noqa: E402
 from edge_agent.model import bundle as bundles  # noqa: E402
-from edge_agent.pipeline import Pipeline  # noqa: E402
+from edge_agent.pipeline.learning import learn  # noqa: E402
+from edge_agent.pipeline.pipeline import Pipeline  # noqa: E402
+from edge_agent.pipeline.results import CommissionRequest, Settings  # noqa: E402
 from edge_agent.records import Frame, Profile, Reject  # noqa: E402
-from edge_agent.step import CommissionRequest, Settings  # noqa: E402
 from trainer.plant import KINDS, Injection, simulate  # noqa: E402
 
 _CALM_ROWS, _RUN_ROWS, _FAULT_ROW = 3600, 620, 200

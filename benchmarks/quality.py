@@ -19,12 +19,12 @@ from sensor_rules import bare_profile, blamed, findings_alone
 
 from edge_agent.contract import recording
 from edge_agent.detect.scorer import Scorer
-from edge_agent.learn import learn
 from edge_agent.model import bundle
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline.learning import learn
+from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.pipeline.results import Settings
 from edge_agent.records import Alarm, Delivery, Float32, Frame, Profile, Reject
 from edge_agent.sensors.monitor import QualitySettings
-from edge_agent.step import Settings
 from trainer.plant import simulate
 
 ROOT = Path(__file__).parents[1]

@@ -16,12 +16,12 @@ import numpy as np
 
 from edge_agent.contract import recording
 from edge_agent.detect.scorer import Scorer
-from edge_agent.learn import learn
 from edge_agent.model import bundle
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline.learning import learn
+from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.pipeline.results import Settings
 from edge_agent.records import Delivery, Float32, Frame, Reject, ScoreBlock
 from edge_agent.signals.channel_rules import Align, ChannelRule
-from edge_agent.step import Settings
 from trainer.plant import simulate
 
 ROOT = Path(__file__).parents[1]

@@ -35,9 +35,9 @@ from throughput_stages import stages  # noqa: E402
 
 from edge_agent.assembly import load_scorer  # noqa: E402
 from edge_agent.config import Config  # noqa: E402
-from edge_agent.learn import learn  # noqa: E402
+from edge_agent.pipeline.learning import learn  # noqa: E402
+from edge_agent.pipeline.results import CommissionRequest, Settings  # noqa: E402
 from edge_agent.records import Delivery, Profile  # noqa: E402
-from edge_agent.step import CommissionRequest, Settings  # noqa: E402
 from edge_agent.store import Store  # noqa: E402
 from tests.faults.parts.agent import Agent  # noqa: E402
 from tests.faults.parts.broker import Broker  # noqa: E402

@@ -17,7 +17,7 @@ from edge_agent.config import Config
 from edge_agent.database import Database
 from edge_agent.journal import Changes, Journal
 from edge_agent.mqtt.duplicates import Marks, digest
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.records import Delivery, Profile
 
 

@@ -17,10 +17,10 @@ from edge_agent.model.rollback import Counters, refuse_expired
 from edge_agent.model.signature import ANYONE, load_trust
 from edge_agent.mqtt.connection import Address
 from edge_agent.mqtt.credentials import Login, Tls
+from edge_agent.pipeline.results import Settings
 from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.reject_log import told_rejects
 from edge_agent.sensors.monitor import QualitySettings
-from edge_agent.step import Settings
 
 Decode = Callable[[Delivery], Frame | Reject]
 

@@ -20,9 +20,9 @@ from edge_agent.diagnose.fault_library import Casebook
 from edge_agent.diagnose.fault_naming import UNKNOWN
 from edge_agent.errors import CommissionError, EdgeAgentError, RecordingError, StateError, UsageError
 from edge_agent.failure_records import FailureRecord
+from edge_agent.pipeline.results import Settings
 from edge_agent.records import THRESHOLD
 from edge_agent.replay import Replay, commission_recording, replay
-from edge_agent.step import Settings
 
 ALARMS = "alarms.jsonl"
 _SUMMARY = ("series", "rows", "learnt from", "rows in alarm", "alarms", "named after labels", "faults said")

@@ -14,8 +14,8 @@ from edge_agent.alert import rfc3339
 from edge_agent.audit import Audit, Entry
 from edge_agent.commands import NOBODY, Reason, Refusal, Reply, Request, Result, encode_reply, until_ns
 from edge_agent.lifecycle import Lifecycle
-from edge_agent.machine import MachineStatus
 from edge_agent.maintenance import EVERY_MACHINE, to_ns
+from edge_agent.pipeline.machine import MachineStatus
 from edge_agent.records import THRESHOLD, Alarm
 from edge_agent.standing import Acknowledgement, Quiet, Record, Telling
 

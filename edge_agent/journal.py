@@ -16,11 +16,11 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from edge_agent.machine import Memento
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline.machine import Memento
+from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.pipeline.results import Step
 from edge_agent.records import Frame
 from edge_agent.signals.row_buffer import RingState
-from edge_agent.step import Step
 
 Mode = Literal["full", "snapshot", "off"]
 

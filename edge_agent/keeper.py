@@ -14,10 +14,10 @@ from edge_agent.errors import DatabaseError, StateError
 from edge_agent.journal import Changes, Journal, Remembered, remembered
 from edge_agent.mqtt.duplicates import Marks
 from edge_agent.mqtt.outbox import Outbox
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.pipeline.results import Step
 from edge_agent.records import Profile
 from edge_agent.shelf import Shelf
-from edge_agent.step import Step
 from edge_agent.store import Store
 
 _RETRY_FIRST_S = 1.0

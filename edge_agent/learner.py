@@ -8,10 +8,10 @@ from queue import SimpleQueue
 
 from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import CommissionError
-from edge_agent.learn import learn
 from edge_agent.logs import get_logger
+from edge_agent.pipeline.learning import learn
+from edge_agent.pipeline.results import CommissionRequest, Settings
 from edge_agent.records import Profile
-from edge_agent.step import CommissionRequest, Settings
 
 log = get_logger()
 

@@ -8,8 +8,8 @@ from edge_agent.desk import Named
 from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.errors import StateError
 from edge_agent.logs import get_logger
-from edge_agent.machine import MachineStatus
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline.machine import MachineStatus
+from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.store import Store
 
 log = get_logger()

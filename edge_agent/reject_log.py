@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from edge_agent.logs import get_logger
+from edge_agent.pipeline.results import Failure
 from edge_agent.records import Delivery, Frame, Reject
-from edge_agent.step import Failure
 
 log = get_logger()
 

@@ -17,7 +17,7 @@ from edge_agent.errors import EdgeAgentError, StateError, UsageError
 from edge_agent.logs import get_logger
 from edge_agent.model.bundle import Bundle
 from edge_agent.model.rollback import Counters, expired
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.records import Profile
 
 log = get_logger()

@@ -15,10 +15,10 @@ from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose.fault_library import Casebook
 from edge_agent.errors import CommissionError
 from edge_agent.failure_records import FailureRecord
-from edge_agent.learn import learn
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline.learning import learn
+from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.pipeline.results import Labelled, Settings
 from edge_agent.records import Alarm, Delivery, Float32, Frame, Profile, Reject, ScoreBlock
-from edge_agent.step import Labelled, Settings
 
 _BLOCK_ROWS = 1024
 _SECOND_NS = 1_000_000_000

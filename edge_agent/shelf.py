@@ -13,10 +13,10 @@ from edge_agent.detect.lazy_memory import Late
 from edge_agent.diagnose import alarm_windows
 from edge_agent.diagnose.alarm_windows import Kept
 from edge_agent.errors import DatabaseError
-from edge_agent.machine import Machine
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline.machine import Machine
+from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.pipeline.results import Step
 from edge_agent.records import Float32
-from edge_agent.step import Step
 
 _TURN_BYTES = 262_144
 """Written in one turn, and the machine that exceeds it: all machines fall due when a disk is back."""

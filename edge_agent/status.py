@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from edge_agent import alert
-from edge_agent.machine import MachineStatus
+from edge_agent.pipeline.machine import MachineStatus
 from edge_agent.standing import Calls
 
 SCHEMA_VERSION = 1

@@ -25,12 +25,12 @@ from edge_agent.metrics.waveform_gauges import WaveformGauges
 from edge_agent.mqtt.duplicates import digest
 from edge_agent.mqtt.inbox import Batch, Heard
 from edge_agent.mqtt.outbox import Outbox
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.pipeline.results import Failure, Step
 from edge_agent.plant import AgentPlant
 from edge_agent.records import Alarm, Delivery, Frame, Profile, Tidings
 from edge_agent.reject_log import failure_teller
 from edge_agent.sensors.source_monitor import SourceWatch
-from edge_agent.step import Failure, Step
 from edge_agent.store import DATABASE, Loaded, Store
 
 log = get_logger()

@@ -1,6 +1,6 @@
 """Stage 4: what is normal for one machine and where its threshold lies, written into the run's bundle.
 
-The learning is the agent's own (`edge_agent.learn`), with the exported model and not with torch: what is
+The learning is the agent's own (`edge_agent.pipeline.learning`), with the exported model and not with torch: what is
 calibrated is what ships.
 """
 
@@ -15,11 +15,11 @@ import numpy as np
 from edge_agent.contract.recording import Recording
 from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import TrainingError
-from edge_agent.learn import learn
 from edge_agent.model import bundle, profile
 from edge_agent.model.bundle import Bundle
+from edge_agent.pipeline.learning import learn
+from edge_agent.pipeline.results import CommissionRequest, Settings
 from edge_agent.replay import row_times_ns
-from edge_agent.step import CommissionRequest, Settings
 from trainer import data, export
 from trainer.config import CalibrateSection, Config
 

@@ -11,9 +11,9 @@ from typing import Any, get_args
 import msgspec
 
 from edge_agent import alert
-from edge_agent.machine import Glance, MachineStatus
 from edge_agent.model.bundle import Bundle
 from edge_agent.page.scene import Closeup, Curve, Expectation, Scene
+from edge_agent.pipeline.machine import Glance, MachineStatus
 from edge_agent.records import Float32, Kind, Severity
 from edge_agent.standing import Calls, Past, Record
 

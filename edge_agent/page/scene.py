@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edge_agent.machine import Glance, MachineStatus
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model.bundle import Bundle
+from edge_agent.pipeline.machine import Glance, MachineStatus
 from edge_agent.records import Float32
 from edge_agent.standing import Calls, Past, Record
 

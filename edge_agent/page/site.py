@@ -16,8 +16,8 @@ from edge_agent.page.hatch import Hatch
 from edge_agent.page.memory import Memory
 from edge_agent.page.scene import Closeup, Curve, Scene
 from edge_agent.page.server import Desk, Server
+from edge_agent.pipeline.results import Step
 from edge_agent.standing import Past
-from edge_agent.step import Step
 from edge_agent.watch import Watch
 
 OFFERED = ("ack", "shelve", "unshelve", "label")

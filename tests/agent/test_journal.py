@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as arrays
 from edge_agent.detect.scorer import Scorer
 from edge_agent.journal import Changes, Journal, Layout, decode_block, encode_block, remembered
 from edge_agent.mqtt.duplicates import Marks, digest
-from edge_agent.pipeline import Pipeline, Settings
+from edge_agent.pipeline.pipeline import Pipeline, Settings
 from edge_agent.records import Delivery, Frame, Reject
 
 SINGLE = arrays.arrays(

@@ -8,8 +8,8 @@ import pytest
 from edge_agent import casefiles
 from edge_agent.diagnose.fault_library import Case, Casebook
 from edge_agent.diagnose.fault_naming import Refused
+from edge_agent.pipeline.results import Labelled
 from edge_agent.plant import AgentPlant
-from edge_agent.step import Labelled
 from edge_agent.store import Store
 
 BOOK = Casebook("pump-1", (Case("a-1", "leak", ("flow",), np.ones((1, 1, 64), np.float32)),))

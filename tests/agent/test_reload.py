@@ -22,13 +22,13 @@ from iotcore import Broker
 
 from edge_agent.assembly import load_scorer
 from edge_agent.config import load
-from edge_agent.learn import learn
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.model import bundle, profile
 from edge_agent.model.bundle import CARD, GOLDEN, MANIFEST, MODEL, PROFILE
 from edge_agent.model.rollback import Counters
+from edge_agent.pipeline.learning import learn
+from edge_agent.pipeline.results import CommissionRequest, Settings
 from edge_agent.service import Service
-from edge_agent.step import CommissionRequest, Settings
 from edge_agent.store import Store
 from tests.support import tampering, tiny
 from tests.support.shopfloor import User, free_port, rows, wait_until

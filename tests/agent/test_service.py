@@ -17,10 +17,10 @@ from edge_agent.config import Config
 from edge_agent.database import Database
 from edge_agent.errors import BundleError, DatabaseError, StateError, UsageError
 from edge_agent.formats import decoder
-from edge_agent.learn import learn
 from edge_agent.logs import set_up_logs
 from edge_agent.metrics.exporter import Telemetry
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline.learning import learn
+from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.records import Delivery, Frame, Reject
 from edge_agent.reject_log import told_rejects
 from edge_agent.service import Service

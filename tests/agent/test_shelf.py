@@ -15,8 +15,8 @@ from edge_agent.diagnose import alarm_windows
 from edge_agent.diagnose.alarm_windows import Kept
 from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.errors import DatabaseError
+from edge_agent.pipeline.results import Labelled
 from edge_agent.records import Float32
-from edge_agent.step import Labelled
 from tests.agent.test_watch import Agent, arrivals, play
 from tests.support.shopfloor import FAULT_SHIFT
 

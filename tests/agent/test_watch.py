@@ -20,10 +20,10 @@ from edge_agent.detect.compact_memory import size_bytes
 from edge_agent.detect.lazy_memory import LateMemory
 from edge_agent.errors import DatabaseError
 from edge_agent.journal import Changes
-from edge_agent.learn import learn
 from edge_agent.learner import Learnt
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.mqtt.inbox import Arrival, Batch, Receipt
+from edge_agent.pipeline.learning import learn
 from edge_agent.records import Delivery
 from edge_agent.store import Store
 from edge_agent.watch import Watch

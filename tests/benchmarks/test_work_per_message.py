@@ -17,10 +17,10 @@ import pytest
 from edge_agent.assembly import load_scorer, message_decoder, pipeline_settings
 from edge_agent.config import Config
 from edge_agent.detect.scorer import Scorer
-from edge_agent.learn import learn
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline.learning import learn
+from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.pipeline.results import CommissionRequest, Settings
 from edge_agent.records import Delivery, Profile
-from edge_agent.step import CommissionRequest, Settings
 
 CHANNELS, RATE_HZ, MACHINES, WINDOW_ROWS, HOP_ROWS = 8, 20, 10, 128, 20
 PERIOD_NS = 1_000_000_000 // RATE_HZ

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from edge_agent.desk import Named
-from edge_agent.machine import MachineStatus
+from edge_agent.pipeline.machine import MachineStatus
 from edge_agent.records import Alarm
 
 SECOND = 1_000_000_000

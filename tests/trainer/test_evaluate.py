@@ -11,8 +11,8 @@ from edge_agent.contract import recording
 from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import TrainingError
 from edge_agent.model import bundle, profile
+from edge_agent.pipeline.results import Settings
 from edge_agent.replay import replay
-from edge_agent.step import Settings
 from trainer import evaluate, export
 from trainer.config import Config
 from trainer.tally import Judged, measure

@@ -11,9 +11,9 @@ from edge_agent.detect.compact_memory import lean
 from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose import attribution, classifier
 from edge_agent.errors import CommissionError
+from edge_agent.pipeline.results import CommissionRequest, Settings
 from edge_agent.records import Float32, Profile
 from edge_agent.sensors import checks
-from edge_agent.step import CommissionRequest, Settings
 
 _WEEK_NS = 7 * 24 * 3600 * 1_000_000_000
 _ASSUMED_PERIOD_NS = 1_000_000_000

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.alarm import AlarmSettings
 from edge_agent.commissioning.relearning import Settling
 from edge_agent.commissioning.threshold_tracking import FollowSettings
 from edge_agent.detect.trigger import DecideSettings
 from edge_agent.diagnose.fault_library import Casebook
 from edge_agent.diagnose.fault_naming import NamingSettings
+from edge_agent.pipeline.condition import AlarmSettings
 from edge_agent.records import Alarm, Float32, Frame, Profile, ScoreBlock
 from edge_agent.sensors.monitor import QualitySettings
 from edge_agent.signals.channel_rules import ChannelRule

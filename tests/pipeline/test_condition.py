@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from edge_agent.alarm import AlarmBook, AlarmSettings
 from edge_agent.diagnose.attribution import reference
 from edge_agent.diagnose.fault_naming import Opinion
+from edge_agent.pipeline.condition import AlarmBook, AlarmSettings
 from edge_agent.records import Alarm, Profile, ScoreBlock, WindowBlock
 
 SECOND = 1_000_000_000

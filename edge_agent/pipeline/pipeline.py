@@ -12,15 +12,16 @@ one of them, counted as `internal_error` and handed out with the step.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from edge_agent.alarm import AlarmBook
 from edge_agent.commissioning.relearning import Settler
 from edge_agent.detect.scorer import Scorer
 from edge_agent.detect.trigger import Decider
 from edge_agent.diagnose.fault_library import Casebook
 from edge_agent.diagnose.fault_naming import Naming, Refused
-from edge_agent.fleet import Fleet
-from edge_agent.inspection import aligner, count_lost, inspect, succeeding, visible_parts
-from edge_agent.machine import Machine, MachineStatus, Memento
+from edge_agent.pipeline.condition import AlarmBook
+from edge_agent.pipeline.machine import Machine, MachineStatus, Memento
+from edge_agent.pipeline.machines import Fleet
+from edge_agent.pipeline.results import CommissionRequest, Failure, Labelled, Settings, Step
+from edge_agent.pipeline.validation import aligner, count_lost, inspect, succeeding, visible_parts
 from edge_agent.records import (
     Alarm,
     Delivery,
@@ -34,7 +35,6 @@ from edge_agent.records import (
     WindowBlock,
 )
 from edge_agent.signals.row_buffer import RingState, RowBuffer, WindowSettings
-from edge_agent.step import CommissionRequest, Failure, Labelled, Settings, Step
 
 
 class Pipeline:

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 
 from edge_agent.detect.scorer import Scorer
-from edge_agent.machine import Machine
+from edge_agent.pipeline.machine import Machine
+from edge_agent.pipeline.results import Settings
 from edge_agent.records import Ledger, WindowBlock
 from edge_agent.sensors.monitor import NOTHING, Inspection, Inspector
 from edge_agent.signals.alignment import Aligner
 from edge_agent.signals.channel_rules import alignment, physical_range
 from edge_agent.signals.row_buffer import RowBuffer
-from edge_agent.step import Settings
 
 
 def succeeding(machine: Machine, *, settings: Settings, scorer: Scorer) -> Inspector | None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge_agent.commissioning.threshold_tracking import FollowSettings
-from edge_agent.pipeline import Pipeline, Settings
+from edge_agent.pipeline.pipeline import Pipeline, Settings
 from edge_agent.records import Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.status import status_payload
 

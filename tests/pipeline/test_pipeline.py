@@ -9,10 +9,10 @@ import pytest
 
 from edge_agent.detect.scorer import Scorer
 from edge_agent.formats import FORMATS, Clock, Route, decoder
-from edge_agent.learn import learn
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline.learning import learn
+from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.pipeline.results import Settings, Step
 from edge_agent.records import Alarm, Delivery, Frame, Reject
-from edge_agent.step import Settings, Step
 from edge_agent.topics import parse, parse_name
 
 SECOND = 1_000_000_000

@@ -9,14 +9,14 @@ import pytest
 from edge_agent.detect.compact_memory import lean
 from edge_agent.detect.lazy_memory import LateMemory
 from edge_agent.detect.scorer import Scorer
-from edge_agent.learn import learn
-from edge_agent.machine import Machine
 from edge_agent.model import bundle
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline.learning import learn
+from edge_agent.pipeline.machine import Machine
+from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.pipeline.results import Settings, Step
 from edge_agent.records import Alarm, Frame, Profile, Reject, ScoreBlock
 from edge_agent.sensors.checks import Watcher
 from edge_agent.sensors.monitor import Inspector
-from edge_agent.step import Settings, Step
 from edge_agent.store import Store
 from edge_agent.whole_file import allow_open
 

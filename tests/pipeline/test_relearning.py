@@ -8,10 +8,10 @@ import pytest
 
 from edge_agent.commissioning.relearning import BASE, PIECES, STAGE
 from edge_agent.detect.scorer import Scorer
-from edge_agent.learn import learn
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline.learning import learn
+from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.pipeline.results import CommissionRequest, Settings
 from edge_agent.records import Frame, Profile, Reject
-from edge_agent.step import CommissionRequest, Settings
 from tests.support import tiny
 
 PERIOD_NS = 10 * 1_000_000_000

@@ -5,7 +5,6 @@ from typing import Literal
 
 import numpy as np
 
-from edge_agent.alarm import AlarmBook, BookState
 from edge_agent.commissioning.drift import Census, Drift
 from edge_agent.commissioning.relearning import Settler
 from edge_agent.commissioning.threshold import shared
@@ -14,10 +13,11 @@ from edge_agent.detect.detectors import joined
 from edge_agent.detect.lazy_memory import LateMemory
 from edge_agent.detect.trigger import Decider, DeciderState, Verdict
 from edge_agent.diagnose.fault_naming import Naming
+from edge_agent.pipeline.condition import AlarmBook, BookState
+from edge_agent.pipeline.results import CommissionRequest, Settings
 from edge_agent.records import THRESHOLD, Alarm, Float32, Profile, ScoreBlock
 from edge_agent.sensors.monitor import Inspector, QualityState
 from edge_agent.signals.row_buffer import RingState, RowBuffer
-from edge_agent.step import CommissionRequest, Settings
 
 _LOOK_ROWS = 32
 """New rows that wait for a look at most."""

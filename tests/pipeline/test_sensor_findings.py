@@ -10,11 +10,11 @@ import pytest
 
 from edge_agent import alert
 from edge_agent.detect.scorer import Scorer
-from edge_agent.learn import learn
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline.learning import learn
+from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.pipeline.results import Settings, Step
 from edge_agent.records import Alarm, Frame, Profile, Reject
 from edge_agent.signals.channel_rules import ChannelRule
-from edge_agent.step import Settings, Step
 
 SECOND = 1_000_000_000
 CHANNELS = ("flow", "pressure", "vibration", "temperature")

@@ -7,7 +7,7 @@ import numpy as np
 from edge_agent.commissioning import drift
 from edge_agent.overview import machines_seen
 from edge_agent.records import Profile
-from tests.flow.test_following import PERIOD_NS, drifting, feed, pipeline
+from tests.pipeline.test_threshold_follows import PERIOD_NS, drifting, feed, pipeline
 
 
 def learnt() -> Profile:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from edge_agent.diagnose.fault_naming import Refused
-from edge_agent.machine import Glance, Machine
+from edge_agent.pipeline.machine import Glance, Machine
+from edge_agent.pipeline.results import Labelled
 from edge_agent.records import Alarm
-from edge_agent.step import Labelled
 
 
 class Fleet(dict[str, Machine]):

@@ -11,11 +11,11 @@ import structlog
 from edge_agent.formats import decoder
 from edge_agent.metrics.exporter import MACHINES_LIMIT, Telemetry
 from edge_agent.metrics.snapshot import MachineSeries, Snapshot, frozen
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.pipeline.results import Settings
 from edge_agent.records import Delivery
 from edge_agent.reject_log import told_rejects
 from edge_agent.source_config import Source
-from edge_agent.step import Settings
 from tests.support import tiny
 
 TOPICS = 100_000
