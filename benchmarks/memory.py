@@ -26,8 +26,8 @@ from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import CommissionRequest, Settings
 from edge_agent.records import Frame, Reject
-from edge_agent.store import Store
-from edge_agent.whole_file import allow_open
+from edge_agent.store.atomic_file import allow_open
+from edge_agent.store.state_dir import Store
 
 ROOT = Path(__file__).parents[1]
 CHANNELS, ROWS, RUN_ROWS = 8, 3600, 150

@@ -37,7 +37,7 @@ from throughput import (
 )
 
 from edge_agent.records import Profile
-from edge_agent.store import Store
+from edge_agent.store.state_dir import Store
 
 _LOADS = {20: 100, 2: 40}
 """Rows between two windows of a machine, and machines: what a message costs its owner hangs on the first."""

@@ -38,7 +38,7 @@ from edge_agent.config import Config  # noqa: E402
 from edge_agent.pipeline.learning import learn  # noqa: E402
 from edge_agent.pipeline.results import CommissionRequest, Settings  # noqa: E402
 from edge_agent.records import Delivery, Profile  # noqa: E402
-from edge_agent.store import Store  # noqa: E402
+from edge_agent.store.state_dir import Store  # noqa: E402
 from tests.faults.parts.agent import Agent  # noqa: E402
 from tests.faults.parts.broker import Broker  # noqa: E402
 from tests.faults.parts.patience import wait_until, wait_worked_off  # noqa: E402

@@ -14,11 +14,11 @@ from onnxruntime import InferenceSession, SessionOptions
 
 from edge_agent.assembly import load_scorer, message_decoder, pipeline_settings
 from edge_agent.config import Config
-from edge_agent.database import Database
-from edge_agent.journal import Changes, Journal
 from edge_agent.mqtt.duplicates import Marks, digest
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.records import Delivery, Profile
+from edge_agent.store.database import Database
+from edge_agent.store.journal import Changes, Journal
 
 
 class Spent:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from edge_agent import whole_file
 from edge_agent.contract import recording
 from edge_agent.contract.timeline import DAY_NS, Timeline, days, joined, of_frames
 from edge_agent.errors import RecordingError, StateError
 from edge_agent.records import Frame
+from edge_agent.store import atomic_file
 
 INDEX = "index.csv"
 _COLUMNS = (
@@ -108,7 +108,7 @@ class Archive:
     def _set_aside(self, path: Path) -> None:
         """A table that cannot be read is kept under another name, never deleted."""
         self._parts.pop(path, None)
-        self.damaged.append(whole_file.set_aside(path))
+        self.damaged.append(atomic_file.set_aside(path))
 
     def take(self, frames: Iterable[Frame], *, number: int) -> int:
         """Write a spool's frames as tables; returns the number of rows.
@@ -189,7 +189,7 @@ class Archive:
             "last_ns": int(line.times_ns[-1]),
         }
         raw = recording.encode_columns(path, columns_of(line), series=series)
-        whole_file.write(path, raw)
+        atomic_file.write(path, raw)
         self._parts[path] = _part(path, series)
 
     def _remove(self, part: Part) -> None:
@@ -212,7 +212,7 @@ class Archive:
             shape = (series["length"], len(series["channels"]), series["rate_hz"])
             told = (part.machine, day_name(part.day), *times, part.bytes)
             lines.writerow((series["series_id"], file, *shape, *told))
-        whole_file.write(self._folder / INDEX, text.getvalue().encode())
+        atomic_file.write(self._folder / INDEX, text.getvalue().encode())
 
 
 def day_name(day: int) -> str:

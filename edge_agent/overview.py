@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from edge_agent.keeper import Keeper
 from edge_agent.metrics.snapshot import Health, LinkSeries, MachineSeries, OutboxSeries, StateSeries
 from edge_agent.mqtt.inbox import Inbox
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.pipeline.machine import MachineStatus
 from edge_agent.records import Alarm
+from edge_agent.store.state_writer import Keeper
 
 STUCK_AFTER_S = 30.0
 

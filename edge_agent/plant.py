@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from edge_agent import casefiles
 from edge_agent.desk import Named
 from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.errors import StateError
 from edge_agent.logs import get_logger
 from edge_agent.pipeline.machine import MachineStatus
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.store import Store
+from edge_agent.store import fault_library
+from edge_agent.store.state_dir import Store
 
 log = get_logger()
 
@@ -33,7 +33,7 @@ class AgentPlant:
         Raises:
             StateError: the state directory cannot be read.
         """
-        casebooks, aside = casefiles.load(self._state_dir)
+        casebooks, aside = fault_library.load(self._state_dir)
         for path, reason in aside:
             log.warning("state_file_set_aside", path=str(path), reason=reason)
         for casebook in casebooks:
@@ -50,7 +50,7 @@ class AgentPlant:
             return Named(labelled.reason, labelled.detail)
         detail = ""
         try:
-            casefiles.save(self._state_dir, labelled.casebook)
+            fault_library.save(self._state_dir, labelled.casebook)
         except StateError as error:
             detail = f"known until the agent restarts: {error.reason}"
             log.warning("state_not_saved", path=str(error.path), reason=error.reason)

@@ -24,8 +24,8 @@ from edge_agent.model.rollback import Counters
 from edge_agent.recorder import Recorder
 from edge_agent.reload import remember, warn_of_age
 from edge_agent.service import Service
-from edge_agent.store import Store
-from edge_agent.whole_file import allow_open
+from edge_agent.store.atomic_file import allow_open
+from edge_agent.store.state_dir import Store
 
 log = get_logger()
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import msgspec
 
 from edge_agent import spool as spools
-from edge_agent import whole_file
 from edge_agent.archive import Archive
 from edge_agent.assembly import broker_address, message_decoder
 from edge_agent.config import Config
@@ -25,6 +24,7 @@ from edge_agent.mqtt.inbox import Batch, Inbox, Receipt
 from edge_agent.mqtt.ingest import Ingest
 from edge_agent.records import Frame, Reject, RejectReason
 from edge_agent.spool import Spool
+from edge_agent.store import atomic_file
 
 log = get_logger()
 
@@ -204,7 +204,7 @@ class Recorder:
         self.figures.rows += rows
         self.figures.rows_dropped += self.archive.rows_dropped - before[0]
         self.figures.days_dropped += self.archive.days_dropped - before[1]
-        whole_file.write(
+        atomic_file.write(
             self._folder / FIGURES, msgspec.json.format(msgspec.json.encode(self.figures), indent=1)
         )
         log.info("recorded", rows=rows, bytes=self.archive.bytes, days_dropped=self.figures.days_dropped)

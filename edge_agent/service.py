@@ -28,7 +28,7 @@ from edge_agent.reload import Fresh, Reloader, warn_of_age
 from edge_agent.sharing import Sharing, sharing
 from edge_agent.sparkplug_source import SparkplugSource, sparkplug_source
 from edge_agent.status import status_payload
-from edge_agent.store import Store
+from edge_agent.store.state_dir import Store
 from edge_agent.systemd import Supervisor
 from edge_agent.watch import Watch
 

@@ -13,11 +13,8 @@ from operator import attrgetter
 from edge_agent.assembly import TimedScorer, bundle_profile, message_decoder, pipeline_settings
 from edge_agent.config import Config
 from edge_agent.control import Control
-from edge_agent.database import Database
 from edge_agent.detect.compact_memory import lean
 from edge_agent.detect.lazy_memory import LateMemory
-from edge_agent.journal import Journal
-from edge_agent.keeper import Keeper, Report, restore
 from edge_agent.learner import Learner, Learnt
 from edge_agent.logs import get_logger
 from edge_agent.metrics.exporter import Telemetry
@@ -31,7 +28,10 @@ from edge_agent.plant import AgentPlant
 from edge_agent.records import Alarm, Delivery, Frame, Profile, Tidings
 from edge_agent.reject_log import failure_teller
 from edge_agent.sensors.source_monitor import SourceWatch
-from edge_agent.store import DATABASE, Loaded, Store
+from edge_agent.store.database import Database
+from edge_agent.store.journal import Journal
+from edge_agent.store.state_dir import DATABASE, Loaded, Store
+from edge_agent.store.state_writer import Keeper, Report, restore
 
 log = get_logger()
 

@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent import casefiles, failure_records, whole_file
+from edge_agent import failure_records
 from edge_agent.archive import INDEX, columns_of
 from edge_agent.contract import recording
 from edge_agent.contract.timeline import Timeline, joined
 from edge_agent.errors import RecordingError, TrainingError, UsageError
 from edge_agent.failure_records import FailureRecord
+from edge_agent.store import atomic_file, fault_library
 
 NAMES = "names.toml"
 _GAP_STEPS = 30
@@ -74,7 +75,7 @@ def run(
         own = [one for one in records if one.machine == machine]
         unmatched += [one for one in own if not len(line.between(one.start_ns, one.end_ns).times_ns)]
         for number, (part, label) in enumerate(cut(line, own, names, margin_s=margin_s)):
-            folder = out / whole_file.name_of(machine).removesuffix(".npz")
+            folder = out / atomic_file.name_of(machine).removesuffix(".npz")
             runs.append((folder / f"run-{number:05d}.parquet", machine, part, label))
     unmatched += [one for one in records if one.machine not in lines]
     if not any(label.any() for *_, label in runs):
@@ -82,9 +83,9 @@ def run(
     for path, _, part, label in runs:
         series = {"channels": list(part.channels), "rate_hz": part.rate_hz}
         columns = {**columns_of(part), recording.LABEL: label}
-        whole_file.write(path, recording.encode_columns(path, columns, series=series))
-    whole_file.write(out / INDEX, _index(out, runs))
-    whole_file.write(out / NAMES, _names(names))
+        atomic_file.write(path, recording.encode_columns(path, columns, series=series))
+    atomic_file.write(out / INDEX, _index(out, runs))
+    atomic_file.write(out / NAMES, _names(names))
     rows, faulty = (sum(map(count, (label for *_, label in runs))) for count in (len, np.count_nonzero))
     return Joined(names, tuple(path for path, *_ in runs), rows, faulty, tuple(unmatched))
 
@@ -99,7 +100,7 @@ def intervals(failures: Path | None, state_dirs: Sequence[Path]) -> list[Failure
     named = [
         FailureRecord(casebook.machine, case.start_ns, case.end_ns + 1, case.fault)
         for folder in state_dirs
-        for casebook in casefiles.load(folder)[0]
+        for casebook in fault_library.load(folder)[0]
         for case in casebook.cases
         if case.start_ns
     ]

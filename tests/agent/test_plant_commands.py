@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent import casefiles
 from edge_agent.diagnose.fault_library import Case, Casebook
 from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.pipeline.results import Labelled
 from edge_agent.plant import AgentPlant
-from edge_agent.store import Store
+from edge_agent.store import fault_library
+from edge_agent.store.state_dir import Store
 
 BOOK = Casebook("pump-1", (Case("a-1", "leak", ("flow",), np.ones((1, 1, 64), np.float32)),))
 
@@ -56,7 +56,7 @@ def test_a_name_outlives_the_agent(machines: Machines, tmp_path: Path) -> None:
 
 def test_a_name_that_is_refused_changes_nothing(machines: Machines, tmp_path: Path) -> None:
     assert plant(machines, tmp_path, []).label("pump-1", alarm="b", fault="leak").reason == "unknown_alarm"
-    assert casefiles.load(tmp_path) == ((), ())
+    assert fault_library.load(tmp_path) == ((), ())
 
 
 def test_a_disk_that_takes_nothing_is_said_and_the_name_counts_all_the_same(
@@ -71,7 +71,7 @@ def test_a_disk_that_takes_nothing_is_said_and_the_name_counts_all_the_same(
 def test_a_damaged_file_of_names_is_set_aside_and_the_others_are_restored(
     machines: Machines, tmp_path: Path
 ) -> None:
-    casefiles.save(tmp_path, BOOK)
+    fault_library.save(tmp_path, BOOK)
     (tmp_path / "faults" / "pump-2.npz").write_bytes(b"no npz")
     plant(machines, tmp_path, []).restore()
     assert len(machines.restored) == 1

@@ -29,7 +29,7 @@ from edge_agent.model.rollback import Counters
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.results import CommissionRequest, Settings
 from edge_agent.service import Service
-from edge_agent.store import Store
+from edge_agent.store.state_dir import Store
 from tests.support import tampering, tiny
 from tests.support.shopfloor import User, free_port, rows, wait_until
 

@@ -14,7 +14,6 @@ from iotcore import Broker
 from edge_agent import alert
 from edge_agent.assembly import broker_address, load_scorer, pipeline_settings
 from edge_agent.config import Config
-from edge_agent.database import Database
 from edge_agent.errors import BundleError, DatabaseError, StateError, UsageError
 from edge_agent.formats import decoder
 from edge_agent.logs import set_up_logs
@@ -24,7 +23,8 @@ from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.records import Delivery, Frame, Reject
 from edge_agent.reject_log import told_rejects
 from edge_agent.service import Service
-from edge_agent.store import Store
+from edge_agent.store.database import Database
+from edge_agent.store.state_dir import Store
 from tests.support.shopfloor import FAULT_SHIFT, User, free_port, rows, wait_until
 
 

@@ -19,15 +19,15 @@ from edge_agent.config import Config
 from edge_agent.detect.compact_memory import size_bytes
 from edge_agent.detect.lazy_memory import LateMemory
 from edge_agent.errors import DatabaseError
-from edge_agent.journal import Changes
 from edge_agent.learner import Learnt
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.mqtt.inbox import Arrival, Batch, Receipt
 from edge_agent.pipeline.learning import learn
 from edge_agent.records import Delivery
-from edge_agent.store import Store
+from edge_agent.store.atomic_file import allow_open
+from edge_agent.store.journal import Changes
+from edge_agent.store.state_dir import Store
 from edge_agent.watch import Watch
-from edge_agent.whole_file import allow_open
 from tests.support.shopfloor import FAULT_SHIFT, START_TS, rows
 
 CALM, FAULTY, AFTER = (0, 300), (300, 380), (380, 560)

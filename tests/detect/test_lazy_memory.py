@@ -14,8 +14,8 @@ from edge_agent.detect.lazy_memory import LateMemory
 from edge_agent.errors import StateError
 from edge_agent.model.arrays import encode_arrays, places
 from edge_agent.records import Profile
-from edge_agent.store import Store
-from edge_agent.whole_file import HeldFile, allow_open
+from edge_agent.store.atomic_file import HeldFile, allow_open
+from edge_agent.store.state_dir import Store
 
 LARGE, SMALL = np.arange(40_000, dtype=np.float32).reshape(200, 200), np.arange(3)
 _FIRST_DESCRIPTOR = 1024

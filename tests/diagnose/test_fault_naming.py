@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent import casefiles
 from edge_agent.commissioning.baseline import commission
 from edge_agent.diagnose.classifier import calm_reference
 from edge_agent.diagnose.fault_library import Case, Casebook, decode, encode
 from edge_agent.diagnose.fault_naming import UNKNOWN, Belief, Naming, NamingSettings, Opinion, Refused
 from edge_agent.errors import BundleError, StateError
 from edge_agent.records import Profile
+from edge_agent.store import fault_library
 
 T, C = 64, 4
 CHANNELS = ("flow", "pressure", "current", "vibration")
@@ -198,8 +198,8 @@ def casebook(machine: str = "pump/1 ü") -> Casebook:
 
 def test_named_alarms_come_back_from_the_state_directory(tmp_path: Path) -> None:
     for machine in ("pump/1 ü", "pump_1 ü"):
-        casefiles.save(tmp_path, casebook(machine))
-    found, aside = casefiles.load(tmp_path)
+        fault_library.save(tmp_path, casebook(machine))
+    found, aside = fault_library.load(tmp_path)
     assert aside == ()
     assert {each.machine for each in found} == {"pump/1 ü", "pump_1 ü"}
     for case, kept in zip(found[0].cases, casebook().cases, strict=True):
@@ -210,7 +210,7 @@ def test_named_alarms_come_back_from_the_state_directory(tmp_path: Path) -> None
 def test_a_damaged_file_is_set_aside_and_a_full_disk_leaves_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = casefiles.save(tmp_path, casebook())
+    path = fault_library.save(tmp_path, casebook())
     whole = path.read_bytes()
 
     def fail(_: int) -> None:
@@ -219,13 +219,13 @@ def test_a_damaged_file_is_set_aside_and_a_full_disk_leaves_the_old_one(
     with monkeypatch.context() as broken:
         broken.setattr("os.fsync", fail)
         with pytest.raises(StateError, match="No space left"):
-            casefiles.save(tmp_path, Casebook("pump/1 ü"))
+            fault_library.save(tmp_path, Casebook("pump/1 ü"))
     assert path.read_bytes() == whole
     path.write_bytes(whole[: len(whole) // 2])
-    found, aside = casefiles.load(tmp_path)
+    found, aside = fault_library.load(tmp_path)
     assert found == ()
     assert aside[0][0].read_bytes() == whole[: len(whole) // 2]
-    assert casefiles.load(tmp_path) == ((), ())
+    assert fault_library.load(tmp_path) == ((), ())
 
 
 def test_windows_that_do_not_fit_their_channels_are_no_case() -> None:

@@ -17,8 +17,8 @@ from edge_agent.pipeline.results import Settings, Step
 from edge_agent.records import Alarm, Frame, Profile, Reject, ScoreBlock
 from edge_agent.sensors.checks import Watcher
 from edge_agent.sensors.monitor import Inspector
-from edge_agent.store import Store
-from edge_agent.whole_file import allow_open
+from edge_agent.store.atomic_file import allow_open
+from edge_agent.store.state_dir import Store
 
 PERIOD_NS = 50_000_000
 CHANNELS = ("flow", "pressure")

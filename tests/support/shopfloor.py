@@ -22,9 +22,9 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge_agent.database import Database
-from edge_agent.journal import remembered
 from edge_agent.signals.row_buffer import RingState
+from edge_agent.store.database import Database
+from edge_agent.store.journal import remembered
 
 ROOT = Path(__file__).parents[2]
 START_TS = 1_600_000_000

@@ -5,10 +5,10 @@ A file that cannot be read is set aside under another name and reported, never d
 
 from pathlib import Path
 
-from edge_agent import whole_file
 from edge_agent.diagnose import fault_library as casebooks
 from edge_agent.diagnose.fault_library import Casebook
 from edge_agent.errors import BundleError, StateError
+from edge_agent.store import atomic_file
 
 _FOLDER = "faults"
 
@@ -19,8 +19,8 @@ def save(state_dir: Path, casebook: Casebook) -> Path:
     Raises:
         StateError: the file cannot be written; the earlier one, if any, is untouched.
     """
-    path = state_dir / _FOLDER / whole_file.name_of(casebook.machine)
-    whole_file.write(path, casebooks.encode(casebook))
+    path = state_dir / _FOLDER / atomic_file.name_of(casebook.machine)
+    atomic_file.write(path, casebooks.encode(casebook))
     return path
 
 
@@ -48,6 +48,6 @@ def load(state_dir: Path) -> tuple[tuple[Casebook, ...], tuple[tuple[Path, str],
 def _set_aside(path: Path) -> Path:
     """Move the file out of the way; where that fails it stays."""
     try:
-        return whole_file.set_aside(path)
+        return atomic_file.set_aside(path)
     except OSError:
         return path

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
-from edge_agent.database import Contents, Database
 from edge_agent.errors import DatabaseError, StateError
-from edge_agent.journal import Changes, Journal, Remembered, remembered
 from edge_agent.mqtt.duplicates import Marks
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Step
 from edge_agent.records import Profile
-from edge_agent.shelf import Shelf
-from edge_agent.store import Store
+from edge_agent.store.alarm_windows import Shelf
+from edge_agent.store.database import Contents, Database
+from edge_agent.store.journal import Changes, Journal, Remembered, remembered
+from edge_agent.store.state_dir import Store
 
 _RETRY_FIRST_S = 1.0
 _RETRY_LAST_S = 30.0

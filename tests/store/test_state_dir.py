@@ -9,7 +9,7 @@ import pytest
 
 from edge_agent.errors import StateError
 from edge_agent.records import Profile
-from edge_agent.store import Store
+from edge_agent.store.state_dir import Store
 
 
 def profile(machine: str = "pump-1", encoder: str = "e1") -> Profile:

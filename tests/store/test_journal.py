@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from edge_agent.detect.scorer import Scorer
-from edge_agent.journal import Changes, Journal, Layout, decode_block, encode_block, remembered
 from edge_agent.mqtt.duplicates import Marks, digest
 from edge_agent.pipeline.pipeline import Pipeline, Settings
 from edge_agent.records import Delivery, Frame, Reject
+from edge_agent.store.journal import Changes, Journal, Layout, decode_block, encode_block, remembered
 
 SINGLE = arrays.arrays(
     np.float32, st.tuples(st.integers(1, 4), st.integers(1, 3)), elements=st.floats(width=32)
@@ -111,7 +111,7 @@ def test_calm_rows_alone_write_nothing_in_the_sparing_modes(pipeline: Pipeline, 
 def test_a_flood_of_layouts_starts_the_journal_afresh(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_agent.journal._LAYOUTS_LIMIT", 10)
+    monkeypatch.setattr("edge_agent.store.journal._LAYOUTS_LIMIT", 10)
     journal = Journal("full", snapshot_s=60.0)
     for row in range(12):
         step = pipeline.feed([frame(row, channels=(f"c{row}",))])

@@ -8,7 +8,6 @@ they stay held, as many as without a disk.
 import errno
 from collections.abc import Iterator
 
-from edge_agent.database import Database
 from edge_agent.detect.lazy_memory import Late
 from edge_agent.diagnose import alarm_windows
 from edge_agent.diagnose.alarm_windows import Kept
@@ -17,6 +16,7 @@ from edge_agent.pipeline.machine import Machine
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Step
 from edge_agent.records import Float32
+from edge_agent.store.database import Database
 
 _TURN_BYTES = 262_144
 """Written in one turn, and the machine that exceeds it: all machines fall due when a disk is back."""

@@ -12,14 +12,14 @@ from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
-from edge_agent import whole_file
 from edge_agent.detect.compact_memory import lean
 from edge_agent.detect.lazy_memory import Late, LateMemory
 from edge_agent.errors import BundleError, StateError
 from edge_agent.model import profile as profiles
 from edge_agent.model.arrays import Place, places
 from edge_agent.records import Profile
-from edge_agent.whole_file import HeldFile
+from edge_agent.store import atomic_file
+from edge_agent.store.atomic_file import HeldFile
 
 DATABASE = "state.db"
 _PROFILES = "profiles"
@@ -118,19 +118,19 @@ class Store:
         Raises:
             StateError: the file cannot be written; the earlier one, if any, is untouched.
         """
-        path = self._folder / _PROFILES / whole_file.name_of(profile.machine)
+        path = self._folder / _PROFILES / atomic_file.name_of(profile.machine)
         try:
             raw = profiles.encode(profile)
         except OSError as error:  # its arrays are in a file that cannot be read any more
             raise StateError(path, error.strerror or "cannot be read") from error
-        whole_file.write(path, raw)
+        atomic_file.write(path, raw)
         if isinstance(profile.memory, LateMemory):
             _rest(profile.memory, path, raw)
         return path
 
     def has_profile(self, machine: str) -> bool:
         """Whether there is a file of what was learnt of a machine."""
-        return (self._folder / _PROFILES / whole_file.name_of(machine)).is_file()
+        return (self._folder / _PROFILES / atomic_file.name_of(machine)).is_file()
 
     def forget_profile(self, machine: str) -> None:
         """Set aside what was learnt of a machine, where a technician can find it again.
@@ -138,13 +138,13 @@ class Store:
         Raises:
             StateError: the file cannot be moved.
         """
-        path = self._folder / _PROFILES / whole_file.name_of(machine)
+        path = self._folder / _PROFILES / atomic_file.name_of(machine)
         if path.exists() and self._set_aside(path, "recommissioned").path == path:
             raise StateError(path, "cannot be set aside")
 
     def _set_aside(self, path: Path, reason: str) -> SetAside:
         try:
-            return SetAside(whole_file.set_aside(path), reason)
+            return SetAside(atomic_file.set_aside(path), reason)
         except OSError as error:
             return SetAside(path, f"{reason}; and it cannot be moved: {error.strerror}")
 

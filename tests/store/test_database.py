@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.database import Database
 from edge_agent.errors import DatabaseError
-from edge_agent.journal import Changes
+from edge_agent.store.database import Database
+from edge_agent.store.journal import Changes
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_what_cannot_be_written_can_still_be_read(
             return connect(str(path), uri=True)
         raise sqlite3.OperationalError("unable to open database file")
 
-    monkeypatch.setattr("edge_agent.database.sqlite3.connect", read_only)
+    monkeypatch.setattr("edge_agent.store.database.sqlite3.connect", read_only)
     with pytest.raises(DatabaseError) as caught:
         database.open()
     assert not caught.value.corrupt

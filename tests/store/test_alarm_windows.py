@@ -244,7 +244,7 @@ def test_a_database_that_cannot_be_read_costs_the_names_and_nothing_else(
     agent = start()
     hear(agent, ALARM)
     error = DatabaseError(Path("state.db"), "disk I/O error")
-    monkeypatch.setattr("edge_agent.database.Database.kept_names", Mock(side_effect=error))
+    monkeypatch.setattr("edge_agent.store.database.Database.kept_names", Mock(side_effect=error))
     agent.crash()
     assert kept_of(agent) == {}
     assert "state_damaged" in agent.reports
@@ -254,7 +254,7 @@ def test_a_database_that_cannot_be_read_costs_the_names_and_nothing_else(
 def test_many_machines_that_fall_due_at_once_are_written_turn_by_turn(
     start: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_agent.shelf._TURN_BYTES", 1)
+    monkeypatch.setattr("edge_agent.store.alarm_windows._TURN_BYTES", 1)
     agent = start()
     hear(agent, [(0, 300, 0.0)], machine="pump-2")
     both = [*arrivals(ALARM, machine="pump-1"), *arrivals(ALARM, machine="pump-2")]

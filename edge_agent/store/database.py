@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from edge_agent.errors import DatabaseError
-from edge_agent.journal import Changes
+from edge_agent.store.journal import Changes
 
 _VERSION = 1
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})

@@ -1,0 +1,1 @@
+"""The state directory: database, journal, atomic files."""
