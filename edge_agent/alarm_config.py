@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from edge_agent.desk import DeskSettings
-from edge_agent.flood import FloodSettings
-from edge_agent.lifecycle import LifecycleSettings
-from edge_agent.maintenance import DAYS, EVERY_MACHINE, Once, Weekly, Window, to_ns
+from edge_agent.alarms.command_handler import DeskSettings
+from edge_agent.alarms.flood import FloodSettings
+from edge_agent.alarms.lifecycle import LifecycleSettings
+from edge_agent.alarms.maintenance import DAYS, EVERY_MACHINE, Once, Weekly, Window, to_ns
 from edge_agent.topics import is_name, parse
 
 Command = Literal["ack", "shelve", "unshelve", "suppress", "unsuppress", "label", "recommission"]

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from edge_agent import alert, failure_records
+from edge_agent import failure_records
+from edge_agent.alarms import payload
 from edge_agent.assembly import bundle_profile, load_scorer, pipeline_settings
 from edge_agent.config import Config
 from edge_agent.contract import recording as recordings
@@ -79,7 +80,7 @@ def run(
             casebooks[frozenset(recording.channels)] = played.casebook
             recordings.write_columns(out / f"{file.stem}.scores.parquet", _columns(recording, played))
             lines.writelines(
-                alert.encode(alarm, agent=config.agent.name).decode() + "\n" for alarm in played.alarms
+                payload.encode(alarm, agent=config.agent.name).decode() + "\n" for alarm in played.alarms
             )
             summary.add_row(*_told(recording, played))
     Console().print(summary)

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from edge_agent import __version__, alert, overview
+from edge_agent import __version__, overview
+from edge_agent.alarms import payload
 from edge_agent.assembly import TimedScorer, broker_address, machine_of
 from edge_agent.config import Config
 from edge_agent.logs import get_logger, set_up_logs
@@ -285,7 +286,9 @@ class Service:
         """The commands that came in; receipts among them are booked."""
         heard = self._egress.heard()
         for message in heard:
-            receipt = alert.decode_receipt(message.payload) if message.topic == self._receipt_topic else None
+            receipt = (
+                payload.decode_receipt(message.payload) if message.topic == self._receipt_topic else None
+            )
             if receipt is not None:
                 self._watch.outbox.confirmed(*receipt)
         return [message for message in heard if message.topic != self._receipt_topic]

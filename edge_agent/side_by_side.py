@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.alarm_diff import Difference, diff
-from edge_agent.alert import rfc3339
+from edge_agent.alarms.payload import rfc3339
 from edge_agent.backtest import How, how, play
 from edge_agent.config import SHIPPED_BUNDLES, Config, load
 from edge_agent.contract import recording as recordings

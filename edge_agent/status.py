@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from edge_agent import alert
+from edge_agent.alarms import payload
+from edge_agent.alarms.state import Calls
 from edge_agent.pipeline.machine import MachineStatus
-from edge_agent.standing import Calls
 
 SCHEMA_VERSION = 1
 MACHINES_LIMIT = 500
@@ -69,9 +69,9 @@ def _machine(status: MachineStatus, calls: Calls) -> dict[str, Any]:
         told["alarm"] = status.open_alarm
     if calls.record is not None:
         told["alarm"] = calls.record.alarm.id
-        told["lifecycle"] = alert.marks(calls.record)
+        told["lifecycle"] = payload.marks(calls.record)
     if calls.shelf is not None:
-        told["shelved"] = alert.quiet(calls.shelf)
+        told["shelved"] = payload.quiet(calls.shelf)
     if calls.suppression is not None:
-        told["suppressed"] = alert.quiet(calls.suppression)
+        told["suppressed"] = payload.quiet(calls.suppression)
     return told

@@ -10,9 +10,10 @@ from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
 
+from edge_agent.alarms.machines import AgentPlant
+from edge_agent.alarms.manager import Control
 from edge_agent.assembly import TimedScorer, bundle_profile, message_decoder, pipeline_settings
 from edge_agent.config import Config
-from edge_agent.control import Control
 from edge_agent.detect.compact_memory import lean
 from edge_agent.detect.lazy_memory import LateMemory
 from edge_agent.learner import Learner, Learnt
@@ -24,7 +25,6 @@ from edge_agent.mqtt.inbox import Batch, Heard
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Failure, Step
-from edge_agent.plant import AgentPlant
 from edge_agent.records import Alarm, Delivery, Frame, Profile, Tidings
 from edge_agent.reject_log import failure_teller
 from edge_agent.sensors.source_monitor import SourceWatch

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from edge_agent.audit import Entry
+from edge_agent.alarms.audit import Entry
 from edge_agent.mqtt.inbox import Heard
 from edge_agent.page.scene import Scene
 

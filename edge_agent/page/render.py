@@ -10,12 +10,12 @@ from typing import Any, get_args
 
 import msgspec
 
-from edge_agent import alert
+from edge_agent.alarms import payload
+from edge_agent.alarms.state import Calls, Past, Record
 from edge_agent.model.bundle import Bundle
 from edge_agent.page.scene import Closeup, Curve, Expectation, Scene
 from edge_agent.pipeline.machine import Glance, MachineStatus
 from edge_agent.records import Float32, Kind, Severity
-from edge_agent.standing import Calls, Past, Record
 
 SCHEMA_VERSION = 1
 MACHINES_LIMIT = 500
@@ -81,8 +81,8 @@ def machine(scene: Scene, name: str) -> bytes | None:
             "channels": _channels(closeup),
             "channel_count": len(glance.channels) if glance else 0,
             "period_s": glance.period_ns / 1e9 if glance else 0,
-            "last": alert.rfc3339(glance.last_time_ns) if glance and glance.last_time_ns else None,
-            "learnt": alert.rfc3339(glance.learnt_ns) if glance and glance.learnt_ns else None,
+            "last": payload.rfc3339(glance.last_time_ns) if glance and glance.last_time_ns else None,
+            "learnt": payload.rfc3339(glance.learnt_ns) if glance and glance.learnt_ns else None,
             "learnt_rows": glance.learnt_rows if glance else 0,
             "faults": list(glance.faults) if glance else [],
             "history": _history(closeup.past),
@@ -118,7 +118,7 @@ def _agent(scene: Scene) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "agent": scene.agent,
         "version": scene.version,
-        "time": alert.rfc3339(scene.time_ns),
+        "time": payload.rfc3339(scene.time_ns),
         "alive": scene.health.alive,
         "amiss": list(scene.health.amiss),
         "commands": list(scene.commands),
@@ -147,8 +147,8 @@ def _machine(scene: Scene, name: str, status: MachineStatus) -> dict[str, Any]:
         "silent_s": _figure(silent_s),
         "severity": calls.record.alarm.severity if calls.record else None,
         "acknowledged": calls.record is not None and calls.record.acknowledgement is not None,
-        "shelved": alert.quiet(calls.shelf),
-        "suppressed": alert.quiet(calls.suppression),
+        "shelved": payload.quiet(calls.shelf),
+        "suppressed": payload.quiet(calls.suppression),
     }
 
 
@@ -192,9 +192,9 @@ def _alarm(record: Record, scene: Scene) -> dict[str, Any]:
     status = scene.machines.get(record.alarm.machine)
     latest_ns = max(record.alarm.time_ns, status.last_time_ns or 0) if status else record.alarm.time_ns
     return {
-        **alert.to_payload(record.alarm, agent=scene.agent),
-        "lifecycle": alert.marks(record),
-        "latest": alert.rfc3339(latest_ns),
+        **payload.to_payload(record.alarm, agent=scene.agent),
+        "lifecycle": payload.marks(record),
+        "latest": payload.rfc3339(latest_ns),
         "score_now": _figure(status.last_score) if status else None,
     }
 
@@ -205,8 +205,8 @@ def _history(past: Iterable[tuple[Past, str]]) -> list[dict[str, Any]]:
             "id": one.id,
             "machine": one.machine,
             "severity": one.severity,
-            "onset": alert.rfc3339(one.onset_ns),
-            "closed": alert.rfc3339(one.closed_ns),
+            "onset": payload.rfc3339(one.onset_ns),
+            "closed": payload.rfc3339(one.closed_ns),
             "acknowledged_by": one.acknowledgement.by if one.acknowledgement else None,
             "comment": one.acknowledgement.comment if one.acknowledgement else "",
             "fault": fault,

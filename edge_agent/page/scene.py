@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from edge_agent.alarms.state import Calls, Past, Record
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model.bundle import Bundle
 from edge_agent.pipeline.machine import Glance, MachineStatus
 from edge_agent.records import Float32
-from edge_agent.standing import Calls, Past, Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from threading import BoundedSemaphore, Lock, Thread
 from typing import Any
 from urllib.parse import unquote
 
-from edge_agent.audit import Entry
-from edge_agent.commands import PAYLOAD_LIMIT_BYTES
+from edge_agent.alarms.audit import Entry
+from edge_agent.alarms.requests import PAYLOAD_LIMIT_BYTES
 from edge_agent.mqtt.inbox import Heard
 from edge_agent.page import render
 from edge_agent.page.guard import TokenGuard, host_allowed, same_origin

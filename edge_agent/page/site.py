@@ -6,7 +6,8 @@ Where the address cannot be had, the agent warns and watches on: the page is for
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from edge_agent.audit import Audit
+from edge_agent.alarms.audit import Audit
+from edge_agent.alarms.state import Past
 from edge_agent.config import Config
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model.bundle import Bundle
@@ -17,7 +18,6 @@ from edge_agent.page.memory import Memory
 from edge_agent.page.scene import Closeup, Curve, Scene
 from edge_agent.page.server import Desk, Server
 from edge_agent.pipeline.results import Step
-from edge_agent.standing import Past
 from edge_agent.watch import Watch
 
 OFFERED = ("ack", "shelve", "unshelve", "label")

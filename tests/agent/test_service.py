@@ -11,7 +11,7 @@ import pytest
 import structlog
 from iotcore import Broker
 
-from edge_agent import alert
+from edge_agent.alarms import payload as alert
 from edge_agent.assembly import broker_address, load_scorer, pipeline_settings
 from edge_agent.config import Config
 from edge_agent.errors import BundleError, DatabaseError, StateError, UsageError

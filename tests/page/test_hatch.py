@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from edge_agent.audit import Entry
+from edge_agent.alarms.audit import Entry
 from edge_agent.mqtt.inbox import Heard
 from edge_agent.page import hatch as room
 from edge_agent.page.guard import TOKEN_LEAST

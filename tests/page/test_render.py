@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_agent.alarms.state import Calls, Record
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model import bundle
 from edge_agent.page import render
 from edge_agent.page.scene import Closeup, Curve, Expectation, Scene
 from edge_agent.pipeline.machine import Glance
 from edge_agent.records import ChannelEvidence
-from edge_agent.standing import Calls, Record
 from tests.support.hall import ALARM, NOW_NS, READY
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u2028\x00\U0001f525"

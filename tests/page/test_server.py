@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.commands import PAYLOAD_LIMIT_BYTES
+from edge_agent.alarms.requests import PAYLOAD_LIMIT_BYTES
 from edge_agent.page import hatch as hatch_room
 from edge_agent.page import server as room
 from edge_agent.page.guard import TokenGuard

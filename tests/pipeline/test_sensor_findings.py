@@ -8,7 +8,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from edge_agent import alert
+from edge_agent.alarms import payload as alert
 from edge_agent.detect.scorer import Scorer
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline

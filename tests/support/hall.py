@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edge_agent.desk import Named
+from edge_agent.alarms.command_handler import Named
 from edge_agent.pipeline.machine import MachineStatus
 from edge_agent.records import Alarm
 

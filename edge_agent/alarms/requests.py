@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from edge_agent.maintenance import EVERY_MACHINE, to_ns
+from edge_agent.alarms.maintenance import EVERY_MACHINE, to_ns
 
 SCHEMA_VERSION = 1
 PAYLOAD_LIMIT_BYTES = 4096

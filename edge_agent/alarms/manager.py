@@ -9,18 +9,19 @@ from dataclasses import replace
 
 import msgspec
 
-from edge_agent import alert, audit, standing
 from edge_agent.alarm_config import desk_settings, lifecycle_settings
+from edge_agent.alarms import audit, state
+from edge_agent.alarms import payload as alert
+from edge_agent.alarms.command_handler import Desk, Handled, Plant
+from edge_agent.alarms.lifecycle import Lifecycle
+from edge_agent.alarms.maintenance import Window
+from edge_agent.alarms.state import Calls, Telling
 from edge_agent.config import Config
-from edge_agent.desk import Desk, Handled, Plant
-from edge_agent.lifecycle import Lifecycle
 from edge_agent.logs import get_logger
-from edge_agent.maintenance import Window
 from edge_agent.metrics.snapshot import ControlSeries
 from edge_agent.mqtt.inbox import Heard
 from edge_agent.mqtt.outbox import Message, OpenAlarm, Outbox
 from edge_agent.records import Alarm
-from edge_agent.standing import Calls, Telling
 from edge_agent.topics import parse
 
 log = get_logger()
@@ -246,7 +247,7 @@ class Control:
             return {}
         self._changed = False
         return {
-            LIFECYCLE: standing.encode(self.lifecycle.memory),
+            LIFECYCLE: state.encode(self.lifecycle.memory),
             AUDIT: audit.encode(self._desk.audit),
         }
 
@@ -268,8 +269,8 @@ class Control:
         return ControlSeries(dict(self._counts), self.lifecycle.counts(), held, dropped + self._dropped)
 
 
-def _read(states: Mapping[str, bytes]) -> tuple[standing.Memory | None, audit.Audit | None]:
-    memory = standing.decode(states[LIFECYCLE]) if LIFECYCLE in states else None
+def _read(states: Mapping[str, bytes]) -> tuple[state.Memory | None, audit.Audit | None]:
+    memory = state.decode(states[LIFECYCLE]) if LIFECYCLE in states else None
     book = audit.decode(states[AUDIT]) if AUDIT in states else None
     for name, value in ((LIFECYCLE, memory), (AUDIT, book)):
         if name in states and value is None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.commands import COMMANDS, Refusal, Reply, Request, decode, until_ns
+from edge_agent.alarms.requests import COMMANDS, Refusal, Reply, Request, decode, until_ns
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "commands.schema.json"
 WHO = {"id": "r1", "by": "anna"}

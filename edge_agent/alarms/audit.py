@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from edge_agent.commands import Reason, Result
+from edge_agent.alarms.requests import Reason, Result
 
 AUDIT_VERSION = 1
 DONE_LIMIT = 500

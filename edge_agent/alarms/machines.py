@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from edge_agent.desk import Named
+from edge_agent.alarms.command_handler import Named
 from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.errors import StateError
 from edge_agent.logs import get_logger

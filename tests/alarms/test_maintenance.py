@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.maintenance import DAYS, Once, Weekly, Window, to_ns
+from edge_agent.alarms.maintenance import DAYS, Once, Weekly, Window, to_ns
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

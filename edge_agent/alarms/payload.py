@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
+from edge_agent.alarms.state import Quiet, Record, Telling
 from edge_agent.records import Alarm, ChannelEvidence
 from edge_agent.signals import vibration
-from edge_agent.standing import Quiet, Record, Telling
 
 SCHEMA_VERSION = 1
 _NAMED_CHANNELS = 2

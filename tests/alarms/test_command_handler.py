@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from edge_agent import audit
-from edge_agent.audit import DONE_LIMIT, REFUSED_LIMIT, Audit
-from edge_agent.commands import COMMANDS
-from edge_agent.desk import Desk, DeskSettings, Handled, Named
-from edge_agent.lifecycle import Lifecycle, LifecycleSettings
+from edge_agent.alarms import audit
+from edge_agent.alarms.audit import DONE_LIMIT, REFUSED_LIMIT, Audit
+from edge_agent.alarms.command_handler import Desk, DeskSettings, Handled, Named
+from edge_agent.alarms.lifecycle import Lifecycle, LifecycleSettings
+from edge_agent.alarms.requests import COMMANDS
 from tests.support.hall import ALARM, NOW_NS, READY, SECOND, Hall
 
 

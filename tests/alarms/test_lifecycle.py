@@ -8,11 +8,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from edge_agent.flood import FloodSettings
-from edge_agent.lifecycle import Lifecycle, LifecycleSettings
-from edge_agent.maintenance import EVERY_MACHINE, Once, Window
+from edge_agent.alarms.flood import FloodSettings
+from edge_agent.alarms.lifecycle import Lifecycle, LifecycleSettings
+from edge_agent.alarms.maintenance import EVERY_MACHINE, Once, Window
+from edge_agent.alarms.state import Acknowledgement, Memory, Past, Quiet, Record, Telling, decode, encode
 from edge_agent.records import Alarm, Severity
-from edge_agent.standing import Acknowledgement, Memory, Past, Quiet, Record, Telling, decode, encode
 
 SECOND = 1_000_000_000
 START_NS = 1_800_000_000 * SECOND

@@ -7,7 +7,7 @@ shown and counted, and nobody is called for them until there is room again.
 
 from dataclasses import dataclass
 
-from edge_agent.standing import Raised
+from edge_agent.alarms.state import Raised
 
 
 @dataclass(frozen=True, slots=True)

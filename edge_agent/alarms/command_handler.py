@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from edge_agent import commands
-from edge_agent.alert import rfc3339
-from edge_agent.audit import Audit, Entry
-from edge_agent.commands import NOBODY, Reason, Refusal, Reply, Request, Result, encode_reply, until_ns
-from edge_agent.lifecycle import Lifecycle
-from edge_agent.maintenance import EVERY_MACHINE, to_ns
+from edge_agent.alarms import requests
+from edge_agent.alarms.audit import Audit, Entry
+from edge_agent.alarms.lifecycle import Lifecycle
+from edge_agent.alarms.maintenance import EVERY_MACHINE, to_ns
+from edge_agent.alarms.payload import rfc3339
+from edge_agent.alarms.requests import NOBODY, Reason, Refusal, Reply, Request, Result, encode_reply, until_ns
+from edge_agent.alarms.state import Acknowledgement, Quiet, Record, Telling
 from edge_agent.pipeline.machine import MachineStatus
 from edge_agent.records import THRESHOLD, Alarm
-from edge_agent.standing import Acknowledgement, Quiet, Record, Telling
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +95,13 @@ class Desk:
         self._plant = plant
         self._obey: Mapping[type[Request], Callable[[Request, int], Outcome]] = dict(
             (
-                _way(commands.Ack, self._ack),
-                _way(commands.Shelve, self._shelve),
-                _way(commands.Unshelve, self._unshelve),
-                _way(commands.Suppress, self._suppress),
-                _way(commands.Unsuppress, self._unsuppress),
-                _way(commands.Label, self._label),
-                _way(commands.Recommission, self._recommission),
+                _way(requests.Ack, self._ack),
+                _way(requests.Shelve, self._shelve),
+                _way(requests.Unshelve, self._unshelve),
+                _way(requests.Suppress, self._suppress),
+                _way(requests.Unsuppress, self._unsuppress),
+                _way(requests.Label, self._label),
+                _way(requests.Recommission, self._recommission),
             )
         )
 
@@ -112,7 +112,7 @@ class Desk:
     def handle(self, name: str, payload: bytes, *, now_ns: int) -> Handled:
         """Obey or refuse the command `name`, and answer."""
         digest = hashlib.sha256(name.encode() + b"\0" + payload).digest()[:16]
-        request = commands.decode(name, payload)
+        request = requests.decode(name, payload)
         known = self.audit.find(request.id) if request.id else None
         if known is not None and known.digest == digest:
             return Handled(known, known.request or NOBODY, repeated=True)
@@ -138,7 +138,7 @@ class Desk:
     def _entry(
         self, name: str, request: Request | Refusal, outcome: Outcome, digest: bytes, now_ns: int
     ) -> Entry:
-        command = name if name in commands.COMMANDS else "unknown"
+        command = name if name in requests.COMMANDS else "unknown"
         reply = Reply(
             agent=self._settings.agent,
             request=request.id,
@@ -152,7 +152,7 @@ class Desk:
             time_ns=now_ns,
             by=request.by,
             command=command,
-            target="" if isinstance(request, Refusal) else commands.target(request),
+            target="" if isinstance(request, Refusal) else requests.target(request),
             request=request.id,
             result=outcome.result,
             reason=outcome.reason,
@@ -162,7 +162,7 @@ class Desk:
 
     # -- what each command does ------------------------------------------------------------------------------
 
-    def _ack(self, request: commands.Ack, now_ns: int) -> Outcome:
+    def _ack(self, request: requests.Ack, now_ns: int) -> Outcome:
         found = self._lifecycle.find(request.alarm)
         if found is None:
             return _unknown_alarm(request.alarm)
@@ -172,7 +172,7 @@ class Desk:
         tellings = self._lifecycle.acknowledge(request.alarm, seen, now_ns=now_ns)
         return Outcome("done", tellings=tuple(tellings))
 
-    def _shelve(self, request: commands.Shelve, now_ns: int) -> Outcome:
+    def _shelve(self, request: requests.Shelve, now_ns: int) -> Outcome:
         machine = self._machine(request.machine, request.alarm)
         if isinstance(machine, Outcome):
             return machine
@@ -187,7 +187,7 @@ class Desk:
         why = Quiet(request.by, now_ns, end_ns, request.comment)
         return Outcome("done", tellings=tuple(self._lifecycle.shelve(machine, why, now_ns=now_ns)))
 
-    def _unshelve(self, request: commands.Unshelve, now_ns: int) -> Outcome:
+    def _unshelve(self, request: requests.Unshelve, now_ns: int) -> Outcome:
         machine = self._machine(request.machine, request.alarm)
         if isinstance(machine, Outcome):
             return machine
@@ -195,7 +195,7 @@ class Desk:
             return Outcome("unchanged", detail=f"{machine} is not shelved")
         return Outcome("done", tellings=tuple(self._lifecycle.unshelve(machine, now_ns=now_ns)))
 
-    def _suppress(self, request: commands.Suppress, now_ns: int) -> Outcome:
+    def _suppress(self, request: requests.Suppress, now_ns: int) -> Outcome:
         if request.machine != EVERY_MACHINE and request.machine not in self._plant.machines():
             return _unknown_machine(request.machine)
         end_ns = until_ns(request, now_ns=now_ns)
@@ -206,12 +206,12 @@ class Desk:
         why = Quiet(request.by, now_ns, end_ns, request.comment)
         return Outcome("done", tellings=tuple(self._lifecycle.suppress(request.machine, why, now_ns=now_ns)))
 
-    def _unsuppress(self, request: commands.Unsuppress, now_ns: int) -> Outcome:
+    def _unsuppress(self, request: requests.Unsuppress, now_ns: int) -> Outcome:
         if request.machine not in self._lifecycle.memory.suppressions:
             return Outcome("unchanged", detail=f"no command suppresses {request.machine}")
         return Outcome("done", tellings=tuple(self._lifecycle.unsuppress(request.machine, now_ns=now_ns)))
 
-    def _label(self, request: commands.Label, now_ns: int) -> Outcome:
+    def _label(self, request: requests.Label, now_ns: int) -> Outcome:
         found = self._lifecycle.find(request.alarm)
         if found is None:
             return _unknown_alarm(request.alarm)
@@ -224,7 +224,7 @@ class Desk:
         tellings = self._lifecycle.take(named.alarm, now_ns=now_ns, event="labelled")
         return Outcome("done", detail=named.detail, tellings=tuple(tellings))
 
-    def _recommission(self, request: commands.Recommission, _now_ns: int) -> Outcome:
+    def _recommission(self, request: requests.Recommission, _now_ns: int) -> Outcome:
         status = self._plant.machines().get(request.machine)
         if status is None:
             return _unknown_machine(request.machine)

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_agent.alarms.machines import AgentPlant
 from edge_agent.diagnose.fault_library import Case, Casebook
 from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.pipeline.results import Labelled
-from edge_agent.plant import AgentPlant
 from edge_agent.store import fault_library
 from edge_agent.store.state_dir import Store
 

@@ -13,10 +13,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import get_args
 
-from edge_agent.flood import FloodSettings, Gate
-from edge_agent.maintenance import EVERY_MACHINE, Window
-from edge_agent.records import Alarm, Severity
-from edge_agent.standing import (
+from edge_agent.alarms.flood import FloodSettings, Gate
+from edge_agent.alarms.maintenance import EVERY_MACHINE, Window
+from edge_agent.alarms.state import (
     Acknowledgement,
     Event,
     Memory,
@@ -26,6 +25,7 @@ from edge_agent.standing import (
     Telling,
     closed,
 )
+from edge_agent.records import Alarm, Severity
 
 _TICK_NS = 1_000_000_000
 _SEVERITIES: tuple[Severity, ...] = get_args(Severity)

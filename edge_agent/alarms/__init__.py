@@ -1,0 +1,1 @@
+"""The life of an alarm after ISA-18.2, operators' commands, and the message that subscribers get."""
