@@ -19,11 +19,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from edge_agent.commissioning.baseline import Encode, commission
-from edge_agent.contract import recording
 from edge_agent.detect import detectors, ensemble
 from edge_agent.detect.detectors import Encoded
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
+from edge_agent.recordings import tables
 from edge_agent.signals.features import Float32, scales
 from trainer.loop import load_network
 from trainer.measures import period, vus
@@ -198,7 +198,7 @@ def yardstick(data: Path) -> Iterator[Series]:
         usable = [row for row in rows if _usable(dataset, row, scored)]
         for at in np.unique(np.linspace(0, len(usable) - 1, min(count, len(usable))).astype(int)):
             row = usable[at]
-            read = recording.read(data / dataset / row["file"])
+            read = tables.read(data / dataset / row["file"])
             label = read.label > 0
             yield Series(dataset, row["series_id"], read.values, label, int(row["train_end"]))
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from edge_agent.contract.recording import Recording
+from edge_agent.recordings.tables import Recording
 
 PERIOD_S = 10
 DAY_ROWS = 24 * 3600 // PERIOD_S

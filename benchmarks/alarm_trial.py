@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from edge_agent.commissioning import baseline
 from edge_agent.commissioning.threshold_tracking import FollowSettings
-from edge_agent.contract.recording import Recording
 from edge_agent.detect import ensemble
 from edge_agent.detect.detectors import LENGTHS_ROWS, VOICES
 from edge_agent.detect.scorer import Scorer
 from edge_agent.detect.trigger import Decider
 from edge_agent.pipeline.pipeline import Pipeline, Settings
+from edge_agent.recordings.replay import commission_recording, row_times_ns
+from edge_agent.recordings.tables import Recording
 from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
-from edge_agent.replay import commission_recording, row_times_ns
 
 SETTINGS = Settings(hop_s=60.0)
 STILL = replace(SETTINGS, follow=FollowSettings(enabled=False))

@@ -25,13 +25,13 @@ from alarm_rules import RULES
 from alarm_trial import DAYS, SETTINGS, SHIPPED, UNMOVED, WEEK_S, frames, no_bytes, simulate
 from circumstances import circumstances
 
-from edge_agent.contract import recording as recordings
-from edge_agent.contract.recording import Recording
 from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import EdgeAgentError
 from edge_agent.model import bundle
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.replay import commission_recording, row_times_ns
+from edge_agent.recordings import tables as recordings
+from edge_agent.recordings.replay import commission_recording, row_times_ns
+from edge_agent.recordings.tables import Recording
 from trainer.measures import segments
 
 mpl.use("Agg")

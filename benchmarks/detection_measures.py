@@ -9,7 +9,7 @@ from detection_methods import Outcome
 from detection_sets import Series
 from numpy.typing import NDArray
 
-from edge_agent.replay import row_times_ns
+from edge_agent.recordings.replay import row_times_ns
 from trainer.measures import affiliation, event_measures, period, rank_measures
 
 _WEEK_S = 7 * 24 * 3600.0

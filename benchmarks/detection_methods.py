@@ -20,7 +20,7 @@ from edge_agent.detect import detectors, ensemble
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
 from edge_agent.pipeline.results import Settings
-from edge_agent.replay import commission_recording, replay
+from edge_agent.recordings.replay import commission_recording, replay
 from edge_agent.signals.features import scales, standardise
 
 AGENT = "edge-agent"

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.contract import recording as recordings
-from edge_agent.contract.recording import Recording
+from edge_agent.recordings import tables as recordings
+from edge_agent.recordings.tables import Recording
 
 SKAB_CALM_ROWS = 400
 _MINUTE_NS = 60_000_000_000

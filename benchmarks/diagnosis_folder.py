@@ -16,8 +16,8 @@ import numpy as np
 from diagnosis_sets import WINDOW_ROWS, Gather, LabelledSet, cut, remember
 from numpy.typing import NDArray
 
-from edge_agent.contract import recording
 from edge_agent.diagnose.classifier import describe
+from edge_agent.recordings import tables as recording
 
 _FEWEST_CALM_ROWS = 3 * WINDOW_ROWS
 _MOST_WINDOWS = 40

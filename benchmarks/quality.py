@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 from sensor_rules import bare_profile, blamed, findings_alone
 
-from edge_agent.contract import recording
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Settings
+from edge_agent.recordings import tables
 from edge_agent.records import Alarm, Delivery, Float32, Frame, Profile, Reject
 from edge_agent.sensors.monitor import QualitySettings
 from trainer.plant import simulate
@@ -166,7 +166,7 @@ def skab_trials(folder: Path, *, scorer: Scorer | None) -> Iterable[Trial]:
     for path in sorted(folder.glob("*.parquet")):
         if path.stem == "anomaly-free":
             continue
-        data = recording.read(path)
+        data = tables.read(path)
         profile = commissioned(data.name, data.channels, data.values[:SKAB_LEARN_ROWS], scorer=scorer)
         yield from trials(
             "skab",

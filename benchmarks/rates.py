@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_agent.contract import recording
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Settings
+from edge_agent.recordings import tables
 from edge_agent.records import Delivery, Float32, Frame, Reject, ScoreBlock
 from edge_agent.signals.channel_rules import Align, ChannelRule
 from trainer.plant import simulate
@@ -60,7 +60,7 @@ def plant(seed: int, *, seconds: int) -> list[Source]:
 
 def hydraulic(folder: Path, *, seconds: int) -> list[Source]:
     """The rig's eight sensors."""
-    data = recording.read(folder / "hydraulic_uci" / "hydraulic_1hz.parquet")
+    data = tables.read(folder / "hydraulic_uci" / "hydraulic_1hz.parquet")
     times = np.arange(1, seconds + 1, dtype=np.int64) * SECOND
     values = data.values[:seconds]
     return [Source(channel, times, values[:, at]) for at, channel in enumerate(data.channels)]

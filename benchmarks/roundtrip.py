@@ -23,7 +23,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge_agent.contract import recording
+from edge_agent.recordings import tables as recording
 from trainer.plant import Injection, Run, simulate
 
 _ROOT = Path(__file__).parents[1]

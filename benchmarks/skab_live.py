@@ -33,9 +33,9 @@ import pyarrow.parquet as pq
 from paho.mqtt.enums import CallbackAPIVersion
 from PIL import Image
 
-from edge_agent.contract import recording as recordings
-from edge_agent.contract.recording import Recording
-from edge_agent.replay import row_times_ns
+from edge_agent.recordings import tables as recordings
+from edge_agent.recordings.replay import row_times_ns
+from edge_agent.recordings.tables import Recording
 from trainer.measures import event_measures, point_measures, segments
 
 mpl.use("Agg")

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from circumstances import circumstances
 
-from edge_agent.contract import recording
+from edge_agent.recordings import tables as recording
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks/results"

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from roundtrip import free_port, mosquitto, new_client, started, until
 
-from edge_agent.contract import recording
+from edge_agent.recordings import tables
 
 _START_S = 1_767_225_600
 _SETTLE_S = 2.0
@@ -62,7 +62,7 @@ def cwru(data: Path) -> Trial:
 
     def read(name: str) -> NDArray[np.float32]:
         path = data / "cwru/DE48" / f"1797_{name}.parquet"
-        return recording.read(path, channels=["DE_acc"]).values
+        return tables.read(path, channels=["DE_acc"]).values
 
     def fault(name: str, labelled: str, other: str) -> tuple[str, Any, Mapping[str, Any]]:
         samples = read(labelled)
@@ -94,7 +94,7 @@ def fan(data: Path) -> Trial:
 
     def read(name: str) -> NDArray[np.float32]:
         path = data / "fan_accel" / f"{name}.parquet"
-        return recording.read(path, channels=["acc_x", "acc_y", "acc_z"]).values
+        return tables.read(path, channels=["acc_x", "acc_y", "acc_z"]).values
 
     calm, weight = read("fan_0_low_0_weight"), read("fan_0_low_1_weight")
     half = len(weight) // 400 * 200

@@ -10,20 +10,20 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from edge_agent import failure_records
 from edge_agent.alarms import payload
 from edge_agent.assembly import bundle_profile, load_scorer, pipeline_settings
 from edge_agent.config import Config
-from edge_agent.contract import recording as recordings
-from edge_agent.contract.recording import Recording
 from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose.fault_library import Casebook
 from edge_agent.diagnose.fault_naming import UNKNOWN
 from edge_agent.errors import CommissionError, EdgeAgentError, RecordingError, StateError, UsageError
-from edge_agent.failure_records import FailureRecord
 from edge_agent.pipeline.results import Settings
+from edge_agent.recordings import failure_records
+from edge_agent.recordings import tables as recordings
+from edge_agent.recordings.failure_records import FailureRecord
+from edge_agent.recordings.replay import Replay, commission_recording, replay
+from edge_agent.recordings.tables import Recording
 from edge_agent.records import THRESHOLD
-from edge_agent.replay import Replay, commission_recording, replay
 
 ALARMS = "alarms.jsonl"
 _SUMMARY = ("series", "rows", "learnt from", "rows in alarm", "alarms", "named after labels", "faults said")

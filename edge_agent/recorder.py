@@ -12,18 +12,18 @@ from pathlib import Path
 
 import msgspec
 
-from edge_agent import spool as spools
-from edge_agent.archive import Archive
 from edge_agent.assembly import broker_address, message_decoder
 from edge_agent.config import Config
-from edge_agent.contract.timeline import DAY_NS
 from edge_agent.errors import StateError
 from edge_agent.logs import get_logger
 from edge_agent.mqtt.duplicates import Marks, digest
 from edge_agent.mqtt.inbox import Batch, Inbox, Receipt
 from edge_agent.mqtt.ingest import Ingest
+from edge_agent.recordings import spool as spools
+from edge_agent.recordings.archive import Archive
+from edge_agent.recordings.spool import Spool
+from edge_agent.recordings.timeline import DAY_NS
 from edge_agent.records import Frame, Reject, RejectReason
-from edge_agent.spool import Spool
 from edge_agent.store import atomic_file
 
 log = get_logger()

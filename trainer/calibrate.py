@@ -12,14 +12,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edge_agent.contract.recording import Recording
 from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import TrainingError
 from edge_agent.model import bundle, profile
 from edge_agent.model.bundle import Bundle
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.results import CommissionRequest, Settings
-from edge_agent.replay import row_times_ns
+from edge_agent.recordings.replay import row_times_ns
+from edge_agent.recordings.tables import Recording
 from trainer import data, export
 from trainer.config import CalibrateSection, Config
 

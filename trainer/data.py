@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edge_agent.contract import recording
-from edge_agent.contract.recording import Recording
 from edge_agent.errors import TrainingError
+from edge_agent.recordings import tables
+from edge_agent.recordings.tables import Recording
 from edge_agent.records import Float32
 from trainer.objectives.batch import Batch
 
@@ -222,7 +222,7 @@ def read_all(
     Raises:
         RecordingError: a file cannot be used. TrainingError: as `find_all`.
     """
-    return [recording.read(path, channels=channels, exclude=exclude) for path in find_all(root, names)]
+    return [tables.read(path, channels=channels, exclude=exclude) for path in find_all(root, names)]
 
 
 def find_all(root: Path, names: Sequence[str]) -> tuple[Path, ...]:
@@ -238,5 +238,5 @@ def find_all(root: Path, names: Sequence[str]) -> tuple[Path, ...]:
         there = sorted(root.glob(name)) if glob.has_magic(name) else [root / name]
         if not there:
             raise TrainingError(f"no recording is called {root / name}")
-        paths |= dict.fromkeys(path for place in there for path in recording.find(place))
+        paths |= dict.fromkeys(path for place in there for path in tables.find(place))
     return tuple(paths)

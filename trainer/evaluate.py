@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from edge_agent.contract.recording import Recording
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle, profile
 from edge_agent.pipeline.results import Settings
+from edge_agent.recordings.replay import commission_recording, replay, row_times_ns
+from edge_agent.recordings.tables import Recording
 from edge_agent.records import Float32, Profile, WindowBlock
-from edge_agent.replay import commission_recording, replay, row_times_ns
 from trainer import data, export, report
 from trainer.config import Config
 from trainer.labelled import NORMAL, read_names

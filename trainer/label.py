@@ -17,12 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent import failure_records
-from edge_agent.archive import INDEX, columns_of
-from edge_agent.contract import recording
-from edge_agent.contract.timeline import Timeline, joined
 from edge_agent.errors import RecordingError, TrainingError, UsageError
-from edge_agent.failure_records import FailureRecord
+from edge_agent.recordings import failure_records, tables
+from edge_agent.recordings.archive import INDEX, columns_of
+from edge_agent.recordings.failure_records import FailureRecord
+from edge_agent.recordings.timeline import Timeline, joined
 from edge_agent.store import atomic_file, fault_library
 
 NAMES = "names.toml"
@@ -82,8 +81,8 @@ def run(
         raise TrainingError("no interval covers a recorded row: do machines and times agree?")
     for path, _, part, label in runs:
         series = {"channels": list(part.channels), "rate_hz": part.rate_hz}
-        columns = {**columns_of(part), recording.LABEL: label}
-        atomic_file.write(path, recording.encode_columns(path, columns, series=series))
+        columns = {**columns_of(part), tables.LABEL: label}
+        atomic_file.write(path, tables.encode_columns(path, columns, series=series))
     atomic_file.write(out / INDEX, _index(out, runs))
     atomic_file.write(out / NAMES, _names(names))
     rows, faulty = (sum(map(count, (label for *_, label in runs))) for count in (len, np.count_nonzero))
@@ -114,9 +113,9 @@ def timelines(recordings: Path) -> dict[str, Timeline]:
         RecordingError: nothing there, or a table cannot be read.
     """
     parts: dict[str, list[Timeline]] = {}
-    for path in recording.find(recordings):
-        machine = recording.read_series(path).get("machine")
-        found = recording.read(path)
+    for path in tables.find(recordings):
+        machine = tables.read_series(path).get("machine")
+        found = tables.read(path)
         if machine is None or found.times_ns is None:
             raise RecordingError(path, "names no machine or no times: not written by `edge-agent record`")
         parts.setdefault(str(machine), []).append(Timeline(found.channels, found.times_ns, found.values))

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edge_agent.contract.recording import Recording
 from edge_agent.errors import TrainingError
+from edge_agent.recordings.tables import Recording
 from edge_agent.records import Float32
 from trainer.data import robust_place
 from trainer.objectives.batch import Batch

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.contract import shards
-from edge_agent.contract.shards import Shard
+from edge_agent.recordings import shards
+from edge_agent.recordings.shards import Shard
 from edge_agent.records import Float32
 from trainer.data import Signals, robust_place
 

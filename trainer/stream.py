@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from edge_agent.contract import shards
-from edge_agent.contract.shards import Shard
 from edge_agent.errors import TrainingError
+from edge_agent.recordings import shards
+from edge_agent.recordings.shards import Shard
 from trainer import data, parallel, pieces
 from trainer.config import Config
 from trainer.data import Signals

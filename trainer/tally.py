@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.contract.recording import Recording
+from edge_agent.recordings.replay import Replay
+from edge_agent.recordings.tables import Recording
 from edge_agent.records import Float32
-from edge_agent.replay import Replay
 from trainer import measures
 
 _RANKS = ("auc_roc", "auc_pr", "auc_pr_of_chance", "vus_pr", "vus_pr_aligned")

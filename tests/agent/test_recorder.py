@@ -10,10 +10,10 @@ import pytest
 import structlog
 
 from edge_agent.config import Config
-from edge_agent.contract import recording
 from edge_agent.errors import RecordingError, StateError
 from edge_agent.mqtt.inbox import Arrival, Batch, Receipt
 from edge_agent.recorder import Recorder
+from edge_agent.recordings import tables as recording
 from edge_agent.records import Delivery
 
 NOW_NS = 1_700_000_000_000_000_000
@@ -70,7 +70,7 @@ def test_nothing_is_acknowledged_while_the_disk_fails_and_nothing_is_lost_after(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr("edge_agent.spool.os.fsync", full)
+        broken.setattr("edge_agent.recordings.spool.os.fsync", full)
         with pytest.raises(StateError, match="No space"):
             ours.turn(batch(*range(10)))
     assert ours.figures.received == 0

@@ -18,7 +18,7 @@ from detection_methods import Outcome, ahead  # noqa: E402
 from detection_sets import Series, skab  # noqa: E402
 from detectors import BASELINES  # noqa: E402
 
-from edge_agent.contract.recording import Recording  # noqa: E402
+from edge_agent.recordings.tables import Recording  # noqa: E402
 
 
 def machine(n_rows: int, seed: int = 0) -> np.ndarray:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.contract import recording
+from edge_agent.recordings import tables
 from tests.support.shopfloor import ROOT, Mosquitto, User, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
@@ -78,6 +78,6 @@ def test_a_killed_recorder_loses_no_acknowledged_row_and_counts_none_twice(
 def rows(folder: Path) -> int:
     """Rows in all tables; tables may be merged while they are read."""
     try:
-        return sum(len(recording.read(path).values) for path in recording.find(folder / "recordings"))
-    except recording.RecordingError:
+        return sum(len(tables.read(path).values) for path in tables.find(folder / "recordings"))
+    except tables.RecordingError:
         return 0

@@ -6,15 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edge_agent.contract.recording import Recording
 from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose.fault_library import Casebook
 from edge_agent.diagnose.fault_naming import NamingSettings, Refused
-from edge_agent.failure_records import FailureRecord
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Labelled, Settings
+from edge_agent.recordings.failure_records import FailureRecord
+from edge_agent.recordings.replay import Replay, commission_recording, replay
+from edge_agent.recordings.tables import Recording
 from edge_agent.records import Alarm, Frame, Profile, Reject
-from edge_agent.replay import Replay, commission_recording, replay
 
 SECOND = 1_000_000_000
 CHANNELS = ("flow", "pressure", "vibration")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from edge_agent.contract.recording import Recording
 from edge_agent.errors import TrainingError
+from edge_agent.recordings.tables import Recording
 from trainer import finetune, labelled, pretrain
 from trainer.config import Config
 from trainer.loop import CHECKPOINT, load_network

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.archive import Archive
-from edge_agent.contract import recording
 from edge_agent.diagnose.fault_library import Case, Casebook
 from edge_agent.errors import TrainingError, UsageError
+from edge_agent.recordings import tables
+from edge_agent.recordings.archive import Archive
 from edge_agent.records import Frame
 from edge_agent.store import fault_library
 from trainer import data, label, labelled
@@ -37,8 +37,8 @@ def table(path: Path, *rows: tuple[str, int, int, str]) -> Path:
 def labels(folder: Path) -> dict[int, int]:
     """Row -> label, read as the trainer reads it."""
     found: dict[int, int] = {}
-    for path in recording.find(folder):
-        run = recording.read(path)
+    for path in tables.find(folder):
+        run = tables.read(path)
         assert run.label is not None
         for flow, number in zip(run.values[:, run.channels.index("flow")], run.label, strict=True):
             assert int(flow) not in found

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from edge_agent.contract import recording, shards
 from edge_agent.errors import RecordingError, TrainingError
+from edge_agent.recordings import shards, tables
 from tests.trainer.streaming import settings, streamed
 from tests.trainer.test_parallel import ROOT, torchrun
 from trainer import data, parallel, pieces, stream
@@ -100,9 +100,9 @@ def windows(signals: Signals) -> list[np.ndarray]:
 
 
 def test_a_machine_has_one_place_over_all_its_files_and_resting_channels_none(hall: Path) -> None:
-    files = [shards.survey(path) for path in recording.find(hall / "machine=pump-1")]
+    files = [shards.survey(path) for path in tables.find(hall / "machine=pump-1")]
     found = pieces.places(files, seed=0)
-    both = np.concatenate([recording.read(file.path).values for file in files])
+    both = np.concatenate([tables.read(file.path).values for file in files])
     assert found == {f"c{at}": data.robust_place(both[:, at]) for at in range(CHANNELS - 1)}
 
 
@@ -116,7 +116,7 @@ def test_places_from_a_sample_are_near_those_of_all_rows(
     pq.write_table(pa.table({"heat": (cycle + rng.normal(size=rows)).astype(np.float32)}), path)
     monkeypatch.setattr(pieces, "_SAMPLE_VALUES", 6000)
     (found,) = pieces.places([shards.survey(path)], seed=0).values()
-    location, scale = data.robust_place(recording.read(path).values[:, 0])
+    location, scale = data.robust_place(tables.read(path).values[:, 0])
     assert found[0] == pytest.approx(location, abs=0.2)
     assert found[1] == pytest.approx(scale, rel=0.05)
     assert found != (location, scale)
@@ -124,13 +124,13 @@ def test_places_from_a_sample_are_near_those_of_all_rows(
 
 @pytest.mark.parametrize("most_values", [40, 100, 250, 1000, 2000, 100_000])
 def test_pieces_hold_each_value_once_and_no_more_than_asked(hall: Path, most_values: int) -> None:
-    for path in recording.find(hall / "machine=pump-1"):
+    for path in tables.find(hall / "machine=pump-1"):
         file = shards.survey(path)
         known = pieces.places([file], seed=0)
         parts = tuple(pieces.cut(file, known, least_rows=40, most_values=most_values))
         assert all(piece.values <= max(most_values, 2 * 40) and piece.rows >= 40 for piece in parts)
         found = pieces.signals(parts)
-        whole = recording.read(path).values[:, : CHANNELS - 1]
+        whole = tables.read(path).values[:, : CHANNELS - 1]
         assert np.array_equal(np.sort(found.values), np.sort(whole.ravel()))
         assert all(
             (np.diff(signal) == 1).all() for signal in windows(found)
@@ -283,7 +283,7 @@ def test_a_recording_that_goes_away_is_named(large: Path) -> None:
     plan = stream.plan(settings(large, buffer_bytes=4_000_000), held_out_share=0.1)
     there = streamed(plan)
     there.signals_at(0)
-    for path in recording.find(large):
+    for path in tables.find(large):
         path.unlink()
     with pytest.raises(RecordingError, match="no such file"):
         there.signals_at(9)

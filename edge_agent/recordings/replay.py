@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.contract.recording import Recording
 from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose.fault_library import Casebook
 from edge_agent.errors import CommissionError
-from edge_agent.failure_records import FailureRecord
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Labelled, Settings
+from edge_agent.recordings.failure_records import FailureRecord
+from edge_agent.recordings.tables import Recording
 from edge_agent.records import Alarm, Delivery, Float32, Frame, Profile, Reject, ScoreBlock
 
 _BLOCK_ROWS = 1024

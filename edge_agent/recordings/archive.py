@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from edge_agent.contract import recording
-from edge_agent.contract.timeline import DAY_NS, Timeline, days, joined, of_frames
 from edge_agent.errors import RecordingError, StateError
+from edge_agent.recordings import tables
+from edge_agent.recordings.timeline import DAY_NS, Timeline, days, joined, of_frames
 from edge_agent.records import Frame
 from edge_agent.store import atomic_file
 
@@ -85,7 +85,7 @@ class Archive:
         Raises:
             StateError: the folder cannot be read or written. RecordingError: pyarrow is missing.
         """
-        recording.require_parquet(self._folder)
+        tables.require_parquet(self._folder)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             for partial in self._folder.glob("machine=*/day=*/.*.partial"):
@@ -101,7 +101,7 @@ class Archive:
 
     def _enter(self, path: Path) -> None:
         try:
-            self._parts[path] = _part(path, recording.read_series(path))
+            self._parts[path] = _part(path, tables.read_series(path))
         except (RecordingError, KeyError, ValueError):
             self._set_aside(path)
 
@@ -188,7 +188,7 @@ class Archive:
             "first_ns": int(line.times_ns[0]),
             "last_ns": int(line.times_ns[-1]),
         }
-        raw = recording.encode_columns(path, columns_of(line), series=series)
+        raw = tables.encode_columns(path, columns_of(line), series=series)
         atomic_file.write(path, raw)
         self._parts[path] = _part(path, series)
 
@@ -222,15 +222,13 @@ def day_name(day: int) -> str:
 
 def columns_of(line: Timeline) -> dict[str, Any]:
     """A table's columns: the time, then the channels; a channel may not be called like a column of its own."""
-    names = {
-        name: f"{name}_" if name in {recording.TIMESTAMP, recording.LABEL} else name for name in line.channels
-    }
+    names = {name: f"{name}_" if name in {tables.TIMESTAMP, tables.LABEL} else name for name in line.channels}
     cells = {names[name]: line.values[:, at] for at, name in enumerate(line.channels)}
-    return {recording.TIMESTAMP: line.times_ns.astype("datetime64[ns]"), **cells}
+    return {tables.TIMESTAMP: line.times_ns.astype("datetime64[ns]"), **cells}
 
 
 def _read(part: Part) -> Timeline:
-    found = recording.read(part.path)
+    found = tables.read(part.path)
     assert found.times_ns is not None  # noqa: S101 - written by `columns_of`
     return Timeline(found.channels, found.times_ns, found.values)
 

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from edge_agent import __main__ as command
-from edge_agent.contract.recording import Recording
 from edge_agent.detect.scorer import Scorer
 from edge_agent.pipeline.results import Settings
-from edge_agent.replay import Replay, commission_recording, replay
+from edge_agent.recordings.replay import Replay, commission_recording, replay
+from edge_agent.recordings.tables import Recording
 
 ROWS, LEARN_ROWS, FAULT_ROW = 1200, 600, 900
 SETTINGS = Settings(hop_s=0.0)

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent import spool as spools
-from edge_agent.archive import INDEX, Archive
-from edge_agent.contract import recording
-from edge_agent.contract.timeline import DAY_NS, of_frames
+from edge_agent.recordings import spool as spools
+from edge_agent.recordings import tables as recording
+from edge_agent.recordings.archive import INDEX, Archive
+from edge_agent.recordings.spool import Spool
+from edge_agent.recordings.timeline import DAY_NS, of_frames
 from edge_agent.records import Frame
-from edge_agent.spool import Spool
 
 SECOND_NS = 1_000_000_000
 DAY = 20_000

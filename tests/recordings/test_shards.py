@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from edge_agent.contract import recording, shards
 from edge_agent.errors import RecordingError
+from edge_agent.recordings import shards, tables
 
 
 def table(path: Path, *, rows: int, group_rows: int, metadata: dict[str, str] | None = None) -> Path:
@@ -30,7 +30,7 @@ def table(path: Path, *, rows: int, group_rows: int, metadata: dict[str, str] | 
 
 def test_batches_together_are_what_is_read_at_once(tmp_path: Path) -> None:
     path = table(tmp_path / "a.parquet", rows=1000, group_rows=300)
-    found, whole = shards.survey(path, exclude=["open"]), recording.read(path, exclude=["open"])
+    found, whole = shards.survey(path, exclude=["open"]), tables.read(path, exclude=["open"])
     assert found.channels == whole.channels == ("flow", "flow.mean", "state")
     assert found.groups == (300, 300, 300, 100)
     parts = list(shards.batches(path, found.channels, batch_rows=128))
@@ -41,7 +41,7 @@ def test_batches_together_are_what_is_read_at_once(tmp_path: Path) -> None:
 def test_row_groups_and_columns_are_read_alone(tmp_path: Path) -> None:
     path = table(tmp_path / "a.parquet", rows=1000, group_rows=300)
     parts = shards.batches(path, ["flow.mean", "flow"], groups=range(1, 3), batch_rows=4096)
-    np.testing.assert_array_equal(np.concatenate(list(parts)), recording.read(path).values[300:900, [1, 0]])
+    np.testing.assert_array_equal(np.concatenate(list(parts)), tables.read(path).values[300:900, [1, 0]])
 
 
 def test_the_machine_comes_from_the_file_or_is_the_file(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from edge_agent.contract import recording
 from edge_agent.errors import RecordingError
+from edge_agent.recordings import tables
 
 CSV = """timestamp,flow,heat,label,changepoint
 2026-01-01T00:00:00Z,1.5,20,0,0
@@ -23,7 +23,7 @@ def written(path: Path, text: str) -> Path:
 
 
 def test_csv_gives_channels_times_and_labels(tmp_path: Path) -> None:
-    item = recording.read(written(tmp_path / "pump.csv", CSV), exclude=["changepoint"])
+    item = tables.read(written(tmp_path / "pump.csv", CSV), exclude=["changepoint"])
     assert (item.name, item.channels) == ("pump", ("flow", "heat"))
     np.testing.assert_array_equal(item.values, np.array([[1.5, 20], [np.nan, 21], [2.5, np.nan]], np.float32))
     assert item.label is not None
@@ -48,8 +48,8 @@ def test_parquet_and_csv_of_the_same_table_read_alike(tmp_path: Path) -> None:
     table = table.replace_schema_metadata({"series": '{"channels": ["a", "b"]}'})
     pq.write_table(table, tmp_path / "run.parquet")
     text = "timestamp,a,b,label\n1,1.5,2\n".replace("2\n", "2,0\n") + "2,,4,7\n"
-    first = recording.read(tmp_path / "run.parquet")
-    second = recording.read(written(tmp_path / "run.csv", text))
+    first = tables.read(tmp_path / "run.parquet")
+    second = tables.read(written(tmp_path / "run.csv", text))
     assert first.channels == second.channels == ("a", "b")  # the metadata name the channels
     np.testing.assert_array_equal(first.values, second.values)
     np.testing.assert_array_equal(first.times_ns, second.times_ns)
@@ -59,19 +59,19 @@ def test_parquet_and_csv_of_the_same_table_read_alike(tmp_path: Path) -> None:
 def test_without_metadata_every_numeric_column_of_parquet_is_a_channel(tmp_path: Path) -> None:
     table = pa.table({"speed": [1, 2], "flow": [0.5, 1.5], "name": ["x", "y"], "open": [True, False]})
     pq.write_table(table, tmp_path / "run.parquet")
-    item = recording.read(tmp_path / "run.parquet")
+    item = tables.read(tmp_path / "run.parquet")
     assert item.channels == ("speed", "flow", "open")
     np.testing.assert_array_equal(item.values, [[1, 0.5, 1], [2, 1.5, 0]])
 
 
 def test_named_channels_are_taken_in_that_order(tmp_path: Path) -> None:
-    item = recording.read(written(tmp_path / "pump.csv", CSV), channels=["changepoint", "flow"])
+    item = tables.read(written(tmp_path / "pump.csv", CSV), channels=["changepoint", "flow"])
     assert item.channels == ("changepoint", "flow")
     assert item.values[:, 0].tolist() == [0, 1, 0]
 
 
 def test_infinity_is_a_missing_value(tmp_path: Path) -> None:
-    item = recording.read(written(tmp_path / "x.csv", "a\ninf\n1\n"))
+    item = tables.read(written(tmp_path / "x.csv", "a\ninf\n1\n"))
     assert np.isnan(item.values[0, 0])
 
 
@@ -95,27 +95,27 @@ def test_what_cannot_be_used_is_refused_with_its_reason(
 ) -> None:
     path = written(tmp_path / name, text)
     with pytest.raises(RecordingError, match=reason) as caught:
-        recording.read(path)
+        tables.read(path)
     assert caught.value.path == path
 
 
 def test_missing_file_and_missing_channel_are_named(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="no such file"):
-        recording.read(tmp_path / "absent.csv")
+        tables.read(tmp_path / "absent.csv")
     with pytest.raises(RecordingError, match="has no column speed"):
-        recording.read(written(tmp_path / "pump.csv", CSV), channels=["flow", "speed"])
+        tables.read(written(tmp_path / "pump.csv", CSV), channels=["flow", "speed"])
 
 
 def test_text_column_of_parquet_as_channel_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": ["x", "y"], "b": [1.0, 2.0]}), tmp_path / "t.parquet")
     with pytest.raises(RecordingError, match="column a is not numeric"):
-        recording.read(tmp_path / "t.parquet", channels=["a"])
+        tables.read(tmp_path / "t.parquet", channels=["a"])
 
 
 def test_find_lists_recordings_in_a_fixed_order_without_the_index(tmp_path: Path) -> None:
     for name in ("b.csv", "a.parquet", "index.csv", "README.md"):
         (tmp_path / name).touch()
-    assert [path.name for path in recording.find(tmp_path)] == ["a.parquet", "b.csv"]
+    assert [path.name for path in tables.find(tmp_path)] == ["a.parquet", "b.csv"]
     (tmp_path / "nothing").mkdir()
     with pytest.raises(RecordingError, match="holds no"):
-        recording.find(tmp_path / "nothing")
+        tables.find(tmp_path / "nothing")

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from edge_agent.contract import recording
 from edge_agent.errors import RecordingError
+from edge_agent.recordings import tables
 from edge_agent.records import Float32
 
 _BUFFER_BYTES = 1 << 20
@@ -49,11 +49,11 @@ def survey(path: Path, *, exclude: Sequence[str] = ()) -> Shard:
         RecordingError: as `recording.read`.
     """
     if path.suffix != ".parquet":
-        found = recording.read(path, exclude=exclude)
+        found = tables.read(path, exclude=exclude)
         return Shard(path, str(path), found.channels, (len(found.values),))
     file = _open(path)
     channels = tuple(
-        name for name in recording.parquet_candidates(path, file.schema_arrow) if name not in exclude
+        name for name in tables.parquet_candidates(path, file.schema_arrow) if name not in exclude
     )
     groups = tuple(file.metadata.row_group(at).num_rows for at in range(file.num_row_groups))
     if not channels:
@@ -78,7 +78,7 @@ def batches(
         RecordingError: as `recording.read`, when the batch is asked for.
     """
     if path.suffix != ".parquet":
-        values = recording.read(path, channels=channels).values
+        values = tables.read(path, channels=channels).values
         yield from (values[at : at + batch_rows] for at in range(0, len(values), batch_rows))
         return
     file = _open(path)
@@ -89,7 +89,7 @@ def batches(
     for part in _read(path, parts):
         columns = [part.column(name).to_numpy(zero_copy_only=False) for name in channels]
         yield np.stack(
-            [recording.numbers(path, name, c) for name, c in zip(channels, columns, strict=True)], axis=1
+            [tables.numbers(path, name, c) for name, c in zip(channels, columns, strict=True)], axis=1
         )
 
 
@@ -119,7 +119,7 @@ def _read(path: Path, parts: Iterator[Any]) -> Iterator[Any]:
 
 def _machine(metadata: dict[bytes, bytes]) -> str | None:
     try:
-        named = json.loads(metadata.get(recording.SERIES, b"{}")).get("machine")
+        named = json.loads(metadata.get(tables.SERIES, b"{}")).get("machine")
     except (ValueError, AttributeError):
         return None
     return named if isinstance(named, str) else None

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.errors import RecordingError
-from edge_agent.failure_records import FailureRecord, read
+from edge_agent.recordings.failure_records import FailureRecord, read
 
 
 def table(folder: Path, *lines: str, header: str = "machine,start,end,fault") -> Path:

@@ -1,1 +1,0 @@
-"""What passes between rooms and between trainer and agent: nouns and files, no behaviour."""
