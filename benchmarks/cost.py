@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from circumstances import circumstances
 
-from edge_agent.config import SHIPPED_BUNDLES
+from edge_agent.config.file import SHIPPED_BUNDLES
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle as bundles
 from edge_agent.pipeline.learning import learn

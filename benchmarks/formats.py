@@ -26,7 +26,7 @@ import cbor2
 import numpy as np
 
 from edge_agent.assembly import load_scorer, pipeline_settings
-from edge_agent.config import load
+from edge_agent.config.file import load
 from edge_agent.recordings.replay import commission_recording, replay
 from edge_agent.recordings.tables import Recording
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from edge_agent.assembly import load_scorer, pipeline_settings
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.detect import ensemble
 from edge_agent.detect.compact_memory import lean, size_bytes
 from edge_agent.pipeline.learning import learn

@@ -24,7 +24,7 @@ from circumstances import circumstances
 from matplotlib import pyplot as plt
 
 from edge_agent.assembly import load_scorer, message_decoder, pipeline_settings
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.detect.scorer import Scorer
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline

@@ -34,7 +34,7 @@ from throughput_report import picture, table  # noqa: E402
 from throughput_stages import stages  # noqa: E402
 
 from edge_agent.assembly import load_scorer  # noqa: E402
-from edge_agent.config import Config  # noqa: E402
+from edge_agent.config.file import Config  # noqa: E402
 from edge_agent.pipeline.learning import learn  # noqa: E402
 from edge_agent.pipeline.results import CommissionRequest, Settings  # noqa: E402
 from edge_agent.records import Delivery, Profile  # noqa: E402

@@ -13,7 +13,7 @@ import numpy as np
 from onnxruntime import InferenceSession, SessionOptions
 
 from edge_agent.assembly import load_scorer, message_decoder, pipeline_settings
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.mqtt.duplicates import Marks, digest
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.records import Delivery, Profile

@@ -72,7 +72,7 @@ def root(
 def run(config: ConfigFile = None) -> None:
     """Connect to the broker and watch, until SIGTERM or Ctrl-C."""
     from edge_agent import logs, process  # noqa: PLC0415 - `--help` need not load onnxruntime
-    from edge_agent.config import Config, defaults, load  # noqa: PLC0415
+    from edge_agent.config.file import Config, defaults, load  # noqa: PLC0415
 
     def read() -> Config:
         return load(config) if config else defaults()
@@ -90,7 +90,7 @@ def record(
 ) -> None:
     """Write what is heard to Parquet, by machine and day, until SIGTERM or Ctrl-C."""
     from edge_agent import logs, process  # noqa: PLC0415
-    from edge_agent.config import defaults, load  # noqa: PLC0415
+    from edge_agent.config.file import defaults, load  # noqa: PLC0415
 
     settings = load(config) if config else defaults()
     logs.set_up_logs(level=settings.log.level, form=settings.log.format)
@@ -154,7 +154,7 @@ def status(
 ) -> None:
     """Say how the running agent is: machines, open alarms, losses; ends with 10 where it is not well."""
     from edge_agent import glance  # noqa: PLC0415
-    from edge_agent.config import defaults, load  # noqa: PLC0415
+    from edge_agent.config.file import defaults, load  # noqa: PLC0415
     from edge_agent.finding import AILING  # noqa: PLC0415
 
     known = load(config) if config else defaults()
@@ -191,7 +191,7 @@ def replay(  # noqa: PLR0913 - each is an option of the command
 ) -> None:
     """Run recordings through the agent: scores and alarms row by row, and the alerts it would have sent."""
     from edge_agent import backtest, side_by_side  # noqa: PLC0415
-    from edge_agent.config import defaults, load  # noqa: PLC0415
+    from edge_agent.config.file import defaults, load  # noqa: PLC0415
     from edge_agent.errors import UsageError  # noqa: PLC0415
 
     settings = load(config) if config else defaults()
@@ -234,7 +234,7 @@ def discover(
 ) -> None:
     """Listen at the broker for a while and propose a configuration for what was heard."""
     from edge_agent import discover as room  # noqa: PLC0415
-    from edge_agent.config import defaults, load  # noqa: PLC0415
+    from edge_agent.config.file import defaults, load  # noqa: PLC0415
 
     settings = load(config) if config else defaults()
     if broker is not None:

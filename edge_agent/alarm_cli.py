@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from edge_agent.config import Config
+    from edge_agent.config.file import Config
     from edge_agent.terminal import View
 
 app = typer.Typer(no_args_is_help=True, help="List, acknowledge, shelve and name alarms over MQTT.")
@@ -45,7 +45,7 @@ def alarms(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List, acknowledge, shelve and name alarms over MQTT."""
-    from edge_agent.config import defaults, load  # noqa: PLC0415 - `--help` need not load pydantic
+    from edge_agent.config.file import defaults, load  # noqa: PLC0415 - `--help` need not load pydantic
 
     known = load(config) if config else defaults()
     settings = at_broker(known, broker=broker, agent=agent)
@@ -58,7 +58,7 @@ def at_broker(known: "Config", *, broker: str | None, agent: str | None = None) 
     Raises:
         UsageError: they make no sense.
     """
-    from edge_agent.config import Config  # noqa: PLC0415
+    from edge_agent.config.file import Config  # noqa: PLC0415
     from edge_agent.errors import UsageError  # noqa: PLC0415
 
     told = known.model_dump()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from edge_agent.commissioning.threshold_tracking import FollowSettings
-from edge_agent.config import SHIPPED_BUNDLES, Config
+from edge_agent.config.file import SHIPPED_BUNDLES, Config
 from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose.fault_naming import NamingSettings
 from edge_agent.errors import UsageError

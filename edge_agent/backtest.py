@@ -12,7 +12,7 @@ from rich.table import Table
 
 from edge_agent.alarms import payload
 from edge_agent.assembly import bundle_profile, load_scorer, pipeline_settings
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose.fault_library import Casebook
 from edge_agent.diagnose.fault_naming import UNKNOWN

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edge_agent.assembly import broker_address
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.errors import CommandError
 from edge_agent.formats.json_path import PayloadMap
 from edge_agent.mqtt.ingest import Egress

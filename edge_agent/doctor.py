@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge_agent import examine_broker, examine_host
 from edge_agent.assembly import load_bundle, start_scorer, vouched
-from edge_agent.config import Config, defaults, load
+from edge_agent.config.file import Config, defaults, load
 from edge_agent.errors import BundleError, ConfigError, EdgeAgentError, ProviderError, StateError
 from edge_agent.finding import Finding
 from edge_agent.model.bundle import Bundle

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_agent.assembly import broker_address, message_decoder
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.errors import UsageError
 from edge_agent.finding import Finding, Level
 from edge_agent.mqtt.connection import Address

@@ -18,7 +18,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.finding import Finding, Level
 
 _MB = 1_000_000

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.errors import CommandError
 from edge_agent.examine_host import health, page
 from edge_agent.terminal import Terminal, View

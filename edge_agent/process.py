@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edge_agent.assembly import load_scorer
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.logs import get_logger
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.model.rollback import Counters

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from edge_agent.assembly import broker_address, message_decoder
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.errors import StateError
 from edge_agent.logs import get_logger
 from edge_agent.mqtt.duplicates import Marks, digest

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from edge_agent.assembly import TimedScorer, bundle_profile, load_bundle, start_scorer
-from edge_agent.config import Config, unshareable
+from edge_agent.config.file import Config, unshareable
 from edge_agent.errors import EdgeAgentError, StateError, UsageError
 from edge_agent.logs import get_logger
 from edge_agent.model.bundle import Bundle

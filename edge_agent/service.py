@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from edge_agent import __version__, overview
 from edge_agent.alarms import payload
 from edge_agent.assembly import TimedScorer, broker_address, machine_of
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.logs import get_logger, set_up_logs
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.metrics.snapshot import Health, Snapshot, frozen

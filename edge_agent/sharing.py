@@ -14,7 +14,7 @@ from edge_agent.cluster.connection import ShareLink
 from edge_agent.cluster.handover import pack, unpack
 from edge_agent.cluster.membership import Membership, Terms, decode, encode
 from edge_agent.cluster.ownership import Ownership
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.logs import get_logger
 from edge_agent.metrics.snapshot import ShareSeries
 from edge_agent.mqtt.connection import Report

@@ -8,7 +8,7 @@ from typing import Any
 from edge_agent.alarm_diff import Difference, diff
 from edge_agent.alarms.payload import rfc3339
 from edge_agent.backtest import How, how, play
-from edge_agent.config import SHIPPED_BUNDLES, Config, load
+from edge_agent.config.file import SHIPPED_BUNDLES, Config, load
 from edge_agent.errors import UsageError
 from edge_agent.recordings import tables as recordings
 from edge_agent.records import Alarm

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from edge_agent.assembly import broker_address, sparkplug_settings
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.formats.sparkplug.host import Host, HostSettings, HostStep
 from edge_agent.mqtt.connection import Address, Report
 from edge_agent.mqtt.inbox import Inbox

@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from edge_agent.assembly import broker_address
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.errors import CommandError
 from edge_agent.mqtt.inbox import Heard
 from edge_agent.mqtt.ingest import Egress

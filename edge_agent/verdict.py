@@ -5,8 +5,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from edge_agent import assembly, config
+from edge_agent import assembly
 from edge_agent.commissioning.baseline import fewest_rows
+from edge_agent.config import file as config
 from edge_agent.errors import ConfigError, EdgeAgentError
 from edge_agent.model.rollback import Counters
 

@@ -13,7 +13,7 @@ from operator import attrgetter
 from edge_agent.alarms.machines import AgentPlant
 from edge_agent.alarms.manager import Control
 from edge_agent.assembly import TimedScorer, bundle_profile, message_decoder, pipeline_settings
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.detect.compact_memory import lean
 from edge_agent.detect.lazy_memory import LateMemory
 from edge_agent.learner import Learner, Learnt

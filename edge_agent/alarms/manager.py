@@ -9,14 +9,14 @@ from dataclasses import replace
 
 import msgspec
 
-from edge_agent.alarm_config import desk_settings, lifecycle_settings
 from edge_agent.alarms import audit, state
 from edge_agent.alarms import payload as alert
 from edge_agent.alarms.command_handler import Desk, Handled, Plant
 from edge_agent.alarms.lifecycle import Lifecycle
 from edge_agent.alarms.maintenance import Window
 from edge_agent.alarms.state import Calls, Telling
-from edge_agent.config import Config
+from edge_agent.config.alarms import desk_settings, lifecycle_settings
+from edge_agent.config.file import Config
 from edge_agent.logs import get_logger
 from edge_agent.metrics.snapshot import ControlSeries
 from edge_agent.mqtt.inbox import Heard

@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_agent.alarms.audit import Audit
 from edge_agent.alarms.state import Past
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model.bundle import Bundle
 from edge_agent.mqtt.inbox import Heard

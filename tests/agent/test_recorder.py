@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.errors import RecordingError, StateError
 from edge_agent.mqtt.inbox import Arrival, Batch, Receipt
 from edge_agent.recorder import Recorder

@@ -21,7 +21,7 @@ import structlog
 from iotcore import Broker
 
 from edge_agent.assembly import load_scorer
-from edge_agent.config import load
+from edge_agent.config.file import load
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.model import bundle, profile
 from edge_agent.model.bundle import CARD, GOLDEN, MANIFEST, MODEL, PROFILE

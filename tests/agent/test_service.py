@@ -13,7 +13,7 @@ from iotcore import Broker
 
 from edge_agent.alarms import payload as alert
 from edge_agent.assembly import broker_address, load_scorer, pipeline_settings
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.errors import BundleError, DatabaseError, StateError, UsageError
 from edge_agent.formats import decoder
 from edge_agent.logs import set_up_logs

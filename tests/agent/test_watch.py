@@ -15,7 +15,7 @@ import pytest
 import structlog
 
 from edge_agent.assembly import load_scorer
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.detect.compact_memory import size_bytes
 from edge_agent.detect.lazy_memory import LateMemory
 from edge_agent.errors import DatabaseError

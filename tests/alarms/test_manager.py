@@ -10,7 +10,7 @@ import pytest
 
 from edge_agent.alarms import payload as alert
 from edge_agent.alarms.manager import COMMANDS_PER_TURN, WAITING_LIMIT, Control
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.mqtt.inbox import Heard
 from edge_agent.mqtt.outbox import OpenAlarm, Outbox
 from tests.support.hall import ALARM, NOW_NS, SECOND, Hall

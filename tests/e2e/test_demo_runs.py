@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from edge_agent.config import load
+from edge_agent.config.file import load
 from edge_agent.demo import FAULTS
 from tests.support.shopfloor import ROOT
 

@@ -16,7 +16,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent.assembly import broker_address
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.errors import UsageError
 from edge_agent.mqtt.connection import Address
 from edge_agent.mqtt.credentials import Login, Tls

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from edge_agent.assembly import TimedScorer, start_scorer
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import BundleError
 from edge_agent.model import bundle as bundles
@@ -52,7 +52,7 @@ _SCRIPT = """
 import sys
 from pathlib import Path
 from edge_agent.assembly import start_scorer
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.contract import bundle
 import numpy as np
 scorer = start_scorer(bundle.read(Path(sys.argv[1])), Config.model_validate({}), ranking=False, aside=True)

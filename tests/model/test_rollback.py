@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from edge_agent.assembly import load_bundle, load_scorer, vouched
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.errors import BundleError, StateError, UsageError
 from edge_agent.model import bundle
 from edge_agent.model.bundle import CARD, Bundle

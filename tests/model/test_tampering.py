@@ -15,7 +15,7 @@ import onnxruntime
 import pytest
 
 from edge_agent.assembly import load_scorer
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.errors import BundleError
 from edge_agent.model.rollback import Counters
 from tests.support import tampering

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from edge_agent.config.sources import Source
 from edge_agent.formats import decoder
 from edge_agent.metrics.exporter import MACHINES_LIMIT, Telemetry
 from edge_agent.metrics.snapshot import MachineSeries, Snapshot, frozen
@@ -15,7 +16,6 @@ from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Settings
 from edge_agent.records import Delivery
 from edge_agent.reject_log import told_rejects
-from edge_agent.source_config import Source
 from tests.support import tiny
 
 TOPICS = 100_000

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.config import load
+from edge_agent.config.file import load
 
 yaml: Any = pytest.importorskip("yaml")
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import structlog
 
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.diagnose import alarm_windows
 from edge_agent.diagnose.alarm_windows import Kept
 from edge_agent.diagnose.fault_naming import Refused

@@ -21,17 +21,17 @@ from pydantic import (
     model_validator,
 )
 
-from edge_agent.alarm_config import Commands, Lifecycle, Maintenance
-from edge_agent.broker_config import BROKER_FILES, Broker
-from edge_agent.channel_config import Channel, Quality
+from edge_agent.config.alarms import Commands, Lifecycle, Maintenance
+from edge_agent.config.broker import BROKER_FILES, Broker
+from edge_agent.config.channel_config import Channel, Quality
+from edge_agent.config.page_config import Page
+from edge_agent.config.record_config import Record
+from edge_agent.config.sharing_config import Sharing
+from edge_agent.config.sources import Source
 from edge_agent.errors import ConfigError
-from edge_agent.page_config import Page
-from edge_agent.record_config import Record
-from edge_agent.sharing_config import Sharing
-from edge_agent.source_config import Source
 from edge_agent.topics import is_name, parse
 
-_MODELS = Path(__file__).parent / "models"
+_MODELS = Path(__file__).parents[1] / "models"
 SHIPPED_BUNDLE = _MODELS / "pretrained"
 SHIPPED_BUNDLES = {name: _MODELS / name for name in ("pretrained", "pretrained-int8", "pretrained-small")}
 """The encoders that come with the agent, by the names that `[model] bundle` accepts beside a directory."""

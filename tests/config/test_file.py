@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from edge_agent.alarm_config import Maintenance
-from edge_agent.channel_config import Channel
-from edge_agent.config import SHIPPED_BUNDLE, SHIPPED_BUNDLES, Config, defaults, load
+from edge_agent.config.alarms import Maintenance
+from edge_agent.config.channel_config import Channel
+from edge_agent.config.file import SHIPPED_BUNDLE, SHIPPED_BUNDLES, Config, defaults, load
 from edge_agent.errors import ConfigError
 from edge_agent.formats import decoder
 from edge_agent.model import bundle

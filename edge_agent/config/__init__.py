@@ -1,0 +1,1 @@
+"""The TOML file: sections, checks, findings with line numbers."""
