@@ -24,7 +24,6 @@ from edge_agent.mqtt.inbox import Batch, Heard, Inbox
 from edge_agent.mqtt.ingest import Egress, Ingest
 from edge_agent.mqtt.load_shedding import Overload
 from edge_agent.mqtt.outbox import Message
-from edge_agent.page.site import Site
 from edge_agent.reload import Fresh, Reloader, warn_of_age
 from edge_agent.sharing import Sharing, sharing
 from edge_agent.sparkplug_source import SparkplugSource, sparkplug_source
@@ -32,6 +31,7 @@ from edge_agent.status import status_payload
 from edge_agent.store.state_dir import Store
 from edge_agent.systemd import Supervisor
 from edge_agent.watch import Watch
+from edge_agent.web.site import Site
 
 log = get_logger()
 

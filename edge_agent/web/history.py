@@ -8,8 +8,8 @@ from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from edge_agent.page.scene import Curve, Expectation
 from edge_agent.records import ScoreBlock
+from edge_agent.web.view import Curve, Expectation
 
 _NEAR_S, _NEAR_POINTS = 3.0, 200
 _FAR_S, _FAR_POINTS = 300.0, 288

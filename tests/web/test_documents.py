@@ -10,10 +10,10 @@ import numpy as np
 from edge_agent.alarms.state import Calls, Record
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model import bundle
-from edge_agent.page import render
-from edge_agent.page.scene import Closeup, Curve, Expectation, Scene
 from edge_agent.pipeline.machine import Glance
 from edge_agent.records import ChannelEvidence
+from edge_agent.web import documents
+from edge_agent.web.view import Closeup, Curve, Expectation, Scene
 from tests.support.hall import ALARM, NOW_NS, READY
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u2028\x00\U0001f525"
@@ -73,7 +73,7 @@ def test_five_hundred_machines_in_alarm_are_a_bounded_document(tiny_bundle: Path
         calls={name: Calls(record) for name, record in records.items()},
         trends=dict.fromkeys(names, curve),
     )
-    body = render.state(full)
+    body = documents.state(full)
     told = json.loads(body)
     assert len(body) < 400_000
     assert (told["machine_count"], len(told["machines"])) == (800, 500)
@@ -82,7 +82,7 @@ def test_five_hundred_machines_in_alarm_are_a_bounded_document(tiny_bundle: Path
 
 def test_a_machine_of_a_thousand_channels_is_a_bounded_document(tiny_bundle: Path) -> None:
     wide = replace(scene(tiny_bundle), closeups={"pump-1": Closeup(glance(1000), Curve(), Curve(), None)})
-    body = render.machine(wide, "pump-1")
+    body = documents.machine(wide, "pump-1")
     assert body is not None
     assert len(body) < 400_000
     told = json.loads(body)
@@ -92,7 +92,7 @@ def test_a_machine_of_a_thousand_channels_is_a_bounded_document(tiny_bundle: Pat
 
 def test_names_from_outside_come_back_letter_by_letter(tiny_bundle: Path) -> None:
     strange = replace(scene(tiny_bundle), machines={HOSTILE: READY}, agent=HOSTILE)
-    told = json.loads(render.state(strange))
+    told = json.loads(documents.state(strange))
     assert (told["agent"], told["machines"][0]["name"]) == (HOSTILE, HOSTILE)
 
 
@@ -107,7 +107,7 @@ def test_what_is_no_number_is_null_and_never_breaks_the_json(tiny_bundle: Path) 
             Expectation(("c0", "c1"), wild, wild, NOW_NS),
         )
         odd = replace(scene(tiny_bundle), machines={"pump-1": status}, closeups={"pump-1": closeup})
-        body = render.machine(odd, "pump-1")
+        body = documents.machine(odd, "pump-1")
         assert body is not None
         told = json.loads(body, parse_constant=lambda text: (_ for _ in ()).throw(ValueError(text)))
         assert told["machine"]["score"] is None
@@ -122,11 +122,11 @@ def test_a_sensor_finding_is_data_quality_and_no_alarm_of_the_machine(tiny_bundl
         records=(Record(FROZEN),),
         closeups={"pump-1": Closeup(glance(2), Curve(), Curve(), None)},
     )
-    told = json.loads(render.state(found))
+    told = json.loads(documents.state(found))
     assert (told["alarm_count"], told["finding_count"]) == (0, 1)
     assert told["machines"][0]["state"] == "normal"
     assert told["machines"][0]["findings"] == 1
-    closely = json.loads(render.machine(found, "pump-1") or b"")
+    closely = json.loads(documents.machine(found, "pump-1") or b"")
     assert closely["alarm"] is None
     assert [finding["fault"]["name"] for finding in closely["findings"]] == ["frozen"]
     assert {channel["name"]: channel["hidden"] for channel in closely["channels"]} == {
@@ -139,20 +139,20 @@ def test_the_gravest_alarm_comes_first_and_one_that_is_over_last(tiny_bundle: Pa
     grave = Record(replace(ALARM, id="grave", severity="critical"))
     light = Record(replace(ALARM, id="light", onset_ns=NOW_NS + 1))
     over = Record(replace(ALARM, id="over", severity="critical"), active=False)
-    told = json.loads(render.state(replace(scene(tiny_bundle), records=(over, light, grave))))
+    told = json.loads(documents.state(replace(scene(tiny_bundle), records=(over, light, grave))))
     assert [alarm["id"] for alarm in told["alarms"]] == ["grave", "light", "over"]
 
 
 def test_a_machine_whose_window_is_not_full_yet_is_not_called_normal(tiny_bundle: Path) -> None:
     fresh = replace(scene(tiny_bundle), machines={"pump-1": replace(READY, last_score=None)})
-    assert json.loads(render.state(fresh))["machines"][0]["state"] == "unscored"
+    assert json.loads(documents.state(fresh))["machines"][0]["state"] == "unscored"
 
 
 def test_the_threshold_of_a_machine_that_drifted_is_told(tiny_bundle: Path) -> None:
     drifted = replace(scene(tiny_bundle), machines={"pump-1": replace(READY, threshold_ratio=1.7)})
-    assert json.loads(render.state(drifted))["machines"][0]["threshold_ratio"] == 1.7
+    assert json.loads(documents.state(drifted))["machines"][0]["threshold_ratio"] == 1.7
 
 
 def test_without_a_token_no_command_is_offered_and_an_unknown_machine_is_none(tiny_bundle: Path) -> None:
-    assert json.loads(render.state(scene(tiny_bundle)))["commands"] == []
-    assert render.machine(scene(tiny_bundle), "nobody") is None
+    assert json.loads(documents.state(scene(tiny_bundle)))["commands"] == []
+    assert documents.machine(scene(tiny_bundle), "nobody") is None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from edge_agent.alarms.audit import Entry
 from edge_agent.mqtt.inbox import Heard
-from edge_agent.page.scene import Scene
+from edge_agent.web.view import Scene
 
 _EVERY_S = 1.0
 _WATCHED_S = 15.0

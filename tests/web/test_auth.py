@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.page.guard import TokenGuard, host_allowed, same_origin
+from edge_agent.web.auth import TokenGuard, host_allowed, same_origin
 
 TOKEN = "sixteen-characters-and-more"  # noqa: S105 - of this test alone
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.page.conftest import HOSTILE, HOSTILE_CHANNEL, TOKEN, World
-from tests.page.visits import machine_place, visit
 from tests.support.shopfloor import wait_until
+from tests.web.conftest import HOSTILE, HOSTILE_CHANNEL, TOKEN, World
+from tests.web.visits import machine_place, visit
 
 pytestmark = [
     pytest.mark.broker,

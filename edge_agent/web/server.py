@@ -19,9 +19,9 @@ from urllib.parse import unquote
 from edge_agent.alarms.audit import Entry
 from edge_agent.alarms.requests import PAYLOAD_LIMIT_BYTES
 from edge_agent.mqtt.inbox import Heard
-from edge_agent.page import render
-from edge_agent.page.guard import TokenGuard, host_allowed, same_origin
-from edge_agent.page.hatch import Hatch
+from edge_agent.web import documents
+from edge_agent.web.auth import TokenGuard, host_allowed, same_origin
+from edge_agent.web.exchange import Hatch
 
 _CONNECTIONS = 32
 _LIFETIME_S = 20.0
@@ -63,7 +63,7 @@ class _File:
 def _files() -> dict[str, _File]:
     """Every file that is served, in memory: no path of a request ever reaches the disk."""
     found = {}
-    for file in resources.files("edge_agent.page").joinpath("static").iterdir():
+    for file in resources.files("edge_agent.web").joinpath("static").iterdir():
         if kind := _KINDS.get(file.name.rpartition(".")[2]):
             body = file.read_bytes()
             found[f"/{file.name}"] = _File(body, kind, f'"{hashlib.sha256(body).hexdigest()[:20]}"')
@@ -234,11 +234,11 @@ class _Handler(BaseHTTPRequestHandler):
         if scene is None:
             return self._refuse(503, "busy", "the agent does not answer; is it overloaded?")
         body = (
-            render.machine(scene, name)
+            documents.machine(scene, name)
             if kind == "machine"
-            else render.model(scene.bundle)
+            else documents.model(scene.bundle)
             if kind == "model"
-            else render.state(scene)
+            else documents.state(scene)
         )
         if body is None:
             return self._refuse(404, "unknown_machine", "no machine of this name is known")

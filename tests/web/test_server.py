@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from edge_agent.alarms.requests import PAYLOAD_LIMIT_BYTES
-from edge_agent.page import hatch as hatch_room
-from edge_agent.page import server as room
-from edge_agent.page.guard import TokenGuard
-from edge_agent.page.hatch import Hatch
-from edge_agent.page.server import Desk, Server
+from edge_agent.web import exchange as hatch_room
+from edge_agent.web import server as room
+from edge_agent.web.auth import TokenGuard
+from edge_agent.web.exchange import Hatch
+from edge_agent.web.server import Desk, Server
 
 TOKEN = "sixteen-characters-and-more"  # noqa: S105 - of this test alone
 ORDER = json.dumps({"id": "request-1", "by": "Anna", "machine": "pump-1"})

@@ -8,11 +8,11 @@ import pytest
 
 from edge_agent.alarms.audit import Entry
 from edge_agent.mqtt.inbox import Heard
-from edge_agent.page import hatch as room
-from edge_agent.page.guard import TOKEN_LEAST
-from edge_agent.page.hatch import Hatch
-from edge_agent.page.memory import Memory, Peaks
-from edge_agent.page.scene import Scene
+from edge_agent.web import exchange as room
+from edge_agent.web.auth import TOKEN_LEAST
+from edge_agent.web.exchange import Hatch
+from edge_agent.web.history import Memory, Peaks
+from edge_agent.web.view import Scene
 
 ASKED = Heard("agents/a/command/ack", b"{}", retain=False)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.page.conftest import TOKEN
-from tests.page.visits import PHONE, machine_place, visit
 from tests.support.shopfloor import ROOT, AgentProcess, Mosquitto, User, free_port
 from tests.support.simulation import Feed, Scenario
+from tests.web.conftest import TOKEN
+from tests.web.visits import PHONE, machine_place, visit
 
 pytestmark = [
     pytest.mark.broker,

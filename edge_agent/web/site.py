@@ -12,13 +12,13 @@ from edge_agent.config.file import Config
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model.bundle import Bundle
 from edge_agent.mqtt.inbox import Heard
-from edge_agent.page.guard import TokenGuard
-from edge_agent.page.hatch import Hatch
-from edge_agent.page.memory import Memory
-from edge_agent.page.scene import Closeup, Curve, Scene
-from edge_agent.page.server import Desk, Server
 from edge_agent.pipeline.results import Step
 from edge_agent.watch import Watch
+from edge_agent.web.auth import TokenGuard
+from edge_agent.web.exchange import Hatch
+from edge_agent.web.history import Memory
+from edge_agent.web.server import Desk, Server
+from edge_agent.web.view import Closeup, Curve, Scene
 
 OFFERED = ("ack", "shelve", "unshelve", "label")
 """What a phone in front of the machine is for. The desk's allow-list may say less."""

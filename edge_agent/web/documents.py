@@ -13,9 +13,9 @@ import msgspec
 from edge_agent.alarms import payload
 from edge_agent.alarms.state import Calls, Past, Record
 from edge_agent.model.bundle import Bundle
-from edge_agent.page.scene import Closeup, Curve, Expectation, Scene
 from edge_agent.pipeline.machine import Glance, MachineStatus
 from edge_agent.records import Float32, Kind, Severity
+from edge_agent.web.view import Closeup, Curve, Expectation, Scene
 
 SCHEMA_VERSION = 1
 MACHINES_LIMIT = 500
