@@ -17,7 +17,10 @@ from circumstances import circumstances
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks/results"
-_IMPORTS = {"import edge_agent": "edge_agent", "import edge_agent.process": "edge_agent.process"}
+_IMPORTS = {
+    "import edge_agent": "edge_agent",
+    "import edge_agent.service.process": "edge_agent.service.process",
+}
 
 
 def main() -> int:

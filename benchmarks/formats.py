@@ -25,10 +25,10 @@ from typing import Any
 import cbor2
 import numpy as np
 
-from edge_agent.assembly import load_scorer, pipeline_settings
 from edge_agent.config.file import load
 from edge_agent.recordings.replay import commission_recording, replay
 from edge_agent.recordings.tables import Recording
+from edge_agent.service.wiring import load_scorer, pipeline_settings
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # broker, agent and edge node are those of the end-to-end tests

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from edge_agent.assembly import load_scorer, pipeline_settings
 from edge_agent.config.file import Config
 from edge_agent.detect import ensemble
 from edge_agent.detect.compact_memory import lean, size_bytes
@@ -26,6 +25,7 @@ from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import CommissionRequest, Settings
 from edge_agent.records import Frame, Reject
+from edge_agent.service.wiring import load_scorer, pipeline_settings
 from edge_agent.store.atomic_file import allow_open
 from edge_agent.store.state_dir import Store
 

@@ -23,13 +23,13 @@ import numpy as np
 from circumstances import circumstances
 from matplotlib import pyplot as plt
 
-from edge_agent.assembly import load_scorer, message_decoder, pipeline_settings
 from edge_agent.config.file import Config
 from edge_agent.detect.scorer import Scorer
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import CommissionRequest, Settings
 from edge_agent.records import Delivery, Profile
+from edge_agent.service.wiring import load_scorer, message_decoder, pipeline_settings
 
 RESULTS = Path(__file__).parent / "results"
 RATE_HZ, WINDOW_ROWS, LEARN_ROWS, TURN_S = 20, 128, 1500, 0.02

@@ -33,11 +33,11 @@ from soak import CHANNELS, LEARN_ROWS, RATE_HZ, Load  # noqa: E402
 from throughput_report import picture, table  # noqa: E402
 from throughput_stages import stages  # noqa: E402
 
-from edge_agent.assembly import load_scorer  # noqa: E402
 from edge_agent.config.file import Config  # noqa: E402
 from edge_agent.pipeline.learning import learn  # noqa: E402
 from edge_agent.pipeline.results import CommissionRequest, Settings  # noqa: E402
 from edge_agent.records import Delivery, Profile  # noqa: E402
+from edge_agent.service.wiring import load_scorer  # noqa: E402
 from edge_agent.store.state_dir import Store  # noqa: E402
 from tests.faults.parts.agent import Agent  # noqa: E402
 from tests.faults.parts.broker import Broker  # noqa: E402

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from onnxruntime import InferenceSession, SessionOptions
 
-from edge_agent.assembly import load_scorer, message_decoder, pipeline_settings
 from edge_agent.config.file import Config
 from edge_agent.mqtt.duplicates import Marks, digest
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.records import Delivery, Profile
+from edge_agent.service.wiring import load_scorer, message_decoder, pipeline_settings
 from edge_agent.store.database import Database
 from edge_agent.store.journal import Changes, Journal
 

@@ -71,8 +71,9 @@ def root(
 @app.command()
 def run(config: ConfigFile = None) -> None:
     """Connect to the broker and watch, until SIGTERM or Ctrl-C."""
-    from edge_agent import logs, process  # noqa: PLC0415 - `--help` need not load onnxruntime
+    from edge_agent import logs  # noqa: PLC0415 - `--help` need not load onnxruntime
     from edge_agent.config.file import Config, defaults, load  # noqa: PLC0415
+    from edge_agent.service import process  # noqa: PLC0415 - `--help` need not load onnxruntime
 
     def read() -> Config:
         return load(config) if config else defaults()
@@ -89,8 +90,9 @@ def record(
     to: Annotated[Path | None, typer.Option(help="Folder; without it, the configuration's.")] = None,
 ) -> None:
     """Write what is heard to Parquet, by machine and day, until SIGTERM or Ctrl-C."""
-    from edge_agent import logs, process  # noqa: PLC0415
+    from edge_agent import logs  # noqa: PLC0415
     from edge_agent.config.file import defaults, load  # noqa: PLC0415
+    from edge_agent.service import process  # noqa: PLC0415
 
     settings = load(config) if config else defaults()
     logs.set_up_logs(level=settings.log.level, form=settings.log.format)

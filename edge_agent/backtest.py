@@ -11,7 +11,6 @@ from rich.progress import Progress
 from rich.table import Table
 
 from edge_agent.alarms import payload
-from edge_agent.assembly import bundle_profile, load_scorer, pipeline_settings
 from edge_agent.config.file import Config
 from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose.fault_library import Casebook
@@ -24,6 +23,7 @@ from edge_agent.recordings.failure_records import FailureRecord
 from edge_agent.recordings.replay import Replay, commission_recording, replay
 from edge_agent.recordings.tables import Recording
 from edge_agent.records import THRESHOLD
+from edge_agent.service.wiring import bundle_profile, load_scorer, pipeline_settings
 
 ALARMS = "alarms.jsonl"
 _SUMMARY = ("series", "rows", "learnt from", "rows in alarm", "alarms", "named after labels", "faults said")

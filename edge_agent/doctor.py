@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from edge_agent import examine_broker, examine_host
-from edge_agent.assembly import load_bundle, start_scorer, vouched
 from edge_agent.config.file import Config, defaults, load
 from edge_agent.errors import BundleError, ConfigError, EdgeAgentError, ProviderError, StateError
 from edge_agent.finding import Finding
 from edge_agent.model.bundle import Bundle
 from edge_agent.model.rollback import Counters
+from edge_agent.service.wiring import load_bundle, start_scorer, vouched
 
 _EXPIRY_WARN = timedelta(days=30)
 

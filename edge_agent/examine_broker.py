@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_agent.assembly import broker_address, message_decoder
 from edge_agent.config.file import Config
 from edge_agent.errors import UsageError
 from edge_agent.finding import Finding, Level
@@ -24,6 +23,7 @@ from edge_agent.mqtt.inbox import Heard
 from edge_agent.mqtt.ingest import Egress
 from edge_agent.mqtt.outbox import Message, Outbox
 from edge_agent.records import Delivery, Frame, Reject
+from edge_agent.service.wiring import broker_address, message_decoder
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

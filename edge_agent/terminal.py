@@ -11,12 +11,12 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from edge_agent.assembly import broker_address
 from edge_agent.config.file import Config
 from edge_agent.errors import CommandError
 from edge_agent.mqtt.inbox import Heard
 from edge_agent.mqtt.ingest import Egress
 from edge_agent.mqtt.outbox import Message, Outbox
+from edge_agent.service.wiring import broker_address
 from edge_agent.topics import parse
 
 _T = TypeVar("_T")

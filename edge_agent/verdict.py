@@ -5,11 +5,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from edge_agent import assembly
 from edge_agent.commissioning.baseline import fewest_rows
 from edge_agent.config import file as config
 from edge_agent.errors import ConfigError, EdgeAgentError
 from edge_agent.model.rollback import Counters
+from edge_agent.service import wiring
 
 
 def summary(file: Path | None, *, now: datetime) -> Mapping[str, Any]:
@@ -19,12 +19,12 @@ def summary(file: Path | None, *, now: datetime) -> Mapping[str, Any]:
         EdgeAgentError: it could not run; a `ConfigError` has every finding.
     """
     settings = config.load(file) if file else config.defaults()
-    scorer = assembly.load_scorer(settings, counters=Counters(settings.agent.state_dir))
+    scorer = wiring.load_scorer(settings, counters=Counters(settings.agent.state_dir))
     if file:
         _rows_suffice(file, settings, window_rows=scorer.window_rows)
-    assembly.broker_address(settings)
-    assembly.bundle_profile(scorer.bundle)
-    return {**config.summary(settings), **assembly.summary(scorer, now=now)}
+    wiring.broker_address(settings)
+    wiring.bundle_profile(scorer.bundle)
+    return {**config.summary(settings), **wiring.summary(scorer, now=now)}
 
 
 def _rows_suffice(file: Path, settings: config.Config, *, window_rows: int) -> None:

@@ -14,13 +14,13 @@ from types import FrameType
 import numpy as np
 import pytest
 
-from edge_agent.assembly import load_scorer, message_decoder, pipeline_settings
 from edge_agent.config.file import Config
 from edge_agent.detect.scorer import Scorer
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import CommissionRequest, Settings
 from edge_agent.records import Delivery, Profile
+from edge_agent.service.wiring import load_scorer, message_decoder, pipeline_settings
 
 CHANNELS, RATE_HZ, MACHINES, WINDOW_ROWS, HOP_ROWS = 8, 20, 10, 128, 20
 PERIOD_NS = 1_000_000_000 // RATE_HZ

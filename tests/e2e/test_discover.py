@@ -13,9 +13,9 @@ from pathlib import Path
 import cbor2
 import pytest
 
-from edge_agent.assembly import message_decoder
 from edge_agent.config.file import load
 from edge_agent.records import Delivery, Frame
+from edge_agent.service.wiring import message_decoder
 from tests.support.edge_node import EdgeNodeDouble
 from tests.support.shopfloor import ROOT, Mosquitto, User
 

@@ -15,13 +15,13 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge_agent.assembly import broker_address
 from edge_agent.config.file import Config
 from edge_agent.errors import UsageError
 from edge_agent.mqtt.connection import Address
 from edge_agent.mqtt.credentials import Login, Tls
 from edge_agent.mqtt.inbox import Inbox
 from edge_agent.mqtt.ingest import Ingest
+from edge_agent.service.wiring import broker_address
 from tests.support.pki import Authority, Identity
 from tests.support.shopfloor import AgentProcess, Mosquitto, wait_until
 

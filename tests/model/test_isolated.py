@@ -13,12 +13,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge_agent.assembly import TimedScorer, start_scorer
 from edge_agent.config.file import Config
 from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import BundleError
 from edge_agent.model import bundle as bundles
 from edge_agent.model.isolated import in_a_copy
+from edge_agent.service.wiring import TimedScorer, start_scorer
 
 
 def test_the_answer_comes_back_and_nothing_else() -> None:
@@ -51,7 +51,7 @@ def test_a_copy_that_fails_or_dies_gives_no_answer(ask: Callable[[], str], ended
 _SCRIPT = """
 import sys
 from pathlib import Path
-from edge_agent.assembly import start_scorer
+from edge_agent.service.wiring import start_scorer
 from edge_agent.config.file import Config
 from edge_agent.contract import bundle
 import numpy as np

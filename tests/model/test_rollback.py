@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import structlog
 
-from edge_agent.assembly import load_bundle, load_scorer, vouched
 from edge_agent.config.file import Config
 from edge_agent.errors import BundleError, StateError, UsageError
 from edge_agent.model import bundle
 from edge_agent.model.bundle import CARD, Bundle
 from edge_agent.model.rollback import FILE, Counters
 from edge_agent.model.signature import load_trust
-from edge_agent.reload import warn_of_age
+from edge_agent.service.reload import warn_of_age
+from edge_agent.service.wiring import load_bundle, load_scorer, vouched
 from tests.support import tampering
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

@@ -14,10 +14,10 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from edge_agent.assembly import load_scorer
 from edge_agent.config.file import Config
 from edge_agent.errors import BundleError
 from edge_agent.model.rollback import Counters
+from edge_agent.service.wiring import load_scorer
 from tests.support import tampering
 
 COUNT = int(os.environ.get("EDGE_AGENT_TAMPERED", "300"))

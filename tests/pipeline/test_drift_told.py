@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from edge_agent.commissioning import drift
-from edge_agent.overview import machines_seen
 from edge_agent.records import Profile
+from edge_agent.service.health import machines_seen
 from tests.pipeline.test_threshold_follows import PERIOD_NS, drifting, feed, pipeline
 
 

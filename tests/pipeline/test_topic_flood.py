@@ -15,7 +15,7 @@ from edge_agent.metrics.snapshot import MachineSeries, Snapshot, frozen
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Settings
 from edge_agent.records import Delivery
-from edge_agent.reject_log import told_rejects
+from edge_agent.service.reject_log import told_rejects
 from tests.support import tiny
 
 TOPICS = 100_000

@@ -17,7 +17,7 @@ from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.errors import DatabaseError
 from edge_agent.pipeline.results import Labelled
 from edge_agent.records import Float32
-from tests.agent.test_watch import Agent, arrivals, play
+from tests.service.test_turn import Agent, arrivals, play
 from tests.support.shopfloor import FAULT_SHIFT
 
 ALARM = [(300, 380, FAULT_SHIFT), (380, 560, 0.0)]
@@ -182,7 +182,7 @@ def test_on_a_full_disk_windows_stay_in_memory_and_are_written_when_there_is_roo
     start: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent, now_s = start(), [1e6]
-    monkeypatch.setattr("edge_agent.watch.time.monotonic", lambda: now_s[0])
+    monkeypatch.setattr("edge_agent.service.turn.time.monotonic", lambda: now_s[0])
     with monkeypatch.context() as full:
         error = DatabaseError(Path("state.db"), "database or disk is full")
         full.setattr(agent.watch.keeper._database, "commit", Mock(side_effect=error))

@@ -20,7 +20,6 @@ import pytest
 import structlog
 from iotcore import Broker
 
-from edge_agent.assembly import load_scorer
 from edge_agent.config.file import load
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.model import bundle, profile
@@ -28,7 +27,8 @@ from edge_agent.model.bundle import CARD, GOLDEN, MANIFEST, MODEL, PROFILE
 from edge_agent.model.rollback import Counters
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.results import CommissionRequest, Settings
-from edge_agent.service import Service
+from edge_agent.service.agent import Service
+from edge_agent.service.wiring import load_scorer
 from edge_agent.store.state_dir import Store
 from tests.support import tampering, tiny
 from tests.support.shopfloor import User, free_port, rows, wait_until
@@ -341,7 +341,7 @@ def test_what_was_learnt_for_a_network_that_has_gone_is_learnt_again(
         held.wait(20)
         return learn(*given, **more)
 
-    monkeypatch.setattr("edge_agent.learner.learn", slow)
+    monkeypatch.setattr("edge_agent.service.learning_worker.learn", slow)
     running = line()
     running.sent += running.user.publish_rows("m1", 0, 300)
     assert began.wait(20)

@@ -14,20 +14,20 @@ import numpy as np
 import pytest
 import structlog
 
-from edge_agent.assembly import load_scorer
 from edge_agent.config.file import Config
 from edge_agent.detect.compact_memory import size_bytes
 from edge_agent.detect.lazy_memory import LateMemory
 from edge_agent.errors import DatabaseError
-from edge_agent.learner import Learnt
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.mqtt.inbox import Arrival, Batch, Receipt
 from edge_agent.pipeline.learning import learn
 from edge_agent.records import Delivery
+from edge_agent.service.learning_worker import Learnt
+from edge_agent.service.turn import Watch
+from edge_agent.service.wiring import load_scorer
 from edge_agent.store.atomic_file import allow_open
 from edge_agent.store.journal import Changes
 from edge_agent.store.state_dir import Store
-from edge_agent.watch import Watch
 from tests.support.shopfloor import FAULT_SHIFT, START_TS, rows
 
 CALM, FAULTY, AFTER = (0, 300), (300, 380), (380, 560)
@@ -290,7 +290,7 @@ def test_a_disk_that_fails_costs_nothing_but_the_safety_of_that_time(
     begin: Callable[[Config], Agent], config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent, now_s = begin(config), [1e6]
-    monkeypatch.setattr("edge_agent.watch.time.monotonic", lambda: now_s[0])
+    monkeypatch.setattr("edge_agent.service.turn.time.monotonic", lambda: now_s[0])
     story = arrivals(STORY)
     play(agent, story[:300], crash_after=lambda _: False)
     with monkeypatch.context() as full:
@@ -327,7 +327,7 @@ def test_profiles_whose_files_went_with_the_disk_are_written_anew_once_it_is_bac
     begin: Callable[[Config], Agent], config: Config, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     agent, now_s = begin(config), [1e6]
-    monkeypatch.setattr("edge_agent.watch.time.monotonic", lambda: now_s[0])
+    monkeypatch.setattr("edge_agent.service.turn.time.monotonic", lambda: now_s[0])
     story = arrivals(STORY)
     play(agent, story[:320], crash_after=lambda _: False)
     (kept,) = (config.agent.state_dir / "profiles").glob("*.npz")
@@ -512,7 +512,7 @@ def test_a_source_whose_clock_is_wrong_is_said_beside_the_machine_and_survives_a
 ) -> None:
     now_s = [0.0]
     clock = Mock(wraps=time, monotonic=lambda: now_s[0], perf_counter=time.perf_counter)
-    monkeypatch.setattr("edge_agent.watch.time", clock)
+    monkeypatch.setattr("edge_agent.service.turn.time", clock)
     agent = begin(config)
     for arrival in arrivals([(0, 80, 0.0)]):
         now_s[0] += 1.0

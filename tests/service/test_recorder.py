@@ -12,9 +12,9 @@ import structlog
 from edge_agent.config.file import Config
 from edge_agent.errors import RecordingError, StateError
 from edge_agent.mqtt.inbox import Arrival, Batch, Receipt
-from edge_agent.recorder import Recorder
 from edge_agent.recordings import tables as recording
 from edge_agent.records import Delivery
+from edge_agent.service.recorder import Recorder
 
 NOW_NS = 1_700_000_000_000_000_000
 

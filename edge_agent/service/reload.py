@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from edge_agent.assembly import TimedScorer, bundle_profile, load_bundle, start_scorer
 from edge_agent.config.file import Config, unshareable
 from edge_agent.errors import EdgeAgentError, StateError, UsageError
 from edge_agent.logs import get_logger
@@ -19,6 +18,7 @@ from edge_agent.model.bundle import Bundle
 from edge_agent.model.rollback import Counters, expired
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.records import Profile
+from edge_agent.service.wiring import TimedScorer, bundle_profile, load_bundle, start_scorer
 
 log = get_logger()
 

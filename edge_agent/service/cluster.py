@@ -8,7 +8,6 @@ import time
 import uuid
 from dataclasses import replace
 
-from edge_agent.assembly import broker_address, machine_of
 from edge_agent.cluster.announcements import Telling
 from edge_agent.cluster.connection import ShareLink
 from edge_agent.cluster.handover import pack, unpack
@@ -20,7 +19,8 @@ from edge_agent.metrics.snapshot import ShareSeries
 from edge_agent.mqtt.connection import Report
 from edge_agent.mqtt.inbox import Batch, Heard
 from edge_agent.records import Profile
-from edge_agent.watch import Watch
+from edge_agent.service.turn import Watch
+from edge_agent.service.wiring import broker_address, machine_of
 
 log = get_logger()
 

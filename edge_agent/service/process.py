@@ -16,14 +16,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edge_agent.assembly import load_scorer
 from edge_agent.config.file import Config
 from edge_agent.logs import get_logger
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.model.rollback import Counters
-from edge_agent.recorder import Recorder
-from edge_agent.reload import remember, warn_of_age
-from edge_agent.service import Service
+from edge_agent.service.agent import Service
+from edge_agent.service.recorder import Recorder
+from edge_agent.service.reload import remember, warn_of_age
+from edge_agent.service.wiring import load_scorer
 from edge_agent.store.atomic_file import allow_open
 from edge_agent.store.state_dir import Store
 

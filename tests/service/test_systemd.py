@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.systemd import Supervisor
+from edge_agent.service.systemd import Supervisor
 
 
 @pytest.fixture

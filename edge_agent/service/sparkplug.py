@@ -9,13 +9,13 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from edge_agent.assembly import broker_address, sparkplug_settings
 from edge_agent.config.file import Config
 from edge_agent.formats.sparkplug.host import Host, HostSettings, HostStep
 from edge_agent.mqtt.connection import Address, Report
 from edge_agent.mqtt.inbox import Inbox
 from edge_agent.records import Frame, Stale, Tidings
-from edge_agent.sparkplug_link import SparkplugLink
+from edge_agent.service.sparkplug_link import SparkplugLink
+from edge_agent.service.wiring import broker_address, sparkplug_settings
 
 _BATCH_MESSAGES = 1000
 

@@ -12,7 +12,6 @@ import structlog
 from iotcore import Broker
 
 from edge_agent.alarms import payload as alert
-from edge_agent.assembly import broker_address, load_scorer, pipeline_settings
 from edge_agent.config.file import Config
 from edge_agent.errors import BundleError, DatabaseError, StateError, UsageError
 from edge_agent.formats import decoder
@@ -21,8 +20,9 @@ from edge_agent.metrics.exporter import Telemetry
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.records import Delivery, Frame, Reject
-from edge_agent.reject_log import told_rejects
-from edge_agent.service import Service
+from edge_agent.service.agent import Service
+from edge_agent.service.reject_log import told_rejects
+from edge_agent.service.wiring import broker_address, load_scorer, pipeline_settings
 from edge_agent.store.database import Database
 from edge_agent.store.state_dir import Store
 from tests.support.shopfloor import FAULT_SHIFT, User, free_port, rows, wait_until
@@ -311,7 +311,7 @@ def test_messages_share_a_turn_but_none_waits_long(
     monkeypatch: pytest.MonkeyPatch, at_first: int, per_wait: int, expected_s: float
 ) -> None:
     waiting = Waiting(at_first=at_first, per_wait=per_wait)
-    monkeypatch.setattr("edge_agent.service.time", waiting)
+    monkeypatch.setattr("edge_agent.service.agent.time", waiting)
     service = Service.__new__(Service)
     service._inbox = service._stop = waiting  # type: ignore[assignment]
     service._gather(0.0)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.service.container import Container, missing, until
+from tests.deploy.container import Container, missing, until
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]

@@ -19,8 +19,8 @@ from edge_agent.mqtt.connection import Address
 from edge_agent.mqtt.credentials import Login, Tls
 from edge_agent.pipeline.results import Settings
 from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
-from edge_agent.reject_log import told_rejects
 from edge_agent.sensors.monitor import QualitySettings
+from edge_agent.service.reject_log import told_rejects
 
 Decode = Callable[[Delivery], Frame | Reject]
 

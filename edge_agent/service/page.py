@@ -13,7 +13,7 @@ from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model.bundle import Bundle
 from edge_agent.mqtt.inbox import Heard
 from edge_agent.pipeline.results import Step
-from edge_agent.watch import Watch
+from edge_agent.service.turn import Watch
 from edge_agent.web.auth import TokenGuard
 from edge_agent.web.exchange import Hatch
 from edge_agent.web.history import Memory

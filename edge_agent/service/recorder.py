@@ -12,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 
-from edge_agent.assembly import broker_address, message_decoder
 from edge_agent.config.file import Config
 from edge_agent.errors import StateError
 from edge_agent.logs import get_logger
@@ -24,6 +23,7 @@ from edge_agent.recordings.archive import Archive
 from edge_agent.recordings.spool import Spool
 from edge_agent.recordings.timeline import DAY_NS
 from edge_agent.records import Frame, Reject, RejectReason
+from edge_agent.service.wiring import broker_address, message_decoder
 from edge_agent.store import atomic_file
 
 log = get_logger()

@@ -12,11 +12,9 @@ from operator import attrgetter
 
 from edge_agent.alarms.machines import AgentPlant
 from edge_agent.alarms.manager import Control
-from edge_agent.assembly import TimedScorer, bundle_profile, message_decoder, pipeline_settings
 from edge_agent.config.file import Config
 from edge_agent.detect.compact_memory import lean
 from edge_agent.detect.lazy_memory import LateMemory
-from edge_agent.learner import Learner, Learnt
 from edge_agent.logs import get_logger
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.metrics.waveform_gauges import WaveformGauges
@@ -26,8 +24,10 @@ from edge_agent.mqtt.outbox import Outbox
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Failure, Step
 from edge_agent.records import Alarm, Delivery, Frame, Profile, Tidings
-from edge_agent.reject_log import failure_teller
 from edge_agent.sensors.source_monitor import SourceWatch
+from edge_agent.service.learning_worker import Learner, Learnt
+from edge_agent.service.reject_log import failure_teller
+from edge_agent.service.wiring import TimedScorer, bundle_profile, message_decoder, pipeline_settings
 from edge_agent.store.database import Database
 from edge_agent.store.journal import Journal
 from edge_agent.store.state_dir import DATABASE, Loaded, Store

@@ -12,9 +12,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from edge_agent import __version__, overview
+from edge_agent import __version__
 from edge_agent.alarms import payload
-from edge_agent.assembly import TimedScorer, broker_address, machine_of
 from edge_agent.config.file import Config
 from edge_agent.logs import get_logger, set_up_logs
 from edge_agent.metrics.exporter import Telemetry
@@ -24,14 +23,16 @@ from edge_agent.mqtt.inbox import Batch, Heard, Inbox
 from edge_agent.mqtt.ingest import Egress, Ingest
 from edge_agent.mqtt.load_shedding import Overload
 from edge_agent.mqtt.outbox import Message
-from edge_agent.reload import Fresh, Reloader, warn_of_age
-from edge_agent.sharing import Sharing, sharing
-from edge_agent.sparkplug_source import SparkplugSource, sparkplug_source
-from edge_agent.status import status_payload
+from edge_agent.service import health as overview
+from edge_agent.service.cluster import Sharing, sharing
+from edge_agent.service.page import Site
+from edge_agent.service.reload import Fresh, Reloader, warn_of_age
+from edge_agent.service.sparkplug import SparkplugSource, sparkplug_source
+from edge_agent.service.status import status_payload
+from edge_agent.service.systemd import Supervisor
+from edge_agent.service.turn import Watch
+from edge_agent.service.wiring import TimedScorer, broker_address, machine_of
 from edge_agent.store.state_dir import Store
-from edge_agent.systemd import Supervisor
-from edge_agent.watch import Watch
-from edge_agent.web.site import Site
 
 log = get_logger()
 

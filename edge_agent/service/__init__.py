@@ -1,0 +1,1 @@
+"""The running agent: threads, clocks, wiring of the configuration, reload, health."""
