@@ -6,7 +6,7 @@ from pathlib import Path
 import typer.main
 from typer.cli import get_docs_for_click
 
-from edge_agent.__main__ import app
+from edge_agent.cli.app import app
 from edge_agent.metrics.exporter import TABLE
 
 DOCS = Path(__file__).parents[1] / "docs"

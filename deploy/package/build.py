@@ -25,7 +25,7 @@ _MANYLINUX = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_26", "manylinux_2
 _INSTALLED = "/usr/lib/edge-agent"
 _LAUNCHER = f"""\
 #!{_INSTALLED}/bin/python3 -IXfaulthandler
-from edge_agent.__main__ import main
+from edge_agent.cli.app import main
 
 main()
 """

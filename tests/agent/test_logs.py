@@ -6,7 +6,7 @@ import sys
 
 _MODULES = """
 import json, sys
-import edge_agent.__main__, edge_agent.service.process, edge_agent.metrics.exporter
+import edge_agent.cli.app, edge_agent.service.process, edge_agent.metrics.exporter
 from edge_agent import logs
 logs.set_up_logs(level="info", form="console")
 logs.get_logger().info("hello")

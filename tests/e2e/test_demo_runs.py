@@ -9,8 +9,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from edge_agent.cli.demo.run import FAULTS
 from edge_agent.config.file import load
-from edge_agent.demo import FAULTS
 from tests.support.shopfloor import ROOT
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent import doctor, examine_host
-from edge_agent.finding import Finding, lines, worst
+from edge_agent.cli import doctor, doctor_host
+from edge_agent.cli.findings import Finding, lines, worst
 from tests.support.pki import Authority
 from tests.support.shopfloor import ROOT, Mosquitto, User, free_port
 
@@ -129,7 +129,7 @@ def test_a_state_directory_that_cannot_be_written(tmp_path: Path, tiny_bundle: P
     (tmp_path / "state").write_text("a file where a directory should be")
     found = failures(examined(written(tmp_path, tiny_bundle, port=free_port())))
     assert "is a file" in found["disk"].what
-    (finding,) = examine_host.disk(Path("/proc/self/state"))  # even root cannot write there
+    (finding,) = doctor_host.disk(Path("/proc/self/state"))  # even root cannot write there
     assert finding.level == "fail"
     assert "state_dir" in found["disk"].remedy
 
@@ -185,12 +185,12 @@ def test_a_configuration_with_faults_is_told_finding_by_finding(tmp_path: Path) 
 
 
 def test_a_clock_is_believed_when_it_is_kept_right() -> None:
-    assert examine_host.clock(datetime(1970, 1, 1, tzinfo=UTC), synchronised=True).level == "fail"
-    assert examine_host.clock(NOW, synchronised=False).level == "warn"
-    assert examine_host.clock(NOW, synchronised=True).level == "ok"
+    assert doctor_host.clock(datetime(1970, 1, 1, tzinfo=UTC), synchronised=True).level == "fail"
+    assert doctor_host.clock(NOW, synchronised=False).level == "warn"
+    assert doctor_host.clock(NOW, synchronised=True).level == "ok"
 
 
 def test_memory_is_what_the_kernel_says(tmp_path: Path) -> None:
     (tmp_path / "meminfo").write_text("MemTotal: 1000000 kB\nMemAvailable: 100000 kB\n")
-    (finding,) = examine_host.memory(tmp_path / "meminfo")
+    (finding,) = doctor_host.memory(tmp_path / "meminfo")
     assert (finding.area, finding.level) == ("memory", "fail")

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from edge_agent import __main__ as command
+from edge_agent.cli import app as command
 from edge_agent.detect.scorer import Scorer
 from edge_agent.pipeline.results import Settings
 from edge_agent.recordings.replay import Replay, commission_recording, replay

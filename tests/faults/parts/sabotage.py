@@ -12,7 +12,7 @@ import threading
 import time
 from types import FrameType
 
-from edge_agent.__main__ import main
+from edge_agent.cli.app import main
 
 
 def kill_network_threads(_number: int, _frame: FrameType | None) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from edge_agent import examine_broker, examine_host
+from edge_agent.cli import doctor_broker, doctor_host
+from edge_agent.cli.findings import Finding
 from edge_agent.config.file import Config, defaults, load
 from edge_agent.errors import BundleError, ConfigError, EdgeAgentError, ProviderError, StateError
-from edge_agent.finding import Finding
 from edge_agent.model.bundle import Bundle
 from edge_agent.model.rollback import Counters
 from edge_agent.service.wiring import load_bundle, start_scorer, vouched
@@ -32,8 +32,8 @@ def examine(file: Path | None, *, client_id: str, listen_s: float, now: datetime
         return
     yield Finding("config", "ok", "the defaults" if file is None else f"{file} is in order")
     yield from model(config, now=now)
-    yield from examine_host.examine(config, now=now)
-    yield from examine_broker.examine(config, client_id=client_id, listen_s=listen_s, now=now)
+    yield from doctor_host.examine(config, now=now)
+    yield from doctor_broker.examine(config, client_id=client_id, listen_s=listen_s, now=now)
 
 
 def model(config: Config, *, now: datetime) -> Iterator[Finding]:

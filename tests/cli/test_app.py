@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_agent import __main__ as command
 from edge_agent import __version__
+from edge_agent.cli import app as command
 from edge_agent.commissioning.baseline import commission
 from edge_agent.errors import CommissionError, EdgeAgentError
 from edge_agent.model import bundle
@@ -163,7 +163,7 @@ def test_help_needs_no_runtime() -> None:
     """`--help` on a small gateway must not wait for onnxruntime."""
     script = (
         "import sys; sys.argv = ['edge-agent', '--help']\n"
-        "from edge_agent.__main__ import main\n"
+        "from edge_agent.cli.app import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "print(sorted(sys.modules.keys() & {'onnxruntime', 'paho', 'numpy', 'torch'}))"

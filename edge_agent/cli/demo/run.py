@@ -16,8 +16,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from edge_agent.demo_screen import Screen
-from edge_agent.demo_stage import Look, Stage
+from edge_agent.cli.demo.screen import Screen
+from edge_agent.cli.demo.stage import Look, Stage
 from edge_agent.errors import EdgeAgentError
 
 _COMMISSION_ROWS = 3600

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_agent.alarm_diff import Difference, diff
 from edge_agent.alarms.payload import rfc3339
-from edge_agent.backtest import How, how, play
+from edge_agent.cli.alarm_diff import Difference, diff
+from edge_agent.cli.replay import How, how, play
 from edge_agent.config.file import SHIPPED_BUNDLES, Config, load
 from edge_agent.errors import UsageError
 from edge_agent.recordings import tables as recordings

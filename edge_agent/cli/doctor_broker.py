@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_agent.cli.findings import Finding, Level
 from edge_agent.config.file import Config
 from edge_agent.errors import UsageError
-from edge_agent.finding import Finding, Level
 from edge_agent.mqtt.connection import Address
 from edge_agent.mqtt.credentials import Tls
 from edge_agent.mqtt.inbox import Heard

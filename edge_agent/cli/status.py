@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edge_agent.cli.doctor_host import health, page
+from edge_agent.cli.operator_client import Terminal, View
 from edge_agent.config.file import Config
 from edge_agent.errors import CommandError
-from edge_agent.examine_host import health, page
-from edge_agent.terminal import Terminal, View
 
 _SAMPLE = re.compile(r'^(edge_agent_\w+)(?:\{(\w+)="((?:[^"\\]|\\.)*)"\})? (\S+)$')
 """A sample with one label or none; those with more are not asked for here."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent import __main__ as command
-from edge_agent.alarm_diff import diff
+from edge_agent.cli import app as command
+from edge_agent.cli.alarm_diff import diff
 from edge_agent.records import Alarm
 
 SECOND = 1_000_000_000

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edge_agent.cli.survey import Proposal, Survey
 from edge_agent.config.file import Config
 from edge_agent.errors import CommandError
 from edge_agent.formats.json_path import PayloadMap
@@ -13,7 +14,6 @@ from edge_agent.mqtt.ingest import Egress
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.records import Delivery
 from edge_agent.service.wiring import broker_address
-from edge_agent.survey import Proposal, Survey
 
 _TURN_S = 0.01
 _CONNECT_S = 10.0

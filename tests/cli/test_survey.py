@@ -5,8 +5,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.cli.survey import Survey
 from edge_agent.records import Delivery
-from edge_agent.survey import Survey
 
 NOW_NS = 1_700_000_000 * 10**9
 LEVELS = st.sampled_from(["hall", "press-1", "oven", "temp", "$SYS", "ä", " ", "", "+", "\x00", "{machine}"])

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from edge_agent.cli.operator_client import View
     from edge_agent.config.file import Config
-    from edge_agent.terminal import View
 
 app = typer.Typer(no_args_is_help=True, help="List, acknowledge, shelve and name alarms over MQTT.")
 
@@ -76,7 +76,7 @@ def at_broker(known: "Config", *, broker: str | None, agent: str | None = None) 
 @app.command("list")
 def show(context: typer.Context) -> None:
     """Show the open alarms and what is shelved or suppressed."""
-    from edge_agent.terminal import Terminal  # noqa: PLC0415
+    from edge_agent.cli.operator_client import Terminal  # noqa: PLC0415
 
     choice: _Choice = context.obj
     with Terminal(choice.config, client_id=_client_id(), timeout_s=choice.timeout_s) as terminal:
@@ -131,7 +131,7 @@ def label(
 
 
 def _send(context: typer.Context, name: str, fields: Mapping[str, Any]) -> None:
-    from edge_agent.terminal import Terminal  # noqa: PLC0415
+    from edge_agent.cli.operator_client import Terminal  # noqa: PLC0415
 
     choice: _Choice = context.obj
     sent = {"id": uuid.uuid4().hex, "by": choice.by, "sent": datetime.now(UTC).isoformat()}

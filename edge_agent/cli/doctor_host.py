@@ -18,8 +18,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from edge_agent.cli.findings import Finding, Level
 from edge_agent.config.file import Config
-from edge_agent.finding import Finding, Level
 
 _MB = 1_000_000
 _FREE_FAIL_BYTES, _FREE_WARN_BYTES = 50 * _MB, 500 * _MB

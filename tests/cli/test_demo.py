@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from edge_agent.demo import FAULTS, false_alarms, judge, plant_arguments
+from edge_agent.cli.demo.run import FAULTS, false_alarms, judge, plant_arguments
 
 START_TS = 1_600_000_000
 FAULT = FAULTS[0]

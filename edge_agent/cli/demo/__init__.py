@@ -1,0 +1,1 @@
+"""The demonstration: simulated machines, a broker in the process, and a screen."""
