@@ -5,24 +5,21 @@ drives it and keeps its `states` over restarts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
 from edge_agent.alarms import audit, state
 from edge_agent.alarms import payload as alert
-from edge_agent.alarms.command_handler import Desk, Handled, Plant
-from edge_agent.alarms.lifecycle import Lifecycle
+from edge_agent.alarms.command_handler import Desk, DeskSettings, Handled, Plant
+from edge_agent.alarms.lifecycle import Lifecycle, LifecycleSettings
 from edge_agent.alarms.maintenance import Window
 from edge_agent.alarms.state import Calls, Telling
-from edge_agent.config.alarms import desk_settings, lifecycle_settings
-from edge_agent.config.file import Config
 from edge_agent.logs import get_logger
 from edge_agent.metrics.snapshot import ControlSeries
-from edge_agent.mqtt.inbox import Heard
 from edge_agent.mqtt.outbox import Message, OpenAlarm, Outbox
-from edge_agent.records import Alarm
-from edge_agent.topics import parse
+from edge_agent.records import Alarm, ReceivedMessage
+from edge_agent.topics import Template
 
 log = get_logger()
 
@@ -37,32 +34,46 @@ _HELD_NAMED = 50
 """Alarms that the flood's message names; the rest is a number."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagerSettings:
+    """Where alarms and replies are published, and what the parts obey.
+
+    Attributes:
+        agent: the agent's name, as messages say it.
+        alert_topic: template of an alarm's topic, with {machine} and perhaps {agent}.
+        command_topic: topic below which commands are heard, a level a command.
+        reply_topic: topic below which they are answered.
+        flood_topic: where a flood of alarms is told.
+        lifecycle: see `LifecycleSettings`.
+        desk: see `DeskSettings`.
+        maintenance: windows in which nobody is called.
+    """
+
+    agent: str
+    alert_topic: Template
+    command_topic: str
+    reply_topic: str
+    flood_topic: str
+    lifecycle: LifecycleSettings
+    desk: DeskSettings
+    maintenance: Sequence[Window] = field(default=())
+
+
 class Control:
     """Says what is to be said of alarms, and obeys commands."""
 
-    def __init__(self, config: Config, *, outbox: Outbox, plant: Plant, states: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, settings: ManagerSettings, *, outbox: Outbox, plant: Plant, states: Mapping[str, bytes]
+    ) -> None:
         """Begin with what an earlier run had in `states`; what cannot be read is logged and begun anew."""
         self.alarms_opened = 0
-        self._agent = config.agent.name
-        self._alert_topic = parse(
-            config.alerts.topic, allowed=frozenset({"machine", "agent"}), required=frozenset({"machine"})
-        )
-        self._topic = _filled(config.commands.topic, self._agent)
-        self._reply_topic = _filled(config.commands.reply_topic, self._agent)
-        self._flood_topic = _filled(config.lifecycle.flood_topic, self._agent)
+        self._settings = settings
         self._outbox = outbox
         memory, log_book = _read(states)
-        self.lifecycle = Lifecycle(
-            lifecycle_settings(config.lifecycle), windows=_windows(config), memory=memory
-        )
-        self._desk = Desk(
-            desk_settings(config.commands, config.lifecycle, agent=self._agent),
-            lifecycle=self.lifecycle,
-            plant=plant,
-            audit=log_book,
-        )
+        self.lifecycle = Lifecycle(settings.lifecycle, windows=settings.maintenance, memory=memory)
+        self._desk = Desk(settings.desk, lifecycle=self.lifecycle, plant=plant, audit=log_book)
         self._counts: dict[tuple[str, str], int] = {}
-        self._waiting: list[Heard] = []
+        self._waiting: list[ReceivedMessage] = []
         self._dropped = 0
         self._changed = False
         self._flooded = False
@@ -73,17 +84,17 @@ class Control:
     @property
     def filters(self) -> Sequence[str]:
         """What to subscribe to."""
-        return (f"{self._topic}/+",)
+        return (f"{self._settings.command_topic}/+",)
 
     @property
     def audit(self) -> audit.Audit:
         """Who asked for what, and what became of it."""
         return self._desk.audit
 
-    def adopt(self, config: Config) -> None:
+    def adopt(self, settings: ManagerSettings) -> None:
         """Go on by other settings: alarms, shelves and the audit log stay as they are, and so do the topics."""
-        self.lifecycle.adopt(lifecycle_settings(config.lifecycle), windows=_windows(config))
-        self._desk.adopt(desk_settings(config.commands, config.lifecycle, agent=self._agent))
+        self.lifecycle.adopt(settings.lifecycle, windows=settings.maintenance)
+        self._desk.adopt(settings.desk)
 
     # -- alarms ----------------------------------------------------------------------------------------------
 
@@ -133,8 +144,8 @@ class Control:
 
     def _message(self, telling: Telling) -> OpenAlarm:
         alarm = telling.alarm
-        topic = self._alert_topic.fill(machine=alarm.machine, agent=self._agent)
-        payload = alert.encode_telling(telling, agent=self._agent)
+        topic = self._settings.alert_topic.fill(machine=alarm.machine, agent=self._settings.agent)
+        payload = alert.encode_telling(telling, agent=self._settings.agent)
         return OpenAlarm(alarm.id, topic, payload, revision=alarm.revision, live=telling.live)
 
     def _log(self, telling: Telling) -> None:
@@ -165,14 +176,14 @@ class Control:
 
     # -- commands --------------------------------------------------------------------------------------------
 
-    def obey(self, heard: Iterable[Heard], *, now_ns: int) -> None:
+    def obey(self, heard: Iterable[ReceivedMessage], *, now_ns: int) -> None:
         """Answer the commands among the messages heard, a few at a time."""
         self._waiting += heard
         self._dropped += max(0, len(self._waiting) - WAITING_LIMIT)
         del self._waiting[WAITING_LIMIT:]
         now, self._waiting = self._waiting[:COMMANDS_PER_TURN], self._waiting[COMMANDS_PER_TURN:]
         for message in now:
-            name = message.topic.removeprefix(f"{self._topic}/")
+            name = message.topic.removeprefix(f"{self._settings.command_topic}/")
             if message.retain or not message.payload:
                 # A retained command would be obeyed again at each connection; the broker is not a memory of orders.
                 self._count("unknown", "ignored")
@@ -187,7 +198,7 @@ class Control:
         entry = handled.entry
         self._changed = True
         self._count(entry.command, "repeated" if handled.repeated else entry.result)
-        topic = f"{self._reply_topic}/{handled.reply_level}"
+        topic = f"{self._settings.reply_topic}/{handled.reply_level}"
         self._outbox.put(Message(("reply", handled.reply_level), topic, entry.reply))
         if entry.result == "refused":
             self._untold += 1
@@ -224,7 +235,7 @@ class Control:
         said = msgspec.json.encode(
             {
                 "schema_version": 1,
-                "agent": self._agent,
+                "agent": self._settings.agent,
                 "active": bool(held),
                 "held": len(held),
                 "held_total": self.lifecycle.memory.held_total,
@@ -239,7 +250,7 @@ class Control:
         if bool(held) != self._flooded:
             log.warning("alarm_flood", active=bool(held), held=len(held))
         self._flooded, self._flood_told = bool(held), said
-        self._outbox.put(Message(("flood",), self._flood_topic, said, retain=True))
+        self._outbox.put(Message(("flood",), self._settings.flood_topic, said, retain=True))
 
     def states(self) -> Mapping[str, bytes]:
         """What is to be kept, where it has changed since the last call."""
@@ -276,11 +287,3 @@ def _read(states: Mapping[str, bytes]) -> tuple[state.Memory | None, audit.Audit
         if name in states and value is None:
             log.warning("state_value_unusable", name=name, bytes=len(states[name]))
     return memory, book
-
-
-def _windows(config: Config) -> list[Window]:
-    return [section.window for section in config.maintenance]
-
-
-def _filled(template: str, agent: str) -> str:
-    return template.replace("{agent}", agent)

@@ -9,9 +9,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from edge_agent.alarms.command_handler import DeskSettings
-from edge_agent.alarms.flood import FloodSettings
-from edge_agent.alarms.lifecycle import LifecycleSettings
 from edge_agent.alarms.maintenance import DAYS, EVERY_MACHINE, Once, Weekly, Window, to_ns
 from edge_agent.topics import is_name, parse
 
@@ -116,25 +113,3 @@ class Maintenance(_Section):
         days = frozenset(DAYS.index(day) for day in self.days or DAYS)
         begins, ends = self.begins or time(), self.ends or time()
         return Window(machines, Weekly(days, begins, ends, ZoneInfo(self.zone)), self.note)
-
-
-def lifecycle_settings(section: Lifecycle) -> LifecycleSettings:
-    """What the configuration says, in the lifecycle's words."""
-    return LifecycleSettings(
-        latched=section.latched,
-        flood=FloodSettings(
-            agent_limit=section.flood_calls,
-            machine_limit=section.flood_machine_calls,
-            window_s=section.flood_window_s,
-        ),
-    )
-
-
-def desk_settings(commands: Commands, lifecycle: Lifecycle, *, agent: str) -> DeskSettings:
-    """What the configuration says, in the desk's words."""
-    return DeskSettings(
-        agent=agent,
-        allow=frozenset(commands.allow),
-        shelve_max_s=lifecycle.shelve_max_s,
-        max_age_s=commands.max_age_s,
-    )

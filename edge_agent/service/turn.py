@@ -19,15 +19,21 @@ from edge_agent.logs import get_logger
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.metrics.waveform_gauges import WaveformGauges
 from edge_agent.mqtt.duplicates import digest
-from edge_agent.mqtt.inbox import Batch, Heard
+from edge_agent.mqtt.inbox import Batch
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Failure, Step
-from edge_agent.records import Alarm, Delivery, Frame, Profile, Tidings
+from edge_agent.records import Alarm, Delivery, Frame, Profile, ReceivedMessage, Tidings
 from edge_agent.sensors.source_monitor import SourceWatch
 from edge_agent.service.learning_worker import Learner, Learnt
 from edge_agent.service.reject_log import failure_teller
-from edge_agent.service.wiring import TimedScorer, bundle_profile, message_decoder, pipeline_settings
+from edge_agent.service.wiring import (
+    TimedScorer,
+    bundle_profile,
+    manager_settings,
+    message_decoder,
+    pipeline_settings,
+)
 from edge_agent.store.database import Database
 from edge_agent.store.journal import Journal
 from edge_agent.store.state_dir import DATABASE, Loaded, Store
@@ -102,7 +108,7 @@ class Watch:
         states = self.keeper.recalled()
         if not self.sources.restore(states.get(SOURCES)):
             log.warning("state_value_unusable", name=SOURCES, bytes=len(states[SOURCES]))
-        self.control = Control(config, outbox=self.outbox, plant=plant, states=states)
+        self.control = Control(manager_settings(config), outbox=self.outbox, plant=plant, states=states)
         self.control.go_on((*self.pipeline.fleet.open_alarms(), *self.open_findings()), now_ns=time.time_ns())
         self.keeper.begin(self.pipeline, now_s=now_s)
         self.learner.start()
@@ -122,13 +128,13 @@ class Watch:
         decode = message_decoder(config, monotonic=time.monotonic, stamped=self.sources.stamped)
         self.pipeline.adopt(decode=decode, scorer=scorer, settings=settings, template=template)
         self.learner.adopt(scorer=scorer, settings=settings)
-        self.control.adopt(config)
+        self.control.adopt(manager_settings(config))
 
     def turn(
         self,
         batch: Batch,
         *,
-        heard: Iterable[Heard] = (),
+        heard: Iterable[ReceivedMessage] = (),
         tidings: Sequence[Tidings] = (),
         listening: bool = True,
     ) -> None:

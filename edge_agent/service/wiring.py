@@ -4,6 +4,10 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from edge_agent.alarms.command_handler import DeskSettings
+from edge_agent.alarms.flood import FloodSettings
+from edge_agent.alarms.lifecycle import LifecycleSettings
+from edge_agent.alarms.manager import ManagerSettings
 from edge_agent.commissioning.threshold_tracking import FollowSettings
 from edge_agent.config.file import SHIPPED_BUNDLES, Config
 from edge_agent.detect.scorer import Scorer
@@ -21,6 +25,7 @@ from edge_agent.pipeline.results import Settings
 from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.sensors.monitor import QualitySettings
 from edge_agent.service.reject_log import told_rejects
+from edge_agent.topics import parse
 
 Decode = Callable[[Delivery], Frame | Reject]
 
@@ -98,6 +103,35 @@ def message_decoder(
 def machine_of(config: Config) -> Callable[[str], str | None]:
     """The function that tells which machine a topic names, None where no source takes it."""
     return machine_finder([source.route for source in config.source if source.sparkplug is None])
+
+
+def manager_settings(config: Config) -> ManagerSettings:
+    """What the configuration says, in the words of who tells alarms and obeys commands."""
+    agent, lifecycle = config.agent.name, config.lifecycle
+    return ManagerSettings(
+        agent=agent,
+        alert_topic=parse(
+            config.alerts.topic, allowed=frozenset({"machine", "agent"}), required=frozenset({"machine"})
+        ),
+        command_topic=config.commands.topic.replace("{agent}", agent),
+        reply_topic=config.commands.reply_topic.replace("{agent}", agent),
+        flood_topic=lifecycle.flood_topic.replace("{agent}", agent),
+        lifecycle=LifecycleSettings(
+            latched=lifecycle.latched,
+            flood=FloodSettings(
+                agent_limit=lifecycle.flood_calls,
+                machine_limit=lifecycle.flood_machine_calls,
+                window_s=lifecycle.flood_window_s,
+            ),
+        ),
+        desk=DeskSettings(
+            agent=agent,
+            allow=frozenset(config.commands.allow),
+            shelve_max_s=lifecycle.shelve_max_s,
+            max_age_s=config.commands.max_age_s,
+        ),
+        maintenance=[section.window for section in config.maintenance],
+    )
 
 
 def sparkplug_settings(config: Config) -> HostSettings | None:

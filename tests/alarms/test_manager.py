@@ -11,8 +11,9 @@ import pytest
 from edge_agent.alarms import payload as alert
 from edge_agent.alarms.manager import COMMANDS_PER_TURN, WAITING_LIMIT, Control
 from edge_agent.config.file import Config
-from edge_agent.mqtt.inbox import Heard
 from edge_agent.mqtt.outbox import OpenAlarm, Outbox
+from edge_agent.records import ReceivedMessage
+from edge_agent.service.wiring import manager_settings
 from tests.support.hall import ALARM, NOW_NS, SECOND, Hall
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "alert.schema.json").read_text())
@@ -24,7 +25,9 @@ class Desk:
     def __init__(self, states: dict[str, bytes] | None = None, **sections: Any) -> None:
         config = Config.model_validate({"agent": {"name": "hall"}} | sections)
         self.outbox = Outbox(limit=1000)
-        self.control = Control(config, outbox=self.outbox, plant=Hall(), states=states or {})
+        self.control = Control(
+            manager_settings(config), outbox=self.outbox, plant=Hall(), states=states or {}
+        )
 
     def said(self) -> list[tuple[str, dict[str, Any]]]:
         """What waits: topic and message; an emptied retained message is {}."""
@@ -40,9 +43,9 @@ class Desk:
         return found
 
 
-def heard(name: str, *, retain: bool = False, **fields: Any) -> Heard:
+def heard(name: str, *, retain: bool = False, **fields: Any) -> ReceivedMessage:
     payload = json.dumps({"id": "r", "by": "anna"} | fields).encode()
-    return Heard(f"agents/hall/cmd/{name}", payload, retain)
+    return ReceivedMessage(f"agents/hall/cmd/{name}", payload, retain)
 
 
 def test_a_shelved_alarm_is_only_retained_and_its_end_empties_that() -> None:
