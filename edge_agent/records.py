@@ -56,6 +56,15 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceivedMessage:
+    """A message that is no sensor data: a command, a peer's announcement, or what a command line listens to."""
+
+    topic: str
+    payload: bytes
+    retain: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """Samples of one machine: R rows of C channels; NaN where a row lacks a channel.
 

@@ -19,10 +19,9 @@ from edge_agent.config.file import Config
 from edge_agent.errors import UsageError
 from edge_agent.mqtt.connection import Address
 from edge_agent.mqtt.credentials import Tls
-from edge_agent.mqtt.inbox import Heard
 from edge_agent.mqtt.ingest import Egress
 from edge_agent.mqtt.outbox import Message, Outbox
-from edge_agent.records import Delivery, Frame, Reject
+from edge_agent.records import Delivery, Frame, ReceivedMessage, Reject
 from edge_agent.service.wiring import broker_address, message_decoder
 
 if TYPE_CHECKING:
@@ -231,7 +230,7 @@ def _listen(config: Config, visit: _Visit, *, client_id: str, listen_s: float) -
     """What comes in for a moment: our own probe, and the sources' messages."""
     probe, topic = client_id.encode(), _probe_topic(config)
     visit.outbox.put(Message(("probe",), topic, probe))
-    heard: list[tuple[Heard, int]] = []
+    heard: list[tuple[ReceivedMessage, int]] = []
     end_s = time.monotonic() + listen_s
     while time.monotonic() < end_s:
         visit.link.pump()
@@ -252,7 +251,7 @@ def _probe_topic(config: Config) -> str:
     return f"agents/{config.agent.name}/doctor"
 
 
-def _data(config: Config, heard: list[tuple[Heard, int]], listen_s: float) -> Iterator[Finding]:
+def _data(config: Config, heard: list[tuple[ReceivedMessage, int]], listen_s: float) -> Iterator[Finding]:
     """Whether sensors are heard and read, and whether their clocks and ours agree."""
     decode = message_decoder(config, monotonic=time.monotonic)
     nodes = [one for one, _ in heard if one.topic.startswith(_SPARKPLUG)]

@@ -13,9 +13,9 @@ import msgspec
 
 from edge_agent.config.file import Config
 from edge_agent.errors import CommandError
-from edge_agent.mqtt.inbox import Heard
 from edge_agent.mqtt.ingest import Egress
 from edge_agent.mqtt.outbox import Message, Outbox
+from edge_agent.records import ReceivedMessage
 from edge_agent.service.wiring import broker_address
 from edge_agent.topics import parse
 
@@ -120,7 +120,7 @@ class Terminal:
             raise CommandError(f"refused ({reason}): {reply.get('detail', '')}", reason)
         return reply
 
-    def _take(self, heard: Heard, seen: View) -> None:
+    def _take(self, heard: ReceivedMessage, seen: View) -> None:
         message = _decoded(heard.payload)
         if heard.topic == self._status_topic:
             seen.status = message

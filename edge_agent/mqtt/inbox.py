@@ -41,15 +41,6 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """A message that is not sensor data: a command, or what a command line listens to."""
-
-    topic: str
-    payload: bytes
-    retain: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Batch:
     """What the pipeline takes out at once.
 

@@ -14,10 +14,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.mqtt.bulk_client import BulkClient
 from edge_agent.mqtt.connection import QOS, Address, Link, Report
-from edge_agent.mqtt.inbox import Arrival, Heard, Inbox, Receipt
+from edge_agent.mqtt.inbox import Arrival, Inbox, Receipt
 from edge_agent.mqtt.outbox import Message, Outbox
 from edge_agent.mqtt.packets import Publish
-from edge_agent.records import Delivery
+from edge_agent.records import Delivery, ReceivedMessage
 
 _FLYING_LIMIT = 50
 """Publishes without an acknowledgement at a time."""
@@ -195,7 +195,7 @@ class Egress(Link):
         self.overheard = 0
         """Messages dropped because too many waited to be taken by `heard`."""
         self._filters = tuple(filters)
-        self._heard: deque[Heard] = deque()
+        self._heard: deque[ReceivedMessage] = deque()
         self.alerts_sent = 0
         """Alerts handed to the network, repetitions included."""
         self.alerts_acknowledged = 0
@@ -244,11 +244,13 @@ class Egress(Link):
             except UnicodeDecodeError:
                 self.overheard += 1
                 return
-            self._heard.append(Heard(topic, bytes(message.payload[: self._keep_bytes]), bool(message.retain)))
+            self._heard.append(
+                ReceivedMessage(topic, bytes(message.payload[: self._keep_bytes]), bool(message.retain))
+            )
 
         self._guard(work)
 
-    def heard(self) -> list[Heard]:
+    def heard(self) -> list[ReceivedMessage]:
         """The messages that came in since the last call."""
         return [self._heard.popleft() for _ in range(len(self._heard))]
 

@@ -19,10 +19,11 @@ from edge_agent.logs import get_logger, set_up_logs
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.metrics.snapshot import Health, Snapshot, frozen
 from edge_agent.mqtt.connection import Link
-from edge_agent.mqtt.inbox import Batch, Heard, Inbox
+from edge_agent.mqtt.inbox import Batch, Inbox
 from edge_agent.mqtt.ingest import Egress, Ingest
 from edge_agent.mqtt.load_shedding import Overload
 from edge_agent.mqtt.outbox import Message
+from edge_agent.records import ReceivedMessage
 from edge_agent.service import health as overview
 from edge_agent.service.cluster import Sharing, sharing
 from edge_agent.service.page import Site
@@ -283,7 +284,7 @@ class Service:
                 self._ingest.echo(echo)
         return self._overload.turn(batch, self._ingest.echoes(), queued=len(self._inbox), now_s=now_s)
 
-    def _commands_heard(self) -> list[Heard]:
+    def _commands_heard(self) -> list[ReceivedMessage]:
         """The commands that came in; receipts among them are booked."""
         heard = self._egress.heard()
         for message in heard:

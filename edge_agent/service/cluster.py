@@ -9,7 +9,6 @@ import uuid
 from dataclasses import replace
 
 from edge_agent.cluster.announcements import Telling
-from edge_agent.cluster.connection import ShareLink
 from edge_agent.cluster.handover import pack, unpack
 from edge_agent.cluster.membership import Membership, Terms, decode, encode
 from edge_agent.cluster.ownership import Ownership
@@ -17,8 +16,9 @@ from edge_agent.config.file import Config
 from edge_agent.logs import get_logger
 from edge_agent.metrics.snapshot import ShareSeries
 from edge_agent.mqtt.connection import Report
-from edge_agent.mqtt.inbox import Batch, Heard
-from edge_agent.records import Profile
+from edge_agent.mqtt.inbox import Batch
+from edge_agent.mqtt.peer_connection import ShareLink
+from edge_agent.records import Profile, ReceivedMessage
 from edge_agent.service.turn import Watch
 from edge_agent.service.wiring import broker_address, machine_of
 
@@ -138,7 +138,7 @@ class Sharing:
         self.foreign += len(batch.arrivals) - len(kept) - len(echoes)
         return replace(batch, arrivals=kept)
 
-    def _hear(self, heard: Heard, watch: Watch, *, now_s: float) -> None:
+    def _hear(self, heard: ReceivedMessage, watch: Watch, *, now_s: float) -> None:
         if heard.topic.startswith(self._beats):
             member = heard.topic.removeprefix(self._beats)
             beat = decode(heard.payload)

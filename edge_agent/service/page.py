@@ -11,8 +11,8 @@ from edge_agent.alarms.state import Past
 from edge_agent.config.file import Config
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model.bundle import Bundle
-from edge_agent.mqtt.inbox import Heard
 from edge_agent.pipeline.results import Step
+from edge_agent.records import ReceivedMessage
 from edge_agent.service.turn import Watch
 from edge_agent.web.auth import TokenGuard
 from edge_agent.web.exchange import Hatch
@@ -75,7 +75,7 @@ class Site:
         if self._server is not None:
             self._memory.note(step.scores)
 
-    def commands(self) -> list[Heard]:
+    def commands(self) -> list[ReceivedMessage]:
         """What people asked for since the last call, as if it had come over MQTT."""
         return self._hatch.commands()
 

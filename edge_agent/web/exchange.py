@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 
 from edge_agent.alarms.audit import Entry
-from edge_agent.mqtt.inbox import Heard
+from edge_agent.records import ReceivedMessage
 from edge_agent.web.view import Scene
 
 _EVERY_S = 1.0
@@ -31,7 +31,7 @@ class Hatch:
         self._asked_s = -_WATCHED_S
         self._closeups: dict[str, float] = {}
         self._scene: Scene | None = None
-        self._commands: deque[tuple[str, Heard]] = deque()
+        self._commands: deque[tuple[str, ReceivedMessage]] = deque()
         self._answers: dict[str, Entry | None] = {}
 
     # -- requests --------------------------------------------------------------------------------------------
@@ -54,7 +54,7 @@ class Hatch:
             return False
         return machine is None or machine in scene.closeups
 
-    def command(self, request: str, message: Heard) -> Entry | None:
+    def command(self, request: str, message: ReceivedMessage) -> Entry | None:
         """Hand a command in and wait for what became of it; None where nothing did in time, or too many wait."""
         with self._changed:
             if len(self._answers) >= _COMMANDS_LIMIT or request in self._answers:
@@ -94,7 +94,7 @@ class Hatch:
             self._scene = scene
             self._changed.notify_all()
 
-    def commands(self) -> list[Heard]:
+    def commands(self) -> list[ReceivedMessage]:
         """The commands that came in since the last call."""
         if not self._commands:
             return []

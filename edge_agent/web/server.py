@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from edge_agent.alarms.audit import Entry
 from edge_agent.alarms.requests import PAYLOAD_LIMIT_BYTES
-from edge_agent.mqtt.inbox import Heard
+from edge_agent.records import ReceivedMessage
 from edge_agent.web import documents
 from edge_agent.web.auth import TokenGuard, host_allowed, same_origin
 from edge_agent.web.exchange import Hatch
@@ -96,7 +96,7 @@ class Desk:
         if not isinstance(by, str) or not by.strip() or len(by) > _BY_LIMIT:
             return 400, _problem("malformed", f"by: who asks, up to {_BY_LIMIT} characters")
         payload = json.dumps({**fields, "by": f"{by.strip()} (page)"}).encode()
-        entry = self._hatch.command(request, Heard(f"{self._topic}/{name}", payload, retain=False))
+        entry = self._hatch.command(request, ReceivedMessage(f"{self._topic}/{name}", payload, retain=False))
         if entry is None:
             return 503, _problem("busy", "the agent did not answer in time; look again before you repeat it")
         return _status(entry), entry.reply

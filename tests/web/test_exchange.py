@@ -7,14 +7,14 @@ from typing import Any, cast
 import pytest
 
 from edge_agent.alarms.audit import Entry
-from edge_agent.mqtt.inbox import Heard
+from edge_agent.records import ReceivedMessage
 from edge_agent.web import exchange as room
 from edge_agent.web.auth import TOKEN_LEAST
 from edge_agent.web.exchange import Hatch
 from edge_agent.web.history import Memory, Peaks
 from edge_agent.web.view import Scene
 
-ASKED = Heard("agents/a/command/ack", b"{}", retain=False)
+ASKED = ReceivedMessage("agents/a/command/ack", b"{}", retain=False)
 
 
 class _Clock:
@@ -84,7 +84,7 @@ def test_a_pipeline_that_does_not_answer_costs_the_request_its_patience_only(
 def test_a_request_that_waits_does_not_hold_the_pipeline_up() -> None:
     hatch = Hatch(monotonic=_Clock())
     thread, found = in_thread(lambda: hatch.command("request-1", ASKED))
-    turns: list[Heard] = []
+    turns: list[ReceivedMessage] = []
     until(lambda: turns.extend(hatch.commands()) or turns)
     hatch.answer(lambda _: None)  # not obeyed yet: the pipeline's thread is back at once
     assert thread.is_alive()

@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_agent.mqtt.bulk_client import BulkClient
 from edge_agent.mqtt.connection import QOS, Address, Link, Report
-from edge_agent.mqtt.inbox import Heard
+from edge_agent.records import ReceivedMessage
 
 _HEARD_LIMIT = 4000
 """Messages that wait to be taken; beats are small, and profiles come only when asked for."""
@@ -31,7 +31,7 @@ class ShareLink(Link):
         )
         self.subscribed = 0
         self._beats = beats
-        self._heard: deque[Heard] = deque(maxlen=_HEARD_LIMIT)
+        self._heard: deque[ReceivedMessage] = deque(maxlen=_HEARD_LIMIT)
         self._asked: int | None = None
 
     def publish(self, topic: str, payload: bytes, *, retain: bool) -> bool:
@@ -51,7 +51,7 @@ class ShareLink(Link):
         if self._client is not None and self.connected:
             self._client.unsubscribe(topic)
 
-    def heard(self) -> list[Heard]:
+    def heard(self) -> list[ReceivedMessage]:
         """The messages that came in since the last call."""
         return [self._heard.popleft() for _ in range(len(self._heard))]
 
@@ -88,6 +88,8 @@ class ShareLink(Link):
                 topic = message.topic
             except UnicodeDecodeError:
                 return
-            self._heard.append(Heard(topic, bytes(message.payload[: self._keep_bytes]), bool(message.retain)))
+            self._heard.append(
+                ReceivedMessage(topic, bytes(message.payload[: self._keep_bytes]), bool(message.retain))
+            )
 
         self._guard(work)
