@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -222,7 +221,7 @@ def replayed(
 ) -> list[dict[str, Any]]:
     """What the same rows give without a broker, under the same configuration."""
     known = load(config)
-    scorer, settings = load_scorer(known), replace(pipeline_settings(known), settle=False)
+    scorer, settings = load_scorer(known), pipeline_settings(known)
     count = fault_row + options.fault
     table = [machine_row(at, fault=at >= fault_row) for at in range(count)]
     times = start * 10**9 + np.arange(count, dtype=np.int64) * round(PERIOD_S * 1e9)

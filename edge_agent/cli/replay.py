@@ -114,7 +114,7 @@ def how(config: Config, *, commission_rows: int | None, failures: tuple[FailureR
     Raises:
         EdgeAgentError: the model cannot be used.
     """
-    settings = replace(pipeline_settings(config), hop_s=0.0, settle=False)
+    settings = replace(pipeline_settings(config), hop_s=0.0)
     return How(
         commission_rows=commission_rows, scorer=load_scorer(config), settings=settings, failures=failures
     )

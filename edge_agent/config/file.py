@@ -121,10 +121,22 @@ class Model(_Section):
 
 
 class Commission(_Section):
-    """How a machine that is new is learnt, and whether it is learnt again from its first calm day."""
+    """How a machine that is new is learnt."""
 
     rows: Annotated[int, Field(ge=100, le=1_000_000)] = 3600
-    settle: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_longer_settles(cls, table: Any) -> Any:
+        """`settle = false` was in the sample file and asks for what is the case; `true` asks for what is gone."""
+        if not isinstance(table, dict) or "settle" not in table:
+            return table
+        if table["settle"] is not False:
+            raise ValueError(
+                "settle is gone: no machine is learnt again by itself. Remove it, and recommission a machine "
+                "that has shown more of its normal operation since"
+            )
+        return {name: value for name, value in table.items() if name != "settle"}
 
 
 class Budget(_Section):

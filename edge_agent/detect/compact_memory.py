@@ -19,6 +19,8 @@ Memory = Mapping[str, NDArray[Any]]
 
 _RANKING = ("wide_", "alone_", "embedding_bank", "embedding_square", "embedding_usual", "embedding_reach")
 _RANKING_ERRORS = "reconstruction_"
+_FORGOTTEN = "settle_"
+"""Calm rows that an older agent kept, to learn the machine again from."""
 _BANK, _SQUARE, _CODES, _LEAST, _STEP = (
     f"together_{part}" for part in ("bank", "square", "codes", "least", "step")
 )
@@ -32,7 +34,9 @@ def lean(memory: Memory) -> dict[str, NDArray[Any]]:
     by 0.1 % at most (`benchmarks/memory.py`).
     """
     kept = {
-        name: array for name, array in memory.items() if not name.startswith((*_RANKING, _RANKING_ERRORS))
+        name: array
+        for name, array in memory.items()
+        if not name.startswith((*_RANKING, _RANKING_ERRORS, _FORGOTTEN))
     }
     if _BANK not in kept:
         return kept

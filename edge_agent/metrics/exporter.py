@@ -69,18 +69,6 @@ TABLE: tuple[Series, ...] = (
         "Threshold in use over the learnt one; it follows slow drift within bounds.",
         ("machine",),
     ),
-    Series(
-        "edge_agent_settled_stage",
-        "gauge",
-        "How often it was time to learn the machine again from calm rows in service, of four.",
-        ("machine",),
-    ),
-    Series(
-        "edge_agent_settlings_refused_total",
-        "counter",
-        "How often since the start what was learnt again was not used.",
-        ("machine",),
-    ),
     Series("edge_agent_rows", "gauge", "Rows heard of a machine that is still being learnt.", ("machine",)),
     Series(
         "edge_agent_machine_info", "gauge", "1 for the state that the machine is in.", ("machine", "state")
@@ -329,8 +317,6 @@ def _machine_samples(machines: Mapping[str, MachineSeries]) -> _Samples:
         "edge_agent_threshold_ratio": [
             ((name,), m.threshold_ratio) for name, m in shown.items() if m.threshold_ratio is not None
         ],
-        "edge_agent_settled_stage": [((name,), m.settled_stage) for name, m in shown.items()],
-        "edge_agent_settlings_refused_total": [((name,), m.settlings_refused) for name, m in shown.items()],
         "edge_agent_rows": [((name,), m.rows) for name, m in shown.items() if m.state != "ready"],
         "edge_agent_machine_info": [((name, m.state), 1.0) for name, m in shown.items()],
         "edge_agent_machines": [((state,), count) for state, count in states.items()],

@@ -16,8 +16,6 @@ class MachineSeries:
     threshold: float | None
     alarm_open: bool
     threshold_ratio: float | None = None
-    settled_stage: int = 0
-    settlings_refused: int = 0
     findings_open: int = 0
     data_s: float | None = None
     input_drift: float | None = None

@@ -1,18 +1,14 @@
 """Commissioning one machine: a request's calm rows to the profile that scoring reads. Slow (seconds); pure."""
 
-from dataclasses import replace
-
 import numpy as np
 
-from edge_agent.commissioning import relearning
 from edge_agent.commissioning.baseline import commission
-from edge_agent.commissioning.relearning import Settling
 from edge_agent.detect.compact_memory import lean
 from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose import attribution, classifier
 from edge_agent.errors import CommissionError
 from edge_agent.pipeline.results import CommissionRequest, Settings
-from edge_agent.records import Float32, Profile
+from edge_agent.records import Profile
 from edge_agent.sensors import checks
 
 _WEEK_NS = 7 * 24 * 3600 * 1_000_000_000
@@ -26,11 +22,8 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: Settings) -> 
     """What is normal for a machine.
 
     Raises:
-        CommissionError: too few rows, or no channel that was observed often enough; or what was learnt again in service
-            is refused.
+        CommissionError: too few rows, or no channel that was observed often enough.
     """
-    if request.settling is not None:
-        return _learn_again(request, request.settling, scorer=scorer, settings=settings)
     kept = _usable_channels(request, scorer)
     rows = np.ascontiguousarray(request.rows[:, kept])
     period_ns = request.period_ns or _ASSUMED_PERIOD_NS
@@ -52,7 +45,6 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: Settings) -> 
             **attribution.reference(rows),
             **checks.reference(rows, observed),
             **classifier.calm_reference(memory, rows, window_rows=scorer.window_rows),
-            **(_base(rows, period_ns) if settings.settle else {}),
         },
         rows=len(rows),
         period_ns=period_ns,
@@ -60,39 +52,6 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: Settings) -> 
         encoder=scorer.bundle.encoder,
         learnt_ns=request.time_ns,
     )
-
-
-def _base(rows: Float32, period_ns: int) -> dict[str, Float32]:
-    """The rows of commissioning, where the machine is to be learnt again from them and later ones."""
-    return {relearning.BASE: rows} if relearning.worth_settling(len(rows), period_ns) else {}
-
-
-def _learn_again(request: CommissionRequest, how: Settling, *, scorer: Scorer, settings: Settings) -> Profile:
-    """What is normal for a machine by the rows that it was commissioned from and by calm ones since."""
-    rows = request.rows
-    if how.before.encoder != scorer.bundle.encoder:
-        raise CommissionError(f"{request.machine}: the model has changed")
-    memory = commission(
-        rows,
-        window_rows=scorer.window_rows,
-        encode=scorer.encode,
-        budget_per_week=settings.budget_per_week,
-        windows_per_week=_WEEK_NS / (request.period_ns * request.hop_rows),
-        hop_rows=request.hop_rows,
-        seed=settings.seed,
-        seams=how.seams(len(rows)),
-    )
-    relearning.check(memory, rows, how, window_rows=scorer.window_rows)
-    base = rows[: how.base_rows]
-    memory = {
-        **(memory if scorer.ranking else lean(memory)),
-        **attribution.reference(rows),
-        **checks.kept(how.before.memory),
-        **classifier.calm_reference(memory, base, window_rows=scorer.window_rows),
-        **relearning.kept(how, rows),
-    }
-    # The same learning, refined: whoever asks whether scores mean the same is told that they do.
-    return replace(how.before, memory=memory, rows=len(rows))
 
 
 def _usable_channels(request: CommissionRequest, scorer: Scorer) -> list[int]:

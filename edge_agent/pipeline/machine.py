@@ -6,7 +6,6 @@ from typing import Literal
 import numpy as np
 
 from edge_agent.commissioning.drift import Census, Drift
-from edge_agent.commissioning.relearning import Settler
 from edge_agent.commissioning.threshold import shared
 from edge_agent.commissioning.threshold_tracking import DRIFTED, Follower
 from edge_agent.detect.detectors import joined
@@ -32,8 +31,6 @@ class MachineStatus:
 
     Attributes:
         threshold_ratio: the threshold in use relative to the one that was learnt; None while nothing is learnt.
-        settled_stage: how often it was time to learn the machine again, of four.
-        settlings_refused: how often since the start what was learnt again was not used.
         drift: how far its calm rows and scores have moved since it was learnt.
         learnt_ns: when it was learnt, by the time of its data; None while it is not.
     """
@@ -48,8 +45,6 @@ class MachineStatus:
     open_alarm: str | None
     reason: str = ""
     threshold_ratio: float | None = None
-    settled_stage: int = 0
-    settlings_refused: int = 0
     drift: Drift = field(default_factory=Drift)
     learnt_ns: int | None = None
 
@@ -126,7 +121,6 @@ class Machine:
     profile: Profile | None = None
     follower: Follower | None = None
     census: Census | None = None
-    settler: Settler | None = None
     last_score: float | None = None
     reason: str = ""
     inspector: Inspector | None = None
@@ -166,45 +160,6 @@ class Machine:
             )
         ]
 
-    def ask_to_settle(self, name: str) -> list[CommissionRequest]:
-        """The request to be learnt again from more calm rows, where it is time for one."""
-        profile, time_ns = self.profile, self.rows.last_time_ns
-        if self.settler is None or profile is None or time_ns is None:
-            return []
-        due = self.settler.request(time_ns=time_ns)
-        if due is None:
-            return []
-        rows, settling = due
-        return [
-            CommissionRequest(
-                machine=name,
-                channels=profile.channels,
-                rows=rows,
-                period_ns=profile.period_ns,
-                hop_rows=profile.hop_rows,
-                time_ns=time_ns,
-                settling=settling,
-            )
-        ]
-
-    def settle(self, learnt: Profile | None, *, stage: int) -> bool:
-        """Go on with what was learnt again, unless an alarm has opened or another profile came meanwhile.
-
-        Returns:
-            Whether it did; where not, it is counted as refused.
-        """
-        now, settler = self.profile, self.settler
-        if settler is None or now is None:
-            return False
-        alike = learnt is not None and profile_identity(learnt) == profile_identity(now)
-        if learnt is None or not alike or self.decider.anomalous:
-            settler.refused(stage)
-            return False
-        self.profile, self.follower, self.census = learnt, None, None
-        self.naming.arrange(learnt)
-        settler.go_on(learnt)
-        return True
-
     def judge(self, block: ScoreBlock, *, settings: Settings) -> tuple[ScoreBlock, list[Alarm]]:
         """(the scored windows by the thresholds now in use, the alarm revisions that they call for)."""
         if self.profile is None:
@@ -242,8 +197,6 @@ class Machine:
             verdicts.append(self.decider.step(value, recent=recent, span_windows=span_windows))
             in_alarm = verdicts[-1] != "calm"
             follower.note(time_ns, learnt[at], in_alarm=in_alarm)
-            if self.settler is not None:
-                self.settler.note(block.windows, at=at, score=value, in_alarm=in_alarm)
         calm = np.array([verdict == "calm" for verdict in verdicts])
         self._counting().note(block.windows, joined(learnt[:, :-1]), calm=calm)
         return block, verdicts
@@ -324,8 +277,6 @@ class Machine:
             open_alarm=alarm.id if alarm else None,
             reason=self.reason,
             threshold_ratio=None if self.follower is None else float(self.follower.ratio[0]),
-            settled_stage=0 if self.settler is None else self.settler.stage,
-            settlings_refused=0 if self.settler is None else self.settler.refusals,
             drift=Drift() if self.census is None else self.census.drift(),
             learnt_ns=None if self.profile is None else self.profile.learnt_ns,
         )

@@ -12,7 +12,6 @@ one of them, counted as `internal_error` and handed out with the step.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from edge_agent.commissioning.relearning import Settler
 from edge_agent.detect.scorer import Scorer
 from edge_agent.detect.trigger import Decider
 from edge_agent.diagnose.fault_library import Casebook
@@ -91,7 +90,6 @@ class Pipeline:
         machine = self.fleet.get(profile.machine) or self._add_machine(profile.machine)
         machine.profile, machine.state, machine.reason = profile, "ready", ""
         machine.follower = machine.census = None
-        machine.settler = Settler(profile) if self._settings.settle else None
         machine.rows.arrange(profile.channels, period_ns=profile.period_ns, hop_rows=profile.hop_rows)
         machine.naming.arrange(profile)
         machine.inspector = succeeding(machine, settings=self._settings, scorer=self._scorer)
@@ -110,11 +108,6 @@ class Pipeline:
         machine = self.fleet[name]
         machine.state, machine.reason = "failed", reason
         machine.wanted_at = machine.rows.row_count + self._settings.commission_rows
-
-    def settle(self, name: str, learnt: Profile | None, *, stage: int) -> bool:
-        """A machine in service was learnt again, or was not (None): whether it goes on with that."""
-        machine = self.fleet.get(name)
-        return machine is not None and machine.settle(learnt, stage=stage)
 
     def relearn(self, name: str) -> None:
         """What was learnt of a machine meanwhile belongs to a model that has gone: ask again at its next row."""
@@ -348,9 +341,6 @@ class Pipeline:
                 self._failures.append(Failure(name, repr(error)))
         alarms: list[Alarm] = []
         scores = [self._judge(score, alarms) for score in self._score(blocks, profiles)]
-        for score in scores:
-            name = score.windows.machine
-            commissions += self.fleet[name].ask_to_settle(name)
         self.ledger.windows_scored += sum(len(score.value) for score in scores)
         accepted, self._accepted = tuple(self._accepted), []
         failures, self._failures = tuple(self._failures), []

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.commissioning.relearning import Settling
 from edge_agent.commissioning.threshold_tracking import FollowSettings
 from edge_agent.detect.trigger import DecideSettings
 from edge_agent.diagnose.fault_library import Casebook
@@ -31,7 +30,6 @@ class Settings:
         machines_limit, channels_limit: bounds against floods of topics and of channel names.
         seed: of everything random in learning.
         channel_rules: what people know of channels before anything is learnt.
-        settle: whether machines learnt from less than a day are learnt again in service.
     """
 
     commission_rows: int = 3600
@@ -48,7 +46,6 @@ class Settings:
     alarm: AlarmSettings = field(default_factory=AlarmSettings)
     naming: NamingSettings = field(default_factory=NamingSettings)
     follow: FollowSettings = field(default_factory=FollowSettings)
-    settle: bool = False
     quality: QualitySettings = field(default_factory=QualitySettings)
     channel_rules: tuple[ChannelRule, ...] = ()
 
@@ -62,7 +59,6 @@ class CommissionRequest:
         observed: [R, C] cells that were observed; the others are hidden or hold an older value. None: unknown.
         period_ns: median step between rows, 0 where times say nothing.
         time_ns: event time of the last row.
-        settling: set where a machine in service is learnt again: what the rows are.
     """
 
     machine: str
@@ -72,7 +68,6 @@ class CommissionRequest:
     hop_rows: int
     time_ns: int
     observed: NDArray[np.bool_] | None = None
-    settling: Settling | None = None
 
 
 @dataclass(frozen=True, slots=True)

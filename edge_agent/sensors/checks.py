@@ -3,7 +3,6 @@
 Everything is compared with the machine's own calm rows. Axes: R rows, C channels.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -266,11 +265,6 @@ def _drift(rows: Float32) -> Float32:
         return np.zeros(rows.shape[1], np.float32)
     level = np.median(sliding_window_view(rows, BEFORE_ROWS, axis=0), axis=-1)
     return _largest(np.abs(level[BEFORE_ROWS:] - level[:-BEFORE_ROWS]).astype(np.float32))
-
-
-def kept(memory: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
-    """The part of a memory that findings compare with: sensors are held to what they were at commissioning."""
-    return {name: array for name, array in memory.items() if name.startswith("quality/")}
 
 
 def _largest(values: Float32) -> Float32:

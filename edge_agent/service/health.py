@@ -47,8 +47,6 @@ def machines_seen(
             threshold=status.threshold,
             alarm_open=status.open_alarm is not None,
             threshold_ratio=status.threshold_ratio,
-            settled_stage=status.settled_stage,
-            settlings_refused=status.settlings_refused,
             findings_open=open_findings[name],
             data_s=None if status.last_time_ns is None else status.last_time_ns / 1e9,
             input_drift=status.drift.inputs,

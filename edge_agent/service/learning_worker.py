@@ -23,8 +23,6 @@ class Learnt:
     machine: str
     result: Profile | str
     took_s: float
-    stage: int = 0
-    """Of settling; 0: a machine that is new."""
 
 
 class Learner:
@@ -73,6 +71,5 @@ class Learner:
             except Exception as error:
                 log.exception("machine_learning_crashed", machine=request.machine)
                 result = f"internal error: {error!r}"
-            stage = request.settling.stage if request.settling else 0
-            self._learnt.put(Learnt(request.machine, result, time.perf_counter() - started, stage))
+            self._learnt.put(Learnt(request.machine, result, time.perf_counter() - started))
             self._busy.clear()

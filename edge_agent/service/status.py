@@ -44,16 +44,12 @@ def status_payload(
 
 
 def _since_learnt(status: MachineStatus) -> dict[str, Any]:
-    """How far the machine has moved from what was learnt, and how often it was learnt again."""
+    """How far the machine has moved from what was learnt."""
     told: dict[str, Any] = {}
     if status.threshold_ratio is not None and round(status.threshold_ratio, 1) != 1.0:
         told["threshold_ratio"] = round(status.threshold_ratio, 1)
     if status.drifted:
         told["drifted"] = True
-    if status.settled_stage:
-        told["settled_stage"] = status.settled_stage
-    if status.settlings_refused:
-        told["settlings_refused"] = status.settlings_refused
     return told
 
 

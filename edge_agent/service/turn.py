@@ -25,7 +25,7 @@ from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Failure, Step
 from edge_agent.records import Alarm, Delivery, Frame, Profile, ReceivedMessage, Tidings
 from edge_agent.sensors.source_monitor import SourceWatch
-from edge_agent.service.learning_worker import Learner, Learnt
+from edge_agent.service.learning_worker import Learner
 from edge_agent.service.reject_log import failure_teller
 from edge_agent.service.wiring import (
     TimedScorer,
@@ -267,9 +267,6 @@ class Watch:
         for learnt in self.learner.finished():
             self._telemetry.commission_seconds.observe(learnt.took_s)
             self.keeper.machine_changed(learnt.machine)
-            if learnt.stage:
-                self._settle(learnt)
-                continue
             if not isinstance(learnt.result, str) and learnt.result.encoder != self._scorer.bundle.encoder:
                 self.pipeline.relearn(learnt.machine)
                 continue
@@ -295,18 +292,3 @@ class Watch:
         status = self.pipeline.machines()[machine]
         if status.drifted and status.threshold_ratio is not None:
             log.warning("machine_drifted", machine=machine, threshold_ratio=round(status.threshold_ratio, 2))
-
-    def _settle(self, learnt: Learnt) -> None:
-        """Go on with a machine that was learnt again in service, or count that it was not."""
-        learnt_again = None if isinstance(learnt.result, str) else learnt.result
-        profile = learnt_again and replace(learnt_again, memory=LateMemory(learnt_again.memory))
-        used = self.pipeline.settle(learnt.machine, profile, stage=learnt.stage)
-        if profile is not None and used:
-            self._keep(profile)
-        log.info(
-            "machine_settled" if used else "machine_not_settled",
-            machine=learnt.machine,
-            stage=learnt.stage,
-            reason=learnt.result if profile is None else "" if used else "an alarm or another profile came",
-            took_s=round(learnt.took_s, 2),
-        )

@@ -57,7 +57,6 @@ def pipeline_settings(config: Config) -> Settings:
     """What the configuration says, in the pipeline's words."""
     return Settings(
         commission_rows=config.commission.rows,
-        settle=config.commission.settle,
         budget_per_week=config.budget.false_alarms_per_week,
         hop_s=config.window.hop_s,
         hold_rows=config.window.hold_rows,

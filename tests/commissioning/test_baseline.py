@@ -49,6 +49,12 @@ def fake_encode(windows: np.ndarray, location: np.ndarray, scale: np.ndarray) ->
     )
 
 
+def test_windows_bridge_no_seam() -> None:
+    leaping = np.concatenate([plant(600, 2), plant(600, 2, 1) + 40.0, plant(600, 2, 2)])
+    bridged, apart = learn(leaping), learn(leaping, seams=(600, 1200))
+    assert apart["jump_spread"].max() < bridged["jump_spread"].max()
+
+
 def test_fresh_calm_rows_stay_below_the_threshold_and_a_fault_rises_above_it() -> None:
     memory = learn(plant(2000, 4))
     fresh = plant(1000, 4, seed=1)

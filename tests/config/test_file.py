@@ -230,3 +230,9 @@ def test_signatures_are_required_where_keys_are_named() -> None:
     assert not required()
     assert required(trusted_keys=["x"])
     assert not required(trusted_keys=["x"], require_signature=False)
+
+
+def test_settling_is_gone_and_a_file_that_asks_for_it_is_told_so(tmp_path: Path) -> None:
+    assert load(write(tmp_path, "[commission]\nsettle = false")) == defaults()
+    found = findings(tmp_path, "[commission]\nsettle = true")
+    assert "settle is gone" in found["commission (line 1)"]

@@ -53,7 +53,7 @@ import sys
 from pathlib import Path
 from edge_agent.service.wiring import start_scorer
 from edge_agent.config.file import Config
-from edge_agent.contract import bundle
+from edge_agent.model import bundle
 import numpy as np
 scorer = start_scorer(bundle.read(Path(sys.argv[1])), Config.model_validate({}), ranking=False, aside=True)
 print(scorer.provider, "onnxruntime" in sys.modules, end=" ")

@@ -49,6 +49,16 @@ def test_what_was_saved_comes_back(store: Store) -> None:
     assert loaded.set_aside == ()
 
 
+def test_rows_that_an_older_agent_kept_to_learn_again_from_are_forgotten(store: Store) -> None:
+    before = profile("pump-1")
+    rows = np.ones((400, 2), np.float32)
+    store.save_profile(
+        replace(before, memory={**before.memory, "settle_base": rows, "settle_stage": np.array(2)})
+    )
+    (found,) = store.load(encoder="e1").profiles
+    assert set(found.memory) == set(before.memory)
+
+
 def test_files_stay_inside_the_state_directory(store: Store, tmp_path: Path) -> None:
     path = store.save_profile(profile("../../escape"))
     assert path.parent == tmp_path / "state" / "profiles"
