@@ -7,7 +7,7 @@ import typer.main
 from typer.cli import get_docs_for_click
 
 from edge_agent.cli.app import app
-from edge_agent.metrics.exporter import TABLE
+from edge_agent.metrics.series import TABLE
 
 DOCS = Path(__file__).parents[1] / "docs"
 _NOTE = "<!-- Written from the code by `make docs`; edit the code. -->\n\n"

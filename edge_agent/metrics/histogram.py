@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 
-class Tally:
+class BatchHistogram:
     """How many values fell below each edge. One thread observes.
 
     Attributes:

@@ -11,7 +11,9 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge_agent.errors import UsageError
-from edge_agent.metrics.exporter import _DECISION_S, MACHINES_LIMIT, TABLE, Telemetry
+from edge_agent.metrics.collectors import MACHINES_LIMIT
+from edge_agent.metrics.exporter import DECISION_S, Telemetry
+from edge_agent.metrics.series import TABLE
 from edge_agent.metrics.snapshot import (
     ControlSeries,
     Health,
@@ -115,7 +117,7 @@ def test_every_series_of_the_table_appears_and_nothing_else_of_ours() -> None:
 
 def test_a_tally_counts_as_a_histogram_does() -> None:
     telemetry, registry = Telemetry(), CollectorRegistry()
-    edges = _DECISION_S
+    edges = DECISION_S
     usual = Histogram("edge_agent_decision_seconds", "x", registry=registry, buckets=edges)
     for value, times in [(0.0, 1), (0.005, 3), (0.0051, 2), (0.2, 5), (29.9, 1), (30.0, 1), (31.0, 4)]:
         telemetry.decision_seconds.observe(value, times)

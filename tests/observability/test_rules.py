@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.metrics.exporter import TABLE
+from edge_agent.metrics.series import TABLE
 from tests.observability.programs import program
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,8 @@ import structlog
 
 from edge_agent.config.sources import Source
 from edge_agent.formats import decoder
-from edge_agent.metrics.exporter import MACHINES_LIMIT, Telemetry
+from edge_agent.metrics.collectors import MACHINES_LIMIT
+from edge_agent.metrics.exporter import Telemetry
 from edge_agent.metrics.snapshot import MachineSeries, Snapshot, frozen
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Settings

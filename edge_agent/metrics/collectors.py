@@ -1,0 +1,191 @@
+"""From the agent's snapshot to the series of the table, at the moment of the scrape. Keeps nothing, counts nothing.
+
+A function for each part of the snapshot gives its series as labels and values; a series that is absent stays out.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from edge_agent.metrics.histogram import BatchHistogram
+from edge_agent.metrics.series import BY_NAME, TABLE, Series
+from edge_agent.metrics.snapshot import MachineSeries, OutboxSeries, ShareSeries, Snapshot, StateSeries
+from edge_agent.records import Ledger
+
+MACHINES_LIMIT = 500
+"""Machines with series of their own; the rest share `other`, lest a flood of topics fill Prometheus."""
+OTHER = "other"
+_OUTCOMES = ("accepted", "duplicate", "rejected", "late", "shed")
+_DRIFT = {
+    "edge_agent_input_drift": "input_drift",
+    "edge_agent_score_drift": "score_drift",
+    "edge_agent_scored_share": "scored_share",
+    "edge_agent_learnt_timestamp_seconds": "learnt_s",
+}
+_SHARE = {
+    "edge_agent_foreign_messages_total": "foreign",
+    "edge_agent_share_active": "active",
+    "edge_agent_share_members": "members",
+    "edge_agent_profiles_handed_total": "handed",
+    "edge_agent_profiles_refused_total": "refused",
+}
+
+
+class HistogramCollector:
+    """Shows a histogram that counts by batches."""
+
+    def __init__(self, name: str, counts: BatchHistogram) -> None:
+        self._name, self._counts = name, counts
+
+    def collect(self) -> Iterator[Metric]:
+        """The one histogram."""
+        yield HistogramMetricFamily(
+            self._name, BY_NAME[self._name].help, buckets=self._counts.buckets(), sum_value=self._counts.total
+        )
+
+
+class SnapshotCollector:
+    """Turns the latest snapshot into series, at the moment of the scrape."""
+
+    def __init__(self, latest: Callable[[], Snapshot]) -> None:
+        self._latest = latest
+
+    def collect(self) -> Iterator[Metric]:
+        """All series of the table but the histograms."""
+        snapshot = self._latest()
+        samples = {**_ledger_samples(snapshot.ledger), **_machine_samples(snapshot.machines)}
+        samples |= {**_broker_samples(snapshot), **_state_samples(snapshot.alerts, snapshot.state)}
+        samples |= _share_samples(snapshot.share)
+        for series in TABLE:
+            if series.kind != "histogram":
+                yield _family(series, samples.get(series.name, ()))
+
+
+_Samples = Mapping[str, Iterable[tuple[tuple[str, ...], float]]]
+
+
+def _ledger_samples(ledger: Ledger) -> _Samples:
+    rejected = sum(ledger.rejected.values())
+    amounts = (ledger.accepted, ledger.duplicate, rejected, ledger.late, ledger.shed)
+    return {
+        "edge_agent_messages_received_total": [((), ledger.received)],
+        "edge_agent_messages_total": [
+            ((outcome,), amount) for outcome, amount in zip(_OUTCOMES, amounts, strict=True)
+        ],
+        "edge_agent_rejects_total": [((reason,), count) for reason, count in ledger.rejected.items()],
+        "edge_agent_values_rejected_total": [((reason,), n) for reason, n in ledger.values_rejected.items()],
+        "edge_agent_windows_scored_total": [((), ledger.windows_scored)],
+        "edge_agent_windows_skipped_total": [
+            ((reason,), n) for reason, n in ({"internal_error": 0} | ledger.windows_skipped).items()
+        ],
+    }
+
+
+def _machine_samples(machines: Mapping[str, MachineSeries]) -> _Samples:
+    """Series of each machine up to the limit; counts of the others, whose figures have no meaning together."""
+    shown = dict(list(machines.items())[:MACHINES_LIMIT])
+    hidden = list(machines.values())[MACHINES_LIMIT:]
+    states: dict[str, int] = {}
+    for machine in machines.values():
+        states[machine.state] = states.get(machine.state, 0) + 1
+    scored = {name: m for name, m in shown.items() if m.score is not None and m.threshold}
+    opened = [((name,), float(m.alarm_open)) for name, m in shown.items()]
+    if hidden:
+        opened.append(((OTHER,), float(sum(m.alarm_open for m in hidden))))
+    return {
+        "edge_agent_score": [((name,), m.score or 0.0) for name, m in scored.items()],
+        "edge_agent_score_ratio": [
+            ((name,), (m.score or 0.0) / (m.threshold or 1.0)) for name, m in scored.items()
+        ],
+        "edge_agent_threshold": [
+            ((name,), m.threshold) for name, m in shown.items() if m.threshold is not None
+        ],
+        "edge_agent_threshold_ratio": [
+            ((name,), m.threshold_ratio) for name, m in shown.items() if m.threshold_ratio is not None
+        ],
+        "edge_agent_rows": [((name,), m.rows) for name, m in shown.items() if m.state != "ready"],
+        "edge_agent_machine_info": [((name, m.state), 1.0) for name, m in shown.items()],
+        "edge_agent_machines": [((state,), count) for state, count in states.items()],
+        "edge_agent_alarms_open": opened,
+        "edge_agent_sensor_findings_open": [((name,), m.findings_open) for name, m in shown.items()],
+        "edge_agent_data_timestamp_seconds": [
+            ((name,), m.data_s) for name, m in shown.items() if m.data_s is not None
+        ],
+        **_drift_samples(shown),
+    }
+
+
+def _drift_samples(machines: Mapping[str, MachineSeries]) -> _Samples:
+    """How far each machine is from what was learnt, where something can be said."""
+    return {
+        name: [
+            ((machine,), getattr(series, field))
+            for machine, series in machines.items()
+            if getattr(series, field) is not None
+        ]
+        for name, field in _DRIFT.items()
+    }
+
+
+def _share_samples(share: ShareSeries | None) -> _Samples:
+    """What is told of a group of agents; nothing where no machines are shared."""
+    if share is None:
+        return {}
+    return {name: [((), float(getattr(share, field)))] for name, field in _SHARE.items()}
+
+
+def _broker_samples(snapshot: Snapshot) -> _Samples:
+    links = snapshot.links.items()
+    return {
+        "edge_agent_queue_messages": [((), snapshot.queued)],
+        "edge_agent_broker_wait_seconds": [((), snapshot.wait_s)],
+        "edge_agent_heard_share": [((), snapshot.heard_share)],
+        "edge_agent_alarms_opened_total": [((), snapshot.alarms_opened)],
+        "edge_agent_alarms": [((state,), count) for state, count in snapshot.control.states.items()],
+        "edge_agent_alarms_held_total": [((), snapshot.control.held)],
+        "edge_agent_commands_total": list(snapshot.control.commands.items()),
+        "edge_agent_commands_dropped_total": [((), snapshot.control.dropped)],
+        "edge_agent_alerts_sent_total": [((), snapshot.alerts_sent)],
+        "edge_agent_alerts_acknowledged_total": [((), snapshot.alerts_acknowledged)],
+        "edge_agent_internal_errors_total": [((), snapshot.internal_errors)],
+        "edge_agent_broker_connected": [((name,), float(link.connected)) for name, link in links],
+        "edge_agent_broker_connects_total": [((name,), link.connects) for name, link in links],
+        "edge_agent_broker_hangups_total": [((name,), link.hung_up) for name, link in links],
+        "edge_agent_network_threads_replaced_total": [((name,), link.replaced) for name, link in links],
+        "edge_agent_build_info": [(snapshot.build, 1.0)],
+        "edge_agent_sparkplug_total": [((what,), n) for what, n in snapshot.sparkplug.items()],
+        "edge_agent_waveform_feature": list(snapshot.waveforms.items()),
+        "edge_agent_reloads_total": [((result,), count) for result, count in snapshot.reloads.items()],
+        "edge_agent_bundle_expires_timestamp_seconds": [
+            ((), expires_s) for expires_s in [snapshot.bundle_expires_s] if expires_s is not None
+        ],
+    }
+
+
+def _state_samples(alerts: OutboxSeries, state: StateSeries) -> _Samples:
+    return {
+        "edge_agent_alerts_made_total": [((), alerts.made)],
+        "edge_agent_alerts_total": [
+            (("delivered",), alerts.delivered),
+            (("merged",), alerts.merged),
+            (("dropped",), alerts.dropped),
+        ],
+        "edge_agent_alerts_waiting": [((), alerts.waiting)],
+        "edge_agent_outbox_dropped_total": [((), alerts.all_dropped)],
+        "edge_agent_outbox_messages": [((), alerts.messages)],
+        "edge_agent_outbox_bytes": [((), alerts.bytes)],
+        "edge_agent_state_degraded": [((), float(state.degraded))],
+        "edge_agent_state_commits_total": [((), state.commits)],
+        "edge_agent_state_failures_total": [((), state.failures)],
+        "edge_agent_state_set_aside_total": [((), state.set_aside)],
+        "edge_agent_state_bytes": [((), state.bytes)],
+        "edge_agent_state_free_bytes": [((), free) for free in [state.free_bytes] if free is not None],
+    }
+
+
+def _family(series: Series, samples: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
+    kind = CounterMetricFamily if series.kind == "counter" else GaugeMetricFamily
+    family = kind(series.name, series.help, labels=series.labels)
+    for labels, value in samples:
+        family.add_metric(labels, value)
+    return family
