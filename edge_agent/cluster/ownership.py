@@ -1,16 +1,31 @@
-"""Which messages are ours: topic to machine to owner, remembered, before anything is decoded. Pure.
+"""Which machines and messages are ours: rendezvous hashing, and topic to machine to owner before anything is decoded.
+
+Every member weighs every machine by a hash of both names, and the heaviest has it (Thaler and Ravishankar, 1998).
+Whoever knows the same members comes to the same answer without asking; a member that leaves moves its own machines
+only, and one that comes takes its share from all alike.
 
 A machine is ours from the moment that the members in view make it so; messages that arrived earlier belong to whoever
 had it then. A topic of no source stands for itself, so that one member alone counts its rejects.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from hashlib import blake2b
 from math import inf
-
-from edge_agent.cluster.rendezvous import owner
 
 _TOPICS_REMEMBERED = 50_000
 _TOPIC_REMEMBERED_CHARS = 300
+_DIGEST_BYTES = 8
+
+
+def weight(machine: str, member: str) -> int:
+    """How strongly a member is drawn to a machine; the same on every computer and at every start."""
+    named = f"{member}\0{machine}".encode("utf-8", "surrogateescape")  # names are printable: no zero in them
+    return int.from_bytes(blake2b(named, digest_size=_DIGEST_BYTES).digest())
+
+
+def owner(machine: str, members: Collection[str]) -> str:
+    """The member that has the machine; `members` is not empty."""
+    return max(members, key=lambda member: (weight(machine, member), member))
 
 
 class Ownership:

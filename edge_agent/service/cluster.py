@@ -8,7 +8,7 @@ import time
 import uuid
 from dataclasses import replace
 
-from edge_agent.cluster.announcements import Telling
+from edge_agent.cluster.announcements import Announcements
 from edge_agent.cluster.handover import pack, unpack
 from edge_agent.cluster.membership import Membership, Terms, decode, encode
 from edge_agent.cluster.ownership import Ownership
@@ -52,7 +52,7 @@ class Sharing:
         self._ownership = Ownership(name, never=self.own_topic, machine_of=machine_of(config))
         self._asked: dict[str, float] = {}
         self._settled: set[str] = set()  # machines whose profile was asked for, or is known
-        self._telling = Telling(limit_bytes=self._limit_bytes)
+        self._announcements = Announcements(limit_bytes=self._limit_bytes)
         self._session = 0
         self._reviewed_s = 0.0
         self.link = ShareLink(
@@ -145,7 +145,7 @@ class Sharing:
             if beat is not None:
                 self._members.hear(member, beat, now_s=now_s)
                 if beat.boot == self._boot:
-                    self._telling.echoed(beat.seq)
+                    self._announcements.note_returned_beat(beat.seq)
             elif not heard.payload:
                 self._members.left(member)
         elif heard.topic.startswith(self._profiles) and heard.payload:
@@ -156,26 +156,26 @@ class Sharing:
             self._session = session
             self._settled -= self._asked.keys()
             self._asked.clear()
-            if self._telling.lost():
-                log.warning("profiles_not_taken", longer_than_bytes=self._telling.limit_bytes)
+            if self._announcements.note_disconnect():
+                log.warning("profiles_not_taken", longer_than_bytes=self._announcements.limit_bytes)
             # A broker may have lost what it kept.
-            self._telling.wait(profile.machine for profile in watch.pipeline.profiles())
+            self._announcements.add(profile.machine for profile in watch.pipeline.profiles())
         self._members.connected(session, now_s=now_s)
 
     # -- machines that come and go --------------------------------------------------------------------------
 
     def tell(self, profile: Profile) -> None:
         """Keep a profile at the broker for the machine's next owner; said later where there is no connection."""
-        limit_bytes = self._telling.limit_bytes
+        limit_bytes = self._announcements.limit_bytes
         payload = pack(profile, limit_bytes=limit_bytes)
         self._settled.add(profile.machine)
         topic = f"{self._profiles}{profile.machine}"
         if payload is None:
             log.warning("profile_too_long", machine=profile.machine, limit_bytes=limit_bytes)
-        elif self._telling.may_tell and self.link.publish(topic, payload, retain=True):
-            self._telling.told(profile.machine, n_bytes=len(payload), beat=self._beaten)
+        elif self._announcements.may_announce and self.link.publish(topic, payload, retain=True):
+            self._announcements.note_sent(profile.machine, n_bytes=len(payload), beat=self._beaten)
         else:
-            self._telling.wait([profile.machine])
+            self._announcements.add([profile.machine])
 
     def _review(self, watch: Watch, *, now_s: float) -> None:
         machines = watch.pipeline.fleet
@@ -191,7 +191,7 @@ class Sharing:
                 self._settled.add(machine)
                 self._asked[machine] = now_s
                 self.link.listen(f"{self._profiles}{machine}")
-        while (waiting := self._telling.next()) is not None:
+        while (waiting := self._announcements.next()) is not None:
             known = machines.get(waiting)
             if known is not None and known.profile is not None:
                 self.tell(known.profile)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.cluster.membership import Beat, Membership, Terms, decode, encode
-from edge_agent.cluster.rendezvous import owner
+from edge_agent.cluster.ownership import owner
 
 TERMS = Terms(lease_s=6.0, settle_s=2.0)
 STEP_S = 0.25

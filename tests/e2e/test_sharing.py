@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.cluster.rendezvous import owner
+from edge_agent.cluster.ownership import owner
 from tests.support.shopfloor import AgentProcess, Mosquitto, User, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
