@@ -12,7 +12,7 @@ import pytest
 from edge_agent.formats.sparkplug.host import Host, HostSettings
 from edge_agent.mqtt.connection import Address
 from edge_agent.mqtt.inbox import Inbox
-from edge_agent.service.sparkplug_link import SparkplugLink
+from edge_agent.service.sparkplug import SparkplugLink
 
 CONNECT, PUBLISH, SUBSCRIBE, PINGREQ, DISCONNECT = 1, 3, 8, 12, 14
 WALL_MS = 1_700_000_000_000
