@@ -196,7 +196,7 @@ class HostTarget:
 
 def targets() -> Iterator[tuple[str, Target, list[bytes], Writer | None]]:
     """Name, function, seeds and writer of each decoder."""
-    golden = json.loads((ROOT / "tests/agent/sparkplug_golden.json").read_text())
+    golden = json.loads((ROOT / "tests/formats/sparkplug_golden.json").read_text())
     metrics = [base64.b64decode(raw) for name, raw in golden.items() if name != "note"]
     births = [(f"spBv1.0/G/NBIRTH/N{node}", base64.b64decode(golden["NBIRTH"])) for node in range(3)]
     births += [(f"spBv1.0/G/DBIRTH/N{node}/D{node}", base64.b64decode(golden["DBIRTH"])) for node in range(3)]

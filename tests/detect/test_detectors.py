@@ -102,7 +102,7 @@ def test_hidden_cells_alone_are_no_finding(memory: dict[str, np.ndarray]) -> Non
     assert found.value[0] < 1.0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.floats(0.0, 1.0), st.floats(1e-3, 1e30))
 def test_any_window_gives_finite_scores_and_shares(seed: int, hidden: float, size: float) -> None:
     learnt = _learnt()

@@ -150,7 +150,7 @@ def test_examples_without_labels_are_refused(described: np.ndarray, labels: list
         learn(described.astype(np.float32), np.array(labels, np.int64), calm=None, seed=0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     n_examples=st.integers(1, 12),
     n_calm=st.integers(0, 5),

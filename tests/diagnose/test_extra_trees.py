@@ -13,7 +13,7 @@ def checker(rng: np.random.Generator, n_points: int) -> tuple[np.ndarray, np.nda
     return points, (points[:, 3] > 0) + 2 * (points[:, 7] > 0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     n_points=st.integers(1, 30),
     n_numbers=st.integers(1, 5),

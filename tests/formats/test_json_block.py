@@ -32,7 +32,7 @@ good_cells = st.floats(-1e30, 1e30)
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_quick_and_patient_agree_on_every_block(data: st.DataObject) -> None:
     length = data.draw(st.integers(0, 4))
     kind = data.draw(st.sampled_from([cells, good_cells, good_cells]))

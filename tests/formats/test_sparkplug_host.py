@@ -570,7 +570,7 @@ def test_the_page_on_conformance_names_tests_that_exist() -> None:
     named = set(re.findall(r"`(test_\w+)`(?: in `([\w/.]+)`)?", page))
     assert len(named) >= 13
     for name, file in named:
-        text = (root / (file or "tests/agent/test_sparkplug_host.py")).read_text()
+        text = (root / (file or "tests/formats/test_sparkplug_host.py")).read_text()
         assert f"def {name}(" in text, name
 
 

@@ -22,7 +22,7 @@ def named(kind: npt.NDArray[np.int8], name: str) -> npt.NDArray[np.int64]:
     return np.flatnonzero(kind == list(ANOMALIES).index(name) + 1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(0, 60), length=st.integers(8, 300))
 def test_any_size_gives_finite_float32_that_the_seed_repeats(seed: int, count: int, length: int) -> None:
     first, again = (windows(np.random.default_rng(seed), count=count, length=length) for _ in range(2))
@@ -173,7 +173,7 @@ def test_the_share_of_corrupted_windows_is_kept(clean: npt.NDArray[np.float32]) 
     assert not zero.any()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32 - 1),
     count=st.integers(0, 20),
