@@ -1,15 +1,39 @@
 """The command `check`: whether a configuration and its model could run, and what they would do. Asks no broker."""
 
+import json
+import sys
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edge_agent.commissioning.baseline import fewest_rows
-from edge_agent.config import file as config
+import typer
+
+from edge_agent.cli.options import AsJson, ConfigFile
 from edge_agent.errors import ConfigError, EdgeAgentError
-from edge_agent.model.rollback import Counters
-from edge_agent.service import wiring
+
+if TYPE_CHECKING:
+    from edge_agent.config.file import Config
+
+
+def check(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
+    """Say what is wrong with a configuration and its model, or what they would do."""
+    now = datetime.now(UTC)
+    if as_json:
+        told, code = report(config, now=now)
+        sys.stdout.write(json.dumps(told, indent=2) + "\n")
+        raise typer.Exit(code)
+    from rich.text import Text
+
+    from edge_agent.cli.tables import grid, show
+
+    table = grid()
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in summary(config, now=now).items():
+        for line in value if isinstance(value, list) else [value]:
+            table.add_row(name, Text(line))
+    show(table)
 
 
 def summary(file: Path | None, *, now: datetime) -> Mapping[str, Any]:
@@ -18,6 +42,10 @@ def summary(file: Path | None, *, now: datetime) -> Mapping[str, Any]:
     Raises:
         EdgeAgentError: it could not run; a `ConfigError` has every finding.
     """
+    from edge_agent.config import file as config
+    from edge_agent.model.rollback import Counters
+    from edge_agent.service import wiring
+
     settings = config.load(file) if file else config.defaults()
     scorer = wiring.load_scorer(settings, counters=Counters(settings.agent.state_dir))
     if file:
@@ -27,19 +55,22 @@ def summary(file: Path | None, *, now: datetime) -> Mapping[str, Any]:
     return {**config.summary(settings), **wiring.summary(scorer, now=now)}
 
 
-def _rows_suffice(file: Path, settings: config.Config, *, window_rows: int) -> None:
+def _rows_suffice(file: Path, settings: "Config", *, window_rows: int) -> None:
     """Refuse rows of commissioning that no machine could be learnt from with this model.
 
     Raises:
         ConfigError: there are too few.
     """
+    from edge_agent.commissioning.baseline import fewest_rows
+    from edge_agent.config.file import place
+
     rows, needed = settings.commission.rows, fewest_rows(window_rows)
     if rows < needed:
         what = f"{rows} rows are too few: this model has windows of {window_rows} rows and learns from {needed} or more"
-        raise ConfigError(file, ((config.place(file, "commission", "rows"), what),))
+        raise ConfigError(file, ((place(file, "commission", "rows"), what),))
 
 
-def judge(file: Path | None, *, now: datetime) -> tuple[dict[str, Any], int]:
+def report(file: Path | None, *, now: datetime) -> tuple[dict[str, Any], int]:
     """The same for programs, with the exit code: either `runs`, or `findings` of where and what."""
     try:
         return {"ok": True, "findings": [], "runs": dict(summary(file, now=now))}, 0

@@ -26,7 +26,7 @@ _SETTLED_S = 0.3
 
 
 @dataclass(slots=True)
-class View:
+class AgentView:
     """What an agent says of itself: its status, and the alarms that are open.
 
     Attributes:
@@ -37,7 +37,7 @@ class View:
     alarms: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-class Terminal:
+class OperatorClient:
     """One connection to the broker, for as long as the `with` lasts."""
 
     def __init__(self, config: Config, *, client_id: str, timeout_s: float) -> None:
@@ -53,7 +53,7 @@ class Terminal:
         self._reply_topic = config.commands.reply_topic.replace("{agent}", agent)
         self._outbox = Outbox(limit=10)
         self._trouble = ""
-        self._link = Egress(
+        self._connection = Egress(
             broker_address(config),
             client_id=client_id,
             will=None,
@@ -67,34 +67,34 @@ class Terminal:
         )
 
     def __enter__(self) -> Self:
-        self._link.start()
+        self._connection.start()
         try:
-            self._until(lambda: self._link.listening or None, what=f"the broker at {self._where}")
+            self._until(lambda: self._connection.listening or None, what=f"the broker at {self._where}")
         except CommandError:
-            self._link.stop()
+            self._connection.stop()
             raise
         return self
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._link.stop()
+        self._connection.stop()
 
-    def view(self) -> View:
+    def view(self) -> AgentView:
         """The agent's status and the open alarms that it has retained.
 
         Raises:
             CommandError: the broker knows no agent of this name.
         """
-        seen = View()
+        view = AgentView()
         settled_s = time.monotonic() + _SETTLED_S
 
-        def gather() -> View | None:
+        def gather() -> AgentView | None:
             nonlocal settled_s
-            for heard in self._link.heard():
+            for heard in self._connection.heard():
                 settled_s = time.monotonic() + _SETTLED_S
-                self._take(heard, seen)
-            return seen if seen.status and time.monotonic() >= settled_s else None
+                self._take(heard, view)
+            return view if view.status and time.monotonic() >= settled_s else None
 
         return self._until(gather, what=f"the status of an agent named {self._agent}")
 
@@ -109,7 +109,7 @@ class Terminal:
         self._outbox.put(Message(("command",), topic, payload))
 
         def answer() -> Mapping[str, Any] | None:
-            for heard in self._link.heard():
+            for heard in self._connection.heard():
                 if heard.topic == wanted and (reply := _decoded(heard.payload)):
                     return reply
             return None
@@ -120,18 +120,18 @@ class Terminal:
             raise CommandError(f"refused ({reason}): {reply.get('detail', '')}", reason)
         return reply
 
-    def _take(self, heard: ReceivedMessage, seen: View) -> None:
+    def _take(self, heard: ReceivedMessage, view: AgentView) -> None:
         message = _decoded(heard.payload)
         if heard.topic == self._status_topic:
-            seen.status = message
+            view.status = message
         elif message.get("agent") == self._agent and "revision" in message:
-            seen.alarms[str(message["id"])] = message
+            view.alarms[str(message["id"])] = message
 
     def _until(self, ask: Callable[[], _T | None], *, what: str) -> _T:
         """The first answer; asks until the time is over."""
         end_s = time.monotonic() + self._timeout_s
         while time.monotonic() < end_s:
-            self._link.pump()
+            self._connection.pump()
             if (answer := ask()) is not None:
                 return answer
             time.sleep(_TURN_S)

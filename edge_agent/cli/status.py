@@ -4,18 +4,32 @@ Two witnesses: the page is here and now, the broker's retained messages say more
 """
 
 import json
-import re
+import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
-from edge_agent.cli.doctor_host import health, page
-from edge_agent.cli.operator_client import Terminal, View
-from edge_agent.config.file import Config
+import typer
+
+from edge_agent.cli.options import (
+    NOT_WELL,
+    AgentName,
+    AsJson,
+    BrokerAddress,
+    ConfigFile,
+    client_id,
+    configuration,
+)
 from edge_agent.errors import CommandError
 
-_SAMPLE = re.compile(r'^(edge_agent_\w+)(?:\{(\w+)="((?:[^"\\]|\\.)*)"\})? (\S+)$')
-"""A sample with one label or none; those with more are not asked for here."""
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from edge_agent.cli.operator_client import AgentView
+    from edge_agent.config.file import Config
+    from edge_agent.metrics.page_reader import Samples
+
 _LOSSES = {
     "rejected": ("edge_agent_messages_total", "rejected"),
     "late": ("edge_agent_messages_total", "late"),
@@ -26,11 +40,31 @@ _LOSSES = {
     "state failures": ("edge_agent_state_failures_total", ""),
     "internal errors": ("edge_agent_internal_errors_total", ""),
 }
-_Samples = Mapping[tuple[str, str], float]
+
+
+def status(
+    config: ConfigFile = None,
+    *,
+    broker: BrokerAddress = None,
+    agent: AgentName = None,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the broker.", min=0.1)] = 3.0,
+    as_json: AsJson = False,
+) -> None:
+    """Say how the running agent is: machines, open alarms, losses; ends with 10 where it is not well."""
+    from edge_agent.cli.tables import show
+
+    settings = configuration(config, broker=broker, agent=agent)
+    told = ask(settings, client_id=client_id("status"), timeout_s=timeout)
+    if as_json:
+        sys.stdout.write(json.dumps(plain(told), indent=2) + "\n")
+    else:
+        show(*parts(told))
+    if not told.well:
+        raise typer.Exit(NOT_WELL)
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class AgentStatus:
     """An agent at one moment.
 
     Attributes:
@@ -42,8 +76,8 @@ class Glance:
 
     name: str
     amiss: tuple[str, ...] | None
-    samples: _Samples
-    view: View = field(default_factory=View)
+    samples: "Samples"
+    view: "AgentView"
     trouble: tuple[str, ...] = ()
 
     @property
@@ -52,94 +86,107 @@ class Glance:
         return not self.amiss and self.view.status.get("state", "online") == "online"
 
 
-def look(config: Config, *, client_id: str, timeout_s: float) -> Glance:
+def ask(config: "Config", *, client_id: str, timeout_s: float) -> AgentStatus:
     """Ask both witnesses.
 
     Raises:
         CommandError: neither knows of the agent.
         UsageError: a file with a password, certificate or key cannot be used.
     """
-    told = health(config)
+    from edge_agent.cli.agent_page import health, read_page
+    from edge_agent.cli.operator_client import AgentView, OperatorClient
+    from edge_agent.metrics.page_reader import read_samples
+
+    amiss = health(config)
     trouble: list[str] = []
-    if told is None:
-        trouble.append(f"no agent answers at http://{config.metrics.host}:{config.metrics.port}")
-    view = View()
+    where = f"http://{config.metrics.host}:{config.metrics.port}"
+    if amiss is None:
+        trouble.append(f"no agent answers at {where}")
+    view = AgentView()
     try:
-        with Terminal(config, client_id=client_id, timeout_s=timeout_s) as terminal:
-            view = terminal.view()
+        with OperatorClient(config, client_id=client_id, timeout_s=timeout_s) as client:
+            view = client.view()
     except CommandError as error:
         trouble.append(str(error))
-    if told is None and not view.status:
+    if amiss is None and not view.status:
         raise CommandError("; ".join(trouble))
-    samples = {} if told is None else read_samples(page(config, "/metrics").decode())
-    return Glance(config.agent.name, None if told is None else tuple(told), samples, view, tuple(trouble))
+    samples: Samples = {}
+    if amiss is not None:
+        try:
+            samples = read_samples(read_page(config, "/metrics").decode())
+        except ValueError:
+            trouble.append(f"what {where}/metrics says cannot be read")
+    return AgentStatus(
+        config.agent.name, None if amiss is None else tuple(amiss), samples, view, tuple(trouble)
+    )
 
 
-def read_samples(text: str) -> _Samples:
-    """The samples of a metrics page that have one label or none."""
-    return {
-        (found[1], json.loads(f'"{found[3] or ""}"')): float(found[4])
-        for line in text.splitlines()
-        if (found := _SAMPLE.match(line)) is not None
-    }
-
-
-def table(glance: Glance) -> dict[str, Any]:
+def plain(told: AgentStatus) -> dict[str, Any]:
     """All of it as plain values."""
     return {
-        "agent": glance.name,
-        "well": glance.well,
-        "amiss": None if glance.amiss is None else list(glance.amiss),
-        "status": dict(glance.view.status),
-        "alarms": list(glance.view.alarms.values()),
-        "losses": losses(glance.samples),
-        "not_heard": list(glance.trouble),
+        "agent": told.name,
+        "well": told.well,
+        "amiss": None if told.amiss is None else list(told.amiss),
+        "status": dict(told.view.status),
+        "alarms": list(told.view.alarms.values()),
+        "losses": losses(told.samples),
+        "not_heard": list(told.trouble),
     }
 
 
-def losses(samples: _Samples) -> dict[str, int]:
+def losses(samples: "Samples") -> dict[str, int]:
     """What was lost since the agent started, by kind; nothing where the page does not answer."""
     return {name: int(samples[key]) for name, key in _LOSSES.items() if key in samples}
 
 
-def lines(glance: Glance) -> Iterator[str]:
-    """All of it for a terminal."""
-    status = glance.view.status
+def parts(told: AgentStatus) -> "Iterator[RenderableType]":
+    """All of it for people: lines and a table."""
+    from rich.text import Text
+
+    status = told.view.status
     state = status.get("state", "online")
     facts = [str(status[key]) for key in ("version", "provider") if key in status]
     if "model" in status:
         facts.append(f"model {str(status['model'])[:12]}")
-    yield f"{glance.name}: {state}{' and well' if glance.well else ''}" + (
-        f" ({', '.join(facts)})" if facts else ""
-    )
-    yield from (f"  amiss: {word}" for word in glance.amiss or ())
-    yield from (f"  not heard: {word}" for word in glance.trouble)
-    machines: Mapping[str, Any] = status.get("machines", {})
-    if machines:
+    well = " and well" if told.well else ""
+    yield Text(f"{told.name}: {state}{well}" + (f" ({', '.join(facts)})" if facts else ""))
+    yield from (Text(f"  amiss: {word}") for word in told.amiss or ())
+    yield from (Text(f"  not heard: {word}") for word in told.trouble)
+    if status.get("machines"):
         yield ""
-        yield f"{'machine':24} {'state':14} {'score/threshold':>15}  alarm"
-        yield from (_machine(name, told, glance) for name, told in machines.items())
-    lost = {name: count for name, count in losses(glance.samples).items() if count}
-    if glance.samples:
-        received = int(glance.samples.get(("edge_agent_messages_received_total", ""), 0))
+        yield _machines(told)
+    if told.samples:
+        lost = {name: count for name, count in losses(told.samples).items() if count}
+        received = int(told.samples.get(("edge_agent_messages_received_total", ""), 0))
         yield ""
         yield f"{received} messages received since the start; lost: " + (
             ", ".join(f"{count} {name}" for name, count in lost.items()) or "nothing"
         )
 
 
-def _machine(name: str, told: Mapping[str, Any], glance: Glance) -> str:
-    state = str(told.get("state", ""))
-    if "rows_wanted" in told:
-        state += f" {told.get('rows', 0)}/{told['rows_wanted']}"
-    ratio = glance.samples.get(("edge_agent_score_ratio", name))
-    waiting = "not scored yet" if told.get("state") == "ready" and glance.samples else ""
-    score = waiting if ratio is None else f"{ratio:.2f}"
-    said = ""
-    if (alarm := told.get("alarm")) is not None:
-        known = glance.view.alarms.get(str(alarm), {})
-        said = str(known.get("summary") or alarm)
-    elif why := told.get("reason"):
-        said = str(why)
-    quiet = [word for word in ("shelved", "suppressed") if told.get(word)]
-    return f"{name:24} {state:14} {score:>15}  {' '.join([*quiet, said])}".rstrip()
+def _machines(told: AgentStatus) -> "Table":
+    from rich.text import Text
+
+    from edge_agent.cli.tables import grid
+
+    table = grid("machine", "state", "score/threshold", "alarm")
+    table.columns[2].justify = "right"
+    for name, machine in told.view.status["machines"].items():
+        table.add_row(*(Text(cell) for cell in _machine(name, machine, told)))
+    return table
+
+
+def _machine(name: str, machine: Mapping[str, Any], told: AgentStatus) -> tuple[str, str, str, str]:
+    state = str(machine.get("state", ""))
+    if "rows_wanted" in machine:
+        state += f" {machine.get('rows', 0)}/{machine['rows_wanted']}"
+    ratio = told.samples.get(("edge_agent_score_ratio", name))
+    unscored = "not scored yet" if machine.get("state") == "ready" and told.samples else ""
+    summary = ""
+    if (alarm := machine.get("alarm")) is not None:
+        known = told.view.alarms.get(str(alarm), {})
+        summary = str(known.get("summary") or alarm)
+    elif reason := machine.get("reason"):
+        summary = str(reason)
+    silenced = [word for word in ("shelved", "suppressed") if machine.get(word)]
+    return name, state, unscored if ratio is None else f"{ratio:.2f}", " ".join([*silenced, summary]).strip()

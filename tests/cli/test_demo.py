@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from edge_agent.cli.demo.run import FAULTS, false_alarms, judge, plant_arguments
+from edge_agent.cli.demo.play import FAULTS, false_alarms, judge, plant_arguments
 
 START_TS = 1_600_000_000
 FAULT = FAULTS[0]
@@ -31,10 +31,10 @@ def test_the_demo_breaks_at_least_three_machines_one_after_the_other() -> None:
 
 
 def test_an_alert_with_a_guilty_channel_among_the_first_two_is_good() -> None:
-    verdict = judge(
+    outcome = judge(
         FAULT, [alert(FAULT.machine, FAULT.start_row + 30, ["x", FAULT.guilty[0]])], start_ts=START_TS
     )
-    assert (verdict.good, verdict.delay_s) == (True, 30.0)
+    assert (outcome.good, outcome.delay_s) == (True, 30.0)
 
 
 def test_everything_else_is_not() -> None:

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.cli.survey import Survey
+from edge_agent.cli.discover.survey import Survey
 from edge_agent.records import Delivery
 
 NOW_NS = 1_700_000_000 * 10**9
@@ -29,7 +29,7 @@ def test_no_message_makes_a_survey_fail_and_every_topic_is_told_of(
 ) -> None:
     survey = Survey(own=("alerts/",))
     for topic, payload in messages:
-        survey.hear(Delivery(topic, payload, NOW_NS))
+        survey.take_message(Delivery(topic, payload, NOW_NS))
     proposal = survey.propose(seconds=seconds, host_id="host")
     plain = {topic for topic, _ in messages if not topic.startswith("spBv1.0/")}
     lost = {entry["topic"] for entry in proposal.undecodable}
@@ -41,8 +41,8 @@ def test_no_message_makes_a_survey_fail_and_every_topic_is_told_of(
 def test_a_topic_that_nobody_can_read_is_told_of_with_its_reason_and_its_count() -> None:
     survey = Survey()
     for _ in range(30):
-        survey.hear(Delivery("hall/oven", b"\xff\xfe\x00", NOW_NS))
-    survey.hear(Delivery("hall/press", b'{"temp": 1.5}', NOW_NS))
+        survey.take_message(Delivery("hall/oven", b"\xff\xfe\x00", NOW_NS))
+    survey.take_message(Delivery("hall/press", b'{"temp": 1.5}', NOW_NS))
     proposal = survey.propose(seconds=10.0, host_id="host")
     assert [(entry["topic"], entry["messages"]) for entry in proposal.undecodable] == [("hall/oven", 30)]
     assert [machine["channels"] for machine in proposal.machines] == [["temp"]]

@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from edge_agent.cli.demo.run import FAULTS
+from edge_agent.cli.demo.play import FAULTS
 from edge_agent.config.file import load
 from tests.support.shopfloor import ROOT
 

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.cli import doctor, doctor_host
-from edge_agent.cli.findings import Finding, lines, worst
+from edge_agent.cli.doctor import host
+from edge_agent.cli.doctor.checks import check_all
+from edge_agent.cli.doctor.findings import Finding, row, worst
+from edge_agent.cli.tables import text
 from tests.support.pki import Authority
 from tests.support.shopfloor import ROOT, Mosquitto, User, free_port
 
@@ -44,7 +46,7 @@ def written(folder: Path, bundle: Path, *, port: int, shown: str = "right") -> P
 
 
 def examined(file: Path) -> list[Finding]:
-    return list(doctor.examine(file, client_id=CLIENT, listen_s=0.6, now=NOW))
+    return list(check_all(file, client_id=CLIENT, listen_s=0.6, now=NOW))
 
 
 def failures(findings: list[Finding]) -> dict[str, Finding]:
@@ -85,7 +87,7 @@ def test_a_wrong_password_is_a_failed_login(tmp_path: Path, tiny_bundle: Path, b
     found = failures(findings)
     assert set(found) == {"login"}
     assert "hall" in found["login"].what
-    assert "canary-wrong" not in "\n".join(lines(findings))
+    assert "canary-wrong" not in text(*map(row, findings))
 
 
 def test_an_acl_that_lets_us_read_and_not_write(tmp_path: Path, tiny_bundle: Path) -> None:
@@ -111,7 +113,7 @@ def test_rows_that_sensors_send_are_counted_and_their_clock_is_held_against_ours
     user = User(broker.port)
     found: list[Finding] = []
     try:
-        for finding in doctor.examine(file, client_id=CLIENT, listen_s=1.0, now=NOW):
+        for finding in check_all(file, client_id=CLIENT, listen_s=1.0, now=NOW):
             found.append(finding)
             if finding.area == "login":  # before it listens
                 late_s = datetime.now(UTC).timestamp() - 90
@@ -129,7 +131,7 @@ def test_a_state_directory_that_cannot_be_written(tmp_path: Path, tiny_bundle: P
     (tmp_path / "state").write_text("a file where a directory should be")
     found = failures(examined(written(tmp_path, tiny_bundle, port=free_port())))
     assert "is a file" in found["disk"].what
-    (finding,) = doctor_host.disk(Path("/proc/self/state"))  # even root cannot write there
+    (finding,) = host.disk(Path("/proc/self/state"))  # even root cannot write there
     assert finding.level == "fail"
     assert "state_dir" in found["disk"].remedy
 
@@ -185,12 +187,12 @@ def test_a_configuration_with_faults_is_told_finding_by_finding(tmp_path: Path) 
 
 
 def test_a_clock_is_believed_when_it_is_kept_right() -> None:
-    assert doctor_host.clock(datetime(1970, 1, 1, tzinfo=UTC), synchronised=True).level == "fail"
-    assert doctor_host.clock(NOW, synchronised=False).level == "warn"
-    assert doctor_host.clock(NOW, synchronised=True).level == "ok"
+    assert host.clock(datetime(1970, 1, 1, tzinfo=UTC), synchronised=True).level == "fail"
+    assert host.clock(NOW, synchronised=False).level == "warn"
+    assert host.clock(NOW, synchronised=True).level == "ok"
 
 
 def test_memory_is_what_the_kernel_says(tmp_path: Path) -> None:
     (tmp_path / "meminfo").write_text("MemTotal: 1000000 kB\nMemAvailable: 100000 kB\n")
-    (finding,) = doctor_host.memory(tmp_path / "meminfo")
+    (finding,) = host.memory(tmp_path / "meminfo")
     assert (finding.area, finding.level) == ("memory", "fail")

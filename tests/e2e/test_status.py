@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.cli.status import losses, read_samples
+from edge_agent.cli.status import losses
+from edge_agent.metrics.page_reader import read_samples
 from tests.support.shopfloor import FAULT_SHIFT, ROOT, AgentProcess, Mosquitto, User, free_port, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(90)]

@@ -24,7 +24,7 @@ def run(*command: str) -> str:
 def test_the_agent_runs_without_torch_and_without_the_trainer() -> None:
     loaded = run(
         "-c",
-        "import sys, edge_agent.cli.app, edge_agent.cli.demo.run\n"
+        "import sys, edge_agent.cli.app, edge_agent.cli.demo.play\n"
         "import edge_agent.recordings.replay, edge_agent.service.process\n"
         "print(*(sys.modules.keys() & {'torch', 'onnx', 'pandas', 'scipy', 'sklearn', 'trainer', 'pyarrow'}))",
     )

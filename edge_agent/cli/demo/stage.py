@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from edge_agent.errors import EdgeAgentError, UsageError
+from edge_agent.metrics.page_reader import read_samples
 from edge_agent.mqtt.connection import Address
 from edge_agent.mqtt.inbox import Inbox
 from edge_agent.mqtt.ingest import Egress, Ingest
@@ -28,6 +29,7 @@ _METRICS_PORT = 9108
 _PAGE_PORT = 9109
 _PAYLOAD_LIMIT_BYTES = 1_000_000
 _START_PATIENCE_S = 30.0
+_RATIO, _RECEIVED = "edge_agent_score_ratio", "edge_agent_messages_received_total"
 _CONFIG = """\
 # Written by `edge-agent demo`.
 [agent]
@@ -54,7 +56,7 @@ format = "json"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Observation:
     """What a user sees at one moment.
 
     Attributes:
@@ -144,7 +146,7 @@ class Stage(AbstractContextManager["Stage"]):
         payload = json.dumps({"id": f"demo-{name}", "by": "technician", **what}).encode()
         self._outbox.put(Message(("command", name), f"agents/demo/cmd/{name}", payload))
 
-    def look(self) -> Look:
+    def observe(self) -> Observation:
         """Read what has arrived.
 
         Raises:
@@ -162,7 +164,7 @@ class Stage(AbstractContextManager["Stage"]):
                 self._take_alert(delivery.payload)
         self._reader.acknowledge(batch.receipts)
         ratios, received = self._scrape()
-        return Look(self._status.get("machines", {}), ratios, received)
+        return Observation(self._status.get("machines", {}), ratios, received)
 
     def _take_alert(self, payload: bytes) -> None:
         """Keep an alert and append it to the file that stays."""
@@ -174,15 +176,9 @@ class Stage(AbstractContextManager["Stage"]):
             file.write(payload + b"\n")
 
     def _scrape(self) -> tuple[dict[str, float], int]:
-        ratios: dict[str, float] = {}
-        received = 0
-        for line in self.page("/metrics").splitlines():
-            name, _, value = line.rpartition(" ")
-            if name.startswith('edge_agent_score_ratio{machine="'):
-                ratios[name.split('"')[1]] = float(value)
-            elif name == "edge_agent_messages_received_total":
-                received = int(float(value))
-        return ratios, received
+        samples = read_samples(self.page("/metrics"))
+        ratios = {machine: value for (name, machine), value in samples.items() if name == _RATIO}
+        return ratios, int(samples.get((_RECEIVED, ""), 0))
 
     def page(self, path: str) -> str:
         """A page of the agent's, empty while there is none."""
@@ -196,7 +192,7 @@ class Stage(AbstractContextManager["Stage"]):
 
     def _start_broker(self) -> int:
         try:
-            from iotcore import Broker  # noqa: PLC0415 - an optional dependency, for the demo alone
+            from iotcore import Broker  # an optional dependency, for the demo alone
         except ImportError as error:
             raise UsageError("the demo needs an embedded broker: pip install 'edge-agent[demo]'") from error
         port = _port(0)

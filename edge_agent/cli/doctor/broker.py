@@ -1,4 +1,4 @@
-"""The broker under examination: reached, believed, entered, granted. Listens for a moment; keeps nothing at the broker.
+"""Checks of the broker: reached, believed, entered, granted. Listens for a moment; keeps nothing at the broker.
 
 The session is clean and of a name of its own, so that what waits for the agent goes on waiting. One message is sent: to
 the agent's topic for that (`agents/NAME/doctor`), which nobody else reads.
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_agent.cli.findings import Finding, Level
+from edge_agent.cli.doctor.findings import Finding, Level
 from edge_agent.config.file import Config
 from edge_agent.errors import UsageError
 from edge_agent.mqtt.connection import Address
@@ -39,7 +39,7 @@ _EXPIRED, _NOT_YET, _HOSTNAME, _ADDRESS = 10, 9, 62, 64
 """OpenSSL's X509_V_ERR_* that have a remedy of their own."""
 
 
-def examine(config: Config, *, client_id: str, listen_s: float, now: datetime) -> Iterator[Finding]:
+def check_broker(config: Config, *, client_id: str, listen_s: float, now: datetime) -> Iterator[Finding]:
     """All of it, in the order in which a connection is made; ends with the first that fails.
 
     Args:
@@ -107,7 +107,7 @@ def _files(tls: Tls, *, now: datetime) -> Iterator[Finding]:
 
 
 def _certificates(path: Path) -> "list[Certificate]":
-    from cryptography import x509  # noqa: PLC0415 - most agents never need it
+    from cryptography import x509  # most agents never need it
 
     try:
         return x509.load_pem_x509_certificates(path.read_bytes())
@@ -158,7 +158,7 @@ def _distrusted(error: ssl.SSLCertVerificationError) -> str:
     return "set [broker] tls_ca_file to the certificate of the authority that signed the broker's"
 
 
-class _Visit:
+class _Session:
     """One connection to the broker, and what was said about it."""
 
     def __init__(self, config: Config, address: Address, *, client_id: str) -> None:
@@ -166,7 +166,7 @@ class _Visit:
         self.trouble = ""
         self.outbox = Outbox(limit=1)
         self.filters = _filters(config)
-        self.link = Egress(
+        self.connection = Egress(
             address,
             client_id=client_id,
             will=None,
@@ -184,9 +184,9 @@ class _Visit:
     def entered(self) -> bool:
         """Wait until the broker has answered in one way or the other."""
         end_s = time.monotonic() + _WAIT_S
-        while time.monotonic() < end_s and not (self.link.listening or self.refused or self.trouble):
+        while time.monotonic() < end_s and not (self.connection.listening or self.refused or self.trouble):
             time.sleep(_TURN_S)
-        return self.link.listening or bool(self.refused)
+        return self.connection.listening or bool(self.refused)
 
 
 def _filters(config: Config) -> tuple[str, ...]:
@@ -201,13 +201,13 @@ def _filters(config: Config) -> tuple[str, ...]:
 
 
 def _enter(config: Config, address: Address, *, client_id: str, listen_s: float) -> Iterator[Finding]:
-    visit = _Visit(config, address, client_id=client_id)
+    session = _Session(config, address, client_id=client_id)
     named = "the user of username_file" if config.broker.username_file else config.broker.username
     user = f"as {named}" if named else "without a user"
-    visit.link.start()
+    session.connection.start()
     try:
-        if not visit.entered():
-            said = visit.trouble or f"no answer within {_WAIT_S:g} s"
+        if not session.entered():
+            said = session.trouble or f"no answer within {_WAIT_S:g} s"
             remedy = (
                 "check user, password_file and our certificate against the broker's; "
                 "its own log says why it turns away"
@@ -215,28 +215,28 @@ def _enter(config: Config, address: Address, *, client_id: str, listen_s: float)
             yield Finding("login", "fail", f"turned away {user}: {said}", remedy)
             return
         yield Finding("login", "ok", f"let in {user}")
-        for topic in visit.refused:
+        for topic in session.refused:
             remedy = f"let the broker's ACL grant it: `topic read {topic}` for this user"
             yield Finding("acl", "fail", f"subscription refused: {topic}", remedy)
-        granted = len(visit.filters) - len(visit.refused)
+        granted = len(session.filters) - len(session.refused)
         if granted:
             yield Finding("acl", "ok", f"{granted} subscription(s) granted")
-        yield from _listen(config, visit, client_id=client_id, listen_s=listen_s)
+        yield from _listen(config, session, client_id=client_id, listen_s=listen_s)
     finally:
-        visit.link.stop()
+        session.connection.stop()
 
 
-def _listen(config: Config, visit: _Visit, *, client_id: str, listen_s: float) -> Iterator[Finding]:
+def _listen(config: Config, session: _Session, *, client_id: str, listen_s: float) -> Iterator[Finding]:
     """What comes in for a moment: our own probe, and the sources' messages."""
     probe, topic = client_id.encode(), _probe_topic(config)
-    visit.outbox.put(Message(("probe",), topic, probe))
+    session.outbox.put(Message(("probe",), topic, probe))
     heard: list[tuple[ReceivedMessage, int]] = []
     end_s = time.monotonic() + listen_s
     while time.monotonic() < end_s:
-        visit.link.pump()
-        heard += [(one, time.time_ns()) for one in visit.link.heard()]
+        session.connection.pump()
+        heard += [(one, time.time_ns()) for one in session.connection.heard()]
         time.sleep(_TURN_S)
-    if topic not in visit.refused:
+    if topic not in session.refused:
         if any(one.topic == topic and one.payload == probe for one, _ in heard):
             yield Finding("acl", "ok", f"what we send to {topic} comes back")
         else:

@@ -1,11 +1,12 @@
-"""The command `doctor`: everything that keeps an agent from its work, each with what to do. Repairs nothing."""
+"""All checks in their order: configuration, model, this computer, the broker."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from edge_agent.cli import doctor_broker, doctor_host
-from edge_agent.cli.findings import Finding
+from edge_agent.cli.doctor.broker import check_broker
+from edge_agent.cli.doctor.findings import Finding
+from edge_agent.cli.doctor.host import check_host
 from edge_agent.config.file import Config, defaults, load
 from edge_agent.errors import BundleError, ConfigError, EdgeAgentError, ProviderError, StateError
 from edge_agent.model.bundle import Bundle
@@ -15,8 +16,8 @@ from edge_agent.service.wiring import load_bundle, start_scorer, vouched
 _EXPIRY_WARN = timedelta(days=30)
 
 
-def examine(file: Path | None, *, client_id: str, listen_s: float, now: datetime) -> Iterator[Finding]:
-    """Examine the configuration and all that it names, one finding after the other.
+def check_all(file: Path | None, *, client_id: str, listen_s: float, now: datetime) -> Iterator[Finding]:
+    """Check the configuration and all that it names, one finding after the other.
 
     Args:
         file: the configuration; the defaults where None.
@@ -31,12 +32,12 @@ def examine(file: Path | None, *, client_id: str, listen_s: float, now: datetime
             yield Finding("config", "fail", f"{where}: {what}", f"correct {error.path}")
         return
     yield Finding("config", "ok", "the defaults" if file is None else f"{file} is in order")
-    yield from model(config, now=now)
-    yield from doctor_host.examine(config, now=now)
-    yield from doctor_broker.examine(config, client_id=client_id, listen_s=listen_s, now=now)
+    yield from check_model(config, now=now)
+    yield from check_host(config, now=now)
+    yield from check_broker(config, client_id=client_id, listen_s=listen_s, now=now)
 
 
-def model(config: Config, *, now: datetime) -> Iterator[Finding]:
+def check_model(config: Config, *, now: datetime) -> Iterator[Finding]:
     """Whether the bundle is what it should be, and runs where it should."""
     try:
         bundle = load_bundle(config, counters=Counters(config.agent.state_dir))

@@ -1,24 +1,22 @@
-"""This computer under examination: clock, disk, secret files, ports, memory. Asks no broker and changes nothing.
+"""Checks of this computer: clock, disk, secret files, ports, memory. Asks no broker and changes nothing.
 
 The one thing written is a small file in the state directory, which is synchronised and removed again.
 """
 
 import ctypes
 import getpass
-import json
 import os
 import shutil
 import socket
 import stat
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edge_agent.cli.findings import Finding, Level
+from edge_agent.cli.agent_page import health
+from edge_agent.cli.doctor.findings import Finding, Level
 from edge_agent.config.file import Config
 
 _MB = 1_000_000
@@ -32,18 +30,16 @@ _TIMEX_BYTES = 1024
 """More than struct timex takes on any architecture."""
 _CLOCK_UNSYNCHRONISED = 5
 _PROBE_BYTES = 4096
-_PAGE_WAIT_S = 2.0
-_PAGE_LIMIT_BYTES = 16 * _MB
 
 
-def examine(config: Config, *, now: datetime) -> Iterator[Finding]:
+def check_host(config: Config, *, now: datetime) -> Iterator[Finding]:
     """All of it; nothing raises."""
     yield clock(now, synchronised=clock_synchronised())
     yield from disk(config.agent.state_dir)
     yield from secrets(config)
-    told = health(config)
-    yield from metrics(config, told)
-    if config.page.enabled and told is None:  # a running agent has its own port
+    amiss = health(config)
+    yield from metrics(config, amiss)
+    if config.page.enabled and amiss is None:  # a running agent has its own port
         host, number = config.page.address
         yield port("page", host=host, number=number)
     yield from memory()
@@ -150,16 +146,16 @@ def secrets(config: Config) -> Iterator[Finding]:
             yield Finding("secrets", "ok", f"{setting}: {file} is ours alone")
 
 
-def metrics(config: Config, told: list[str] | None) -> Iterator[Finding]:
-    """What the running agent says of itself, or whether its page could be served; `told` as `health` gives it."""
+def metrics(config: Config, amiss: list[str] | None) -> Iterator[Finding]:
+    """What the running agent says of itself, or whether its page could be served."""
     host, number = config.metrics.host, config.metrics.port
-    if told is None:
+    if amiss is None:
         yield port("metrics", host=host, number=number)
         return
     remedy = "`edge-agent status` and the journal say more"
     yield Finding("metrics", "ok", f"an agent runs and answers at {host}:{number}")
-    for amiss in told:
-        yield Finding("agent", "warn", f"it says: {amiss}", remedy)
+    for word in amiss:
+        yield Finding("agent", "warn", f"it says: {word}", remedy)
 
 
 def port(area: str, *, host: str, number: int) -> Finding:
@@ -174,30 +170,6 @@ def port(area: str, *, host: str, number: int) -> Finding:
         remedy = f"`ss -ltnp 'sport = :{number}'` names who has it; or set another in the section [{area}]"
         return Finding(area, "fail", f"cannot listen at {where}: {error.strerror}", remedy)
     return Finding(area, "ok", f"{where} is free")
-
-
-def health(config: Config) -> list[str] | None:
-    """What an agent that runs here says is amiss; None where nobody answers as one."""
-    body = page(config, "/readyz")
-    with suppress(ValueError):
-        told = json.loads(body)
-        if isinstance(told, dict) and isinstance(told.get("amiss"), list):
-            return [str(word) for word in told["amiss"]]
-    return None
-
-
-def page(config: Config, path: str) -> bytes:
-    """A page that the running agent serves beside its metrics; empty where nobody answers."""
-    host, number = config.metrics.host, config.metrics.port
-    shown = f"[{host}]" if ":" in host else host
-    try:
-        with urllib.request.urlopen(f"http://{shown}:{number}{path}", timeout=_PAGE_WAIT_S) as answer:
-            return bytes(answer.read(_PAGE_LIMIT_BYTES))
-    except urllib.error.HTTPError as error:
-        with error:
-            return bytes(error.read(_PAGE_LIMIT_BYTES))
-    except (OSError, ValueError):
-        return b""
 
 
 def memory(meminfo: Path = Path("/proc/meminfo")) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge_agent.cli.demo.screen import Screen
-from edge_agent.cli.demo.stage import Look, Stage
+from edge_agent.cli.demo.stage import Observation, Stage
 from edge_agent.errors import EdgeAgentError
 
 _COMMISSION_ROWS = 3600
@@ -73,7 +73,7 @@ _ROWS = _AGAIN.start_row + _AFTER_ROWS
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Outcome:
     """What became of one fault.
 
     Attributes:
@@ -109,9 +109,9 @@ def run(*, out: Path, keep: bool) -> int:
             console.print(f"The agent's page while it runs: {stage.page_url}", highlight=False)
             with Screen(MACHINES, console) as screen:
                 _play(stage, screen)
-            verdicts = [judge(fault, stage.alerts, start_ts=start_ts) for fault in FAULTS]
+            outcomes = [judge(fault, stage.alerts, start_ts=start_ts) for fault in FAULTS]
             early = false_alarms(stage.alerts, start_ts=start_ts)
-            _report(console, verdicts, early=early, stage=stage, out=out, took_s=time.monotonic() - started)
+            _report(console, outcomes, early=early, stage=stage, out=out, took_s=time.monotonic() - started)
             if keep:
                 console.print(
                     f"Everything stays up until Ctrl-C: look at {stage.page_url} (the plant stands still).",
@@ -119,11 +119,11 @@ def run(*, out: Path, keep: bool) -> int:
                 )
                 while True:
                     time.sleep(1.0)
-                    stage.look()
+                    stage.observe()
     except KeyboardInterrupt:
         if not keep:
             return 130
-    return 0 if all(verdict.good for verdict in verdicts) and not early else 1
+    return 0 if all(outcome.good for outcome in outcomes) and not early else 1
 
 
 def plant_arguments(start_ts: float) -> list[str]:
@@ -143,10 +143,10 @@ def _play(stage: Stage, screen: Screen) -> None:
     screen.say(f"{machines} machines nobody knows: their first {_COMMISSION_ROWS} rows (an hour at 1 Hz)")
     for _ in range(_COMMISSION_ROWS // 100):
         stage.publish(100 * machines)
-        _see(stage, screen, shown=len(stage.alerts))
+        _observe(stage, screen, shown=len(stage.alerts))
     screen.say("learning what is normal for each of them")
     patience_s = time.monotonic() + _LEARN_PATIENCE_S
-    while not _all_ready(_see(stage, screen, shown=len(stage.alerts))):
+    while not _all_ready(_observe(stage, screen, shown=len(stage.alerts))):
         if time.monotonic() > patience_s:
             raise EdgeAgentError("demo: the machines were not learnt in time")
         time.sleep(0.1)
@@ -156,12 +156,12 @@ def _play(stage: Stage, screen: Screen) -> None:
         named = named or _name_first_alarm(stage, screen)
         began, shown = time.monotonic(), len(stage.alerts)
         live = stage.publish(_ROWS_A_TURN * machines) == _ROWS_A_TURN * machines
-        _see(stage, screen, shown=shown)
+        _observe(stage, screen, shown=shown)
         _let_agent_follow(stage, screen, behind=_ROWS_AHEAD * machines)
         time.sleep(max(0.0, _TURN_S - (time.monotonic() - began)))
     _let_agent_follow(stage, screen, behind=0)
     time.sleep(1.0)  # the last alerts are on their way
-    _see(stage, screen, shown=len(stage.alerts))
+    _observe(stage, screen, shown=len(stage.alerts))
 
 
 def _name_first_alarm(stage: Stage, screen: Screen) -> bool:
@@ -180,33 +180,33 @@ def _let_agent_follow(stage: Stage, screen: Screen, *, behind: int) -> None:
     """Wait until the agent has taken in all but `behind` of the messages: a small computer sets its own pace."""
     received, patience_s = -1, 0.0
     while True:
-        look = _see(stage, screen, shown=len(stage.alerts))
-        if look.received >= stage.published - behind:
+        seen = _observe(stage, screen, shown=len(stage.alerts))
+        if seen.received >= stage.published - behind:
             return
-        if look.received > received:
-            received, patience_s = look.received, time.monotonic() + _STALL_PATIENCE_S
+        if seen.received > received:
+            received, patience_s = seen.received, time.monotonic() + _STALL_PATIENCE_S
         elif time.monotonic() > patience_s:
             raise EdgeAgentError("demo: the agent takes in no messages any more")
         time.sleep(_TURN_S)
 
 
-def _see(stage: Stage, screen: Screen, *, shown: int) -> Look:
-    look = stage.look()
+def _observe(stage: Stage, screen: Screen, *, shown: int) -> Observation:
+    seen = stage.observe()
     for alert in stage.alerts[shown:]:
         screen.alert(alert)
-    screen.show(look.machines, look.ratios)
-    return look
+    screen.show(seen.machines, seen.ratios)
+    return seen
 
 
-def _all_ready(look: Look) -> bool:
-    states = [look.machines.get(machine, {}).get("state") for machine in MACHINES]
+def _all_ready(seen: Observation) -> bool:
+    states = [seen.machines.get(machine, {}).get("state") for machine in MACHINES]
     if "failed" in states:
-        reasons = [str(machine.get("reason", "")) for machine in look.machines.values()]
+        reasons = [str(machine.get("reason", "")) for machine in seen.machines.values()]
         raise EdgeAgentError(f"demo: a machine could not be learnt: {'; '.join(filter(None, reasons))}")
     return all(state == "ready" for state in states)
 
 
-def judge(fault: Fault, alerts: Sequence[dict[str, Any]], *, start_ts: float) -> Verdict:
+def judge(fault: Fault, alerts: Sequence[dict[str, Any]], *, start_ts: float) -> Outcome:
     """The first alert on the fault's machine since the fault began."""
     begin = start_ts + fault.start_row
     for alert in alerts:
@@ -215,8 +215,8 @@ def judge(fault: Fault, alerts: Sequence[dict[str, Any]], *, start_ts: float) ->
             channels = tuple(channel["name"] for channel in alert["channels"][:2])
             said = [later["fault"]["name"] for later in alerts if later["id"] == alert["id"]][-1]
             good = bool(set(channels) & set(fault.guilty)) and (not fault.named or said == fault.name)
-            return Verdict(fault, delay_s, channels, said, good)
-    return Verdict(fault, None, (), "", good=False)
+            return Outcome(fault, delay_s, channels, said, good)
+    return Outcome(fault, None, (), "", good=False)
 
 
 def false_alarms(alerts: Sequence[dict[str, Any]], *, start_ts: float) -> list[dict[str, Any]]:
@@ -232,7 +232,7 @@ def false_alarms(alerts: Sequence[dict[str, Any]], *, start_ts: float) -> list[d
 
 def _report(
     console: Console,
-    verdicts: Sequence[Verdict],
+    outcomes: Sequence[Outcome],
     *,
     early: Sequence[dict[str, Any]],
     stage: Stage,
@@ -242,14 +242,14 @@ def _report(
     table = Table(title="What happened", title_justify="left")
     for heading in ("machine", "fault injected", "alerted after", "channels named", "fault named", "verdict"):
         table.add_column(heading)
-    for verdict in verdicts:
+    for outcome in outcomes:
         table.add_row(
-            verdict.fault.machine,
-            verdict.fault.name + (", again" if verdict.fault.named else ""),
-            "never" if verdict.delay_s is None else f"{verdict.delay_s:.0f} s of machine time",
-            ", ".join(verdict.channels),
-            verdict.said,
-            "[green]as it should be[/]" if verdict.good else "[red]wrong[/]",
+            outcome.fault.machine,
+            outcome.fault.name + (", again" if outcome.fault.named else ""),
+            "never" if outcome.delay_s is None else f"{outcome.delay_s:.0f} s of machine time",
+            ", ".join(outcome.channels),
+            outcome.said,
+            "[green]as it should be[/]" if outcome.good else "[red]wrong[/]",
         )
     console.print(table)
     for alert in early:

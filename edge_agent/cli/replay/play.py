@@ -1,4 +1,4 @@
-"""The command `replay`: recordings through the agent's own pipeline, row by row results written as tables."""
+"""Recordings through the agent's own pipeline, row by row results written as tables."""
 
 import sys
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from edge_agent.alarms import payload
+from edge_agent.cli.tables import grid, show
 from edge_agent.config.file import Config
 from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose.fault_library import Casebook
@@ -61,19 +61,19 @@ def run(
     series = [file.stem for file in files]
     if len(set(series)) < len(series):
         raise UsageError("two recordings have the same name, and their results would overwrite each other")
-    given = how(
+    setup = set_up(
         config,
         commission_rows=commission_rows,
         failures=() if labels is None else failure_records.read(labels),
     )
-    summary = Table(*_SUMMARY)
+    summary = grid(*_SUMMARY)
     casebooks: dict[frozenset[str], Casebook] = {}
     failed: list[EdgeAgentError] = []
     with _alarms_file(out) as lines:
         for file in files:
             try:
                 recording = recordings.read(file, channels=channels, exclude=exclude)
-                played = play(recording, given, casebook=casebooks.get(frozenset(recording.channels)))
+                played = play(recording, setup, casebook=casebooks.get(frozenset(recording.channels)))
             except (RecordingError, CommissionError) as error:
                 failed.append(error)
                 continue
@@ -82,8 +82,8 @@ def run(
             lines.writelines(
                 payload.encode(alarm, agent=config.agent.name).decode() + "\n" for alarm in played.alarms
             )
-            summary.add_row(*_told(recording, played))
-    Console().print(summary)
+            summary.add_row(*_summary_row(recording, played))
+    show(summary)
     if failed:
         for early in failed[:-1]:
             Console(stderr=True).print(f"[bold red]error:[/] {early}", highlight=False, soft_wrap=True)
@@ -99,7 +99,7 @@ def _alarms_file(out: Path) -> TextIO:
 
 
 @dataclass(frozen=True, slots=True)
-class How:
+class Setup:
     """What all recordings are replayed with."""
 
     commission_rows: int | None
@@ -108,37 +108,37 @@ class How:
     failures: tuple[FailureRecord, ...]
 
 
-def how(config: Config, *, commission_rows: int | None, failures: tuple[FailureRecord, ...] = ()) -> How:
+def set_up(config: Config, *, commission_rows: int | None, failures: tuple[FailureRecord, ...] = ()) -> Setup:
     """As the configuration says, scored at every row.
 
     Raises:
         EdgeAgentError: the model cannot be used.
     """
     settings = replace(pipeline_settings(config), hop_s=0.0)
-    return How(
+    return Setup(
         commission_rows=commission_rows, scorer=load_scorer(config), settings=settings, failures=failures
     )
 
 
-def play(recording: Recording, given: How, *, casebook: Casebook | None) -> Replay:
+def play(recording: Recording, setup: Setup, *, casebook: Casebook | None) -> Replay:
     """One recording, learnt and replayed; a terminal is shown how far it is.
 
     Raises:
         CommissionError: nothing can be learnt from it.
     """
-    profile = bundle_profile(given.scorer.bundle) if given.commission_rows is None else None
+    profile = bundle_profile(setup.scorer.bundle) if setup.commission_rows is None else None
     if profile is None:
-        rows = given.commission_rows or given.settings.commission_rows
-        profile = commission_recording(recording, rows=rows, scorer=given.scorer, settings=given.settings)
+        rows = setup.commission_rows or setup.settings.commission_rows
+        profile = commission_recording(recording, rows=rows, scorer=setup.scorer, settings=setup.settings)
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task(recording.name, total=len(recording.values))
         return replay(
             recording,
-            scorer=given.scorer,
-            settings=given.settings,
+            scorer=setup.scorer,
+            settings=setup.settings,
             profile=replace(profile, hop_rows=1),
             progress=lambda done: progress.update(task, completed=done),
-            failures=given.failures,
+            failures=setup.failures,
             casebook=casebook,
         )
 
@@ -155,7 +155,7 @@ def _columns(recording: Recording, played: Replay) -> dict[str, Any]:
     }
 
 
-def _told(recording: Recording, played: Replay) -> tuple[str, ...]:
+def _summary_row(recording: Recording, played: Replay) -> tuple[str, ...]:
     opened = sum(alarm.revision == 1 for alarm in played.alarms)
     return (
         recording.name,

@@ -32,7 +32,7 @@ class _Topic:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ReadableTopic:
     """A topic that a decoder reads: its format, the map for `json_path`, and the channels and rows it gave."""
 
     topic: str
@@ -61,7 +61,7 @@ class Survey:
         self._own = tuple(own)
         self._topics: dict[str, _Topic] = {}
 
-    def hear(self, delivery: Delivery) -> None:
+    def take_message(self, delivery: Delivery) -> None:
         """Take a message in."""
         topic = self._topics.get(delivery.topic)
         if topic is None:
@@ -75,13 +75,13 @@ class Survey:
 
     def propose(self, *, seconds: float, host_id: str) -> Proposal:
         """Sources, machines and leftovers of what was heard in `seconds`."""
-        reads: list[Read] = []
+        reads: list[ReadableTopic] = []
         lost: list[Mapping[str, Any]] = []
         sparkplug = {name: topic for name, topic in self._topics.items() if name.startswith(f"{NAMESPACE}/")}
         for name, topic in sorted(self._topics.items()):
             if name in sparkplug:
                 continue
-            found: Read | str = (
+            found: ReadableTopic | str = (
                 "an agent's own" if name.startswith(self._own) else _read(name, topic, seconds)
             )
             if isinstance(found, str):
@@ -93,7 +93,7 @@ class Survey:
         return Proposal(sources, machines, lost)
 
 
-def _read(name: str, topic: _Topic, seconds: float) -> Read | str:
+def _read(name: str, topic: _Topic, seconds: float) -> ReadableTopic | str:
     """What reads a topic, or why nothing does."""
     parts = name.split("/")
     if name.startswith("$") or not all(is_name(part) for part in parts):
@@ -114,7 +114,7 @@ def _read(name: str, topic: _Topic, seconds: float) -> Read | str:
             channels.update(dict.fromkeys(frame.channels))
         else:
             per_s = n_rows / len(topic.kept) * topic.count / seconds
-            return Read(name, label, places, tuple(channels), round(per_s, 3))
+            return ReadableTopic(name, label, places, tuple(channels), round(per_s, 3))
     return reasons.most_common(1)[0][0] if reasons else "no level of the topic names the machine"
 
 
@@ -158,9 +158,9 @@ def _unit(stamp: object) -> TimeUnit | None:
     return "ns" if stamp > 1e17 else "us" if stamp > 1e14 else "ms" if stamp > 1e11 else "s"
 
 
-def _sources(reads: Sequence[Read]) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+def _sources(reads: Sequence[ReadableTopic]) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
     """One source a family of topics: same format, map, first level and length; else one a topic."""
-    families: dict[tuple[str, str, int, str], list[Read]] = {}
+    families: dict[tuple[str, str, int, str], list[ReadableTopic]] = {}
     for read in reads:
         parts = read.topic.split("/")
         key = (read.format, "" if read.map is None else repr(read.map), len(parts), parts[0])
@@ -194,7 +194,7 @@ def _sources(reads: Sequence[Read]) -> tuple[list[Mapping[str, Any]], list[Mappi
     return sources, list(machines.values())
 
 
-def _template(family: Sequence[Read], *, literal: bool) -> tuple[list[str], str]:
+def _template(family: Sequence[ReadableTopic], *, literal: bool) -> tuple[list[str], str]:
     """(levels with placeholders, how the machine is called)."""
     levels = list(zip(*(read.topic.split("/") for read in family), strict=True))
     numbered = family[0].format in NEEDS_CHANNEL

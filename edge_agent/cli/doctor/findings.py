@@ -1,14 +1,20 @@
-"""What an examination found: one line of a report, with what to do about it. Examines nothing itself."""
+"""What a check found: one line of a report, with what to do about it. Checks nothing itself."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from rich.table import Table
+from rich.text import Text
+
+from edge_agent.cli.tables import grid
+
 Level = Literal["ok", "warn", "fail"]
 LEVELS: tuple[Level, ...] = ("ok", "warn", "fail")
 """From good to bad."""
-AILING = 10
-"""Exit code: the question was answered, and the answer is bad."""
+_LEVEL_COLUMNS = 4
+_AREA_COLUMNS = 9
+_STYLES: dict[Level, str] = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +39,16 @@ def worst(findings: Sequence[Finding]) -> Level:
     return max((finding.level for finding in findings), key=LEVELS.index, default="ok")
 
 
-def lines(findings: Sequence[Finding]) -> list[str]:
-    """The findings for a terminal."""
-    told: list[str] = []
-    for finding in findings:
-        told.append(f"{finding.level:4}  {finding.area:9} {finding.what}")
-        if finding.remedy and finding.level != "ok":
-            told.append(f"{'':6}{'':9} -> {finding.remedy}")
-    return told
+def row(finding: Finding) -> Table:
+    """The finding for a terminal, with what to do below it."""
+    shown = grid()
+    shown.add_column(width=_LEVEL_COLUMNS)
+    shown.add_column(width=_AREA_COLUMNS, no_wrap=True)
+    shown.add_column(overflow="fold")
+    shown.add_row(Text(finding.level, _STYLES[finding.level]), finding.area, Text(finding.what))
+    if finding.remedy and finding.level != "ok":
+        shown.add_row("", "", Text(f"-> {finding.remedy}"))
+    return shown
 
 
 def table(findings: Sequence[Finding]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_agent.cli import app as command
-from edge_agent.cli.alarm_diff import diff
+from edge_agent.cli.replay.compare import diff
 from edge_agent.records import Alarm
 
 SECOND = 1_000_000_000

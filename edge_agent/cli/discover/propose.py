@@ -1,4 +1,4 @@
-"""The command `discover`: listens at the broker for a while and writes a configuration for what it heard."""
+"""Listens at the broker for a while and writes a configuration for what it heard."""
 
 import json
 import time
@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edge_agent.cli.survey import Proposal, Survey
+from edge_agent.cli.discover.survey import Proposal, Survey
 from edge_agent.config.file import Config
 from edge_agent.errors import CommandError
 from edge_agent.formats.json_path import PayloadMap
@@ -23,11 +23,11 @@ _CONNECTION = (
 )  # fmt: skip
 
 
-def run(config: Config, *, seconds: float, client_id: str, as_json: bool) -> str:
+def propose(config: Config, *, seconds: float, client_id: str) -> dict[str, Any]:
     """Listen and report.
 
     Returns:
-        The proposal: TOML that `check` accepts, or JSON with the same as `config`.
+        What was heard, as plain values; `config` is TOML that `check` accepts.
 
     Raises:
         CommandError: the broker could not be reached, or nothing that can be read was heard.
@@ -42,16 +42,13 @@ def run(config: Config, *, seconds: float, client_id: str, as_json: bool) -> str
         raise CommandError(_nothing(proposal, seconds))
     text = written(config, proposal, seconds=seconds, dropped=dropped)
     Config.model_validate(tomllib.loads(text))
-    if not as_json:
-        return text
-    table = {
+    return {
         "seconds": seconds,
         "machines": list(proposal.machines),
         "undecodable": list(proposal.undecodable),
         "dropped": dropped,
         "config": text,
     }
-    return json.dumps(table, indent=2) + "\n"
 
 
 def _nothing(proposal: Proposal, seconds: float) -> str:
@@ -68,7 +65,7 @@ def _listen(config: Config, survey: Survey, *, seconds: float, client_id: str) -
         if event in {"broker_unreachable", "broker_lost"}:
             trouble.append(str(facts.get("reason", event)))
 
-    link = Egress(
+    connection = Egress(
         broker_address(config),
         client_id=client_id,
         will=None,
@@ -76,22 +73,22 @@ def _listen(config: Config, survey: Survey, *, seconds: float, client_id: str) -
         report=report,
         filters=["#"],
     )
-    link.start()
+    connection.start()
     try:
         patience_s = time.monotonic() + _CONNECT_S
-        while not link.listening:
+        while not connection.listening:
             if time.monotonic() > patience_s:
                 where = f"{config.broker.host}:{config.broker.port}"
                 raise CommandError(f"no answer from the broker at {where}: {(trouble or ['refused'])[-1]}")
             time.sleep(_TURN_S)
         end_s = time.monotonic() + seconds
         while time.monotonic() < end_s:
-            for heard in link.heard():
-                survey.hear(Delivery(heard.topic, heard.payload, time.time_ns()))
+            for heard in connection.heard():
+                survey.take_message(Delivery(heard.topic, heard.payload, time.time_ns()))
             time.sleep(_TURN_S)
-        return link.overheard
+        return connection.overheard
     finally:
-        link.stop()
+        connection.stop()
 
 
 def written(config: Config, proposal: Proposal, *, seconds: float, dropped: int) -> str:

@@ -1,0 +1,1 @@
+"""The command `replay`: recordings through the agent's own pipeline, or through two agents beside each other."""

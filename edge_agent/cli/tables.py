@@ -1,0 +1,36 @@
+"""Tables on standard output: fitted to a terminal; elsewhere one line a row, however long, without any colour."""
+
+import io
+import sys
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+_UNBOUNDED_COLUMNS = 100_000
+"""A pipe or file has no width: programs that read lines must find a row in one."""
+
+
+def grid(*headings: str) -> Table:
+    """A table without lines around its cells; without headings, a grid."""
+    table = Table(box=None, pad_edge=False, show_header=bool(headings), header_style="bold")
+    for heading in headings:
+        table.add_column(heading)
+    return table
+
+
+def show(*parts: RenderableType) -> None:
+    """Print tables and lines."""
+    terminal = Console()
+    if terminal.is_terminal:
+        terminal.print(*parts, sep="\n", highlight=False)
+    else:
+        sys.stdout.write(text(*parts))
+    sys.stdout.flush()
+
+
+def text(*parts: RenderableType) -> str:
+    """Tables and lines as a pipe gets them: plain, nothing wrapped, no blanks at the ends of lines."""
+    page = Console(file=io.StringIO(), width=_UNBOUNDED_COLUMNS, color_system=None, force_terminal=False)
+    with page.capture() as captured:
+        page.print(*parts, sep="\n", highlight=False)
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
