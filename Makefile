@@ -14,16 +14,39 @@ MINUTES ?= 60
 help:  ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | sort | expand -t 14
 
-# Two environments: the demo needs neither torch nor any tool of development.
-$(VENV)-demo/.done: pyproject.toml
+# Two environments: the demo needs neither torch nor any tool of development. Both are the locks' versions.
+PIP = -m pip install -q --disable-pip-version-check
+$(VENV)-demo/.done: pyproject.toml requirements/demo.lock
 	$(PYTHON) -m venv $(VENV)-demo
-	$(VENV)-demo/bin/python -m pip install -q --disable-pip-version-check -e '.[demo]'
+	$(VENV)-demo/bin/python $(PIP) --require-hashes -r requirements/demo.lock
+	$(VENV)-demo/bin/python $(PIP) --no-deps -e .
 	touch $@
 
-$(VENV)/.done: pyproject.toml
+$(VENV)/.done: pyproject.toml requirements/dev.lock
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python $(PIP) --require-hashes -r requirements/dev.lock
+	$(BIN)/python $(PIP) -e '.[dev]'
 	touch $@
+
+lock: $(VENV)/.done  ## move to the newest allowed libraries, for demo, tests, CI and the Debian package alike -> requirements/*.lock
+	$(BIN)/python $(PIP) uv==0.13.9
+	$(BIN)/python requirements/lock.py
+
+# What pyproject.toml allows is more than the locks' versions; these two say whether it holds.
+check-latest:  ## all tests on the newest libraries that pyproject.toml allows
+	rm -rf $(VENV)-latest
+	$(PYTHON) -m venv $(VENV)-latest
+	$(VENV)-latest/bin/python $(PIP) -e '.[dev]'
+	$(VENV)-latest/bin/python -m pytest -n 2 --dist loadgroup
+
+check-oldest:  ## all tests on the oldest libraries that pyproject.toml allows an installed agent
+	rm -rf $(VENV)-oldest
+	$(PYTHON) -m venv $(VENV)-oldest
+	$(VENV)-oldest/bin/python $(PIP) uv==0.13.9
+	$(VENV)-oldest/bin/uv pip compile -q pyproject.toml --extra demo --extra recordings --resolution lowest-direct \
+		-o $(VENV)-oldest/oldest.txt
+	$(VENV)-oldest/bin/python $(PIP) -c $(VENV)-oldest/oldest.txt -e '.[dev]'
+	$(VENV)-oldest/bin/python -m pytest -n 2 --dist loadgroup
 
 demo: $(VENV)-demo/.done  ## three simulated machines: commissioned, broken, alerted (no torch, no mosquitto)
 	$(VENV)-demo/bin/edge-agent demo
@@ -146,4 +169,4 @@ results: $(VENV)/.done  ## what the benchmarks measured, beside the goals -> doc
 	$(BIN)/python benchmarks/results.py
 
 clean:  ## forget environments and runs
-	rm -rf $(VENV) $(VENV)-demo benchmarks/.cache runs demo-out build dist
+	rm -rf $(VENV) $(VENV)-* benchmarks/.cache runs demo-out build dist

@@ -4,11 +4,12 @@
     python deploy/package/build.py --arch arm64                     # built anywhere
     python deploy/package/build.py --arch arm64 --python 3.12       # Ubuntu 24.04, Jetson with JetPack 7
 
-Wheels are held against the hashes in requirements-*.lock, which `lock.py` writes.
+Wheels are held against the hashes in requirements/agent.lock, which `make lock` writes.
 """
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,8 +17,11 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
+from packaging.markers import Marker
+
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
+LOCK = ROOT / "requirements" / "agent.lock"
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
 PYTHONS = ("3.11", "3.12")
 _MANYLINUX = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_26", "manylinux_2_17", "manylinux2014")
@@ -69,9 +73,28 @@ def platform_options(arch: str, python: str) -> list[str]:
     return chosen
 
 
-def lock_file(python: str) -> Path:
-    """The libraries of a package for that Python."""
-    return HERE / f"requirements-{python}.lock"
+def requirements(arch: str, python: str) -> str:
+    """What of the agent's lock a machine of that kind needs.
+
+    Chosen here, because pip asks the markers of the Python that it runs on and not of the one that it installs for.
+    """
+    machine = {
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "platform_machine": ARCHITECTURES[arch],
+        "platform_system": "Linux",
+        "sys_platform": "linux",
+        "os_name": "posix",
+    }
+    chosen = []
+    for entry in re.split(r"\n(?=[^\s#])", LOCK.read_text())[1:]:
+        requirement, *hashes = entry.rstrip().split(" \\\n")
+        what, _, marker = requirement.partition(" ; ")
+        if not marker or Marker(marker).evaluate(machine):
+            chosen.append(" \\\n".join([what, *hashes]))
+    return "\n".join(chosen) + "\n"
 
 
 def left_out(site: Path) -> list[Path]:
@@ -117,8 +140,11 @@ def _unpack(stage: Path, *, arch: str, python: str) -> None:
     lib, wheels = stage / "lib", stage / "wheels"
     site = lib / "lib" / f"python{python}" / "site-packages"
     chosen = platform_options(arch, python)
-    lock = str(lock_file(python))
-    pip("install", "--no-compile", "--no-deps", "--require-hashes", "-r", lock, "-t", str(site), *chosen)
+    lib.mkdir(parents=True)
+    lock = stage / "requirements.txt"
+    lock.write_text(requirements(arch, python))
+    chosen.append("--ignore-requires-python")  # of the Python that runs pip, not of the target's
+    pip("install", "--no-compile", "--no-deps", "--require-hashes", "-r", str(lock), "-t", str(site), *chosen)
     pip("wheel", "--no-deps", "-w", str(wheels), ".")
     pip("install", "--no-compile", "--no-deps", "-t", str(site), *map(str, wheels.glob("edge_agent-*.whl")))
     for path in left_out(site):

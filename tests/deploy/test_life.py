@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from deploy.package import build
 from tests.deploy.container import Container, missing, until
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(900)]
@@ -55,9 +56,6 @@ def _noted(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def package(revision: int) -> Path:
     """The package that `make deb` built; a later revision is packed from the same stage."""
-    sys.path.insert(0, str(ROOT / "deploy/package"))
-    import build  # noqa: PLC0415  # type: ignore[import-not-found]
-
     out = ROOT / "dist"
     stage = ROOT / "build/deb/amd64-3.11"
     if not stage.is_dir():
