@@ -11,16 +11,18 @@ one of them, counted as `internal_error` and handed out with the step.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from edge_agent.detect.scorer import Scorer
 from edge_agent.detect.trigger import Decider
 from edge_agent.diagnose.fault_library import Casebook
 from edge_agent.diagnose.fault_naming import Naming, Refused
 from edge_agent.pipeline.condition import AlarmBook
+from edge_agent.pipeline.ledger import Bookkeeper
 from edge_agent.pipeline.machine import Machine, MachineStatus, Memento
 from edge_agent.pipeline.machines import Fleet
 from edge_agent.pipeline.results import CommissionRequest, Failure, Labelled, Settings, Step
-from edge_agent.pipeline.validation import aligner, count_lost, inspect, succeeding, visible_parts
+from edge_agent.pipeline.validation import aligner, inspect, lost_values, succeeding, visible_parts
 from edge_agent.records import (
     Alarm,
     Delivery,
@@ -35,9 +37,12 @@ from edge_agent.records import (
 )
 from edge_agent.signals.row_buffer import RingState, RowBuffer, WindowSettings
 
+_Outcome = Literal["accepted", "duplicate", "late"] | Reject
+"""What the pipeline makes of a message."""
+
 
 class Pipeline:
-    """Holds every machine's rows, profile and alarm (`fleet`), and the ledger of what became of each message."""
+    """Holds every machine's rows, profile and alarm (`fleet`), and books what became of each message (`books`)."""
 
     def __init__(
         self,
@@ -49,7 +54,7 @@ class Pipeline:
         template: Profile | None = None,
     ) -> None:
         """Begin with machines that have profiles; `template` fits every machine with its very channels."""
-        self.ledger = Ledger()
+        self.books = Bookkeeper()
         self._decode = decode
         self._scorer = scorer
         self._settings = settings
@@ -66,23 +71,20 @@ class Pipeline:
         for told in tidings:
             self._hear(told)
         for delivery in deliveries:
-            self.ledger.received += 1
+            outcome: _Outcome
             try:
                 decoded = self._decode(delivery)
-                if isinstance(decoded, Reject):
-                    self._reject(decoded.reason)
-                else:
-                    self._take(decoded)
+                outcome = decoded if isinstance(decoded, Reject) else self._take(decoded)
             except Exception as error:  # noqa: BLE001 - one message must not cost the others
-                self._reject("internal_error")
+                outcome = Reject("internal_error")
                 self._failures.append(Failure(delivery.topic, repr(error)))
+            self.books.book(outcome)
         return self._advance()
 
     def feed(self, frames: Sequence[Frame]) -> Step:
         """The same for frames that need no decoding: recordings."""
         for frame in frames:
-            self.ledger.received += 1
-            self._take(frame)
+            self.books.book(self._take(frame))
         return self._advance()
 
     def install(self, profile: Profile) -> None:
@@ -112,6 +114,11 @@ class Pipeline:
     def relearn(self, name: str) -> None:
         """What was learnt of a machine meanwhile belongs to a model that has gone: ask again at its next row."""
         self.fleet[name].state = "commissioning"
+
+    @property
+    def ledger(self) -> Ledger:
+        """What became of each message so far."""
+        return self.books.ledger
 
     @property
     def window_rows(self) -> int:
@@ -217,52 +224,43 @@ class Pipeline:
 
     # -- messages to rows -----------------------------------------------------------------------------------
 
-    def _take(self, frame: Frame) -> None:
+    def _take(self, frame: Frame) -> _Outcome:
+        """Take a frame into its machine's rows; what became of it."""
         for _, reason in frame.bad_values:
-            self._count_value(reason)
+            self.books.book_values(reason)
         machine = self.fleet.get(frame.machine)
         if machine is None:
             if len(self.fleet) >= self._settings.machines_limit:
-                self._reject("too_many_machines")
-                return
+                return Reject("too_many_machines")
             machine = self._add_machine(frame.machine)
         known = self._known_channels(machine, frame)
-        if known is None:
-            return
+        if isinstance(known, Reject):
+            return known
         outcome = machine.rows.accept(known)
+        if outcome == "surplus":
+            return Reject(outcome)
         if outcome == "accepted":
-            self.ledger.accepted += 1
             self._touched[frame.machine] = None
             self._accepted.append(known)
-        elif outcome == "late":
-            self.ledger.late += 1
-        elif outcome == "duplicate":
-            self.ledger.duplicate += 1
-        else:
-            self._reject(outcome)
+        return outcome
 
     def _hear(self, told: Tidings) -> None:
         """What a source with a state of its own tells: its message counts once, whatever came of it."""
-        ledger, outcome, n_frames = self.ledger, told.outcome, 0
-        counted = (ledger.accepted, ledger.duplicate, ledger.late, dict(ledger.rejected))
+        outcome: _Outcome | None = told.outcome
+        taken: list[_Outcome] = []
         try:
             for event in told.events:
                 if isinstance(event, Frame):
-                    n_frames += 1
-                    self._take(event)
+                    taken.append(self._take(event))
                 elif (machine := self.fleet.get(event.machine)) is not None:
                     machine.rows.interrupt()
         except Exception as error:  # noqa: BLE001 - one message must not cost the others
             self._failures.append(Failure("a source with a state", repr(error)))
-            n_frames, outcome = 0, outcome and Reject("internal_error")
-        ledger.received += outcome is not None
-        if outcome == "accepted" and n_frames == 1:
-            return
-        ledger.accepted, ledger.duplicate, ledger.late, ledger.rejected = counted
-        if isinstance(outcome, Reject):
-            self._reject(outcome.reason)
-        ledger.late += outcome == "late"
-        ledger.accepted += outcome == "accepted"
+            outcome, taken = outcome and Reject("internal_error"), []
+        if outcome == "accepted" and len(taken) == 1:  # a message is what its only frame is
+            outcome = taken[0]
+        if outcome is not None:
+            self.books.book(outcome)
 
     def _add_machine(self, name: str) -> Machine:
         window = WindowSettings(
@@ -286,8 +284,8 @@ class Pipeline:
         self.fleet[name] = machine
         return machine
 
-    def _known_channels(self, machine: Machine, frame: Frame) -> Frame | None:
-        """The frame without channels that the machine does not have; None where nothing is left."""
+    def _known_channels(self, machine: Machine, frame: Frame) -> Frame | Reject:
+        """The frame without channels that the machine does not have; a rejection where nothing is left."""
         rows = machine.rows
         if rows.knows(frame.channels):
             return frame
@@ -298,22 +296,14 @@ class Pipeline:
                 self.install(replace(self._template, machine=frame.machine))
             return frame
         reason: RejectReason = "too_many_channels" if machine.profile is None else "unknown_channel"
-        for _ in unknown:
-            self._count_value(reason)
+        self.books.book_values(reason, len(unknown))
         keep = [at for at, name in enumerate(frame.channels) if rows.known(name)]
         if not keep:
-            self._reject(reason)
-            return None
+            return Reject(reason)
         kept = tuple(frame.channels[at] for at in keep)
         return replace(
             frame, channels=kept, rows=[[row[at] for at in keep] for row in frame.rows], bad_values=()
         )
-
-    def _reject(self, reason: RejectReason) -> None:
-        self.ledger.rejected[reason] = self.ledger.rejected.get(reason, 0) + 1
-
-    def _count_value(self, reason: RejectReason) -> None:
-        self.ledger.values_rejected[reason] = self.ledger.values_rejected.get(reason, 0) + 1
 
     # -- rows to alarms -------------------------------------------------------------------------------------
 
@@ -325,7 +315,8 @@ class Pipeline:
         findings: list[Alarm] = []
         for name in touched:
             machine = self.fleet[name]
-            count_lost(self.ledger, machine.rows)
+            for reason, count in lost_values(machine.rows):
+                self.books.book_values(reason, count)
             try:
                 if machine.profile is None:
                     commissions += machine.ask_to_learn(name, commission_rows=self._settings.commission_rows)
@@ -341,7 +332,7 @@ class Pipeline:
                 self._failures.append(Failure(name, repr(error)))
         alarms: list[Alarm] = []
         scores = [self._judge(score, alarms) for score in self._score(blocks, profiles)]
-        self.ledger.windows_scored += sum(len(score.value) for score in scores)
+        self.books.book_scored(sum(len(score.value) for score in scores))
         accepted, self._accepted = tuple(self._accepted), []
         failures, self._failures = tuple(self._failures), []
         return Step(
@@ -362,14 +353,10 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - see above
             if len(blocks) == 1:
                 self._failures.append(Failure(blocks[0].machine, repr(error)))
-                self._skip_windows(len(blocks[0].values))
+                self.books.book_skipped(len(blocks[0].values))
                 return []
         pairs = zip(blocks, profiles, strict=True)
         return [score for block, profile in pairs for score in self._score([block], [profile])]
-
-    def _skip_windows(self, count: int) -> None:
-        skipped = self.ledger.windows_skipped
-        skipped["internal_error"] = skipped.get("internal_error", 0) + count
 
     def _judge(self, block: ScoreBlock, alarms: list[Alarm]) -> ScoreBlock:
         """Add what the block's windows call for to `alarms`; returns the block by the thresholds now in use."""

@@ -7,7 +7,7 @@ import numpy as np
 from edge_agent.detect.scorer import Scorer
 from edge_agent.pipeline.machine import Machine
 from edge_agent.pipeline.results import Settings
-from edge_agent.records import Ledger, WindowBlock
+from edge_agent.records import RejectReason, WindowBlock
 from edge_agent.sensors.monitor import NOTHING, Inspection, Inspector
 from edge_agent.signals.alignment import Aligner
 from edge_agent.signals.channel_rules import alignment, physical_range
@@ -54,14 +54,13 @@ def inspect(inspector: Inspector | None, rows: RowBuffer) -> Inspection:
     return NOTHING if inspector is None or not len(new) else inspector.inspect(new, times_ns)
 
 
-def count_lost(ledger: Ledger, rows: RowBuffer) -> None:
-    """Count the samples of accepted messages that came too late for their row, or twice."""
+def lost_values(rows: RowBuffer) -> list[tuple[RejectReason, int]]:
+    """How many samples of accepted messages came too late for their row, or twice, since the last call."""
     if rows.aligner is None or not rows.aligner.lost:
-        return
-    for reason, count in rows.aligner.lost.items():
-        if count:
-            ledger.values_rejected[reason] = ledger.values_rejected.get(reason, 0) + count
+        return []
+    lost: list[tuple[RejectReason, int]] = [(why, count) for why, count in rows.aligner.lost.items() if count]
     rows.aligner.lost.clear()
+    return lost
 
 
 def visible_parts(block: WindowBlock | None, inspection: Inspection, *, rows: int) -> list[WindowBlock]:

@@ -146,11 +146,10 @@ class Watch:
             self._install_learnt()
         except Exception as error:  # noqa: BLE001 - the watch goes on
             self.contain("installing a profile", error)
-        ledger = self.pipeline.ledger
-        received = ledger.received + batch.shed + len(batch.arrivals)
+        books = self.pipeline.books
+        received = books.ledger.received + batch.shed + len(batch.arrivals)
         received += sum(told.outcome is not None for told in tidings)
-        ledger.received += batch.shed
-        ledger.shed += batch.shed
+        books.book("shed", batch.shed)
         step = Step()
         try:
             self.pipeline.fleet.interrupt(batch.passed_over)
@@ -171,8 +170,7 @@ class Watch:
         except Exception as error:  # noqa: BLE001 - the watch goes on, and what it hit is not tried for ever
             self.contain("a turn", error)
             self.keeper.distrust()
-            ledger.received = received
-            ledger.rejected["internal_error"] = ledger.rejected.get("internal_error", 0) + ledger.balance()
+            books.book_rest(received)
         for name, value in self.control.states().items():
             self.keeper.remember(name, value)
         if (kept := self.sources.changes()) is not None:
@@ -249,15 +247,14 @@ class Watch:
 
     def _new_ones(self, batch: Batch) -> list[Delivery]:
         """The messages without those that the broker sends again and that were used already."""
-        marks, ledger = self.keeper.marks, self.pipeline.ledger
+        marks, books = self.keeper.marks, self.pipeline.books
         new = []
         for arrival in batch.arrivals:
             receipt = arrival.receipt
             if receipt is not None:
                 content = digest(arrival.delivery)
                 if receipt.again and marks.used(receipt.mid, content):
-                    ledger.received += 1
-                    ledger.duplicate += 1
+                    books.book("duplicate")
                     continue
                 marks.note(receipt.mid, content)
             new.append(arrival.delivery)
