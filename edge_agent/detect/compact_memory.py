@@ -31,7 +31,7 @@ def lean(memory: Memory) -> dict[str, NDArray[Any]]:
     """What alarming, evidence and naming read; windows can no longer be ranked by it.
 
     Alarms are judged by distances to the packed bank. On the simulated plants they differ from those to the whole bank
-    by 0.1 % at most (`benchmarks/memory.py`).
+    by 0.1 % at most (`benchmarks/performance/memory.py`).
     """
     kept = {
         name: array

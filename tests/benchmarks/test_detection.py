@@ -1,7 +1,6 @@
 """The detection benchmark: its baselines are causal, its sums are right, and it runs on a folder of one's own."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,16 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.detection.baselines import BASELINES
+from benchmarks.detection.datasets import Series, skab
+from benchmarks.detection.measures import measure, pooled
+from benchmarks.detection.methods import Outcome, ahead
+from benchmarks.harness import results_page
+from edge_agent.recordings.tables import Recording
+
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-import results  # noqa: E402  benchmarks are programs, not a package
-from detection_measures import measure, pooled  # noqa: E402
-from detection_methods import Outcome, ahead  # noqa: E402
-from detection_sets import Series, skab  # noqa: E402
-from detectors import BASELINES  # noqa: E402
-
-from edge_agent.recordings.tables import Recording  # noqa: E402
 
 
 def machine(n_rows: int, seed: int = 0) -> np.ndarray:
@@ -90,10 +87,9 @@ def test_it_measures_a_folder_of_ones_own(tmp_path: Path) -> None:
     lines = ["flow,pressure,label"] + [f"{a},{b},{int(900 <= n < 960)}" for n, (a, b) in enumerate(rows)]
     (tmp_path / "press.csv").write_text("\n".join(lines) + "\n")
     (tmp_path / "index.csv").write_text("series_id,file,train_end\npress,press.csv,700\n")
-    command = [sys.executable, "benchmarks/detection.py", "--data", str(tmp_path), "--out", str(tmp_path)]
-    asked = [*command, "--methods", "edge-agent", "PCA T2 + SPE"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    subprocess.run(asked, cwd=ROOT, check=True, capture_output=True, env=environment)
+    command = [sys.executable, "-m", "benchmarks.detection.run", "--data", str(tmp_path)]
+    asked = [*command, "--out", str(tmp_path), "--methods", "edge-agent", "PCA T2 + SPE"]
+    subprocess.run(asked, cwd=ROOT, check=True, capture_output=True)
     report = json.loads((tmp_path / "detection.json").read_text())
     ours = report["sets"][tmp_path.name]["edge-agent"]
     assert ours["event_recall"] == 1.0
@@ -103,7 +99,7 @@ def test_it_measures_a_folder_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_the_results_page_says_what_was_met_missed_and_never_measured(tmp_path: Path) -> None:
-    assert results.page(tmp_path).count("not measured") > 5
+    assert results_page.page(tmp_path).count("not measured") > 5
     sets = {
         "TSB-AD-M": {
             "edge-agent": {"files": 24, "vus_pr_aligned": 0.70, "vus_pr_causal": 0.40},
@@ -115,7 +111,7 @@ def test_the_results_page_says_what_was_met_missed_and_never_measured(tmp_path: 
     (tmp_path / "detection.json").write_text(
         json.dumps({"date": "2026-01-01", "commit": "abc", "sets": sets})
     )
-    lines = results.page(tmp_path).splitlines()
+    lines = results_page.page(tmp_path).splitlines()
     (aligned,) = [line for line in lines if line.startswith("| TSB-AD-M, aligned")]
     (causal,) = [line for line in lines if line.startswith("| TSB-AD-M, causal")]
     (gain,) = [line for line in lines if line.startswith("| TSB-AD-M, pre-training")]

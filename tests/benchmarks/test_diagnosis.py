@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
+from benchmarks.diagnosis.kernel_transforms import competing_kernels, log_spectrum, pooled_kernels
+from benchmarks.diagnosis.run import whole_units
 
-from diagnosis import whole_units  # noqa: E402  benchmarks are programs, not a package
-from kernels import competing_kernels, log_spectrum, pooled_kernels  # noqa: E402
+ROOT = Path(__file__).parents[2]
 
 CHANNELS = ("flow", "pressure", "vibration")
 
@@ -44,7 +42,8 @@ def run(data: Path, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
         sys.executable,
         "-W",
         "ignore",
-        "benchmarks/diagnosis.py",
+        "-m",
+        "benchmarks.diagnosis.run",
         "--data",
         str(data),
         "--out",
@@ -53,7 +52,6 @@ def run(data: Path, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*command, *more],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,

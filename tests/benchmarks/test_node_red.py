@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,9 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from benchmarks.performance.peers import node_red
+from benchmarks.performance.peers import run as peers
 from tests.support.shopfloor import Mosquitto, wait_until
-
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-import node_red  # noqa: E402  benchmarks are programs, not a package
-import peers  # noqa: E402
 
 WINDOW_ROWS = 128
 _RUN = """

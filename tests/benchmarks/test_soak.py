@@ -1,19 +1,13 @@
 """What the soak says of its samples: growth is judged where it can be told, and findings are not called alarms."""
 
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-import soak  # noqa: E402  benchmarks are programs, not a package
-
-from tests.faults.parts.reader import Heard  # noqa: E402
+from benchmarks.reliability import soak
+from tests.faults.parts.reader import Heard
 
 WHOLE = {"ledger_agrees": True, "faults_lost": 0, "faults_doubled": 0, "crashes": []}
 

@@ -1,7 +1,6 @@
 """Input from hell: generated payloads at every decoder, and a flood of topics at a running agent."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -25,11 +24,11 @@ Enter = Callable[..., Hall]
 def test_generated_payloads(tmp_path: Path) -> None:
     count = size(short=20_000, long=1_000_000)
     report = tmp_path / "fuzz.json"
-    command = [sys.executable, "benchmarks/fuzz_formats.py", "--count", str(count), "--report", str(report)]
+    command = [sys.executable, "-m", "benchmarks.reliability.fuzz_formats", "--count", str(count)]
+    command += ["--report", str(report)]
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,

@@ -105,6 +105,6 @@ def recorded_tails() -> set[str]:
 
 
 def test_every_rule_has_fired_and_ended_live_and_the_page_says_so() -> None:
-    tool = str(ROOT / "benchmarks/observability_table.py")
-    done = subprocess.run([sys.executable, tool, "--check"], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "benchmarks.reliability.rules_table", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

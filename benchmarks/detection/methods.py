@@ -1,0 +1,175 @@
+"""The methods that are compared: the agent through its own pipeline, its ablations, and baselines in the same harness.
+
+Each takes a series and gives its scores row by row; none sees a label or a row after the one that it scores, apart from
+the aligned score, which looks ahead by 64 rows for every method alike.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from benchmarks.detection.baselines import BASELINES, Detector
+from benchmarks.detection.datasets import Series
+from edge_agent.commissioning.baseline import Encode, commission
+from edge_agent.detect import detectors, ensemble
+from edge_agent.detect.scorer import Scorer
+from edge_agent.model import bundle
+from edge_agent.pipeline.results import Settings
+from edge_agent.recordings.replay import commission_recording, replay
+from edge_agent.signals.features import scales, standardise
+
+AGENT = "edge-agent"
+COVER_ROWS = 64
+SETTINGS = Settings(hop_s=0.0)
+VOICE_GROUPS = ("together", "shape", "wide", "alone", "change", "contrast", "embedding", "reconstruction")
+_WEEK_S = 7 * 24 * 3600.0
+_CHUNK_WINDOWS = 512
+# Threshold of the baselines: this point of what the last quarter of the calm rows scored, learnt from the rest.
+_CALM_POINT = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a method said of a series, row by row.
+
+    Attributes:
+        score: causal, [R].
+        aligned: looks ahead by 64 rows, [R].
+        alarm: rows at which it would have alarmed, [R]; None for a ranking only.
+    """
+
+    score: NDArray[np.floating]
+    aligned: NDArray[np.floating]
+    alarm: NDArray[np.bool_] | None
+
+
+Method = Callable[[Series], Mapping[str, Outcome]]
+
+
+def agent(scorer: Scorer, *, name: str = AGENT) -> Method:
+    """The agent as it ships, replayed: threshold, delays and closing included."""
+
+    def run(series: Series) -> dict[str, Outcome]:
+        given = series.recording
+        profile = commission_recording(given, rows=series.calm_rows, scorer=scorer, settings=SETTINGS)
+        played = replay(given, scorer=scorer, settings=SETTINGS, profile=profile)
+        return {name: Outcome(played.score, played.score_aligned, played.alarm)}
+
+    return run
+
+
+def ablations(encode: Encode) -> Method:
+    """Without the encoder, and each group of voices alone; one pass over the windows serves all."""
+
+    def run(series: Series) -> dict[str, Outcome]:
+        said = _listen(series, encode)
+        found = {
+            f"only {group}": _ranking(
+                np.mean(
+                    [said[name] for name in said if name == group or name.startswith(f"{group}_")], axis=0
+                )
+            )
+            for group in VOICE_GROUPS
+        }
+        deaf = _listen(series, None)
+        found[f"{AGENT}, no encoder"] = Outcome(deaf["value"], ahead(deaf["rank"]), None)
+        return found
+
+    return run
+
+
+def baseline(name: str, *, make: Callable[[], Detector]) -> Method:
+    """A baseline on the same rows in calm scales."""
+
+    def run(series: Series) -> dict[str, Outcome]:
+        rows, calm = _in_calm_scales(series), series.calm_rows
+        split = calm - calm // 4
+        rehearsal = make()
+        rehearsal.fit(rows[:split])
+        limit = float(np.quantile(rehearsal.score(rows[split:calm]), _CALM_POINT))
+        detector = make()
+        detector.fit(rows[:calm])
+        score = detector.score(rows)
+        return {name: Outcome(score, ahead(score), score > limit)}
+
+    return run
+
+
+def methods(scorer: Scorer, *, ablate: bool) -> dict[str, Method]:
+    """Name -> method, the agent first."""
+    found: dict[str, Method] = {AGENT: agent(scorer)}
+    found |= {name: baseline(name, make=make) for name, make in BASELINES.items()}
+    if ablate:
+        found["untrained"] = agent(untrained(scorer), name=f"{AGENT}, untrained encoder")
+        found["ablations"] = ablations(scorer.encode)
+    return found
+
+
+def untrained(scorer: Scorer) -> Scorer:
+    """A model of the same shape with random weights, exported as any other."""
+    import torch  # noqa: PLC0415  only where the ablation is asked for
+
+    from trainer.export import Identity, write_bundle  # noqa: PLC0415
+    from trainer.model import Network  # noqa: PLC0415
+
+    manifest = scorer.bundle.manifest
+    torch.manual_seed(0)
+    network = Network(
+        architecture=manifest.architecture,
+        window_rows=manifest.window_rows,
+        embedding_dim=manifest.embedding_dim,
+    )
+    identity = Identity(name="untrained", version="0", created="", training={}, measures={}, card="untrained")
+    with tempfile.TemporaryDirectory() as parent:
+        written = write_bundle(Path(parent), network, identity, seed=0)
+        return Scorer.load(bundle.read(written), provider="cpu")
+
+
+def ahead(score: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Mean of the scores of the windows that cover a row: those that end at it or in the 63 rows after it."""
+    total = np.concatenate([[0.0], np.cumsum(score, dtype=np.float64)])
+    first = np.arange(len(score))
+    last = np.minimum(first + COVER_ROWS, len(score))
+    mean: NDArray[np.float64] = (total[last] - total[first]) / (last - first)
+    return mean
+
+
+def _ranking(score: NDArray[np.floating]) -> Outcome:
+    return Outcome(score, ahead(score), None)
+
+
+def _listen(series: Series, encode: Encode | None) -> dict[str, NDArray[np.float64]]:
+    """What may alarm, the ranking, and each voice as the logarithm that the ranking adds; each on rows."""
+    rows = series.recording.values
+    T = detectors.LENGTHS_ROWS[-1]
+    memory = commission(
+        rows[: series.calm_rows],
+        window_rows=T,
+        encode=encode,
+        budget_per_week=1.0,
+        windows_per_week=_WEEK_S,
+        seed=0,
+    )
+    windows = sliding_window_view(rows, T, axis=0)
+    parts = []
+    for at in range(0, len(windows), _CHUNK_WINDOWS):
+        chunk = np.ascontiguousarray(windows[at : at + _CHUNK_WINDOWS])
+        encoded = None if encode is None else encode(chunk, memory["location"], memory["scale"])
+        parts.append(ensemble.score(memory, chunk, encoded))
+    heard = np.log1p(np.maximum(np.concatenate([part.voices for part in parts]), 0.0)).astype(np.float64)
+    table = {name: heard[:, at] for at, name in enumerate(detectors.VOICES)}
+    table["value"] = np.concatenate([part.value for part in parts]).astype(np.float64)
+    table["rank"] = np.concatenate([part.rank for part in parts]).astype(np.float64)
+    return {name: np.concatenate([np.full(T - 1, column[0]), column]) for name, column in table.items()}
+
+
+def _in_calm_scales(series: Series) -> NDArray[np.float64]:
+    """Rows [R, C] in calm scales, gaps filled as the agent fills them."""
+    values = series.recording.values
+    known = scales(values[: series.calm_rows])
+    return standardise(values.T[None], **known)[0].T.astype(np.float64)
