@@ -25,7 +25,7 @@ from numpy.typing import NDArray  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
 
 from benchmarks.harness.provenance import circumstances  # noqa: E402
-from edge_agent.config.file import SHIPPED_BUNDLE  # noqa: E402
+from edge_agent.config.sections import SHIPPED_BUNDLE  # noqa: E402
 from edge_agent.detect.scorer import Scorer  # noqa: E402
 from edge_agent.diagnose.fault_naming import UNKNOWN, Belief, Naming, NamingSettings  # noqa: E402
 from edge_agent.model import bundle as bundles  # noqa: E402

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks import RESULTS
 from benchmarks.harness.provenance import circumstances
-from edge_agent.config.file import SHIPPED_BUNDLES
+from edge_agent.config.sections import SHIPPED_BUNDLES
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle as bundles
 from edge_agent.pipeline.learning import learn

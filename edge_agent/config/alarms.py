@@ -7,9 +7,10 @@ from datetime import time
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from edge_agent.alarms.maintenance import DAYS, EVERY_MACHINE, Once, Weekly, Window, to_ns
+from edge_agent.config.sections import Section
 from edge_agent.topics import is_name, parse
 
 Command = Literal["ack", "shelve", "unshelve", "suppress", "unsuppress", "label", "recommission"]
@@ -17,11 +18,7 @@ Limit = Annotated[int, Field(ge=0, le=10_000)]
 Span = Annotated[float, Field(gt=0, le=86_400 * 366, allow_inf_nan=False)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, hide_input_in_errors=True)
-
-
-class Commands(_Section):
+class CommandsSection(Section):
     """What operators may do over MQTT, and where."""
 
     allow: tuple[Command, ...] = ("ack", "shelve", "unshelve", "label")
@@ -42,7 +39,7 @@ class Commands(_Section):
         return self
 
 
-class Lifecycle(_Section):
+class LifecycleSection(Section):
     """How alarms live after they opened, and how often people are called."""
 
     latched: bool = False
@@ -59,7 +56,7 @@ class Lifecycle(_Section):
         return value
 
 
-class Maintenance(_Section):
+class MaintenanceSection(Section):
     """When machines are worked on: a stretch of time, or days of the week between two times of day."""
 
     machines: Annotated[tuple[str, ...], Field(min_length=1, max_length=1000)]

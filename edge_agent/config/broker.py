@@ -3,23 +3,18 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from edge_agent.config.sections import Count, Port, Seconds, Section
 
 BROKER_FILES = ("username_file", "password_file", "tls_ca_file", "tls_cert_file", "tls_key_file")
-_Seconds = Annotated[float, Field(gt=0, le=86_400 * 7, allow_inf_nan=False)]
-_Count = Annotated[int, Field(ge=1, le=10_000_000)]
-_Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, hide_input_in_errors=True)
-
-
-class Broker(_Section):
+class BrokerSection(Section):
     """The MQTT broker, and what to do when it is faster than this machine."""
 
     host: str = "localhost"
-    port: _Port = 1883
+    port: Port = 1883
     client_id: str = ""
     username: str = ""
     username_file: Path | None = None
@@ -31,9 +26,9 @@ class Broker(_Section):
     tls_insecure: bool = False
     keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
     retry_max_s: Annotated[int, Field(ge=1, le=3600)] = 5
-    queue_messages: _Count = 20_000
-    queue_bytes: _Count = 10_000_000
-    shed_after_s: _Seconds = 30.0
+    queue_messages: Count = 20_000
+    queue_bytes: Count = 10_000_000
+    shed_after_s: Seconds = 30.0
     longest_wait_s: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 1.0
 
     @model_validator(mode="after")

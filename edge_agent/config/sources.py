@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from edge_agent.config.sections import Section
 from edge_agent.formats import FORMATS, NEEDS_CHANNEL, Clock, Route
 from edge_agent.formats.json_path import PayloadMap, TimeUnit, mapped, parse_pointer
 from edge_agent.formats.waveform import WaveformSettings, blocks
@@ -28,11 +29,7 @@ _PARTS: Mapping[str, tuple[Literal["group", "node", "device"], ...]] = {
 """How Sparkplug machines may be called."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, hide_input_in_errors=True)
-
-
-class Places(_Section):
+class MapSection(Section):
     """Where a vendor's JSON keeps time and values: JSON pointers."""
 
     values: Annotated[tuple[str, ...], Field(min_length=1)] = ("",)
@@ -53,7 +50,7 @@ class Places(_Section):
         return self
 
 
-class BearingGeometry(_Section):
+class BearingSection(Section):
     """A rolling bearing; lengths in any one unit."""
 
     rollers: Annotated[int, Field(ge=3, le=200)]
@@ -68,7 +65,7 @@ class BearingGeometry(_Section):
         return self
 
 
-class Waveform(_Section):
+class WaveformSection(Section):
     """Blocks of fast samples, and what is known of the shaft that they listen to."""
 
     rate_hz: Annotated[float, Field(gt=0, le=10_000_000, allow_inf_nan=False)]
@@ -77,7 +74,7 @@ class Waveform(_Section):
     scale: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] = 1.0
     rate_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.02
     rpm: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
-    bearing: BearingGeometry | None = None
+    bearing: BearingSection | None = None
 
     @model_validator(mode="after")
     def _channels_are_names(self) -> Self:
@@ -92,7 +89,7 @@ class Waveform(_Section):
         return WaveformSettings(**{**dict(self), "bearing": bearing})
 
 
-class Sparkplug(_Section):
+class SparkplugSection(Section):
     """How the agent hosts a Sparkplug namespace."""
 
     host_id: str
@@ -118,7 +115,7 @@ class Sparkplug(_Section):
         return value
 
 
-class Source(_Section):
+class SourceSection(Section):
     """A family of topics, the format of their payloads, and how their machines are called."""
 
     topic: str = ""
@@ -127,9 +124,9 @@ class Source(_Section):
     share: str = ""
     clock: Clock = "source"
     clock_limit_s: Annotated[float, Field(ge=1, le=1e9)] | None = None
-    map: Places | None = None
-    waveform: Waveform | None = None
-    sparkplug: Sparkplug | None = None
+    map: MapSection | None = None
+    waveform: WaveformSection | None = None
+    sparkplug: SparkplugSection | None = None
 
     @field_validator("format")
     @classmethod

@@ -9,7 +9,8 @@ from edge_agent.alarms.flood import FloodSettings
 from edge_agent.alarms.lifecycle import LifecycleSettings
 from edge_agent.alarms.manager import ManagerSettings
 from edge_agent.commissioning.threshold_tracking import FollowSettings
-from edge_agent.config.file import SHIPPED_BUNDLES, Config
+from edge_agent.config.file import Config
+from edge_agent.config.sections import SHIPPED_BUNDLES
 from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose.fault_naming import NamingSettings
 from edge_agent.errors import UsageError

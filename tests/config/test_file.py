@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from edge_agent.config.alarms import Maintenance
-from edge_agent.config.channel_config import Channel
-from edge_agent.config.file import SHIPPED_BUNDLE, SHIPPED_BUNDLES, Config, defaults, load
+from edge_agent.config.alarms import MaintenanceSection
+from edge_agent.config.file import Config, defaults, load
+from edge_agent.config.sections import SHIPPED_BUNDLE, SHIPPED_BUNDLES, ChannelSection
 from edge_agent.errors import ConfigError
 from edge_agent.formats import decoder
 from edge_agent.model import bundle
@@ -38,8 +38,8 @@ def test_the_sample_file_shows_the_defaults_and_every_setting() -> None:
     assert load(SAMPLE) == defaults()
     shown = tomllib.loads("\n".join(line.removeprefix("#: ") for line in SAMPLE.read_text().splitlines()))
     known = defaults().model_dump() | {
-        "maintenance": [dict.fromkeys(Maintenance.model_fields)],
-        "channel": [dict.fromkeys(Channel.model_fields)],
+        "maintenance": [dict.fromkeys(MaintenanceSection.model_fields)],
+        "channel": [dict.fromkeys(ChannelSection.model_fields)],
     }
     assert settings_of(shown) == settings_of(known)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from edge_agent.config.sources import Source
+from edge_agent.config.sources import SourceSection
 from edge_agent.formats import decoder
 from edge_agent.metrics.collectors import MACHINES_LIMIT
 from edge_agent.metrics.exporter import Telemetry
@@ -31,8 +31,8 @@ def quiet() -> Iterator[None]:
 
 def new_pipeline(bundle: Path, **limits: int) -> Pipeline:
     sources = [
-        Source(topic="s/{machine}", format="json").route,
-        Source(topic="n/{machine}/{channel}", format="number").route,
+        SourceSection(topic="s/{machine}", format="json").route,
+        SourceSection(topic="n/{machine}/{channel}", format="number").route,
     ]
     decode = decoder(sources, payload_limit_bytes=1000, future_tolerance_s=300)
     return Pipeline(

@@ -16,7 +16,8 @@ from rich.text import Text
 from edge_agent.alarms.payload import rfc3339
 from edge_agent.cli.replay.play import Setup, play, set_up
 from edge_agent.cli.tables import grid
-from edge_agent.config.file import SHIPPED_BUNDLES, Config, load
+from edge_agent.config.file import Config, load
+from edge_agent.config.sections import SHIPPED_BUNDLES
 from edge_agent.errors import UsageError
 from edge_agent.recordings import tables as recordings
 from edge_agent.records import Alarm
