@@ -109,7 +109,7 @@ class Stale:
 
 
 @dataclass(frozen=True, slots=True)
-class Tidings:
+class SourceEvents:
     """What a source that keeps a state of its own made of one message, or of time passing.
 
     Attributes:

@@ -32,7 +32,7 @@ from edge_agent.records import (
     Reject,
     RejectReason,
     ScoreBlock,
-    Tidings,
+    SourceEvents,
     WindowBlock,
 )
 from edge_agent.signals.row_buffer import RingState, RowBuffer, WindowSettings
@@ -66,9 +66,9 @@ class Pipeline:
         for profile in profiles:
             self.install(profile)
 
-    def step(self, deliveries: Sequence[Delivery], tidings: Sequence[Tidings] = ()) -> Step:
+    def step(self, deliveries: Sequence[Delivery], source_events: Sequence[SourceEvents] = ()) -> Step:
         """Take messages in, and what other sources have decoded, and bring every machine they touch up to date."""
-        for told in tidings:
+        for told in source_events:
             self._hear(told)
         for delivery in deliveries:
             outcome: _Outcome
@@ -244,7 +244,7 @@ class Pipeline:
             self._accepted.append(known)
         return outcome
 
-    def _hear(self, told: Tidings) -> None:
+    def _hear(self, told: SourceEvents) -> None:
         """What a source with a state of its own tells: its message counts once, whatever came of it."""
         outcome: _Outcome | None = told.outcome
         taken: list[_Outcome] = []

@@ -17,7 +17,7 @@ from edge_agent.config.file import Config
 from edge_agent.formats.sparkplug.host import Host, HostSettings, HostStep, Publish
 from edge_agent.mqtt.connection import Address, Link, Report
 from edge_agent.mqtt.inbox import Arrival, Inbox, Receipt
-from edge_agent.records import Delivery, Frame, Stale, Tidings
+from edge_agent.records import Delivery, Frame, Stale, SourceEvents
 from edge_agent.service.wiring import broker_address, sparkplug_settings
 
 _BATCH_MESSAGES = 1000
@@ -147,10 +147,10 @@ class SparkplugSource:
         """Machines that count as heard though they say nothing, see `Host.living`; none without a connection."""
         return self._host.living() if self.link.connected else frozenset()
 
-    def turn(self) -> list[Tidings]:
+    def turn(self) -> list[SourceEvents]:
         """What came since the last turn, one of each message, and what passing time brought."""
         batch = self._inbox.drain(limit=_BATCH_MESSAGES, timeout_s=0.0)
-        told: list[Tidings] = []
+        told: list[SourceEvents] = []
         self.shed = batch.shed
         if batch.shed:
             told += self._lost()
@@ -159,26 +159,26 @@ class SparkplugSource:
                 told += self._lost()
                 self._session = arrival.receipt.session
             step = self._host.receive(arrival.delivery, now_ns=time.monotonic_ns())
-            told.append(self._tidings(step))
+            told.append(self._source_events(step))
         gone = not self.link.connected or self.link.session != self._session
         if self._session and gone and not batch.arrivals:
             told += self._lost()
             self._session = 0
-        told.append(self._tidings(self._host.tick(now_ns=time.monotonic_ns(), wall_ns=time.time_ns())))
-        return [tidings for tidings in told if tidings.events or tidings.outcome is not None]
+        told.append(self._source_events(self._host.tick(now_ns=time.monotonic_ns(), wall_ns=time.time_ns())))
+        return [one for one in told if one.events or one.outcome is not None]
 
-    def end(self) -> list[Tidings]:
+    def end(self) -> list[SourceEvents]:
         """All values end, as this source is not heard any more."""
         return self._lost()
 
-    def _lost(self) -> list[Tidings]:
+    def _lost(self) -> list[SourceEvents]:
         """Something may have been missed: nothing that was said before counts."""
-        return [self._tidings(self._host.disconnected(time.time_ns()))]
+        return [self._source_events(self._host.disconnected(time.time_ns()))]
 
-    def _tidings(self, step: HostStep) -> Tidings:
+    def _source_events(self, step: HostStep) -> SourceEvents:
         for message in step.publishes:
             self.link.publish(message)
-        return Tidings(tuple(self._begun(step.events)), step.outcome)
+        return SourceEvents(tuple(self._begun(step.events)), step.outcome)
 
     def _begun(self, events: Iterable[Frame | Stale]) -> Iterable[Frame | Stale]:
         """The events, with an end before each machine's first row: its rows from before a restart lie across a hole."""

@@ -23,7 +23,7 @@ from edge_agent.mqtt.inbox import Batch
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Failure, Step
-from edge_agent.records import Alarm, Delivery, Frame, Profile, ReceivedMessage, Tidings
+from edge_agent.records import Alarm, Delivery, Frame, Profile, ReceivedMessage, SourceEvents
 from edge_agent.sensors.source_monitor import SourceWatch
 from edge_agent.service.learning_worker import Learner
 from edge_agent.service.reject_log import failure_teller
@@ -135,7 +135,7 @@ class Watch:
         batch: Batch,
         *,
         heard: Iterable[ReceivedMessage] = (),
-        tidings: Sequence[Tidings] = (),
+        tidings: Sequence[SourceEvents] = (),
         listening: bool = True,
     ) -> None:
         """Work off one batch, the commands heard and what other sources have decoded: then it may be acknowledged.
@@ -209,7 +209,7 @@ class Watch:
         where = "".join(traceback.format_tb(error.__traceback__, limit=-2))
         self._tell_failures([Failure(subject, f"{error!r}\n{where}")])
 
-    def _step(self, batch: Batch, tidings: Sequence[Tidings]) -> Step:
+    def _step(self, batch: Batch, tidings: Sequence[SourceEvents]) -> Step:
         deliveries = self._new_ones(batch)
         started = time.perf_counter()
         step = self.pipeline.step(deliveries, tidings)
