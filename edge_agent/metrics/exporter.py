@@ -35,7 +35,6 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.snapshot = Snapshot()
-        self.health: Callable[[], Health] = Health
         self._registry = CollectorRegistry()
         self._registry.register(SnapshotCollector(lambda: self.snapshot))
         ProcessCollector(registry=self._registry)
@@ -57,16 +56,17 @@ class Telemetry:
         """The metrics in Prometheus' text form."""
         return generate_latest(self._registry)
 
-    def serve(self, *, host: str, port: int) -> None:
+    def serve(self, *, host: str, port: int, health: Callable[[], Health]) -> None:
         """Serve /metrics, /healthz and /readyz from a thread of its own; port 0 takes a free one.
 
         Raises:
             UsageError: the address is taken or not ours.
         """
-        telemetry = self
+        telemetry, judged = self, health
 
         class Handler(_Handler):
             source = telemetry
+            health = staticmethod(judged)
 
         try:
             self._server = ThreadingHTTPServer((host, port), Handler)
@@ -90,6 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Three pages and nothing else."""
 
     source: Telemetry
+    health: Callable[[], Health]
     timeout = 10
 
     def do_GET(self) -> None:
@@ -97,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/metrics":
             self._answer(200, self.source.page(), CONTENT_TYPE_LATEST)
         elif path in {"/healthz", "/readyz"}:
-            health = self.source.health()
+            health = self.health()
             good = health.alive and (path == "/healthz" or not health.amiss)
             body = json.dumps({"ok": good, "amiss": list(health.amiss)}).encode()
             self._answer(200 if good else 503, body, "application/json")

@@ -25,7 +25,7 @@ class WaveformGauges:
         """(machine, feature) -> value; a copy."""
         return dict(self._latest)
 
-    def note(self, frames: Iterable[Frame]) -> None:
+    def take_frames(self, frames: Iterable[Frame]) -> None:
         """Take up what the newest row of each frame says."""
         for frame in frames:
             columns = self._columns.get((frame.machine, frame.channels))

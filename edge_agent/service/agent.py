@@ -1,15 +1,14 @@
-"""The agent as it runs: the only place where threads are wired and clocks are read.
+"""The agent as it runs: threads are wired and clocks are read here.
 
 Threads: this one turns the pipeline; each MQTT client has its network thread; one worker learns new machines (seconds
-each); the metrics page serves itself. One turn: take messages, step, write what changed to disk in one transaction,
-acknowledge the messages in the order received, publish.
+each); HTTP serves itself. One turn: take messages, let the parts add theirs, step, write what changed to disk in one
+transaction, acknowledge the messages in the order received, publish.
 """
 
 import threading
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence, Sized
 from datetime import UTC, datetime
 
 from edge_agent import __version__
@@ -18,20 +17,20 @@ from edge_agent.config.file import Config
 from edge_agent.logs import get_logger, set_up_logs
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.metrics.snapshot import Health, Snapshot, frozen
-from edge_agent.mqtt.connection import Link
+from edge_agent.mqtt.connection import Address, Link, Report
 from edge_agent.mqtt.inbox import Batch, Inbox
 from edge_agent.mqtt.ingest import Egress, Ingest
 from edge_agent.mqtt.load_shedding import Overload
 from edge_agent.mqtt.outbox import Message
 from edge_agent.records import ReceivedMessage
-from edge_agent.service import health as overview
-from edge_agent.service.cluster import Sharing, sharing
-from edge_agent.service.page import Site
+from edge_agent.service import health
+from edge_agent.service.cluster import SharingPart
+from edge_agent.service.page import PagePart
+from edge_agent.service.parts import Part, WaveformPart
 from edge_agent.service.reload import Fresh, Reloader, warn_of_age
-from edge_agent.service.sparkplug import SparkplugSource, sparkplug_source
-from edge_agent.service.status import status_payload
+from edge_agent.service.sparkplug import SparkplugPart
 from edge_agent.service.systemd import Supervisor
-from edge_agent.service.turn import Watch
+from edge_agent.service.turn import Turn, TurnProcessor
 from edge_agent.service.wiring import TimedScorer, broker_address, machine_of
 from edge_agent.store.state_dir import Store
 
@@ -69,6 +68,44 @@ _WARNINGS = frozenset(
 )
 
 
+def _sharing(config: Config, address: Address, report: Report) -> Part | None:
+    return SharingPart(config, address, report=report) if config.sharing.group else None
+
+
+def _sparkplug(config: Config, address: Address, report: Report) -> Part:
+    return SparkplugPart(config, address, report=report)  # a reload may bring the first namespace
+
+
+def _page(config: Config, _address: Address, report: Report) -> Part | None:
+    return PagePart(config, report=report) if config.page.enabled else None
+
+
+def _waveforms(_config: Config, _address: Address, _report: Report) -> Part:
+    return WaveformPart()
+
+
+PARTS: Sequence[Callable[[Config, Address, Report], Part | None]] = (
+    _sharing,
+    _sparkplug,
+    _page,
+    _waveforms,
+)
+"""What an agent may have beside its core, in the order in which they see a turn; None where the configuration asks for
+none. They end in the opposite order."""
+
+
+def gather(inbox: Sized, stop: threading.Event, *, turned_s: float, monotonic: Callable[[], float]) -> None:
+    """Wait for messages to share the turn after the one at `turned_s`, while it is worth it."""
+    pause_s, seen = turned_s + _TURN_S - monotonic(), 0
+    while (waiting := len(inbox)) < _BUSY_MESSAGES and pause_s > 0:
+        if seen and waiting == seen:
+            return
+        seen = waiting
+        if stop.wait(pause_s):
+            return
+        pause_s = min(_GATHER_S, turned_s + _LONGEST_TURN_S - monotonic())
+
+
 class Service:
     """One agent, from start to farewell."""
 
@@ -81,6 +118,11 @@ class Service:
         telemetry: Telemetry,
         reread: Callable[[], Config] | None = None,
     ) -> None:
+        """Wire an agent; nothing runs yet.
+
+        Raises:
+            UsageError: a file with a password, certificate or key cannot be used.
+        """
         self._config = config
         self._scorer = scorer
         self._store = store
@@ -103,23 +145,39 @@ class Service:
             machine_of=machine_of(config),
             tell=_report,
         )
-        self._watch = Watch(config, scorer=scorer, store=store, telemetry=telemetry, report=_report)
-        self._site = Site(config, monotonic=time.monotonic)
-        self._watch.seen = self._site.note
+        address = broker_address(config)
+        parts = [build(config, address, _report) for build in PARTS]
+        self._parts = [part for part in parts if part is not None]
+        self._processor = TurnProcessor(
+            config,
+            scorer=scorer,
+            store=store,
+            telemetry=telemetry,
+            report=_report,
+            observers=self._parts,
+        )
+        self._ingest = Ingest(
+            address,
+            client_id=config.client_id,
+            filters=[*config.subscriptions, *(topic for part in self._parts for topic in part.filters)],
+            inbox=self._inbox,
+            payload_limit_bytes=config.limits.payload_bytes,
+            wall_clock_ns=time.time_ns,
+            report=_report,
+        )
+        self._egress: Egress
+        self._address = address
         self._egress_session = 0
         self._status_told: bytes = b""
         self._status_told_s = 0.0
         self._snapshot_s = 0.0
         self._turned_s = time.monotonic()
-        self._ingest: Ingest
-        self._egress: Egress
-        self._sparkplug: SparkplugSource | None = None
-        self._sharing: Sharing | None = None
+        self._started = False
 
     @property
     def learning(self) -> bool:
         """Whether a machine is being learnt or a model made ready right now."""
-        return self._watch.learner.busy or self._reloader.busy
+        return self._processor.learner.busy or self._reloader.busy
 
     def reload(self) -> None:
         """Ask for configuration and bundle to be read again. May be called from any thread."""
@@ -127,7 +185,7 @@ class Service:
 
     def alive(self) -> bool:
         """Whether the pipeline has turned of late; False only before the start and when it hangs."""
-        return time.monotonic() - self._turned_s < overview.STUCK_AFTER_S
+        return time.monotonic() - self._turned_s < health.STUCK_AFTER_S
 
     def stop(self) -> None:
         """Ask the agent to leave; `run` returns soon after. May be called from any thread."""
@@ -144,20 +202,9 @@ class Service:
             while not self._stop.is_set():
                 started = time.monotonic()
                 self._turn()
-                self._gather(started)
+                gather(self._inbox, self._stop, turned_s=started, monotonic=time.monotonic)
         finally:
             self._leave()
-
-    def _gather(self, turned_s: float) -> None:
-        """Wait for messages to share the next turn, while it is worth it."""
-        pause_s, seen = turned_s + _TURN_S - time.monotonic(), 0
-        while (waiting := len(self._inbox)) < _BUSY_MESSAGES and pause_s > 0:
-            if seen and waiting == seen:
-                return
-            seen = waiting
-            if self._stop.wait(pause_s):
-                return
-            pause_s = min(_GATHER_S, turned_s + _LONGEST_TURN_S - time.monotonic())
 
     # -- start and end --------------------------------------------------------------------------------------
 
@@ -166,12 +213,13 @@ class Service:
         loaded = self._store.load(encoder=self._scorer.bundle.encoder)
         for aside in loaded.set_aside:
             log.warning("state_file_set_aside", path=str(aside.path), reason=aside.reason)
-        self._watch.begin(loaded)
+        self._processor.begin(loaded)
         self._scorer.tell = self._telemetry.inference_seconds.observe
-        self._telemetry.serve(host=config.metrics.host, port=config.metrics.port)
+        self._telemetry.serve(host=config.metrics.host, port=config.metrics.port, health=self.health)
         self._connect()
-        self._telemetry.health = self._health
-        self._site.start(report=_report)
+        for part in self._parts:
+            part.start()
+        self._started = True
         self._supervisor.ready()
         log.info(
             "started",
@@ -181,48 +229,24 @@ class Service:
             digest=self._scorer.bundle.digest[:12],
             provider=self._scorer.provider,
             restored=[profile.machine for profile in loaded.profiles],
-            open_alarms=[alarm.id for alarm in self._watch.pipeline.fleet.open_alarms()],
+            open_alarms=[alarm.id for alarm in self._processor.pipeline.fleet.open_alarms()],
             metrics=f"http://{config.metrics.host}:{self._telemetry.port}/metrics",
         )
 
     def _connect(self) -> None:
-        config, address = self._config, broker_address(self._config)
-        self._sharing = sharing(config, report=_report)
-        self._ingest = Ingest(
-            address,
-            client_id=config.client_id,
-            filters=[*config.subscriptions, *([self._sharing.own_topic] if self._sharing else [])],
-            inbox=self._inbox,
-            payload_limit_bytes=config.limits.payload_bytes,
-            wall_clock_ns=time.time_ns,
-            report=_report,
-        )
+        config = self._config
         self._egress = Egress(
-            address,
+            self._address,
             client_id=f"{config.client_id}-out",
             will=Message(("status",), self._status_topic, self._status(online=False), retain=True),
-            outbox=self._watch.outbox,
+            outbox=self._processor.outbox,
             report=_report,
-            filters=[*self._watch.control.filters, *filter(None, [self._receipt_topic])],
+            filters=[*self._processor.control.filters, *filter(None, [self._receipt_topic])],
         )
         if config.broker.longest_wait_s:
             self._ingest.hear_echoes(self._overload.topic)
         self._ingest.start()
         self._egress.start()
-        if self._sharing is not None:
-            self._watch.learnt = self._sharing.tell
-            self._sharing.start()
-        self._host_sparkplug()
-
-    def _host_sparkplug(self) -> None:
-        """Listen to the Sparkplug namespace of the present configuration, and to no other."""
-        if self._sparkplug is not None:
-            self._sparkplug.stop()
-            self._watch.turn(Batch((), (), 0), tidings=self._sparkplug.end())
-        self._sparkplug = sparkplug_source(self._config, report=_report)
-        self._watch.living = frozenset if self._sparkplug is None else self._sparkplug.living
-        if self._sparkplug is not None:
-            self._sparkplug.start()
 
     def _leave(self) -> None:
         """Take no more messages, say what is still to be said, and good-bye."""
@@ -230,52 +254,53 @@ class Service:
         self._supervisor.stopping()
         self._inbox.close()
         self._ingest.stop()
-        if self._sparkplug is not None:
-            self._sparkplug.stop()
-        if self._sharing is not None:
-            self._sharing.stop()
-        self._watch.outbox.put(
+        for part in reversed(self._parts):
+            part.stop()
+        self._processor.outbox.put(
             Message(("status",), self._status_topic, self._status(online=False), retain=True)
         )
         patience_s = time.monotonic() + _FAREWELL_S
-        while len(self._watch.outbox) and self._egress.connected and time.monotonic() < patience_s:
+        while len(self._processor.outbox) and self._egress.connected and time.monotonic() < patience_s:
             self._egress.pump()
             time.sleep(_TURN_S)
         self._egress.stop()
-        self._watch.keeper.farewell(now_s=time.monotonic())
+        self._processor.keeper.farewell(now_s=time.monotonic())
         self._take_snapshot(time.monotonic())
         self._telemetry.close()
-        self._site.close()
-        log.info("stopped", unsent=len(self._watch.outbox), balance=self._watch.pipeline.ledger.balance())
+        log.info(
+            "stopped", unsent=len(self._processor.outbox), balance=self._processor.pipeline.ledger.balance()
+        )
 
     # -- one turn -------------------------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        if (fresh := self._reloader.poll(self._watch.pipeline)) is not None:
+        if (fresh := self._reloader.poll(self._processor.pipeline)) is not None:
             self._take_over(fresh)
         limit = int(_BATCH_MESSAGES / self._overload.share)
-        batch = self._listen(self._inbox.drain(limit=limit, timeout_s=_TURN_S))
-        if self._sharing is not None:
-            hearing = self._ingest.connected and not self._ingest.refused
-            batch = self._sharing.turn(batch, self._watch, hearing=hearing)
-        tidings = self._sparkplug.turn() if self._sparkplug is not None else []
-        if self._sparkplug is not None:
-            batch = replace(batch, shed=batch.shed + self._sparkplug.shed)
-        heard = [*self._commands_heard(), *self._site.commands()]
-        listening = all(link.connected for link in self._links() if link is not self._egress)
-        listening = listening and (self._sharing is None or self._sharing.active)
-        listening = listening and not self._inbox.full and not self._overload.on
-        self._watch.turn(batch, heard=heard, tidings=tidings, listening=listening)
+        turn = Turn(
+            self._leave_out(self._inbox.drain(limit=limit, timeout_s=_TURN_S)),
+            commands=self._commands_heard(),
+            hearing=self._ingest.connected and not self._ingest.refused,
+        )
+        for part in self._parts:
+            try:
+                part.poll(turn, self._processor)
+            except Exception as error:  # noqa: BLE001 - what is optional must not stop the watch
+                self._processor.contain(part.name, error)
+        connected = all(link.connected for link in self._links() if link is not self._egress)
+        turn.listening = turn.listening and connected and not self._inbox.full and not self._overload.on
+        self._processor.process(turn)
         self._turned_s = time.monotonic()
         self._supervisor.turned(self._turned_s)
         try:
-            self._ingest.acknowledge(batch.receipts)
-            self._site.answer(self._watch.control.audit)
+            self._ingest.acknowledge(turn.batch.receipts)
+            for part in self._parts:
+                part.finish(self._processor)
             self._keep_house(self._turned_s)
         except Exception as error:  # noqa: BLE001 - the watch goes on
-            self._watch.contain("housekeeping", error)
+            self._processor.contain("housekeeping", error)
 
-    def _listen(self, batch: Batch) -> Batch:
+    def _leave_out(self, batch: Batch) -> Batch:
         """The batch without what an overload passes over; the next echo goes out, if it is time."""
         now_s = time.monotonic()
         if self._ingest.connected:
@@ -292,7 +317,7 @@ class Service:
                 payload.decode_receipt(message.payload) if message.topic == self._receipt_topic else None
             )
             if receipt is not None:
-                self._watch.outbox.confirmed(*receipt)
+                self._processor.outbox.confirmed(*receipt)
         return [message for message in heard if message.topic != self._receipt_topic]
 
     def _take_over(self, fresh: Fresh) -> None:
@@ -301,14 +326,12 @@ class Service:
         before, config = self._config, fresh.config
         self._config, self._scorer = config, fresh.scorer
         self._scorer.tell = self._telemetry.inference_seconds.observe
-        self._watch.adopt(config, scorer=fresh.scorer, template=fresh.template)
+        self._processor.adopt(config, scorer=fresh.scorer, template=fresh.template)
         self._ingest.exchange(drop=before.subscriptions, add=config.subscriptions)
         self._ingest.limit_payloads(config.limits.payload_bytes)
         self._overload.adopt(machine_of(config))
-        if self._sharing is not None:
-            self._sharing.adopt(config)
-        if before.sparkplug != config.sparkplug:
-            self._host_sparkplug()
+        for part in self._parts:
+            part.adopt(config)
         self._reloader.applied(fresh, pause_s=time.perf_counter() - started)
         if any(name.startswith("log.") for name in fresh.changed):
             set_up_logs(level=config.log.level, form=config.log.format)
@@ -321,81 +344,75 @@ class Service:
             link.revive(now_s)
         if self._egress.connected and self._egress.session != self._egress_session:
             self._egress_session = self._egress.session
-            self._watch.outbox.say_again()
+            self._processor.outbox.say_again()
             self._status_told = b""
         if now_s - self._status_told_s >= _STATUS_EVERY_S or not self._status_told:
             status, self._status_told_s = self._status(online=True), now_s
             if status != self._status_told:
-                self._watch.outbox.put(Message(("status",), self._status_topic, status, retain=True))
+                self._processor.outbox.put(Message(("status",), self._status_topic, status, retain=True))
                 self._status_told = status
-        self._watch.outbox.repeat_unconfirmed()
+        self._processor.outbox.repeat_unconfirmed()
         self._egress.pump()
         if now_s - self._snapshot_s >= _SNAPSHOT_EVERY_S:
             self._take_snapshot(now_s)
-            self._site.look(
-                self._watch,
-                snapshot=self._telemetry.snapshot,
-                health=self._health(),
-                bundle=self._scorer.bundle,
-                config=self._config,
-                now_ns=time.time_ns(),
-            )
+            snapshot, judged = self._telemetry.snapshot, self.health()
+            for part in self._parts:
+                part.show(self._processor, snapshot=snapshot, health=judged)
 
     def _status(self, *, online: bool) -> bytes:
-        machines = self._watch.pipeline.machines() if online else {}
-        return status_payload(
+        machines = self._processor.pipeline.machines() if online else {}
+        return health.status_payload(
             agent=self._config.agent.name,
             version=__version__,
             online=online,
             model=self._scorer.bundle.digest,
             provider=self._scorer.provider,
             machines=machines,
-            calls=self._watch.control.calls(machines, now_ns=time.time_ns()),
+            calls=self._processor.control.calls(machines, now_ns=time.time_ns()),
         )
 
     def _take_snapshot(self, now_s: float) -> None:
         self._snapshot_s = now_s
-        bundle, watch = self._scorer.bundle, self._watch
+        bundle, processor = self._scorer.bundle, self._processor
         expires = bundle.release.expires if bundle.release else None
-        self._telemetry.snapshot = Snapshot(
-            ledger=frozen(self._watch.pipeline.ledger),
+        snapshot = Snapshot(
+            ledger=frozen(self._processor.pipeline.ledger),
             queued=len(self._inbox),
             wait_s=self._overload.wait_s(now_s),
             heard_share=self._overload.share,
-            machines=overview.machines_seen(watch.pipeline.machines(), watch.open_findings()),
-            alarms_opened=self._watch.control.alarms_opened,
-            control=self._watch.control.figures(dropped=self._egress.overheard),
+            machines=health.machines_seen(processor.pipeline.machines(), processor.open_findings()),
+            alarms_opened=self._processor.control.alarms_opened,
+            control=self._processor.control.figures(dropped=self._egress.overheard),
             alerts_sent=self._egress.alerts_sent,
             alerts_acknowledged=self._egress.alerts_acknowledged,
-            alerts=overview.outbox_seen(self._watch.outbox),
-            internal_errors=self._watch.internal_errors,
-            state=overview.state_seen(self._watch.keeper),
-            links=overview.links_seen(*self._links()),
-            sparkplug=self._sparkplug.counts() if self._sparkplug is not None else {},
+            alerts=health.outbox_seen(self._processor.outbox),
+            internal_errors=self._processor.internal_errors,
+            state=health.state_seen(self._processor.keeper),
+            links=health.links_seen(*self._links()),
             build=(__version__, bundle.manifest.name, bundle.digest, self._scorer.provider),
             reloads=dict(self._reloader.counts),
-            waveforms=self._watch.waveforms.latest,
-            share=None if self._sharing is None else self._sharing.figures(),
             bundle_expires_s=expires.timestamp() if expires else None,
         )
+        for part in self._parts:
+            snapshot = part.add_figures(snapshot)
+        self._telemetry.snapshot = snapshot
 
     def _links(self) -> tuple[Link, ...]:
-        hosted = () if self._sparkplug is None else (self._sparkplug.link,)
-        shared = () if self._sharing is None else (self._sharing.link,)
-        return (self._ingest, self._egress, *hosted, *shared)
+        return (self._ingest, self._egress, *(link for part in self._parts for link in part.connections))
 
-    def _health(self) -> Health:
-        health = overview.health(
+    def health(self) -> Health:
+        """Whether the agent lives, and what keeps it from its full work. May be called from any thread."""
+        if not self._started:
+            return Health()
+        return health.judge(
             alive=self.alive(),
             links=self._links(),
             refused=self._ingest.refused,
-            keeper=self._watch.keeper,
+            keeper=self._processor.keeper,
             inbox=self._inbox,
             heard_share=self._overload.share,
+            parts=[line for part in self._parts for line in part.amiss()],
         )
-        if self._sharing is None or self._sharing.active:
-            return health
-        return replace(health, amiss=(*health.amiss, "sharing: joins its group, or is out of touch with it"))
 
 
 def _report(event: str, **facts: object) -> None:

@@ -6,6 +6,7 @@ A machine that we lose is forgotten, its alarm closed; of one that we gain, the 
 
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 
 from edge_agent.cluster.announcements import Announcements
@@ -14,13 +15,14 @@ from edge_agent.cluster.membership import Membership, Terms, decode, encode
 from edge_agent.cluster.ownership import Ownership
 from edge_agent.config.file import Config
 from edge_agent.logs import get_logger
-from edge_agent.metrics.snapshot import ShareSeries
-from edge_agent.mqtt.connection import Report
+from edge_agent.metrics.snapshot import ShareSeries, Snapshot
+from edge_agent.mqtt.connection import Address, Link, Report
 from edge_agent.mqtt.inbox import Batch
 from edge_agent.mqtt.peer_connection import ShareLink
 from edge_agent.records import Profile, ReceivedMessage
-from edge_agent.service.turn import Watch
-from edge_agent.service.wiring import broker_address, machine_of
+from edge_agent.service.parts import Part
+from edge_agent.service.turn import Turn, TurnProcessor
+from edge_agent.service.wiring import machine_of
 
 log = get_logger()
 
@@ -31,10 +33,12 @@ _ASK_S = 10.0
 """How long a retained profile is waited for; the machine's rows are gathered meanwhile."""
 
 
-class Sharing:
-    """One member of a group; `turn` leaves of a batch what is ours."""
+class SharingPart(Part):
+    """One member of a group; `poll` leaves of a turn's messages what is ours."""
 
-    def __init__(self, config: Config, *, report: Report) -> None:
+    name = "sharing"
+
+    def __init__(self, config: Config, address: Address, *, report: Report) -> None:
         group, name = config.sharing.group, config.agent.name
         self.foreign = 0
         self.handed = 0
@@ -56,12 +60,22 @@ class Sharing:
         self._session = 0
         self._reviewed_s = 0.0
         self.link = ShareLink(
-            broker_address(config),
+            address,
             client_id=f"{config.client_id}-sharing",
             beats=f"{self._beats}+",
             payload_limit_bytes=self._limit_bytes,
             report=report,
         )
+
+    @property
+    def connections(self) -> Sequence[Link]:
+        """The one that beats go over."""
+        return (self.link,)
+
+    @property
+    def filters(self) -> Sequence[str]:
+        """Our own beats, behind the sensor messages that came before them."""
+        return (self.own_topic,)
 
     @property
     def active(self) -> bool:
@@ -80,32 +94,36 @@ class Sharing:
         """Read topics by another configuration."""
         self._ownership.adopt(machine_of(config))
 
-    def figures(self) -> ShareSeries:
-        """What metrics say."""
-        return ShareSeries(self.foreign, int(self.active), len(self._members.view), self.handed, self.refused)
+    def add_figures(self, snapshot: Snapshot) -> Snapshot:
+        """What metrics say of the group."""
+        members = len(self._members.view)
+        share = ShareSeries(self.foreign, int(self.active), members, self.handed, self.refused)
+        return replace(snapshot, share=share)
+
+    def amiss(self) -> Sequence[str]:
+        """Machines are other members' while we are not in."""
+        return () if self.active else ("sharing: joins its group, or is out of touch with it",)
 
     # -- one turn -------------------------------------------------------------------------------------------
 
-    def turn(self, batch: Batch, watch: Watch, *, hearing: bool) -> Batch:
-        """The batch without messages of machines that are not ours; all its receipts stay.
+    def poll(self, turn: Turn, processor: TurnProcessor) -> None:
+        """Leave out the messages of machines that are not ours; all their receipts stay.
 
-        Args:
-            batch: what came of the sensors.
-            watch: which machines we know, and what we know of them.
-            hearing: whether sensor messages can reach us; where not, our beats end, and others take over.
+        Where sensor messages cannot reach us our beats end, and others take over.
         """
         try:
-            self._turn(watch, hearing=hearing)
-        except Exception as error:  # noqa: BLE001 - the watch goes on
-            watch.contain("sharing", error)
-        return self._ours(batch)
+            self._work(processor, hearing=turn.hearing)
+        except Exception as error:  # noqa: BLE001 - the watch goes on, and with our own machines alone
+            processor.contain(self.name, error)
+        turn.batch = self._ours(turn.batch)
+        turn.listening = turn.listening and self.active
 
-    def _turn(self, watch: Watch, *, hearing: bool) -> None:
+    def _work(self, processor: TurnProcessor, *, hearing: bool) -> None:
         now_s = time.monotonic()
         for heard in self.link.heard():
-            self._hear(heard, watch, now_s=now_s)
+            self._hear(heard, processor, now_s=now_s)
         if self.link.subscribed and self.link.subscribed == self.link.session and self.link.connected:
-            self._enter(self.link.subscribed, watch, now_s=now_s)
+            self._enter(self.link.subscribed, processor, now_s=now_s)
             beat = self._members.beat(now_s=now_s) if hearing else None
             if beat is not None:
                 self._beaten = beat.seq
@@ -113,7 +131,7 @@ class Sharing:
         self._tick(now_s)
         if self.active and now_s - self._reviewed_s >= _REVIEW_EVERY_S:
             self._reviewed_s = now_s
-            self._review(watch, now_s=now_s)
+            self._review(processor, now_s=now_s)
 
     def _tick(self, now_s: float) -> None:
         before = (self.active, self._members.view)
@@ -138,7 +156,7 @@ class Sharing:
         self.foreign += len(batch.arrivals) - len(kept) - len(echoes)
         return replace(batch, arrivals=kept)
 
-    def _hear(self, heard: ReceivedMessage, watch: Watch, *, now_s: float) -> None:
+    def _hear(self, heard: ReceivedMessage, processor: TurnProcessor, *, now_s: float) -> None:
         if heard.topic.startswith(self._beats):
             member = heard.topic.removeprefix(self._beats)
             beat = decode(heard.payload)
@@ -149,9 +167,9 @@ class Sharing:
             elif not heard.payload:
                 self._members.left(member)
         elif heard.topic.startswith(self._profiles) and heard.payload:
-            self._take(heard.topic.removeprefix(self._profiles), heard.payload, watch)
+            self._take(heard.topic.removeprefix(self._profiles), heard.payload, processor)
 
-    def _enter(self, session: int, watch: Watch, *, now_s: float) -> None:
+    def _enter(self, session: int, processor: TurnProcessor, *, now_s: float) -> None:
         if session != self._session:
             self._session = session
             self._settled -= self._asked.keys()
@@ -159,12 +177,12 @@ class Sharing:
             if self._announcements.note_disconnect():
                 log.warning("profiles_not_taken", longer_than_bytes=self._announcements.limit_bytes)
             # A broker may have lost what it kept.
-            self._announcements.add(profile.machine for profile in watch.pipeline.profiles())
+            self._announcements.add(profile.machine for profile in processor.pipeline.profiles())
         self._members.connected(session, now_s=now_s)
 
     # -- machines that come and go --------------------------------------------------------------------------
 
-    def tell(self, profile: Profile) -> None:
+    def observe_profile(self, profile: Profile) -> None:
         """Keep a profile at the broker for the machine's next owner; said later where there is no connection."""
         limit_bytes = self._announcements.limit_bytes
         payload = pack(profile, limit_bytes=limit_bytes)
@@ -177,11 +195,11 @@ class Sharing:
         else:
             self._announcements.add([profile.machine])
 
-    def _review(self, watch: Watch, *, now_s: float) -> None:
-        machines = watch.pipeline.fleet
+    def _review(self, processor: TurnProcessor, *, now_s: float) -> None:
+        machines = processor.pipeline.fleet
         for machine in self._ownership.foreign(list(machines)):
             if machines[machine].state != "learning":  # it comes back when it is learnt, and goes then
-                watch.release(machine)
+                processor.release(machine)
                 self._settled.discard(machine)
                 log.info("machine_given_up", machine=machine)
         for machine in [name for name, asked_s in self._asked.items() if now_s - asked_s >= _ASK_S]:
@@ -194,41 +212,34 @@ class Sharing:
         while (waiting := self._announcements.next()) is not None:
             known = machines.get(waiting)
             if known is not None and known.profile is not None:
-                self.tell(known.profile)
+                self.observe_profile(known.profile)
                 break
 
     def _answered(self, machine: str) -> None:
         self._asked.pop(machine, None)
         self.link.ignore(f"{self._profiles}{machine}")
 
-    def _take(self, machine: str, payload: bytes, watch: Watch) -> None:
+    def _take(self, machine: str, payload: bytes, processor: TurnProcessor) -> None:
         """What the broker has kept of a machine that we asked for, and know nothing of."""
         if machine not in self._asked:
             return
         self._answered(machine)
-        known = watch.pipeline.fleet.get(machine)
+        known = processor.pipeline.fleet.get(machine)
         if known is None or known.profile is not None:
             return
-        profile = unpack(payload, machine=machine, encoder=watch.encoder, limit_bytes=self._limit_bytes)
+        profile = unpack(
+            payload, machine=machine, encoder=processor.bundle.encoder, limit_bytes=self._limit_bytes
+        )
         if isinstance(profile, str):
             self.refused += 1
             log.warning("profile_refused", machine=machine, reason=profile)
             return
         try:
-            watch.take_over(profile)
+            processor.take_over(profile)
         except Exception as error:  # noqa: BLE001 - whoever may publish there must not stop the watch
-            watch.contain(f"taking over {machine}", error)
-            watch.release(machine)
+            processor.contain(f"taking over {machine}", error)
+            processor.release(machine)
             self.refused += 1
             return
         self.handed += 1
         log.info("machine_taken_over", machine=machine, channels=list(profile.channels))
-
-
-def sharing(config: Config, *, report: Report) -> Sharing | None:
-    """The member that the configuration asks for; None where it asks for none.
-
-    Raises:
-        UsageError: a file with a password, certificate or key cannot be used.
-    """
-    return Sharing(config, report=report) if config.sharing.group else None

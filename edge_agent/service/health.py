@@ -1,10 +1,18 @@
-"""What others see of the running agent: the snapshot behind its metrics, and its health. Reads, changes nothing."""
+"""What others see of the running agent: the figures behind its metrics, its health, and its status message over MQTT.
+
+Reads, changes nothing, sends nothing.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any
 
+import msgspec
+
+from edge_agent.alarms import payload
+from edge_agent.alarms.state import Calls
 from edge_agent.metrics.snapshot import Health, LinkSeries, MachineSeries, OutboxSeries, StateSeries
+from edge_agent.mqtt.connection import Link
 from edge_agent.mqtt.inbox import Inbox
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.pipeline.machine import MachineStatus
@@ -12,19 +20,10 @@ from edge_agent.records import Alarm
 from edge_agent.store.state_writer import Keeper
 
 STUCK_AFTER_S = 30.0
-
-
-class Link(Protocol):
-    """What is told of an MQTT client."""
-
-    name: str
-    session: int
-    replaced: int
-    hung_up: int
-
-    @property
-    def connected(self) -> bool:
-        """Whether it is connected."""
+SCHEMA_VERSION = 1
+MACHINES_LIMIT = 500
+"""A message stays small enough for brokers that bound it; /metrics counts the rest."""
+_CALLED = Calls()
 
 
 def links_seen(*links: Link) -> dict[str, LinkSeries]:
@@ -85,7 +84,7 @@ def state_seen(keeper: Keeper) -> StateSeries:
     )
 
 
-def health(
+def judge(
     *,
     alive: bool,
     links: tuple[Link, ...],
@@ -93,8 +92,9 @@ def health(
     keeper: Keeper,
     inbox: Inbox,
     heard_share: float,
+    parts: Sequence[str] = (),
 ) -> Health:
-    """Whether the agent lives, and everything that keeps it from its full work."""
+    """Whether the agent lives, and what keeps it from its full work; `parts`: what those say of themselves."""
     amiss = [f"broker: {link.name} is not connected" for link in links if not link.connected]
     amiss += [f"broker: refuses the subscription {topic}" for topic in refused]
     if keeper.fault:
@@ -103,4 +103,60 @@ def health(
         amiss.append("overload: the queue is full")
     if heard_share < 1.0:
         amiss.append(f"overload: {heard_share:.0%} of the machines are heard at a time, in turn")
-    return Health(alive=alive, amiss=tuple(amiss))
+    return Health(alive=alive, amiss=(*amiss, *parts))
+
+
+def status_payload(
+    *,
+    agent: str,
+    version: str,
+    online: bool,
+    model: str,
+    provider: str,
+    machines: Mapping[str, MachineStatus],
+    calls: Mapping[str, Calls] | None = None,
+) -> bytes:
+    """The retained status message. Says nothing that changes by itself, so that equal states are equal bytes."""
+    listed = list(machines.items())[:MACHINES_LIMIT]
+    return msgspec.json.encode(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "agent": agent,
+            "state": "online" if online else "offline",
+            "version": version,
+            "model": model,
+            "provider": provider,
+            "machine_count": len(machines),
+            "machines": {name: _machine(status, (calls or {}).get(name, _CALLED)) for name, status in listed},
+        }
+    )
+
+
+def _since_learnt(status: MachineStatus) -> dict[str, Any]:
+    """How far the machine has moved from what was learnt."""
+    told: dict[str, Any] = {}
+    if status.threshold_ratio is not None and round(status.threshold_ratio, 1) != 1.0:
+        told["threshold_ratio"] = round(status.threshold_ratio, 1)
+    if status.drifted:
+        told["drifted"] = True
+    return told
+
+
+def _machine(status: MachineStatus, calls: Calls) -> dict[str, Any]:
+    told: dict[str, Any] = {"state": status.state}
+    if status.state != "ready":
+        told["rows"] = status.rows_heard
+        told["rows_wanted"] = status.rows_wanted
+    if status.reason:
+        told["reason"] = status.reason
+    told |= _since_learnt(status)
+    if status.open_alarm is not None:
+        told["alarm"] = status.open_alarm
+    if calls.record is not None:
+        told["alarm"] = calls.record.alarm.id
+        told["lifecycle"] = payload.marks(calls.record)
+    if calls.shelf is not None:
+        told["shelved"] = payload.quiet(calls.shelf)
+    if calls.suppression is not None:
+        told["suppressed"] = payload.quiet(calls.suppression)
+    return told

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from queue import SimpleQueue
 
@@ -28,9 +28,10 @@ class Learnt:
 class Learner:
     """Takes requests, gives profiles."""
 
-    def __init__(self, *, scorer: Scorer, settings: Settings) -> None:
+    def __init__(self, *, scorer: Scorer, settings: Settings, learn: Callable[..., Profile] = learn) -> None:
         self._scorer = scorer
         self._settings = settings
+        self._learn = learn
         self._requests: SimpleQueue[CommissionRequest] = SimpleQueue()
         self._learnt: SimpleQueue[Learnt] = SimpleQueue()
         self._busy = threading.Event()
@@ -65,7 +66,7 @@ class Learner:
             started = time.perf_counter()
             result: Profile | str
             try:
-                result = learn(request, scorer=self._scorer, settings=self._settings)
+                result = self._learn(request, scorer=self._scorer, settings=self._settings)
             except CommissionError as error:
                 result = str(error)
             except Exception as error:

@@ -54,9 +54,11 @@ def run(config: Config, *, reread: Callable[[], Config]) -> None:
     store = Store(config.agent.state_dir)
     store.open()
     remember(scorer.bundle, counters)
-    service = Service(config, scorer=scorer, store=store, telemetry=Telemetry(), reread=reread)
-    _heed_signals({signal.SIGTERM: service.stop, signal.SIGINT: service.stop, signal.SIGHUP: service.reload})
     try:
+        service = Service(config, scorer=scorer, store=store, telemetry=Telemetry(), reread=reread)
+        _heed_signals(
+            {signal.SIGTERM: service.stop, signal.SIGINT: service.stop, signal.SIGHUP: service.reload}
+        )
         service.run()
     finally:
         store.close()

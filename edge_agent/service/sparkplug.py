@@ -10,15 +10,19 @@ not guessed: the host asks for the births again, and no window bridges the hole.
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from edge_agent.config.file import Config
 from edge_agent.formats.sparkplug.host import Host, HostSettings, HostStep, Publish
+from edge_agent.metrics.snapshot import Snapshot
 from edge_agent.mqtt.connection import Address, Link, Report
 from edge_agent.mqtt.inbox import Arrival, Inbox, Receipt
-from edge_agent.records import Delivery, Frame, Stale, SourceEvents
-from edge_agent.service.wiring import broker_address, sparkplug_settings
+from edge_agent.records import Delivery, Frame, SourceEvents, Stale
+from edge_agent.service.parts import Part
+from edge_agent.service.turn import Turn, TurnProcessor
+from edge_agent.service.wiring import sparkplug_settings
 
 _BATCH_MESSAGES = 1000
 _FAREWELL_S = 2.0
@@ -108,13 +112,13 @@ class SparkplugLink(Link):
 
 
 class SparkplugSource:
-    """Drives a host over a connection; `turn` gives what the pipeline is to take in."""
+    """Drives a host over a connection; `drain` gives what the pipeline is to take in."""
 
     def __init__(
         self, settings: HostSettings, address: Address, *, client_id: str, inbox: Inbox, report: Report
     ) -> None:
         self.shed = 0
-        """Messages that the last turn found dropped from the queue."""
+        """Messages that the last call found dropped from the queue."""
         self._host = Host(settings, jitter=random.random)
         self._inbox = inbox
         self._session = 0  # of the connection whose messages the host has heard; 0: none
@@ -147,8 +151,8 @@ class SparkplugSource:
         """Machines that count as heard though they say nothing, see `Host.living`; none without a connection."""
         return self._host.living() if self.link.connected else frozenset()
 
-    def turn(self) -> list[SourceEvents]:
-        """What came since the last turn, one of each message, and what passing time brought."""
+    def drain(self) -> list[SourceEvents]:
+        """What came since the last call, one of each message, and what passing time brought."""
         batch = self._inbox.drain(limit=_BATCH_MESSAGES, timeout_s=0.0)
         told: list[SourceEvents] = []
         self.shed = batch.shed
@@ -191,25 +195,72 @@ class SparkplugSource:
             yield event
 
 
-def sparkplug_source(config: Config, *, report: Report) -> SparkplugSource | None:
-    """The source as the configuration asks for it; None where it asks for none.
+class SparkplugPart(Part):
+    """Listens to the Sparkplug namespace of the present configuration, where there is one, and to no other."""
 
-    Raises:
-        UsageError: a file with a password, certificate or key cannot be used.
-    """
-    settings = sparkplug_settings(config)
-    if settings is None:
-        return None
-    broker = config.broker
-    return SparkplugSource(
-        settings,
-        broker_address(config),
-        client_id=f"{config.client_id}-sparkplug",
-        inbox=Inbox(
+    name = "sparkplug"
+
+    def __init__(self, config: Config, address: Address, *, report: Report) -> None:
+        self._config = config
+        self._address = address
+        self._report = report
+        self._source: SparkplugSource | None = None
+        self._ended: list[SourceEvents] = []  # of a namespace that is not heard any more
+
+    @property
+    def connections(self) -> Sequence[Link]:
+        """The host's, while there is one."""
+        return () if self._source is None else (self._source.link,)
+
+    def start(self) -> None:
+        """Begin to connect, where a namespace is configured."""
+        self._source = self._configured()
+        if self._source is not None:
+            self._source.start()
+
+    def adopt(self, config: Config) -> None:
+        """Leave the namespace that was, and listen to another, where the configuration says so."""
+        before, self._config = self._config, config
+        if before.sparkplug == config.sparkplug:
+            return
+        if self._source is not None:
+            self._source.stop()
+            self._ended += self._source.end()
+        self.start()
+
+    def poll(self, turn: Turn, processor: TurnProcessor) -> None:
+        """Add what was heard: decoded messages, those dropped from the queue, and who lives without saying so."""
+        del processor
+        turn.source_events += self._ended
+        self._ended.clear()
+        if self._source is not None:
+            turn.source_events += self._source.drain()
+            turn.batch = replace(turn.batch, shed=turn.batch.shed + self._source.shed)
+            turn.living |= self._source.living()
+
+    def stop(self) -> None:
+        """Say that the host ends."""
+        if self._source is not None:
+            self._source.stop()
+
+    def add_figures(self, snapshot: Snapshot) -> Snapshot:
+        """What the host counts."""
+        return snapshot if self._source is None else replace(snapshot, sparkplug=self._source.counts())
+
+    def _configured(self) -> SparkplugSource | None:
+        settings, broker = sparkplug_settings(self._config), self._config.broker
+        if settings is None:
+            return None
+        inbox = Inbox(
             messages_limit=broker.queue_messages,
             bytes_limit=broker.queue_bytes,
             shed_after_s=broker.shed_after_s,
             monotonic=time.monotonic,
-        ),
-        report=report,
-    )
+        )
+        return SparkplugSource(
+            settings,
+            self._address,
+            client_id=f"{self._config.client_id}-sparkplug",
+            inbox=inbox,
+            report=self._report,
+        )

@@ -1,14 +1,15 @@
-"""The watch over all machines, without threads and MQTT: a batch of messages in, alarms lined up, state on disk.
+"""One round of the service, without threads and MQTT: a turn's messages in, alarms lined up, state on disk.
 
-What `turn` has returned from may be acknowledged. Everything that outlives a restart goes through here.
+What `process` has returned from may be acknowledged. Everything that outlives a restart goes through here.
 """
 
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
+from typing import Protocol
 
 from edge_agent.alarms.machines import AgentPlant
 from edge_agent.alarms.manager import Control
@@ -17,7 +18,7 @@ from edge_agent.detect.compact_memory import lean
 from edge_agent.detect.lazy_memory import LateMemory
 from edge_agent.logs import get_logger
 from edge_agent.metrics.exporter import Telemetry
-from edge_agent.metrics.waveform_gauges import WaveformGauges
+from edge_agent.model.bundle import Bundle
 from edge_agent.mqtt.duplicates import digest
 from edge_agent.mqtt.inbox import Batch
 from edge_agent.mqtt.outbox import Outbox
@@ -45,11 +46,63 @@ SOURCES = "sources"
 _AT_S = attrgetter("at_s")
 
 
-class Watch:
-    """Pipeline, learner, outbox and keeper of one agent. Belongs to one thread."""
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """What the time is: for spans in seconds from somewhere, and for people in nanoseconds since 1970."""
+
+    monotonic_s: Callable[[], float] = time.monotonic
+    wall_ns: Callable[[], int] = time.time_ns
+
+
+CLOCKS = Clocks()
+"""The computer's own."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """What goes into one round of the service; the agent's parts add to it and take out of it before it is made.
+
+    Attributes:
+        batch: sensor messages.
+        commands: command messages, from people over MQTT or the page.
+        source_events: what sources with a state of their own have decoded.
+        hearing: whether sensor messages can reach us.
+        listening: whether every source can be heard just now, so that a silence is the machine's own.
+        living: machines that live though no rows of them may come.
+    """
+
+    batch: Batch = field(default_factory=lambda: Batch((), (), 0))
+    commands: list[ReceivedMessage] = field(default_factory=list)
+    source_events: list[SourceEvents] = field(default_factory=list)
+    hearing: bool = True
+    listening: bool = True
+    living: frozenset[str] = frozenset()
+
+
+class Observer(Protocol):
+    """Who is shown what turns bring; must not raise, nor take long."""
+
+    def observe_step(self, step: Step) -> None:
+        """The pipeline has made a step."""
+
+    def observe_profile(self, profile: Profile) -> None:
+        """A machine's profile is new or has changed, and is kept."""
+
+
+class TurnProcessor:
+    """Pipeline, learner, outbox and state writer of one agent. Belongs to one thread."""
 
     def __init__(
-        self, config: Config, *, scorer: TimedScorer, store: Store, telemetry: Telemetry, report: Report
+        self,
+        config: Config,
+        *,
+        scorer: TimedScorer,
+        store: Store,
+        telemetry: Telemetry,
+        report: Report,
+        observers: Sequence[Observer] = (),
+        learner: Learner | None = None,
+        clocks: Clocks = CLOCKS,
     ) -> None:
         self.internal_errors = 0
         """Exceptions that were contained."""
@@ -57,7 +110,7 @@ class Watch:
             limit=config.alerts.outbox_messages,
             bytes_limit=config.alerts.outbox_bytes,
             receipts=bool(config.alerts.receipt_topic),
-            monotonic=time.monotonic,
+            monotonic=clocks.monotonic_s,
         )
         self.keeper = Keeper(
             Database(store.path(DATABASE)),
@@ -67,22 +120,18 @@ class Watch:
             report=report,
             timed=telemetry.commit_seconds.time,
         )
-        self.learner = Learner(scorer=scorer, settings=pipeline_settings(config))
-        self.seen: Callable[[Step], None] = lambda _: None
-        """Is shown every step; must not raise, nor take long."""
-        self.learnt: Callable[[Profile], None] = lambda _: None
-        """Is told every profile that is kept; must not raise."""
-        self.living: Callable[[], Collection[str]] = frozenset
-        """Which machines live though no rows may come; must not raise."""
+        self.learner = learner or Learner(scorer=scorer, settings=pipeline_settings(config))
         self.pipeline: Pipeline
         self.control: Control
         self._config = config
         self._store = store
         self._scorer = scorer
         self._telemetry = telemetry
-        self.waveforms = WaveformGauges()
+        self._observers = tuple(observers)
+        self._monotonic = clocks.monotonic_s
+        self._wall_clock_ns = clocks.wall_ns
         self.sources = SourceWatch(machines_limit=config.limits.machines)
-        self._tell_failures = failure_teller(monotonic=time.monotonic)
+        self._tell_failures = failure_teller(monotonic=clocks.monotonic_s)
 
     def begin(self, loaded: Loaded) -> None:
         """Build the pipeline and let it go on where an earlier process stood.
@@ -92,13 +141,13 @@ class Watch:
         """
         config = self._config
         self.pipeline = Pipeline(
-            decode=message_decoder(config, monotonic=time.monotonic, stamped=self.sources.stamped),
+            decode=message_decoder(config, monotonic=self._monotonic, stamped=self.sources.stamped),
             scorer=self._scorer,
             settings=pipeline_settings(config),
             profiles=loaded.profiles,
             template=bundle_profile(self._scorer.bundle),
         )
-        now_s = time.monotonic()
+        now_s = self._monotonic()
         lost = restore(self.pipeline, self.keeper.load(now_s=now_s))
         if lost:
             log.warning("machines_begin_afresh", machines=lost, reason="their model or profile has changed")
@@ -109,7 +158,9 @@ class Watch:
         if not self.sources.restore(states.get(SOURCES)):
             log.warning("state_value_unusable", name=SOURCES, bytes=len(states[SOURCES]))
         self.control = Control(manager_settings(config), outbox=self.outbox, plant=plant, states=states)
-        self.control.go_on((*self.pipeline.fleet.open_alarms(), *self.open_findings()), now_ns=time.time_ns())
+        self.control.go_on(
+            (*self.pipeline.fleet.open_alarms(), *self.open_findings()), now_ns=self._wall_clock_ns()
+        )
         self.keeper.begin(self.pipeline, now_s=now_s)
         self.learner.start()
 
@@ -125,47 +176,38 @@ class Watch:
         """Go on by another configuration and model, between two turns."""
         settings = pipeline_settings(config)
         self._config, self._scorer = config, scorer
-        decode = message_decoder(config, monotonic=time.monotonic, stamped=self.sources.stamped)
+        decode = message_decoder(config, monotonic=self._monotonic, stamped=self.sources.stamped)
         self.pipeline.adopt(decode=decode, scorer=scorer, settings=settings, template=template)
         self.learner.adopt(scorer=scorer, settings=settings)
         self.control.adopt(manager_settings(config))
 
-    def turn(
-        self,
-        batch: Batch,
-        *,
-        heard: Iterable[ReceivedMessage] = (),
-        tidings: Sequence[SourceEvents] = (),
-        listening: bool = True,
-    ) -> None:
-        """Work off one batch, the commands heard and what other sources have decoded: then it may be acknowledged.
-
-        It never raises. `listening`: whether messages can be heard just now, so that silence is the sources' own.
-        """
+    def process(self, turn: Turn) -> None:
+        """Work a turn off: then its messages may be acknowledged. It never raises."""
         try:
             self._install_learnt()
         except Exception as error:  # noqa: BLE001 - the watch goes on
             self.contain("installing a profile", error)
+        batch = turn.batch
         books = self.pipeline.books
         received = books.ledger.received + batch.shed + len(batch.arrivals)
-        received += sum(told.outcome is not None for told in tidings)
+        received += sum(events.outcome is not None for events in turn.source_events)
         books.book("shed", batch.shed)
         step = Step()
         try:
             self.pipeline.fleet.interrupt(batch.passed_over)
-            step = self._step(batch, tidings) if batch.arrivals or tidings else step
-            self.seen(step)
+            if batch.arrivals or turn.source_events:
+                step = self._step(turn)
+            for observer in self._observers:
+                observer.observe_step(step)
             for request in step.commissions:
                 self.learner.submit(request)
             for profile in step.moved:
                 self._keep(profile)
                 self._tell_of_drift(profile.machine)
-            now_ns = time.time_ns()
-            told = [event.machine for one in tidings for event in one.events if isinstance(event, Frame)]
-            self.sources.heard(step.touched, now_s=time.monotonic(), told=told)
-            sources = self._look_at_sources(listening=listening, now_ns=now_ns)
+            now_ns = self._wall_clock_ns()
+            sources = self._check_sources(turn, step, now_ns=now_ns)
             self.control.announce((*step.alarms, *step.findings, *sources), now_ns=now_ns)
-            self.control.obey(heard, now_ns=now_ns)
+            self.control.obey(turn.commands, now_ns=now_ns)
             self.control.tick(now_ns=now_ns)
         except Exception as error:  # noqa: BLE001 - the watch goes on, and what it hit is not tried for ever
             self.contain("a turn", error)
@@ -176,15 +218,15 @@ class Watch:
         if (kept := self.sources.changes()) is not None:
             self.keeper.remember(SOURCES, kept)
         try:
-            self.keeper.after(step, now_s=time.monotonic())
+            self.keeper.after(step, now_s=self._monotonic())
         except Exception as error:  # noqa: BLE001 - as above; disks that fail are no exception here
             self.contain("keeping", error)
             self.keeper.distrust()
 
     @property
-    def encoder(self) -> str:
-        """Digest of the network in use; profiles of another one mean nothing to it."""
-        return self._scorer.bundle.encoder
+    def bundle(self) -> Bundle:
+        """The model bundle in use."""
+        return self._scorer.bundle
 
     def release(self, machine: str) -> None:
         """Another agent has the machine now: end its alarm and forget it, between two turns; its file stays."""
@@ -197,11 +239,12 @@ class Watch:
         profile = replace(profile, memory=LateMemory(profile.memory))
         self.pipeline.install(profile)
         self.keeper.machine_changed(profile.machine)
-        self.keeper.save_profile(profile, now_s=time.monotonic())
+        self.keeper.save_profile(profile, now_s=self._monotonic())
 
     def _keep(self, profile: Profile) -> None:
-        self.keeper.save_profile(profile, now_s=time.monotonic())
-        self.learnt(profile)
+        self.keeper.save_profile(profile, now_s=self._monotonic())
+        for observer in self._observers:
+            observer.observe_profile(profile)
 
     def contain(self, subject: str, error: Exception) -> None:
         """Count an exception that was caught, and name it in the log now and then."""
@@ -209,24 +252,26 @@ class Watch:
         where = "".join(traceback.format_tb(error.__traceback__, limit=-2))
         self._tell_failures([Failure(subject, f"{error!r}\n{where}")])
 
-    def _step(self, batch: Batch, tidings: Sequence[SourceEvents]) -> Step:
-        deliveries = self._new_ones(batch)
+    def _step(self, turn: Turn) -> Step:
+        deliveries = self._without_duplicates(turn.batch)
         started = time.perf_counter()
-        step = self.pipeline.step(deliveries, tidings)
+        step = self.pipeline.step(deliveries, turn.source_events)
         self._telemetry.step_seconds.observe(time.perf_counter() - started)
-        self.waveforms.note(step.accepted)
-        now_s = time.monotonic()
-        for at_s, together in groupby(batch.arrivals, key=_AT_S):
+        now_s = self._monotonic()
+        for at_s, together in groupby(turn.batch.arrivals, key=_AT_S):
             self._telemetry.decision_seconds.observe(now_s - at_s, times=sum(1 for _ in together))
         if step.failures:
             self.internal_errors += len(step.failures)
             self._tell_failures(step.failures)
         return step
 
-    def _look_at_sources(self, *, listening: bool, now_ns: int) -> tuple[Alarm, ...]:
+    def _check_sources(self, turn: Turn, step: Step, *, now_ns: int) -> tuple[Alarm, ...]:
         """What begins and ends about the machines' sources."""
         fleet, config = self.pipeline.fleet, self._config
-        if not self.sources.due(now_s=time.monotonic()):
+        events = [event for events in turn.source_events for event in events.events]
+        told = [event.machine for event in events if isinstance(event, Frame)]
+        self.sources.heard(step.touched, now_s=self._monotonic(), told=told)
+        if not self.sources.due(now_s=self._monotonic()):
             return ()
         enabled = config.quality.enabled
         profiles = {name: machine.profile for name, machine in fleet.items()} if enabled else {}
@@ -234,9 +279,9 @@ class Watch:
             fleet.keys(),
             learnt={name: known.period_ns / 1e9 for name, known in profiles.items() if known is not None},
             sources=[one.topic for one in config.source if one.clock == "source"] if enabled else (),
-            living=self.living(),
-            listening=listening,
-            now_s=time.monotonic(),
+            living=turn.living,
+            listening=turn.listening,
+            now_s=self._monotonic(),
             now_ns=now_ns,
             model=self._scorer.bundle.digest,
         )
@@ -245,7 +290,7 @@ class Watch:
                 log.warning("clock_skew", machine=alarm.machine, id=alarm.id, ahead_s=round(ahead_s, 1))
         return found
 
-    def _new_ones(self, batch: Batch) -> list[Delivery]:
+    def _without_duplicates(self, batch: Batch) -> list[Delivery]:
         """The messages without those that the broker sends again and that were used already."""
         marks, books = self.keeper.marks, self.pipeline.books
         new = []

@@ -1,4 +1,4 @@
-"""A scene as JSON documents of bounded size, which the page's script reads. Pure.
+"""A view as JSON documents of bounded size, which the page's script reads. Pure.
 
 Names and texts that came from outside are passed on as they are: JSON carries them as data, and the script puts them
 into text nodes only.
@@ -15,7 +15,7 @@ from edge_agent.alarms.state import Calls, Past, Record
 from edge_agent.model.bundle import Bundle
 from edge_agent.pipeline.machine import Glance, MachineStatus
 from edge_agent.records import Float32, Kind, Severity
-from edge_agent.web.view import Closeup, Curve, Expectation, Scene
+from edge_agent.web.view import Closeup, Curve, Expectation, View
 
 SCHEMA_VERSION = 1
 MACHINES_LIMIT = 500
@@ -32,50 +32,50 @@ _ORDER = ("alarm", "silent", "failed", "learning", "commissioning", "unscored", 
 """What wants to be looked at comes first."""
 
 
-def state(scene: Scene) -> bytes:
+def state(view: View) -> bytes:
     """The overview: every machine, alarms, history, data quality."""
-    alarms, findings = _sorted(scene, "machine"), _sorted(scene, "sensor")
-    told = {name: _machine(scene, name, status) for name, status in scene.machines.items()}
+    alarms, findings = _sorted(view, "machine"), _sorted(view, "sensor")
+    told = {name: _machine(view, name, status) for name, status in view.machines.items()}
     order = sorted(told, key=lambda name: (_ORDER.index(told[name]["state"]), name))
     for record in findings:
         if record.alarm.machine in told:
             told[record.alarm.machine]["findings"] += 1
     for name in order[:_TRENDS_LIMIT]:
-        told[name]["trend"] = _curve(scene.trends.get(name, Curve()))
+        told[name]["trend"] = _curve(view.trends.get(name, Curve()))
     counts: dict[str, int] = {}
     for machine in told.values():
         counts[machine["state"]] = counts.get(machine["state"], 0) + 1
     return msgspec.json.encode(
         {
-            **_agent(scene),
+            **_agent(view),
             "counts": counts,
             "machine_count": len(told),
             "machines": [{"name": name, **told[name]} for name in order[:MACHINES_LIMIT]],
             "alarm_count": len(alarms),
-            "alarms": [_alarm(record, scene) for record in alarms[:_ALARMS_LIMIT]],
+            "alarms": [_alarm(record, view) for record in alarms[:_ALARMS_LIMIT]],
             "finding_count": len(findings),
-            "findings": [_alarm(record, scene) for record in findings[:_ALARMS_LIMIT]],
-            "history_count": scene.past_count,
-            "history": _history(scene.past),
-            "quality": _quality(scene),
+            "findings": [_alarm(record, view) for record in findings[:_ALARMS_LIMIT]],
+            "history_count": view.past_count,
+            "history": _history(view.past),
+            "quality": _quality(view),
         }
     )
 
 
-def machine(scene: Scene, name: str) -> bytes | None:
+def machine(view: View, name: str) -> bytes | None:
     """One machine closely; None where nobody knows it."""
-    status, closeup = scene.machines.get(name), scene.closeups.get(name)
+    status, closeup = view.machines.get(name), view.closeups.get(name)
     if status is None or closeup is None:
         return None
-    record = scene.calls.get(name, _NOT_CALLED).record
+    record = view.calls.get(name, _NOT_CALLED).record
     glance = closeup.glance
-    findings = [one for one in _sorted(scene, "sensor") if one.alarm.machine == name]
+    findings = [one for one in _sorted(view, "sensor") if one.alarm.machine == name]
     return msgspec.json.encode(
         {
-            **_agent(scene),
-            "machine": {"name": name, **_machine(scene, name, status), "findings": len(findings)},
-            "alarm": None if record is None else _alarm(record, scene),
-            "findings": [_alarm(one, scene) for one in findings[:_ALARMS_LIMIT]],
+            **_agent(view),
+            "machine": {"name": name, **_machine(view, name, status), "findings": len(findings)},
+            "alarm": None if record is None else _alarm(record, view),
+            "findings": [_alarm(one, view) for one in findings[:_ALARMS_LIMIT]],
             "near": _curve(closeup.near),
             "far": _curve(closeup.far),
             "channels": _channels(closeup),
@@ -112,25 +112,25 @@ def model(bundle: Bundle) -> bytes:
     )
 
 
-def _agent(scene: Scene) -> dict[str, Any]:
-    manifest = scene.bundle.manifest
+def _agent(view: View) -> dict[str, Any]:
+    manifest = view.bundle.manifest
     return {
         "schema_version": SCHEMA_VERSION,
-        "agent": scene.agent,
-        "version": scene.version,
-        "time": payload.rfc3339(scene.time_ns),
-        "alive": scene.health.alive,
-        "amiss": list(scene.health.amiss),
-        "commands": list(scene.commands),
+        "agent": view.agent,
+        "version": view.version,
+        "time": payload.rfc3339(view.time_ns),
+        "alive": view.health.alive,
+        "amiss": list(view.health.amiss),
+        "commands": list(view.commands),
         "model": f"{manifest.name} {manifest.version}",
-        "digest": scene.bundle.digest,
-        "provider": scene.provider,
+        "digest": view.bundle.digest,
+        "provider": view.provider,
     }
 
 
-def _machine(scene: Scene, name: str, status: MachineStatus) -> dict[str, Any]:
-    calls = scene.calls.get(name, _NOT_CALLED)
-    silent_s = scene.silent_s.get(name)
+def _machine(view: View, name: str, status: MachineStatus) -> dict[str, Any]:
+    calls = view.calls.get(name, _NOT_CALLED)
+    silent_s = view.silent_s.get(name)
     score, threshold = status.last_score, status.threshold
     return {
         "state": _word(status, calls.record, silent=silent_s is not None),
@@ -174,9 +174,9 @@ def _word(status: MachineStatus, record: Record | None, *, silent: bool) -> str:
     return "normal" if status.last_score is not None else "unscored"
 
 
-def _sorted(scene: Scene, kind: Kind) -> list[Record]:
+def _sorted(view: View, kind: Kind) -> list[Record]:
     """The alarms of a kind: those whose cause still holds first, of them the gravest, then the latest."""
-    chosen = [record for record in scene.records if record.alarm.kind == kind]
+    chosen = [record for record in view.records if record.alarm.kind == kind]
     return sorted(
         chosen,
         key=lambda record: (
@@ -187,12 +187,12 @@ def _sorted(scene: Scene, kind: Kind) -> list[Record]:
     )
 
 
-def _alarm(record: Record, scene: Scene) -> dict[str, Any]:
+def _alarm(record: Record, view: View) -> dict[str, Any]:
     """The latest revision, beside what the machine has come to since."""
-    status = scene.machines.get(record.alarm.machine)
+    status = view.machines.get(record.alarm.machine)
     latest_ns = max(record.alarm.time_ns, status.last_time_ns or 0) if status else record.alarm.time_ns
     return {
-        **payload.to_payload(record.alarm, agent=scene.agent),
+        **payload.to_payload(record.alarm, agent=view.agent),
         "lifecycle": payload.marks(record),
         "latest": payload.rfc3339(latest_ns),
         "score_now": _figure(status.last_score) if status else None,
@@ -216,8 +216,8 @@ def _history(past: Iterable[tuple[Past, str]]) -> list[dict[str, Any]]:
     ]
 
 
-def _quality(scene: Scene) -> dict[str, Any]:
-    snapshot = scene.snapshot
+def _quality(view: View) -> dict[str, Any]:
+    snapshot = view.snapshot
     ledger = snapshot.ledger
     return {
         "received": ledger.received,

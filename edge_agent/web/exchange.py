@@ -1,6 +1,6 @@
 """Where the threads of requests and the pipeline's thread meet: what is asked for, what is shown, what is commanded.
 
-The pipeline's thread never waits here. A scene is made only while somebody looks, and at most once in `_EVERY_S`,
+The pipeline's thread never waits here. A view is made only while somebody looks, and at most once in `_EVERY_S`,
 whatever the number of lookers; commands wait in a short queue, and a full one refuses.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from edge_agent.alarms.audit import Entry
 from edge_agent.records import ReceivedMessage
-from edge_agent.web.view import Scene
+from edge_agent.web.view import View
 
 _EVERY_S = 1.0
 _WATCHED_S = 15.0
@@ -22,22 +22,22 @@ _PATIENCE_S = 5.0
 _COMMANDS_LIMIT = 20
 
 
-class Hatch:
-    """One agent's hatch."""
+class Exchange:
+    """One agent's exchange."""
 
     def __init__(self, *, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._changed = threading.Condition()
         self._asked_s = -_WATCHED_S
         self._closeups: dict[str, float] = {}
-        self._scene: Scene | None = None
+        self._view: View | None = None
         self._commands: deque[tuple[str, ReceivedMessage]] = deque()
         self._answers: dict[str, Entry | None] = {}
 
     # -- requests --------------------------------------------------------------------------------------------
 
-    def scene(self, machine: str | None = None) -> Scene | None:
-        """The latest scene, with a close-up of `machine`; None where the pipeline's thread does not answer."""
+    def view(self, machine: str | None = None) -> View | None:
+        """The latest view, with a close-up of `machine`; None where the pipeline's thread does not answer."""
         with self._changed:
             self._asked_s = now_s = self._monotonic()
             if machine is not None:
@@ -46,13 +46,13 @@ class Hatch:
                 while len(self._closeups) > _CLOSEUPS_LIMIT:
                     del self._closeups[next(iter(self._closeups))]
             self._changed.wait_for(lambda: self._fresh(machine, now_s), timeout=_PATIENCE_S)
-            return self._scene if self._fresh(machine, now_s) else None
+            return self._view if self._fresh(machine, now_s) else None
 
     def _fresh(self, machine: str | None, asked_s: float) -> bool:
-        scene = self._scene
-        if scene is None or asked_s - scene.made_s > 2 * _EVERY_S:
+        view = self._view
+        if view is None or asked_s - view.made_s > 2 * _EVERY_S:
             return False
-        return machine is None or machine in scene.closeups
+        return machine is None or machine in view.closeups
 
     def command(self, request: str, message: ReceivedMessage) -> Entry | None:
         """Hand a command in and wait for what became of it; None where nothing did in time, or too many wait."""
@@ -70,16 +70,16 @@ class Hatch:
     # -- the pipeline's thread -------------------------------------------------------------------------------
 
     def wanted(self) -> tuple[str, ...] | None:
-        """The machines to look at closely in a new scene; None while none is due."""
+        """The machines to look at closely in a new view; None while none is due."""
         now_s = self._monotonic()
         with self._changed:
             self._closeups = {
                 name: at_s for name, at_s in self._closeups.items() if now_s - at_s < _WATCHED_S
             }
             if now_s - self._asked_s >= _WATCHED_S:
-                self._scene = None
+                self._view = None
                 return None
-            old = self._scene
+            old = self._view
             if (
                 old is not None
                 and now_s - old.made_s < _EVERY_S
@@ -88,10 +88,10 @@ class Hatch:
                 return None
             return tuple(self._closeups)
 
-    def show(self, scene: Scene) -> None:
-        """A new scene."""
+    def show(self, view: View) -> None:
+        """A new view."""
         with self._changed:
-            self._scene = scene
+            self._view = view
             self._changed.notify_all()
 
     def commands(self) -> list[ReceivedMessage]:
@@ -104,7 +104,7 @@ class Hatch:
         return taken
 
     def answer(self, find: Callable[[str], Entry | None]) -> None:
-        """Tell those who wait what became of their commands; who looks next sees it in a new scene."""
+        """Tell those who wait what became of their commands; who looks next sees it in a new view."""
         if not self._answers:
             return
         with self._changed:
@@ -112,5 +112,5 @@ class Hatch:
             for request, known in self._answers.items():
                 if known is None and request not in waiting and (entry := find(request)) is not None:
                     self._answers[request] = entry
-                    self._scene = None
+                    self._view = None
             self._changed.notify_all()

@@ -52,17 +52,17 @@ class Remembered:
     latest: Expectation | None = None
 
 
-class Memory:
+class ScoreHistory:
     """All machines that were heard since the start."""
 
     def __init__(self) -> None:
         self._machines: dict[str, Remembered] = {}
 
     def of(self, name: str) -> Remembered:
-        """The machine's memory; begun now where there was none."""
+        """The machine's history; begun now where there was none."""
         return self._machines.setdefault(name, Remembered())
 
-    def note(self, scores: Iterable[ScoreBlock]) -> None:
+    def take_scores(self, scores: Iterable[ScoreBlock]) -> None:
         """Take in what a step brought."""
         for block in scores:
             machine = self.of(block.windows.machine)

@@ -1,7 +1,7 @@
 """HTTP for the page: a fixed set of files and documents, and commands for those who have the token. Bounded.
 
 Each connection carries one request, has a thread of its own, and lives for `_LIFETIME_S` at most; beyond
-`_CONNECTIONS` at a time callers are turned away. Nothing here touches the pipeline: see `hatch`.
+`_CONNECTIONS` at a time callers are turned away. Nothing here touches the pipeline: see `exchange`.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from edge_agent.alarms.requests import PAYLOAD_LIMIT_BYTES
 from edge_agent.records import ReceivedMessage
 from edge_agent.web import documents
 from edge_agent.web.auth import TokenGuard, host_allowed, same_origin
-from edge_agent.web.exchange import Hatch
+from edge_agent.web.exchange import Exchange
 
 _CONNECTIONS = 32
 _LIFETIME_S = 20.0
@@ -73,8 +73,10 @@ def _files() -> dict[str, _File]:
 class Desk:
     """From a request with a token to a command on the agent's own desk."""
 
-    def __init__(self, hatch: Hatch, guard: TokenGuard, *, topic: str, offered: tuple[str, ...]) -> None:
-        self._hatch = hatch
+    def __init__(
+        self, exchange: Exchange, guard: TokenGuard, *, topic: str, offered: tuple[str, ...]
+    ) -> None:
+        self._exchange = exchange
         self._guard = guard
         self._topic = topic
         self._offered = offered
@@ -96,7 +98,9 @@ class Desk:
         if not isinstance(by, str) or not by.strip() or len(by) > _BY_LIMIT:
             return 400, _problem("malformed", f"by: who asks, up to {_BY_LIMIT} characters")
         payload = json.dumps({**fields, "by": f"{by.strip()} (page)"}).encode()
-        entry = self._hatch.command(request, ReceivedMessage(f"{self._topic}/{name}", payload, retain=False))
+        entry = self._exchange.command(
+            request, ReceivedMessage(f"{self._topic}/{name}", payload, retain=False)
+        )
         if entry is None:
             return 503, _problem("busy", "the agent did not answer in time; look again before you repeat it")
         return _status(entry), entry.reply
@@ -121,7 +125,9 @@ def _problem(reason: str, detail: str) -> bytes:
 class Server:
     """The page at its address."""
 
-    def __init__(self, address: tuple[str, int], *, hatch: Hatch, desk: Desk, names: tuple[str, ...]) -> None:
+    def __init__(
+        self, address: tuple[str, int], *, exchange: Exchange, desk: Desk, names: tuple[str, ...]
+    ) -> None:
         """Take the address.
 
         Raises:
@@ -131,7 +137,7 @@ class Server:
         class Handler(_Handler):
             pass
 
-        Handler.hatch, Handler.desk, Handler.names, Handler.files = hatch, desk, names, _files()
+        Handler.exchange, Handler.desk, Handler.names, Handler.files = exchange, desk, names, _files()
         self._http = _Bounded(address, Handler)
 
     @property
@@ -203,7 +209,7 @@ def _hang_up(request: socket.socket) -> None:
 class _Handler(BaseHTTPRequestHandler):
     """One request."""
 
-    hatch: Hatch
+    exchange: Exchange
     desk: Desk
     names: tuple[str, ...]
     files: dict[str, _File]
@@ -230,15 +236,15 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(404, "not_found", "no such document")
         if len(name) > _NAME_LIMIT:
             return self._refuse(404, "unknown_machine", "no machine of this name is known")
-        scene = self.hatch.scene(name or None)
-        if scene is None:
+        view = self.exchange.view(name or None)
+        if view is None:
             return self._refuse(503, "busy", "the agent does not answer; is it overloaded?")
         body = (
-            documents.machine(scene, name)
+            documents.machine(view, name)
             if kind == "machine"
-            else documents.model(scene.bundle)
+            else documents.model(view.bundle)
             if kind == "model"
-            else documents.state(scene)
+            else documents.state(view)
         )
         if body is None:
             return self._refuse(404, "unknown_machine", "no machine of this name is known")

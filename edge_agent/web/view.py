@@ -53,7 +53,7 @@ class Closeup:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class View:
     """The agent at one moment.
 
     Attributes:

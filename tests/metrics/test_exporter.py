@@ -38,9 +38,15 @@ def samples(telemetry: Telemetry) -> dict[tuple[str, tuple[str, ...]], float]:
 
 
 @pytest.fixture
-def served() -> Iterator[Telemetry]:
+def healths() -> list[Health]:
+    """The last one is what the agent says of itself."""
+    return [Health()]
+
+
+@pytest.fixture
+def served(healths: list[Health]) -> Iterator[Telemetry]:
     telemetry = Telemetry()
-    telemetry.serve(host="127.0.0.1", port=0)
+    telemetry.serve(host="127.0.0.1", port=0, health=lambda: healths[-1])
     yield telemetry
     telemetry.close()
 
@@ -194,14 +200,14 @@ def test_a_flood_of_machines_does_not_flood_prometheus() -> None:
     assert found["edge_agent_machines", ("ready",)] == MACHINES_LIMIT + 40
 
 
-def test_health_and_readiness_are_different_questions(served: Telemetry) -> None:
+def test_health_and_readiness_are_different_questions(served: Telemetry, healths: list[Health]) -> None:
     assert get(served, "/healthz")[0] == 503  # not started yet
-    served.health = lambda: Health(alive=True, amiss=("broker: ingest is not connected",))
+    healths.append(Health(alive=True, amiss=("broker: ingest is not connected",)))
     assert get(served, "/healthz")[0] == 200
     status, body = get(served, "/readyz")
     assert status == 503
     assert json.loads(body)["amiss"] == ["broker: ingest is not connected"]
-    served.health = lambda: Health(alive=True, amiss=())
+    healths.append(Health(alive=True, amiss=()))
     assert get(served, "/readyz")[0] == 200
 
 
@@ -214,4 +220,4 @@ def test_the_page_is_served_and_other_paths_are_not(served: Telemetry) -> None:
 
 def test_a_taken_port_is_named(served: Telemetry) -> None:
     with pytest.raises(UsageError, match=str(served.port)):
-        Telemetry().serve(host="127.0.0.1", port=served.port or 0)
+        Telemetry().serve(host="127.0.0.1", port=served.port or 0, health=Health)

@@ -9,7 +9,7 @@ import pytest
 from edge_agent.commissioning.threshold_tracking import FollowSettings
 from edge_agent.pipeline.pipeline import Pipeline, Settings
 from edge_agent.records import Frame, Profile, Reject, ScoreBlock, WindowBlock
-from edge_agent.service.status import status_payload
+from edge_agent.service.health import status_payload
 
 PERIOD_NS = 60 * 1_000_000_000
 DAY_ROWS = 24 * 60

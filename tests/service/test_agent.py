@@ -5,7 +5,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import structlog
@@ -20,7 +20,7 @@ from edge_agent.metrics.exporter import Telemetry
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.records import Delivery, Frame, Reject
-from edge_agent.service.agent import Service
+from edge_agent.service.agent import Service, gather
 from edge_agent.service.reject_log import told_rejects
 from edge_agent.service.wiring import broker_address, load_scorer, pipeline_settings
 from edge_agent.store.database import Database
@@ -46,7 +46,7 @@ class Running:
         self.store.close()
 
     def ready(self) -> bool:
-        health = self.telemetry.health()
+        health = self.service.health()
         return health.alive and not health.amiss
 
 
@@ -183,13 +183,11 @@ def test_a_full_disk_does_not_stop_the_watch(
 
     with monkeypatch.context() as full:
         full.setattr(running.store, "save_profile", fail)
-        full.setattr(running.service._watch.keeper._database, "commit", fail_database)
+        full.setattr(running.service._processor.keeper._database, "commit", fail_database)
         user.publish_rows("pump-1", 0, 300)
         wait_until(lambda: user.machine("pump-1") == "ready", what="the machine to be learnt")
-        wait_until(
-            lambda: "No space left" in " ".join(running.telemetry.health().amiss), what="the complaint"
-        )
-        assert running.telemetry.health().alive
+        wait_until(lambda: "No space left" in " ".join(running.service.health().amiss), what="the complaint")
+        assert running.service.health().alive
         assert running.telemetry.snapshot.state.degraded
         user.publish_rows("pump-1", 300, 340, shift=FAULT_SHIFT)
         wait_until(lambda: user.alerts, what="the alert")
@@ -278,7 +276,7 @@ def test_logs_are_one_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> 
 
 
 class Waiting:
-    """A clock, a queue that fills as it runs, and an event that is never set: what `Service._gather` looks at."""
+    """A clock, a queue that fills as it runs, and an event that is never set: what `gather` looks at."""
 
     def __init__(self, *, at_first: int, per_wait: int) -> None:
         self.now_s = 0.0
@@ -307,12 +305,7 @@ class Waiting:
         (10_000, 0, 0.0),  # there is more than a turn can take already
     ],
 )
-def test_messages_share_a_turn_but_none_waits_long(
-    monkeypatch: pytest.MonkeyPatch, at_first: int, per_wait: int, expected_s: float
-) -> None:
+def test_messages_share_a_turn_but_none_waits_long(at_first: int, per_wait: int, expected_s: float) -> None:
     waiting = Waiting(at_first=at_first, per_wait=per_wait)
-    monkeypatch.setattr("edge_agent.service.agent.time", waiting)
-    service = Service.__new__(Service)
-    service._inbox = service._stop = waiting  # type: ignore[assignment]
-    service._gather(0.0)
+    gather(waiting, cast("threading.Event", waiting), turned_s=0.0, monotonic=waiting.monotonic)
     assert waiting.now_s == pytest.approx(expected_s)

@@ -107,7 +107,7 @@ class Line:
         self._time_turns()
         self._thread = threading.Thread(target=self.service.run)
         self._thread.start()
-        wait_until(lambda: self.telemetry.health().alive and not self.telemetry.health().amiss, what="it")
+        wait_until(lambda: self.service.health().alive and not self.service.health().amiss, what="it")
 
     def _time_turns(self) -> None:
         turn, last_s = self.service._turn, [time.monotonic()]
@@ -341,17 +341,17 @@ def test_what_was_learnt_for_a_network_that_has_gone_is_learnt_again(
         held.wait(20)
         return learn(*given, **more)
 
-    monkeypatch.setattr("edge_agent.service.learning_worker.learn", slow)
     running = line()
+    monkeypatch.setattr(running.service._processor.learner, "_learn", slow)
     running.sent += running.user.publish_rows("m1", 0, 300)
     assert began.wait(20)
     running.point(other_network(tmp_path / "bare", tiny_bundle, with_profile_of=None))
     assert running.reload() == {"applied": 1}
     held.set()
-    wait_until(lambda: not running.service._watch.learner.busy, what="the old network's profile")
+    wait_until(lambda: not running.service._processor.learner.busy, what="the old network's profile")
     running.user.publish_rows("m1", 300, 310)
     wait_until(lambda: running.user.machine("m1") == "ready", what="the new network's profile")
-    kept = running.service._watch.pipeline.fleet["m1"].profile
+    kept = running.service._processor.pipeline.fleet["m1"].profile
     assert kept is not None
     assert kept.encoder == running.service._scorer.bundle.encoder
 
@@ -390,7 +390,7 @@ def test_settings_that_need_a_restart_are_named_and_do_not_change(line: Callable
 def test_commands_and_maintenance_count_at_once_but_topics_wait(line: Callable[..., Line]) -> None:
     running = line()
     running.commission("m1")
-    control = running.service._watch.control
+    control = running.service._processor.control
     shelve = json.dumps({"id": "first", "by": "anna", "machine": "m1", "for_s": 60}).encode()
     running.user.publish("agents/hall/cmd/shelve", shelve)
     wait_until(lambda: control.audit.done, what="the first command")

@@ -2,8 +2,7 @@
 
 import json
 import logging
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,20 +17,22 @@ from edge_agent.config.file import Config
 from edge_agent.detect.compact_memory import size_bytes
 from edge_agent.detect.lazy_memory import LateMemory
 from edge_agent.errors import DatabaseError
-from edge_agent.metrics.exporter import Telemetry
 from edge_agent.mqtt.inbox import Arrival, Batch, Receipt
-from edge_agent.pipeline.learning import learn
 from edge_agent.records import Delivery
-from edge_agent.service.learning_worker import Learnt
-from edge_agent.service.turn import Watch
-from edge_agent.service.wiring import load_scorer
+from edge_agent.service.turn import Turn
 from edge_agent.store.atomic_file import allow_open
 from edge_agent.store.journal import Changes
-from edge_agent.store.state_dir import Store
-from tests.support.shopfloor import FAULT_SHIFT, START_TS, rows
-
-CALM, FAULTY, AFTER = (0, 300), (300, 380), (380, 560)
-NOW_NS = (START_TS + 10_000) * 1_000_000_000
+from tests.support.scripted_agent import (
+    CALM,
+    FAULTY,
+    NOW_NS,
+    STORY,
+    ScriptedAgent,
+    arrivals,
+    play,
+    single_values,
+)
+from tests.support.shopfloor import FAULT_SHIFT
 
 
 @pytest.fixture(autouse=True)
@@ -53,11 +54,11 @@ def config(tmp_path: Path, tiny_bundle: Path) -> Config:
 
 
 @pytest.fixture
-def begin() -> Iterator[Callable[[Config], "Agent"]]:
-    begun: list[Agent] = []
+def begin() -> Iterator[Callable[..., ScriptedAgent]]:
+    begun: list[ScriptedAgent] = []
 
-    def new(config: Config) -> Agent:
-        begun.append(Agent(config))
+    def new(config: Config, *, now_s: float | None = None) -> ScriptedAgent:
+        begun.append(ScriptedAgent(config, now_s=now_s))
         return begun[-1]
 
     yield new
@@ -65,130 +66,12 @@ def begin() -> Iterator[Callable[[Config], "Agent"]]:
         agent.end()
 
 
-class Agent:
-    """A watch whose messages come from a script; learning is done at once. `crash` forgets all that is not on disk."""
-
-    def __init__(self, config: Config) -> None:
-        self.config = config
-        self.alerts: dict[tuple[str, int], dict[str, Any]] = {}
-        self.reports: list[str] = []
-        self._begin()
-
-    def _begin(self) -> None:
-        self.store = Store(self.config.agent.state_dir)
-        self.store.open()
-        scorer = load_scorer(self.config)
-        self.watch = Watch(
-            self.config,
-            scorer=scorer,
-            store=self.store,
-            telemetry=Telemetry(),
-            report=lambda event, **_: self.reports.append(event),
-        )
-        settings = self.watch.learner._settings
-        learnt: list[Learnt] = []
-        self.watch.learner.start = lambda: None  # type: ignore[method-assign]
-        self.watch.learner.submit = lambda request: learnt.append(  # type: ignore[method-assign]
-            Learnt(request.machine, learn(request, scorer=scorer, settings=settings), 0.0)
-        )
-
-        def finished() -> Iterator[Learnt]:
-            while learnt:
-                yield learnt.pop(0)
-
-        self.watch.learner.finished = finished  # type: ignore[method-assign]
-        self.watch.begin(self.store.load(encoder=scorer.bundle.encoder))
-        self._publish()
-
-    def crash(self) -> None:
-        self.end()
-        self._begin()
-
-    def end(self) -> None:
-        self.watch.keeper._database.close()
-        self.store.close()
-
-    def turn(self, arrivals: Sequence[Arrival]) -> None:
-        self.watch.turn(Batch(tuple(arrivals), (), 0))
-        assert self.watch.pipeline.ledger.balance() == 0
-        self._publish()
-
-    def _publish(self) -> None:
-        """A network that acknowledges nothing, and a reader that keeps what it sees."""
-        outbox = self.watch.outbox
-        mid = 0
-        while (message := outbox.next()) is not None:
-            mid += 1
-            outbox.sent(message, mid)
-            if message.alert:
-                told = json.loads(message.payload)
-                self.alerts.setdefault((told["id"], told["revision"]), told)
-        outbox.landed()
-        outbox._waiting.clear()
-        outbox._updates.clear()
-
-    def ring(self, machine: str) -> Any:
-        return self.watch.pipeline.ring(machine)
-
-
-def arrivals(spans: Sequence[tuple[int, int, float]], *, machine: str = "pump-1") -> list[Arrival]:
-    """Rows as stamped messages; each span is (first, last, shift)."""
-    found = []
-    for first, last, shift in spans:
-        for row, values in rows(machine, first, last, shift=shift):
-            payload = json.dumps({"ts": START_TS + row, "values": values}).encode()
-            found.append(
-                Arrival(Delivery(f"sensors/{machine}", payload, NOW_NS), Receipt(1 + row % 60_000, 1))
-            )
-    return found
-
-
-def single_values(spans: Sequence[tuple[int, int, float]], *, machine: str = "pump-2") -> list[Arrival]:
-    """The same as one message a channel without a time; the arrival counts."""
-    found = []
-    for first, last, shift in spans:
-        for row, values in rows(machine, first, last, shift=shift):
-            at_ns = NOW_NS + row * 1_000_000_000
-            for name, value in values.items():
-                delivery = Delivery(f"sensors/{machine}/{name}", str(value).encode(), at_ns)
-                found.append(Arrival(delivery, Receipt(1 + len(found) % 60_000, 1)))
-    return found
-
-
-STORY = [(*CALM, 0.0), (*FAULTY, FAULT_SHIFT), (*AFTER, 0.0)]
-
-
-def again(arrival: Arrival, *, later_ns: int = 3_000_000_000) -> Arrival:
-    """The same message as the broker sends it in the next connection."""
-    old = arrival.delivery
-    assert arrival.receipt is not None
-    return Arrival(
-        Delivery(old.topic, old.payload, old.received_ns + later_ns),
-        Receipt(arrival.receipt.mid, 2, again=True),
-    )
-
-
-def play(agent: Agent, story: list[Arrival], *, turn: int = 20, crash_after: Callable[[int], bool]) -> None:
-    """Turn by turn; after a crash the broker repeats the last turn: its acknowledgements were lost."""
-    for number, at in enumerate(range(0, len(story), turn)):
-        part = story[at : at + turn]
-        agent.turn(part)
-        if crash_after(number):
-            agent.turn(
-                []
-            )  # learning is at its end, or it would begin again after each crash and never come to one
-            agent.crash()
-            before = agent.watch.pipeline.ledger.accepted
-            agent.turn([again(arrival) for arrival in part])
-            assert agent.watch.pipeline.ledger.accepted == before, "something was used twice"
-
-
 @pytest.mark.parametrize(
     "tell", [arrivals, single_values], ids=["stamped rows", "single values without time"]
 )
 @pytest.mark.parametrize("every", [1, 7])
 def test_an_agent_that_crashes_again_and_again_says_what_an_undisturbed_one_says(
-    begin: Callable[[Config], Agent], config: Config, tmp_path: Path, tell: Any, every: int
+    begin: Callable[..., ScriptedAgent], config: Config, tmp_path: Path, tell: Any, every: int
 ) -> None:
     story = tell(STORY)
     undisturbed = begin(config)
@@ -206,33 +89,33 @@ def test_an_agent_that_crashes_again_and_again_says_what_an_undisturbed_one_says
 
 @pytest.mark.parametrize("mode", ["snapshot", "off"])
 def test_without_a_full_journal_the_alarm_still_goes_on_under_its_id(
-    begin: Callable[[Config], Agent], config: Config, mode: str
+    begin: Callable[..., ScriptedAgent], config: Config, mode: str
 ) -> None:
     lean = config.model_copy(update={"journal": config.journal.model_copy(update={"mode": mode})})
     agent = begin(lean)
     story = arrivals([*STORY[:2], (380, 600, 0.0)])
     play(agent, story[:340], crash_after=lambda _: False)
-    (opened,) = agent.watch.pipeline.fleet.open_alarms()
-    commits = agent.watch.keeper.figures.commits
+    (opened,) = agent.processor.pipeline.fleet.open_alarms()
+    commits = agent.processor.keeper.figures.commits
     agent.turn([])
-    assert agent.watch.keeper.figures.commits == commits  # nothing changed, nothing written
+    assert agent.processor.keeper.figures.commits == commits  # nothing changed, nothing written
     agent.crash()
-    assert [alarm.id for alarm in agent.watch.pipeline.fleet.open_alarms()] == [opened.id]
+    assert [alarm.id for alarm in agent.processor.pipeline.fleet.open_alarms()] == [opened.id]
     play(agent, story[340:], crash_after=lambda _: False)
     assert {alarm_id for alarm_id, _ in agent.alerts} == {opened.id}
-    assert agent.watch.pipeline.fleet.open_alarms() == ()
+    assert agent.processor.pipeline.fleet.open_alarms() == ()
 
 
 def test_an_alarm_is_closed_where_its_machine_cannot_go_on(
-    begin: Callable[[Config], Agent], config: Config
+    begin: Callable[..., ScriptedAgent], config: Config
 ) -> None:
     agent = begin(config)
     play(agent, arrivals(STORY[:2]), crash_after=lambda _: False)
-    (opened,) = agent.watch.pipeline.fleet.open_alarms()
+    (opened,) = agent.processor.pipeline.fleet.open_alarms()
     for path in (config.agent.state_dir / "profiles").glob("*.npz"):
         path.unlink()  # what an operator does to have the machine learnt afresh
     agent.crash()
-    assert agent.watch.pipeline.fleet.open_alarms() == ()
+    assert agent.processor.pipeline.fleet.open_alarms() == ()
     closed = [told for told in agent.alerts.values() if told["state"] == "closed"]
     assert [(told["id"], "restarted" in told["summary"]) for told in closed] == [(opened.id, True)]
     agent.crash()  # and it is said once
@@ -240,24 +123,24 @@ def test_an_alarm_is_closed_where_its_machine_cannot_go_on(
 
 
 def test_no_window_bridges_rows_that_were_passed_over(
-    config: Config, begin: Callable[[Config], Agent]
+    config: Config, begin: Callable[..., ScriptedAgent]
 ) -> None:
     agent = begin(config)
     play(agent, arrivals([(CALM[0], FAULTY[1], 0.0)]), crash_after=lambda _: False)
-    pipeline = agent.watch.pipeline
+    pipeline = agent.processor.pipeline
     scored, window_rows = pipeline.ledger.windows_scored, pipeline.window_rows
     assert scored > 0
     first = FAULTY[1] + 10
     later = arrivals([(first, first + window_rows, 0.0)])
-    agent.watch.turn(Batch(tuple(later[:-1]), (), 10, frozenset({"pump-1", "nobody"})))
+    agent.processor.process(Turn(Batch(tuple(later[:-1]), (), 10, frozenset({"pump-1", "nobody"}))))
     assert (pipeline.ledger.windows_scored, pipeline.ledger.shed) == (scored, 10)
-    agent.watch.turn(Batch(tuple(later[-1:]), (), 0))
+    agent.processor.process(Turn(Batch(tuple(later[-1:]), (), 0)))
     assert pipeline.ledger.windows_scored == scored + 1
 
 
 @pytest.mark.parametrize("taken_over", [False, True])
 def test_what_was_learnt_is_had_from_its_file_once_that_is_written(
-    begin: Callable[[Config], Agent],
+    begin: Callable[..., ScriptedAgent],
     config: Config,
     *,
     taken_over: bool,
@@ -266,54 +149,54 @@ def test_what_was_learnt_is_had_from_its_file_once_that_is_written(
     agent = begin(config)
     play(agent, [*arrivals(STORY[:1]), *arrivals([(300, 310, 0.0)])], crash_after=lambda _: False)
     if taken_over:
-        known = agent.watch.pipeline.fleet["pump-1"].profile
+        known = agent.processor.pipeline.fleet["pump-1"].profile
         assert known is not None
-        agent.watch.take_over(replace(known, memory=dict(known.memory)))
-    (profile,) = agent.watch.pipeline.profiles()
+        agent.processor.take_over(replace(known, memory=dict(known.memory)))
+    (profile,) = agent.processor.pipeline.profiles()
     assert isinstance(profile.memory, LateMemory)
     assert profile.memory.held_bytes() < size_bytes(profile.memory) / 2
 
 
 def test_a_machine_that_is_being_learnt_keeps_its_rows(
-    begin: Callable[[Config], Agent], config: Config
+    begin: Callable[..., ScriptedAgent], config: Config
 ) -> None:
     agent = begin(config)
     agent.turn(arrivals([(0, 200, 0.0)]))
     agent.crash()
-    assert agent.watch.pipeline.machines()["pump-1"].rows_heard == 200
+    assert agent.processor.pipeline.machines()["pump-1"].rows_heard == 200
     agent.turn(arrivals([(200, 300, 0.0)]))
     agent.turn([])
-    assert agent.watch.pipeline.machines()["pump-1"].state == "ready"
+    assert agent.processor.pipeline.machines()["pump-1"].state == "ready"
 
 
 def test_a_disk_that_fails_costs_nothing_but_the_safety_of_that_time(
-    begin: Callable[[Config], Agent], config: Config, monkeypatch: pytest.MonkeyPatch
+    begin: Callable[..., ScriptedAgent], config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    agent, now_s = begin(config), [1e6]
-    monkeypatch.setattr("edge_agent.service.turn.time.monotonic", lambda: now_s[0])
+    agent = begin(config)
+    agent.now_s = 1e6
     story = arrivals(STORY)
     play(agent, story[:300], crash_after=lambda _: False)
     with monkeypatch.context() as full:
         tries = []
 
         def fail(*_: Any) -> None:
-            tries.append(now_s[0])
+            tries.append(agent.now_s)
             raise DatabaseError(Path("state.db"), "database or disk is full")
 
-        full.setattr(agent.watch.keeper._database, "commit", fail)
+        full.setattr(agent.processor.keeper._database, "commit", fail)
         for at in range(300, 340, 4):
-            now_s[0] += 1
+            agent.now_s += 1
             agent.turn(story[at : at + 4])
-        assert "disk is full" in agent.watch.keeper.fault
+        assert "disk is full" in agent.processor.keeper.fault
         assert agent.alerts  # alerts go on
         assert len(tries) < 8  # with growing pauses
-    now_s[0] += 60
+    agent.now_s += 60
     agent.turn(story[340:342])
-    assert "disk is full" in agent.watch.keeper.fault, "one success is no recovery"
+    assert "disk is full" in agent.processor.keeper.fault, "one success is no recovery"
     assert "state_recovered" not in agent.reports
-    now_s[0] += 6
+    agent.now_s += 6
     agent.turn(story[342:344])
-    assert agent.watch.keeper.fault == ""
+    assert agent.processor.keeper.fault == ""
     assert agent.reports[-1] == "state_recovered"
     before = agent.ring("pump-1")
     agent.crash()
@@ -324,10 +207,10 @@ def test_a_disk_that_fails_costs_nothing_but_the_safety_of_that_time(
 
 @pytest.mark.parametrize("way", ["disk", "database"])
 def test_profiles_whose_files_went_with_the_disk_are_written_anew_once_it_is_back(
-    begin: Callable[[Config], Agent], config: Config, monkeypatch: pytest.MonkeyPatch, way: str
+    begin: Callable[..., ScriptedAgent], config: Config, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    agent, now_s = begin(config), [1e6]
-    monkeypatch.setattr("edge_agent.service.turn.time.monotonic", lambda: now_s[0])
+    agent = begin(config)
+    agent.now_s = 1e6
     story = arrivals(STORY)
     play(agent, story[:320], crash_after=lambda _: False)
     (kept,) = (config.agent.state_dir / "profiles").glob("*.npz")
@@ -335,37 +218,37 @@ def test_profiles_whose_files_went_with_the_disk_are_written_anew_once_it_is_bac
     if way == "disk":
         with monkeypatch.context() as gone:
             error = DatabaseError(Path("state.db"), "disk I/O error")
-            gone.setattr(agent.watch.keeper._database, "commit", Mock(side_effect=error))
+            gone.setattr(agent.processor.keeper._database, "commit", Mock(side_effect=error))
             agent.turn(story[320:324])
         kept.unlink()
         for at in (324, 328):
             assert not kept.exists()
-            now_s[0] += 60
+            agent.now_s += 60
             agent.turn(story[at : at + 4])
     else:
         kept.unlink()
-        agent.watch.keeper._database.close()
+        agent.processor.keeper._database.close()
         (config.agent.state_dir / "state.db").write_bytes(b"this is no database" * 1000)
         agent.turn(story[320:332])
     agent.turn([])
     assert kept.read_bytes() == content
     agent.crash()
-    assert agent.watch.pipeline.machines()["pump-1"].state == "ready"
+    assert agent.processor.pipeline.machines()["pump-1"].state == "ready"
     play(agent, story[332:], crash_after=lambda _: False)
     assert len({alarm_id for alarm_id, _ in agent.alerts}) == 1
 
 
 def test_a_corrupt_database_is_set_aside_while_the_watch_goes_on(
-    begin: Callable[[Config], Agent], config: Config
+    begin: Callable[..., ScriptedAgent], config: Config
 ) -> None:
     agent = begin(config)
     story = arrivals(STORY)
     play(agent, story[:340], crash_after=lambda _: False)
     file = config.agent.state_dir / "state.db"
-    agent.watch.keeper._database.close()
+    agent.processor.keeper._database.close()
     file.write_bytes(b"this is no database" * 1000)
     agent.turn(story[340:344])
-    assert agent.watch.keeper.fault == ""
+    assert agent.processor.keeper.fault == ""
     assert "state_file_set_aside" in agent.reports
     assert (config.agent.state_dir / "state.db.aside-1").read_bytes().startswith(b"this is no database")
     agent.crash()  # the new file holds everything
@@ -374,80 +257,80 @@ def test_a_corrupt_database_is_set_aside_while_the_watch_goes_on(
 
 
 def test_rows_that_make_no_sense_do_not_cost_the_alarm(
-    begin: Callable[[Config], Agent], config: Config
+    begin: Callable[..., ScriptedAgent], config: Config
 ) -> None:
     agent = begin(config)
     play(agent, arrivals(STORY[:2]), crash_after=lambda _: False)
-    (opened,) = agent.watch.pipeline.fleet.open_alarms()
+    (opened,) = agent.processor.pipeline.fleet.open_alarms()
     ring = agent.ring("pump-1")
     broken = msgspec.msgpack.encode([10**6, replace(ring, times=ring.times[:-8])])
-    agent.watch.keeper._database.commit(Changes(10**6, {"ring/pump-1": broken}))
+    agent.processor.keeper._database.commit(Changes(10**6, {"ring/pump-1": broken}))
     agent.crash()
-    assert [alarm.id for alarm in agent.watch.pipeline.fleet.open_alarms()] == [opened.id]
+    assert [alarm.id for alarm in agent.processor.pipeline.fleet.open_alarms()] == [opened.id]
     assert agent.ring("pump-1").row_count == 0
     play(agent, arrivals([(380, 600, 0.0)]), crash_after=lambda _: False)
-    assert agent.watch.pipeline.fleet.open_alarms() == ()
+    assert agent.processor.pipeline.fleet.open_alarms() == ()
 
 
 def test_a_file_that_is_garbage_at_start_does_not_stop_the_agent(
-    begin: Callable[[Config], Agent], config: Config
+    begin: Callable[..., ScriptedAgent], config: Config
 ) -> None:
     config.agent.state_dir.mkdir()
     (config.agent.state_dir / "state.db").write_bytes(b"\x00\xff" * 5000)
     agent = begin(config)
     agent.turn(arrivals([(0, 10, 0.0)]))
-    assert agent.watch.keeper.fault == ""
+    assert agent.processor.keeper.fault == ""
     agent.crash()
-    assert agent.watch.pipeline.machines()["pump-1"].rows_heard == 10
+    assert agent.processor.pipeline.machines()["pump-1"].rows_heard == 10
 
 
 def test_a_poisonous_message_is_counted_and_costs_nobody_else(
-    begin: Callable[[Config], Agent], config: Config, monkeypatch: pytest.MonkeyPatch
+    begin: Callable[..., ScriptedAgent], config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent = begin(config)
-    decode = agent.watch.pipeline._decode
+    decode = agent.processor.pipeline._decode
 
     def poisoned(delivery: Delivery) -> Any:
         if b"poison" in delivery.payload:
             raise ZeroDivisionError("a bug")
         return decode(delivery)
 
-    monkeypatch.setattr(agent.watch.pipeline, "_decode", poisoned)
+    monkeypatch.setattr(agent.processor.pipeline, "_decode", poisoned)
     good = arrivals([(0, 10, 0.0)])
     bad = [Arrival(Delivery("sensors/pump-1", b"poison", NOW_NS), Receipt(9, 1))] * 3
     agent.turn([*good[:5], *bad, *good[5:]])
-    ledger = agent.watch.pipeline.ledger
+    ledger = agent.processor.pipeline.ledger
     assert (ledger.accepted, ledger.rejected) == (10, {"internal_error": 3})
-    assert agent.watch.internal_errors == 3
+    assert agent.processor.internal_errors == 3
 
 
 def test_a_machine_that_cannot_be_scored_is_passed_over_and_the_others_are_not(
-    begin: Callable[[Config], Agent], config: Config
+    begin: Callable[..., ScriptedAgent], config: Config
 ) -> None:
     agent = begin(config)
     for name in ("a", "b"):
         agent.turn(arrivals([(0, 300, 0.0)], machine=name))
     agent.turn([])
-    broken = agent.watch.pipeline.fleet["a"].profile
+    broken = agent.processor.pipeline.fleet["a"].profile
     assert broken is not None
     object.__setattr__(broken, "memory", {**broken.memory, "location": np.zeros(99, np.float32)})
     agent.turn([*arrivals([(300, 380, 0.0)], machine="a"), *arrivals([(300, 380, 0.0)], machine="b")])
-    ledger = agent.watch.pipeline.ledger
+    ledger = agent.processor.pipeline.ledger
     assert ledger.windows_scored == ledger.windows_skipped["internal_error"] > 0
-    assert agent.watch.internal_errors > 0
+    assert agent.processor.internal_errors > 0
 
 
 def test_a_turn_that_breaks_off_is_counted_and_the_disk_is_brought_up_to_date(
-    begin: Callable[[Config], Agent], config: Config, monkeypatch: pytest.MonkeyPatch
+    begin: Callable[..., ScriptedAgent], config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent = begin(config)
     with monkeypatch.context() as broken:
-        broken.setattr(agent.watch.control, "announce", lambda _, **__: 1 / 0)
+        broken.setattr(agent.processor.control, "announce", lambda _, **__: 1 / 0)
         agent.turn(arrivals([(0, 10, 0.0)]))
-    assert agent.watch.internal_errors == 1
+    assert agent.processor.internal_errors == 1
     agent.turn([])
     agent.crash()
-    assert agent.watch.pipeline.machines()["pump-1"].rows_heard == 10
+    assert agent.processor.pipeline.machines()["pump-1"].rows_heard == 10
 
 
 HOUR_NS = 3_600_000_000_000
@@ -455,7 +338,7 @@ HOUR_NS = 3_600_000_000_000
 
 @pytest.mark.parametrize("jump_ns", [HOUR_NS, -HOUR_NS, -NOW_NS], ids=["+1 h", "-1 h", "back to 1970"])
 def test_a_clock_that_jumps_raises_no_alarm_and_blinds_nobody(
-    begin: Callable[[Config], Agent], config: Config, jump_ns: int
+    begin: Callable[..., ScriptedAgent], config: Config, jump_ns: int
 ) -> None:
     agent = begin(config)
     agent.turn(single_values([(0, 300, 0.0)]))
@@ -469,11 +352,11 @@ def test_a_clock_that_jumps_raises_no_alarm_and_blinds_nobody(
             for old in [arrival.delivery]
         ]
 
-    scored = agent.watch.pipeline.ledger.windows_scored
+    scored = agent.processor.pipeline.ledger.windows_scored
     agent.turn(jumped(single_values([(400, 460, 0.0)])))
-    assert agent.watch.pipeline.ledger.windows_scored == scored  # no window bridges the jump
+    assert agent.processor.pipeline.ledger.windows_scored == scored  # no window bridges the jump
     agent.turn(jumped(single_values([(460, 600, 0.0)])))
-    ledger = agent.watch.pipeline.ledger
+    ledger = agent.processor.pipeline.ledger
     assert ledger.windows_scored > scored
     assert (ledger.late, ledger.duplicate) == (0, 0)
     assert agent.alerts == {}
@@ -482,7 +365,7 @@ def test_a_clock_that_jumps_raises_no_alarm_and_blinds_nobody(
 
 
 def test_sources_with_wrong_clocks_are_counted_and_raise_no_alarm(
-    begin: Callable[[Config], Agent], config: Config
+    begin: Callable[..., ScriptedAgent], config: Config
 ) -> None:
     agent = begin(config)
     agent.turn(arrivals([(0, 300, 0.0)]))
@@ -490,13 +373,13 @@ def test_sources_with_wrong_clocks_are_counted_and_raise_no_alarm(
     for ts, reason in ((5.0, "bad_timestamp"), (4e9, "future_timestamp")):
         payload = json.dumps({"ts": ts, "values": {"pressure": 99, "flow": 0, "current": 0}}).encode()
         agent.turn([Arrival(Delivery("sensors/pump-1", payload, NOW_NS), None)] * 50)
-        assert agent.watch.pipeline.ledger.rejected[reason] == 50
+        assert agent.processor.pipeline.ledger.rejected[reason] == 50
     agent.turn(arrivals([(300, 400, 0.0)]))
     assert agent.alerts == {}
 
 
 def test_a_gateway_that_boots_in_1970_does_not_turn_everything_away(
-    begin: Callable[[Config], Agent], config: Config
+    begin: Callable[..., ScriptedAgent], config: Config
 ) -> None:
     agent = begin(config)
     in_1970 = [
@@ -504,22 +387,19 @@ def test_a_gateway_that_boots_in_1970_does_not_turn_everything_away(
         for old in arrivals([(0, 10, 0.0)])
     ]
     agent.turn(in_1970)
-    assert agent.watch.pipeline.ledger.accepted == 10
+    assert agent.processor.pipeline.ledger.accepted == 10
 
 
 def test_a_source_whose_clock_is_wrong_is_said_beside_the_machine_and_survives_a_crash(
-    begin: Callable[[Config], Agent], config: Config, monkeypatch: pytest.MonkeyPatch
+    begin: Callable[..., ScriptedAgent], config: Config
 ) -> None:
-    now_s = [0.0]
-    clock = Mock(wraps=time, monotonic=lambda: now_s[0], perf_counter=time.perf_counter)
-    monkeypatch.setattr("edge_agent.service.turn.time", clock)
-    agent = begin(config)
+    agent = begin(config, now_s=0.0)
     for arrival in arrivals([(0, 80, 0.0)]):
-        now_s[0] += 1.0
-        received_ns = NOW_NS + round(now_s[0] * 1e9)
+        agent.now_s += 1.0
+        received_ns = NOW_NS + round(agent.now_s * 1e9)
         agent.turn([replace(arrival, delivery=replace(arrival.delivery, received_ns=received_ns))])
     said = [(one["fault"]["name"], one["kind"], one["state"]) for one in agent.alerts.values()]
     assert said == [("clock skew", "sensor", "open")]
     agent.crash()
-    assert len(agent.watch.open_findings()) == 1
+    assert len(agent.processor.open_findings()) == 1
     assert {one["state"] for one in agent.alerts.values()} == {"open"}

@@ -17,7 +17,7 @@ from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.errors import DatabaseError
 from edge_agent.pipeline.results import Labelled
 from edge_agent.records import Float32
-from tests.service.test_turn import Agent, arrivals, play
+from tests.support.scripted_agent import ScriptedAgent, arrivals, play
 from tests.support.shopfloor import FAULT_SHIFT
 
 ALARM = [(300, 380, FAULT_SHIFT), (380, 560, 0.0)]
@@ -33,11 +33,11 @@ def quiet() -> Iterator[None]:
 
 
 @pytest.fixture
-def start(tmp_path: Path, tiny_bundle: Path) -> Iterator[Callable[..., Agent]]:
+def start(tmp_path: Path, tiny_bundle: Path) -> Iterator[Callable[..., ScriptedAgent]]:
     """An agent that has learnt pump-1 and is about to hear of its first alarm."""
-    begun: list[Agent] = []
+    begun: list[ScriptedAgent] = []
 
-    def new(**naming: int) -> Agent:
+    def new(**naming: int) -> ScriptedAgent:
         config = Config.model_validate(
             {
                 "agent": {"name": "hall", "state_dir": tmp_path / "state"},
@@ -46,7 +46,7 @@ def start(tmp_path: Path, tiny_bundle: Path) -> Iterator[Callable[..., Agent]]:
                 "naming": naming,
             }
         )
-        begun.append(Agent(config))
+        begun.append(ScriptedAgent(config))
         hear(begun[-1], [(0, 300, 0.0)])
         return begun[-1]
 
@@ -55,39 +55,39 @@ def start(tmp_path: Path, tiny_bundle: Path) -> Iterator[Callable[..., Agent]]:
         agent.end()
 
 
-def hear(agent: Agent, spans: list[tuple[int, int, float]], *, machine: str = "pump-1") -> None:
+def hear(agent: ScriptedAgent, spans: list[tuple[int, int, float]], *, machine: str = "pump-1") -> None:
     play(agent, arrivals(spans, machine=machine), crash_after=lambda _: False)
 
 
-def kept_of(agent: Agent, machine: str = "pump-1") -> dict[str, Kept]:
-    return dict(agent.watch.pipeline.fleet[machine].naming.kept)
+def kept_of(agent: ScriptedAgent, machine: str = "pump-1") -> dict[str, Kept]:
+    return dict(agent.processor.pipeline.fleet[machine].naming.kept)
 
 
-def on_disk(agent: Agent) -> set[str]:
-    return set(agent.watch.keeper._database.kept_names())
+def on_disk(agent: ScriptedAgent) -> set[str]:
+    return set(agent.processor.keeper._database.kept_names())
 
 
-def expected_on_disk(agent: Agent) -> set[str]:
-    fleet = agent.watch.pipeline.fleet
+def expected_on_disk(agent: ScriptedAgent) -> set[str]:
+    fleet = agent.processor.pipeline.fleet
     return {f"{machine}/{alarm}" for machine in fleet for alarm in kept_of(agent, machine)}
 
 
-def named(agent: Agent, alarm: str, *, machine: str = "pump-1") -> Float32:
+def named(agent: ScriptedAgent, alarm: str, *, machine: str = "pump-1") -> Float32:
     """The windows that come of naming the alarm."""
-    labelled = agent.watch.pipeline.label(machine, alarm=alarm, fault="leak")
+    labelled = agent.processor.pipeline.label(machine, alarm=alarm, fault="leak")
     assert isinstance(labelled, Labelled), labelled
     (windows,) = [case.windows for case in labelled.casebook.cases if case.alarm == alarm]
     return windows
 
 
-def refusal(agent: Agent, alarm: str) -> Refused:
-    refused = agent.watch.pipeline.label("pump-1", alarm=alarm, fault="leak")
+def refusal(agent: ScriptedAgent, alarm: str) -> Refused:
+    refused = agent.processor.pipeline.label("pump-1", alarm=alarm, fault="leak")
     assert isinstance(refused, Refused)
     return refused
 
 
 def test_windows_are_held_while_the_alarm_is_open_and_on_disk_once_it_is_over(
-    start: Callable[..., Agent],
+    start: Callable[..., ScriptedAgent],
 ) -> None:
     agent = start()
     hear(agent, ALARM[:1])
@@ -104,7 +104,7 @@ def test_windows_are_held_while_the_alarm_is_open_and_on_disk_once_it_is_over(
 
 
 def test_alarms_that_are_over_are_named_after_a_crash_as_they_are_without_one(
-    start: Callable[..., Agent],
+    start: Callable[..., ScriptedAgent],
 ) -> None:
     agent = start()
     hear(agent, [*ALARM, *ANOTHER])
@@ -127,11 +127,11 @@ def test_alarms_that_are_over_are_named_after_a_crash_as_they_are_without_one(
     assert said == ["unknown", "unknown", "leak"]
 
 
-def test_an_open_alarm_s_windows_outlive_a_wanted_end_and_go_on(start: Callable[..., Agent]) -> None:
+def test_an_open_alarm_s_windows_outlive_a_wanted_end_and_go_on(start: Callable[..., ScriptedAgent]) -> None:
     agent = start()
     hear(agent, ALARM[:1])
     ((alarm, before),) = kept_of(agent).items()
-    agent.watch.keeper.farewell(now_s=0.0)
+    agent.processor.keeper.farewell(now_s=0.0)
     agent.crash()
     ((again, after),) = kept_of(agent).items()
     assert again == alarm
@@ -145,7 +145,7 @@ def test_an_open_alarm_s_windows_outlive_a_wanted_end_and_go_on(start: Callable[
     assert on_disk(agent) == {f"pump-1/{alarm}"}
 
 
-def test_what_can_no_longer_be_named_goes_from_the_disk(start: Callable[..., Agent]) -> None:
+def test_what_can_no_longer_be_named_goes_from_the_disk(start: Callable[..., ScriptedAgent]) -> None:
     agent = start(recent_alarms=1)
     hear(agent, [*ALARM, *ANOTHER])
     first = next(iter(kept_of(agent)))
@@ -159,15 +159,17 @@ def test_what_can_no_longer_be_named_goes_from_the_disk(start: Callable[..., Age
 
 
 @pytest.mark.parametrize("way", ["given up", "recommissioned", "profile deleted"])
-def test_nothing_is_left_of_a_machine_that_is_forgotten(start: Callable[..., Agent], way: str) -> None:
+def test_nothing_is_left_of_a_machine_that_is_forgotten(
+    start: Callable[..., ScriptedAgent], way: str
+) -> None:
     agent = start()
     hear(agent, ALARM)
     assert len(on_disk(agent)) == 1
     if way == "given up":
-        agent.watch.release("pump-1")
+        agent.processor.release("pump-1")
         agent.turn([])
     elif way == "recommissioned":
-        assert agent.watch.control._desk._plant.recommission("pump-1") == ""
+        assert agent.processor.control._desk._plant.recommission("pump-1") == ""
         agent.turn([])
     else:
         for path in (agent.config.agent.state_dir / "profiles").glob("*.npz"):
@@ -179,19 +181,19 @@ def test_nothing_is_left_of_a_machine_that_is_forgotten(start: Callable[..., Age
 
 
 def test_on_a_full_disk_windows_stay_in_memory_and_are_written_when_there_is_room(
-    start: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., ScriptedAgent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    agent, now_s = start(), [1e6]
-    monkeypatch.setattr("edge_agent.service.turn.time.monotonic", lambda: now_s[0])
+    agent = start()
+    agent.now_s = 1e6
     with monkeypatch.context() as full:
         error = DatabaseError(Path("state.db"), "database or disk is full")
-        full.setattr(agent.watch.keeper._database, "commit", Mock(side_effect=error))
+        full.setattr(agent.processor.keeper._database, "commit", Mock(side_effect=error))
         hear(agent, ALARM)
         ((alarm, over),) = kept_of(agent).items()
         assert over.windows
         assert len(named(agent, alarm)) == len(over.windows)
-    assert agent.watch.internal_errors == 0
-    now_s[0] += 60
+    assert agent.processor.internal_errors == 0
+    agent.now_s += 60
     agent.turn([])
     agent.turn([])
     assert over.windows == []
@@ -199,7 +201,7 @@ def test_on_a_full_disk_windows_stay_in_memory_and_are_written_when_there_is_roo
 
 
 def test_what_cannot_be_read_back_is_refused_in_words(
-    start: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., ScriptedAgent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent = start()
     hear(agent, [*ALARM, *ANOTHER])
@@ -207,28 +209,28 @@ def test_what_cannot_be_read_back_is_refused_in_words(
     named(agent, second)
     with monkeypatch.context() as broken:
         error = DatabaseError(Path("state.db"), "disk I/O error")
-        broken.setattr(agent.watch.keeper._database, "kept", Mock(side_effect=error))
+        broken.setattr(agent.processor.keeper._database, "kept", Mock(side_effect=error))
         refused = refusal(agent, first)
         assert refused.reason == "not_available"
         assert "disk I/O error" in refused.detail
         assert len(named(agent, second)) > 1  # the windows of named alarms are at hand
-    agent.watch.keeper._database.close()
+    agent.processor.keeper._database.close()
     (agent.config.agent.state_dir / "state.db").write_bytes(b"this is no database" * 1000)
     hear(agent, A_THIRD)
     assert "state_file_set_aside" in agent.reports
     assert "not in the database any more" in refusal(agent, first).detail
-    assert agent.watch.internal_errors == 0
+    assert agent.processor.internal_errors == 0
     third = list(kept_of(agent))[-1]
     assert on_disk(agent) == {f"pump-1/{third}"}  # into the new file
     agent.crash()
     assert list(kept_of(agent)) == [third]
 
 
-def test_windows_that_were_altered_are_told_and_left_out(start: Callable[..., Agent]) -> None:
+def test_windows_that_were_altered_are_told_and_left_out(start: Callable[..., ScriptedAgent]) -> None:
     agent = start()
     hear(agent, [*ALARM, *ANOTHER])
     first, second = kept_of(agent)
-    connection = agent.watch.keeper._database._connection
+    connection = agent.processor.keeper._database._connection
     assert connection is not None
     connection.execute("UPDATE kept SET value = zeroblob(5000) WHERE name = ?", (f"pump-1/{first}",))
     assert refusal(agent, first).reason == "not_available"
@@ -239,7 +241,7 @@ def test_windows_that_were_altered_are_told_and_left_out(start: Callable[..., Ag
 
 
 def test_a_database_that_cannot_be_read_costs_the_names_and_nothing_else(
-    start: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., ScriptedAgent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent = start()
     hear(agent, ALARM)
@@ -248,11 +250,11 @@ def test_a_database_that_cannot_be_read_costs_the_names_and_nothing_else(
     agent.crash()
     assert kept_of(agent) == {}
     assert "state_damaged" in agent.reports
-    assert agent.watch.pipeline.machines()["pump-1"].state == "ready"
+    assert agent.processor.pipeline.machines()["pump-1"].state == "ready"
 
 
 def test_many_machines_that_fall_due_at_once_are_written_turn_by_turn(
-    start: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., ScriptedAgent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edge_agent.store.alarm_windows._TURN_BYTES", 1)
     agent = start()

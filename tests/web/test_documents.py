@@ -13,7 +13,7 @@ from edge_agent.model import bundle
 from edge_agent.pipeline.machine import Glance
 from edge_agent.records import ChannelEvidence
 from edge_agent.web import documents
-from edge_agent.web.view import Closeup, Curve, Expectation, Scene
+from edge_agent.web.view import Closeup, Curve, Expectation, View
 from tests.support.hall import ALARM, NOW_NS, READY
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u2028\x00\U0001f525"
@@ -26,8 +26,8 @@ FROZEN = replace(
 )
 
 
-def scene(folder: Path) -> Scene:
-    return Scene(
+def view(folder: Path) -> View:
+    return View(
         time_ns=NOW_NS,
         made_s=0.0,
         agent="hall",
@@ -67,7 +67,7 @@ def test_five_hundred_machines_in_alarm_are_a_bounded_document(tiny_bundle: Path
     records = {name: Record(replace(ALARM, machine=name, id=f"{name}-a")) for name in names}
     curve = Curve(tuple(map(float, range(40))), (math.pi,) * 40)
     full = replace(
-        scene(tiny_bundle),
+        view(tiny_bundle),
         machines=dict.fromkeys(names, READY),
         records=tuple(records.values()),
         calls={name: Calls(record) for name, record in records.items()},
@@ -81,7 +81,7 @@ def test_five_hundred_machines_in_alarm_are_a_bounded_document(tiny_bundle: Path
 
 
 def test_a_machine_of_a_thousand_channels_is_a_bounded_document(tiny_bundle: Path) -> None:
-    wide = replace(scene(tiny_bundle), closeups={"pump-1": Closeup(glance(1000), Curve(), Curve(), None)})
+    wide = replace(view(tiny_bundle), closeups={"pump-1": Closeup(glance(1000), Curve(), Curve(), None)})
     body = documents.machine(wide, "pump-1")
     assert body is not None
     assert len(body) < 400_000
@@ -91,7 +91,7 @@ def test_a_machine_of_a_thousand_channels_is_a_bounded_document(tiny_bundle: Pat
 
 
 def test_names_from_outside_come_back_letter_by_letter(tiny_bundle: Path) -> None:
-    strange = replace(scene(tiny_bundle), machines={HOSTILE: READY}, agent=HOSTILE)
+    strange = replace(view(tiny_bundle), machines={HOSTILE: READY}, agent=HOSTILE)
     told = json.loads(documents.state(strange))
     assert (told["agent"], told["machines"][0]["name"]) == (HOSTILE, HOSTILE)
 
@@ -106,7 +106,7 @@ def test_what_is_no_number_is_null_and_never_breaks_the_json(tiny_bundle: Path) 
             Curve(),
             Expectation(("c0", "c1"), wild, wild, NOW_NS),
         )
-        odd = replace(scene(tiny_bundle), machines={"pump-1": status}, closeups={"pump-1": closeup})
+        odd = replace(view(tiny_bundle), machines={"pump-1": status}, closeups={"pump-1": closeup})
         body = documents.machine(odd, "pump-1")
         assert body is not None
         told = json.loads(body, parse_constant=lambda text: (_ for _ in ()).throw(ValueError(text)))
@@ -118,7 +118,7 @@ def test_what_is_no_number_is_null_and_never_breaks_the_json(tiny_bundle: Path) 
 
 def test_a_sensor_finding_is_data_quality_and_no_alarm_of_the_machine(tiny_bundle: Path) -> None:
     found = replace(
-        scene(tiny_bundle),
+        view(tiny_bundle),
         records=(Record(FROZEN),),
         closeups={"pump-1": Closeup(glance(2), Curve(), Curve(), None)},
     )
@@ -139,20 +139,20 @@ def test_the_gravest_alarm_comes_first_and_one_that_is_over_last(tiny_bundle: Pa
     grave = Record(replace(ALARM, id="grave", severity="critical"))
     light = Record(replace(ALARM, id="light", onset_ns=NOW_NS + 1))
     over = Record(replace(ALARM, id="over", severity="critical"), active=False)
-    told = json.loads(documents.state(replace(scene(tiny_bundle), records=(over, light, grave))))
+    told = json.loads(documents.state(replace(view(tiny_bundle), records=(over, light, grave))))
     assert [alarm["id"] for alarm in told["alarms"]] == ["grave", "light", "over"]
 
 
 def test_a_machine_whose_window_is_not_full_yet_is_not_called_normal(tiny_bundle: Path) -> None:
-    fresh = replace(scene(tiny_bundle), machines={"pump-1": replace(READY, last_score=None)})
+    fresh = replace(view(tiny_bundle), machines={"pump-1": replace(READY, last_score=None)})
     assert json.loads(documents.state(fresh))["machines"][0]["state"] == "unscored"
 
 
 def test_the_threshold_of_a_machine_that_drifted_is_told(tiny_bundle: Path) -> None:
-    drifted = replace(scene(tiny_bundle), machines={"pump-1": replace(READY, threshold_ratio=1.7)})
+    drifted = replace(view(tiny_bundle), machines={"pump-1": replace(READY, threshold_ratio=1.7)})
     assert json.loads(documents.state(drifted))["machines"][0]["threshold_ratio"] == 1.7
 
 
 def test_without_a_token_no_command_is_offered_and_an_unknown_machine_is_none(tiny_bundle: Path) -> None:
-    assert json.loads(documents.state(scene(tiny_bundle)))["commands"] == []
-    assert documents.machine(scene(tiny_bundle), "nobody") is None
+    assert json.loads(documents.state(view(tiny_bundle)))["commands"] == []
+    assert documents.machine(view(tiny_bundle), "nobody") is None

@@ -10,9 +10,9 @@ from edge_agent.alarms.audit import Entry
 from edge_agent.records import ReceivedMessage
 from edge_agent.web import exchange as room
 from edge_agent.web.auth import TOKEN_LEAST
-from edge_agent.web.exchange import Hatch
-from edge_agent.web.history import Memory, Peaks
-from edge_agent.web.view import Scene
+from edge_agent.web.exchange import Exchange
+from edge_agent.web.history import Peaks, ScoreHistory
+from edge_agent.web.view import View
 
 ASKED = ReceivedMessage("agents/a/command/ack", b"{}", retain=False)
 
@@ -24,16 +24,16 @@ class _Clock:
         return self.now_s
 
 
-class _Scene:
-    """As much of a scene as the hatch looks at."""
+class _View:
+    """As much of a view as the exchange looks at."""
 
     def __init__(self, made_s: float, *closeups: str) -> None:
         self.made_s = made_s
         self.closeups = dict.fromkeys(closeups)
 
 
-def scene(made_s: float, *closeups: str) -> Scene:
-    return cast("Scene", _Scene(made_s, *closeups))
+def view(made_s: float, *closeups: str) -> View:
+    return cast("View", _View(made_s, *closeups))
 
 
 def entry(request: str) -> Entry:
@@ -56,85 +56,85 @@ def until(true: Any) -> None:
 
 def test_nothing_is_made_while_nobody_looks_and_one_scene_serves_many() -> None:
     clock = _Clock()
-    hatch = Hatch(monotonic=clock)
-    assert hatch.wanted() is None
-    thread, found = in_thread(hatch.scene)
-    until(lambda: hatch.wanted() == ())
-    shown = scene(clock.now_s)
-    hatch.show(shown)
+    exchange = Exchange(monotonic=clock)
+    assert exchange.wanted() is None
+    thread, found = in_thread(exchange.view)
+    until(lambda: exchange.wanted() == ())
+    shown = view(clock.now_s)
+    exchange.show(shown)
     thread.join(5)
     assert found == [shown]
-    assert hatch.scene() is shown, "at once, without the pipeline"
-    assert hatch.wanted() is None, "the scene is young"
+    assert exchange.view() is shown, "at once, without the pipeline"
+    assert exchange.wanted() is None, "the view is young"
     clock.now_s += 1.5
-    assert hatch.wanted() == ()
+    assert exchange.wanted() == ()
     clock.now_s += 60
-    assert hatch.wanted() is None, "nobody has looked for a minute"
+    assert exchange.wanted() is None, "nobody has looked for a minute"
 
 
 def test_a_pipeline_that_does_not_answer_costs_the_request_its_patience_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(room, "_PATIENCE_S", 0.05)
-    hatch = Hatch(monotonic=_Clock())
-    assert hatch.scene() is None
-    assert hatch.command("request-1", ASKED) is None
+    exchange = Exchange(monotonic=_Clock())
+    assert exchange.view() is None
+    assert exchange.command("request-1", ASKED) is None
 
 
 def test_a_request_that_waits_does_not_hold_the_pipeline_up() -> None:
-    hatch = Hatch(monotonic=_Clock())
-    thread, found = in_thread(lambda: hatch.command("request-1", ASKED))
+    exchange = Exchange(monotonic=_Clock())
+    thread, found = in_thread(lambda: exchange.command("request-1", ASKED))
     turns: list[ReceivedMessage] = []
-    until(lambda: turns.extend(hatch.commands()) or turns)
-    hatch.answer(lambda _: None)  # not obeyed yet: the pipeline's thread is back at once
+    until(lambda: turns.extend(exchange.commands()) or turns)
+    exchange.answer(lambda _: None)  # not obeyed yet: the pipeline's thread is back at once
     assert thread.is_alive()
-    hatch.answer(entry)
+    exchange.answer(entry)
     thread.join(5)
     assert (turns, found) == ([ASKED], ["request-1"])
 
 
 def test_an_id_that_waits_already_is_not_handed_in_twice() -> None:
-    hatch = Hatch(monotonic=_Clock())
-    thread, _ = in_thread(lambda: hatch.command("request-1", ASKED))
-    until(lambda: hatch._commands)
-    assert hatch.command("request-1", ASKED) is None
-    assert hatch.commands() == [ASKED]
-    hatch.answer(entry)
+    exchange = Exchange(monotonic=_Clock())
+    thread, _ = in_thread(lambda: exchange.command("request-1", ASKED))
+    until(lambda: exchange._commands)
+    assert exchange.command("request-1", ASKED) is None
+    assert exchange.commands() == [ASKED]
+    exchange.answer(entry)
     thread.join(5)
     assert not thread.is_alive()
 
 
 def test_a_full_queue_refuses_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "_COMMANDS_LIMIT", 1)
-    hatch = Hatch(monotonic=_Clock())
-    thread, _ = in_thread(lambda: hatch.command("request-1", ASKED))
-    until(lambda: hatch._commands)
-    assert hatch.command("request-2", ASKED) is None
-    hatch.commands()
-    hatch.answer(entry)
+    exchange = Exchange(monotonic=_Clock())
+    thread, _ = in_thread(lambda: exchange.command("request-1", ASKED))
+    until(lambda: exchange._commands)
+    assert exchange.command("request-2", ASKED) is None
+    exchange.commands()
+    exchange.answer(entry)
     thread.join(5)
 
 
 def test_after_a_command_nobody_is_shown_what_was_before_it() -> None:
     clock = _Clock()
-    hatch = Hatch(monotonic=clock)
-    looker, _ = in_thread(hatch.scene)
-    until(lambda: hatch.wanted() == ())
-    hatch.show(scene(clock.now_s))
+    exchange = Exchange(monotonic=clock)
+    looker, _ = in_thread(exchange.view)
+    until(lambda: exchange.wanted() == ())
+    exchange.show(view(clock.now_s))
     looker.join(5)
-    thread, _ = in_thread(lambda: hatch.command("request-1", ASKED))
-    until(hatch.commands)
-    hatch.answer(entry)
+    thread, _ = in_thread(lambda: exchange.command("request-1", ASKED))
+    until(exchange.commands)
+    exchange.answer(entry)
     thread.join(5)
-    assert hatch.wanted() == ()
+    assert exchange.wanted() == ()
 
 
 def test_only_so_many_machines_are_looked_at_closely(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "_PATIENCE_S", 0.0)
-    hatch = Hatch(monotonic=_Clock())
+    exchange = Exchange(monotonic=_Clock())
     for number in range(30):
-        hatch.scene(f"m-{number}")
-    wanted = hatch.wanted()
+        exchange.view(f"m-{number}")
+    wanted = exchange.wanted()
     assert wanted is not None
     assert wanted[-1] == "m-29"
     assert len(wanted) <= room._CLOSEUPS_LIMIT
@@ -152,7 +152,7 @@ def test_a_curve_keeps_every_excursion_and_no_more_points_than_allowed() -> None
 
 
 def test_machines_that_went_are_forgotten() -> None:
-    memory = Memory()
+    memory = ScoreHistory()
     memory.of("slow"), memory.of("quick")
     memory.keep(["slow"])
     assert list(memory._machines) == ["slow"]

@@ -1,4 +1,4 @@
-"""The page's HTTP: what it answers, and what it turns away, before a hatch that nobody works behind."""
+"""The page's HTTP: what it answers, and what it turns away, before a exchange that nobody works behind."""
 
 import http.client
 import json
@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from edge_agent.alarms.requests import PAYLOAD_LIMIT_BYTES
-from edge_agent.web import exchange as hatch_room
+from edge_agent.web import exchange as exchange_room
 from edge_agent.web import server as room
 from edge_agent.web.auth import TokenGuard
-from edge_agent.web.exchange import Hatch
+from edge_agent.web.exchange import Exchange
 from edge_agent.web.server import Desk, Server
 
 TOKEN = "sixteen-characters-and-more"  # noqa: S105 - of this test alone
@@ -22,13 +22,13 @@ ORDER = json.dumps({"id": "request-1", "by": "Anna", "machine": "pump-1"})
 
 @pytest.fixture
 def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    monkeypatch.setattr(hatch_room, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(exchange_room, "_PATIENCE_S", 0.05)
     monkeypatch.setattr(room, "_CONNECTIONS", 4)
     (tmp_path / "token").write_text(TOKEN)
-    hatch = Hatch(monotonic=time.monotonic)
+    exchange = Exchange(monotonic=time.monotonic)
     guard = TokenGuard(tmp_path / "token", monotonic=time.monotonic)
-    desk = Desk(hatch, guard, topic="agents/hall/command", offered=("ack", "shelve"))
-    server = Server(("127.0.0.1", 0), hatch=hatch, desk=desk, names=("line.local",))
+    desk = Desk(exchange, guard, topic="agents/hall/command", offered=("ack", "shelve"))
+    server = Server(("127.0.0.1", 0), exchange=exchange, desk=desk, names=("line.local",))
     server.start()
     yield server.port
     server.stop()

@@ -1,0 +1,85 @@
+"""What an optional part of the agent is: a source of messages, a sink of what was found, or both.
+
+`agent` holds a list of parts and asks of none what it is. A part begins to work at `start`, may add to a turn or take
+out of it in `poll`, and ends at `stop`; what else it may want to see or to show has a method here, too. All but `start`
+and `stop` are called between two steps of the pipeline, by its thread, and must not wait.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from edge_agent.config.file import Config
+from edge_agent.metrics.snapshot import Health, Snapshot
+from edge_agent.metrics.waveform_gauges import WaveformGauges
+from edge_agent.mqtt.connection import Link
+from edge_agent.pipeline.results import Step
+from edge_agent.records import Profile
+from edge_agent.service.turn import Turn, TurnProcessor
+
+
+class Part:
+    """One of them; by itself it does nothing."""
+
+    name: str
+    """For people, where the part fails."""
+
+    def start(self) -> None:
+        """Begin to work; returns at once."""
+
+    def poll(self, turn: Turn, processor: TurnProcessor) -> None:
+        """Add to a turn, or take out of it, before it is made."""
+
+    def stop(self) -> None:
+        """Say good-bye; nothing is scored any more."""
+
+    # -- what a part may want beside ------------------------------------------------------------------------
+
+    @property
+    def connections(self) -> Sequence[Link]:
+        """Its MQTT clients, for health and metrics; a lost one is set up anew by the agent."""
+        return ()
+
+    @property
+    def filters(self) -> Sequence[str]:
+        """Topics that it wants among the sensor messages, as of the start."""
+        return ()
+
+    def adopt(self, config: Config) -> None:
+        """Go on by another configuration. Must not fail."""
+
+    def observe_step(self, step: Step) -> None:
+        """See what the pipeline made of a turn. Must not fail, nor take long."""
+
+    def observe_profile(self, profile: Profile) -> None:
+        """See a profile that is new or has changed. Must not fail."""
+
+    def finish(self, processor: TurnProcessor) -> None:
+        """The turn is made, what changed is on disk, and its messages are acknowledged."""
+
+    def show(self, processor: TurnProcessor, *, snapshot: Snapshot, health: Health) -> None:
+        """Twice a second: what the agent knows of itself."""
+
+    def add_figures(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot with what metrics say of this part."""
+        return snapshot
+
+    def amiss(self) -> Sequence[str]:
+        """What keeps it from its work, for health."""
+        return ()
+
+
+class WaveformPart(Part):
+    """Shows the latest features of fast samples on the metrics page."""
+
+    name = "waveforms"
+
+    def __init__(self) -> None:
+        self._gauges = WaveformGauges()
+
+    def observe_step(self, step: Step) -> None:
+        """Take up the newest features."""
+        self._gauges.take_frames(step.accepted)
+
+    def add_figures(self, snapshot: Snapshot) -> Snapshot:
+        """Their values."""
+        return replace(snapshot, waveforms=self._gauges.latest)
