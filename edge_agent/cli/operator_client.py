@@ -13,7 +13,7 @@ import msgspec
 
 from edge_agent.config.file import Config
 from edge_agent.errors import CommandError
-from edge_agent.mqtt.ingest import Egress
+from edge_agent.mqtt.egress import Egress
 from edge_agent.mqtt.outbox import Message, Outbox
 from edge_agent.records import ReceivedMessage
 from edge_agent.service.wiring import broker_address
@@ -91,7 +91,7 @@ class OperatorClient:
 
         def gather() -> AgentView | None:
             nonlocal settled_s
-            for heard in self._connection.heard():
+            for heard in self._connection.drain_messages():
                 settled_s = time.monotonic() + _SETTLED_S
                 self._take(heard, view)
             return view if view.status and time.monotonic() >= settled_s else None
@@ -109,7 +109,7 @@ class OperatorClient:
         self._outbox.put(Message(("command",), topic, payload))
 
         def answer() -> Mapping[str, Any] | None:
-            for heard in self._connection.heard():
+            for heard in self._connection.drain_messages():
                 if heard.topic == wanted and (reply := _decoded(heard.payload)):
                     return reply
             return None
@@ -131,7 +131,7 @@ class OperatorClient:
         """The first answer; asks until the time is over."""
         end_s = time.monotonic() + self._timeout_s
         while time.monotonic() < end_s:
-            self._connection.pump()
+            self._connection.publish_waiting()
             if (answer := ask()) is not None:
                 return answer
             time.sleep(_TURN_S)

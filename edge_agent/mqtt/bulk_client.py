@@ -5,7 +5,7 @@ acknowledgement; each of these gives the interpreter away and has to win it back
 the socket is asked for all that has come, messages are cut out of that (`packets`) and handed over together, and the
 acknowledgements of a turn are written at once.
 
-paho reads over much that MQTT forbids a broker. What `malformed` finds ends the connection, as MQTT demands.
+paho reads over much that MQTT forbids a broker. What `packet_rules` finds ends the connection, as MQTT demands.
 """
 
 import socket
@@ -28,7 +28,7 @@ from edge_agent.mqtt.packet_rules import (
     head_fault,
     publish_fault,
 )
-from edge_agent.mqtt.packets import Publish, take
+from edge_agent.mqtt.packets import PublishPacket, cut_publishes
 
 _READ_BYTES = 65_536
 _READ_PACKETS = 200
@@ -123,7 +123,7 @@ class BulkClient(mqtt.Client):
         on_messages: is given the short messages that have come, in order; without it each goes to `on_message`.
     """
 
-    on_messages: Callable[[list[Publish]], None] | None = None
+    on_messages: Callable[[list[PublishPacket]], None] | None = None
     keep_bytes = 1 << 28
     """So much of a payload is kept at least; of a longer one the beginning, so that no message can fill memory."""
     _looked_s = _counted_s = 0.0
@@ -177,7 +177,7 @@ class BulkClient(mqtt.Client):
         except OSError as error:
             self._easy_log(LogLevel.MQTT_LOG_ERR, "failed to receive: %s", error)
             return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
-        run = take(connection.left, connection.at, keep_bytes=self.keep_bytes)
+        run = cut_publishes(connection.left, connection.at, keep_bytes=self.keep_bytes)
         connection.at = run.end
         connection.torn = run.torn and len(connection.left) - run.end < _READ_BYTES
         if run.found:

@@ -1,9 +1,9 @@
-"""One MQTT connection and its network thread: connecting, losing, replacing; `broker` says what goes over it.
+"""One MQTT connection and its network thread: connecting, losing, replacing. Knows not what goes over it.
 
-What paho does shapes this room: an exception in a callback ends its network thread without a word, reading a topic
-that is not UTF-8 raises (`bulk` says when one comes so far), and `on_publish` runs while paho holds the lock that
-`publish` takes. So callbacks only copy, take no lock that is held around a paho call, and let nothing escape; a dead
-network thread is replaced.
+What paho does shapes this file: an exception in a callback ends its network thread without a word, reading a topic
+that is not UTF-8 raises (`bulk_client` says when one comes so far), and `on_publish` runs while paho holds the lock
+that `publish` takes. So callbacks only copy, take no lock that is held around a paho call, and let nothing escape; a
+dead network thread is replaced.
 """
 
 import sys
@@ -32,11 +32,11 @@ _REPLACE_EVERY_S = 5.0
 """A network thread that dies at once is not replaced more often than this."""
 
 Report = Callable[..., None]
-"""Where the room says what happened: `report(event, **facts)`."""
+"""Where a connection says what happened: `report(event, **facts)`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class BrokerAddress:
     """The broker and how to enter; holds no secret, only where it is read."""
 
     host: str
@@ -47,13 +47,13 @@ class Address:
     tls: Tls | None = None
 
 
-class Link:
+class Connection:
     """One MQTT client with its network thread, which is replaced when it has died."""
 
     def __init__(
         self,
         name: str,
-        address: Address,
+        address: BrokerAddress,
         *,
         client_id: str,
         clean_session: bool,
@@ -145,7 +145,7 @@ class Link:
         return client
 
     def _prepare(self, client: BulkClient) -> None:
-        """Add what this link does beside connecting."""
+        """Add what this connection does beside connecting."""
 
     def _entered(self, client: mqtt.Client) -> None:
         """Called on the network thread at each accepted connection."""

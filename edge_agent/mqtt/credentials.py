@@ -124,7 +124,7 @@ class LastError(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.text = ""
-        self.logger = logging.Logger("paho", logging.ERROR)  # noqa: LOG001 - one a link
+        self.logger = logging.Logger("paho", logging.ERROR)  # noqa: LOG001 - one a connection
         self.logger.addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -26,7 +26,7 @@ def digest(delivery: Delivery) -> int:
     return zlib.crc32(delivery.payload, zlib.crc32(delivery.topic.encode("utf-8", "surrogateescape")))
 
 
-class Marks:
+class UsedMarks:
     """What was used of the messages of late."""
 
     def __init__(self) -> None:
@@ -34,24 +34,24 @@ class Marks:
         self._recent: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
         self._fresh: list[tuple[int, int]] = []
 
-    def used(self, mid: int, content: int) -> bool:
+    def was_used(self, mid: int, content: int) -> bool:
         """Whether a message flagged as a duplicate was used already."""
         return self._digests[mid] == content + 1
 
-    def note(self, mid: int, content: int) -> None:
+    def mark_used(self, mid: int, content: int) -> None:
         """A message has been used."""
         self._digests[mid] = content + 1
         self._fresh.append((mid, content))
 
-    def take_fresh(self) -> bytes:
+    def take_new_marks(self) -> bytes:
         """The marks since the last call, to be written down."""
         fresh, self._fresh = self._fresh, []
         self._recent.extend(fresh)
         return encode(fresh)
 
-    def everything(self) -> bytes:
+    def all_marks(self) -> bytes:
         """All marks that a restart should know."""
-        self.take_fresh()
+        self.take_new_marks()
         return encode(self._recent)
 
     def restore(self, written: Iterable[bytes]) -> None:
@@ -59,8 +59,8 @@ class Marks:
         for raw in written:
             marks = np.frombuffer(raw[: len(raw) - len(raw) % _MARK.itemsize], _MARK)
             for mid, content in marks.tolist():
-                self.note(mid, content)
-        self.take_fresh()
+                self.mark_used(mid, content)
+        self.take_new_marks()
 
 
 def encode(marks: Iterable[tuple[int, int]]) -> bytes:

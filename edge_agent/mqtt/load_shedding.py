@@ -55,7 +55,7 @@ class _Echo(NamedTuple):
     queued: int
 
 
-class Overload:
+class LoadShedder:
     """The measure of the wait and the choice of machines. One thread.
 
     Attributes:
@@ -104,7 +104,7 @@ class Overload:
         self._began_s = 0.0
         self._passed_over = 0
 
-    def adopt(self, machine_of: Callable[[str], str | None]) -> None:
+    def adopt_topics(self, machine_of: Callable[[str], str | None]) -> None:
         """Topics are read in another way from here on."""
         self._machine_of = machine_of
         self._topics.clear()
@@ -119,7 +119,7 @@ class Overload:
         last_s = self._time_of(self._lately[-1]) if self._lately else 0.0
         return max(last_s, now_s - self._out[0][1]) if self._out else last_s
 
-    def echo(self, *, session: int, now_s: float) -> bytes | None:
+    def next_echo(self, *, session: int, now_s: float) -> bytes | None:
         """What to send to `topic` now from connection `session`; None where it is not time."""
         if not self._limit_s:
             return None
@@ -140,7 +140,7 @@ class Overload:
         self._out.append((self._number, now_s))
         return json.dumps({"boot": self._boot, "number": self._number}).encode()
 
-    def turn(
+    def shed(
         self, batch: Batch, echoes: Sequence[tuple[bytes, float]], *, queued: int, now_s: float
     ) -> Batch:
         """The batch without echoes and without whom we pass over; its receipts stay, what is passed over is shed.
@@ -154,7 +154,7 @@ class Overload:
         arrivals = batch.arrivals
         self._measure_pace(queued, taken=len(arrivals), now_s=now_s)
         for payload, at_s in echoes:
-            self._heard(payload, at_s, queued, now_s)
+            self._take_echo(payload, at_s, queued, now_s)
         if any(one.delivery.topic == self.topic for one in arrivals):
             arrivals = tuple([one for one in arrivals if one.delivery.topic != self.topic])
         elif not self.on:
@@ -183,7 +183,7 @@ class Overload:
     def _time_of(self, echo: _Echo) -> float:
         return echo.away_s + echo.queued / max(self._pace, 1.0)
 
-    def _heard(self, payload: bytes, at_s: float, queued: int, now_s: float) -> None:
+    def _take_echo(self, payload: bytes, at_s: float, queued: int, now_s: float) -> None:
         number = self._number_of(payload)
         while self._out and self._out[0][0] < number:
             self._out.popleft()  # lost at the broker

@@ -61,7 +61,7 @@ class OpenAlarm:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _QueuedMessage:
     number: int
     message: Message
 
@@ -85,7 +85,7 @@ class Outbox:
         receipts: bool = False,
         monotonic: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """Empty; `receipts` keeps alerts until `confirmed`, `monotonic` only tells how old closings are."""
+        """Empty; `receipts` keeps alerts until `mark_confirmed`, `monotonic` only tells how old closings are."""
         self.made = 0
         """Alert messages to deliver: new ones, repeats, and those restored."""
         self.delivered = 0
@@ -102,21 +102,23 @@ class Outbox:
         self._receipts = receipts
         self._monotonic = monotonic
         self._next_number = 1
-        self._waiting: OrderedDict[tuple[str, ...], _Row] = OrderedDict()
+        self._waiting: OrderedDict[tuple[str, ...], _QueuedMessage] = OrderedDict()
         self._updates: OrderedDict[tuple[str, ...], None] = OrderedDict()  # waiting keys that may be merged
-        self._flying: dict[int, _Row] = {}
-        self._unconfirmed: OrderedDict[tuple[str, int], tuple[_Row, float]] = OrderedDict()  # with the time
+        self._in_flight: dict[int, _QueuedMessage] = {}
+        self._unconfirmed: OrderedDict[tuple[str, int], tuple[_QueuedMessage, float]] = (
+            OrderedDict()
+        )  # with the time
         self._open: dict[str, OpenAlarm] = {}
         self._closed: OrderedDict[str, tuple[OpenAlarm, float]] = OrderedDict()
         self._changes: dict[str, bytes | None] = {}
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self._flying) + len(self._unconfirmed)
+        return len(self._waiting) + len(self._in_flight) + len(self._unconfirmed)
 
     @property
-    def flying(self) -> int:
+    def in_flight(self) -> int:
         """Messages handed to the network and not acknowledged yet."""
-        return len(self._flying)
+        return len(self._in_flight)
 
     @property
     def alerts_waiting(self) -> int:
@@ -129,7 +131,7 @@ class Outbox:
         """Add a message, last in line, in place of a waiting one with its key."""
         self.made += message.alert
         self._forget_waiting(message.key, merged=True)
-        row = _Row(self._next_number, message)
+        row = _QueuedMessage(self._next_number, message)
         self._next_number += 1
         self._line_up(row)
         if message.durable:
@@ -168,7 +170,7 @@ class Outbox:
         """The latest revision of every open alarm."""
         return self._open.values()
 
-    def say_again(self) -> None:
+    def repeat_alarms(self) -> None:
         """At a new connection: the broker may have forgotten, so repeat the last word on every alarm of late."""
         self.repeat_unconfirmed(patience_s=-1.0)
         for alarm in self._open.values():
@@ -206,19 +208,19 @@ class Outbox:
 
     # -- what became of it ----------------------------------------------------------------------------------
 
-    def next(self) -> Message | None:
-        """The message to send next; it stays until `sent` says that the network has it."""
+    def next_message(self) -> Message | None:
+        """The message to send next; it stays until `mark_sent` says that the network has it."""
         row = next(iter(self._waiting.values()), None)
         return None if row is None else row.message
 
-    def sent(self, message: Message, mid: int) -> None:
+    def mark_sent(self, message: Message, mid: int) -> None:
         """The network has taken `message` under this number."""
         self._updates.pop(message.key, None)
-        self._flying[mid] = self._waiting.pop(message.key)
+        self._in_flight[mid] = self._waiting.pop(message.key)
 
-    def acknowledged(self, mid: int) -> Message | None:
+    def mark_acknowledged(self, mid: int) -> Message | None:
         """The broker has the message; None for a number that is not known."""
-        row = self._flying.pop(mid, None)
+        row = self._in_flight.pop(mid, None)
         if row is None:
             return None
         message = row.message
@@ -229,7 +231,7 @@ class Outbox:
             self._settle(row, delivered=True)
         return message
 
-    def confirmed(self, alarm_id: str, revision: int) -> bool:
+    def mark_confirmed(self, alarm_id: str, revision: int) -> bool:
         """A subscriber has this revision; whether it was waited for."""
         held = self._unconfirmed.pop((alarm_id, revision), None)
         if held is None:
@@ -237,10 +239,10 @@ class Outbox:
         self._settle(held[0], delivered=True)
         return True
 
-    def landed(self) -> None:
+    def requeue_sent(self) -> None:
         """The network lost everything it had taken: all of it waits again, first in line."""
-        again = list(self._flying.values())
-        self._flying.clear()
+        again = list(self._in_flight.values())
+        self._in_flight.clear()
         for row in reversed(again):
             if row.message.key in self._waiting:
                 self._settle(row, merged=True)
@@ -265,7 +267,7 @@ class Outbox:
         """All that must outlive the process, by name."""
         self._changes = {}
         unconfirmed = [row for row, _ in self._unconfirmed.values()]
-        rows = [*unconfirmed, *self._flying.values(), *self._waiting.values()]
+        rows = [*unconfirmed, *self._in_flight.values(), *self._waiting.values()]
         encode = msgspec.msgpack.encode
         return {
             **{row.name: encode(row.message) for row in rows if row.message.durable},
@@ -282,7 +284,7 @@ class Outbox:
         decode = msgspec.msgpack.decode
         for name in sorted(written):
             if name.startswith(_ROW):
-                row = _Row(int(name.removeprefix(_ROW)), decode(written[name], type=Message))
+                row = _QueuedMessage(int(name.removeprefix(_ROW)), decode(written[name], type=Message))
                 self.made += row.message.alert
                 self._forget_waiting(row.message.key, merged=True)
                 self._line_up(row)
@@ -296,7 +298,7 @@ class Outbox:
 
     # -- rows -----------------------------------------------------------------------------------------------
 
-    def _line_up(self, row: _Row) -> None:
+    def _line_up(self, row: _QueuedMessage) -> None:
         self._waiting[row.message.key] = row
         self.bytes += row.size
         if row.message.key[0] == "updated":
@@ -309,7 +311,7 @@ class Outbox:
             self._settle(row, merged=merged, dropped=not merged)
 
     def _settle(
-        self, row: _Row, *, delivered: bool = False, merged: bool = False, dropped: bool = False
+        self, row: _QueuedMessage, *, delivered: bool = False, merged: bool = False, dropped: bool = False
     ) -> None:
         """A row has come to its end, and is taken off every list already."""
         alert = row.message.alert
@@ -335,7 +337,7 @@ class Outbox:
         elif len(self._waiting) > 1:
             self._forget_waiting(next(iter(self._waiting)), merged=False)
         else:
-            return False  # what flies comes to its end by itself
+            return False  # what is in flight comes to its end by itself
         return True
 
 

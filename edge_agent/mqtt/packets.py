@@ -1,7 +1,7 @@
 """PUBLISH packets of MQTT 3.1.1 out of a run of bytes (OASIS MQTT 3.1.1, section 3.3). Pure; knows no socket.
 
 paho reads a packet in three calls and a dozen objects. A gateway hears thousands of small ones a second, so those are
-cut out of the run here; every other packet, and any that looks odd, is left to paho and to `malformed`.
+cut out of the run here; every other packet, and any that looks odd, is left to paho and to `packet_rules`.
 """
 
 from functools import lru_cache
@@ -14,7 +14,7 @@ _TOPICS = 4096
 """Decoded topics that are remembered."""
 
 
-class Publish(NamedTuple):
+class PublishPacket(NamedTuple):
     """One PUBLISH.
 
     Attributes:
@@ -29,31 +29,31 @@ class Publish(NamedTuple):
     again: bool
 
 
-class Run(NamedTuple):
+class PublishRun(NamedTuple):
     """What was taken.
 
     Attributes:
         end: where the last packet taken ends. torn: whether a PUBLISH begins there that is not whole yet.
     """
 
-    found: list[Publish]
+    found: list[PublishPacket]
     end: int
     torn: bool
 
 
-def take(data: bytes, at: int, *, keep_bytes: int) -> Run:
+def cut_publishes(data: bytes, at: int, *, keep_bytes: int) -> PublishRun:
     """The PUBLISH packets of QoS 0 and 1 that stand whole and unbroken in `data` from `at` on.
 
     Of a payload `keep_bytes` are kept at most.
     """
-    found: list[Publish] = []
+    found: list[PublishPacket] = []
     have = len(data)
     while at < have and data[at] & 0xF4 == _PUBLISH:
         head = data[at]
         body, length = _length(data, at + 1, have)
         end = body + length
         if body == 0 or end > have:
-            return Run(found, at, torn=body > 0 or have - at < _LONGEST_HEAD)
+            return PublishRun(found, at, torn=body > 0 or have - at < _LONGEST_HEAD)
         topic_end = start = body + 2 + (data[body] << 8 | data[body + 1]) if length >= 2 else end + 1
         mid = 0
         if head & _QOS_1:
@@ -61,9 +61,9 @@ def take(data: bytes, at: int, *, keep_bytes: int) -> Run:
             mid = data[topic_end] << 8 | data[topic_end + 1] if start <= end else 0
         if start > end or not (topic := _topic(data[body + 2 : topic_end])) or (head & _QOS_1 and not mid):
             break
-        found.append(Publish(topic, data[start : min(end, start + keep_bytes)], mid, head & _DUP != 0))
+        found.append(PublishPacket(topic, data[start : min(end, start + keep_bytes)], mid, head & _DUP != 0))
         at = end
-    return Run(found, at, torn=False)
+    return PublishRun(found, at, torn=False)
 
 
 def _length(data: bytes, at: int, have: int) -> tuple[int, int]:

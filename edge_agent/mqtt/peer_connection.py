@@ -7,19 +7,19 @@ from collections import deque
 from typing import Any
 
 from edge_agent.mqtt.bulk_client import BulkClient
-from edge_agent.mqtt.connection import QOS, Address, Link, Report
+from edge_agent.mqtt.connection import QOS, BrokerAddress, Connection, Report
 from edge_agent.records import ReceivedMessage
 
-_HEARD_LIMIT = 4000
+_WAITING_LIMIT = 4000
 """Messages that wait to be taken; beats are small, and profiles come only when asked for."""
 _FAREWELL_S = 2.0
 
 
-class ShareLink(Link):
+class PeerConnection(Connection):
     """One connection; `subscribed` is its number once the broker has granted the beats."""
 
     def __init__(
-        self, address: Address, *, client_id: str, beats: str, payload_limit_bytes: int, report: Report
+        self, address: BrokerAddress, *, client_id: str, beats: str, payload_limit_bytes: int, report: Report
     ) -> None:
         super().__init__(
             "sharing",
@@ -31,7 +31,7 @@ class ShareLink(Link):
         )
         self.subscribed = 0
         self._beats = beats
-        self._heard: deque[ReceivedMessage] = deque(maxlen=_HEARD_LIMIT)
+        self._received: deque[ReceivedMessage] = deque(maxlen=_WAITING_LIMIT)
         self._asked: int | None = None
 
     def publish(self, topic: str, payload: bytes, *, retain: bool) -> bool:
@@ -41,21 +41,21 @@ class ShareLink(Link):
         self._client.publish(topic, payload, qos=QOS, retain=retain)
         return True
 
-    def listen(self, topic: str) -> None:
+    def subscribe(self, topic: str) -> None:
         """Have the broker send what it keeps under a topic."""
         if self._client is not None and self.connected:
             self._client.subscribe(topic, QOS)
 
-    def ignore(self, topic: str) -> None:
+    def unsubscribe(self, topic: str) -> None:
         """Hear a topic no more."""
         if self._client is not None and self.connected:
             self._client.unsubscribe(topic)
 
-    def heard(self) -> list[ReceivedMessage]:
+    def drain_messages(self) -> list[ReceivedMessage]:
         """The messages that came in since the last call."""
-        return [self._heard.popleft() for _ in range(len(self._heard))]
+        return [self._received.popleft() for _ in range(len(self._received))]
 
-    def leave(self, topic: str) -> None:
+    def leave_group(self, topic: str) -> None:
         """Say good-bye with an empty retained message, and disconnect."""
         if self._client is not None and self.connected:
             self._client.publish(topic, b"", qos=QOS, retain=True).wait_for_publish(_FAREWELL_S)
@@ -88,7 +88,7 @@ class ShareLink(Link):
                 topic = message.topic
             except UnicodeDecodeError:
                 return
-            self._heard.append(
+            self._received.append(
                 ReceivedMessage(topic, bytes(message.payload[: self._keep_bytes]), bool(message.retain))
             )
 

@@ -17,10 +17,11 @@ from edge_agent.config.file import Config
 from edge_agent.logs import get_logger, set_up_logs
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.metrics.snapshot import Health, Snapshot, frozen
-from edge_agent.mqtt.connection import Address, Link, Report
+from edge_agent.mqtt.connection import BrokerAddress, Connection, Report
+from edge_agent.mqtt.egress import Egress
 from edge_agent.mqtt.inbox import Batch, Inbox
-from edge_agent.mqtt.ingest import Egress, Ingest
-from edge_agent.mqtt.load_shedding import Overload
+from edge_agent.mqtt.ingest import Ingest
+from edge_agent.mqtt.load_shedding import LoadShedder
 from edge_agent.mqtt.outbox import Message
 from edge_agent.records import ReceivedMessage
 from edge_agent.service import health
@@ -68,23 +69,23 @@ _WARNINGS = frozenset(
 )
 
 
-def _sharing(config: Config, address: Address, report: Report) -> Part | None:
+def _sharing(config: Config, address: BrokerAddress, report: Report) -> Part | None:
     return SharingPart(config, address, report=report) if config.sharing.group else None
 
 
-def _sparkplug(config: Config, address: Address, report: Report) -> Part:
+def _sparkplug(config: Config, address: BrokerAddress, report: Report) -> Part:
     return SparkplugPart(config, address, report=report)  # a reload may bring the first namespace
 
 
-def _page(config: Config, _address: Address, report: Report) -> Part | None:
+def _page(config: Config, _address: BrokerAddress, report: Report) -> Part | None:
     return PagePart(config, report=report) if config.page.enabled else None
 
 
-def _waveforms(_config: Config, _address: Address, _report: Report) -> Part:
+def _waveforms(_config: Config, _address: BrokerAddress, _report: Report) -> Part:
     return WaveformPart()
 
 
-PARTS: Sequence[Callable[[Config, Address, Report], Part | None]] = (
+PARTS: Sequence[Callable[[Config, BrokerAddress, Report], Part | None]] = (
     _sharing,
     _sparkplug,
     _page,
@@ -138,7 +139,7 @@ class Service:
             shed_after_s=config.broker.shed_after_s,
             monotonic=time.monotonic,
         )
-        self._overload = Overload(
+        self._load_shedder = LoadShedder(
             topic=f"agents/{config.agent.name}/echo",
             longest_wait_s=config.broker.longest_wait_s,
             boot=uuid.uuid4().hex,
@@ -244,7 +245,7 @@ class Service:
             filters=[*self._processor.control.filters, *filter(None, [self._receipt_topic])],
         )
         if config.broker.longest_wait_s:
-            self._ingest.hear_echoes(self._overload.topic)
+            self._ingest.subscribe_to_echoes(self._load_shedder.topic)
         self._ingest.start()
         self._egress.start()
 
@@ -261,7 +262,7 @@ class Service:
         )
         patience_s = time.monotonic() + _FAREWELL_S
         while len(self._processor.outbox) and self._egress.connected and time.monotonic() < patience_s:
-            self._egress.pump()
+            self._egress.publish_waiting()
             time.sleep(_TURN_S)
         self._egress.stop()
         self._processor.keeper.farewell(now_s=time.monotonic())
@@ -276,7 +277,7 @@ class Service:
     def _turn(self) -> None:
         if (fresh := self._reloader.poll(self._processor.pipeline)) is not None:
             self._take_over(fresh)
-        limit = int(_BATCH_MESSAGES / self._overload.share)
+        limit = int(_BATCH_MESSAGES / self._load_shedder.share)
         turn = Turn(
             self._leave_out(self._inbox.drain(limit=limit, timeout_s=_TURN_S)),
             commands=self._commands_heard(),
@@ -288,7 +289,7 @@ class Service:
             except Exception as error:  # noqa: BLE001 - what is optional must not stop the watch
                 self._processor.contain(part.name, error)
         connected = all(link.connected for link in self._links() if link is not self._egress)
-        turn.listening = turn.listening and connected and not self._inbox.full and not self._overload.on
+        turn.listening = turn.listening and connected and not self._inbox.full and not self._load_shedder.on
         self._processor.process(turn)
         self._turned_s = time.monotonic()
         self._supervisor.turned(self._turned_s)
@@ -304,20 +305,22 @@ class Service:
         """The batch without what an overload passes over; the next echo goes out, if it is time."""
         now_s = time.monotonic()
         if self._ingest.connected:
-            echo = self._overload.echo(session=self._ingest.session, now_s=now_s)
+            echo = self._load_shedder.next_echo(session=self._ingest.session, now_s=now_s)
             if echo is not None:
-                self._ingest.echo(echo)
-        return self._overload.turn(batch, self._ingest.echoes(), queued=len(self._inbox), now_s=now_s)
+                self._ingest.send_echo(echo)
+        return self._load_shedder.shed(
+            batch, self._ingest.drain_echoes(), queued=len(self._inbox), now_s=now_s
+        )
 
     def _commands_heard(self) -> list[ReceivedMessage]:
         """The commands that came in; receipts among them are booked."""
-        heard = self._egress.heard()
+        heard = self._egress.drain_messages()
         for message in heard:
             receipt = (
                 payload.decode_receipt(message.payload) if message.topic == self._receipt_topic else None
             )
             if receipt is not None:
-                self._processor.outbox.confirmed(*receipt)
+                self._processor.outbox.mark_confirmed(*receipt)
         return [message for message in heard if message.topic != self._receipt_topic]
 
     def _take_over(self, fresh: Fresh) -> None:
@@ -327,9 +330,9 @@ class Service:
         self._config, self._scorer = config, fresh.scorer
         self._scorer.tell = self._telemetry.inference_seconds.observe
         self._processor.adopt(config, scorer=fresh.scorer, template=fresh.template)
-        self._ingest.exchange(drop=before.subscriptions, add=config.subscriptions)
+        self._ingest.change_filters(drop=before.subscriptions, add=config.subscriptions)
         self._ingest.limit_payloads(config.limits.payload_bytes)
-        self._overload.adopt(machine_of(config))
+        self._load_shedder.adopt_topics(machine_of(config))
         for part in self._parts:
             part.adopt(config)
         self._reloader.applied(fresh, pause_s=time.perf_counter() - started)
@@ -344,7 +347,7 @@ class Service:
             link.revive(now_s)
         if self._egress.connected and self._egress.session != self._egress_session:
             self._egress_session = self._egress.session
-            self._processor.outbox.say_again()
+            self._processor.outbox.repeat_alarms()
             self._status_told = b""
         if now_s - self._status_told_s >= _STATUS_EVERY_S or not self._status_told:
             status, self._status_told_s = self._status(online=True), now_s
@@ -352,7 +355,7 @@ class Service:
                 self._processor.outbox.put(Message(("status",), self._status_topic, status, retain=True))
                 self._status_told = status
         self._processor.outbox.repeat_unconfirmed()
-        self._egress.pump()
+        self._egress.publish_waiting()
         if now_s - self._snapshot_s >= _SNAPSHOT_EVERY_S:
             self._take_snapshot(now_s)
             snapshot, judged = self._telemetry.snapshot, self.health()
@@ -378,11 +381,11 @@ class Service:
         snapshot = Snapshot(
             ledger=frozen(self._processor.pipeline.ledger),
             queued=len(self._inbox),
-            wait_s=self._overload.wait_s(now_s),
-            heard_share=self._overload.share,
+            wait_s=self._load_shedder.wait_s(now_s),
+            heard_share=self._load_shedder.share,
             machines=health.machines_seen(processor.pipeline.machines(), processor.open_findings()),
             alarms_opened=self._processor.control.alarms_opened,
-            control=self._processor.control.figures(dropped=self._egress.overheard),
+            control=self._processor.control.figures(dropped=self._egress.messages_dropped),
             alerts_sent=self._egress.alerts_sent,
             alerts_acknowledged=self._egress.alerts_acknowledged,
             alerts=health.outbox_seen(self._processor.outbox),
@@ -397,7 +400,7 @@ class Service:
             snapshot = part.add_figures(snapshot)
         self._telemetry.snapshot = snapshot
 
-    def _links(self) -> tuple[Link, ...]:
+    def _links(self) -> tuple[Connection, ...]:
         return (self._ingest, self._egress, *(link for part in self._parts for link in part.connections))
 
     def health(self) -> Health:
@@ -410,7 +413,7 @@ class Service:
             refused=self._ingest.refused,
             keeper=self._processor.keeper,
             inbox=self._inbox,
-            heard_share=self._overload.share,
+            heard_share=self._load_shedder.share,
             parts=[line for part in self._parts for line in part.amiss()],
         )
 

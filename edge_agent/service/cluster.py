@@ -16,9 +16,9 @@ from edge_agent.cluster.ownership import Ownership
 from edge_agent.config.file import Config
 from edge_agent.logs import get_logger
 from edge_agent.metrics.snapshot import ShareSeries, Snapshot
-from edge_agent.mqtt.connection import Address, Link, Report
+from edge_agent.mqtt.connection import BrokerAddress, Connection, Report
 from edge_agent.mqtt.inbox import Batch
-from edge_agent.mqtt.peer_connection import ShareLink
+from edge_agent.mqtt.peer_connection import PeerConnection
 from edge_agent.records import Profile, ReceivedMessage
 from edge_agent.service.parts import Part
 from edge_agent.service.turn import Turn, TurnProcessor
@@ -38,7 +38,7 @@ class SharingPart(Part):
 
     name = "sharing"
 
-    def __init__(self, config: Config, address: Address, *, report: Report) -> None:
+    def __init__(self, config: Config, address: BrokerAddress, *, report: Report) -> None:
         group, name = config.sharing.group, config.agent.name
         self.foreign = 0
         self.handed = 0
@@ -59,7 +59,7 @@ class SharingPart(Part):
         self._announcements = Announcements(limit_bytes=self._limit_bytes)
         self._session = 0
         self._reviewed_s = 0.0
-        self.link = ShareLink(
+        self.link = PeerConnection(
             address,
             client_id=f"{config.client_id}-sharing",
             beats=f"{self._beats}+",
@@ -68,7 +68,7 @@ class SharingPart(Part):
         )
 
     @property
-    def connections(self) -> Sequence[Link]:
+    def connections(self) -> Sequence[Connection]:
         """The one that beats go over."""
         return (self.link,)
 
@@ -88,7 +88,7 @@ class SharingPart(Part):
 
     def stop(self) -> None:
         """Say good-bye; call it when nothing is scored any more."""
-        self.link.leave(self.own_topic)
+        self.link.leave_group(self.own_topic)
 
     def adopt(self, config: Config) -> None:
         """Read topics by another configuration."""
@@ -120,7 +120,7 @@ class SharingPart(Part):
 
     def _work(self, processor: TurnProcessor, *, hearing: bool) -> None:
         now_s = time.monotonic()
-        for heard in self.link.heard():
+        for heard in self.link.drain_messages():
             self._hear(heard, processor, now_s=now_s)
         if self.link.subscribed and self.link.subscribed == self.link.session and self.link.connected:
             self._enter(self.link.subscribed, processor, now_s=now_s)
@@ -208,7 +208,7 @@ class SharingPart(Part):
             if machine not in self._settled and len(self._asked) < _ASKED_LIMIT:
                 self._settled.add(machine)
                 self._asked[machine] = now_s
-                self.link.listen(f"{self._profiles}{machine}")
+                self.link.subscribe(f"{self._profiles}{machine}")
         while (waiting := self._announcements.next()) is not None:
             known = machines.get(waiting)
             if known is not None and known.profile is not None:
@@ -217,7 +217,7 @@ class SharingPart(Part):
 
     def _answered(self, machine: str) -> None:
         self._asked.pop(machine, None)
-        self.link.ignore(f"{self._profiles}{machine}")
+        self.link.unsubscribe(f"{self._profiles}{machine}")
 
     def _take(self, machine: str, payload: bytes, processor: TurnProcessor) -> None:
         """What the broker has kept of a machine that we asked for, and know nothing of."""

@@ -12,7 +12,7 @@ import msgspec
 from edge_agent.alarms import payload
 from edge_agent.alarms.state import Calls
 from edge_agent.metrics.snapshot import Health, LinkSeries, MachineSeries, OutboxSeries, StateSeries
-from edge_agent.mqtt.connection import Link
+from edge_agent.mqtt.connection import Connection
 from edge_agent.mqtt.inbox import Inbox
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.pipeline.machine import MachineStatus
@@ -26,7 +26,7 @@ MACHINES_LIMIT = 500
 _CALLED = Calls()
 
 
-def links_seen(*links: Link) -> dict[str, LinkSeries]:
+def links_seen(*links: Connection) -> dict[str, LinkSeries]:
     """Each MQTT client by name."""
     return {
         link.name: LinkSeries(link.connected, link.session, link.replaced, link.hung_up) for link in links
@@ -87,7 +87,7 @@ def state_seen(keeper: Keeper) -> StateSeries:
 def judge(
     *,
     alive: bool,
-    links: tuple[Link, ...],
+    links: tuple[Connection, ...],
     refused: tuple[str, ...],
     keeper: Keeper,
     inbox: Inbox,

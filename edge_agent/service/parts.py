@@ -11,7 +11,7 @@ from dataclasses import replace
 from edge_agent.config.file import Config
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.metrics.waveform_gauges import WaveformGauges
-from edge_agent.mqtt.connection import Link
+from edge_agent.mqtt.connection import Connection
 from edge_agent.pipeline.results import Step
 from edge_agent.records import Profile
 from edge_agent.service.turn import Turn, TurnProcessor
@@ -35,7 +35,7 @@ class Part:
     # -- what a part may want beside ------------------------------------------------------------------------
 
     @property
-    def connections(self) -> Sequence[Link]:
+    def connections(self) -> Sequence[Connection]:
         """Its MQTT clients, for health and metrics; a lost one is set up anew by the agent."""
         return ()
 

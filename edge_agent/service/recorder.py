@@ -15,7 +15,7 @@ import msgspec
 from edge_agent.config.file import Config
 from edge_agent.errors import StateError
 from edge_agent.logs import get_logger
-from edge_agent.mqtt.duplicates import Marks, digest
+from edge_agent.mqtt.duplicates import UsedMarks, digest
 from edge_agent.mqtt.inbox import Batch, Inbox, Receipt
 from edge_agent.mqtt.ingest import Ingest
 from edge_agent.recordings import spool as spools
@@ -62,7 +62,7 @@ class Recorder:
         self._decode = message_decoder(config, monotonic=time.monotonic)
         self._spool = Spool(folder / _SPOOL)
         self._begun_s = 0.0
-        self._marks = Marks()
+        self._marks = UsedMarks()
         self._channels: dict[str, set[str]] = {}
         self._stop = threading.Event()
         self._inbox = Inbox(
@@ -132,7 +132,7 @@ class Recorder:
         figures.shed += batch.shed
         for arrival in batch.arrivals:
             receipt, content = arrival.receipt, digest(arrival.delivery)
-            if receipt is not None and receipt.again and self._marks.used(receipt.mid, content):
+            if receipt is not None and receipt.again and self._marks.was_used(receipt.mid, content):
                 figures.duplicate += 1
                 continue
             decoded = self._decode(arrival.delivery)
@@ -148,8 +148,8 @@ class Recorder:
         if frames:
             self._spool.append(frames)
         for mid, content in used:
-            self._marks.note(mid, content)
-        self._marks.take_fresh()
+            self._marks.mark_used(mid, content)
+        self._marks.take_new_marks()
         self.figures = figures
         if self._due():
             self.rotate()

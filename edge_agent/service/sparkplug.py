@@ -17,7 +17,7 @@ from typing import Any
 from edge_agent.config.file import Config
 from edge_agent.formats.sparkplug.host import Host, HostSettings, HostStep, Publish
 from edge_agent.metrics.snapshot import Snapshot
-from edge_agent.mqtt.connection import Address, Link, Report
+from edge_agent.mqtt.connection import BrokerAddress, Connection, Report
 from edge_agent.mqtt.inbox import Arrival, Inbox, Receipt
 from edge_agent.records import Delivery, Frame, SourceEvents, Stale
 from edge_agent.service.parts import Part
@@ -29,12 +29,12 @@ _FAREWELL_S = 2.0
 """How long a leaving host waits until the broker has its death certificate."""
 
 
-class SparkplugLink(Link):
+class SparkplugLink(Connection):
     """One connection; every new one has a will, subscriptions and a birth of the same time."""
 
     def __init__(
         self,
-        address: Address,
+        address: BrokerAddress,
         *,
         client_id: str,
         host: Host,
@@ -115,7 +115,7 @@ class SparkplugSource:
     """Drives a host over a connection; `drain` gives what the pipeline is to take in."""
 
     def __init__(
-        self, settings: HostSettings, address: Address, *, client_id: str, inbox: Inbox, report: Report
+        self, settings: HostSettings, address: BrokerAddress, *, client_id: str, inbox: Inbox, report: Report
     ) -> None:
         self.shed = 0
         """Messages that the last call found dropped from the queue."""
@@ -200,7 +200,7 @@ class SparkplugPart(Part):
 
     name = "sparkplug"
 
-    def __init__(self, config: Config, address: Address, *, report: Report) -> None:
+    def __init__(self, config: Config, address: BrokerAddress, *, report: Report) -> None:
         self._config = config
         self._address = address
         self._report = report
@@ -208,7 +208,7 @@ class SparkplugPart(Part):
         self._ended: list[SourceEvents] = []  # of a namespace that is not heard any more
 
     @property
-    def connections(self) -> Sequence[Link]:
+    def connections(self) -> Sequence[Connection]:
         """The host's, while there is one."""
         return () if self._source is None else (self._source.link,)
 

@@ -298,10 +298,10 @@ class TurnProcessor:
             receipt = arrival.receipt
             if receipt is not None:
                 content = digest(arrival.delivery)
-                if receipt.again and marks.used(receipt.mid, content):
+                if receipt.again and marks.was_used(receipt.mid, content):
                     books.book("duplicate")
                     continue
-                marks.note(receipt.mid, content)
+                marks.mark_used(receipt.mid, content)
             new.append(arrival.delivery)
         return new
 

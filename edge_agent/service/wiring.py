@@ -20,7 +20,7 @@ from edge_agent.model import bundle as bundles
 from edge_agent.model import profile as profiles
 from edge_agent.model.rollback import Counters, refuse_expired
 from edge_agent.model.signature import ANYONE, load_trust
-from edge_agent.mqtt.connection import Address
+from edge_agent.mqtt.connection import BrokerAddress
 from edge_agent.mqtt.credentials import Login, Tls
 from edge_agent.pipeline.results import Settings
 from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
@@ -151,7 +151,7 @@ def sparkplug_settings(config: Config) -> HostSettings | None:
     )
 
 
-def broker_address(config: Config) -> Address:
+def broker_address(config: Config) -> BrokerAddress:
     """The broker, with its secrets read once to see that they can be.
 
     Raises:
@@ -173,7 +173,7 @@ def broker_address(config: Config) -> Address:
             tls.context()
     except OSError as error:
         raise UsageError(str(error)) from error
-    return Address(
+    return BrokerAddress(
         host=broker.host,
         port=broker.port,
         keepalive_s=broker.keepalive_s,

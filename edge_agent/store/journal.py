@@ -29,7 +29,7 @@ _LAYOUTS_LIMIT = 20_000
 _TURN_BYTES = 262_144
 """Rings written in one turn: hundreds of machines fall due at once, and a turn must stay short."""
 _MARKED_TURNS = 256
-"""Newest turns that are kept for their marks, see `redelivery`, even when every ring is newer than they are."""
+"""Newest turns that are kept for their marks, see `mqtt.duplicates`, even when every ring is newer than they are."""
 _MACHINE, _RING, _LAYOUT = "machine/", "ring/", "layout/"
 _HEAD = struct.Struct("<II")
 

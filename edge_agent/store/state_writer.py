@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from edge_agent.errors import DatabaseError, StateError
-from edge_agent.mqtt.duplicates import Marks
+from edge_agent.mqtt.duplicates import UsedMarks
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Step
@@ -88,7 +88,7 @@ class Keeper:
     ) -> None:
         """Nothing is opened yet; `timed` is entered around each commit."""
         self.figures = Figures()
-        self.marks = Marks()
+        self.marks = UsedMarks()
         self._database = database
         self._store = store
         self._journal = journal
@@ -189,7 +189,7 @@ class Keeper:
         if self._unsaved_profiles and now_s >= self._faults["profiles"].retry_s:
             self._save_profiles(now_s)
         changed, self._changed_machines = self._changed_machines, []
-        marks = self.marks.take_fresh()
+        marks = self.marks.take_new_marks()
         if self._faults["database"].broken or self._journal.overgrown or self._stale:
             self._recover(now_s)
             return
@@ -238,7 +238,7 @@ class Keeper:
         rooms = {_ROOM + name: value for name, value in self._rooms.items()}
         states = {**changes.states, **rooms, **self._outbox.everything()}
         stay = self._shelf.everything(self._pipeline)
-        return replace(changes, states=states, marks=self.marks.everything(), stay=stay)
+        return replace(changes, states=states, marks=self.marks.all_marks(), stay=stay)
 
     # -- when it cannot be done -----------------------------------------------------------------------------
 

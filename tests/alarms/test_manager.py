@@ -32,11 +32,11 @@ class Desk:
     def said(self) -> list[tuple[str, dict[str, Any]]]:
         """What waits: topic and message; an emptied retained message is {}."""
         found = []
-        while (message := self.outbox.next()) is not None:
-            self.outbox.sent(message, len(found))
+        while (message := self.outbox.next_message()) is not None:
+            self.outbox.mark_sent(message, len(found))
             found.append((message.topic, json.loads(message.payload or b"{}")))
         for mid in range(len(found)):
-            self.outbox.acknowledged(mid)
+            self.outbox.mark_acknowledged(mid)
         for topic, message in found:
             if message and topic.startswith("alerts/"):
                 jsonschema.validate(message, SCHEMA)
@@ -56,7 +56,7 @@ def test_a_shelved_alarm_is_only_retained_and_its_end_empties_that() -> None:
     ((topic, message),) = desk.said()
     assert topic == "alerts/pump-1/pump-1-a"
     assert message["lifecycle"]["shelved"]["by"] == "anna"
-    desk.outbox.say_again()
+    desk.outbox.repeat_alarms()
     assert [topic for topic, _ in desk.said()] == ["alerts/pump-1/pump-1-a"]
     desk.control.announce([replace(ALARM, state="closed", closed_ns=NOW_NS, revision=2)], now_ns=NOW_NS)
     assert desk.said() == [("alerts/pump-1/pump-1-a", {})]
@@ -112,9 +112,9 @@ def test_alarms_of_an_agent_without_memory_are_closed() -> None:
     desk = Desk()
     for name, payload in (("pump-1-a", alert.encode(ALARM, agent="hall")), ("x", b"garbage")):
         desk.outbox.raise_alarm(OpenAlarm(name, "alerts/pump-1", payload, revision=1), first=True)
-    while (message := desk.outbox.next()) is not None:
-        desk.outbox.sent(message, 1)
-        desk.outbox.acknowledged(1)
+    while (message := desk.outbox.next_message()) is not None:
+        desk.outbox.mark_sent(message, 1)
+        desk.outbox.mark_acknowledged(1)
     desk.control.go_on([], now_ns=NOW_NS)
     told = desk.said()
     assert not list(desk.outbox.open_alarms())

@@ -17,7 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent.config.file import Config
 from edge_agent.errors import UsageError
-from edge_agent.mqtt.connection import Address
+from edge_agent.mqtt.connection import BrokerAddress
 from edge_agent.mqtt.credentials import Login, Tls
 from edge_agent.mqtt.inbox import Inbox
 from edge_agent.mqtt.ingest import Ingest
@@ -71,7 +71,7 @@ class Door:
     def knock(self, tls: Tls | None, *, port: int | None = None) -> Ingest:
         assert self._broker is not None
         link = Ingest(
-            Address("127.0.0.1", port or self._broker.port, retry_max_s=1, tls=tls),
+            BrokerAddress("127.0.0.1", port or self._broker.port, retry_max_s=1, tls=tls),
             client_id="agent",
             filters=["sensors/+"],
             inbox=Inbox(messages_limit=10, bytes_limit=10**6, shed_after_s=60, monotonic=time.monotonic),
@@ -247,7 +247,7 @@ def test_secrets_are_read_when_needed_and_never_shown(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("one two\r\n")
     login = Login(username_file=tmp_path / "user", password_file=tmp_path / "password")
     assert login.read() == ("hall", "one two")
-    assert "one two" not in repr(Address("h", 1, login=login))
+    assert "one two" not in repr(BrokerAddress("h", 1, login=login))
     (tmp_path / "password").write_text("three")
     assert login.read() == ("hall", "three")
     (tmp_path / "password").write_bytes(b"\xffhunter2")

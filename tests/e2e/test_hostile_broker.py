@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from edge_agent.mqtt.connection import Address
+from edge_agent.mqtt.connection import BrokerAddress
+from edge_agent.mqtt.egress import Egress
 from edge_agent.mqtt.inbox import Inbox
-from edge_agent.mqtt.ingest import Egress, Ingest
+from edge_agent.mqtt.ingest import Ingest
 from edge_agent.mqtt.outbox import Message, Outbox
 from tests.support.shopfloor import wait_until
 
@@ -127,7 +128,7 @@ def inbox() -> Inbox:
 
 def ingest(port: int, report: Callable[..., None]) -> Ingest:
     return Ingest(
-        Address("127.0.0.1", port, retry_max_s=1),
+        BrokerAddress("127.0.0.1", port, retry_max_s=1),
         client_id="agent",
         filters=["sensors/+"],
         inbox=inbox(),
@@ -186,7 +187,7 @@ def test_alerts_are_delivered_after_broken_acknowledgements(
         outbox = Outbox(limit=10)
         outbox.put(Message(("a",), "alerts/m", b"{}", retain=False))
         links[kind] = Egress(
-            Address("127.0.0.1", server.port, retry_max_s=1),
+            BrokerAddress("127.0.0.1", server.port, retry_max_s=1),
             client_id="agent-out",
             will=Message(("status",), "status", b"off", retain=True),
             outbox=outbox,
@@ -195,7 +196,7 @@ def test_alerts_are_delivered_after_broken_acknowledgements(
         links[kind].start()
 
     def delivered(link: Egress) -> bool:
-        link.pump()
+        link.publish_waiting()
         return len(link._outbox) == 0
 
     try:

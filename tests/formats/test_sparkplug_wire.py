@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from edge_agent.formats.sparkplug.host import Host, HostSettings
-from edge_agent.mqtt.connection import Address
+from edge_agent.mqtt.connection import BrokerAddress
 from edge_agent.mqtt.inbox import Inbox
 from edge_agent.service.sparkplug import SparkplugLink
 
@@ -108,7 +108,7 @@ def broker() -> Iterator[ListeningBroker]:
 def link(broker: ListeningBroker) -> Iterator[tuple[SparkplugLink, Host]]:
     host = Host(HostSettings("hall", groups=("G", "H")), jitter=lambda: 0.0)
     link = SparkplugLink(
-        Address("127.0.0.1", broker.port),
+        BrokerAddress("127.0.0.1", broker.port),
         client_id="a-sparkplug",
         host=host,
         inbox=Inbox(messages_limit=10, bytes_limit=10_000, shed_after_s=1.0, monotonic=time.monotonic),

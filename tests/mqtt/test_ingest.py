@@ -9,9 +9,10 @@ import paho.mqtt.client as mqtt
 import pytest
 from iotcore import Broker
 
-from edge_agent.mqtt.connection import Address
+from edge_agent.mqtt.connection import BrokerAddress
+from edge_agent.mqtt.egress import Egress
 from edge_agent.mqtt.inbox import Inbox
-from edge_agent.mqtt.ingest import Egress, Ingest
+from edge_agent.mqtt.ingest import Ingest
 from edge_agent.mqtt.outbox import Message, OpenAlarm, Outbox
 from tests.support.shopfloor import User, free_port, wait_until
 
@@ -37,7 +38,7 @@ def new_inbox() -> Inbox:
 
 def new_ingest(port: int, inbox: Inbox, reports: Reports, *, limit: int = 100) -> Ingest:
     return Ingest(
-        Address("127.0.0.1", port, retry_max_s=1),
+        BrokerAddress("127.0.0.1", port, retry_max_s=1),
         client_id="agent",
         filters=["sensors/+"],
         inbox=inbox,
@@ -49,7 +50,7 @@ def new_ingest(port: int, inbox: Inbox, reports: Reports, *, limit: int = 100) -
 
 def new_egress(port: int, outbox: Outbox, reports: Reports) -> Egress:
     return Egress(
-        Address("127.0.0.1", port, retry_max_s=1),
+        BrokerAddress("127.0.0.1", port, retry_max_s=1),
         client_id="agent-out",
         will=WILL,
         outbox=outbox,
@@ -80,7 +81,7 @@ def leaving() -> Iterator[Callable[[Any], Any]]:
 
 def settle(egress: Egress, outbox: Outbox) -> None:
     def empty() -> bool:
-        egress.pump()
+        egress.publish_waiting()
         return len(outbox) == 0
 
     wait_until(empty, what="the outbox to empty")
@@ -171,7 +172,7 @@ def test_alerts_are_booked_only_when_the_broker_has_them(broker: int, leaving: A
     outbox = Outbox(limit=1000)
     egress = leaving(new_egress(broker, outbox, Reports()))
     outbox.raise_alarm(OpenAlarm("a1", "alerts/m", b'{"id": "a1"}'), first=True)
-    egress.pump()
+    egress.publish_waiting()
     assert len(outbox) == 2  # not connected: nothing is forgotten
     user = leaving(User(broker))
     egress.start()
@@ -211,7 +212,7 @@ def test_a_dead_network_thread_is_replaced_and_its_messages_are_sent_again(
 
     client.on_publish = explode
     outbox.put(Message(("n",), "alerts/m", b"1", alert=True))
-    egress.pump()
+    egress.publish_waiting()
     wait_until(lambda: not egress.connected, what="the thread to die")
     assert client.is_connected()  # what paho believes
     user = leaving(User(broker))

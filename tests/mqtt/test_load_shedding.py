@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edge_agent.mqtt.inbox import Arrival, Batch, Receipt
-from edge_agent.mqtt.load_shedding import Overload
+from edge_agent.mqtt.load_shedding import LoadShedder
 from edge_agent.records import Delivery
 
 ECHO = "agents/a/echo"
@@ -17,12 +17,12 @@ SHED_S = 4e-5
 
 def overload(
     told: list[tuple[str, dict[str, Any]]] | None = None, *, longest_wait_s: float = 1.0
-) -> Overload:
+) -> LoadShedder:
     def tell(event: str, **facts: Any) -> None:
         if told is not None:
             told.append((event, facts))
 
-    return Overload(
+    return LoadShedder(
         topic=ECHO, longest_wait_s=longest_wait_s, boot="boot", machine_of=lambda topic: topic, tell=tell
     )
 
@@ -57,7 +57,7 @@ class Hall:
         judge, now, sent, head, seen = overload(self.told), 0.0, 0.0, 0, 0
         queue = [(0.0, f"m{number % self.machines}", b"") for number in range(self.backlog)]
         while now < seconds:
-            if (echo := judge.echo(session=1, now_s=now)) is not None:
+            if (echo := judge.next_echo(session=1, now_s=now)) is not None:
                 queue.append((now, ECHO, echo))
             taken = queue[head : head + int(100 / judge.share)]
             head += len(taken)
@@ -71,7 +71,7 @@ class Hall:
                 if topic == ECHO
             ]
             seen = upto
-            left = judge.turn(batch(*came), back, queued=upto - head, now_s=now)
+            left = judge.shed(batch(*came), back, queued=upto - head, now_s=now)
             assert len(left.receipts) == len(taken)
             assert left.passed_over.isdisjoint(one.delivery.topic for one in left.arrivals)
             assert bool(left.passed_over) == bool(left.shed)
@@ -163,10 +163,12 @@ def test_what_only_queued_up_is_worked_off_and_lost_to_nobody(hall: Hall) -> Non
 def test_each_connection_begins_with_what_queued_up_while_it_was_away() -> None:
     judge = overload()
     for session in (1, 2):
-        sent = [judge.echo(session=session, now_s=session * 100.0 + number * 0.1) for number in range(10)]
+        sent = [
+            judge.next_echo(session=session, now_s=session * 100.0 + number * 0.1) for number in range(10)
+        ]
         for one in sent:
             late_s = session * 100.0 + 30.0
-            left = judge.turn(
+            left = judge.shed(
                 batch(arrival(ECHO, one or b"")), [(one or b"", late_s)], queued=0, now_s=late_s
             )
             assert left.arrivals == ()
@@ -175,7 +177,7 @@ def test_each_connection_begins_with_what_queued_up_while_it_was_away() -> None:
 
 def test_echoes_of_others_and_repeated_ones_say_nothing() -> None:
     judge = overload()
-    first = judge.echo(session=1, now_s=0.0)
+    first = judge.next_echo(session=1, now_s=0.0)
     assert first is not None
     for payload in (
         b'{"boot": "other", "number": 1}',
@@ -190,7 +192,7 @@ def test_echoes_of_others_and_repeated_ones_say_nothing() -> None:
         first,
         first,
     ):
-        left = judge.turn(batch(arrival(ECHO, payload), arrival("m")), [(payload, 1.0)], queued=0, now_s=1.0)
+        left = judge.shed(batch(arrival(ECHO, payload), arrival("m")), [(payload, 1.0)], queued=0, now_s=1.0)
         assert [one.delivery.topic for one in left.arrivals] == ["m"]
     assert judge.wait_s(1.0) == 0.0
     assert not judge.on
@@ -198,20 +200,22 @@ def test_echoes_of_others_and_repeated_ones_say_nothing() -> None:
 
 def test_a_wait_shows_before_its_echo_is_back() -> None:
     judge = overload()
-    judge.echo(session=1, now_s=10.0)
+    judge.next_echo(session=1, now_s=10.0)
     assert judge.wait_s(14.0) == pytest.approx(4.0)
 
 
 def test_without_a_limit_nothing_is_sent_and_all_is_heard() -> None:
     judge = overload(longest_wait_s=0.0)
-    assert judge.echo(session=1, now_s=5.0) is None
+    assert judge.next_echo(session=1, now_s=5.0) is None
     whole = batch(arrival("m"))
-    assert judge.turn(whole, [], queued=0, now_s=5.0) is whole
+    assert judge.shed(whole, [], queued=0, now_s=5.0) is whole
 
 
 def test_a_broker_that_never_answers_hears_an_echo_now_and_then() -> None:
     judge = overload()
-    sent = [number * 0.2 for number in range(5000) if judge.echo(session=1, now_s=number * 0.2) is not None]
+    sent = [
+        number * 0.2 for number in range(5000) if judge.next_echo(session=1, now_s=number * 0.2) is not None
+    ]
     assert 100 < len([at for at in sent if at < 21]) < 110
     assert 40 < len([at for at in sent if at >= 21]) < 60
     assert not judge.on
@@ -221,8 +225,8 @@ def test_echoes_that_come_back_at_once_are_said_ten_times_a_second() -> None:
     judge, said = overload(), 0
     for number in range(500):
         now_s = number * 0.02
-        echo = judge.echo(session=1, now_s=now_s)
-        judge.turn(batch(), [(echo, now_s)] if echo else [], queued=0, now_s=now_s)
+        echo = judge.next_echo(session=1, now_s=now_s)
+        judge.shed(batch(), [(echo, now_s)] if echo else [], queued=0, now_s=now_s)
         said += echo is not None
     assert 80 <= said <= 101
 
@@ -232,16 +236,16 @@ def test_where_echoes_get_lost_in_an_overload_nobody_is_passed_over_for_ever() -
     told: list[tuple[str, dict[str, Any]]] = []
     judge, now_s = overload(told), 0.0
     while not judge.on:  # each echo is out longer than the one before
-        echo = judge.echo(session=1, now_s=now_s)
-        judge.turn(batch(), [(echo, 3 * now_s)] if echo else [], queued=0, now_s=3 * now_s)
+        echo = judge.next_echo(session=1, now_s=now_s)
+        judge.shed(batch(), [(echo, 3 * now_s)] if echo else [], queued=0, now_s=3 * now_s)
         now_s += 0.2
     since_s = now_s = 3 * now_s
     while judge.on:
-        judge.echo(session=1, now_s=now_s)
+        judge.next_echo(session=1, now_s=now_s)
         now_s += 0.2
     assert 15 < now_s - since_s < 25
     assert [event for event, _ in told] == ["overload_began", "overload_ended"]
-    echo = judge.echo(session=1, now_s=now_s + 30)
+    echo = judge.next_echo(session=1, now_s=now_s + 30)
     assert echo is not None
-    judge.turn(batch(), [(echo, now_s + 30)], queued=0, now_s=now_s + 30)
-    assert judge.echo(session=1, now_s=now_s + 30.2) is not None  # heard again, as often as before
+    judge.shed(batch(), [(echo, now_s + 30)], queued=0, now_s=now_s + 30)
+    assert judge.next_echo(session=1, now_s=now_s + 30.2) is not None  # heard again, as often as before

@@ -15,8 +15,8 @@ def send_all(outbox: Outbox, first_mid: int = 1) -> list[tuple[str, bytes]]:
     """Hand everything that waits to a network that acknowledges nothing."""
     sent = []
     mid = first_mid
-    while (message := outbox.next()) is not None:
-        outbox.sent(message, mid)
+    while (message := outbox.next_message()) is not None:
+        outbox.mark_sent(message, mid)
         sent.append((message.topic, message.payload))
         mid += 1
     return sent
@@ -24,7 +24,7 @@ def send_all(outbox: Outbox, first_mid: int = 1) -> list[tuple[str, bytes]]:
 
 def acknowledge_all(outbox: Outbox) -> None:
     for mid in range(1, 100):
-        outbox.acknowledged(mid)
+        outbox.mark_acknowledged(mid)
 
 
 def test_an_alarm_is_told_to_all_and_retained_and_both_end_when_it_closes() -> None:
@@ -62,11 +62,11 @@ def test_a_message_stays_until_it_is_acknowledged() -> None:
     outbox.raise_alarm(alarm(1), first=True)
     first = send_all(outbox)
     assert len(outbox) == 2
-    outbox.landed()  # the network thread died
+    outbox.requeue_sent()  # the network thread died
     assert send_all(outbox) == first
     acknowledge_all(outbox)
     assert len(outbox) == 0
-    assert outbox.acknowledged(1) is None
+    assert outbox.mark_acknowledged(1) is None
 
 
 def test_what_landed_does_not_overwrite_a_newer_word() -> None:
@@ -74,7 +74,7 @@ def test_what_landed_does_not_overwrite_a_newer_word() -> None:
     outbox.raise_alarm(alarm(2), first=False)
     send_all(outbox)
     outbox.raise_alarm(alarm(3), first=False)
-    outbox.landed()
+    outbox.requeue_sent()
     assert {payload for _, payload in send_all(outbox)} == {b"a1 revision 3"}
 
 
@@ -85,7 +85,7 @@ def test_open_alarms_and_late_closings_are_said_again() -> None:
     outbox.close_alarm(alarm(2, "a2"))
     send_all(outbox)
     acknowledge_all(outbox)
-    outbox.say_again()
+    outbox.repeat_alarms()
     assert send_all(outbox) == [
         ("alerts/m", b"a1 revision 1"),
         ("alerts/m/a1", b"a1 revision 1"),
@@ -106,7 +106,7 @@ def balance(outbox: Outbox) -> int:
     """Alert messages unaccounted for, the waiting ones counted one by one."""
     rows = [
         *outbox._waiting.values(),
-        *outbox._flying.values(),
+        *outbox._in_flight.values(),
         *(row for row, _ in outbox._unconfirmed.values()),
     ]
     waiting = sum(row.message.alert for row in rows)
@@ -147,17 +147,17 @@ def test_bytes_are_bounded_too() -> None:
 
 
 def move_on(outbox: Outbox, move: str, told: OpenAlarm, *, mid: int) -> None:
-    if move == "send" and (message := outbox.next()) is not None:
-        outbox.sent(message, mid)
+    if move == "send" and (message := outbox.next_message()) is not None:
+        outbox.mark_sent(message, mid)
         return
     moves = {
         "open": lambda: outbox.raise_alarm(told, first=True),
         "update": lambda: outbox.raise_alarm(told, first=False),
         "close": lambda: outbox.close_alarm(told),
-        "acknowledge": lambda: outbox.acknowledged(mid - 2),
-        "land": outbox.landed,
-        "reconnect": outbox.say_again,
-        "confirm": lambda: outbox.confirmed(told.id, 1),
+        "acknowledge": lambda: outbox.mark_acknowledged(mid - 2),
+        "land": outbox.requeue_sent,
+        "reconnect": outbox.repeat_alarms,
+        "confirm": lambda: outbox.mark_confirmed(told.id, 1),
         "send": lambda: None,
     }
     moves[move]()
@@ -199,8 +199,8 @@ def test_with_receipts_an_alert_stays_until_a_subscriber_has_it() -> None:
     outbox.repeat_unconfirmed()
     assert send_all(outbox) == [("alerts/m", b"a1 revision 1")]
     acknowledge_all(outbox)
-    assert not outbox.confirmed("a1", 7)
-    assert outbox.confirmed("a1", 1)
+    assert not outbox.mark_confirmed("a1", 7)
+    assert outbox.mark_confirmed("a1", 1)
     assert (outbox.delivered, outbox.alerts_waiting, balance(outbox)) == (1, 0, 0)
 
 
@@ -211,6 +211,6 @@ def test_old_closings_are_not_said_again() -> None:
     send_all(outbox)
     acknowledge_all(outbox)
     now_s[0] = 3600.0
-    outbox.say_again()
+    outbox.repeat_alarms()
     assert send_all(outbox) == []
     assert outbox.everything() == {}

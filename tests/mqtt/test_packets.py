@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from edge_agent.mqtt.bulk_client import BulkClient, Gulping
-from edge_agent.mqtt.packets import Publish, take
+from edge_agent.mqtt.packets import PublishPacket, cut_publishes
 
 topics = st.text(st.characters(exclude_characters="\0+#", exclude_categories=["Cs"]), min_size=1, max_size=40)
 publishes = st.builds(
-    lambda topic, payload, mid, again: Publish(topic, payload, mid, again and mid > 0),
+    lambda topic, payload, mid, again: PublishPacket(topic, payload, mid, again and mid > 0),
     topics,
     st.binary(max_size=400),
     st.integers(0, 65_535),
@@ -22,7 +22,7 @@ publishes = st.builds(
 )
 
 
-def packet(message: Publish) -> bytes:
+def packet(message: PublishPacket) -> bytes:
     topic = message.topic.encode()
     number = message.mid.to_bytes(2, "big") if message.mid else b""
     body = len(topic).to_bytes(2, "big") + topic + number + message.payload
@@ -41,15 +41,15 @@ def length(number: int) -> bytes:
 
 @given(st.lists(publishes, max_size=12), st.data())
 def test_messages_come_out_whole_and_in_order_wherever_the_bytes_are_cut(
-    messages: list[Publish], data: st.DataObject
+    messages: list[PublishPacket], data: st.DataObject
 ) -> None:
     sent = b"".join(map(packet, messages))
-    found: list[Publish] = []
+    found: list[PublishPacket] = []
     left = b""
     while sent:
         cut = data.draw(st.integers(1, len(sent)))
         left, sent = left + sent[:cut], sent[cut:]
-        run = take(left, 0, keep_bytes=10_000)
+        run = cut_publishes(left, 0, keep_bytes=10_000)
         found += run.found
         left = left[run.end :]
         assert run.torn == bool(left)
@@ -57,11 +57,11 @@ def test_messages_come_out_whole_and_in_order_wherever_the_bytes_are_cut(
 
 
 @given(st.lists(publishes, min_size=1, max_size=12), st.data())
-def test_the_client_hears_what_paho_hears(messages: list[Publish], data: st.DataObject) -> None:
+def test_the_client_hears_what_paho_hears(messages: list[PublishPacket], data: st.DataObject) -> None:
     pong, cuts = b"\xd0\x00", data.draw(st.lists(st.integers(1, 300), max_size=10))
     parts = [packet(message) + (pong if data.draw(st.booleans()) else b"") for message in messages]
     sent = b"".join(parts)
-    heard: dict[str, list[Publish]] = {"bulk": [], "paho": []}
+    heard: dict[str, list[PublishPacket]] = {"bulk": [], "paho": []}
     for name, kind in (("bulk", BulkClient), ("paho", mqtt.Client)):
         near, far = socket.socketpair()
         near.setblocking(False)
@@ -80,9 +80,9 @@ def test_the_client_hears_what_paho_hears(messages: list[Publish], data: st.Data
     assert heard["bulk"] == heard["paho"] == messages
 
 
-def listen(client: mqtt.Client, heard: list[Publish]) -> None:
+def listen(client: mqtt.Client, heard: list[PublishPacket]) -> None:
     client.on_message = lambda _client, _userdata, message: heard.append(
-        Publish(message.topic, bytes(message.payload), message.mid, message.dup)
+        PublishPacket(message.topic, bytes(message.payload), message.mid, message.dup)
     )
     if isinstance(client, BulkClient):
         client.on_messages, client._greeted = heard.extend, True
@@ -90,14 +90,15 @@ def listen(client: mqtt.Client, heard: list[Publish]) -> None:
 
 def test_a_long_message_goes_pahos_way_and_the_others_keep_their_place() -> None:
     messages = [
-        Publish("t", bytes([number]) * size, number, False) for number, size in ((1, 3), (2, 300_000), (3, 5))
+        PublishPacket("t", bytes([number]) * size, number, False)
+        for number, size in ((1, 3), (2, 300_000), (3, 5))
     ]
     near, far = socket.socketpair()
     near.setblocking(False)
     far.setblocking(False)
     client = BulkClient(CallbackAPIVersion.VERSION2, manual_ack=True)
     client._sock = Gulping(near)
-    heard: list[Publish] = []
+    heard: list[PublishPacket] = []
     listen(client, heard)
     sent = b"".join(map(packet, messages))
     while sent or len(heard) < 3:
@@ -110,14 +111,14 @@ def test_a_long_message_goes_pahos_way_and_the_others_keep_their_place() -> None
 
 
 def test_a_payload_is_kept_up_to_a_length() -> None:
-    data = packet(Publish("t", b"0123456789", 7, False)) + packet(Publish("u", b"ab", 8, False))
-    assert [message.payload for message in take(data, 0, keep_bytes=4).found] == [b"0123", b"ab"]
+    data = packet(PublishPacket("t", b"0123456789", 7, False)) + packet(PublishPacket("u", b"ab", 8, False))
+    assert [message.payload for message in cut_publishes(data, 0, keep_bytes=4).found] == [b"0123", b"ab"]
 
 
 @pytest.mark.parametrize("head", [0x34, 0x3C, 0x40, 0xD0, 0x20, 0x90, 0x00, 0xF0])
 def test_other_packets_are_left_alone(head: int) -> None:
-    first = packet(Publish("t", b"x", 1, False))
-    run = take(first + bytes([head, 0]), 0, keep_bytes=100)
+    first = packet(PublishPacket("t", b"x", 1, False))
+    run = cut_publishes(first + bytes([head, 0]), 0, keep_bytes=100)
     assert (len(run.found), run.end, run.torn) == (1, len(first), False)
 
 
@@ -138,13 +139,13 @@ def test_other_packets_are_left_alone(head: int) -> None:
     ],
 )
 def test_what_mqtt_forbids_is_left_to_those_who_say_so(data: bytes) -> None:
-    first = packet(Publish("t", b"x", 1, False))
-    run = take(first + data + b"\0" * 8, 0, keep_bytes=100)
+    first = packet(PublishPacket("t", b"x", 1, False))
+    run = cut_publishes(first + data + b"\0" * 8, 0, keep_bytes=100)
     assert (len(run.found), run.end, run.torn) == (1, len(first), False)
 
 
 @given(st.binary(max_size=300))
 def test_whatever_comes_is_taken_or_left(data: bytes) -> None:
-    run = take(b"\x32" + data, 0, keep_bytes=50)
+    run = cut_publishes(b"\x32" + data, 0, keep_bytes=50)
     assert 0 <= run.end <= len(data) + 1
     assert all(len(message.payload) <= 50 and message.topic for message in run.found)

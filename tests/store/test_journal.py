@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from edge_agent.detect.scorer import Scorer
-from edge_agent.mqtt.duplicates import Marks, digest
+from edge_agent.mqtt.duplicates import UsedMarks, digest
 from edge_agent.pipeline.pipeline import Pipeline, Settings
 from edge_agent.records import Delivery, Frame, Reject
 from edge_agent.store.journal import Changes, Journal, Layout, decode_block, encode_block, remembered
@@ -128,25 +128,28 @@ def test_damaged_entries_are_named_and_the_rest_is_used() -> None:
 
 
 def test_only_a_flagged_message_with_the_same_number_and_content_is_a_repeat() -> None:
-    marks = Marks()
+    marks = UsedMarks()
     first, other = Delivery("t", b"3.2", 0), Delivery("t", b"3.3", 0)
-    marks.note(7, digest(first))
-    assert marks.used(7, digest(first))
-    assert not marks.used(8, digest(first))
-    assert not marks.used(7, digest(other))
-    marks.note(7, digest(other))  # the broker uses the number for another message
-    assert not marks.used(7, digest(first))
+    marks.mark_used(7, digest(first))
+    assert marks.was_used(7, digest(first))
+    assert not marks.was_used(8, digest(first))
+    assert not marks.was_used(7, digest(other))
+    marks.mark_used(7, digest(other))  # the broker uses the number for another message
+    assert not marks.was_used(7, digest(first))
 
 
 def test_marks_survive_a_restart_the_newest_first() -> None:
-    marks = Marks()
+    marks = UsedMarks()
     written = []
     for number in range(20_000):
-        marks.note(1 + number % 60_000, number)
+        marks.mark_used(1 + number % 60_000, number)
         if number % 100 == 0:
-            written.append(marks.take_fresh())
-    for restored, source in ((Marks(), [marks.everything()]), (Marks(), [*written, marks.everything()])):
+            written.append(marks.take_new_marks())
+    for restored, source in (
+        (UsedMarks(), [marks.all_marks()]),
+        (UsedMarks(), [*written, marks.all_marks()]),
+    ):
         restored.restore(source)
         assert restored.used(20_000, 19_999)
         assert restored.used(20_000 - 8000, 19_999 - 8000)
-    assert len(marks.everything()) == 6 * 8192
+    assert len(marks.all_marks()) == 6 * 8192

@@ -85,13 +85,13 @@ class ScriptedAgent:
         """A network that acknowledges nothing, and a reader that keeps what it sees."""
         outbox = self.processor.outbox
         mid = 0
-        while (message := outbox.next()) is not None:
+        while (message := outbox.next_message()) is not None:
             mid += 1
-            outbox.sent(message, mid)
+            outbox.mark_sent(message, mid)
             if message.alert:
                 told = json.loads(message.payload)
                 self.alerts.setdefault((told["id"], told["revision"]), told)
-        outbox.landed()
+        outbox.requeue_sent()
         outbox._waiting.clear()
         outbox._updates.clear()
 

@@ -13,7 +13,7 @@ import numpy as np
 from onnxruntime import InferenceSession, SessionOptions
 
 from edge_agent.config.file import Config
-from edge_agent.mqtt.duplicates import Marks, digest
+from edge_agent.mqtt.duplicates import UsedMarks, digest
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.records import Delivery, Profile
 from edge_agent.service.wiring import load_scorer, message_decoder, pipeline_settings
@@ -52,19 +52,19 @@ def stages(
     scorer = load_scorer(config, ranking=False)
     pipeline = Pipeline(decode=decode, scorer=scorer, settings=pipeline_settings(config), profiles=profiles)
     onnx = InferenceSession(scorer.bundle.model, _single_thread())
-    journal, marks = Journal("full", snapshot_s=config.journal.snapshot_s), Marks()
+    journal, marks = Journal("full", snapshot_s=config.journal.snapshot_s), UsedMarks()
     spent, batches, transactions = Spent(), [], []
     counted = Spent()
     for start in range(0, len(deliveries), turn_messages):
         book = spent if start >= warm else counted
         turn = deliveries[start : start + turn_messages]
         for mid, delivery in enumerate(turn, start):
-            marks.note(mid % 65_536, digest(delivery))
+            marks.mark_used(mid % 65_536, digest(delivery))
         step = book.of("pipeline", lambda turn=turn: pipeline.step(turn))
         changes = book.of(
             "journal_encoding",
             lambda step=step, at=start: journal.turn(
-                step, pipeline, marks=marks.take_fresh(), now_s=at / 4000.0
+                step, pipeline, marks=marks.take_new_marks(), now_s=at / 4000.0
             ),
         )
         if start < warm:

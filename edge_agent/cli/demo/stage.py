@@ -19,9 +19,10 @@ from typing import IO, Any, Self
 
 from edge_agent.errors import EdgeAgentError, UsageError
 from edge_agent.metrics.page_reader import read_samples
-from edge_agent.mqtt.connection import Address
+from edge_agent.mqtt.connection import BrokerAddress
+from edge_agent.mqtt.egress import Egress
 from edge_agent.mqtt.inbox import Inbox
-from edge_agent.mqtt.ingest import Egress, Ingest
+from edge_agent.mqtt.ingest import Ingest
 from edge_agent.mqtt.outbox import Message, Outbox
 
 _HOST = "127.0.0.1"
@@ -129,7 +130,7 @@ class Stage(AbstractContextManager["Stage"]):
             self._outbox.put(Message(("row", str(self.published + number)), message["topic"], payload))
         patience_s = time.monotonic() + _START_PATIENCE_S
         while len(self._outbox):
-            self._writer.pump()
+            self._writer.publish_waiting()
             if time.monotonic() > patience_s:
                 raise EdgeAgentError("demo: the broker takes no messages")
             time.sleep(0.0005)
@@ -244,7 +245,7 @@ class Stage(AbstractContextManager["Stage"]):
         return process
 
     def _connect(self, port: int) -> None:
-        address = Address(host=_HOST, port=port)
+        address = BrokerAddress(host=_HOST, port=port)
         self._reader = Ingest(
             address,
             client_id="demo-user",

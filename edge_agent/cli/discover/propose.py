@@ -10,7 +10,7 @@ from edge_agent.cli.discover.survey import Proposal, Survey
 from edge_agent.config.file import Config
 from edge_agent.errors import CommandError
 from edge_agent.formats.json_path import PayloadMap
-from edge_agent.mqtt.ingest import Egress
+from edge_agent.mqtt.egress import Egress
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.records import Delivery
 from edge_agent.service.wiring import broker_address
@@ -83,10 +83,10 @@ def _listen(config: Config, survey: Survey, *, seconds: float, client_id: str) -
             time.sleep(_TURN_S)
         end_s = time.monotonic() + seconds
         while time.monotonic() < end_s:
-            for heard in connection.heard():
+            for heard in connection.drain_messages():
                 survey.take_message(Delivery(heard.topic, heard.payload, time.time_ns()))
             time.sleep(_TURN_S)
-        return connection.overheard
+        return connection.messages_dropped
     finally:
         connection.stop()
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from edge_agent.cli.doctor.findings import Finding, Level
 from edge_agent.config.file import Config
 from edge_agent.errors import UsageError
-from edge_agent.mqtt.connection import Address
+from edge_agent.mqtt.connection import BrokerAddress
 from edge_agent.mqtt.credentials import Tls
-from edge_agent.mqtt.ingest import Egress
+from edge_agent.mqtt.egress import Egress
 from edge_agent.mqtt.outbox import Message, Outbox
 from edge_agent.records import Delivery, Frame, ReceivedMessage, Reject
 from edge_agent.service.wiring import broker_address, message_decoder
@@ -61,7 +61,7 @@ def check_broker(config: Config, *, client_id: str, listen_s: float, now: dateti
     yield from _enter(config, address, client_id=client_id, listen_s=listen_s)
 
 
-def _reach(address: Address) -> Iterator[Finding]:
+def _reach(address: BrokerAddress) -> Iterator[Finding]:
     where = f"{address.host}:{address.port}"
     started_s = time.monotonic()
     try:
@@ -82,7 +82,7 @@ def _reach(address: Address) -> Iterator[Finding]:
         yield Finding("broker", "fail", f"{where}: {error.strerror or error}", remedy)
 
 
-def _protection(config: Config, address: Address, *, now: datetime) -> Iterator[Finding]:
+def _protection(config: Config, address: BrokerAddress, *, now: datetime) -> Iterator[Finding]:
     if address.tls is None:
         if address.host in _LOCAL:
             yield Finding("tls", "ok", "not used; the broker is on this computer")
@@ -127,7 +127,7 @@ def _dated(what: str, *, until: datetime, now: datetime) -> Finding:
 _RENEW = "issue a new one and exchange the file; it counts from the next connection on"
 
 
-def _handshake(address: Address, tls: Tls, *, now: datetime) -> Finding:
+def _handshake(address: BrokerAddress, tls: Tls, *, now: datetime) -> Finding:
     try:
         with (
             socket.create_connection((address.host, address.port), timeout=_WAIT_S) as plain,
@@ -161,7 +161,7 @@ def _distrusted(error: ssl.SSLCertVerificationError) -> str:
 class _Session:
     """One connection to the broker, and what was said about it."""
 
-    def __init__(self, config: Config, address: Address, *, client_id: str) -> None:
+    def __init__(self, config: Config, address: BrokerAddress, *, client_id: str) -> None:
         self.refused: list[str] = []
         self.trouble = ""
         self.outbox = Outbox(limit=1)
@@ -200,7 +200,7 @@ def _filters(config: Config) -> tuple[str, ...]:
     return tuple(filter(None, [*config.subscriptions, *sparkplug, *commands, _probe_topic(config)]))
 
 
-def _enter(config: Config, address: Address, *, client_id: str, listen_s: float) -> Iterator[Finding]:
+def _enter(config: Config, address: BrokerAddress, *, client_id: str, listen_s: float) -> Iterator[Finding]:
     session = _Session(config, address, client_id=client_id)
     named = "the user of username_file" if config.broker.username_file else config.broker.username
     user = f"as {named}" if named else "without a user"
@@ -233,8 +233,8 @@ def _listen(config: Config, session: _Session, *, client_id: str, listen_s: floa
     heard: list[tuple[ReceivedMessage, int]] = []
     end_s = time.monotonic() + listen_s
     while time.monotonic() < end_s:
-        session.connection.pump()
-        heard += [(one, time.time_ns()) for one in session.connection.heard()]
+        session.connection.publish_waiting()
+        heard += [(one, time.time_ns()) for one in session.connection.drain_messages()]
         time.sleep(_TURN_S)
     if topic not in session.refused:
         if any(one.topic == topic and one.payload == probe for one, _ in heard):
