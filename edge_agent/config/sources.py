@@ -6,18 +6,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from edge_agent.config.sections import Section
-from edge_agent.formats import FORMATS, NEEDS_CHANNEL, Clock, Route
-from edge_agent.formats.json_path import PayloadMap, TimeUnit, mapped, parse_pointer
-from edge_agent.formats.waveform import WaveformSettings, blocks
+from edge_agent.formats.json_path import PayloadMap, TimeUnit, parse_pointer
+from edge_agent.formats.routing import Clock, Route
+from edge_agent.formats.table import FORMATS, SPARKPLUG
+from edge_agent.formats.waveform import WaveformSettings
 from edge_agent.signals.vibration import Bearing
 from edge_agent.topics import Template, is_name, parse, parse_name
 
-_MAPPED = "json_path"
-"""The one format that needs to be told where a message keeps what."""
-_WAVEFORM = "waveform"
-"""The one format that needs to be told of rates and frames."""
-SPARKPLUG = "sparkplug"
-"""No format of single payloads: a protocol with a connection of its own."""
 _PARTS: Mapping[str, tuple[Literal["group", "node", "device"], ...]] = {
     "{machine}": ("group", "node", "device"),
     "{group}.{node}.{device}": ("group", "node", "device"),
@@ -48,6 +43,11 @@ class MapSection(Section):
         if bad := [name for name in self.rename.values() if not is_name(name)]:
             raise ValueError(f"rename: '{bad[0]}' is no channel name: printable, without / + #")
         return self
+
+    @property
+    def settings(self) -> PayloadMap:
+        """The same in the decoder's words."""
+        return PayloadMap(**dict(self))
 
 
 class BearingSection(Section):
@@ -131,7 +131,7 @@ class SourceSection(Section):
     @field_validator("format")
     @classmethod
     def _is_known(cls, value: str) -> str:
-        known = {*FORMATS, _MAPPED, _WAVEFORM, SPARKPLUG}
+        known = {*FORMATS, SPARKPLUG}
         if value not in known:
             raise ValueError(f"unknown format '{value}'; known: {', '.join(sorted(known))}")
         return value
@@ -154,20 +154,22 @@ class SourceSection(Section):
             return self._sparkplug_fits()
         if not self.topic:
             raise ValueError(f"format '{self.format}' needs a topic")
+        wire_format = FORMATS[self.format]
         names_channel = "channel" in self.template.placeholders
-        if names_channel != (self.format in NEEDS_CHANNEL):
+        if names_channel != wire_format.channel_in_topic:
             raise ValueError(
                 f"format '{self.format}' {'takes no' if names_channel else 'needs'} {{channel}} in its topic"
             )
-        if (self.map is not None) != (self.format == _MAPPED):
-            raise ValueError(
-                f"format '{self.format}' {'needs' if self.map is None else 'takes no'} [source.map]"
-            )
-        if (self.waveform is not None) != (self.format == _WAVEFORM):
-            raise ValueError(
-                f"format '{self.format}' {'needs' if self.waveform is None else 'takes no'} [source.waveform]"
-            )
+        for table, options in self._options.items():
+            if (options is not None) != (table == wire_format.options):
+                needs = "needs" if options is None else "takes no"
+                raise ValueError(f"format '{self.format}' {needs} [source.{table}]")
         return self
+
+    @property
+    def _options(self) -> Mapping[str, MapSection | WaveformSection | None]:
+        """The tables that some format takes, by name."""
+        return {"map": self.map, "waveform": self.waveform}
 
     def _sparkplug_fits(self) -> Self:
         if self.topic or self.share or self.map is not None:
@@ -197,15 +199,12 @@ class SourceSection(Section):
     @property
     def route(self) -> Route:
         """What finds and reads the messages of this source."""
-        if self.waveform is not None:
-            decode = blocks(self.waveform.settings)
-        else:
-            decode = FORMATS[self.format] if self.map is None else mapped(PayloadMap(**dict(self.map)))
-        machine = parse_name(self.machine)
+        wire_format = FORMATS[self.format]
+        options = self._options.get(wire_format.options)
         return Route(
             template=self.template,
-            decode=decode,
-            machine=machine,
+            decode=wire_format.decoder(None if options is None else options.settings),
+            machine=parse_name(self.machine),
             clock=self.clock,
             clock_limit_s=self.clock_limit_s,
         )

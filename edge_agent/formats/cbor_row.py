@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edge_agent.formats.items import read_cbor
 from edge_agent.formats.origin import Origin, event_time_ns, number
 from edge_agent.formats.samples import SECOND_NS, Samples, stamp_ns
+from edge_agent.formats.wire_format import WireFormat
 from edge_agent.records import Frame, Reject, RejectReason
 from edge_agent.topics import is_name
 
@@ -98,3 +99,6 @@ def _listed(cells: Sequence[object]) -> tuple[NDArray[np.float32], list[RejectRe
         else:
             faults.append(checked)
     return column, faults
+
+
+FORMAT = WireFormat.plain("cbor", decode)

@@ -12,6 +12,7 @@ from typing import Literal
 from edge_agent.formats.items import read_json
 from edge_agent.formats.origin import Origin, event_time_ns
 from edge_agent.formats.samples import Samples, channel_name, stamp_ns
+from edge_agent.formats.wire_format import WireFormat
 from edge_agent.records import Frame, Reject
 
 TimeUnit = Literal["s", "ms", "us", "ns", "rfc3339"]
@@ -161,3 +162,6 @@ class _Reader:
         else:
             for time, each in zip(times, value, strict=True):
                 self.samples.add(channel, each, time=time, series=name)
+
+
+FORMAT = WireFormat("json_path", mapped, options="map")

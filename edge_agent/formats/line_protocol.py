@@ -15,6 +15,7 @@ from typing import Literal
 
 from edge_agent.formats.origin import Origin
 from edge_agent.formats.samples import Samples, channel_name, stamp_ns
+from edge_agent.formats.wire_format import WireFormat
 from edge_agent.records import Frame, Reject
 
 Precision = Literal["ns", "us", "ms", "s"]
@@ -145,3 +146,6 @@ def _add(samples: Samples, line: _Line, *, tags: Sequence[str], unit_ns: int, or
 
 def _plain(text: str) -> str:
     return _ESCAPED.sub(r"\1", text)
+
+
+FORMAT = WireFormat.plain("line", decode)

@@ -1,6 +1,7 @@
 """The `number` format: the payload is one bare number, its machine and channel stand in the topic."""
 
 from edge_agent.formats.origin import Origin, number
+from edge_agent.formats.wire_format import WireFormat
 from edge_agent.records import Frame, Reject
 
 _WORDS: dict[str, float] = {"true": 1.0, "false": 0.0}
@@ -40,3 +41,6 @@ def decode(payload: bytes, origin: Origin) -> Frame | Reject:
         stamped=False,
         partial=True,
     )
+
+
+FORMAT = WireFormat.plain("number", decode, channel_in_topic=True)

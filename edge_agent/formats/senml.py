@@ -14,6 +14,7 @@ from typing import Any
 from edge_agent.formats.items import read_cbor, read_json
 from edge_agent.formats.origin import Origin
 from edge_agent.formats.samples import SECOND_NS, Samples, channel_name, stamp_ns
+from edge_agent.formats.wire_format import WireFormat
 from edge_agent.records import Frame, Reject
 
 _VERSION = 10
@@ -149,3 +150,7 @@ def _time(base: float, own: object, origin: Origin) -> int | Reject | None:
         return stamp_ns(resolved, SECOND_NS, origin)
     arrival_s = origin.received_ns / SECOND_NS
     return stamp_ns(arrival_s + max(resolved, -arrival_s), SECOND_NS, origin)
+
+
+FORMAT = WireFormat.plain("senml", decode)
+CBOR_FORMAT = WireFormat.plain("senml_cbor", decode_cbor)

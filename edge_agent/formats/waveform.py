@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edge_agent.formats.items import read_cbor, read_json
 from edge_agent.formats.origin import Origin, event_time_ns
+from edge_agent.formats.wire_format import WireFormat
 from edge_agent.records import Frame, Reject, RejectReason
 from edge_agent.signals.vibration import Bearing, feature_names, features
 from edge_agent.topics import is_name
@@ -56,7 +57,7 @@ class WaveformSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Block:
+class _WaveformBlock:
     """Samples of each channel, and what came with them."""
 
     samples: Mapping[str, Samples]
@@ -80,7 +81,7 @@ def blocks(settings: WaveformSettings) -> Callable[[bytes, Origin], Frame | Reje
     return decode
 
 
-def _map(message: object, settings: WaveformSettings) -> _Block | Reject:
+def _map(message: object, settings: WaveformSettings) -> _WaveformBlock | Reject:
     if isinstance(message, Reject):
         return message
     if not isinstance(message, Mapping) or not isinstance(message.get("samples"), Mapping):
@@ -105,7 +106,7 @@ def _map(message: object, settings: WaveformSettings) -> _Block | Reject:
             found[name] = column
         else:
             bad.append((name, column))
-    return _Block(found, tuple(bad), message.get("ts"), message.get("rate_hz"), message.get("rpm"))
+    return _WaveformBlock(found, tuple(bad), message.get("ts"), message.get("rate_hz"), message.get("rpm"))
 
 
 def _numbers(coded: object, dtype: str) -> Samples | RejectReason:
@@ -130,7 +131,7 @@ def _wide(samples: NDArray[np.generic]) -> Samples:
         return samples.astype(np.float64)
 
 
-def _wav(payload: bytes, settings: WaveformSettings) -> _Block | Reject:
+def _wav(payload: bytes, settings: WaveformSettings) -> _WaveformBlock | Reject:
     """RIFF/WAVE with PCM of 8 to 32 bits or floats; every size is checked against what is there."""
     if payload[8:12] != b"WAVE":
         return Reject("malformed", "RIFF, but not WAVE")
@@ -156,7 +157,9 @@ def _wav(payload: bytes, settings: WaveformSettings) -> _Block | Reject:
     return Reject("malformed", "WAV: no data")
 
 
-def _pcm(body: bytes, layout: tuple[int, int, int, int], settings: WaveformSettings) -> _Block | Reject:
+def _pcm(
+    body: bytes, layout: tuple[int, int, int, int], settings: WaveformSettings
+) -> _WaveformBlock | Reject:
     code, width, rate_hz, bits = layout
     if not 1 <= width <= settings.channels_limit:
         return Reject("too_many_channels", f"WAV: {width} channels")
@@ -178,10 +181,10 @@ def _pcm(body: bytes, layout: tuple[int, int, int, int], settings: WaveformSetti
     names = settings.channels or tuple(f"ch{number}" for number in range(1, width + 1))
     if len(names) != width:
         return Reject("unknown_channel", f"WAV: {width} channels, {len(names)} names are configured")
-    return _Block(dict(zip(names, columns, strict=True)), rate_hz=rate_hz)
+    return _WaveformBlock(dict(zip(names, columns, strict=True)), rate_hz=rate_hz)
 
 
-def _rows(block: _Block, settings: WaveformSettings, origin: Origin) -> Frame | Reject:
+def _rows(block: _WaveformBlock, settings: WaveformSettings, origin: Origin) -> Frame | Reject:
     """The features of all whole frames of a block."""
     rate_hz = settings.rate_hz if block.rate_hz is None else _positive(block.rate_hz, 1e9)
     if rate_hz is None or abs(rate_hz / settings.rate_hz - 1) > settings.rate_tolerance:
@@ -256,3 +259,6 @@ def _positive(value: object, most: float) -> float | None:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     return float(value) if math.isfinite(value) and 0 < value <= most else None
+
+
+FORMAT = WireFormat("waveform", blocks, options="waveform")

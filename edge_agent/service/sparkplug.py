@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from edge_agent.config.file import Config
-from edge_agent.formats.sparkplug.host import Host, HostSettings, HostStep, Publish
+from edge_agent.formats.sparkplug.host import Host, HostMessage, HostOutput, HostSettings
 from edge_agent.metrics.snapshot import Snapshot
 from edge_agent.mqtt.connection import BrokerAddress, Connection, Report
 from edge_agent.mqtt.inbox import Arrival, Inbox, Receipt
@@ -59,14 +59,14 @@ class SparkplugLink(Connection):
         self._wall_clock_ns = wall_clock_ns
         self._monotonic = monotonic
 
-    def publish(self, message: Publish) -> None:
+    def publish(self, message: HostMessage) -> None:
         """Send now or never: what a host says is worth nothing later."""
         if self._client is None or not self.connected:
             self.counts["unsent"] += 1
             return
         self._client.publish(message.topic, message.payload, qos=message.qos, retain=message.retain)
 
-    def leave(self, death: Publish) -> None:
+    def leave(self, death: HostMessage) -> None:
         """Say that the host ends, and disconnect; the broker drops the will."""
         if self._client is not None and self.connected:
             info = self._client.publish(death.topic, death.payload, qos=death.qos, retain=death.retain)
@@ -100,7 +100,7 @@ class SparkplugLink(Connection):
             except UnicodeDecodeError:
                 self.counts["bad_topic"] += 1
                 return
-            if message.retain and not self._host.hears_state(topic):
+            if message.retain and not self._host.is_state_topic(topic):
                 self.counts["retained"] += (
                     1  # of another time; no birth and no data may be kept by the broker
                 )
@@ -179,7 +179,7 @@ class SparkplugSource:
         """Something may have been missed: nothing that was said before counts."""
         return [self._source_events(self._host.disconnected(time.time_ns()))]
 
-    def _source_events(self, step: HostStep) -> SourceEvents:
+    def _source_events(self, step: HostOutput) -> SourceEvents:
         for message in step.publishes:
             self.link.publish(message)
         return SourceEvents(tuple(self._begun(step.events)), step.outcome)

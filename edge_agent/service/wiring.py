@@ -14,7 +14,7 @@ from edge_agent.config.sections import SHIPPED_BUNDLES
 from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose.fault_naming import NamingSettings
 from edge_agent.errors import UsageError
-from edge_agent.formats import Stamped, decoder, machine_finder
+from edge_agent.formats.routing import Stamped, delivery_decoder, machine_finder
 from edge_agent.formats.sparkplug.host import HostSettings
 from edge_agent.model import bundle as bundles
 from edge_agent.model import profile as profiles
@@ -91,7 +91,7 @@ def message_decoder(
 
     `stamped` is told how far the messages' own times are from their arrival.
     """
-    decode = decoder(
+    decode = delivery_decoder(
         [source.route for source in config.source if source.sparkplug is None],
         payload_limit_bytes=config.limits.payload_bytes,
         future_tolerance_s=config.limits.future_tolerance_s,

@@ -10,7 +10,7 @@ from edge_agent.config.alarms import MaintenanceSection
 from edge_agent.config.file import Config, defaults, load
 from edge_agent.config.sections import SHIPPED_BUNDLE, SHIPPED_BUNDLES, ChannelSection
 from edge_agent.errors import ConfigError
-from edge_agent.formats import decoder
+from edge_agent.formats.routing import delivery_decoder
 from edge_agent.model import bundle
 from edge_agent.records import Delivery, Frame
 
@@ -190,7 +190,7 @@ def test_a_source_says_where_a_vendors_message_keeps_what(tmp_path: Path) -> Non
     )
     (source,) = load(path).source
     assert source.subscription == "$share/halls/+/plc/+/+/#"
-    decode = decoder([source.route], payload_limit_bytes=999, future_tolerance_s=60)
+    decode = delivery_decoder([source.route], payload_limit_bytes=999, future_tolerance_s=60)
     payload = b'{"header": {"t": 1700000000500}, "body": {"p1": 2.5}}'
     frame = decode(Delivery("north/plc/x/press/any", payload, 1_700_000_000_000_000_000))
     assert isinstance(frame, Frame)

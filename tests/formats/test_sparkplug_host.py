@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from edge_agent.formats.sparkplug import sparkplug_b_pb2 as wire
 from edge_agent.formats.sparkplug.edge_node import Stale
-from edge_agent.formats.sparkplug.host import Host, HostSettings, HostStep, Publish
+from edge_agent.formats.sparkplug.host import Host, HostMessage, HostOutput, HostSettings
 from edge_agent.records import Delivery, Frame, Reject
 
 GOLDEN = json.loads((Path(__file__).parent / "sparkplug_golden.json").read_text())
@@ -61,22 +61,22 @@ class Line:
         self.now_ns = 0
         self.frames: list[Frame] = []
         self.stale: list[Stale] = []
-        self.publishes: list[Publish] = []
+        self.publishes: list[HostMessage] = []
 
     @property
     def wall_ns(self) -> int:
         return START_MS * MS + self.now_ns
 
-    def keep(self, step: HostStep) -> HostStep:
+    def keep(self, step: HostOutput) -> HostOutput:
         self.frames += step.frames
         self.stale += step.stale
         self.publishes += step.publishes
         return step
 
-    def send(self, topic: str, payload: bytes) -> HostStep:
+    def send(self, topic: str, payload: bytes) -> HostOutput:
         return self.keep(self.host.receive(Delivery(topic, payload, self.wall_ns), now_ns=self.now_ns))
 
-    def wait(self, seconds: float) -> HostStep:
+    def wait(self, seconds: float) -> HostOutput:
         self.now_ns += round(seconds * S)
         return self.keep(self.host.tick(now_ns=self.now_ns, wall_ns=self.wall_ns))
 
@@ -94,7 +94,7 @@ class Line:
             ),
         )
 
-    def data(self, seq: int, *metrics: tuple[Any, ...], time_ms: int = START_MS) -> HostStep:
+    def data(self, seq: int, *metrics: tuple[Any, ...], time_ms: int = START_MS) -> HostOutput:
         return self.send(DEVICE.format("DDATA"), build(seq, *metrics, time_ms=time_ms))
 
     def values(self) -> list[dict[str, float]]:

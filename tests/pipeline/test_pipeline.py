@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from edge_agent.detect.scorer import Scorer
-from edge_agent.formats import FORMATS, Clock, Route, decoder
+from edge_agent.formats.routing import Clock, Route, delivery_decoder
+from edge_agent.formats.table import FORMATS
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Settings, Step
@@ -93,9 +94,9 @@ def by_arrival(*, wrong: bool, scorer: Scorer) -> tuple[Pipeline, list[Step]]:
     """A machine whose messages arrive once a second; its own clock is set about, or tells the time of the arrival."""
     clock: Clock = "arrival" if wrong else "source"
     template = parse("sensors/{machine}", allowed={"machine"}, required={"machine"})
-    route = Route(template, FORMATS["json"], parse_name("{machine}"), clock)
+    route = Route(template, FORMATS["json"].decoder(None), parse_name("{machine}"), clock)
     pipeline = Pipeline(
-        decode=decoder([route], payload_limit_bytes=65_536, future_tolerance_s=300.0),
+        decode=delivery_decoder([route], payload_limit_bytes=65_536, future_tolerance_s=300.0),
         scorer=scorer,
         settings=SETTINGS,
     )

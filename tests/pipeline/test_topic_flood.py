@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from edge_agent.config.sources import SourceSection
-from edge_agent.formats import decoder
+from edge_agent.formats.routing import delivery_decoder
 from edge_agent.metrics.collectors import MACHINES_LIMIT
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.metrics.snapshot import MachineSeries, Snapshot, frozen
@@ -34,7 +34,7 @@ def new_pipeline(bundle: Path, **limits: int) -> Pipeline:
         SourceSection(topic="s/{machine}", format="json").route,
         SourceSection(topic="n/{machine}/{channel}", format="number").route,
     ]
-    decode = decoder(sources, payload_limit_bytes=1000, future_tolerance_s=300)
+    decode = delivery_decoder(sources, payload_limit_bytes=1000, future_tolerance_s=300)
     return Pipeline(
         decode=told_rejects(decode, monotonic=lambda: 0.0),
         scorer=tiny.scorer(bundle),

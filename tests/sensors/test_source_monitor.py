@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping
 
 import pytest
 
-from edge_agent.formats import FORMATS, Clock, Route, decoder
+from edge_agent.formats.routing import Clock, Route, delivery_decoder
+from edge_agent.formats.table import FORMATS
 from edge_agent.records import Alarm, Delivery, Frame, Reject
 from edge_agent.sensors.source_monitor import Hearing, SourceWatch
 from edge_agent.topics import parse, parse_name
@@ -28,8 +29,8 @@ class Line:
         self.start_ns = start_ns
         self.said: list[Alarm] = []
         template = parse(TOPIC, allowed=None, required=frozenset({"machine"}))
-        route = Route(template, FORMATS["json"], parse_name("{machine}"), clock, limit_s)
-        self.decode = decoder(
+        route = Route(template, FORMATS["json"].decoder(None), parse_name("{machine}"), clock, limit_s)
+        self.decode = delivery_decoder(
             [route], payload_limit_bytes=999, future_tolerance_s=300.0, stamped=self.watch.stamped
         )
 

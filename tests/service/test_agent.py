@@ -14,7 +14,7 @@ from iotcore import Broker
 from edge_agent.alarms import payload as alert
 from edge_agent.config.file import Config
 from edge_agent.errors import BundleError, DatabaseError, StateError, UsageError
-from edge_agent.formats import decoder
+from edge_agent.formats.routing import delivery_decoder
 from edge_agent.logs import set_up_logs
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.pipeline.learning import learn
@@ -141,7 +141,7 @@ def test_live_and_replayed_bytes_raise_the_same_alarms(
 
     scorer, settings = load_scorer(config, ranking=False), pipeline_settings(config)
     sources = [source.route for source in config.source]
-    decode = decoder(sources, payload_limit_bytes=2000, future_tolerance_s=300)
+    decode = delivery_decoder(sources, payload_limit_bytes=2000, future_tolerance_s=300)
     pipeline = Pipeline(decode=decode, scorer=scorer, settings=settings)
     expected = []
     script = [*rows("m", 0, 300), *rows("m", 300, 340, shift=FAULT_SHIFT), *rows("m", 340, 540)]

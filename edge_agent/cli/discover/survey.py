@@ -9,18 +9,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge_agent.formats import FORMATS, NEEDS_CHANNEL, Decoder
+from edge_agent.formats import json_path
 from edge_agent.formats.items import read_json
-from edge_agent.formats.json_path import PayloadMap, TimeUnit, mapped
+from edge_agent.formats.json_path import PayloadMap, TimeUnit
 from edge_agent.formats.origin import Origin
 from edge_agent.formats.sparkplug.payload import NAMESPACE, decode, read_address
+from edge_agent.formats.table import FORMATS, SPARKPLUG
+from edge_agent.formats.wire_format import Decoder
 from edge_agent.records import Delivery, Reject
 from edge_agent.topics import is_name
 
 _KEPT = 20
 """Messages of a topic that are looked at; all are counted."""
 _TOPICS_LIMIT = 20_000
-_ORDER = ("json", "senml", "cbor", "senml_cbor", "line", "number")
 _TIMES = ("ts", "time", "timestamp", "t", "datetime")
 _FUTURE_NS = 300 * 10**9
 
@@ -100,7 +101,7 @@ def _read(name: str, topic: _Topic, seconds: float) -> ReadableTopic | str:
         return "bad_topic"
     reasons: Counter[str] = Counter()
     for label, decoder, places in _candidates(topic.kept[0].payload):
-        if label in NEEDS_CHANNEL and len(parts) < 2:
+        if FORMATS[label].channel_in_topic and len(parts) < 2:
             continue
         channels: dict[str, None] = {}
         n_rows = 0
@@ -119,8 +120,9 @@ def _read(name: str, topic: _Topic, seconds: float) -> ReadableTopic | str:
 
 
 def _candidates(payload: bytes) -> Iterable[tuple[str, Decoder, PayloadMap | None]]:
-    yield from ((label, FORMATS[label], None) for label in _ORDER)
-    yield from (("json_path", mapped(places), places) for places in _places(payload))
+    yield from ((each.name, each.decoder(None), None) for each in FORMATS.values() if not each.options)
+    mapped = json_path.FORMAT
+    yield from ((mapped.name, mapped.decoder(places), places) for places in _places(payload))
 
 
 def _places(payload: bytes) -> Iterable[PayloadMap]:
@@ -185,7 +187,7 @@ def _sources(reads: Sequence[ReadableTopic]) -> tuple[list[Mapping[str, Any]], l
                 name = pattern
                 for hole, text in found.items():
                     name = name.replace(hole, text) if hole.startswith("{") else name
-                numbered = read.format in NEEDS_CHANNEL
+                numbered = FORMATS[read.format].channel_in_topic
                 machine = machines.setdefault(
                     name, {"machine": name, "format": key[0], "channels": [], "per_s": 0}
                 )
@@ -197,7 +199,7 @@ def _sources(reads: Sequence[ReadableTopic]) -> tuple[list[Mapping[str, Any]], l
 def _template(family: Sequence[ReadableTopic], *, literal: bool) -> tuple[list[str], str]:
     """(levels with placeholders, how the machine is called)."""
     levels = list(zip(*(read.topic.split("/") for read in family), strict=True))
-    numbered = family[0].format in NEEDS_CHANNEL
+    numbered = FORMATS[family[0].format].channel_in_topic
     end = len(levels) - numbered
     template = [texts[0] for texts in levels]
     varying = [at for at in range(end) if len(set(levels[at])) > 1] or ([] if literal else [end - 1])
@@ -234,14 +236,12 @@ def _host(
             continue
         groups.add(address.group)
         label = ".".join(part for part in (address.group, address.node, address.device) if part)
-        machine = found.setdefault(
-            label, {"machine": label, "format": "sparkplug", "channels": [], "per_s": 0}
-        )
+        machine = found.setdefault(label, {"machine": label, "format": SPARKPLUG, "channels": [], "per_s": 0})
         if address.kind.endswith("BIRTH"):
             names = [metric.name for metric in payload.metrics if metric.name is not None]
             machine["channels"] = [text for text in names if text != "bdSeq" and "Control/" not in text]
         elif address.kind.endswith("DATA"):
             machine["per_s"] = round(topic.count / seconds, 3)
     if groups:
-        sources.append({"format": "sparkplug", "sparkplug": {"host_id": host_id, "groups": sorted(groups)}})
+        sources.append({"format": SPARKPLUG, "sparkplug": {"host_id": host_id, "groups": sorted(groups)}})
         machines += [machine for machine in found.values() if machine["channels"] or machine["per_s"]]

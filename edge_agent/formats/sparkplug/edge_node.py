@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from edge_agent.formats.origin import Origin
 from edge_agent.formats.samples import channel_name, stamp_ns
-from edge_agent.formats.sparkplug.payload import BD_SEQ, Address, Metric, Payload, reading
+from edge_agent.formats.sparkplug.payload import BD_SEQ, Address, SparkplugMetric, SparkplugPayload, reading
 from edge_agent.records import Frame, Reject, Stale, StaleCause
 from edge_agent.topics import is_name
 
@@ -28,7 +28,7 @@ _MEASURED = frozenset({"number", "null", "not_finite", "wrong_type"})
 
 
 @dataclass(slots=True)
-class Findings:
+class NodeEvents:
     """What a step brought to light, gathered while it runs; the order of rows and ends matters."""
 
     counts: Counter[str]
@@ -36,7 +36,7 @@ class Findings:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class MachineName:
     """Whose values a device's are.
 
     Attributes:
@@ -60,15 +60,15 @@ class _Held:
     """A message that waits for its predecessors."""
 
     address: Address
-    payload: Payload
+    payload: SparkplugPayload
     received_ns: int
-    named: Named
+    named: MachineName
 
 
 class _Owner:
     """A device, or the node's own metrics: one machine."""
 
-    def __init__(self, named: Named, future_tolerance_ns: int) -> None:
+    def __init__(self, named: MachineName, future_tolerance_ns: int) -> None:
         self.machine = named.machine
         self._prefix = named.prefix
         self.online = False
@@ -91,33 +91,33 @@ class _Owner:
         self.born = False
         self._by_name, self._by_alias = {}, {}
 
-    def die(self, time_ns: int, cause: StaleCause, findings: Findings) -> None:
+    def die(self, time_ns: int, cause: StaleCause, events: NodeEvents) -> None:
         """End all values."""
         self.forget()
         self._latest = {}
         if self.online:
             self.online = False
-            findings.counts[f"stale_{cause}"] += 1
-            findings.events.append(Stale(self.machine, time_ns, cause))
+            events.counts[f"stale_{cause}"] += 1
+            events.events.append(Stale(self.machine, time_ns, cause))
 
-    def be_born(self, payload: Payload, received_ns: int, findings: Findings) -> None:
+    def be_born(self, payload: SparkplugPayload, received_ns: int, events: NodeEvents) -> None:
         """Learn what there is, and take the values of now, whenever they were acquired."""
         self.forget()
         self.born = self.online = True
         self._latest = {}
         for metric in payload.metrics:
             if metric.name is not None and metric.name != BD_SEQ and not metric.name.startswith(_CONTROL):
-                self._define(metric, metric.name, findings)
-        self._put(payload.time_ns or received_ns, received_ns, findings)
+                self._define(metric, metric.name, events)
+        self._put(payload.time_ns or received_ns, received_ns, events)
 
-    def _define(self, metric: Metric, name: str, findings: Findings) -> None:
+    def _define(self, metric: SparkplugMetric, name: str, events: NodeEvents) -> None:
         kind, value = reading(metric, metric.datatype)
         channel: str | None = channel_name(self._prefix + name)
         if kind not in _MEASURED:
-            findings.counts[f"ignored_{kind}"] += 1
+            events.counts[f"ignored_{kind}"] += 1
             channel = None
         elif channel is None or not is_name(channel) or channel in self._latest:
-            findings.counts["bad_name"] += 1
+            events.counts["bad_name"] += 1
             channel = None
         else:
             self._latest[channel] = math.nan if value is None else value
@@ -126,7 +126,7 @@ class _Owner:
         if metric.alias is not None:
             self._by_alias[metric.alias] = definition
 
-    def take(self, payload: Payload, received_ns: int, findings: Findings) -> bool:
+    def take_values(self, payload: SparkplugPayload, received_ns: int, events: NodeEvents) -> bool:
         """Take a message's values in; whether every metric of it was known."""
         known = True
         changed: set[str] = set()
@@ -134,45 +134,45 @@ class _Owner:
         for metric in payload.metrics:
             definition = self._defined(metric)
             if definition is None:
-                findings.counts["unknown_metric"] += 1
+                events.counts["unknown_metric"] += 1
                 known = False
                 continue
             if metric.historical:
-                findings.counts["historical"] += 1
+                events.counts["historical"] += 1
                 continue
             kind, value = reading(metric, metric.datatype or definition.datatype)
             if definition.channel is None or kind not in _MEASURED:
-                findings.counts[f"ignored_{kind}"] += 1
+                events.counts[f"ignored_{kind}"] += 1
                 continue
             if kind in {"not_finite", "wrong_type"}:
-                findings.counts[f"value_{kind}"] += 1
+                events.counts[f"value_{kind}"] += 1
             if definition.channel in changed:
-                self._put(row_ns, received_ns, findings)
+                self._put(row_ns, received_ns, events)
                 changed, row_ns = set(), 0
             changed.add(definition.channel)
             self._latest[definition.channel] = math.nan if value is None else value
             row_ns = max(row_ns, metric.time_ns or payload.time_ns or received_ns)
         if changed:
-            self._put(row_ns, received_ns, findings)
+            self._put(row_ns, received_ns, events)
         return known
 
-    def _defined(self, metric: Metric) -> _Definition | None:
+    def _defined(self, metric: SparkplugMetric) -> _Definition | None:
         """What the last birth said of a metric; the name decides where both are given."""
         if metric.name is not None:
             return self._by_name.get(metric.name)
         return None if metric.alias is None else self._by_alias.get(metric.alias)
 
-    def _put(self, time_ns: int, received_ns: int, findings: Findings) -> None:
+    def _put(self, time_ns: int, received_ns: int, events: NodeEvents) -> None:
         self._told = False
         if all(math.isnan(value) for value in self._latest.values()):
             return
         origin = Origin(self.machine, None, received_ns, self._tolerance_ns)
         checked = stamp_ns(time_ns, 1, origin)
         if isinstance(checked, Reject):
-            findings.counts[checked.reason] += 1
+            events.counts[checked.reason] += 1
             return
         self._told = True
-        findings.events.append(
+        events.events.append(
             Frame(
                 machine=self.machine,
                 channels=tuple(self._latest),
@@ -185,7 +185,7 @@ class _Owner:
 class EdgeNode:
     """The state of one edge node and its devices."""
 
-    def __init__(self, *, named: Named, future_tolerance_ns: int, devices_limit: int) -> None:
+    def __init__(self, *, named: MachineName, future_tolerance_ns: int, devices_limit: int) -> None:
         self.rebirth_due_ns: int | None = None
         self.rebirth_after_ns = 0
         self._future_tolerance_ns = future_tolerance_ns
@@ -197,31 +197,31 @@ class EdgeNode:
         self._held: dict[int, _Held] = {}
         self._gap_since_ns = 0
 
-    def be_born(self, payload: Payload, received_ns: int, findings: Findings) -> None:
+    def be_born(self, payload: SparkplugPayload, received_ns: int, events: NodeEvents) -> None:
         """NBIRTH: a session or a rebirth begins; devices count again once they are born again."""
         bd_seq = payload.number_of(BD_SEQ)
         if bd_seq != self._bd_seq:
-            self._end(received_ns, "new_session", findings)
+            self._end(received_ns, "new_session", events)
         for device in self._devices.values():
             device.forget()
         self._bd_seq, self._awaited, self._held = bd_seq, (payload.seq + 1) % _SEQ_RANGE, {}
         self.rebirth_due_ns = None
-        self._own.be_born(payload, received_ns, findings)
+        self._own.be_born(payload, received_ns, events)
 
-    def die(self, payload: Payload, received_ns: int, findings: Findings) -> None:
+    def die(self, payload: SparkplugPayload, received_ns: int, events: NodeEvents) -> None:
         """NDEATH: ends the session that it belongs to, by the clock of the host; no other."""
         if self._awaited is None or payload.number_of(BD_SEQ) != self._bd_seq:
-            findings.counts["deaths_of_other_sessions"] += 1
+            events.counts["deaths_of_other_sessions"] += 1
             return
-        self._end(received_ns, "ndeath", findings)
+        self._end(received_ns, "ndeath", events)
 
-    def disconnect(self, received_ns: int, findings: Findings) -> None:
+    def disconnect(self, received_ns: int, events: NodeEvents) -> None:
         """The host itself heard nothing for a while: whatever was born may have changed."""
-        self._end(received_ns, "disconnected", findings)
+        self._end(received_ns, "disconnected", events)
 
-    def _end(self, time_ns: int, cause: StaleCause, findings: Findings) -> None:
+    def _end(self, time_ns: int, cause: StaleCause, events: NodeEvents) -> None:
         for owner in (self._own, *self._devices.values()):
-            owner.die(time_ns, cause, findings)
+            owner.die(time_ns, cause, events)
         self._awaited, self._held, self._devices = None, {}, {}
 
     def living(self) -> Iterator[str]:
@@ -235,38 +235,38 @@ class EdgeNode:
     def receive(
         self,
         address: Address,
-        payload: Payload,
+        payload: SparkplugPayload,
         *,
         received_ns: int,
         now_ns: int,
-        findings: Findings,
-        named: Named,
+        events: NodeEvents,
+        named: MachineName,
     ) -> bool:
         """Take or hold back a message that has its place in the sequence; whether all of it was understood."""
         if self._awaited is None:
-            findings.counts["before_birth"] += 1
+            events.counts["before_birth"] += 1
             return False
         ahead = (payload.seq - self._awaited) % _SEQ_RANGE
         if ahead >= _SEQ_RANGE - _LATE_SPAN or payload.seq in self._held:
-            findings.counts["late_or_repeated"] += 1
+            events.counts["late_or_repeated"] += 1
             return True
         if ahead and not self._held:
             self._gap_since_ns = now_ns
         self._held[payload.seq] = _Held(address, payload, received_ns, named)
         if ahead:
-            findings.counts["early"] += 1
+            events.counts["early"] += 1
             return True
-        return self._release(findings, until_gap=True)
+        return self._release(events, until_gap=True)
 
     def is_overdue(self, now_ns: int, timeout_ns: int) -> bool:
         """Whether a message has been missing for longer than the reorder timeout."""
         return bool(self._held) and now_ns - self._gap_since_ns >= timeout_ns
 
-    def give_up_waiting(self, findings: Findings) -> None:
+    def give_up_waiting(self, events: NodeEvents) -> None:
         """Take what was held back behind a message that is lost."""
-        self._release(findings, until_gap=False)
+        self._release(events, until_gap=False)
 
-    def _release(self, findings: Findings, *, until_gap: bool) -> bool:
+    def _release(self, events: NodeEvents, *, until_gap: bool) -> bool:
         understood = True
         awaited = self._awaited or 0
         for seq in sorted(self._held, key=lambda seq: (seq - awaited) % _SEQ_RANGE):
@@ -274,25 +274,25 @@ class EdgeNode:
                 break
             held = self._held.pop(seq)
             self._awaited = (seq + 1) % _SEQ_RANGE
-            understood = self._process(held, findings) and understood
+            understood = self._process(held, events) and understood
         return understood
 
-    def _process(self, held: _Held, findings: Findings) -> bool:
+    def _process(self, held: _Held, events: NodeEvents) -> bool:
         address, payload = held.address, held.payload
         owner = self._owner(held)
         if owner is None:
-            findings.counts["too_many_devices"] += 1
+            events.counts["too_many_devices"] += 1
             return True
         if address.kind == "DBIRTH":
-            owner.be_born(payload, held.received_ns, findings)
+            owner.be_born(payload, held.received_ns, events)
             return True
         if address.kind == "DDEATH":
-            owner.die(payload.time_ns or held.received_ns, "ddeath", findings)
+            owner.die(payload.time_ns or held.received_ns, "ddeath", events)
             return True
         if not owner.born:
-            findings.counts["before_birth"] += 1
+            events.counts["before_birth"] += 1
             return False
-        return owner.take(payload, held.received_ns, findings)
+        return owner.take_values(payload, held.received_ns, events)
 
     def _owner(self, held: _Held) -> _Owner | None:
         """Whose values a message carries; None where there are too many devices."""

@@ -1,8 +1,33 @@
 """A Sparkplug B host application for many edge nodes: messages in; frames, stale machines and requests out. No I/O.
 
-Whoever drives it owns the connection (clean session, the will, the subscriptions: `Host.begin`), calls `receive` for
-every message and `tick` a few times a second, and publishes what they return. Time and chance are arguments.
-Specification: Eclipse Sparkplug 3.0.0; docs/sparkplug.md lists what is tested of it.
+Whoever drives it owns the connection and its clock: `begin` says what a new connection needs, `receive` takes every
+message, `tick` lets time pass, and what they return is published and passed on. Time and chance are arguments.
+
+The state chart of one edge node (Eclipse Sparkplug 3.0.0, chapters 5.4 to 5.9 and 6.4; `edge_node` keeps it):
+
+    offline --NBIRTH--> online       metrics and aliases are learnt, the next sequence number is awaited
+    online  --NBIRTH--> online       same bdSeq: a rebirth, devices wait for theirs; another: a new session
+    online  --NDEATH--> offline      of the same bdSeq only: all values of node and devices become stale
+    online  --gap-----> waiting      messages that came early are held back until the missing one comes
+    waiting --timeout-> online       those held back are taken in their order, and a rebirth is asked for
+    any     --disconnected--> offline    the host heard nothing for a while: nothing said before counts
+
+and of a device below it: DBIRTH brings it online, DDEATH takes it offline, data before a birth asks for a rebirth.
+
+Rules of the specification that are kept here:
+
+- "STATE": the will and the birth of a host carry the same timestamp; who says that this host is offline is corrected.
+- Births are asked for by "Node Control/Rebirth", by name, at most once in an interval a node, put off by chance.
+- A host listens before it says that it is online.
+
+What is left to others: socket and will (`service.sparkplug`), bytes (`payload`), one node's values (`edge_node`).
+docs/sparkplug.md lists what is tested of the specification. A short session:
+
+    host = Host(HostSettings("scada"), jitter=random.random)
+    session = host.begin(wall_ns)                  # connect with session.will, subscribe, publish session.birth
+    output = host.receive(delivery, now_ns=now)    # output.events: Frame or Stale, in order; publish output.publishes
+    output = host.tick(now_ns=now, wall_ns=wall)   # gives up waiting, asks for births that are due
+    output = host.disconnected(wall_ns)            # every machine is stale
 """
 
 from collections import Counter
@@ -11,12 +36,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edge_agent.formats.samples import SECOND_NS
-from edge_agent.formats.sparkplug.edge_node import EdgeNode, Findings, Named
+from edge_agent.formats.sparkplug.edge_node import EdgeNode, MachineName, NodeEvents
 from edge_agent.formats.sparkplug.payload import (
     MILLISECOND_NS,
     NAMESPACE,
     Address,
-    Payload,
+    SparkplugPayload,
     decode,
     read_address,
     rebirth_command,
@@ -66,7 +91,7 @@ class HostSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Publish:
+class HostMessage:
     """A message to be sent."""
 
     topic: str
@@ -79,17 +104,17 @@ class Publish:
 class Session:
     """What a new connection needs, in this order: the will, the subscriptions (filter, QoS), the birth."""
 
-    will: Publish
+    will: HostMessage
     subscriptions: tuple[tuple[str, int], ...]
-    birth: Publish
+    birth: HostMessage
 
 
 @dataclass(frozen=True, slots=True)
-class HostStep:
+class HostOutput:
     """What one call brought to light."""
 
     events: tuple[Frame | Stale, ...] = ()
-    publishes: tuple[Publish, ...] = ()
+    publishes: tuple[HostMessage, ...] = ()
     outcome: Literal["accepted", "late"] | Reject | None = None
     """What became of the message; None for those that are not about values, and for the passing of time."""
 
@@ -129,7 +154,7 @@ class Host:
             birth=self._state(online=True),
         )
 
-    def hears_state(self, topic: str) -> bool:
+    def is_state_topic(self, topic: str) -> bool:
         """Whether a topic tells of a host: the only ones whose messages brokers keep."""
         return topic.startswith(f"{NAMESPACE}/STATE/")
 
@@ -137,39 +162,39 @@ class Host:
         groups = self._settings.groups
         return tuple(f"{NAMESPACE}/{group}/#" for group in groups) or (f"{NAMESPACE}/#",)
 
-    def end(self, wall_ns: int) -> Publish:
+    def end(self, wall_ns: int) -> HostMessage:
         """The death certificate to be sent before a wanted disconnect."""
-        return Publish(
+        return HostMessage(
             self._state_topic,
             state_payload(online=False, time_ms=wall_ns // MILLISECOND_NS),
             qos=1,
             retain=True,
         )
 
-    def _state(self, *, online: bool) -> Publish:
+    def _state(self, *, online: bool) -> HostMessage:
         payload = state_payload(online=online, time_ms=self._session_ms)
-        return Publish(self._state_topic, payload, qos=1, retain=True)
+        return HostMessage(self._state_topic, payload, qos=1, retain=True)
 
-    def disconnected(self, wall_ns: int) -> HostStep:
+    def disconnected(self, wall_ns: int) -> HostOutput:
         """The connection is lost: all values end, and every birth must be heard anew."""
-        findings = Findings(self.counts)
+        events = NodeEvents(self.counts)
         for node in self._nodes.values():
-            node.disconnect(wall_ns, findings)
-        return HostStep(tuple(findings.events))
+            node.disconnect(wall_ns, events)
+        return HostOutput(tuple(events.events))
 
     def living(self) -> frozenset[str]:
         """Machines that were born and have not died: what they do not report has not changed."""
         return frozenset(machine for node in self._nodes.values() for machine in node.living())
 
-    def receive(self, delivery: Delivery, *, now_ns: int) -> HostStep:
+    def receive(self, delivery: Delivery, *, now_ns: int) -> HostOutput:
         """Take a message in.
 
         Args:
             delivery: the message with the wall clock at its arrival.
             now_ns: a clock that never goes back.
         """
-        if self.hears_state(delivery.topic):
-            return self._hear_state(delivery)
+        if self.is_state_topic(delivery.topic):
+            return self._take_state(delivery)
         address = read_address(delivery.topic)
         if isinstance(address, Reject):
             return self._refuse(address)
@@ -183,53 +208,55 @@ class Host:
         node = self._node(address)
         if node is None:
             self.counts["too_many_nodes"] += 1
-            return HostStep(outcome=Reject("too_many_machines", "too many edge nodes"))
+            return HostOutput(outcome=Reject("too_many_machines", "too many edge nodes"))
         self.counts[address.kind] += 1
-        return self._hear_node(node, address, payload, received_ns=delivery.received_ns, now_ns=now_ns)
+        return self._take_node_message(
+            node, address, payload, received_ns=delivery.received_ns, now_ns=now_ns
+        )
 
-    def _hear_node(
-        self, node: EdgeNode, address: Address, payload: Payload, *, received_ns: int, now_ns: int
-    ) -> HostStep:
-        findings = Findings(self.counts)
+    def _take_node_message(
+        self, node: EdgeNode, address: Address, payload: SparkplugPayload, *, received_ns: int, now_ns: int
+    ) -> HostOutput:
+        events = NodeEvents(self.counts)
         before = {key: self.counts[key] for key in _FATES}
         if address.kind == "NBIRTH":
-            node.be_born(payload, received_ns, findings)
+            node.be_born(payload, received_ns, events)
         elif address.kind == "NDEATH":
-            node.die(payload, received_ns, findings)
+            node.die(payload, received_ns, events)
         elif not node.receive(
             address,
             payload,
             received_ns=received_ns,
             now_ns=now_ns,
-            findings=findings,
+            events=events,
             named=self._named(address),
         ):
             self._want_rebirth(node, now_ns)
         named = ((address.group, address.node), node)
-        publishes = self._advance([named], now_ns=now_ns, wall_ns=received_ns, findings=findings)
+        publishes = self._advance([named], now_ns=now_ns, wall_ns=received_ns, events=events)
         fate = next((key for key in _FATES if self.counts[key] > before[key]), "")
-        return HostStep(tuple(findings.events), publishes, _FATES.get(fate, "accepted"))
+        return HostOutput(tuple(events.events), publishes, _FATES.get(fate, "accepted"))
 
-    def tick(self, *, now_ns: int, wall_ns: int) -> HostStep:
+    def tick(self, *, now_ns: int, wall_ns: int) -> HostOutput:
         """Let time pass: missing messages are given up, requests that were put off fall due."""
-        findings = Findings(self.counts)
-        publishes = self._advance(self._nodes.items(), now_ns=now_ns, wall_ns=wall_ns, findings=findings)
-        return HostStep(tuple(findings.events), publishes)
+        events = NodeEvents(self.counts)
+        publishes = self._advance(self._nodes.items(), now_ns=now_ns, wall_ns=wall_ns, events=events)
+        return HostOutput(tuple(events.events), publishes)
 
-    def _count(self, what: str) -> HostStep:
+    def _count(self, what: str) -> HostOutput:
         self.counts[what] += 1
-        return HostStep()
+        return HostOutput()
 
-    def _refuse(self, reject: Reject) -> HostStep:
+    def _refuse(self, reject: Reject) -> HostOutput:
         self.counts[reject.reason] += 1
-        return HostStep(outcome=reject)
+        return HostOutput(outcome=reject)
 
-    def _hear_state(self, delivery: Delivery) -> HostStep:
+    def _take_state(self, delivery: Delivery) -> HostOutput:
         """Somebody says that this host is offline, its own late will perhaps: say again that it is not."""
         self.counts["states"] += 1
         if delivery.topic == self._state_topic and self._session_ms and says_offline(delivery.payload):
-            return HostStep(publishes=(self._state(online=True),))
-        return HostStep()
+            return HostOutput(publishes=(self._state(online=True),))
+        return HostOutput()
 
     def _node(self, address: Address) -> EdgeNode | None:
         """The state of a message's node; None where there are too many."""
@@ -242,7 +269,7 @@ class Host:
             )
         return self._nodes.get(name)
 
-    def _named(self, address: Address) -> Named:
+    def _named(self, address: Address) -> MachineName:
         parts: Mapping[MachinePart, str | None] = {
             "group": address.group,
             "node": address.node,
@@ -251,7 +278,7 @@ class Host:
         named = [parts[part] for part in self._settings.machine_parts]
         machine = ".".join(part for part in named if part is not None) or address.node
         shared = address.device is not None and "device" not in self._settings.machine_parts
-        return Named(machine, f"{address.device}/" if shared else "")
+        return MachineName(machine, f"{address.device}/" if shared else "")
 
     def _advance(
         self,
@@ -259,21 +286,23 @@ class Host:
         *,
         now_ns: int,
         wall_ns: int,
-        findings: Findings,
-    ) -> tuple[Publish, ...]:
+        events: NodeEvents,
+    ) -> tuple[HostMessage, ...]:
         timeout_ns = round(self._settings.reorder_timeout_s * SECOND_NS)
-        publishes: list[Publish] = []
+        publishes: list[HostMessage] = []
         for (group, name), node in nodes:
             if node.is_overdue(now_ns, timeout_ns):
                 self.counts["reorder_timeouts"] += 1
-                node.give_up_waiting(findings)
+                node.give_up_waiting(events)
                 self._want_rebirth(node, now_ns)
             if node.rebirth_due_ns is not None and now_ns >= node.rebirth_due_ns:
                 node.rebirth_due_ns = None
                 node.rebirth_after_ns = now_ns + round(self._settings.rebirth_interval_s * SECOND_NS)
                 self.counts["rebirths_requested"] += 1
                 command = rebirth_command(wall_ns // MILLISECOND_NS)
-                publishes.append(Publish(f"{NAMESPACE}/{group}/NCMD/{name}", command, qos=0, retain=False))
+                publishes.append(
+                    HostMessage(f"{NAMESPACE}/{group}/NCMD/{name}", command, qos=0, retain=False)
+                )
         return tuple(publishes)
 
     def _want_rebirth(self, node: EdgeNode, now_ns: int) -> None:

@@ -68,7 +68,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class SparkplugMetric:
     """One metric as it was sent; what its raw value means, `reading` says.
 
     Attributes:
@@ -88,7 +88,7 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
-class Payload:
+class SparkplugPayload:
     """A message's content.
 
     Attributes:
@@ -97,7 +97,7 @@ class Payload:
 
     seq: int
     time_ns: int | None
-    metrics: tuple[Metric, ...]
+    metrics: tuple[SparkplugMetric, ...]
 
     def number_of(self, name: str) -> int | None:
         """The whole number that the metric of this name holds."""
@@ -118,7 +118,7 @@ def read_address(topic: str) -> Address | Reject:
     return Address(kind=kind, group=parts[1], node=parts[3], device=device)  # type: ignore[arg-type]
 
 
-def decode(payload: bytes) -> Payload | Reject:
+def decode(payload: bytes) -> SparkplugPayload | Reject:
     """A payload's metrics. Names that are not UTF-8 become none, so that only their metric is lost."""
     try:
         message = wire.Payload.FromString(payload)
@@ -126,14 +126,14 @@ def decode(payload: bytes) -> Payload | Reject:
         return Reject("malformed", f"Sparkplug: {error}"[:100])
     if message.seq > 255:
         return Reject("malformed", f"Sparkplug: sequence number {message.seq}")
-    return Payload(
+    return SparkplugPayload(
         seq=message.seq,
         time_ns=message.timestamp * MILLISECOND_NS if message.timestamp else None,
         metrics=tuple(_metric(metric) for metric in message.metrics),
     )
 
 
-def _metric(metric: wire.Metric) -> Metric:
+def _metric(metric: wire.Metric) -> SparkplugMetric:
     field = metric.WhichOneof("value") or ""
     known = field in {"int_value", "long_value", "float_value", "double_value", "boolean_value"}
     null = metric.is_null or not known or not _is_good(metric)
@@ -141,7 +141,7 @@ def _metric(metric: wire.Metric) -> Metric:
         name = metric.name.decode() or None
     except UnicodeDecodeError:
         name = None
-    return Metric(
+    return SparkplugMetric(
         name=name,
         alias=metric.alias if metric.HasField("alias") else None,
         datatype=metric.datatype,
@@ -160,7 +160,7 @@ def _is_good(metric: wire.Metric) -> bool:
     return all(value.int_value == _QUALITY_GOOD for key, value in pairs if key == _QUALITY_KEY)
 
 
-def reading(metric: Metric, datatype: int) -> tuple[MetricKind, float | None]:
+def reading(metric: SparkplugMetric, datatype: int) -> tuple[MetricKind, float | None]:
     """What a metric says: its kind, and its value where that is a number.
 
     Args:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edge_agent.formats.sparkplug import sparkplug_b_pb2 as wire
 from edge_agent.formats.sparkplug.payload import (
     Address,
-    Payload,
+    SparkplugPayload,
     decode,
     read_address,
     reading,
@@ -29,17 +29,17 @@ MS = 1_000_000
 START_NS = 1_700_000_000_000 * MS
 
 
-def payload(raw: bytes) -> Payload:
+def payload(raw: bytes) -> SparkplugPayload:
     result = decode(raw)
-    assert isinstance(result, Payload), result
+    assert isinstance(result, SparkplugPayload), result
     return result
 
 
-def golden(name: str) -> Payload:
+def golden(name: str) -> SparkplugPayload:
     return payload(base64.b64decode(GOLDEN[name]))
 
 
-def readings(content: Payload) -> dict[str | int | None, tuple[str, float | None]]:
+def readings(content: SparkplugPayload) -> dict[str | int | None, tuple[str, float | None]]:
     return {metric.name or metric.alias: reading(metric, metric.datatype) for metric in content.metrics}
 
 
@@ -207,7 +207,7 @@ def test_arbitrary_bytes_never_raise(raw: bytes) -> None:
 
 def check_all(raw: bytes) -> None:
     result = decode(raw)
-    if isinstance(result, Payload):
+    if isinstance(result, SparkplugPayload):
         assert 0 <= result.seq <= 255
         for found in result.metrics:
             for datatype in (found.datatype, 0, 1, 8, 9, 11, 16, 40):

@@ -1,4 +1,4 @@
-"""Any bytes become a frame or a reason, never an exception; good values survive bad neighbours."""
+"""The formats `json` and `number`: any bytes become a frame or a reason; good values survive bad neighbours."""
 
 import json
 import math
@@ -6,11 +6,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, get_args
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.formats import FORMATS, Route, decoder
+from edge_agent.formats.json_row import _decode_patiently, _plain_block, decode
+from edge_agent.formats.origin import Origin
+from edge_agent.formats.routing import Route, delivery_decoder
+from edge_agent.formats.table import FORMATS
 from edge_agent.records import Delivery, Frame, Reject, RejectReason
 from edge_agent.topics import parse, parse_name
 
@@ -19,9 +23,12 @@ HOLES = frozenset({"machine", "channel"})
 ROW = parse("sensors/{machine}", allowed=HOLES, required=frozenset({"machine"}))
 CELL = parse("sensors/{machine}/{channel}", allowed=HOLES, required=frozenset({"machine"}))
 MACHINE = parse_name("{machine}")
-ROUTES = (Route(ROW, FORMATS["json"], MACHINE), Route(CELL, FORMATS["number"], MACHINE))
+ROUTES = (
+    Route(ROW, FORMATS["json"].decoder(None), MACHINE),
+    Route(CELL, FORMATS["number"].decoder(None), MACHINE),
+)
 LIMIT_BYTES = 4096
-DECODE = decoder(ROUTES, payload_limit_bytes=LIMIT_BYTES, future_tolerance_s=60.0)
+DECODE = delivery_decoder(ROUTES, payload_limit_bytes=LIMIT_BYTES, future_tolerance_s=60.0)
 NAMES = st.text(st.characters(codec="utf-8", categories=["L", "N"]), min_size=1, max_size=12)
 ROW_CHANNELS = 20  # a name is up to 146 bytes as JSON, a number up to 26: the limit of the payload holds
 NUMBERS = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -198,76 +205,55 @@ def test_rfc_3339_text_means_the_same_instant_as_seconds() -> None:
     assert moments == {(round(datetime(2023, 11, 14, 22, 13, 20, 250_000, UTC).timestamp() * 1e6) * 1000,)}
 
 
-@pytest.mark.parametrize(
-    ("topic", "expected"),
-    [
-        ("elsewhere/pump-1", "no_source"),
-        ("sensors", "no_source"),
-        ("sensors/a/b/c", "no_source"),
-        ("sensors/", "bad_topic"),
-        ("sensors/\udcff\udcfe", "bad_topic"),
-        ("sensors/" + "x" * 200, "bad_topic"),
-        ("sensors/a\nb", "bad_topic"),
-    ],
+# -- the quick decoder of blocks says exactly what the patient one says, or leaves the block to it
+
+NOW_S = NOW_NS // 10**9
+ORIGIN = Origin("press", None, NOW_NS, 60_000_000_000)
+
+WRAPPED = [(NOW_S * 10**9 - 2**64) / 1e9 + second for second in (-10, -5)]
+"""Seconds in the year 1439 that a 64-bit count of nanoseconds takes for the present."""
+stamps = st.one_of(
+    st.floats(NOW_S - 1e6, NOW_S + 120),
+    st.floats(WRAPPED[0] - 1e3, WRAPPED[1]),
+    st.floats(-1e300, 1e300),
+    st.integers(NOW_S - 100, NOW_S + 100),
+    st.just("2023-11-14T22:13:20Z"),
 )
-def test_topics_that_name_no_machine_are_counted_not_decoded(topic: str, expected: str) -> None:
-    assert reason({"values": {"a": 1}}, topic) == expected
+cells = st.one_of(
+    st.floats(allow_nan=True, allow_infinity=True), st.integers(-(10**40), 10**40), st.none(), st.booleans()
+)
+good_cells = st.floats(-1e30, 1e30)
 
 
-def test_every_format_is_reachable_by_its_name() -> None:
-    assert set(FORMATS) == {"cbor", "json", "line", "number", "senml", "senml_cbor"}
+@given(st.data())
+@settings(max_examples=300)
+def test_quick_and_patient_agree_on_every_block(data: st.DataObject) -> None:
+    length = data.draw(st.integers(0, 4))
+    kind = data.draw(st.sampled_from([cells, good_cells, good_cells]))
+    ts = data.draw(st.lists(stamps, min_size=length, max_size=length))
+    names = data.draw(st.lists(st.sampled_from(["a", "b", "", "x" * 200]), max_size=3, unique=True))
+    values = {name: data.draw(st.lists(kind, min_size=length, max_size=length)) for name in names}
+    payload = json.dumps({"ts": ts, "values": values}).encode()
+    quick, patient = _plain_block(payload, ORIGIN), _decode_patiently(payload, ORIGIN)
+    if quick is None:
+        return
+    assert isinstance(patient, Frame)
+    np.testing.assert_array_equal(quick.rows, np.array(patient.rows, np.float32))
+    assert replace(quick, rows=()) == replace(patient, rows=())
 
 
-def test_a_machine_is_named_by_several_levels_of_a_namespace() -> None:
-    template = parse("{site}/+/{line}/{machine}/data/#", allowed=None, required=frozenset(), wildcards=True)
-    route = Route(template, FORMATS["json"], parse_name("{site}.{line}.{machine}"))
-    decode = decoder([route], payload_limit_bytes=4096, future_tolerance_s=60.0)
-    payload = b'{"values": {"flow": 1.0}}'
-    result = decode(Delivery(topic="north/hall/l2/press/data/fast/1", payload=payload, received_ns=NOW_NS))
-    assert isinstance(result, Frame)
-    assert result.machine == "north.l2.press"
-    too_long = decode(Delivery("n" * 100 + "/hall/l2/press-with-a-long-name/data", payload, NOW_NS))
-    assert isinstance(too_long, Reject)
-    assert too_long.reason == "bad_topic"
+@pytest.mark.parametrize(
+    "ts", [[NOW_S, NOW_S + 3600], [5.0, NOW_S], [NOW_S], [NOW_S, 1e300], WRAPPED, [-1e300, 0]]
+)
+def test_a_block_with_anything_amiss_is_left_to_the_patient_decoder(ts: list[float]) -> None:
+    payload = json.dumps({"ts": ts, "values": {"a": [1.0, 2.0]}}).encode()
+    assert _plain_block(payload, ORIGIN) is None
+    assert decode(payload, ORIGIN) == _decode_patiently(payload, ORIGIN)
 
 
-def test_several_topics_feed_one_machine() -> None:
-    def route(topic: str) -> Route:
-        return Route(parse(topic, allowed=None, required=frozenset()), FORMATS["json"], parse_name("press-4"))
-
-    decode = decoder([route("plc/4/fast"), route("drive/17")], payload_limit_bytes=99, future_tolerance_s=60)
-    frames = [
-        decode(Delivery(topic, b'{"values": {"a": 1}}', NOW_NS)) for topic in ("plc/4/fast", "drive/17")
-    ]
-    assert [item.machine for item in frames if isinstance(item, Frame)] == ["press-4", "press-4"]
-
-
-def by_arrival(payload: bytes, *, received_s: float) -> Frame | Reject:
-    routes = [replace(route, clock="arrival") for route in ROUTES]
-    decode = decoder(routes, payload_limit_bytes=65_536, future_tolerance_s=300.0)
-    return decode(Delivery("sensors/press-4", payload, round(received_s * 1e9)))
-
-
-@pytest.mark.parametrize("stamp", [0.0, 60.0, 1_600_000_000.0, 1_700_003_600.0, 4_000_000_000.0])
-def test_where_arrival_counts_no_stamp_is_turned_away(stamp: float) -> None:
-    frame = by_arrival(f'{{"ts": {stamp}, "values": {{"a": 1.5}}}}'.encode(), received_s=1_700_000_000)
+def test_the_common_block_takes_the_quick_way() -> None:
+    payload = json.dumps({"ts": [NOW_S - 0.05, NOW_S], "values": {"a": [1, 2.5], "b": [3.0, -4.0]}}).encode()
+    frame = _plain_block(payload, ORIGIN)
     assert isinstance(frame, Frame)
-    assert (list(frame.times_ns), frame.stamped) == ([1_700_000_000_000_000_000], False)
-
-
-def test_rows_of_one_message_keep_their_distances_and_end_at_the_arrival() -> None:
-    payload = b'{"ts": [7200.0, 7200.5, 7202.0], "values": {"a": [1, 2, 3]}}'
-    frame = by_arrival(payload, received_s=1_700_000_000)
-    assert isinstance(frame, Frame)
-    assert [time_ns - 1_700_000_000_000_000_000 for time_ns in frame.times_ns] == [
-        -2_000_000_000,
-        -1_500_000_000,
-        0,
-    ]
-
-
-def test_rows_of_one_message_that_lie_decades_apart_are_turned_away() -> None:
-    payload = b'{"ts": [7200.0, 4000000000.0], "values": {"a": [1, 2]}}'
-    rejected = by_arrival(payload, received_s=1_700_000_000)
-    assert isinstance(rejected, Reject)
-    assert rejected.reason == "bad_timestamp"
+    np.testing.assert_array_equal(frame.rows, np.array([[1.0, 3.0], [2.5, -4.0]], np.float32))
+    assert frame.times_ns == ((NOW_S * 20 - 1) * 50_000_000, NOW_S * 1_000_000_000)
