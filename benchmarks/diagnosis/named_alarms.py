@@ -33,6 +33,7 @@ from edge_agent.pipeline.learning import learn  # noqa: E402
 from edge_agent.pipeline.pipeline import Pipeline  # noqa: E402
 from edge_agent.pipeline.results import CommissionRequest, Settings  # noqa: E402
 from edge_agent.records import Frame, Profile, Reject  # noqa: E402
+from edge_agent.signals.settings import WindowSettings  # noqa: E402
 from trainer.plant import KINDS, Injection, simulate  # noqa: E402
 
 _CALM_ROWS, _RUN_ROWS, _FAULT_ROW = 3600, 620, 200
@@ -40,7 +41,7 @@ _SECOND_NS = 1_000_000_000
 _FEED_ROWS = 10
 _NAMED = (1, 2, 3)
 _EARLY_WINDOW = 4
-_SETTINGS = Settings(commission_rows=_CALM_ROWS, hop_s=0.0)
+_SETTINGS = Settings(commission_rows=_CALM_ROWS, window=WindowSettings(hop_s=0.0))
 
 
 @dataclass(frozen=True, slots=True)

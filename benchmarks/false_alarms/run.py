@@ -184,9 +184,10 @@ def write(report: dict[str, Any], out: Path) -> None:
 
 def as_table(report: dict[str, Any]) -> str:
     """The report as Markdown."""
+    hop_s = SETTINGS.window.hop_s
     lines = [
         f"False alarms and shifts found, {report['date']}, model {report['model'][:12]}.",
-        f"{report['machines']} simulated machines for {DAYS} days at {PERIOD_S} s, scored every {SETTINGS.hop_s:g} s,",
+        f"{report['machines']} simulated machines for {DAYS} days at {PERIOD_S} s, scored every {hop_s:g} s,",
         "learnt from one day; budget: one false alarm a week.",
         "",
         "| rule | drift | false alarms a week | p90 | at most 1 | 3 sd found | 4 sd | **5 sd** | 6 sd | delay of 5 |",
@@ -253,7 +254,7 @@ def about(scorer: Scorer) -> dict[str, Any]:
     """What the figures are about."""
     return circumstances("benchmarks.false_alarms.run") | {
         "model": scorer.bundle.digest,
-        "hop_s": SETTINGS.hop_s,
+        "hop_s": SETTINGS.window.hop_s,
     }
 
 

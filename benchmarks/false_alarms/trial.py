@@ -20,14 +20,15 @@ from edge_agent.pipeline.pipeline import Pipeline, Settings
 from edge_agent.recordings.replay import commission_recording, row_times_ns
 from edge_agent.recordings.tables import Recording
 from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
+from edge_agent.signals.settings import WindowSettings
 
-SETTINGS = Settings(hop_s=60.0)
+SETTINGS = Settings(window=WindowSettings(hop_s=60.0))
 STILL = replace(SETTINGS, follow=FollowSettings(enabled=False))
 DAYS = 28
 WEEK_S = 7 * 24 * 3600
 BLOCK_ROWS = 1024
 # Windows until every row of one has been replaced.
-SPAN_WINDOWS = -(-LENGTHS_ROWS[-1] * PERIOD_S // int(SETTINGS.hop_s))
+SPAN_WINDOWS = -(-LENGTHS_ROWS[-1] * PERIOD_S // int(SETTINGS.window.hop_s))
 SHIPPED, UNMOVED = "edge-agent", "edge-agent, threshold never moved"
 _OF_THE_ENCODER = ("embedding", "reconstruction", "reconstruction_newest")
 Known = dict[int, NDArray[np.float32]]
@@ -82,7 +83,7 @@ def simulate(seed: int, *, drift: bool, scorer: Scorer) -> list[dict[str, Any]]:
 
 def by_rule(learnt: list[Learnt]) -> dict[str, list[float]]:
     """Each rule's thresholds in units of the learnt ones."""
-    in_a_week = WEEK_S / SETTINGS.hop_s
+    in_a_week = WEEK_S / SETTINGS.window.hop_s
     return {name: [rule(scores, in_a_week) / own for scores, own in learnt] for name, rule in RULES.items()}
 
 

@@ -23,6 +23,7 @@ from edge_agent.pipeline.results import Settings
 from edge_agent.recordings import tables
 from edge_agent.records import Delivery, Float32, Frame, Reject, ScoreBlock
 from edge_agent.signals.channel_rules import Align, ChannelRule
+from edge_agent.signals.settings import WindowSettings
 from trainer.plant import simulate
 
 SECOND = 1_000_000_000
@@ -97,8 +98,7 @@ def compared(sources: list[Source], rule: Align, *, scorer: Scorer) -> dict[str,
     """Tidy and untidy, window by window."""
     settings = Settings(
         commission_rows=LEARN_ROWS,
-        period_s=1.0,
-        lateness_s=LATENESS_S,
+        window=WindowSettings(period_s=1.0, lateness_s=LATENESS_S),
         channel_rules=(ChannelRule(align=rule),),
     )
     profile = None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
+    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -38,10 +39,10 @@ from edge_agent.config.sections import (
     RecordSection,
     Section,
     SharingSection,
-    WindowSection,
 )
 from edge_agent.config.sources import SourceSection
 from edge_agent.errors import ConfigError
+from edge_agent.signals.settings import WindowSettings
 from edge_agent.topics import is_name
 
 _CREDENTIAL = "credential"
@@ -53,7 +54,13 @@ _DEFAULT_SOURCES = (
 
 
 class Config(Section):
-    """Everything the file can say; every section may be left out."""
+    """Everything the file can say; every section may be left out.
+
+    A section is the settings class of the room that obeys it, where the keys are those of one room. Its bounds are in
+    that class, and what `Section` asks of all sections is asked of it, too.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     agent: AgentSection = AgentSection()
     broker: BrokerSection = BrokerSection()
@@ -68,7 +75,7 @@ class Config(Section):
     model: ModelSection = ModelSection()
     commission: CommissionSection = CommissionSection()
     budget: BudgetSection = BudgetSection()
-    window: WindowSection = WindowSection()
+    window: WindowSettings = WindowSettings()
     channel: Annotated[tuple[ChannelSection, ...], Field(max_length=1000)] = ()
     quality: QualitySection = QualitySection()
     naming: NamingSection = NamingSection()

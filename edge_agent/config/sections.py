@@ -157,16 +157,6 @@ class BudgetSection(Section):
     highest_step: Annotated[float, Field(ge=1, le=10)] = 1.1
 
 
-class WindowSection(Section):
-    """How often a machine is scored and how long a silent channel keeps its last value."""
-
-    hop_s: Seconds = 1.0
-    hold_rows: Annotated[int, Field(ge=0, le=100_000)] = 30
-    period_s: Seconds | None = None
-    grid_s: Annotated[float, Field(ge=0.001, le=3600)] = 1.0
-    lateness_s: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 2.0
-
-
 class ChannelSection(Section):
     """Physical range and alignment of the channels whose names match."""
 

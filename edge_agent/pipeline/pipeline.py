@@ -35,7 +35,7 @@ from edge_agent.records import (
     SourceEvents,
     WindowBlock,
 )
-from edge_agent.signals.row_buffer import RingState, RowBuffer, WindowSettings
+from edge_agent.signals.row_buffer import RingState, RowBuffer
 
 _Outcome = Literal["accepted", "duplicate", "late"] | Reject
 """What the pipeline makes of a message."""
@@ -263,16 +263,11 @@ class Pipeline:
             self.books.book(outcome)
 
     def _add_machine(self, name: str) -> Machine:
-        window = WindowSettings(
-            window_rows=self._scorer.window_rows,
-            hop_s=self._settings.hop_s,
-            hold_rows=self._settings.hold_rows,
-            grid_ns=int(self._settings.grid_s * 1e9),
-        )
         machine = Machine(
             rows=RowBuffer(
                 name,
-                window,
+                self._settings.window,
+                window_rows=self._scorer.window_rows,
                 keep_rows=self._settings.commission_rows,
                 aligner=aligner(name, self._settings, scorer=self._scorer),
             ),

@@ -13,6 +13,7 @@ from edge_agent.pipeline.condition import AlarmSettings
 from edge_agent.records import Alarm, Float32, Frame, Profile, ScoreBlock
 from edge_agent.sensors.monitor import QualitySettings
 from edge_agent.signals.channel_rules import ChannelRule
+from edge_agent.signals.settings import WindowSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,6 @@ class Settings:
     Attributes:
         commission_rows: N, calm rows that a new machine is learnt from.
         budget_per_week: false alarms that one machine may raise in a week.
-        hop_s: a machine is scored at most once in this time.
-        hold_rows: rows for which a missing value is held.
-        grid_s: rows of machines whose channels come one by one without time are gathered on this grid.
-        period_s: rows are brought onto this grid, see `align`; None: messages are rows.
-        lateness_s: a sample may be so much older than the newest one, where there is a grid.
         machines_limit, channels_limit: bounds against floods of topics and of channel names.
         seed: of everything random in learning.
         channel_rules: what people know of channels before anything is learnt.
@@ -34,11 +30,6 @@ class Settings:
 
     commission_rows: int = 3600
     budget_per_week: float = 1.0
-    hop_s: float = 1.0
-    hold_rows: int = 30
-    grid_s: float = 1.0
-    period_s: float | None = None
-    lateness_s: float = 2.0
     machines_limit: int = 1000
     channels_limit: int = 256
     seed: int = 0
@@ -47,6 +38,7 @@ class Settings:
     naming: NamingSettings = field(default_factory=NamingSettings)
     follow: FollowSettings = field(default_factory=FollowSettings)
     quality: QualitySettings = field(default_factory=QualitySettings)
+    window: WindowSettings = field(default_factory=WindowSettings)
     channel_rules: tuple[ChannelRule, ...] = ()
 
 

@@ -37,12 +37,13 @@ def succeeding(machine: Machine, *, settings: Settings, scorer: Scorer) -> Inspe
 
 def aligner(machine: str, settings: Settings, *, scorer: Scorer) -> Aligner | None:
     """What brings the machine's samples onto a grid; None where its messages are rows."""
-    if settings.period_s is None:
+    window = settings.window
+    if window.period_s is None:
         return None
     rules = settings.channel_rules
     return Aligner(
-        period_ns=round(settings.period_s * 1e9),
-        lateness_ns=round(settings.lateness_s * 1e9),
+        period_ns=round(window.period_s * 1e9),
+        lateness_ns=round(window.lateness_s * 1e9),
         bridge_rows=scorer.window_rows,
         rule=lambda channel: alignment(rules, machine=machine, channel=channel),
     )

@@ -59,11 +59,7 @@ def pipeline_settings(config: Config) -> Settings:
     return Settings(
         commission_rows=config.commission.rows,
         budget_per_week=config.budget.false_alarms_per_week,
-        hop_s=config.window.hop_s,
-        hold_rows=config.window.hold_rows,
-        period_s=config.window.period_s,
-        grid_s=config.window.grid_s,
-        lateness_s=config.window.lateness_s,
+        window=config.window,
         channel_rules=tuple(rule.rule for rule in config.channel),
         quality=QualitySettings(enabled=config.quality.enabled),
         machines_limit=config.limits.machines,

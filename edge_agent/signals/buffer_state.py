@@ -1,18 +1,8 @@
-"""How rows become windows, and what a row buffer remembers over a restart: nouns without behaviour."""
+"""What a row buffer remembers over a restart: a noun without behaviour."""
 
 from dataclasses import dataclass
 
 from edge_agent.signals.alignment import AlignState
-
-
-@dataclass(frozen=True, slots=True)
-class WindowSettings:
-    """How rows become windows."""
-
-    window_rows: int = 128
-    hop_s: float = 1.0
-    hold_rows: int = 30
-    grid_ns: int = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

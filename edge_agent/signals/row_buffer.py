@@ -17,11 +17,12 @@ import numpy as np
 from edge_agent.records import Float32, Frame, Taken, WindowBlock
 from edge_agent.signals.alignment import Aligner
 from edge_agent.signals.arrival_grid import place
-from edge_agent.signals.buffer_state import RingState, WindowSettings
+from edge_agent.signals.buffer_state import RingState
 from edge_agent.signals.gaps import fill_hidden, hold, segment_starts
 from edge_agent.signals.row_arrays import Bools, Ints, Rows, cut_windows, ordered
+from edge_agent.signals.settings import WindowSettings
 
-__all__ = ["RingState", "RowBuffer", "WindowSettings"]
+__all__ = ["RingState", "RowBuffer"]
 
 _Values = Sequence[float] | Float32
 
@@ -37,9 +38,23 @@ class RowBuffer:
     """The rows of one machine, growing while it is commissioned and sliding afterwards."""
 
     def __init__(
-        self, machine: str, settings: WindowSettings, *, keep_rows: int, aligner: Aligner | None = None
+        self,
+        machine: str,
+        settings: WindowSettings,
+        *,
+        window_rows: int,
+        keep_rows: int,
+        aligner: Aligner | None = None,
     ) -> None:
-        """Begin; with an aligner samples of any rate become rows on its grid."""
+        """Begin; with an aligner samples of any rate become rows on its grid.
+
+        Args:
+            machine: its name.
+            settings: what the file says of rows and windows.
+            window_rows: T, rows of a window, as the model says.
+            keep_rows: rows that are kept while it is commissioned.
+            aligner: see `alignment`.
+        """
         self.aligner = aligner
         self.machine = machine
         self.channels: list[str] = []
@@ -47,6 +62,7 @@ class RowBuffer:
         """Rows closed since the machine was first heard."""
         self.last_time_ns: int | None = None
         self._settings = settings
+        self._window_rows = window_rows
         self._index: dict[str, int] = {}
         self._order: list[int] = []
         self._columns_of: dict[tuple[str, ...], list[int]] = {}
@@ -259,7 +275,7 @@ class RowBuffer:
         self.last_time_ns = int(times[-1])
 
     def _extend(self, values: Float32, *, seen: Bools | bool, times: Ints, starts: Ints) -> None:
-        unscored = self.row_count - self._scored_row + self._settings.window_rows if self._hop_rows else 0
+        unscored = self.row_count - self._scored_row + self._window_rows if self._hop_rows else 0
         keep = max(self._keep_rows, unscored)
         self._arrays.extend(
             values, seen=seen, times=times, starts=starts, keep=keep, double=not self._hop_rows
@@ -269,7 +285,7 @@ class RowBuffer:
 
     def save(self) -> RingState:
         """What to give to `restore` so that the next windows are the same."""
-        rows, kept = self._kept, slice(-max(self._keep_rows, self._settings.window_rows), None)
+        rows, kept = self._kept, slice(-max(self._keep_rows, self._window_rows), None)
         return RingState(
             channels=tuple(self.channels),
             row_count=self.row_count,
@@ -318,7 +334,7 @@ class RowBuffer:
         self._segment_row, self._scored_row = state.segment_row, state.scored_row
         self._span_ns, self._hop_rows = state.span_ns, state.hop_rows
         if self._hop_rows:
-            self._keep_rows = self._settings.window_rows
+            self._keep_rows = self._window_rows
 
     def settle(self) -> None:
         """Give out no windows that end in the rows at hand: they were scored before."""
@@ -369,15 +385,15 @@ class RowBuffer:
         self.channels, self._order = list(channels), [*range(len(channels))]
         self._index = {name: at for at, name in enumerate(channels)}
         self._columns_of.clear()
-        self._span_ns, self._hop_rows = self._settings.window_rows * period_ns, hop_rows
-        self._keep_rows = self._settings.window_rows
+        self._span_ns, self._hop_rows = self._window_rows * period_ns, hop_rows
+        self._keep_rows = self._window_rows
         self._scored_row = self._inspected_row = self.row_count
 
     def take_windows(self) -> WindowBlock | None:
         """The windows that fell due since the last call; None where there is none."""
         if self._hop_rows == 0:
             return None
-        span, step = self._settings.window_rows, self._hop_rows
+        span, step = self._window_rows, self._hop_rows
         first_row = self.row_count - len(self._arrays) - len(self._fresh)
         earliest = max(self._scored_row + 1, first_row + span)
         first_end = -(-earliest // step) * step

@@ -15,6 +15,7 @@ from edge_agent.recordings.failure_records import FailureRecord
 from edge_agent.recordings.replay import Replay, commission_recording, replay
 from edge_agent.recordings.tables import Recording
 from edge_agent.records import Alarm, Frame, Profile, Reject
+from edge_agent.signals.settings import WindowSettings
 
 SECOND = 1_000_000_000
 CHANNELS = ("flow", "pressure", "vibration")
@@ -142,7 +143,11 @@ def test_what_cannot_be_named_is_refused_with_a_reason(scorer: Scorer, profile: 
 
 def played(scorer: Scorer, profile: Profile, failures: Sequence[FailureRecord]) -> Replay:
     return replay(
-        RECORDING, scorer=scorer, settings=replace(SETTINGS, hop_s=0.0), profile=profile, failures=failures
+        RECORDING,
+        scorer=scorer,
+        settings=replace(SETTINGS, window=WindowSettings(hop_s=0.0)),
+        profile=profile,
+        failures=failures,
     )
 
 

@@ -10,6 +10,7 @@ from edge_agent.commissioning.threshold_tracking import FollowSettings
 from edge_agent.pipeline.pipeline import Pipeline, Settings
 from edge_agent.records import Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.service.health import status_payload
+from edge_agent.signals.settings import WindowSettings
 
 PERIOD_NS = 60 * 1_000_000_000
 DAY_ROWS = 24 * 60
@@ -48,7 +49,7 @@ def pipeline(profile: Profile, **settings: bool) -> Pipeline:
     return Pipeline(
         decode=lambda _: Reject("no_source"),
         scorer=Ramp(),  # type: ignore[arg-type]
-        settings=Settings(hop_s=60.0, follow=FollowSettings(**settings)),
+        settings=Settings(window=WindowSettings(hop_s=60.0), follow=FollowSettings(**settings)),
         profiles=[profile],
     )
 

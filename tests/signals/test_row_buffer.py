@@ -7,14 +7,15 @@ from hypothesis import strategies as st
 
 from edge_agent.records import Frame
 from edge_agent.signals.alignment import Aligner
-from edge_agent.signals.row_buffer import RowBuffer, WindowSettings
+from edge_agent.signals.row_buffer import RowBuffer
+from edge_agent.signals.settings import WindowSettings
 
 SECOND = 1_000_000_000
 T = 8
 
 
 def buffer(*, hold_rows: int = 2, keep_rows: int = 64) -> RowBuffer:
-    rows = RowBuffer("m", WindowSettings(window_rows=T, hold_rows=hold_rows), keep_rows=keep_rows)
+    rows = RowBuffer("m", WindowSettings(hold_rows=hold_rows), window_rows=T, keep_rows=keep_rows)
     rows.add_channels(["a", "b"])
     return rows
 
@@ -202,7 +203,7 @@ def test_a_machine_is_scored_at_most_about_once_a_second(period_s: float, hop: i
 def test_with_a_grid_a_gateway_clock_that_is_set_back_begins_afresh() -> None:
     second = 1_000_000_000
     aligner = Aligner(period_ns=second, lateness_ns=2 * second, bridge_rows=64, rule=lambda _: "mean")
-    rows = RowBuffer("m", WindowSettings(window_rows=4), keep_rows=100, aligner=aligner)
+    rows = RowBuffer("m", WindowSettings(), window_rows=4, keep_rows=100, aligner=aligner)
     rows.add_channels(["a"])
     for start in (5000, 1000):
         for t in range(10):

@@ -114,7 +114,8 @@ def set_up(config: Config, *, commission_rows: int | None, failures: tuple[Failu
     Raises:
         EdgeAgentError: the model cannot be used.
     """
-    settings = replace(pipeline_settings(config), hop_s=0.0)
+    settings = pipeline_settings(config)
+    settings = replace(settings, window=replace(settings.window, hop_s=0.0))
     return Setup(
         commission_rows=commission_rows, scorer=load_scorer(config), settings=settings, failures=failures
     )
