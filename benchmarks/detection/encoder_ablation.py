@@ -26,9 +26,9 @@ from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
 from edge_agent.recordings import tables
 from edge_agent.signals.features import Float32, scales
-from trainer.loop import load_network
-from trainer.measures import period, vus
-from trainer.model import Network
+from trainer.evaluation.measures import period, vus
+from trainer.network.network import Network
+from trainer.training.loop import load_network
 
 STRIDE_ROWS = 9
 COVER_ROWS = 64

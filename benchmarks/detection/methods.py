@@ -115,8 +115,8 @@ def untrained(scorer: Scorer) -> Scorer:
     """A model of the same shape with random weights, exported as any other."""
     import torch  # noqa: PLC0415  only where the ablation is asked for
 
-    from trainer.export import Identity, write_bundle  # noqa: PLC0415
-    from trainer.model import Network  # noqa: PLC0415
+    from trainer.bundle.export import Identity, write_bundle  # noqa: PLC0415
+    from trainer.network.network import Network  # noqa: PLC0415
 
     manifest = scorer.bundle.manifest
     torch.manual_seed(0)

@@ -37,7 +37,7 @@ from benchmarks import RESULTS, ROOT
 from edge_agent.recordings import tables as recordings
 from edge_agent.recordings.replay import row_times_ns
 from edge_agent.recordings.tables import Recording
-from trainer.measures import event_measures, point_measures, segments
+from trainer.evaluation.measures import event_measures, point_measures, segments
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt

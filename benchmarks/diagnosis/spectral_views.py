@@ -17,7 +17,7 @@ from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
 from edge_agent.signals.features import scales, signed_log
 from edge_agent.signals.spectrum import SpectralFrames
-from trainer.export import FOLDER, find_bundle
+from trainer.bundle.export import FOLDER, find_bundle
 
 Floats = NDArray[np.float32]
 See = Callable[..., Floats]

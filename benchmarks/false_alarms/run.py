@@ -33,7 +33,7 @@ from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.recordings import tables as recordings
 from edge_agent.recordings.replay import commission_recording, row_times_ns
 from edge_agent.recordings.tables import Recording
-from trainer.measures import segments
+from trainer.evaluation.measures import segments
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt

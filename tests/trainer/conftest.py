@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trainer import calibrate, config, export, finetune, pretrain
+from trainer import config
+from trainer.bundle import export
+from trainer.training import calibrate, finetune, pretrain
 
 CHANNELS = ("speed", "pressure", "heat")
 

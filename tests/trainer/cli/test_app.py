@@ -1,0 +1,95 @@
+"""The command line: parses, runs a stage, says one line and an exit code when something is wrong."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trainer import config
+from trainer.config import Config
+from trainer.training import fit
+
+ROOT = Path(__file__).parents[3]
+TINY = (
+    "pretrain.architecture=dense",
+    "pretrain.window_rows=32",
+    "pretrain.synthetic_signals=60",
+    "pretrain.signal_rows=128",
+    "pretrain.plant_share=0",
+    "pretrain.batch_windows=8",
+)
+
+
+def edge_trainer(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "trainer", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"},
+    )
+
+
+def test_a_flag_wins_over_the_file_and_the_artefact_is_printed(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text("[pretrain]\nsteps = 1000000\n", encoding="utf-8")
+    settings = [word for setting in TINY for word in ("--set", setting)]
+    done = edge_trainer("pretrain", "-c", str(file), "--steps", "2", "-o", str(tmp_path / "run"), *settings)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{tmp_path / 'run' / 'pretrain' / 'network.pt'}\n"
+    assert "2/2" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["finetune", "--alpha", "-1"], 2, "finetune.alpha"),
+        (["pretrain", "--set", "pretrain.stepz=1"], 2, "pretrain.stepz"),
+        (["pretrain", "-c", "absent.toml"], 2, "absent.toml"),
+        (["export", "-o", "absent"], 8, "run the stage before first"),
+        (["evaluate", "-o", "absent"], 8, "run the stage export first"),
+    ],
+)
+def test_an_error_is_one_line_and_an_exit_code(arguments: list[str], code: int, message: str) -> None:
+    done = edge_trainer(*arguments)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_help_lists_every_stage() -> None:
+    text = edge_trainer("--help").stdout
+    for name in ("pretrain", "finetune", "export", "calibrate", "evaluate", "fit"):
+        assert re.search(rf"\b{name}\b", text)
+
+
+def test_fit_leaves_out_stages_without_recordings(tiny: Config) -> None:
+    assert [name for name, _ in fit.stages(tiny)] == [
+        "pretrain",
+        "finetune",
+        "export",
+        "calibrate",
+        "evaluate",
+    ]
+    assert [name for name, _ in fit.stages(Config())] == ["pretrain", "export"]
+
+
+def test_fit_ends_with_a_bundle_and_can_be_repeated(trained: Config) -> None:
+    """The trained run goes on at its evaluation; what is done is not done again."""
+    said: list[str] = []
+    before = (trained.run.out / "pretrain" / "checkpoint.pt").stat().st_mtime_ns
+    bundle = fit.run(trained, report=lambda name, _path: said.append(name))
+    assert said == ["pretrain", "finetune", "export", "calibrate", "evaluate", "report"]
+    assert (bundle / "profile.npz").exists()
+    assert (trained.run.out / "pretrain" / "checkpoint.pt").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("name", ["pretrained.toml", "small.toml", "tep.toml"])
+def test_shipped_configurations_are_valid(name: str) -> None:
+
+    assert config.load(ROOT / "trainer" / "configs" / name).run.name

@@ -1,0 +1,1 @@
+"""The command line `edge-trainer`: parses, reports, exits; every command is one stage."""

@@ -1,0 +1,1 @@
+"""Pages and pictures for people, from what stages measured; computes no measure itself."""
