@@ -1,23 +1,43 @@
 """What all tests share: models, recordings, and one rule for what may be skipped."""
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from benchmarks.harness.patience import MissingProgramError
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
 from tests.support import tiny
+from tests.support.missing import IN_CI, missing
 
 ROOT = Path(__file__).parents[1]
-IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 
 # Machines differ in speed and load: no property fails for the time that it took, or that its examples took to make.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # CI tries the same examples every time, so that a red run is the fault of what changed.
 settings.register_profile("ci", settings.get_profile("house"), derandomize=True, database=None)
 settings.load_profile("ci" if IN_CI else "house")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, object, object]:
+    """What needs a program that is missing is skipped with the way to install it, and fails in CI."""
+    try:
+        return (yield)
+    except MissingProgramError as error:
+        missing(str(error))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """As before: where the test itself starts the program."""
+    try:
+        return (yield)
+    except MissingProgramError as error:
+        missing(str(error))
 
 
 @pytest.fixture(scope="session")
@@ -38,5 +58,5 @@ def recordings() -> Path:
     path = Path(os.environ.get("EDGE_AGENT_DATA", ROOT.parent / "shared/data"))
     if not (path / "README.md").is_file():
         reason = f"no recordings at {path}; set EDGE_AGENT_DATA to their folder"
-        (pytest.fail if IN_CI else pytest.skip)(reason)
+        missing(reason)
     return path

@@ -13,13 +13,10 @@ import argparse
 import csv
 import json
 import os
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -34,6 +31,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from PIL import Image
 
 from benchmarks import RESULTS, ROOT
+from benchmarks.harness.agent import Agent
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.patience import wait_until
 from edge_agent.recordings import tables as recordings
 from edge_agent.recordings.replay import row_times_ns
 from edge_agent.recordings.tables import Recording
@@ -43,26 +43,6 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 LEARN_ROWS, SECONDS_A_WEEK = 400, 7 * 24 * 3600
-BROKER_PATIENCE_S = 60.0
-CONFIG = """
-[agent]
-name = "skab"
-state_dir = "{folder}/state"
-[broker]
-longest_wait_s = 0
-host = "127.0.0.1"
-port = {port}
-[model]
-{bundle}
-[commission]
-rows = {rows}
-[window]
-hop_s = 1.0
-[metrics]
-port = {metrics_port}
-[log]
-format = "json"
-"""
 
 
 @dataclass(slots=True)
@@ -135,7 +115,7 @@ class Subscriber:
             payload = json.dumps({"ts": float(seconds[row]), "values": values})
             infos.append(self._client.publish(f"sensors/{run.name}", payload, qos=1))
         for info in infos:
-            info.wait_for_publish(BROKER_PATIENCE_S)
+            info.wait_for_publish(60.0)
         return len(infos)
 
     def close(self) -> None:
@@ -193,19 +173,20 @@ def play(
     runs: list[Run], *, folder: Path, bundle: Path | None, leaving: ExitStack
 ) -> tuple[Path, dict[str, Any], float]:
     """Everything over the wire; returns the configuration, the ledger and the seconds it took."""
-    port, metrics_port = free_port(), free_port()
-    start_broker(folder, port=port, leaving=leaving)
-    config = folder / "agent.toml"
-    chosen = f'bundle = "{bundle.resolve()}"' if bundle else ""
-    config.write_text(
-        CONFIG.format(folder=folder, port=port, metrics_port=metrics_port, rows=LEARN_ROWS, bundle=chosen)
+    broker = Broker(folder).start()
+    leaving.callback(broker.stop)
+    agent = Agent(
+        folder,
+        bundle=bundle and bundle.resolve(),
+        port=broker.port,
+        name="skab",
+        commission_rows=LEARN_ROWS,
+        retry_max_s=None,
+        settings={"window": "hop_s = 1.0"},
     )
-    log = leaving.enter_context((folder / "agent.log").open("wb"))
-    command = [sys.executable, "-m", "edge_agent", "run", "-c", str(config)]
-    agent = subprocess.Popen(command, stderr=log, cwd=ROOT)
-    leaving.callback(end, agent)
-    wait_until(lambda: fetch(metrics_port, "/readyz") is not None, what="the agent")
-    subscriber = Subscriber(port)
+    leaving.callback(agent.stop)
+    agent.start().ready()
+    subscriber = Subscriber(broker.port)
     leaving.callback(subscriber.close)
     started = time.monotonic()
     published = sum(subscriber.publish(run, 0, LEARN_ROWS) for run in runs)
@@ -216,22 +197,22 @@ def play(
     )
     published += sum(subscriber.publish(run, LEARN_ROWS, len(run.label)) for run in runs)
     wait_until(
-        lambda: read_ledger(metrics_port)["received"] >= published, what="the agent to take in all messages"
+        lambda: agent.ledger().get("received", 0) >= published, what="the agent to take in all messages"
     )
     took_s = time.monotonic() - started
     wait_until(
-        lambda: series(metrics_port).get("edge_agent_outbox_messages") == 0,
+        lambda: agent.series().get("edge_agent_outbox_messages") == 0,
         what="the last alerts to be acknowledged",
     )
-    acknowledged = series(metrics_port)["edge_agent_alerts_acknowledged_total"]
+    acknowledged = agent.series()["edge_agent_alerts_acknowledged_total"]
     wait_until(lambda: subscriber.read >= acknowledged, what=f"{acknowledged:.0f} alerts to arrive")
     of_machines = [alert for alert in subscriber.alerts.values() if alert["kind"] == "machine"]
     for alert in sorted(of_machines, key=lambda alert: (alert["id"], alert["revision"])):
         next(run for run in runs if run.name == alert["machine"]).alerts.append(alert)
-    ledger: dict[str, Any] = {"published": published, **read_ledger(metrics_port)}
+    ledger: dict[str, Any] = {"published": published, **agent.ledger()}
     outcomes = sum(value for name, value in ledger.items() if name not in {"published", "received"})
     ledger["agrees"] = published == ledger["received"] == outcomes
-    return config, ledger, took_s
+    return agent.config, ledger, took_s
 
 
 def measure(runs: list[Run]) -> dict[str, Any]:
@@ -329,70 +310,6 @@ def picture(run: Run, scores: np.ndarray) -> None:
     with Image.open(target / f"{run.name}.png") as image:
         few = image.convert("RGB").quantize(32)  # a quarter of the bytes, and 34 pictures are kept
     few.save(target / f"{run.name}.png", optimize=True)
-
-
-def start_broker(folder: Path, *, port: int, leaving: ExitStack) -> None:
-    """A mosquitto of our own."""
-    program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-    if program is None:
-        sys.exit("mosquitto is missing: apt install mosquitto")
-    file = folder / "mosquitto.conf"
-    file.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n")
-    broker = subprocess.Popen([program, "-c", str(file)], stderr=subprocess.DEVNULL)
-    leaving.callback(end, broker)
-    wait_until(lambda: connects(port), what="mosquitto")
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Ask a process to leave and wait for it."""
-    process.terminate()
-    process.wait(timeout=20)
-
-
-def connects(port: int) -> bool:
-    """Whether someone listens there."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until(true: Any, *, what: str, patience_s: float = BROKER_PATIENCE_S) -> None:
-    """Poll until it is so; ends the benchmark where it never is."""
-    end_s = time.monotonic() + patience_s
-    while not true():
-        if time.monotonic() > end_s:
-            sys.exit(f"waited {patience_s:.0f} s in vain for {what}")
-        time.sleep(0.1)
-
-
-def fetch(port: int, path: str) -> str | None:
-    """A page of the agent's; None where it is not there or says no."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-            return str(answer.read().decode())
-    except OSError:
-        return None
-
-
-def series(port: int) -> dict[str, float]:
-    """Every series of one scrape."""
-    lines = [line.rpartition(" ") for line in (fetch(port, "/metrics") or "").splitlines() if line[:1] != "#"]
-    return {name: float(value) for name, _, value in lines}
-
-
-def read_ledger(port: int) -> dict[str, int]:
-    """Received and the five outcomes, of one scrape."""
-    found = series(port)
-    outcomes = {
-        name.split('"')[1]: int(n) for name, n in found.items() if "edge_agent_messages_total{" in name
-    }
-    return {"received": int(found.get("edge_agent_messages_received_total", 0)), **outcomes}
 
 
 if __name__ == "__main__":

@@ -12,34 +12,42 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from tests.faults.parts.floor import LEARN_ROWS
-from tests.faults.parts.patience import WaitedInVainError, free_port, wait_until
-
-ROOT = Path(__file__).parents[3]
+from benchmarks import ROOT
+from benchmarks.harness.patience import WaitedInVainError, free_port, wait_until
+from edge_agent.signals.row_buffer import RingState
+from edge_agent.store.database import Database
+from edge_agent.store.journal import remembered
 
 
 class Agent:
     """One agent's folder, configuration and (at most one) process.
 
     Args:
+        bundle: the shipped one where None.
+        longest_wait_s: by default nothing is passed over: what is sent in a second, a slow computer judges in ten.
+        keepalive_s, retry_max_s, budget_per_week, longest_wait_s: the product's default where None.
+        access: further lines of the section `broker`, and after them whole sections.
+        settings: further lines, by section of the configuration.
         before: a command that runs ours, such as `ip netns exec NAME`.
         launcher: what Python is given instead of `-m edge_agent`.
-        longest_wait_s: by default nothing is passed over: faults are counted here. None: the product's.
-        settings: further lines, by section of the configuration.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a thing that one test or another must vary
         self,
         folder: Path,
         *,
         bundle: Path | None,
         port: int,
+        name: str = "hall",
         host: str = "127.0.0.1",
         page_host: str = "127.0.0.1",
         state: Path | None = None,
-        commission_rows: int = LEARN_ROWS,
-        keepalive_s: int = 5,
+        commission_rows: int = 300,
+        keepalive_s: int | None = None,
+        retry_max_s: int | None = 1,
         longest_wait_s: float | None = 0.0,
+        budget_per_week: float | None = None,
+        access: str = "",
         settings: Mapping[str, str] | None = None,
         before: Sequence[str] = (),
         launcher: Sequence[str] = ("-m", "edge_agent"),
@@ -49,33 +57,38 @@ class Agent:
         self.state = state or folder / "state"
         self.log_file = folder / "agent.log"
         self.config = folder / "agent.toml"
+        self.launcher = tuple(launcher)
         self.starts = self.kills = 0
         self.process: subprocess.Popen[bytes] | None = None
-        self._page = f"http://{page_host}:{free_port()}"
-        self._command = [*before, sys.executable, *launcher, "run", "--config", str(self.config)]
+        self.metrics_port = free_port()
+        self._page = f"http://{page_host}:{self.metrics_port}"
+        self._before = tuple(before)
         self._env = dict(env or {})
+        broker = {"keepalive_s": keepalive_s, "retry_max_s": retry_max_s, "longest_wait_s": longest_wait_s}
+        told = [f"{key} = {value}" for key, value in broker.items() if value is not None]
         sections: dict[str, str] = {
-            "agent": f'name = "hall"\nstate_dir = "{self.state}"',
-            "broker": f'host = "{host}"\nport = {port}\nkeepalive_s = {keepalive_s}',
+            "agent": f'name = "{name}"\nstate_dir = "{self.state}"',
+            "broker": "\n".join([f'host = "{host}"', f"port = {port}", *told, access]),
             "model": f'bundle = "{bundle}"' if bundle else "",
             "commission": f"rows = {commission_rows}",
-            "budget": "false_alarms_per_week = 0.01",
-            "metrics": f'host = "{page_host}"\nport = {self._page.rpartition(":")[2]}',
+            "budget": "" if budget_per_week is None else f"false_alarms_per_week = {budget_per_week}",
+            "metrics": f'host = "{page_host}"\nport = {self.metrics_port}',
             "log": 'format = "json"',
         }
-        if longest_wait_s is not None:
-            sections["broker"] += f"\nlongest_wait_s = {longest_wait_s}"
-        for name, lines in (settings or {}).items():
-            sections[name] = f"{sections.get(name, '')}\n{lines}"
-        self.config.write_text("".join(f"[{name}]\n{lines}\n" for name, lines in sections.items()))
+        for section, lines in (settings or {}).items():
+            sections[section] = f"{sections.get(section, '')}\n{lines}"
+        self.config.write_text(
+            "".join(f"[{section}]\n{lines}\n" for section, lines in sections.items() if lines)
+        )
 
     # -- life and death -------------------------------------------------------------------------------------
 
     def start(self, *, wait: bool = True) -> Self:
+        """Begin, and wait until its page of health says yes."""
         calm = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                self._command,
+                [*self._before, sys.executable, *self.launcher, "run", "--config", str(self.config)],
                 cwd=ROOT,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -87,32 +100,36 @@ class Agent:
         return self
 
     def ready(self) -> Self:
-        """Wait until both its connections stand."""
-        wait_until(self.connected, what="the agent to be connected")
+        """Wait until both its connections stand and nothing is amiss."""
+        wait_until(lambda: self.connected() and self.page("/readyz")[0] == 200, what="the agent to be ready")
         return self
 
     def kill(self) -> None:
-        """kill -9."""
+        """Kill -9."""
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
             self.kills += 1
 
-    def stop(self) -> int:
-        return self.signal(signal.SIGTERM).wait(timeout=60)
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to end; its exit status."""
+        return self.signal(number).wait(timeout=60)
 
     def signal(self, number: int) -> subprocess.Popen[bytes]:
-        assert self.process is not None
-        self.process.send_signal(number)
-        return self.process
+        """Send it a signal."""
+        process = self._running()
+        process.send_signal(number)
+        return process
 
     @property
     def alive(self) -> bool:
+        """Whether it runs."""
         return self.process is not None and self.process.poll() is None
 
     # -- seen from outside ----------------------------------------------------------------------------------
 
     def page(self, path: str) -> tuple[int, str]:
+        """Status and text of one of its pages; (0, "") where nobody answers."""
         try:
             with urllib.request.urlopen(self._page + path, timeout=5) as answer:  # noqa: S310 - our own page
                 return answer.status, answer.read().decode()
@@ -127,7 +144,12 @@ class Agent:
         lines = [line.rpartition(" ") for line in self.page("/metrics")[1].splitlines() if line[:1] != "#"]
         return {name: float(value) for name, _, value in lines}
 
+    def metric(self, series: str) -> float:
+        """The value of one series, written as on the page; 0 where it is absent."""
+        return self.series().get(series, 0.0)
+
     def connected(self) -> bool:
+        """Whether both its connections to the broker stand."""
         series = self.series()
         return all(
             series.get(f'edge_agent_broker_connected{{client="{name}"}}') == 1
@@ -142,8 +164,15 @@ class Agent:
         named = "edge_agent_messages_total{"
         outcomes = {name.split('"')[1]: int(n) for name, n in series.items() if name.startswith(named)}
         received = int(series["edge_agent_messages_received_total"])
-        assert received == sum(outcomes.values()), (received, outcomes)
+        if received != sum(outcomes.values()):
+            raise AssertionError(f"{received} received, but {outcomes}")
         return {"received": received, **outcomes}
+
+    def settled_for(self, quiet_s: float) -> bool:
+        """Whether no message has come for a while."""
+        before = self.ledger()
+        time.sleep(quiet_s)
+        return bool(before) and before == self.ledger()
 
     def wait_received(self, messages: int, *, patience_s: float = 120.0) -> dict[str, int]:
         """The ledger once so many different messages have come since this process began.
@@ -160,7 +189,14 @@ class Agent:
             time.sleep(0.2)
         return ledger
 
+    def ring(self, machine: str) -> RingState:
+        """The machine's rows as they are on disk."""
+        contents = Database(self.state / "state.db").read()
+        found = remembered(contents.states, [(turn, block) for turn, block, _ in contents.samples])
+        return found.rings[machine][1]
+
     def resident_kib(self) -> int:
+        """Memory that it has now."""
         return int(self._status("VmRSS:"))
 
     def peak_kib(self) -> int:
@@ -168,16 +204,16 @@ class Agent:
         return int(self._status("VmHWM:"))
 
     def threads(self) -> int:
+        """Of its process, now."""
         return int(self._status("Threads:"))
 
     def descriptors(self) -> int:
-        assert self.process is not None
-        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+        """Open files and sockets, now."""
+        return len(list(Path(f"/proc/{self._running().pid}/fd").iterdir()))
 
     def cpu_s(self) -> float:
         """Processor time used so far."""
-        assert self.process is not None
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{self._running().pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def log(self, event: str = "") -> list[dict[str, Any]]:
@@ -192,8 +228,12 @@ class Agent:
         return [line for line in text.splitlines() if "Traceback" in line or "callback_failed" in line]
 
     def _status(self, field: str) -> str:
-        assert self.process is not None
-        return Path(f"/proc/{self.process.pid}/status").read_text().split(field)[1].split()[0]
+        return Path(f"/proc/{self._running().pid}/status").read_text().split(field)[1].split()[0]
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self.process is None:
+            raise RuntimeError("the agent was never started")
+        return self.process
 
     def _answers(self) -> bool:
         if not self.alive:

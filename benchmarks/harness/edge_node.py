@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from benchmarks.harness.patience import WaitedInVainError
 from edge_agent.formats.sparkplug import sparkplug_b_pb2 as wire
 
 _INT64, _DOUBLE = 4, 10
@@ -36,7 +37,8 @@ class EdgeNodeDouble:
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         self._client.subscribe([(f"spBv1.0/{group}/NCMD/{node}", 1), (f"spBv1.0/STATE/{host_id}", 1)])
-        assert ready.wait(10)
+        if not ready.wait(30):
+            raise WaitedInVainError("waited 30 s in vain for the edge node's subscription")
 
     def birth(self, values: Mapping[str, float], *, time_ms: int | None = None, lose: bool = False) -> None:
         """NBIRTH and DBIRTH with the present aliases; `lose`: the device's never arrives."""
@@ -78,6 +80,7 @@ class EdgeNodeDouble:
         self.sent += 1
 
     def close(self) -> None:
+        """Leave, without a word of death."""
         self._client.disconnect()
         self._client.loop_stop()
         self._client.on_message = None

@@ -8,15 +8,32 @@ import fcntl
 import json
 import os
 import platform
+from collections.abc import Sized
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-from tests.faults.parts.verdict import Verdict
+from typing import Any, Protocol
 
 LONG = os.environ.get("FAULTS_FORM", "short") == "long"
 STRICT = os.environ.get("FAULTS_STRICT", "") == "1"
 FORM = "long" if LONG else "short"
+
+
+class Verdict(Protocol):
+    """What became of machines' faults: lists of those lost and of those told twice, and figures."""
+
+    @property
+    def lost(self) -> Sized:
+        """Faults that no alarm told of."""
+        ...
+
+    @property
+    def doubles(self) -> Sized:
+        """Faults that several alarms told of."""
+        ...
+
+    def figures(self) -> dict[str, Any]:
+        """All that is worth writing down."""
+        ...
 
 
 def size(*, short: int, long: int) -> int:
@@ -26,8 +43,8 @@ def size(*, short: int, long: int) -> int:
 
 def bound(name: str, measured: float, limit: float) -> dict[str, Any]:
     """A measured time and its bound as figures; the bound is asserted by strict runs, on an idle machine."""
-    if STRICT:
-        assert measured <= limit, f"{name}: {measured:.2f}, allowed {limit}"
+    if STRICT and measured > limit:
+        raise AssertionError(f"{name}: {measured:.2f}, allowed {limit}")
     return {name: round(measured, 2), f"{name}_bound": limit, f"{name}_kept": measured <= limit}
 
 
@@ -44,8 +61,11 @@ def record(
     """Enter one fault's result; a later run of the same form replaces it.
 
     Args:
+        key: of the entry.
+        fault: what it is called in the table.
         count: how often the fault was put in.
-        test: what to give pytest to repeat it. repeat: another command.
+        test: what to give pytest to repeat it.
+        repeat: another command that does.
         verdict: what became of the machines' faults meanwhile, where any were planned.
         figures: everything else; `lost` counts what was lost beside alarms.
     """

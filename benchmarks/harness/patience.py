@@ -1,8 +1,9 @@
-"""Waiting for a state of the world, and giving up loudly."""
+"""Waiting for a state of the world, and giving up loudly; a port to meet at."""
 
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -12,8 +13,16 @@ class WaitedInVainError(AssertionError):
     """Something that had to happen did not."""
 
 
-def wait_until(true: Callable[[], T], *, what: str, patience_s: float = 60.0, every_s: float = 0.05) -> T:
-    """The first truthy answer."""
+class MissingProgramError(FileNotFoundError):
+    """A program that this machine lacks; says how to install it."""
+
+
+def wait_until(true: Callable[[], T], *, what: str, patience_s: float = 60.0, every_s: float = 0.03) -> T:
+    """The first truthy answer.
+
+    Raises:
+        WaitedInVainError: there was none in `patience_s`.
+    """
     end = time.monotonic() + patience_s
     while time.monotonic() < end:
         if answer := true():
@@ -39,6 +48,14 @@ def wait_worked_off(heard: Callable[[], float], count: float, *, patience_s: flo
 
 
 def free_port() -> int:
+    """A port that nobody listened on a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    """Whether somebody answers there."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.2):
+        return True
+    return False

@@ -12,17 +12,31 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from typing import Self
 
-from tests.faults.parts.floor import Row
-from tests.faults.parts.patience import wait_until
+from benchmarks.harness.patience import wait_until
 
 _TICK_S = 0.01
 _WINDOW = 5000
 """Messages without an acknowledgement at a time."""
 _CONNECT = b"\x00\x04MQTT\x04\x02\x00\x00"
 """MQTT 3.1.1, clean session, no keep-alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A message: row `number` of a machine."""
+
+    machine: str
+    number: int
+    payload: bytes
+
+    @property
+    def topic(self) -> str:
+        """Where agents listen for it."""
+        return f"sensors/{self.machine}"
 
 
 class Publisher:
@@ -53,7 +67,7 @@ class Publisher:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
-    # -- for tests ------------------------------------------------------------------------------------------
+    # -- for whoever sends ------------------------------------------------------------------------------------------
 
     def send(self, messages: Iterable[Row], *, per_s: float = 1e9, patience_s: float = 300.0) -> int:
         """Publish and wait for the broker to have it all; returns how many there were."""
@@ -70,6 +84,7 @@ class Publisher:
 
     @property
     def busy(self) -> bool:
+        """Whether it still publishes; raises what ended it."""
         if self._error is not None:
             raise self._error
         return self._thread is not None and self._thread.is_alive()
@@ -80,6 +95,7 @@ class Publisher:
         return self.acknowledged
 
     def close(self) -> None:
+        """End what runs in the background."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=10)
@@ -92,7 +108,7 @@ class Publisher:
     def _guarded(self, messages: Iterator[Row], per_s: float) -> None:
         try:
             self._run(messages, per_s)
-        except BaseException as error:  # noqa: BLE001 - handed to the test by `busy`
+        except BaseException as error:  # noqa: BLE001 - handed on by `busy`
             self._error = error
 
     def _run(self, messages: Iterator[Row], per_s: float) -> None:
@@ -124,7 +140,6 @@ class Publisher:
             connection.sendall(packet)
 
     def _write(self, messages: list[Row]) -> int:
-        assert self._socket is not None
         packets = []
         now = time.monotonic()
         for message in messages:
@@ -138,13 +153,12 @@ class Publisher:
             if self.timed:
                 self.sent_s[message.machine, message.number] = now
         self.taken += len(messages)
-        if packets:
+        if packets and self._socket is not None:
             self._socket.sendall(b"".join(packets))
         return len(messages)
 
     def _read(self, wait_s: float) -> None:
-        assert self._socket is not None
-        if not select.select([self._socket], [], [], wait_s)[0]:
+        if self._socket is None or not select.select([self._socket], [], [], wait_s)[0]:
             return
         data = self._socket.recv(65_536)
         if not data:

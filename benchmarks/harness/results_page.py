@@ -178,7 +178,7 @@ def alarms(report: Mapping[str, Any]) -> Iterator[Row]:
             else f"{row['share_within_budget']:.0%} of machines, {found:.2f} of the shifts",
             None if row is None else bool(row["share_within_budget"] >= 0.9 and found >= 0.95),
         )
-    told = [row for row in report.get("nab", []) if "error" not in row]
+    told: list[dict[str, Any]] = [row for row in report.get("nab", []) if "error" not in row]
     yield Row(
         "NAB, machine and ambient temperature",
         "streaming, no look-ahead, threshold by the budget",

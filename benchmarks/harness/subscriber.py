@@ -10,7 +10,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.faults.parts.patience import wait_until
+from benchmarks.harness.patience import wait_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,11 @@ class Reader:
     def _on_message(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
         now = time.monotonic()
         if message.topic.count("/") > 1 and message.topic.startswith("alerts/"):
-            self.retained[message.topic] = message.payload
+            self.retained[message.topic] = bytes(message.payload)
         try:
             content = json.loads(message.payload or b"{}")
         except ValueError:
-            self.garbled.append(message.payload)
+            self.garbled.append(bytes(message.payload))
             return
         if message.topic.endswith("/status"):
             self.status = content
@@ -57,6 +57,7 @@ class Reader:
             self.heard.append(Heard(now, datetime.now(UTC), content))
 
     def state(self, machine: str) -> str:
+        """Of a machine, as the agent's status tells it."""
         return str(self.status.get("machines", {}).get(machine, {}).get("state", ""))
 
     def alerts(self) -> list[dict[str, Any]]:
@@ -72,5 +73,6 @@ class Reader:
         return {alert["id"] for alert in self.alerts()} - closed
 
     def close(self) -> None:
+        """Leave; the broker keeps the session."""
         self._client.disconnect()
         self._client.loop_stop()

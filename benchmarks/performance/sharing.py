@@ -124,8 +124,16 @@ def _member(
     folder: Path, name: str, port: int, profiles: list[Profile], *, lease_s: float, leaving: ExitStack
 ) -> Agent:
     sharing = f'group = "plant"\nlease_s = {lease_s}\nsettle_s = 1.0'
-    agent = Agent(folder / name, bundle=None, port=port, settings={"sharing": sharing})
-    agent.config.write_text(agent.config.read_text().replace('name = "hall"', f'name = "{name}"'))
+    agent = Agent(
+        folder / name,
+        bundle=None,
+        port=port,
+        name=name,
+        keepalive_s=5,
+        retry_max_s=None,
+        budget_per_week=0.01,
+        settings={"sharing": sharing},
+    )
     leaving.callback(agent.kill)
     store = Store(agent.state)
     store.open()

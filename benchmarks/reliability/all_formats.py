@@ -25,12 +25,15 @@ import cbor2
 import numpy as np
 
 from benchmarks import RESULTS
+from benchmarks.harness.agent import Agent
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.edge_node import EdgeNodeDouble
+from benchmarks.harness.patience import wait_until
+from benchmarks.harness.user import User, rows
 from edge_agent.config.file import load
 from edge_agent.recordings.replay import commission_recording, replay
 from edge_agent.recordings.tables import Recording
 from edge_agent.service.wiring import load_scorer, pipeline_settings
-from tests.support.edge_node import EdgeNodeDouble
-from tests.support.shopfloor import AgentProcess, Mosquitto, User, rows, wait_until
 
 FORMATS = ("json", "json_path", "number", "cbor", "senml", "senml_cbor", "line", "sparkplug")
 PERIOD_S = 0.2
@@ -137,9 +140,13 @@ def main() -> int:
 
 def run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Everything that was measured."""
-    broker = Mosquitto(folder).start()
-    agent = AgentProcess(
-        folder, bundle=Path(options.bundle), broker_port=broker.port, rows=options.learn, access="# formats"
+    broker = Broker(folder).start()
+    agent = Agent(
+        folder,
+        bundle=Path(options.bundle),
+        port=broker.port,
+        commission_rows=options.learn,
+        access="# formats",
     )
     agent.config.write_text(agent.config.read_text() + SOURCES)
     agent.start().ready()
@@ -258,7 +265,7 @@ def distinct(ids: list[str]) -> bool:
     return len(set(ids)) == len(ids)
 
 
-def turned_away(name: str, agent: AgentProcess, user: User, node: EdgeNodeDouble) -> dict[str, Any]:
+def turned_away(name: str, agent: Agent, user: User, node: EdgeNodeDouble) -> dict[str, Any]:
     """What became of a format's malformed payloads, and of a good row after them."""
     before, reasons = agent.ledger(), rejects(agent)
     values, good = machine_row(0, fault=False), 1
@@ -287,7 +294,7 @@ def turned_away(name: str, agent: AgentProcess, user: User, node: EdgeNodeDouble
     }
 
 
-def rejects(agent: AgentProcess) -> Counter[str]:
+def rejects(agent: Agent) -> Counter[str]:
     """Rejected messages by reason."""
     prefix = "edge_agent_rejects_total{"
     lines = [line for line in agent.page("/metrics")[1].splitlines() if line.startswith(prefix)]

@@ -8,14 +8,12 @@ It writes benchmarks/results/roundtrip.json and ends with 1 unless every fault w
 import argparse
 import csv
 import json
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,9 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from benchmarks import RESULTS, ROOT
+from benchmarks.harness.agent import Agent
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.patience import free_port, wait_until
 from edge_agent.recordings import tables as recording
 from trainer.plant import Injection, Run, simulate
 
@@ -57,21 +58,15 @@ def main() -> None:
 
 def walk(folder: Path, faults: Sequence[str]) -> dict[str, Any]:
     """All stations; what each brought."""
-    port = free_port()
-    (folder / "mosquitto.conf").write_text(
-        f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 100000\n"
-    )
-    broker = started([mosquitto(), "-c", str(folder / "mosquitto.conf")], folder / "mosquitto.log")
+    broker = Broker(folder).start()
     try:
-        until(lambda: _listens(port), what="mosquitto")
         run, table = history(faults)
-        recorded = _record(folder, port, run)
+        recorded = _record(folder, broker.port, run)
         _write_failures(folder / "failures.csv", table)
         took = _train(folder)
-        alarms = [_fails_anew(folder, port, fault, number) for number, fault in enumerate(faults)]
+        alarms = [_fails_anew(folder, broker.port, fault, number) for number, fault in enumerate(faults)]
     finally:
-        broker.terminate()
-        broker.wait()
+        broker.stop()
     return {"sent": len(run.values), "recorded": recorded, **took, "alarms": alarms}
 
 
@@ -94,7 +89,9 @@ def _record(folder: Path, port: int, run: Run) -> int:
         [sys.executable, "-m", "edge_agent", "record", "-c", str(config), "--to", str(folder / "recordings")],
         folder / "recorder.log",
     )
-    until(lambda: "connected" in (folder / "recorder.log").read_text(), what="the recorder's subscription")
+    wait_until(
+        lambda: "connected" in (folder / "recorder.log").read_text(), what="the recorder's subscription"
+    )
     time.sleep(1.0)
     _send(port, run, start_s=_START_S)
     time.sleep(2.0)
@@ -133,24 +130,31 @@ def _train(folder: Path) -> dict[str, Any]:
 
 def _fails_anew(folder: Path, port: int, fault: str, number: int) -> dict[str, Any]:
     """Start the agent with the bundle and a pump that fails; what its last alert says."""
-    config = _config(folder, port, name=f"agent-{number}", bundle=folder / "bundle")
+    agent = Agent(
+        folder / f"agent-{number}",
+        bundle=folder / "bundle",
+        port=port,
+        name=f"agent-{number}",
+        longest_wait_s=None,
+        retry_max_s=None,
+    )
     alerts: list[dict[str, Any]] = []
     client = new_client(port)
     client.on_message = lambda _c, _u, message: alerts.append(json.loads(message.payload))
     client.subscribe("alerts/+", 1)
-    log = folder / f"agent-{number}.log"
-    agent = started([sys.executable, "-m", "edge_agent", "run", "-c", str(config)], log)
     try:
-        until(lambda: '"started"' in log.read_text(), what="the agent")
-        time.sleep(1.0)
+        agent.start().ready()
         injected = [Injection(fault, 400, 20, 1.0)]
         run = simulate(_KIND, rows=560, seed=900 + number, machine_seed=_MACHINE_SEED, injections=injected)
         _send(port, run, start_s=_START_S + 10_000_000)
-        until(lambda: any(alert["machine"] == _MACHINE for alert in alerts), what=f"an alert of {fault}")
+        wait_until(
+            lambda: any(alert["machine"] == _MACHINE for alert in alerts),
+            what=f"an alert of {fault}",
+            patience_s=_PATIENCE_S,
+        )
         time.sleep(3.0)
     finally:
-        agent.send_signal(signal.SIGTERM)
-        agent.wait(30)
+        agent.stop()
         client.loop_stop()
     opened = [alert for alert in alerts if alert["revision"] == 1]
     return {
@@ -201,40 +205,10 @@ def new_client(port: int) -> mqtt.Client:
     return client
 
 
-def mosquitto() -> str:
-    """The broker program."""
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-    if program is None:
-        raise SystemExit("mosquitto is missing: apt install mosquitto")
-    return program
-
-
 def started(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
     """A program of its own, with its output in a file."""
     with log.open("wb") as file:
         return subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=file)
-
-
-def until(true: Callable[[], Any], *, what: str) -> None:
-    """Wait for it; a wait in vain ends the benchmark."""
-    end = time.monotonic() + _PATIENCE_S
-    while not true():
-        if time.monotonic() > end:
-            raise SystemExit(f"waited {_PATIENCE_S:.0f} s in vain for {what}")
-        time.sleep(0.05)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(0.2)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -28,14 +28,13 @@ from benchmarks import RESULTS
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
+from benchmarks.harness.agent import Agent
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.fault_ledger import record
+from benchmarks.harness.patience import WaitedInVainError, wait_until
+from benchmarks.harness.publisher import Publisher, Row
+from benchmarks.harness.subscriber import Reader
 from edge_agent.model import profile as profiles
-from tests.faults.parts.agent import Agent
-from tests.faults.parts.broker import Broker
-from tests.faults.parts.floor import Row
-from tests.faults.parts.ledger import record
-from tests.faults.parts.patience import WaitedInVainError, wait_until
-from tests.faults.parts.publisher import Publisher
-from tests.faults.parts.reader import Reader
 
 RATE_HZ = 20
 CHANNELS = 8
@@ -136,6 +135,9 @@ def main() -> int:
             bundle=options.bundle and options.bundle.resolve(),
             port=broker.port,
             commission_rows=LEARN_ROWS,
+            keepalive_s=5,
+            retry_max_s=None,
+            budget_per_week=0.01,
             longest_wait_s=None,
         )
         leaving.callback(agent.kill)

@@ -14,7 +14,6 @@ which the first half is labelled and the second must be named.
 import argparse
 import base64
 import json
-import signal
 import sys
 import tempfile
 import time
@@ -28,10 +27,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import RESULTS
-from benchmarks.reliability.roundtrip import free_port, mosquitto, new_client, started, until
+from benchmarks.harness.agent import Agent
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.patience import wait_until
+from benchmarks.reliability.roundtrip import new_client
 from edge_agent.recordings import tables
 
 _START_S = 1_767_225_600
+_PATIENCE_S = 120.0
 _SETTLE_S = 2.0
 
 
@@ -125,16 +128,22 @@ class Bench:
         self._trial = trial
         self._at_s = float(_START_S)
         self._rng = np.random.default_rng(5)
-        self._metrics = free_port()
-        config = folder / "agent.toml"
-        config.write_text(_CONFIG.format(folder=folder, port=port, metrics=self._metrics, trial=trial))
-        self._log = folder / "agent.log"
         self._client = new_client(port)
         self._client.on_message = self._heard
         self._client.subscribe([("alerts/+", 1), ("agents/#", 1)])
-        self._agent = started([sys.executable, "-m", "edge_agent", "run", "-c", str(config)], self._log)
-        until(lambda: '"started"' in self._log.read_text(), what="the agent")
-        time.sleep(1.0)
+        source = _SOURCE.format(trial=trial)
+        limits = {"limits": "payload_bytes = 1000000"}
+        self._agent = Agent(
+            folder,
+            bundle=None,
+            port=port,
+            name="bench",
+            commission_rows=trial.learn_blocks,
+            retry_max_s=None,
+            access=source,
+            settings=limits,
+        )
+        self._agent.start().ready()
 
     def _heard(self, _client: object, _userdata: object, message: Any) -> None:
         told = json.loads(message.payload) if message.payload else {}
@@ -173,7 +182,11 @@ class Bench:
 
     def learnt(self) -> None:
         """Wait until the machine is watched."""
-        until(lambda: self.states.get(self._trial.machine) == "ready", what="commissioning")
+        wait_until(
+            lambda: self.states.get(self._trial.machine) == "ready",
+            what="commissioning",
+            patience_s=_PATIENCE_S,
+        )
 
     def label(self, alarm: str, fault: str) -> None:
         """As an operator would."""
@@ -183,19 +196,11 @@ class Bench:
 
     def close(self) -> None:
         """End the agent."""
-        self._agent.send_signal(signal.SIGTERM)
-        self._agent.wait(30)
+        self._agent.stop()
         self._client.loop_stop()
 
 
-_CONFIG = """
-[agent]
-name = "bench"
-state_dir = "{folder}/state"
-[broker]
-longest_wait_s = 0
-host = "127.0.0.1"
-port = {port}
+_SOURCE = """
 [[source]]
 topic = "wave/{{machine}}"
 format = "waveform"
@@ -203,33 +208,19 @@ format = "waveform"
 rate_hz = {trial.rate_hz}
 frame_samples = {trial.frame_samples}
 {trial.source}
-[commission]
-rows = {trial.learn_blocks}
-[limits]
-payload_bytes = 1000000
-[metrics]
-port = {metrics}
-[log]
-format = "json"
 """
 
 
 def measure(trial: Trial) -> dict[str, Any]:
     """Commission, control, and each fault twice."""
     with tempfile.TemporaryDirectory() as name:
-        folder, port = Path(name), free_port()
-        (folder / "mosquitto.conf").write_text(
-            f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 100000\n"
-        )
-        broker = started([mosquitto(), "-c", str(folder / "mosquitto.conf")], folder / "mosquitto.log")
-        time.sleep(1.0)
-        bench = Bench(folder, port, trial)
+        broker = Broker(Path(name)).start()
+        bench = Bench(Path(name), broker.port, trial)
         try:
             return _measure(bench, trial)
         finally:
             bench.close()
-            broker.terminate()
-            broker.wait()
+            broker.stop()
 
 
 def _measure(bench: Bench, trial: Trial) -> dict[str, Any]:

@@ -11,9 +11,10 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.patience import wait_until
 from benchmarks.performance.peers import node_red
 from benchmarks.performance.peers import run as peers
-from tests.support.shopfloor import Mosquitto, wait_until
 
 WINDOW_ROWS = 128
 _RUN = """
@@ -85,7 +86,7 @@ def test_the_flow_takes_every_message_and_publishes_alerts(tmp_path: Path) -> No
     heard: list[mqtt.MQTTMessage] = []
     user = mqtt.Client(CallbackAPIVersion.VERSION2)
     user.on_message = lambda _client, _data, told: heard.append(told)
-    broker = Mosquitto(tmp_path).start()
+    broker = Broker(tmp_path).start()
     peer = peers.started("node-red", broker.port, tmp_path)
     try:
         user.connect("127.0.0.1", broker.port)

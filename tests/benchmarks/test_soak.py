@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from benchmarks.harness.subscriber import Heard
 from benchmarks.reliability import soak
-from tests.faults.parts.reader import Heard
 
 WHOLE = {"ledger_agrees": True, "faults_lost": 0, "faults_doubled": 0, "crashes": []}
 

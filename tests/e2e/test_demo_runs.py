@@ -9,9 +9,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from benchmarks import ROOT
 from edge_agent.cli.demo.play import FAULTS
 from edge_agent.config.file import load
-from tests.support.shopfloor import ROOT
 
 
 @pytest.mark.slow

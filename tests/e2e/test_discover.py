@@ -13,11 +13,13 @@ from pathlib import Path
 import cbor2
 import pytest
 
+from benchmarks import ROOT
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.edge_node import EdgeNodeDouble
+from benchmarks.harness.user import User
 from edge_agent.config.file import load
 from edge_agent.records import Delivery, Frame
 from edge_agent.service.wiring import message_decoder
-from tests.support.edge_node import EdgeNodeDouble
-from tests.support.shopfloor import ROOT, Mosquitto, User
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 
@@ -34,8 +36,8 @@ def program(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    broker = Mosquitto(tmp_path).start()
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    broker = Broker(tmp_path).start()
     yield broker
     broker.kill()
 
@@ -55,9 +57,7 @@ def messages() -> dict[str, bytes]:
     }
 
 
-def test_what_discover_proposes_is_accepted_and_reads_what_was_heard(
-    broker: Mosquitto, tmp_path: Path
-) -> None:
+def test_what_discover_proposes_is_accepted_and_reads_what_was_heard(broker: Broker, tmp_path: Path) -> None:
     user, node = User(broker.port), EdgeNodeDouble(broker.port, host_id="edge-agent")
     done = threading.Event()
 
@@ -115,7 +115,7 @@ def test_what_discover_proposes_is_accepted_and_reads_what_was_heard(
     assert [item["sparkplug"]["groups"] for item in proposed if item["format"] == "sparkplug"] == [["G"]]
 
 
-def test_silence_is_an_error_that_says_so(broker: Mosquitto) -> None:
+def test_silence_is_an_error_that_says_so(broker: Broker) -> None:
     result = program("discover", "--seconds", "0.5", "--broker", f"127.0.0.1:{broker.port}")
     assert result.returncode == 9
     assert "nothing that can be read was heard" in result.stderr

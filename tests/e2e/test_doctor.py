@@ -1,6 +1,5 @@
 """`edge-agent doctor` before a real broker and real faults: each is found, named, and comes with what to do."""
 
-import getpass
 import json
 import os
 import socket
@@ -12,22 +11,25 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import ROOT
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.patience import free_port
+from benchmarks.harness.user import User
 from edge_agent.cli.doctor import host
 from edge_agent.cli.doctor.checks import check_all
 from edge_agent.cli.doctor.findings import Finding, row, worst
 from edge_agent.cli.tables import text
 from tests.support.pki import Authority
-from tests.support.shopfloor import ROOT, Mosquitto, User, free_port
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(60)]
 CLIENT, NOW = "doctor-under-test", datetime.now(UTC)
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+def broker(tmp_path: Path) -> Iterator[Broker]:
     subprocess.run(["mosquitto_passwd", "-b", "-c", "users", "hall", "right"], cwd=tmp_path, check=True)
-    access = f"user {getpass.getuser()}\npassword_file {tmp_path}/users\nallow_anonymous false"
-    broker = Mosquitto(tmp_path, access=access).start()
+    access = f"password_file {tmp_path}/users\nallow_anonymous false"
+    broker = Broker(tmp_path, access=access).start()
     yield broker
     broker.kill()
 
@@ -56,7 +58,7 @@ def failures(findings: list[Finding]) -> dict[str, Finding]:
 
 
 def test_a_well_agent_has_no_failure_and_the_command_ends_with_0(
-    tmp_path: Path, tiny_bundle: Path, broker: Mosquitto
+    tmp_path: Path, tiny_bundle: Path, broker: Broker
 ) -> None:
     file = written(tmp_path, tiny_bundle, port=broker.port)
     done = subprocess.run(
@@ -82,7 +84,7 @@ def test_a_wrong_port_is_nobody_listening(tmp_path: Path, tiny_bundle: Path) -> 
     assert "nobody listens" in found["broker"].what
 
 
-def test_a_wrong_password_is_a_failed_login(tmp_path: Path, tiny_bundle: Path, broker: Mosquitto) -> None:
+def test_a_wrong_password_is_a_failed_login(tmp_path: Path, tiny_bundle: Path, broker: Broker) -> None:
     findings = examined(written(tmp_path, tiny_bundle, port=broker.port, shown="canary-wrong"))
     found = failures(findings)
     assert set(found) == {"login"}
@@ -93,8 +95,8 @@ def test_a_wrong_password_is_a_failed_login(tmp_path: Path, tiny_bundle: Path, b
 def test_an_acl_that_lets_us_read_and_not_write(tmp_path: Path, tiny_bundle: Path) -> None:
     subprocess.run(["mosquitto_passwd", "-b", "-c", "users", "hall", "right"], cwd=tmp_path, check=True)
     (tmp_path / "acl").write_text("user hall\ntopic read #\n")
-    access = f"user {getpass.getuser()}\npassword_file {tmp_path}/users\nallow_anonymous false\nacl_file {tmp_path}/acl"
-    broker = Mosquitto(tmp_path, access=access).start()
+    access = f"password_file {tmp_path}/users\nallow_anonymous false\nacl_file {tmp_path}/acl"
+    broker = Broker(tmp_path, access=access).start()
     try:
         findings = examined(written(tmp_path, tiny_bundle, port=broker.port))
     finally:
@@ -108,7 +110,7 @@ def test_rows_that_sensors_send_are_counted_and_their_clock_is_held_against_ours
     tmp_path: Path, tiny_bundle: Path
 ) -> None:
     (tmp_path / "open").mkdir()
-    broker = Mosquitto(tmp_path / "open").start()
+    broker = Broker(tmp_path / "open").start()
     file = written(tmp_path, tiny_bundle, port=broker.port)
     user = User(broker.port)
     found: list[Finding] = []
@@ -140,9 +142,9 @@ def test_a_state_directory_that_cannot_be_written(tmp_path: Path, tiny_bundle: P
 def test_certificates(tmp_path: Path, tiny_bundle: Path, *, expired: bool) -> None:
     authority, stranger = Authority(tmp_path), Authority(tmp_path, "stranger")
     shown = authority.issue("server", expired=expired)
-    broker = Mosquitto(
+    broker = Broker(
         tmp_path,
-        access=f"user {getpass.getuser()}\nallow_anonymous true\ncertfile {shown.cert}\nkeyfile {shown.key}",
+        access=f"allow_anonymous true\ncertfile {shown.cert}\nkeyfile {shown.key}",
     )
     broker.start()
     try:

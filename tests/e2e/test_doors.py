@@ -1,8 +1,6 @@
 """Who gets in at a real broker, whom we let pass for our broker, and what is said where it is refused."""
 
-import getpass
 import json
-import os
 import shutil
 import ssl
 import threading
@@ -15,6 +13,9 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from benchmarks.harness.agent import Agent
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.patience import wait_until
 from edge_agent.config.file import Config
 from edge_agent.errors import UsageError
 from edge_agent.mqtt.connection import BrokerAddress
@@ -22,8 +23,8 @@ from edge_agent.mqtt.credentials import Login, Tls
 from edge_agent.mqtt.inbox import Inbox
 from edge_agent.mqtt.ingest import Ingest
 from edge_agent.service.wiring import broker_address
+from tests.support.missing import missing
 from tests.support.pki import Authority, Identity
-from tests.support.shopfloor import AgentProcess, Mosquitto, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 Record = Callable[[str, object], None]
@@ -44,13 +45,13 @@ class Door:
         self.reports: list[tuple[str, dict[str, Any]]] = []
         self._links: list[Ingest] = []
         self._clients: list[mqtt.Client] = []
-        self._broker: Mosquitto | None = None
+        self._broker: Broker | None = None
 
     def open(self, server: Identity | None = None, *, extra: str = "") -> None:
         shown = server or self.server
-        self._broker = Mosquitto(
+        self._broker = Broker(
             self.folder,
-            access=f"user {getpass.getuser()}\nallow_anonymous true\nrequire_certificate true\n"
+            access=f"allow_anonymous true\nrequire_certificate true\n"
             f"use_identity_as_username true\ncafile {self.authority.file}\n"
             f"crlfile {self.authority.revocations()}\ncertfile {shown.cert}\nkeyfile {shown.key}\n{extra}",
         ).start()
@@ -205,15 +206,13 @@ def test_a_subscription_that_the_broker_refuses_is_named(
     door: Door, tmp_path: Path, record_property: Record
 ) -> None:
     if not PLUGIN.exists():
-        missing = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         missing("this mosquitto has no dynamic security plugin, and its ACL file refuses no subscription")
     (tmp_path / "rights.json").write_text(
         json.dumps({"defaultACLAccess": {"subscribe": False, "unsubscribe": True}, "clients": []})
     )
-    broker = Mosquitto(
+    broker = Broker(
         tmp_path,
-        access=f"user {getpass.getuser()}\nallow_anonymous true\nplugin {PLUGIN}\n"
-        f"plugin_opt_config_file {tmp_path}/rights.json",
+        access=f"allow_anonymous true\nplugin {PLUGIN}\nplugin_opt_config_file {tmp_path}/rights.json",
     ).start()
     door._broker = broker
     link = door.knock(None)
@@ -262,14 +261,12 @@ def test_an_agent_with_a_certificate_works_and_says_when_its_broker_is_not_check
     door.open()
     assert door._broker is not None
     access = 'tls_ca_file = "ca.pem"\ntls_cert_file = "hall.pem"\ntls_key_file = "hall.key"\n'
-    agent = AgentProcess(
-        tmp_path, bundle=tiny_bundle, broker_port=door._broker.port, access=access + "tls_insecure = true"
-    )
+    agent = Agent(tmp_path, bundle=tiny_bundle, port=door._broker.port, access=access + "tls_insecure = true")
     try:
         agent.start().ready()
-        assert [
-            line["level"] for line in agent.log_lines() if line["event"] == "broker_name_not_checked"
-        ] == ["warning"]
+        assert [line["level"] for line in agent.log() if line["event"] == "broker_name_not_checked"] == [
+            "warning"
+        ]
         assert agent.stop() == 0
     finally:
         agent.kill()

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from benchmarks.harness.patience import wait_until
 from edge_agent.mqtt.connection import BrokerAddress
 from edge_agent.mqtt.egress import Egress
 from edge_agent.mqtt.inbox import Inbox
 from edge_agent.mqtt.ingest import Ingest
 from edge_agent.mqtt.outbox import Message, Outbox
-from tests.support.shopfloor import wait_until
 
 CONNACK = b"\x20\x02\x00\x00"
 GOOD = b"\x30\x0b\x00\x09sensors/m"

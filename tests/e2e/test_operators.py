@@ -1,7 +1,6 @@
 """Operators command a running agent over a real broker: they are obeyed or refused, answered and written down."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +11,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.support.shopfloor import FAULT_SHIFT, ROOT, AgentProcess, Mosquitto, User, wait_until
+from benchmarks import ROOT
+from benchmarks.harness.agent import Agent
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.patience import wait_until
+from benchmarks.harness.user import FAULT_SHIFT, User
+from tests.support.missing import missing
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 ALERT = json.loads((ROOT / "docs" / "alert.schema.json").read_text())
@@ -21,27 +25,27 @@ REPLY = {"$ref": "#/$defs/Reply"} | COMMANDS
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    broker = Mosquitto(tmp_path).start()
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    broker = Broker(tmp_path).start()
     yield broker
     broker.kill()
 
 
 @pytest.fixture
-def agent(tmp_path: Path, broker: Mosquitto, tiny_bundle: Path) -> Iterator[AgentProcess]:
-    agent = AgentProcess(tmp_path, bundle=tiny_bundle, broker_port=broker.port)
+def agent(tmp_path: Path, broker: Broker, tiny_bundle: Path) -> Iterator[Agent]:
+    agent = Agent(tmp_path, bundle=tiny_bundle, port=broker.port)
     yield agent
     agent.kill()
 
 
 @pytest.fixture
-def user(broker: Mosquitto) -> Iterator[User]:
+def user(broker: Broker) -> Iterator[User]:
     user = User(broker.port)
     yield user
     user.close()
 
 
-def allow(agent: AgentProcess, *names: str) -> AgentProcess:
+def allow(agent: Agent, *names: str) -> Agent:
     agent.config.write_text(agent.config.read_text() + f"[commands]\nallow = {list(names)}\n")
     return agent
 
@@ -71,12 +75,12 @@ def marks(user: User, alarm_id: str) -> dict[str, Any]:
     return found
 
 
-def log_of_commands(agent: AgentProcess) -> list[tuple[str, str, str]]:
-    lines = [line for line in agent.log_lines() if line["event"] == "command"]
+def log_of_commands(agent: Agent) -> list[tuple[str, str, str]]:
+    lines = [line for line in agent.log() if line["event"] == "command"]
     return [(line["command"], line["result"], line["reason"]) for line in lines]
 
 
-def test_an_alarm_is_acknowledged_shelved_and_raised_again(agent: AgentProcess, user: User) -> None:
+def test_an_alarm_is_acknowledged_shelved_and_raised_again(agent: Agent, user: User) -> None:
     agent.start().ready()
     alarm_id = open_alarm(user)
 
@@ -113,7 +117,7 @@ def test_an_alarm_is_acknowledged_shelved_and_raised_again(agent: AgentProcess, 
 
 
 def test_what_is_not_allowed_unknown_or_garbage_is_refused_answered_and_logged(
-    agent: AgentProcess, user: User, record_property: Callable[[str, object], None]
+    agent: Agent, user: User, record_property: Callable[[str, object], None]
 ) -> None:
     agent.start().ready()
     alarm_id = open_alarm(user)
@@ -136,7 +140,7 @@ def test_what_is_not_allowed_unknown_or_garbage_is_refused_answered_and_logged(
     record_property("faults", int(sum(counts)))
 
 
-def test_a_command_counts_once_and_is_remembered_over_a_restart(agent: AgentProcess, user: User) -> None:
+def test_a_command_counts_once_and_is_remembered_over_a_restart(agent: Agent, user: User) -> None:
     agent.start().ready()
     alarm_id = open_alarm(user)
     first = command(user, "shelve", "once", machine="pump-1", for_s=3600)
@@ -156,9 +160,7 @@ def test_a_command_counts_once_and_is_remembered_over_a_restart(agent: AgentProc
     assert {told["id"] for told in user.alerts} == {alarm_id}, "nobody was called for it"
 
 
-def test_an_alarm_that_closed_before_the_agent_was_killed_is_named_after_it(
-    agent: AgentProcess, user: User
-) -> None:
+def test_an_alarm_that_closed_before_the_agent_was_killed_is_named_after_it(agent: Agent, user: User) -> None:
     allow(agent, "label").start().ready()
     alarm_id = open_alarm(user)
     user.publish_rows("pump-1", 340, 540)
@@ -167,12 +169,12 @@ def test_an_alarm_that_closed_before_the_agent_was_killed_is_named_after_it(
     agent.start().ready()
     wait_until(lambda: user.machine("pump-1") == "ready", what="the restored machine")
     assert command(user, "label", "l1", alarm=alarm_id, fault="leak")["result"] == "done"
-    named = [line for line in agent.log_lines() if line["event"] == "fault_named"]
+    named = [line for line in agent.log() if line["event"] == "fault_named"]
     assert [(line["alarm"], line["fault"]) for line in named] == [(alarm_id, "leak")]
-    assert len(list((agent.state_dir / "faults").glob("*.npz"))) == 1
+    assert len(list((agent.state / "faults").glob("*.npz"))) == 1
 
 
-def test_retained_commands_are_ignored_and_counted(agent: AgentProcess, user: User) -> None:
+def test_retained_commands_are_ignored_and_counted(agent: Agent, user: User) -> None:
     user.publish("agents/hall/cmd/suppress", b'{"id": "r", "by": "x", "machine": "*"}', retain=True)
     allow(agent, "suppress").start().ready()
     ignored = 'edge_agent_commands_total{command="unknown",result="ignored"}'
@@ -180,9 +182,7 @@ def test_retained_commands_are_ignored_and_counted(agent: AgentProcess, user: Us
     assert user.replies == {}
 
 
-def test_a_machine_is_learnt_afresh_but_never_in_an_alarm_without_force(
-    agent: AgentProcess, user: User
-) -> None:
+def test_a_machine_is_learnt_afresh_but_never_in_an_alarm_without_force(agent: Agent, user: User) -> None:
     allow(agent, "recommission").start().ready()
     alarm_id = open_alarm(user)
     assert command(user, "recommission", "c1", machine="pump-1")["reason"] == "alarm_open"
@@ -192,15 +192,13 @@ def test_a_machine_is_learnt_afresh_but_never_in_an_alarm_without_force(
     wait_until(lambda: user.machine("pump-1") == "commissioning", what="the machine to begin anew")
     user.publish_rows("pump-1", 345, 660)
     wait_until(lambda: user.machine("pump-1") == "ready", what="the machine to be learnt")
-    learnt = [line for line in agent.log_lines() if line["event"] == "machine_commissioned"]
+    learnt = [line for line in agent.log() if line["event"] == "machine_commissioned"]
     assert len(learnt) == 2
-    kept = sorted(path.name.rpartition(".")[2] for path in (agent.state_dir / "profiles").iterdir())
+    kept = sorted(path.name.rpartition(".")[2] for path in (agent.state / "profiles").iterdir())
     assert kept == ["aside-1", "npz"]
 
 
-def test_the_command_line_lists_acknowledges_and_shelves(
-    agent: AgentProcess, broker: Mosquitto, user: User
-) -> None:
+def test_the_command_line_lists_acknowledges_and_shelves(agent: Agent, broker: Broker, user: User) -> None:
     agent.start().ready()
     alarm_id = open_alarm(user)
 
@@ -233,17 +231,15 @@ def test_the_sample_access_list_keeps_commands_to_those_who_may(tmp_path: Path) 
     passwords.touch(mode=0o600)
     tool = shutil.which("mosquitto_passwd")
     if tool is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
-            "mosquitto_passwd is missing: apt install mosquitto"
-        )
+        missing("mosquitto_passwd is missing: apt install mosquitto")
     for name in ("edge-agent", "anna", "display", "boris"):
         subprocess.run([tool, "-b", str(passwords), name, f"{name}-secret"], check=True, capture_output=True)
     rules = tmp_path / "acl"
     rules.write_text((folder / "edge-agent.acl").read_text())
     for path in (tmp_path, passwords, rules):
         path.chmod(0o755 if path.is_dir() else 0o644)  # mosquitto gives up being root
-    access = f"user root\nallow_anonymous false\npassword_file {passwords}\nacl_file {rules}"
-    broker = Mosquitto(tmp_path, access=access).start()
+    access = f"allow_anonymous false\npassword_file {passwords}\nacl_file {rules}"
+    broker = Broker(tmp_path, access=access).start()
     got = tmp_path / "got"
     try:
         listener = listen(broker.port, "edge-agent", "agents/edge-agent/cmd/+", got)

@@ -1,6 +1,5 @@
 """Secrets stay where they are: whatever the agent says, writes or serves, a canary's song is not in it."""
 
-import getpass
 import os
 import signal
 import subprocess
@@ -11,8 +10,12 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import pytest
 
+from benchmarks import ROOT
+from benchmarks.harness.agent import Agent
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.patience import wait_until
+from benchmarks.harness.user import FAULT_SHIFT, User
 from tests.support.pki import Authority
-from tests.support.shopfloor import FAULT_SHIFT, ROOT, AgentProcess, Mosquitto, User, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(120)]
 USER, PASSWORD, WRONG = "canary-user-5f1d", "canary-password-8c2e", "canary-mistake-a77b"
@@ -31,7 +34,7 @@ def run(*arguments: str) -> bytes:
     return done.stdout + done.stderr
 
 
-def refuse(agent: AgentProcess, wrong: str) -> None:
+def refuse(agent: Agent, wrong: str) -> None:
     """Have the agent read a file that it must not take over."""
     agent.config.write_text(wrong)
     series = 'edge_agent_reloads_total{result="refused"}'
@@ -42,15 +45,15 @@ def refuse(agent: AgentProcess, wrong: str) -> None:
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Mosquitto:
+def broker(tmp_path: Path) -> Broker:
     subprocess.run(["mosquitto_passwd", "-b", "-c", "users", USER, PASSWORD], cwd=tmp_path, check=True)
     subprocess.run(["mosquitto_passwd", "-b", "users", "reader", "reader"], cwd=tmp_path, check=True)
     authority = Authority(tmp_path)
     shown = authority.issue("server")
     authority.issue("hall")
-    return Mosquitto(
+    return Broker(
         tmp_path,
-        access=f"user {getpass.getuser()}\npassword_file {tmp_path}/users\nallow_anonymous false\n"
+        access=f"password_file {tmp_path}/users\nallow_anonymous false\n"
         f"cafile {authority.file}\ncertfile {shown.cert}\nkeyfile {shown.key}",
     )
 
@@ -58,7 +61,7 @@ def broker(tmp_path: Path) -> Mosquitto:
 def test_no_canary_sings(
     tmp_path: Path,
     tiny_bundle: Path,
-    broker: Mosquitto,
+    broker: Broker,
     record_property: Callable[[str, object], None],
 ) -> None:
     (tmp_path / "user").write_text(f"{USER}\n")
@@ -72,7 +75,7 @@ def test_no_canary_sings(
         client.username_pw_set("reader", "reader")
         client.tls_set(str(tmp_path / "ca.pem"))
 
-    agent = AgentProcess(tmp_path, bundle=tiny_bundle, broker_port=broker.port, access=access)
+    agent = Agent(tmp_path, bundle=tiny_bundle, port=broker.port, access=access)
     agent.config.write_text(agent.config.read_text().replace('format = "json"', 'level = "debug"'))
     good = agent.config.read_text()
     said = [run("check", "-c", str(agent.config))]
@@ -116,7 +119,7 @@ def test_no_canary_sings(
         agent.kill()
         broker.kill()
     said += [agent.log_file.read_bytes()]
-    said += [path.read_bytes() for path in agent.state_dir.rglob("*") if path.is_file()]
+    said += [path.read_bytes() for path in agent.state.rglob("*") if path.is_file()]
     said += [run("run", "-c", str(agent.config))]
     assert len(said) > 12
     assert [song for text in said for song in sung(text)] == []

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.agent import Agent
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.patience import wait_until
+from benchmarks.harness.user import User
 from edge_agent.cluster.ownership import owner
-from tests.support.shopfloor import AgentProcess, Mosquitto, User, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 
@@ -19,20 +22,20 @@ MACHINES = [f"pump-{number}" for number in range(4)]
 
 
 @pytest.fixture
-def broker(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Mosquitto]:
+def broker(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Broker]:
     more = getattr(request, "param", "")
-    broker = Mosquitto(tmp_path, access=f"allow_anonymous true\n{more}")
+    broker = Broker(tmp_path, access=f"allow_anonymous true\n{more}")
     broker.start()
     yield broker
     broker.kill()
 
 
 @pytest.fixture
-def agents(tmp_path: Path, tiny_bundle: Path, broker: Mosquitto) -> Iterator[dict[str, AgentProcess]]:
+def agents(tmp_path: Path, tiny_bundle: Path, broker: Broker) -> Iterator[dict[str, Agent]]:
     found = {}
     for name in NAMES:
         (tmp_path / name).mkdir()
-        agent = AgentProcess(tmp_path / name, bundle=tiny_bundle, broker_port=broker.port)
+        agent = Agent(tmp_path / name, bundle=tiny_bundle, port=broker.port)
         text = agent.config.read_text().replace('name = "hall"', f'name = "{name}"')
         text += f'\n[sharing]\ngroup = "plant"\nlease_s = {LEASE_S}\nsettle_s = {SETTLE_S}\n'
         agent.config.write_text(text)
@@ -42,7 +45,7 @@ def agents(tmp_path: Path, tiny_bundle: Path, broker: Mosquitto) -> Iterator[dic
         agent.kill()
 
 
-def machines(agent: AgentProcess, state: str = "ready") -> set[str]:
+def machines(agent: Agent, state: str = "ready") -> set[str]:
     return {
         name
         for name in MACHINES
@@ -50,7 +53,7 @@ def machines(agent: AgentProcess, state: str = "ready") -> set[str]:
     }
 
 
-def counted(agents: dict[str, AgentProcess]) -> tuple[float, float]:
+def counted(agents: dict[str, Agent]) -> tuple[float, float]:
     """(messages that some agent received, messages that some agent left to another one)"""
     received = sum(agent.metric("edge_agent_messages_received_total") for agent in agents.values())
     foreign = sum(agent.metric("edge_agent_foreign_messages_total") for agent in agents.values())
@@ -61,7 +64,7 @@ def publish(user: User, first: int, last: int) -> int:
     return sum(user.publish_rows(machine, first, last) for machine in MACHINES)
 
 
-def each_message_has_one_agent(agents: dict[str, AgentProcess], user: User, first: int, last: int) -> None:
+def each_message_has_one_agent(agents: dict[str, Agent], user: User, first: int, last: int) -> None:
     received, foreign = counted(agents)
     sent = publish(user, first, last)
     wait_until(
@@ -73,13 +76,13 @@ def share(name: str) -> set[str]:
     return {machine for machine in MACHINES if owner(machine, NAMES) == name}
 
 
-def both_see(agents: dict[str, AgentProcess], members: int) -> bool:
+def both_see(agents: dict[str, Agent], members: int) -> bool:
     return all(agent.metric("edge_agent_share_members") == members for agent in agents.values())
 
 
 @pytest.mark.slow
 def test_a_killed_agents_machines_go_on_at_the_other_and_none_is_scored_by_both(
-    agents: dict[str, AgentProcess], broker: Mosquitto
+    agents: dict[str, Agent], broker: Broker
 ) -> None:
     assert all(share(name) for name in NAMES), "names that leave one without work"
     for agent in agents.values():
@@ -119,7 +122,7 @@ def test_a_killed_agents_machines_go_on_at_the_other_and_none_is_scored_by_both(
     user.close()
 
 
-def each_message_has_one_agent_left(agent: AgentProcess, user: User, first: int, last: int) -> None:
+def each_message_has_one_agent_left(agent: Agent, user: User, first: int, last: int) -> None:
     received = agent.metric("edge_agent_messages_received_total")
     sent = publish(user, first, last)
     wait_until(
@@ -127,12 +130,12 @@ def each_message_has_one_agent_left(agent: AgentProcess, user: User, first: int,
     )
 
 
-def said(agent: AgentProcess, event: str, **facts: str) -> int:
+def said(agent: Agent, event: str, **facts: str) -> int:
     """How often the agent's log tells of such an event."""
-    return sum(line["event"] == event and facts.items() <= line.items() for line in agent.log_lines())
+    return sum(line["event"] == event and facts.items() <= line.items() for line in agent.log())
 
 
-def reload(agent: AgentProcess, *, extra: str) -> None:
+def reload(agent: Agent, *, extra: str) -> None:
     agent.config.write_text(agent.config.read_text() + extra)
     before = agent.metric('edge_agent_reloads_total{result="applied"}')
     assert agent.process is not None
@@ -143,7 +146,7 @@ def reload(agent: AgentProcess, *, extra: str) -> None:
 
 
 def test_a_reload_leaves_members_their_connection_and_their_machines(
-    agents: dict[str, AgentProcess], broker: Mosquitto
+    agents: dict[str, Agent], broker: Broker
 ) -> None:
     for agent in agents.values():
         agent.start()
@@ -170,7 +173,7 @@ def test_a_reload_leaves_members_their_connection_and_their_machines(
 
 @pytest.mark.parametrize("broker", ["max_packet_size 2000"], indirect=True)
 def test_a_broker_that_hangs_up_on_profiles_loses_no_member_for_long(
-    agents: dict[str, AgentProcess], broker: Mosquitto
+    agents: dict[str, Agent], broker: Broker
 ) -> None:
     agent = agents[NAMES[0]]
     agent.start().ready()

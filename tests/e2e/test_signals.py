@@ -8,32 +8,32 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.agent import Agent
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.patience import wait_until
 from edge_agent.model import bundle
 from edge_agent.model.bundle import CARD, MODEL
 from tests.support import tampering
-from tests.support.shopfloor import AgentProcess, Mosquitto, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 
 
 @pytest.fixture
-def agent(tmp_path: Path, tiny_bundle: Path) -> Iterator[AgentProcess]:
-    broker = Mosquitto(tmp_path).start()
+def agent(tmp_path: Path, tiny_bundle: Path) -> Iterator[Agent]:
+    broker = Broker(tmp_path).start()
     (tmp_path / "current").symlink_to(tiny_bundle)
-    agent = AgentProcess(tmp_path, bundle=tmp_path / "current", broker_port=broker.port)
+    agent = Agent(tmp_path, bundle=tmp_path / "current", port=broker.port)
     yield agent.start().ready()
     agent.kill()
     broker.kill()
 
 
-def send(agent: AgentProcess, number: int = signal.SIGHUP) -> None:
+def send(agent: Agent, number: int = signal.SIGHUP) -> None:
     assert agent.process is not None
     agent.process.send_signal(number)
 
 
-def test_a_link_is_switched_and_the_agent_told(
-    agent: AgentProcess, tiny_bundle: Path, tmp_path: Path
-) -> None:
+def test_a_link_is_switched_and_the_agent_told(agent: Agent, tiny_bundle: Path, tmp_path: Path) -> None:
     fresh = shutil.copytree(tiny_bundle, tmp_path / "fresh")
     (fresh / CARD).write_text("another release")
     digest = bundle.read(tampering.sign(fresh)).digest
@@ -47,12 +47,12 @@ def test_a_link_is_switched_and_the_agent_told(
             lambda r=result: agent.metric(f'edge_agent_reloads_total{{result="{r}"}}') == 1, what=result
         )
     assert digest in agent.page("/metrics")[1]
-    lines = {line["event"]: line for line in agent.log_lines()}
+    lines = {line["event"]: line for line in agent.log()}
     assert "model.onnx" in lines["reload_refused"]["reason"]
     assert lines["reloaded"]["digest"] == digest[:12]
 
 
-def test_a_storm_of_signals_neither_blocks_nor_ends_the_agent(agent: AgentProcess) -> None:
+def test_a_storm_of_signals_neither_blocks_nor_ends_the_agent(agent: Agent) -> None:
     for _ in range(500):
         send(agent)
         time.sleep(0.002)

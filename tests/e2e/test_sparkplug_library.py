@@ -12,7 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.support.shopfloor import ROOT, AgentProcess, Mosquitto, wait_until
+from benchmarks import ROOT
+from benchmarks.harness.agent import Agent
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.patience import wait_until
+from tests.support.missing import missing
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 MACHINE = "G.N.D"
@@ -94,15 +98,15 @@ class LibraryNode:
 
 
 @pytest.fixture
-def hall(tmp_path: Path, tiny_bundle: Path) -> Iterator[tuple[AgentProcess, LibraryNode]]:
+def hall(tmp_path: Path, tiny_bundle: Path) -> Iterator[tuple[Agent, LibraryNode]]:
     known = (
         PYTHON.is_file() and not subprocess.run([PYTHON, "-c", "import pysparkplug"], check=False).returncode
     )
     if not known:
         reason = f"{PYTHON} has no pysparkplug: make sparkplug-library"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
-    broker = Mosquitto(tmp_path).start()
-    agent = AgentProcess(tmp_path, bundle=tiny_bundle, broker_port=broker.port)
+        missing(reason)
+    broker = Broker(tmp_path).start()
+    agent = Agent(tmp_path, bundle=tiny_bundle, port=broker.port)
     agent.config.write_text(agent.config.read_text() + SOURCE)
     node = LibraryNode(broker.port).start()
     yield agent, node
@@ -111,15 +115,15 @@ def hall(tmp_path: Path, tiny_bundle: Path) -> Iterator[tuple[AgentProcess, Libr
     broker.kill()
 
 
-def rows_heard(agent: AgentProcess) -> float:
+def rows_heard(agent: Agent) -> float:
     return agent.metric(f'edge_agent_rows{{machine="{MACHINE}"}}')
 
 
-def counted(agent: AgentProcess, what: str) -> float:
+def counted(agent: Agent, what: str) -> float:
     return agent.metric(f'edge_agent_sparkplug_total{{what="{what}"}}')
 
 
-def taken(agent: AgentProcess) -> tuple[NDArray[np.int64], NDArray[np.float32], int]:
+def taken(agent: Agent) -> tuple[NDArray[np.int64], NDArray[np.float32], int]:
     """What the agent keeps of the machine: times in ms [R], pressure and flow [R, 2], stretches without a hole."""
     ring = agent.ring(MACHINE)
     rows = np.frombuffer(ring.rows, np.float32).reshape(-1, len(ring.channels))
@@ -129,7 +133,7 @@ def taken(agent: AgentProcess) -> tuple[NDArray[np.int64], NDArray[np.float32], 
 
 
 def test_restarts_new_aliases_and_a_lost_birth_of_a_library_s_node_bring_no_wrong_value(
-    hall: tuple[AgentProcess, LibraryNode],
+    hall: tuple[Agent, LibraryNode],
 ) -> None:
     agent, node = hall
     node.do("born", aliases=ONE_WAY)  # before the agent is there: this birth is lost

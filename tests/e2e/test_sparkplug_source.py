@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.edge_node import EdgeNodeDouble
-from tests.support.shopfloor import FAULT_SHIFT, START_TS, AgentProcess, Mosquitto, User, rows, wait_until
+from benchmarks.harness.agent import Agent
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.edge_node import EdgeNodeDouble
+from benchmarks.harness.patience import wait_until
+from benchmarks.harness.user import FAULT_SHIFT, START_TS, User, rows
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 MACHINE = "G.N.D"
@@ -26,9 +29,9 @@ SOURCE = """
 
 
 @pytest.fixture
-def hall(tmp_path: Path, tiny_bundle: Path) -> Iterator[tuple[AgentProcess, User, EdgeNodeDouble]]:
-    broker = Mosquitto(tmp_path).start()
-    agent = AgentProcess(tmp_path, bundle=tiny_bundle, broker_port=broker.port)
+def hall(tmp_path: Path, tiny_bundle: Path) -> Iterator[tuple[Agent, User, EdgeNodeDouble]]:
+    broker = Broker(tmp_path).start()
+    agent = Agent(tmp_path, bundle=tiny_bundle, port=broker.port)
     agent.config.write_text(agent.config.read_text() + SOURCE)
     user, node = User(broker.port), EdgeNodeDouble(broker.port, host_id="hall")
     yield agent, user, node
@@ -44,12 +47,12 @@ def tell(node: EdgeNodeDouble, first: int, last: int, *, shift: float = 0.0) -> 
         time.sleep(0.001)
 
 
-def counted(agent: AgentProcess, what: str) -> float:
+def counted(agent: Agent, what: str) -> float:
     return agent.metric(f'edge_agent_sparkplug_total{{what="{what}"}}')
 
 
 def test_a_machine_behind_an_edge_node_is_learnt_and_its_fault_alerted(
-    hall: tuple[AgentProcess, User, EdgeNodeDouble],
+    hall: tuple[Agent, User, EdgeNodeDouble],
 ) -> None:
     agent, user, node = hall
     agent.start().ready()
@@ -74,7 +77,7 @@ def test_a_machine_behind_an_edge_node_is_learnt_and_its_fault_alerted(
 
 
 def test_a_device_that_reports_by_exception_is_silent_only_after_its_death(
-    hall: tuple[AgentProcess, User, EdgeNodeDouble],
+    hall: tuple[Agent, User, EdgeNodeDouble],
 ) -> None:
     agent, user, node = hall
     agent.start().ready()
@@ -97,7 +100,7 @@ def test_a_device_that_reports_by_exception_is_silent_only_after_its_death(
 
 
 def test_a_killed_host_is_dead_by_its_will_with_the_time_of_its_birth(
-    hall: tuple[AgentProcess, User, EdgeNodeDouble],
+    hall: tuple[Agent, User, EdgeNodeDouble],
 ) -> None:
     agent, _, node = hall
     agent.start().ready()
@@ -108,7 +111,7 @@ def test_a_killed_host_is_dead_by_its_will_with_the_time_of_its_birth(
 
 
 def test_after_a_lost_birth_nothing_is_taken_until_the_births_were_asked_for_again(
-    hall: tuple[AgentProcess, User, EdgeNodeDouble],
+    hall: tuple[Agent, User, EdgeNodeDouble],
 ) -> None:
     agent, _, node = hall
     agent.start().ready()
@@ -127,7 +130,7 @@ def test_after_a_lost_birth_nothing_is_taken_until_the_births_were_asked_for_aga
 
 
 def test_aliases_that_change_hands_with_a_restart_never_mix_two_channels_in_a_row(
-    hall: tuple[AgentProcess, User, EdgeNodeDouble],
+    hall: tuple[Agent, User, EdgeNodeDouble],
 ) -> None:
     agent, _, node = hall
     agent.start().ready()

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import ROOT
+from benchmarks.harness.agent import Agent
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.patience import free_port, wait_until
+from benchmarks.harness.user import FAULT_SHIFT, User
 from edge_agent.cli.status import losses
 from edge_agent.metrics.page_reader import read_samples
-from tests.support.shopfloor import FAULT_SHIFT, ROOT, AgentProcess, Mosquitto, User, free_port, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(90)]
 
@@ -29,8 +33,8 @@ def status(*words: str) -> subprocess.CompletedProcess[str]:
 def test_an_agent_is_seen_with_its_machines_alarms_and_losses_and_missed_when_it_dies(
     tmp_path: Path, tiny_bundle: Path
 ) -> None:
-    broker = Mosquitto(tmp_path).start()
-    agent = AgentProcess(tmp_path, bundle=tiny_bundle, broker_port=broker.port).start().ready()
+    broker = Broker(tmp_path).start()
+    agent = Agent(tmp_path, bundle=tiny_bundle, port=broker.port).start().ready()
     user = User(broker.port)
     where = ("-c", str(agent.config))
     try:
@@ -68,7 +72,7 @@ def test_an_agent_is_seen_with_its_machines_alarms_and_losses_and_missed_when_it
 
 
 def test_the_page_is_enough_where_the_broker_is_gone(tmp_path: Path, tiny_bundle: Path) -> None:
-    agent = AgentProcess(tmp_path, bundle=tiny_bundle, broker_port=free_port()).start()
+    agent = Agent(tmp_path, bundle=tiny_bundle, port=free_port()).start()
     try:
         done = status("-c", str(agent.config), "--timeout", "0.5")
     finally:

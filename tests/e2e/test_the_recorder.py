@@ -10,21 +10,24 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import ROOT
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.patience import wait_until
+from benchmarks.harness.user import User
 from edge_agent.recordings import tables
-from tests.support.shopfloor import ROOT, Mosquitto, User, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 ROWS = 6000
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    broker = Mosquitto(tmp_path).start()
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    broker = Broker(tmp_path).start()
     yield broker
     broker.kill()
 
 
-def start(folder: Path, broker: Mosquitto) -> subprocess.Popen[bytes]:
+def start(folder: Path, broker: Broker) -> subprocess.Popen[bytes]:
     config, log = folder / "record.toml", folder / "record.log"
     config.write_text(
         f'[broker]\nhost = "127.0.0.1"\nport = {broker.port}\nretry_max_s = 1\n[log]\nformat = "json"\n'
@@ -55,7 +58,7 @@ def start(folder: Path, broker: Mosquitto) -> subprocess.Popen[bytes]:
 
 
 def test_a_killed_recorder_loses_no_acknowledged_row_and_counts_none_twice(
-    tmp_path: Path, broker: Mosquitto
+    tmp_path: Path, broker: Broker
 ) -> None:
     first = start(tmp_path, broker)
     user = User(broker.port)

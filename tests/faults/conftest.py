@@ -9,17 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.faults.parts import broker, hall
+from tests.faults.parts import hall
 from tests.faults.parts.hall import Hall
-
-IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 
 
 @pytest.fixture(scope="session")
 def learnt(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
     """A state directory with eight machines learnt."""
-    if broker.program() is None:
-        (pytest.fail if IN_CI else pytest.skip)("mosquitto is missing: apt install mosquitto")
     return hall.learn(tmp_path_factory.mktemp("learnt"), bundle=tiny_bundle)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from benchmarks.harness.fault_ledger import record, size
 from tests.faults.parts import floor
 from tests.faults.parts.hall import Hall
-from tests.faults.parts.ledger import record, size
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200)]
 SEED = 20

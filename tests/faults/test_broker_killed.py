@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.fault_ledger import bound, record, size
+from benchmarks.harness.patience import wait_until
 from tests.faults.parts import floor
-from tests.faults.parts.broker import Broker
 from tests.faults.parts.hall import Hall
-from tests.faults.parts.ledger import bound, record, size
-from tests.faults.parts.patience import wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200)]
 SEED = 21

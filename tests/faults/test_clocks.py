@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.fault_ledger import record
+from benchmarks.harness.patience import wait_until
 from tests.faults.parts import floor
 from tests.faults.parts.floor import Row
 from tests.faults.parts.hall import Hall
-from tests.faults.parts.ledger import record
-from tests.faults.parts.patience import wait_until
 from tests.faults.parts.verdict import Verdict
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.fault_ledger import record, size
+from benchmarks.harness.patience import wait_until
 from tests.faults.parts import floor
 from tests.faults.parts.hall import Hall
-from tests.faults.parts.ledger import record, size
-from tests.faults.parts.patience import wait_until
 from tests.faults.parts.verdict import Verdict
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]

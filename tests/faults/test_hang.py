@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import ROOT
+from benchmarks.harness.fault_ledger import bound, record, size
+from benchmarks.harness.patience import wait_until
 from tests.faults.parts import floor
-from tests.faults.parts.agent import ROOT
 from tests.faults.parts.hall import Hall
-from tests.faults.parts.ledger import bound, record, size
-from tests.faults.parts.patience import wait_until
 from tests.faults.parts.watchdog import Watchdog
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import ROOT
+from benchmarks.harness.fault_ledger import record, size
+from benchmarks.harness.publisher import Publisher
 from tests.faults.parts import floor
-from tests.faults.parts.agent import ROOT
 from tests.faults.parts.floor import Row
 from tests.faults.parts.hall import Hall
-from tests.faults.parts.ledger import record, size
-from tests.faults.parts.publisher import Publisher
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200)]
 SEED = 27

@@ -1,7 +1,6 @@
 """The suite's own ledgers: what they call lost, doubled and stray, and what the sensors send again."""
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,11 +12,12 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.faults.parts import floor, ledger
-from tests.faults.parts.broker import Broker, program
+from benchmarks.harness import fault_ledger as ledger
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.patience import wait_until
+from benchmarks.harness.publisher import Publisher
+from tests.faults.parts import floor
 from tests.faults.parts.floor import Fault
-from tests.faults.parts.patience import wait_until
-from tests.faults.parts.publisher import Publisher
 from tests.faults.parts.verdict import judge, row_of
 
 FAULTS = [Fault("m", 100, 130, "flow", 1), Fault("m", 300, 330, "flow", 1), Fault("n", 100, 130, "flow", 1)]
@@ -86,9 +86,6 @@ def test_results_are_kept_by_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
-    if program() is None:
-        missing = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        missing("mosquitto is missing: apt install mosquitto")
     broker = Broker(tmp_path).start()
     yield broker
     broker.stop()

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.fault_ledger import LONG, bound, record
+from benchmarks.harness.patience import wait_until
 from tests.faults.parts import floor, netns
-from tests.faults.parts.broker import Broker
 from tests.faults.parts.hall import Hall
-from tests.faults.parts.ledger import LONG, bound, record
 from tests.faults.parts.netns import Cable
-from tests.faults.parts.patience import wait_until
 from tests.faults.parts.proxy import Proxy
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200)]

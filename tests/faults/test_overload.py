@@ -7,9 +7,9 @@ from itertools import chain
 
 import pytest
 
+from benchmarks.harness.fault_ledger import LONG, bound, record, size
 from tests.faults.parts import floor
 from tests.faults.parts.hall import Hall
-from tests.faults.parts.ledger import LONG, bound, record, size
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200)]
 SEED = 23

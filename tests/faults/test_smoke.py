@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.patience import wait_until
 from tests.faults.parts import floor
-from tests.faults.parts.broker import Broker
 from tests.faults.parts.hall import Hall
-from tests.faults.parts.patience import wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(240)]
 

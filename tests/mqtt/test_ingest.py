@@ -9,12 +9,13 @@ import paho.mqtt.client as mqtt
 import pytest
 from iotcore import Broker
 
+from benchmarks.harness.patience import free_port, wait_until
+from benchmarks.harness.user import User
 from edge_agent.mqtt.connection import BrokerAddress
 from edge_agent.mqtt.egress import Egress
 from edge_agent.mqtt.inbox import Inbox
 from edge_agent.mqtt.ingest import Ingest
 from edge_agent.mqtt.outbox import Message, OpenAlarm, Outbox
-from tests.support.shopfloor import User, free_port, wait_until
 
 WILL = Message(("status",), "agents/a/status", b'{"state": "offline"}', retain=True)
 

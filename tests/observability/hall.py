@@ -6,8 +6,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import ROOT
+from benchmarks.harness.agent import Agent
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.patience import wait_until
+from benchmarks.harness.user import User
 from tests.observability.stage import Watchers, Webhook
-from tests.support.shopfloor import ROOT, AgentProcess, Mosquitto, User, wait_until
 from tests.support.simulation import Feed, Scenario
 
 LEARNT_ROWS = 1800
@@ -35,7 +39,7 @@ SCENARIO = Scenario(
 class Hall:
     """What runs."""
 
-    agent: AgentProcess
+    agent: Agent
     user: User
     watchers: Watchers
 
@@ -57,10 +61,10 @@ class Hall:
 def watched_hall(folder: Path) -> Iterator[Hall]:
     """Broker, agent, machines, and Prometheus with the rules as they ship."""
     with ExitStack() as leaving:
-        broker = Mosquitto(folder).start()
+        broker = Broker(folder).start()
         leaving.callback(broker.kill)
         bundle = ROOT / "edge_agent/models/pretrained"
-        agent = AgentProcess(folder, bundle=bundle, broker_port=broker.port, rows=LEARNT_ROWS)
+        agent = Agent(folder, bundle=bundle, port=broker.port, commission_rows=LEARNT_ROWS)
         leaving.callback(agent.kill)
         agent.start().ready()
         user = User(broker.port)

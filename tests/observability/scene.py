@@ -10,8 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import ROOT
+from benchmarks.harness.agent import Agent
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.patience import wait_until
+from benchmarks.harness.user import User, rows
 from tests.observability.stage import Watchers, Webhook
-from tests.support.shopfloor import ROOT, AgentProcess, Mosquitto, User, rows, wait_until
 
 LEARN_ROWS = 300
 BUNDLE = ROOT / "edge_agent/models/pretrained"
@@ -26,9 +30,9 @@ class Scene:
 
     def __init__(self, folder: Path, leaving: ExitStack) -> None:
         self.folder = folder
-        self.broker = Mosquitto(folder).start()
+        self.broker = Broker(folder).start()
         leaving.callback(self.broker.kill)
-        self.agent = AgentProcess(folder, bundle=BUNDLE, broker_port=self.broker.port, rows=LEARN_ROWS)
+        self.agent = Agent(folder, bundle=BUNDLE, port=self.broker.port, commission_rows=LEARN_ROWS)
         self.agent.config.write_text(self.agent.config.read_text() + '[commands]\nallow = ["recommission"]\n')
         leaving.callback(self.agent.kill)
         self.agent.start().ready()

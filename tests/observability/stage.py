@@ -10,8 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from benchmarks import ROOT
+from benchmarks.harness.patience import free_port, wait_until
 from tests.observability.programs import program
-from tests.support.shopfloor import ROOT, free_port, wait_until
 
 
 class Webhook:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import ROOT
+from benchmarks.harness.patience import wait_until
+from benchmarks.harness.user import FAULT_SHIFT
 from tests.observability.scene import Scene
-from tests.support.shopfloor import FAULT_SHIFT, ROOT, wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600), pytest.mark.xdist_group("observability")]
 
@@ -94,7 +96,7 @@ def test_state_cannot_be_saved(scene: Scene, tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk needs root")
     scene.agent.stop()
-    state_dir, copy = scene.agent.state_dir, tmp_path / "copy"
+    state_dir, copy = scene.agent.state, tmp_path / "copy"
     shutil.copytree(state_dir, copy)
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(state_dir)], check=False)
     if mounted.returncode:

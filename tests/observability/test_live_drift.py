@@ -7,8 +7,8 @@ import time
 
 import pytest
 
+from benchmarks.harness.patience import wait_until
 from tests.observability.scene import LEARN_ROWS, Scene, Slow
-from tests.support.shopfloor import wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600), pytest.mark.xdist_group("observability")]
 DAY_ROWS = 24 * 60

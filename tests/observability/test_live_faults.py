@@ -3,7 +3,6 @@
 import json
 import os
 import sqlite3
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import ROOT
+from benchmarks.harness.patience import wait_until
+from benchmarks.harness.user import FAULT_SHIFT, rows
 from tests.observability.scene import BUNDLE, LEARN_ROWS, MACHINE, Scene
-from tests.support.shopfloor import FAULT_SHIFT, ROOT, rows, wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600), pytest.mark.xdist_group("observability")]
 FLOOD = 5000
@@ -65,14 +66,14 @@ def test_machine_not_learnt(scene: Scene) -> None:
 def test_state_corrupt(scene: Scene) -> None:
     def spoil() -> None:
         scene.agent.kill()
-        for file in scene.agent.state_dir.glob("state.db*"):
+        for file in scene.agent.state.glob("state.db*"):
             file.write_bytes(os.urandom(max(file.stat().st_size, 4096)))
         scene.agent.start().ready()
 
     name = "EdgeAgentStateCorrupt"
     scene.fire(name, "the agent is killed and its database overwritten with noise, then started", spoil)
     scene.end(name, "the hour passes, here 10 s", lambda: None)
-    assert (scene.agent.state_dir / "state.db.aside-1").exists()
+    assert (scene.agent.state / "state.db.aside-1").exists()
     assert scene.user.machine(MACHINE) == "ready"
 
 
@@ -124,7 +125,7 @@ def test_shedding(scene: Scene) -> None:
     payload = json.dumps({"values": {"flow": 1.0}}).encode()
 
     def pour() -> None:
-        other = sqlite3.connect(scene.agent.state_dir / "state.db", isolation_level=None)
+        other = sqlite3.connect(scene.agent.state / "state.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         for _ in range(FLOOD):
             info = scene.user.publish("sensors/flood-6", payload, qos=0)
@@ -169,7 +170,7 @@ def test_bugs(scene: Scene, tmp_path: Path) -> None:
     """No input is known that makes the shipped agent do this: two bugs are planted."""
     script = tmp_path / "buggy.py"
     script.write_text(BUGGY.format(root=str(ROOT)))
-    scene.agent.program = (sys.executable, str(script))
+    scene.agent.launcher = (str(script),)
     try:
         scene.restart()
         say = scene.user.publish
@@ -179,6 +180,6 @@ def test_bugs(scene: Scene, tmp_path: Path) -> None:
         twice = "a bug planted in the agent: a message that is counted twice"
         scene.fire("EdgeAgentLedgerOff", twice, lambda: say("sensors/miscount/x", b"1"))
     finally:
-        scene.agent.program = None
+        scene.agent.launcher = ("-m", "edge_agent")
     scene.end("EdgeAgentLedgerOff", "the sound agent is started", scene.restart)
     assert wait_until(lambda: scene.agent.metric("edge_agent_internal_errors_total") == 0, what="no error")

@@ -11,6 +11,8 @@ import pytest
 import structlog
 from iotcore import Broker
 
+from benchmarks.harness.patience import free_port, wait_until
+from benchmarks.harness.user import FAULT_SHIFT, User, rows
 from edge_agent.alarms import payload as alert
 from edge_agent.config.file import Config
 from edge_agent.errors import BundleError, DatabaseError, StateError, UsageError
@@ -25,7 +27,6 @@ from edge_agent.service.reject_log import told_rejects
 from edge_agent.service.wiring import broker_address, load_scorer, pipeline_settings
 from edge_agent.store.database import Database
 from edge_agent.store.state_dir import Store
-from tests.support.shopfloor import FAULT_SHIFT, User, free_port, rows, wait_until
 
 
 class Running:

@@ -20,6 +20,8 @@ import pytest
 import structlog
 from iotcore import Broker
 
+from benchmarks.harness.patience import free_port, wait_until
+from benchmarks.harness.user import User, rows
 from edge_agent.config.file import load
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.model import bundle, profile
@@ -31,7 +33,6 @@ from edge_agent.service.agent import Service
 from edge_agent.service.wiring import load_scorer
 from edge_agent.store.state_dir import Store
 from tests.support import tampering, tiny
-from tests.support.shopfloor import User, free_port, rows, wait_until
 
 RELOADS = int(os.environ.get("EDGE_AGENT_RELOADS", "50"))
 SWAPS = int(os.environ.get("EDGE_AGENT_SWAPS", "30"))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import structlog
 
+from benchmarks.harness.user import FAULT_SHIFT
 from edge_agent.config.file import Config
 from edge_agent.detect.compact_memory import size_bytes
 from edge_agent.detect.lazy_memory import LateMemory
@@ -32,7 +33,6 @@ from tests.support.scripted_agent import (
     play,
     single_values,
 )
-from tests.support.shopfloor import FAULT_SHIFT
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import structlog
 
+from benchmarks.harness.user import FAULT_SHIFT
 from edge_agent.config.file import Config
 from edge_agent.diagnose import alarm_windows
 from edge_agent.diagnose.alarm_windows import Kept
@@ -18,7 +19,6 @@ from edge_agent.errors import DatabaseError
 from edge_agent.pipeline.results import Labelled
 from edge_agent.records import Float32
 from tests.support.scripted_agent import ScriptedAgent, arrivals, play
-from tests.support.shopfloor import FAULT_SHIFT
 
 ALARM = [(300, 380, FAULT_SHIFT), (380, 560, 0.0)]
 ANOTHER = [(560, 640, FAULT_SHIFT), (640, 820, 0.0)]

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from benchmarks.harness.user import FAULT_SHIFT, START_TS, rows
 from edge_agent.config.file import Config
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.mqtt.inbox import Arrival, Batch, Receipt
@@ -15,7 +16,6 @@ from edge_agent.service.learning_worker import Learner, Learnt
 from edge_agent.service.turn import Clocks, Turn, TurnProcessor
 from edge_agent.service.wiring import load_scorer, pipeline_settings
 from edge_agent.store.state_dir import Store
-from tests.support.shopfloor import FAULT_SHIFT, START_TS, rows
 
 CALM, FAULTY, AFTER = (0, 300), (300, 380), (380, 560)
 NOW_NS = (START_TS + 10_000) * 1_000_000_000

@@ -8,7 +8,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.shopfloor import ROOT, User, wait_until
+from benchmarks import ROOT
+from benchmarks.harness.patience import wait_until
+from benchmarks.harness.user import User
 
 Row = list[dict[str, Any]]
 """One message of each machine, all of the same time."""

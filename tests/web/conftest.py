@@ -9,17 +9,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from benchmarks import ROOT
+from benchmarks.harness.agent import Agent
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.patience import free_port, wait_until
+from benchmarks.harness.user import FAULT_SHIFT, User, rows
 from tests.support.browser import headless
-from tests.support.shopfloor import (
-    FAULT_SHIFT,
-    ROOT,
-    AgentProcess,
-    Mosquitto,
-    User,
-    free_port,
-    rows,
-    wait_until,
-)
 
 TOKEN = "canary-token-3b1e77a0"  # noqa: S105 - of this test alone
 HOSTILE = "<img src=x onerror=document.body.dataset.owned=1>"
@@ -30,7 +25,7 @@ WELL = ("fan-2", "conveyor-3", "compressor-4")
 
 @dataclass
 class World:
-    agent: AgentProcess
+    agent: Agent
     user: User
     url: str
     began_s: int
@@ -63,9 +58,9 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder: Path = tmp_path_factory.mktemp("hall")
-    broker = Mosquitto(folder).start()
-    agent = AgentProcess(
-        folder, bundle=ROOT / "edge_agent/models/pretrained", broker_port=broker.port, rows=CALM_ROWS
+    broker = Broker(folder).start()
+    agent = Agent(
+        folder, bundle=ROOT / "edge_agent/models/pretrained", port=broker.port, commission_rows=CALM_ROWS
     )
     port = free_port()
     (folder / "token").write_text(f"{TOKEN}\n")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.shopfloor import wait_until
+from benchmarks.harness.patience import wait_until
 from tests.web.conftest import HOSTILE, HOSTILE_CHANNEL, TOKEN, World
 from tests.web.visits import machine_place, visit
 
@@ -73,7 +73,7 @@ def test_without_the_right_token_nothing_is_commanded_and_with_it_the_acknowledg
         assert acknowledged(world, alarm)[-1] == {"by": "Anna (page)", "comment": "on my way"}
         expect(card).to_contain_text("Acknowledged by Anna (page): on my way")
         expect(card.get_by_role("button", name="Acknowledge")).to_have_count(0)
-    said = [line for line in world.agent.log_lines() if line["event"] == "command" and line["by"]]
+    said = [line for line in world.agent.log() if line["event"] == "command" and line["by"]]
     assert ("ack", "Anna (page)", "done") in [(one["command"], one["by"], one["result"]) for one in said]
     assert TOKEN not in world.agent.log_file.read_text()
 

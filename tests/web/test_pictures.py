@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.support.shopfloor import ROOT, AgentProcess, Mosquitto, User, free_port
+from benchmarks import ROOT
+from benchmarks.harness.agent import Agent
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.patience import free_port
+from benchmarks.harness.user import User
 from tests.support.simulation import Feed, Scenario
 from tests.web.conftest import TOKEN
 from tests.web.visits import PHONE, machine_place, visit
@@ -58,9 +62,9 @@ PICTURES = (
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The page of a hall in which a pump cavitates just now and a sensor is stuck."""
     folder = tmp_path_factory.mktemp("simulated")
-    broker = Mosquitto(folder).start()
-    agent = AgentProcess(
-        folder, bundle=ROOT / "edge_agent/models/pretrained", broker_port=broker.port, rows=LEARNT_ROWS
+    broker = Broker(folder).start()
+    agent = Agent(
+        folder, bundle=ROOT / "edge_agent/models/pretrained", port=broker.port, commission_rows=LEARNT_ROWS
     )
     port = free_port()
     (folder / "token").write_text(f"{TOKEN}\n")

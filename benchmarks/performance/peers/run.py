@@ -101,7 +101,7 @@ def blocks(machines: list[str], *, count: int, first_s: float) -> Iterator[Any]:
     """Blocks of all machines in turn: 100 rows of 8 channels each, one after another in machine time."""
     import numpy as np  # noqa: PLC0415
 
-    from tests.faults.parts.floor import Row  # noqa: PLC0415
+    from benchmarks.harness.publisher import Row  # noqa: PLC0415
 
     rng = np.random.default_rng(0)
     wave = np.sin(2 * np.pi * np.arange(BLOCK_ROWS) / 25)
@@ -152,12 +152,12 @@ def race(options: argparse.Namespace) -> dict[str, Any]:
 
 def one(options: argparse.Namespace, form: str, name: str, profiles: list[Any]) -> dict[str, float]:
     """One reader on one form of the stream."""
+    from benchmarks.harness.patience import wait_worked_off  # noqa: PLC0415
     from benchmarks.performance.throughput.run import (  # noqa: PLC0415
         _broker,
         _cpu_s,
         started_agent,
     )
-    from tests.faults.parts.patience import wait_worked_off  # noqa: PLC0415
 
     warm = _warm(form, options.machines)
     count = warm + int(
@@ -199,8 +199,8 @@ def _warm(form: str, machines: int) -> int:
 
 def publish(form: str, *, machines: int, port: int, count: int) -> None:
     """The publisher's process."""
+    from benchmarks.harness.publisher import Publisher  # noqa: PLC0415
     from benchmarks.reliability.soak import Load  # noqa: PLC0415
-    from tests.faults.parts.publisher import Publisher  # noqa: PLC0415
 
     load, publisher, now_s = Load(machines), Publisher(port), time.time()
     if form == "rows":

@@ -28,6 +28,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks import RESULTS, ROOT
+from benchmarks.harness.agent import Agent
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.patience import wait_until, wait_worked_off
+from benchmarks.harness.publisher import Publisher
 from benchmarks.performance.throughput.report import picture, table
 from benchmarks.performance.throughput.stages import stages
 from benchmarks.reliability.soak import CHANNELS, LEARN_ROWS, RATE_HZ, Load
@@ -37,10 +41,6 @@ from edge_agent.pipeline.results import CommissionRequest, Settings
 from edge_agent.records import Delivery, Profile
 from edge_agent.service.wiring import load_scorer
 from edge_agent.store.state_dir import Store
-from tests.faults.parts.agent import Agent
-from tests.faults.parts.broker import Broker
-from tests.faults.parts.patience import wait_until, wait_worked_off
-from tests.faults.parts.publisher import Publisher
 
 WINDOW_ROWS = 128
 WARM_S = 8.0
@@ -215,6 +215,9 @@ def started_agent(
         folder,
         bundle=None,
         port=broker.port,
+        keepalive_s=5,
+        retry_max_s=None,
+        budget_per_week=0.01,
         longest_wait_s=0.0 if tree == ROOT else None,
         launcher=("-P", "-m", "edge_agent"),  # -P: not from the working directory, but from PYTHONPATH
         env={"PYTHONPATH": str(tree)},

@@ -11,6 +11,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from benchmarks.harness.publisher import Row
+
 FIRST_TS = 1_600_000_000
 LEARN_ROWS = 1200
 MACHINES = tuple(f"press-{number}" for number in range(1, 9))
@@ -36,19 +38,6 @@ class Fault:
     last: int
     channel: str
     sign: int
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A message: row `number` of a machine."""
-
-    machine: str
-    number: int
-    payload: bytes
-
-    @property
-    def topic(self) -> str:
-        return f"sensors/{self.machine}"
 
 
 def plan(

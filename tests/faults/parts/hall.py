@@ -6,13 +6,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
+from benchmarks.harness.agent import Agent
+from benchmarks.harness.broker import Broker
+from benchmarks.harness.patience import WaitedInVainError, wait_until
+from benchmarks.harness.publisher import Publisher
+from benchmarks.harness.subscriber import Reader
 from tests.faults.parts import floor, verdict
-from tests.faults.parts.agent import Agent
-from tests.faults.parts.broker import Broker
 from tests.faults.parts.floor import Fault
-from tests.faults.parts.patience import WaitedInVainError, wait_until
-from tests.faults.parts.publisher import Publisher
-from tests.faults.parts.reader import Reader
 from tests.faults.parts.verdict import Verdict
 
 _QUIET_S = 5.0
@@ -36,6 +36,12 @@ class Hall:
         state = agent.pop("state", folder / "state")
         if learnt is not None:
             shutil.copytree(learnt, state, dirs_exist_ok=True)
+        agent = {
+            "commission_rows": floor.LEARN_ROWS,
+            "keepalive_s": 5,
+            "retry_max_s": None,
+            "budget_per_week": 0.01,
+        } | agent
         self.agent = Agent(
             folder, bundle=bundle, port=agent.pop("port", self.broker.port), state=state, **agent
         )

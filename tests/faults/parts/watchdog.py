@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Self
 
-from tests.faults.parts.agent import Agent
+from benchmarks.harness.agent import Agent
 
 
 class Watchdog:
