@@ -16,7 +16,7 @@ REFUSED_LIMIT = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AuditEntry:
     """One command.
 
     Attributes:
@@ -36,33 +36,33 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Audit:
+class AuditLog:
     """The latest commands, oldest first."""
 
     version: int = AUDIT_VERSION
-    done: list[Entry] = field(default_factory=list)
-    refused: list[Entry] = field(default_factory=list)
+    done: list[AuditEntry] = field(default_factory=list)
+    refused: list[AuditEntry] = field(default_factory=list)
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: AuditEntry) -> None:
         """Write an entry down; the oldest of its kind makes room."""
         table, limit = (self.refused, REFUSED_LIMIT) if entry.result == "refused" else (self.done, DONE_LIMIT)
         table.append(entry)
         del table[:-limit]
 
-    def find(self, request: str) -> Entry | None:
+    def find(self, request: str) -> AuditEntry | None:
         """The entry of a request id, if it is still remembered."""
         return next((entry for entry in (*self.done, *self.refused) if entry.request == request), None)
 
 
-def encode(audit: Audit) -> bytes:
+def encode(audit: AuditLog) -> bytes:
     """The audit log as bytes."""
     return msgspec.msgpack.encode(audit)
 
 
-def decode(raw: bytes) -> Audit | None:
+def decode(raw: bytes) -> AuditLog | None:
     """The log of `encode`; None where the bytes are damaged or of another version."""
     try:
-        audit = msgspec.msgpack.decode(raw, type=Audit)
+        audit = msgspec.msgpack.decode(raw, type=AuditLog)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return audit if audit.version == AUDIT_VERSION else None

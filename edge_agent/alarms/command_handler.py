@@ -1,27 +1,27 @@
 """Where commands are obeyed or refused: allow-list, repetitions, audit log, and what each command does. Pure.
 
 A request id counts once: the same command again gets the same answer and changes nothing. Whatever is refused is
-answered with a reason, counted and logged by whoever drives the desk.
+answered with a reason, counted and logged by whoever drives the handler.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from edge_agent.alarms import requests
-from edge_agent.alarms.audit import Audit, Entry
-from edge_agent.alarms.lifecycle import Lifecycle
+from edge_agent.alarms.audit import AuditEntry, AuditLog
+from edge_agent.alarms.lifecycle import AlarmLifecycle
 from edge_agent.alarms.maintenance import EVERY_MACHINE, to_ns
 from edge_agent.alarms.payload import rfc3339
 from edge_agent.alarms.requests import NOBODY, Reason, Refusal, Reply, Request, Result, encode_reply, until_ns
-from edge_agent.alarms.state import Acknowledgement, Quiet, Record, Telling
+from edge_agent.alarms.state import Acknowledgement, AlarmState, Notification, Shelving, Suppression
 from edge_agent.pipeline.machine import MachineStatus
 from edge_agent.records import THRESHOLD, Alarm
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class LabelOutcome:
     """What became of a label.
 
     Attributes:
@@ -34,13 +34,13 @@ class Named:
     alarm: Alarm | None = None
 
 
-class Plant(Protocol):
+class MachinesPort(Protocol):
     """What commands reach beside alarms."""
 
-    def machines(self) -> Mapping[str, MachineStatus]:
+    def statuses(self) -> Mapping[str, MachineStatus]:
         """Every machine that is known."""
 
-    def label(self, machine: str, *, alarm: str, fault: str) -> Named:
+    def label(self, machine: str, *, alarm: str, fault: str) -> LabelOutcome:
         """Remember that the alarm was that fault."""
 
     def recommission(self, machine: str) -> str:
@@ -48,8 +48,8 @@ class Plant(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class DeskSettings:
-    """What the desk obeys.
+class CommandSettings:
+    """What the handler obeys.
 
     Attributes:
         allow: names of the commands that are obeyed.
@@ -64,36 +64,41 @@ class DeskSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CommandOutcome:
     """What became of a command, and the alarm revisions that follow from it."""
 
     result: Result
     reason: Reason = ""
     detail: str = ""
-    tellings: tuple[Telling, ...] = ()
+    notifications: tuple[Notification, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Handled:
+class HandledCommand:
     """The answer to publish: `reply_level` is the last level of its topic."""
 
-    entry: Entry
+    entry: AuditEntry
     reply_level: str
     repeated: bool = False
-    tellings: tuple[Telling, ...] = ()
+    notifications: tuple[Notification, ...] = ()
 
 
-class Desk:
+class CommandHandler:
     """Obeys commands one by one."""
 
     def __init__(
-        self, settings: DeskSettings, *, lifecycle: Lifecycle, plant: Plant, audit: Audit | None
+        self,
+        settings: CommandSettings,
+        *,
+        lifecycle: AlarmLifecycle,
+        machines: MachinesPort,
+        audit: AuditLog | None,
     ) -> None:
-        self.audit = audit or Audit()
+        self.audit = audit or AuditLog()
         self._settings = settings
         self._lifecycle = lifecycle
-        self._plant = plant
-        self._obey: Mapping[type[Request], Callable[[Request, int], Outcome]] = dict(
+        self._machines = machines
+        self._obey: Mapping[type[Request], Callable[[Request, int], CommandOutcome]] = dict(
             (
                 _way(requests.Ack, self._ack),
                 _way(requests.Shelve, self._shelve),
@@ -105,28 +110,28 @@ class Desk:
             )
         )
 
-    def adopt(self, settings: DeskSettings) -> None:
+    def adopt(self, settings: CommandSettings) -> None:
         """Obey by other settings from the next command on."""
         self._settings = settings
 
-    def handle(self, name: str, payload: bytes, *, now_ns: int) -> Handled:
+    def handle(self, name: str, payload: bytes, *, now_ns: int) -> HandledCommand:
         """Obey or refuse the command `name`, and answer."""
         digest = hashlib.sha256(name.encode() + b"\0" + payload).digest()[:16]
         request = requests.decode(name, payload)
         known = self.audit.find(request.id) if request.id else None
         if known is not None and known.digest == digest:
-            return Handled(known, known.request or NOBODY, repeated=True)
+            return HandledCommand(known, known.request or NOBODY, repeated=True)
         if isinstance(request, Refusal):
-            outcome = Outcome("refused", request.reason, request.detail)
+            outcome = CommandOutcome("refused", request.reason, request.detail)
         elif known is not None:
             outcome = _refuse("id_reused", f"{request.id} was another command")
         else:
             outcome = self._decide(name, request, now_ns)
         entry = self._entry(name, request, outcome, digest, now_ns)
         self.audit.add(entry)
-        return Handled(entry, entry.request or NOBODY, tellings=outcome.tellings)
+        return HandledCommand(entry, entry.request or NOBODY, notifications=outcome.notifications)
 
-    def _decide(self, name: str, request: Request, now_ns: int) -> Outcome:
+    def _decide(self, name: str, request: Request, now_ns: int) -> CommandOutcome:
         if name not in self._settings.allow:
             return _refuse("not_allowed", f"[commands] allow does not name {name}")
         if request.sent is not None:
@@ -136,8 +141,8 @@ class Desk:
         return self._obey[type(request)](request, now_ns)
 
     def _entry(
-        self, name: str, request: Request | Refusal, outcome: Outcome, digest: bytes, now_ns: int
-    ) -> Entry:
+        self, name: str, request: Request | Refusal, outcome: CommandOutcome, digest: bytes, now_ns: int
+    ) -> AuditEntry:
         command = name if name in requests.COMMANDS else "unknown"
         reply = Reply(
             agent=self._settings.agent,
@@ -148,7 +153,7 @@ class Desk:
             detail=outcome.detail,
             time=rfc3339(now_ns),
         )
-        return Entry(
+        return AuditEntry(
             time_ns=now_ns,
             by=request.by,
             command=command,
@@ -162,75 +167,75 @@ class Desk:
 
     # -- what each command does ------------------------------------------------------------------------------
 
-    def _ack(self, request: requests.Ack, now_ns: int) -> Outcome:
-        found = self._lifecycle.find(request.alarm)
+    def _ack(self, request: requests.Ack, now_ns: int) -> CommandOutcome:
+        found = self._lifecycle.find_alarm(request.alarm)
         if found is None:
             return _unknown_alarm(request.alarm)
         if found.acknowledgement is not None:
-            return Outcome("unchanged", detail=f"acknowledged before by {found.acknowledgement.by}")
+            return CommandOutcome("unchanged", detail=f"acknowledged before by {found.acknowledgement.by}")
         seen = Acknowledgement(request.by, now_ns, request.comment)
-        tellings = self._lifecycle.acknowledge(request.alarm, seen, now_ns=now_ns)
-        return Outcome("done", tellings=tuple(tellings))
+        notifications = self._lifecycle.acknowledge(request.alarm, seen, now_ns=now_ns)
+        return _done(notifications)
 
-    def _shelve(self, request: requests.Shelve, now_ns: int) -> Outcome:
-        machine = self._machine(request.machine, request.alarm)
-        if isinstance(machine, Outcome):
+    def _shelve(self, request: requests.Shelve, now_ns: int) -> CommandOutcome:
+        machine = self._machine_of(request.machine, request.alarm)
+        if isinstance(machine, CommandOutcome):
             return machine
         end_ns = until_ns(request, now_ns=now_ns)
         if end_ns is not None and not now_ns < end_ns <= now_ns + self._settings.shelve_max_s * 1e9:
             return _refuse("too_long", f"from 1 to {self._settings.shelve_max_s:.0f} s from now")
-        record = self._lifecycle.record(machine)
+        record = self._lifecycle.state_of(machine)
         if request.once and (record is None or not record.active):
             return _refuse("no_open_alarm", f"{machine} has no active alarm to shelve once")
         if not self._lifecycle.has_room:
             return _refuse("too_many", "too many machines are shelved or suppressed")
-        why = Quiet(request.by, now_ns, end_ns, request.comment)
-        return Outcome("done", tellings=tuple(self._lifecycle.shelve(machine, why, now_ns=now_ns)))
+        why = Shelving(request.by, now_ns, end_ns, request.comment)
+        return _done(self._lifecycle.shelve(machine, why, now_ns=now_ns))
 
-    def _unshelve(self, request: requests.Unshelve, now_ns: int) -> Outcome:
-        machine = self._machine(request.machine, request.alarm)
-        if isinstance(machine, Outcome):
+    def _unshelve(self, request: requests.Unshelve, now_ns: int) -> CommandOutcome:
+        machine = self._machine_of(request.machine, request.alarm)
+        if isinstance(machine, CommandOutcome):
             return machine
-        if self._lifecycle.shelf(machine, now_ns=now_ns) is None:
-            return Outcome("unchanged", detail=f"{machine} is not shelved")
-        return Outcome("done", tellings=tuple(self._lifecycle.unshelve(machine, now_ns=now_ns)))
+        if self._lifecycle.shelving_of(machine, now_ns=now_ns) is None:
+            return CommandOutcome("unchanged", detail=f"{machine} is not shelved")
+        return _done(self._lifecycle.unshelve(machine, now_ns=now_ns))
 
-    def _suppress(self, request: requests.Suppress, now_ns: int) -> Outcome:
-        if request.machine != EVERY_MACHINE and request.machine not in self._plant.machines():
+    def _suppress(self, request: requests.Suppress, now_ns: int) -> CommandOutcome:
+        if request.machine != EVERY_MACHINE and request.machine not in self._machines.statuses():
             return _unknown_machine(request.machine)
         end_ns = until_ns(request, now_ns=now_ns)
         if end_ns is not None and end_ns <= now_ns:
             return _refuse("too_long", "ends before it begins")
         if not self._lifecycle.has_room:
             return _refuse("too_many", "too many machines are shelved or suppressed")
-        why = Quiet(request.by, now_ns, end_ns, request.comment)
-        return Outcome("done", tellings=tuple(self._lifecycle.suppress(request.machine, why, now_ns=now_ns)))
+        why = Suppression(request.by, now_ns, end_ns, request.comment)
+        return _done(self._lifecycle.suppress(request.machine, why, now_ns=now_ns))
 
-    def _unsuppress(self, request: requests.Unsuppress, now_ns: int) -> Outcome:
-        if request.machine not in self._lifecycle.memory.suppressions:
-            return Outcome("unchanged", detail=f"no command suppresses {request.machine}")
-        return Outcome("done", tellings=tuple(self._lifecycle.unsuppress(request.machine, now_ns=now_ns)))
+    def _unsuppress(self, request: requests.Unsuppress, now_ns: int) -> CommandOutcome:
+        if request.machine not in self._lifecycle.kept.suppressions:
+            return CommandOutcome("unchanged", detail=f"no command suppresses {request.machine}")
+        return _done(self._lifecycle.unsuppress(request.machine, now_ns=now_ns))
 
-    def _label(self, request: requests.Label, now_ns: int) -> Outcome:
-        found = self._lifecycle.find(request.alarm)
+    def _label(self, request: requests.Label, now_ns: int) -> CommandOutcome:
+        found = self._lifecycle.find_alarm(request.alarm)
         if found is None:
             return _unknown_alarm(request.alarm)
-        machine = found.alarm.machine if isinstance(found, Record) else found.machine
-        named = self._plant.label(machine, alarm=request.alarm, fault=request.fault)
+        machine = found.alarm.machine if isinstance(found, AlarmState) else found.machine
+        named = self._machines.label(machine, alarm=request.alarm, fault=request.fault)
         if named.reason:
             return _refuse(named.reason, named.detail)
         if named.alarm is None:
-            return Outcome("done", detail=named.detail)
-        tellings = self._lifecycle.take(named.alarm, now_ns=now_ns, event="labelled")
-        return Outcome("done", detail=named.detail, tellings=tuple(tellings))
+            return _done((), detail=named.detail)
+        notifications = self._lifecycle.take_alarm(named.alarm, now_ns=now_ns, event="labelled")
+        return _done(notifications, detail=named.detail)
 
-    def _recommission(self, request: requests.Recommission, _now_ns: int) -> Outcome:
-        status = self._plant.machines().get(request.machine)
+    def _recommission(self, request: requests.Recommission, _now_ns: int) -> CommandOutcome:
+        status = self._machines.statuses().get(request.machine)
         if status is None:
             return _unknown_machine(request.machine)
         if status.state == "learning":
             return _refuse("busy", f"{request.machine} is being learnt right now")
-        record = self._lifecycle.record(request.machine)
+        record = self._lifecycle.state_of(request.machine)
         if not request.force:
             if record is not None:
                 return _refuse(
@@ -238,42 +243,46 @@ class Desk:
                 )
             if status.last_score is not None and status.last_score > THRESHOLD:
                 return _refuse("anomalous", "its latest score is above the threshold")
-        if why_not := self._plant.recommission(request.machine):
+        if why_not := self._machines.recommission(request.machine):
             return _refuse("failed", why_not)
-        return Outcome("done", tellings=tuple(self._lifecycle.end(request.machine)))
+        return _done(self._lifecycle.end_alarms(request.machine))
 
-    def _machine(self, machine: str | None, alarm: str | None) -> str | Outcome:
+    def _machine_of(self, machine: str | None, alarm: str | None) -> str | CommandOutcome:
         """The machine that is meant, or the refusal."""
         if machine is not None:
-            return machine if machine in self._plant.machines() else _unknown_machine(machine)
-        found = self._lifecycle.find(alarm or "")
+            return machine if machine in self._machines.statuses() else _unknown_machine(machine)
+        found = self._lifecycle.find_alarm(alarm or "")
         if found is None:
             return _unknown_alarm(alarm or "")
-        return found.alarm.machine if isinstance(found, Record) else found.machine
+        return found.alarm.machine if isinstance(found, AlarmState) else found.machine
 
 
 _R = TypeVar("_R", bound=Request)
 
 
 def _way(
-    kind: type[_R], obey: Callable[[_R, int], Outcome]
-) -> tuple[type[Request], Callable[[Request, int], Outcome]]:
+    kind: type[_R], obey: Callable[[_R, int], CommandOutcome]
+) -> tuple[type[Request], Callable[[Request, int], CommandOutcome]]:
     """A kind of request and who obeys it, for the table."""
 
-    def checked(request: Request, now_ns: int) -> Outcome:
+    def checked(request: Request, now_ns: int) -> CommandOutcome:
         assert isinstance(request, kind)  # noqa: S101 - the table is asked by type
         return obey(request, now_ns)
 
     return kind, checked
 
 
-def _refuse(reason: Reason, detail: str) -> Outcome:
-    return Outcome("refused", reason, detail)
+def _done(notifications: Iterable[Notification], detail: str = "") -> CommandOutcome:
+    return CommandOutcome("done", detail=detail, notifications=tuple(notifications))
 
 
-def _unknown_alarm(alarm: str) -> Outcome:
+def _refuse(reason: Reason, detail: str) -> CommandOutcome:
+    return CommandOutcome("refused", reason, detail)
+
+
+def _unknown_alarm(alarm: str) -> CommandOutcome:
     return _refuse("unknown_alarm", f"no alarm {alarm} is open or among the latest that closed")
 
 
-def _unknown_machine(machine: str) -> Outcome:
+def _unknown_machine(machine: str) -> CommandOutcome:
     return _refuse("unknown_machine", f"no machine {machine} was ever heard")

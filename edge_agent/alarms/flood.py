@@ -7,7 +7,7 @@ shown and counted, and nobody is called for them until there is room again.
 
 from dataclasses import dataclass
 
-from edge_agent.alarms.state import Raised
+from edge_agent.alarms.state import PastCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,32 +24,32 @@ class FloodSettings:
     window_s: float = 600.0
 
 
-class Gate:
+class FloodControl:
     """Counts the calls of the last `window_s`, in a list that its owner keeps."""
 
-    def __init__(self, settings: FloodSettings, raised: list[Raised]) -> None:
+    def __init__(self, settings: FloodSettings, calls: list[PastCall]) -> None:
         self._settings = settings
-        self._raised = raised
+        self._calls = calls
 
-    def admit(self, machine: str, *, now_ns: int, urgent: bool) -> bool:
+    def admit_call(self, machine: str, *, now_ns: int, urgent: bool) -> bool:
         """Whether there is room for one more call, which is then counted; an urgent one always has room."""
         settings = self._settings
         if not settings.agent_limit and not settings.machine_limit:
             return True
-        self.forget(now_ns)
-        mine = sum(call.machine == machine for call in self._raised)
-        full = bool(settings.agent_limit) and len(self._raised) >= settings.agent_limit
+        self.forget_old_calls(now_ns)
+        mine = sum(call.machine == machine for call in self._calls)
+        full = bool(settings.agent_limit) and len(self._calls) >= settings.agent_limit
         full = full or bool(settings.machine_limit and mine >= settings.machine_limit)
         if full and not urgent:
             return False
-        self._raised.append(Raised(now_ns, machine))
-        del self._raised[:-_CALLS_KEPT]
+        self._calls.append(PastCall(now_ns, machine))
+        del self._calls[:-_CALLS_KEPT]
         return True
 
-    def forget(self, now_ns: int) -> None:
+    def forget_old_calls(self, now_ns: int) -> None:
         """Drop the calls that are too old to count, and those of a clock that was ahead."""
         begin_ns = now_ns - int(self._settings.window_s * 1e9)
-        self._raised[:] = [call for call in self._raised if begin_ns < call.time_ns <= now_ns]
+        self._calls[:] = [call for call in self._calls if begin_ns < call.time_ns <= now_ns]
 
 
 _CALLS_KEPT = 10_000

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from edge_agent.alarms.command_handler import Named
+from edge_agent.alarms.command_handler import LabelOutcome
 from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.errors import StateError
 from edge_agent.logs import get_logger
@@ -15,15 +15,15 @@ from edge_agent.store.state_dir import Store
 log = get_logger()
 
 
-class AgentPlant:
-    """The agent's machines, as the desk's `Plant`."""
+class PipelineMachines:
+    """The agent's machines, as the command handler's `MachinesPort`."""
 
     def __init__(
-        self, pipeline: Pipeline, store: Store, *, state_dir: Path, forgot: Callable[[str], None]
+        self, pipeline: Pipeline, store: Store, *, state_dir: Path, on_forgotten: Callable[[str], None]
     ) -> None:
-        """`forgot` is told that a machine is gone, so that what is kept of it elsewhere goes, too."""
+        """`on_forgotten` is called when a machine is gone, so that what is kept of it elsewhere goes, too."""
         self._pipeline = pipeline
-        self._forgot = forgot
+        self._on_forgotten = on_forgotten
         self._store = store
         self._state_dir = state_dir
 
@@ -39,15 +39,15 @@ class AgentPlant:
         for casebook in casebooks:
             self._pipeline.install_faults(casebook)
 
-    def machines(self) -> Mapping[str, MachineStatus]:
+    def statuses(self) -> Mapping[str, MachineStatus]:
         """Every machine heard or restored."""
         return self._pipeline.machines()
 
-    def label(self, machine: str, *, alarm: str, fault: str) -> Named:
+    def label(self, machine: str, *, alarm: str, fault: str) -> LabelOutcome:
         """The alarm's windows become examples of the fault; they are kept first, so that a restart knows it, too."""
         labelled = self._pipeline.label(machine, alarm=alarm, fault=fault)
         if isinstance(labelled, Refused):
-            return Named(labelled.reason, labelled.detail)
+            return LabelOutcome(labelled.reason, labelled.detail)
         detail = ""
         try:
             fault_library.save(self._state_dir, labelled.casebook)
@@ -55,7 +55,7 @@ class AgentPlant:
             detail = f"known until the agent restarts: {error.reason}"
             log.warning("state_not_saved", path=str(error.path), reason=error.reason)
         log.info("fault_named", machine=machine, alarm=alarm, fault=labelled.fault)
-        return Named(detail=detail, alarm=labelled.alarm)
+        return LabelOutcome(detail=detail, alarm=labelled.alarm)
 
     def recommission(self, machine: str) -> str:
         """First what is kept, then what is known: a crash in between finds a machine that is new."""
@@ -64,5 +64,5 @@ class AgentPlant:
         except StateError as error:
             return error.reason
         self._pipeline.forget(machine)
-        self._forgot(machine)
+        self._on_forgotten(machine)
         return ""

@@ -47,7 +47,7 @@ class Once:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class MaintenanceWindow:
     """When, for whom and what for. `machines` may hold `EVERY_MACHINE`."""
 
     machines: frozenset[str]

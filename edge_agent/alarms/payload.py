@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from edge_agent.alarms.state import Quiet, Record, Telling
+from edge_agent.alarms.state import AlarmState, Masking, Notification
 from edge_agent.records import Alarm, ChannelEvidence
 from edge_agent.signals import vibration
 
@@ -47,13 +47,15 @@ def to_payload(alarm: Alarm, *, agent: str) -> dict[str, Any]:
     }
 
 
-def encode_telling(telling: Telling, *, agent: str) -> bytes:
+def encode_notification(notification: Notification, *, agent: str) -> bytes:
     """The alert message of one revision, with how the alarm stands and why the revision was made."""
-    payload = to_payload(telling.alarm, agent=agent)
-    payload["summary"] = _ENDINGS.get(telling.event, "{summary}").format(
-        machine=telling.alarm.machine, onset=_clock(telling.alarm.onset_ns), summary=payload["summary"]
+    payload = to_payload(notification.alarm, agent=agent)
+    payload["summary"] = _ENDINGS.get(notification.event, "{summary}").format(
+        machine=notification.alarm.machine,
+        onset=_clock(notification.alarm.onset_ns),
+        summary=payload["summary"],
     )
-    payload["lifecycle"] = {"event": telling.event, **marks(telling.record)}
+    payload["lifecycle"] = {"event": notification.event, **marks(notification.record)}
     return msgspec.json.encode(payload)
 
 
@@ -66,20 +68,20 @@ _ENDINGS = {
 }
 
 
-def marks(record: Record) -> Mapping[str, Any]:
+def marks(record: AlarmState) -> Mapping[str, Any]:
     """How an alarm stands, as plain values."""
     seen = record.acknowledgement
     told = None if seen is None else {"by": seen.by, "time": rfc3339(seen.time_ns), "comment": seen.comment}
     return {
         "active": record.active,
         "acknowledged": told,
-        "shelved": quiet(record.shelf),
-        "suppressed": quiet(record.suppression),
+        "shelved": masking(record.shelving),
+        "suppressed": masking(record.suppression),
         "held": record.held,
     }
 
 
-def quiet(why: Quiet | None) -> Mapping[str, Any] | None:
+def masking(why: Masking | None) -> Mapping[str, Any] | None:
     """Why nobody is called, as plain values."""
     if why is None:
         return None

@@ -1,18 +1,19 @@
-"""How an alarm stands with the people it calls: frozen nouns and their bytes. What changes them is in `lifecycle`.
+"""The state of an alarm towards the people it calls: frozen nouns and their bytes. What changes them is `lifecycle`.
 
 The words are those of OPC UA Part 9 and ISA-18.2: an alarm is active or not, acknowledged or not, shelved by an
 operator for a time, suppressed by a maintenance window, latched until somebody has acknowledged it. To these comes
 "held": kept back because too many alarms open at once.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
+from msgspec import Struct, field
 
 from edge_agent.records import Alarm, Severity
 
-MEMORY_VERSION = 1
+KEPT_VERSION = 1
 
 Event = Literal[
     "opened",
@@ -43,12 +44,11 @@ class Acknowledgement:
     comment: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Quiet:
-    """Nobody is called: why, since when and until when.
+class Masking(Struct, frozen=True):
+    """Nobody is called for a machine: who said so, since when and until when.
 
     Attributes:
-        until_ns: None where no time is set: a one-shot shelf ends with the alarm, a suppression when it is lifted.
+        until_ns: None where no time is set: a one-shot shelving ends with the alarm, a suppression when it is lifted.
     """
 
     by: str
@@ -57,17 +57,24 @@ class Quiet:
     comment: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One alarm and how it stands.
+class Shelving(Masking, frozen=True):
+    """An operator wants no calls."""
+
+
+class Suppression(Masking, frozen=True):
+    """Maintenance wants no calls."""
+
+
+class AlarmState(Struct, frozen=True):
+    """One alarm and how it stands; `name` is a field's name on the disk.
 
     Attributes:
         alarm: as it was last said; its revision counts what was said, here and by the pipeline.
         active: the machine still behaves unusually.
         told: readers have been called, so they are told of all that follows.
         held: kept back by flood control.
-        ended_ns: time of the sensor data at which a latched alarm's machine was calm again.
-        shelf, suppression: as they were last said.
+        ended_ns: time of the sensor data at which a latched alarm's machine was normal again.
+        shelving, suppression: as they were last said.
     """
 
     alarm: Alarm
@@ -76,13 +83,13 @@ class Record:
     held: bool = False
     ended_ns: int | None = None
     acknowledgement: Acknowledgement | None = None
-    shelf: Quiet | None = None
-    suppression: Quiet | None = None
+    shelving: Shelving | None = field(default=None, name="shelf")
+    suppression: Suppression | None = None
 
     @property
     def masked(self) -> bool:
         """Shelved or suppressed."""
-        return self.shelf is not None or self.suppression is not None
+        return self.shelving is not None or self.suppression is not None
 
     @property
     def hidden(self) -> bool:
@@ -91,7 +98,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class Notification:
     """A revision to publish.
 
     Attributes:
@@ -99,7 +106,7 @@ class Telling:
         first: the first live revision of this alarm, which must not be merged with a later one.
     """
 
-    record: Record
+    record: AlarmState
     event: Event
     live: bool
     first: bool = False
@@ -111,7 +118,7 @@ class Telling:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class ClosedAlarm:
     """An alarm that has closed: what an operator may still acknowledge or name.
 
     Attributes:
@@ -129,51 +136,48 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
-class Calls:
+class MachineCalls:
     """Whether people are called for a machine, and how its alarm stands."""
 
-    record: Record | None = None
-    shelf: Quiet | None = None
-    suppression: Quiet | None = None
+    record: AlarmState | None = None
+    shelving: Shelving | None = None
+    suppression: Suppression | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Raised:
+class PastCall:
     """When readers were called, and for which machine."""
 
     time_ns: int
     machine: str
 
 
-@dataclass(slots=True)
-class Memory:
-    """All that outlives a restart. `records` holds at most one alarm a machine."""
+class KeptAlarms(Struct):
+    """All of the alarms that outlives a restart; `name` is a field's name on the disk.
 
-    version: int = MEMORY_VERSION
-    records: dict[str, Record] = field(default_factory=dict)
-    shelves: dict[str, Quiet] = field(default_factory=dict)
-    suppressions: dict[str, Quiet] = field(default_factory=dict)
-    raised: list[Raised] = field(default_factory=list)
+    Attributes:
+        records: by the alarm's subject, a machine or one finding about a sensor of it.
+        calls: the latest, for flood control.
+    """
+
+    version: int = KEPT_VERSION
+    records: dict[str, AlarmState] = field(default_factory=dict)
+    shelvings: dict[str, Shelving] = field(default_factory=dict, name="shelves")
+    suppressions: dict[str, Suppression] = field(default_factory=dict)
+    calls: list[PastCall] = field(default_factory=list, name="raised")
     held_total: int = 0
-    history: list[Past] = field(default_factory=list)
+    history: list[ClosedAlarm] = field(default_factory=list)
 
 
-def encode(memory: Memory) -> bytes:
-    """The memory as bytes; equal memories are equal bytes."""
-    return msgspec.msgpack.encode(memory, order="deterministic")
+def encode(kept: KeptAlarms) -> bytes:
+    """What is kept as bytes; equal alarms are equal bytes."""
+    return msgspec.msgpack.encode(kept, order="deterministic")
 
 
-def decode(raw: bytes) -> Memory | None:
-    """The memory of `encode`; None where the bytes are damaged or of another version."""
+def decode(raw: bytes) -> KeptAlarms | None:
+    """What `encode` wrote; None where the bytes are damaged or of another version."""
     try:
-        memory = msgspec.msgpack.decode(raw, type=Memory)
+        kept = msgspec.msgpack.decode(raw, type=KeptAlarms)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    return memory if memory.version == MEMORY_VERSION else None
-
-
-def closed(record: Record) -> Record:
-    """The record at its end."""
-    alarm = record.alarm
-    at_ns = alarm.closed_ns or record.ended_ns or alarm.time_ns
-    return replace(record, active=False, alarm=replace(alarm, state="closed", closed_ns=at_ns))
+    return kept if kept.version == KEPT_VERSION else None

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
-from edge_agent.alarms.maintenance import DAYS, EVERY_MACHINE, Once, Weekly, Window, to_ns
+from edge_agent.alarms.maintenance import DAYS, EVERY_MACHINE, MaintenanceWindow, Once, Weekly, to_ns
 from edge_agent.config.sections import Section
 from edge_agent.topics import is_name, parse
 
@@ -102,11 +102,11 @@ class MaintenanceSection(Section):
         raise ValueError("give begin and end, or begins and ends with days")
 
     @property
-    def window(self) -> Window:
+    def window(self) -> MaintenanceWindow:
         """The window, ready to be asked."""
         machines = frozenset(self.machines)
         if self.begin is not None and self.end is not None:
-            return Window(machines, Once(to_ns(self.begin), to_ns(self.end)), self.note)
+            return MaintenanceWindow(machines, Once(to_ns(self.begin), to_ns(self.end)), self.note)
         days = frozenset(DAYS.index(day) for day in self.days or DAYS)
         begins, ends = self.begins or time(), self.ends or time()
-        return Window(machines, Weekly(days, begins, ends, ZoneInfo(self.zone)), self.note)
+        return MaintenanceWindow(machines, Weekly(days, begins, ends, ZoneInfo(self.zone)), self.note)

@@ -242,7 +242,7 @@ class Service:
             will=Message(("status",), self._status_topic, self._status(online=False), retain=True),
             outbox=self._processor.outbox,
             report=_report,
-            filters=[*self._processor.control.filters, *filter(None, [self._receipt_topic])],
+            filters=[*self._processor.alarm_manager.command_filters, *filter(None, [self._receipt_topic])],
         )
         if config.broker.longest_wait_s:
             self._ingest.subscribe_to_echoes(self._load_shedder.topic)
@@ -371,7 +371,7 @@ class Service:
             model=self._scorer.bundle.digest,
             provider=self._scorer.provider,
             machines=machines,
-            calls=self._processor.control.calls(machines, now_ns=time.time_ns()),
+            calls=self._processor.alarm_manager.machine_calls(machines, now_ns=time.time_ns()),
         )
 
     def _take_snapshot(self, now_s: float) -> None:
@@ -384,8 +384,8 @@ class Service:
             wait_s=self._load_shedder.wait_s(now_s),
             heard_share=self._load_shedder.share,
             machines=health.machines_seen(processor.pipeline.machines(), processor.open_findings()),
-            alarms_opened=self._processor.control.alarms_opened,
-            control=self._processor.control.figures(dropped=self._egress.messages_dropped),
+            alarms_opened=self._processor.alarm_manager.alarms_opened,
+            control=self._processor.alarm_manager.series(dropped=self._egress.messages_dropped),
             alerts_sent=self._egress.alerts_sent,
             alerts_acknowledged=self._egress.alerts_acknowledged,
             alerts=health.outbox_seen(self._processor.outbox),

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from edge_agent.alarms import payload
-from edge_agent.alarms.state import Calls
+from edge_agent.alarms.state import MachineCalls
 from edge_agent.metrics.snapshot import Health, LinkSeries, MachineSeries, OutboxSeries, StateSeries
 from edge_agent.mqtt.connection import Connection
 from edge_agent.mqtt.inbox import Inbox
@@ -23,7 +23,7 @@ STUCK_AFTER_S = 30.0
 SCHEMA_VERSION = 1
 MACHINES_LIMIT = 500
 """A message stays small enough for brokers that bound it; /metrics counts the rest."""
-_CALLED = Calls()
+_CALLED = MachineCalls()
 
 
 def links_seen(*links: Connection) -> dict[str, LinkSeries]:
@@ -114,7 +114,7 @@ def status_payload(
     model: str,
     provider: str,
     machines: Mapping[str, MachineStatus],
-    calls: Mapping[str, Calls] | None = None,
+    calls: Mapping[str, MachineCalls] | None = None,
 ) -> bytes:
     """The retained status message. Says nothing that changes by itself, so that equal states are equal bytes."""
     listed = list(machines.items())[:MACHINES_LIMIT]
@@ -142,7 +142,7 @@ def _since_learnt(status: MachineStatus) -> dict[str, Any]:
     return told
 
 
-def _machine(status: MachineStatus, calls: Calls) -> dict[str, Any]:
+def _machine(status: MachineStatus, calls: MachineCalls) -> dict[str, Any]:
     told: dict[str, Any] = {"state": status.state}
     if status.state != "ready":
         told["rows"] = status.rows_heard
@@ -155,8 +155,8 @@ def _machine(status: MachineStatus, calls: Calls) -> dict[str, Any]:
     if calls.record is not None:
         told["alarm"] = calls.record.alarm.id
         told["lifecycle"] = payload.marks(calls.record)
-    if calls.shelf is not None:
-        told["shelved"] = payload.quiet(calls.shelf)
+    if calls.shelving is not None:
+        told["shelved"] = payload.masking(calls.shelving)
     if calls.suppression is not None:
-        told["suppressed"] = payload.quiet(calls.suppression)
+        told["suppressed"] = payload.masking(calls.suppression)
     return told

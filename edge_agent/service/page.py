@@ -6,7 +6,7 @@ Where the address cannot be had, the agent warns and watches on: the page is for
 from collections.abc import Mapping
 from typing import Any
 
-from edge_agent.alarms.state import Past
+from edge_agent.alarms.state import ClosedAlarm
 from edge_agent.config.file import Config
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.mqtt.connection import Report
@@ -84,7 +84,7 @@ class PagePart(Part):
 
     def finish(self, processor: TurnProcessor) -> None:
         """Tell them what became of it."""
-        self._exchange.answer(processor.control.audit.find)
+        self._exchange.answer(processor.alarm_manager.audit.find)
 
     def show(self, processor: TurnProcessor, *, snapshot: Snapshot, health: Health) -> None:
         """Make a new view, where somebody looks and it is time for one."""
@@ -94,7 +94,7 @@ class PagePart(Part):
         machines = processor.pipeline.machines()
         now_s, now_ns = self._clocks.monotonic_s(), self._clocks.wall_ns()
         self._history.keep(machines)
-        history = processor.control.lifecycle.memory.history
+        history = processor.alarm_manager.lifecycle.kept.history
         allowed = self._config.commands.allow if self._guard.usable else ()
         view = View(
             time_ns=now_ns,
@@ -106,10 +106,10 @@ class PagePart(Part):
             snapshot=snapshot,
             bundle=processor.bundle,
             machines=machines,
-            calls=processor.control.calls(machines, now_ns=now_ns),
+            calls=processor.alarm_manager.machine_calls(machines, now_ns=now_ns),
             silent_s=processor.sources.hearing.silent_s(machines, now_s=now_s),
             trends={name: self._history.of(name).near.curve(_TREND_POINTS) for name in machines},
-            records=tuple(processor.control.lifecycle.memory.records.values()),
+            records=tuple(processor.alarm_manager.lifecycle.kept.records.values()),
             past=_named(processor, history[: -_PAST - 1 : -1]),
             past_count=len(history),
             commands=tuple(name for name in OFFERED if name in allowed),
@@ -127,7 +127,7 @@ class PagePart(Part):
                 continue
             history = self._history.of(name)
             past = [
-                one for one in reversed(processor.control.lifecycle.memory.history) if one.machine == name
+                one for one in reversed(processor.alarm_manager.lifecycle.kept.history) if one.machine == name
             ]
             found[name] = Closeup(
                 glance=processor.pipeline.fleet.glance(name, latest_rows=_ROWS),
@@ -142,5 +142,5 @@ class PagePart(Part):
 _NOBODY = Closeup(None, Curve(), Curve(), None)
 
 
-def _named(processor: TurnProcessor, past: list[Past]) -> tuple[tuple[Past, str], ...]:
+def _named(processor: TurnProcessor, past: list[ClosedAlarm]) -> tuple[tuple[ClosedAlarm, str], ...]:
     return tuple((one, processor.pipeline.fleet.fault_of(one.machine, one.id)) for one in past)

@@ -11,8 +11,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Protocol
 
-from edge_agent.alarms.machines import AgentPlant
-from edge_agent.alarms.manager import Control
+from edge_agent.alarms.machines import PipelineMachines
+from edge_agent.alarms.manager import AlarmManager
 from edge_agent.config.file import Config
 from edge_agent.detect.compact_memory import lean
 from edge_agent.detect.lazy_memory import LateMemory
@@ -122,7 +122,7 @@ class TurnProcessor:
         )
         self.learner = learner or Learner(scorer=scorer, settings=pipeline_settings(config))
         self.pipeline: Pipeline
-        self.control: Control
+        self.alarm_manager: AlarmManager
         self._config = config
         self._store = store
         self._scorer = scorer
@@ -152,13 +152,17 @@ class TurnProcessor:
         if lost:
             log.warning("machines_begin_afresh", machines=lost, reason="their model or profile has changed")
         self.keeper.reshelve(self.pipeline)
-        plant = AgentPlant(self.pipeline, self._store, state_dir=config.agent.state_dir, forgot=self._forgot)
-        plant.restore()
+        machines_port = PipelineMachines(
+            self.pipeline, self._store, state_dir=config.agent.state_dir, on_forgotten=self._forgot
+        )
+        machines_port.restore()
         states = self.keeper.recalled()
         if not self.sources.restore(states.get(SOURCES)):
             log.warning("state_value_unusable", name=SOURCES, bytes=len(states[SOURCES]))
-        self.control = Control(manager_settings(config), outbox=self.outbox, plant=plant, states=states)
-        self.control.go_on(
+        self.alarm_manager = AlarmManager(
+            manager_settings(config), outbox=self.outbox, machines=machines_port, states=states
+        )
+        self.alarm_manager.resume(
             (*self.pipeline.fleet.open_alarms(), *self.open_findings()), now_ns=self._wall_clock_ns()
         )
         self.keeper.begin(self.pipeline, now_s=now_s)
@@ -179,7 +183,7 @@ class TurnProcessor:
         decode = message_decoder(config, monotonic=self._monotonic, stamped=self.sources.stamped)
         self.pipeline.adopt(decode=decode, scorer=scorer, settings=settings, template=template)
         self.learner.adopt(scorer=scorer, settings=settings)
-        self.control.adopt(manager_settings(config))
+        self.alarm_manager.adopt(manager_settings(config))
 
     def process(self, turn: Turn) -> None:
         """Work a turn off: then its messages may be acknowledged. It never raises."""
@@ -206,14 +210,14 @@ class TurnProcessor:
                 self._tell_of_drift(profile.machine)
             now_ns = self._wall_clock_ns()
             sources = self._check_sources(turn, step, now_ns=now_ns)
-            self.control.announce((*step.alarms, *step.findings, *sources), now_ns=now_ns)
-            self.control.obey(turn.commands, now_ns=now_ns)
-            self.control.tick(now_ns=now_ns)
+            self.alarm_manager.take_alarms((*step.alarms, *step.findings, *sources), now_ns=now_ns)
+            self.alarm_manager.obey_commands(turn.commands, now_ns=now_ns)
+            self.alarm_manager.tick(now_ns=now_ns)
         except Exception as error:  # noqa: BLE001 - the watch goes on, and what it hit is not tried for ever
             self.contain("a turn", error)
             self.keeper.distrust()
             books.book_rest(received)
-        for name, value in self.control.states().items():
+        for name, value in self.alarm_manager.take_states().items():
             self.keeper.remember(name, value)
         if (kept := self.sources.changes()) is not None:
             self.keeper.remember(SOURCES, kept)
@@ -231,7 +235,7 @@ class TurnProcessor:
     def release(self, machine: str) -> None:
         """Another agent has the machine now: end its alarm and forget it, between two turns; its file stays."""
         self.pipeline.forget(machine)
-        self.control.release(machine)
+        self.alarm_manager.hand_over(machine)
         self._forgot(machine)
 
     def take_over(self, profile: Profile) -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from edge_agent.alarms.command_handler import DeskSettings
+from edge_agent.alarms.command_handler import CommandSettings
 from edge_agent.alarms.flood import FloodSettings
 from edge_agent.alarms.lifecycle import LifecycleSettings
 from edge_agent.alarms.manager import ManagerSettings
@@ -120,7 +120,7 @@ def manager_settings(config: Config) -> ManagerSettings:
                 window_s=lifecycle.flood_window_s,
             ),
         ),
-        desk=DeskSettings(
+        commands=CommandSettings(
             agent=agent,
             allow=frozenset(config.commands.allow),
             shelve_max_s=lifecycle.shelve_max_s,

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import msgspec
 
 from edge_agent.alarms import payload
-from edge_agent.alarms.state import Calls, Past, Record
+from edge_agent.alarms.state import AlarmState, ClosedAlarm, MachineCalls
 from edge_agent.model.bundle import Bundle
 from edge_agent.pipeline.machine import Glance, MachineStatus
 from edge_agent.records import Float32, Kind, Severity
@@ -26,7 +26,7 @@ _CHANNELS_LIMIT = 40
 """Channels with their rows, the guiltiest first; the others are named with their latest value only."""
 _CARD_LIMIT = 40_000
 _DIGITS = 5
-_NOT_CALLED = Calls()
+_NOT_CALLED = MachineCalls()
 _GRAVITY: tuple[Severity, ...] = get_args(Severity)
 _ORDER = ("alarm", "silent", "failed", "learning", "commissioning", "unscored", "normal")
 """What wants to be looked at comes first."""
@@ -147,8 +147,8 @@ def _machine(view: View, name: str, status: MachineStatus) -> dict[str, Any]:
         "silent_s": _figure(silent_s),
         "severity": calls.record.alarm.severity if calls.record else None,
         "acknowledged": calls.record is not None and calls.record.acknowledgement is not None,
-        "shelved": payload.quiet(calls.shelf),
-        "suppressed": payload.quiet(calls.suppression),
+        "shelved": payload.masking(calls.shelving),
+        "suppressed": payload.masking(calls.suppression),
     }
 
 
@@ -164,7 +164,7 @@ def _drift(status: MachineStatus) -> dict[str, Any]:
     }
 
 
-def _word(status: MachineStatus, record: Record | None, *, silent: bool) -> str:
+def _word(status: MachineStatus, record: AlarmState | None, *, silent: bool) -> str:
     if record is not None:
         return "alarm"
     if silent:
@@ -174,7 +174,7 @@ def _word(status: MachineStatus, record: Record | None, *, silent: bool) -> str:
     return "normal" if status.last_score is not None else "unscored"
 
 
-def _sorted(view: View, kind: Kind) -> list[Record]:
+def _sorted(view: View, kind: Kind) -> list[AlarmState]:
     """The alarms of a kind: those whose cause still holds first, of them the gravest, then the latest."""
     chosen = [record for record in view.records if record.alarm.kind == kind]
     return sorted(
@@ -187,7 +187,7 @@ def _sorted(view: View, kind: Kind) -> list[Record]:
     )
 
 
-def _alarm(record: Record, view: View) -> dict[str, Any]:
+def _alarm(record: AlarmState, view: View) -> dict[str, Any]:
     """The latest revision, beside what the machine has come to since."""
     status = view.machines.get(record.alarm.machine)
     latest_ns = max(record.alarm.time_ns, status.last_time_ns or 0) if status else record.alarm.time_ns
@@ -199,7 +199,7 @@ def _alarm(record: Record, view: View) -> dict[str, Any]:
     }
 
 
-def _history(past: Iterable[tuple[Past, str]]) -> list[dict[str, Any]]:
+def _history(past: Iterable[tuple[ClosedAlarm, str]]) -> list[dict[str, Any]]:
     return [
         {
             "id": one.id,

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from edge_agent.alarms.audit import Entry
+from edge_agent.alarms.audit import AuditEntry
 from edge_agent.records import ReceivedMessage
 from edge_agent.web.view import View
 
@@ -32,7 +32,7 @@ class Exchange:
         self._closeups: dict[str, float] = {}
         self._view: View | None = None
         self._commands: deque[tuple[str, ReceivedMessage]] = deque()
-        self._answers: dict[str, Entry | None] = {}
+        self._answers: dict[str, AuditEntry | None] = {}
 
     # -- requests --------------------------------------------------------------------------------------------
 
@@ -54,7 +54,7 @@ class Exchange:
             return False
         return machine is None or machine in view.closeups
 
-    def command(self, request: str, message: ReceivedMessage) -> Entry | None:
+    def command(self, request: str, message: ReceivedMessage) -> AuditEntry | None:
         """Hand a command in and wait for what became of it; None where nothing did in time, or too many wait."""
         with self._changed:
             if len(self._answers) >= _COMMANDS_LIMIT or request in self._answers:
@@ -103,7 +103,7 @@ class Exchange:
             self._commands.clear()
         return taken
 
-    def answer(self, find: Callable[[str], Entry | None]) -> None:
+    def answer(self, find: Callable[[str], AuditEntry | None]) -> None:
         """Tell those who wait what became of their commands; who looks next sees it in a new view."""
         if not self._answers:
             return

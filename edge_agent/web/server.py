@@ -16,7 +16,7 @@ from threading import BoundedSemaphore, Lock, Thread
 from typing import Any
 from urllib.parse import unquote
 
-from edge_agent.alarms.audit import Entry
+from edge_agent.alarms.audit import AuditEntry
 from edge_agent.alarms.requests import PAYLOAD_LIMIT_BYTES
 from edge_agent.records import ReceivedMessage
 from edge_agent.web import documents
@@ -106,7 +106,7 @@ class Desk:
         return _status(entry), entry.reply
 
 
-def _status(entry: Entry) -> int:
+def _status(entry: AuditEntry) -> int:
     return 409 if entry.result == "refused" else 200
 
 

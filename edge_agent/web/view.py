@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edge_agent.alarms.state import Calls, Past, Record
+from edge_agent.alarms.state import AlarmState, ClosedAlarm, MachineCalls
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model.bundle import Bundle
 from edge_agent.pipeline.machine import Glance, MachineStatus
@@ -49,7 +49,7 @@ class Closeup:
     near: Curve
     far: Curve
     latest: Expectation | None
-    past: tuple[tuple[Past, str], ...] = ()
+    past: tuple[tuple[ClosedAlarm, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +74,11 @@ class View:
     snapshot: Snapshot
     bundle: Bundle
     machines: Mapping[str, MachineStatus]
-    calls: Mapping[str, Calls]
+    calls: Mapping[str, MachineCalls]
     silent_s: Mapping[str, float]
     trends: Mapping[str, Curve]
-    records: tuple[Record, ...]
-    past: tuple[tuple[Past, str], ...]
+    records: tuple[AlarmState, ...]
+    past: tuple[tuple[ClosedAlarm, str], ...]
     past_count: int
     commands: tuple[str, ...]
     closeups: Mapping[str, Closeup] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The desk obeys what is allowed, once, and writes everything down."""
+"""The command handler obeys what is allowed, once, and writes everything down."""
 
 import json
 from dataclasses import replace
@@ -7,26 +7,26 @@ from typing import Any
 import pytest
 
 from edge_agent.alarms import audit
-from edge_agent.alarms.audit import DONE_LIMIT, REFUSED_LIMIT, Audit
-from edge_agent.alarms.command_handler import Desk, DeskSettings, Handled, Named
-from edge_agent.alarms.lifecycle import Lifecycle, LifecycleSettings
+from edge_agent.alarms.audit import DONE_LIMIT, REFUSED_LIMIT, AuditLog
+from edge_agent.alarms.command_handler import CommandHandler, CommandSettings, HandledCommand, LabelOutcome
+from edge_agent.alarms.lifecycle import AlarmLifecycle, LifecycleSettings
 from edge_agent.alarms.requests import COMMANDS
 from tests.support.hall import ALARM, NOW_NS, READY, SECOND, Hall
 
 
 class Office:
-    """A desk with all commands allowed unless said otherwise, over a machine with an open alarm."""
+    """A handler with all commands allowed unless said otherwise, over a machine with an open alarm."""
 
-    def __init__(self, *allow: str, book: Audit | None = None) -> None:
+    def __init__(self, *allow: str, book: AuditLog | None = None) -> None:
         self.hall = Hall()
-        self.life = Lifecycle(LifecycleSettings())
-        self.life.take(ALARM, now_ns=NOW_NS)
-        settings = DeskSettings("hall", allow=frozenset(allow or COMMANDS), shelve_max_s=3600)
-        self.desk = Desk(settings, lifecycle=self.life, plant=self.hall, audit=book)
+        self.life = AlarmLifecycle(LifecycleSettings())
+        self.life.take_alarm(ALARM, now_ns=NOW_NS)
+        settings = CommandSettings("hall", allow=frozenset(allow or COMMANDS), shelve_max_s=3600)
+        self.handler = CommandHandler(settings, lifecycle=self.life, machines=self.hall, audit=book)
 
-    def ask(self, name: str, *, request: str = "r", now_ns: int = NOW_NS, **fields: Any) -> Handled:
+    def ask(self, name: str, *, request: str = "r", now_ns: int = NOW_NS, **fields: Any) -> HandledCommand:
         payload = json.dumps({"id": request, "by": "anna"} | fields).encode()
-        return self.desk.handle(name, payload, now_ns=now_ns)
+        return self.handler.handle(name, payload, now_ns=now_ns)
 
     def result(self, name: str, **fields: Any) -> tuple[str, str]:
         entry = self.ask(name, **fields).entry
@@ -38,7 +38,7 @@ def test_what_the_configuration_does_not_name_is_refused_and_nothing_is_done() -
     assert office.result("recommission", machine="pump-1", force=True) == ("refused", "not_allowed")
     assert office.result("shelve", request="s", machine="pump-1", for_s=60) == ("refused", "not_allowed")
     assert office.hall.asked == []
-    assert office.life.memory.shelves == {}
+    assert office.life.kept.shelvings == {}
 
 
 def test_the_answer_and_the_log_say_who_what_when_and_how_it_went() -> None:
@@ -54,17 +54,17 @@ def test_the_answer_and_the_log_say_who_what_when_and_how_it_went() -> None:
         "detail": "",
         "time": "2027-01-15T08:00:00.000Z",
     }
-    entry = office.desk.audit.done[0]
+    entry = office.handler.audit.done[0]
     assert (entry.by, entry.command, entry.target, entry.time_ns) == ("anna", "ack", "pump-1-a", NOW_NS)
-    assert [telling.event for telling in handled.tellings] == ["acknowledged"]
+    assert [notification.event for notification in handled.notifications] == ["acknowledged"]
 
 
 def test_a_repeated_request_gets_the_same_answer_and_changes_nothing() -> None:
     office = Office()
     first = office.ask("shelve", machine="pump-1", for_s=60)
     later = office.ask("shelve", machine="pump-1", for_s=60, now_ns=NOW_NS + 30 * SECOND)
-    assert (later.entry, later.repeated, later.tellings) == (first.entry, True, ())
-    shelf = office.life.memory.shelves["pump-1"]
+    assert (later.entry, later.repeated, later.notifications) == (first.entry, True, ())
+    shelf = office.life.kept.shelvings["pump-1"]
     assert shelf.until_ns == NOW_NS + 60 * SECOND
     assert office.result("unshelve", machine="pump-1") == ("refused", "id_reused")
     assert office.ask("shelve", machine="pump-1", for_s=60).entry == first.entry, "the first one keeps its id"
@@ -73,7 +73,7 @@ def test_a_repeated_request_gets_the_same_answer_and_changes_nothing() -> None:
 def test_repetitions_are_known_after_a_restart() -> None:
     office = Office()
     first = office.ask("shelve", machine="pump-1", for_s=60)
-    book = audit.decode(audit.encode(office.desk.audit))
+    book = audit.decode(audit.encode(office.handler.audit))
     again = Office(book=book).ask("shelve", machine="pump-1", for_s=60)
     assert again.repeated
     assert again.entry == first.entry
@@ -84,8 +84,8 @@ def test_a_flood_of_refused_commands_leaves_the_record_of_the_others() -> None:
     office.ask("ack", request="mine", alarm="pump-1-a")
     for number in range(REFUSED_LIMIT + DONE_LIMIT):
         office.ask("label", request=f"n{number}", alarm="pump-1-a", fault="x")
-    assert [entry.request for entry in office.desk.audit.done] == ["mine"]
-    assert len(office.desk.audit.refused) == REFUSED_LIMIT
+    assert [entry.request for entry in office.handler.audit.done] == ["mine"]
+    assert len(office.handler.audit.refused) == REFUSED_LIMIT
 
 
 @pytest.mark.parametrize(
@@ -120,20 +120,20 @@ def test_what_is_so_already_is_said_to_be() -> None:
 def test_once_needs_an_active_alarm() -> None:
     office = Office()
     assert office.result("shelve", machine="pump-1", once=True) == ("done", "")
-    office.life.take(replace(ALARM, state="closed", closed_ns=NOW_NS, revision=2), now_ns=NOW_NS)
+    office.life.take_alarm(replace(ALARM, state="closed", closed_ns=NOW_NS, revision=2), now_ns=NOW_NS)
     assert office.result("shelve", request="s", machine="pump-1", once=True) == ("refused", "no_open_alarm")
 
 
 def test_everything_can_be_suppressed_and_given_back() -> None:
     office = Office()
-    assert [t.event for t in office.ask("suppress", machine="*").tellings] == ["suppressed"]
+    assert [t.event for t in office.ask("suppress", machine="*").notifications] == ["suppressed"]
     back = office.ask("unsuppress", request="u", machine="*")
-    assert [(t.event, t.live) for t in back.tellings] == [("unsuppressed", True)]
+    assert [(t.event, t.live) for t in back.notifications] == [("unsuppressed", True)]
 
 
 def test_a_fault_is_learnt_only_as_an_exception() -> None:
     office = Office()
-    office.life.take(replace(ALARM, state="closed", closed_ns=NOW_NS, revision=2), now_ns=NOW_NS)
+    office.life.take_alarm(replace(ALARM, state="closed", closed_ns=NOW_NS, revision=2), now_ns=NOW_NS)
     office.hall.status["pump-1"] = replace(READY, last_score=1.2)
     assert office.result("recommission", request="a", machine="pump-1") == ("refused", "anomalous")
     office.hall.status["pump-1"] = replace(READY, state="learning")
@@ -148,32 +148,32 @@ def test_force_closes_the_alarm_only_once_the_machine_is_forgotten() -> None:
     office = Office()
     office.hall.broken = "no space left"
     assert office.result("recommission", request="a", machine="pump-1", force=True) == ("refused", "failed")
-    assert office.life.record("pump-1") is not None
+    assert office.life.state_of("pump-1") is not None
     office.hall.broken = ""
     done = office.ask("recommission", request="b", machine="pump-1", force=True)
-    assert [(t.event, t.alarm.state) for t in done.tellings] == [("recommissioned", "closed")]
+    assert [(t.event, t.alarm.state) for t in done.notifications] == [("recommissioned", "closed")]
 
 
 def test_a_name_is_passed_on_and_said_even_of_a_shelved_alarm() -> None:
     office = Office()
     office.ask("shelve", request="s", machine="pump-1", for_s=60)
-    office.hall.named = Named(alarm=replace(ALARM, revision=2, fault="wear", fault_probability=1.0))
+    office.hall.named = LabelOutcome(alarm=replace(ALARM, revision=2, fault="wear", fault_probability=1.0))
     handled = office.ask("label", alarm="pump-1-a", fault="wear")
     assert office.hall.asked == [("label", "pump-1", "pump-1-a", "wear")]
-    (telling,) = handled.tellings
-    assert (telling.event, telling.live, telling.alarm.fault) == ("labelled", True, "wear")
-    office.hall.named = Named("too_many_faults", "20 names")
+    (notification,) = handled.notifications
+    assert (notification.event, notification.live, notification.alarm.fault) == ("labelled", True, "wear")
+    office.hall.named = LabelOutcome("too_many_faults", "20 names")
     assert office.result("label", request="l", alarm="pump-1-a", fault="new") == (
         "refused",
         "too_many_faults",
     )
-    office.life.take(replace(ALARM, state="closed", closed_ns=NOW_NS, revision=3), now_ns=NOW_NS)
-    office.hall.named = Named()
+    office.life.take_alarm(replace(ALARM, state="closed", closed_ns=NOW_NS, revision=3), now_ns=NOW_NS)
+    office.hall.named = LabelOutcome()
     assert office.result("label", request="m", alarm="pump-1-a", fault="wear") == ("done", "")
 
 
 def test_a_damaged_audit_log_is_refused_whole() -> None:
-    raw = audit.encode(Audit())
-    assert audit.decode(raw) == Audit()
-    for damaged in (b"", raw[:-2], audit.encode(Audit(version=9))):
+    raw = audit.encode(AuditLog())
+    assert audit.decode(raw) == AuditLog()
+    for damaged in (b"", raw[:-2], audit.encode(AuditLog(version=9))):
         assert audit.decode(damaged) is None

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.alarms.machines import AgentPlant
+from edge_agent.alarms.machines import PipelineMachines
 from edge_agent.diagnose.fault_library import Case, Casebook
 from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.pipeline.results import Labelled
@@ -39,23 +39,26 @@ def machines() -> Machines:
     return Machines()
 
 
-def plant(machines: Machines, folder: Path, told: list[str]) -> AgentPlant:
-    return AgentPlant(
-        machines, Store(folder), state_dir=folder, forgot=lambda machine: told.append(f"forgot {machine}")
+def port(machines: Machines, folder: Path, told: list[str]) -> PipelineMachines:
+    return PipelineMachines(
+        machines,
+        Store(folder),
+        state_dir=folder,
+        on_forgotten=lambda machine: told.append(f"forgot {machine}"),
     )  # type: ignore[arg-type]
 
 
 def test_a_name_outlives_the_agent(machines: Machines, tmp_path: Path) -> None:
-    named = plant(machines, tmp_path, []).label("pump-1", alarm="a-1", fault="leak")
+    named = port(machines, tmp_path, []).label("pump-1", alarm="a-1", fault="leak")
     assert (named.reason, named.detail) == ("", "")
     later = Machines()
-    plant(later, tmp_path, []).restore()
+    port(later, tmp_path, []).restore()
     assert [book.machine for book in later.restored] == ["pump-1"]
     assert [case.fault for case in later.restored[0].cases] == ["leak"]
 
 
 def test_a_name_that_is_refused_changes_nothing(machines: Machines, tmp_path: Path) -> None:
-    assert plant(machines, tmp_path, []).label("pump-1", alarm="b", fault="leak").reason == "unknown_alarm"
+    assert port(machines, tmp_path, []).label("pump-1", alarm="b", fault="leak").reason == "unknown_alarm"
     assert fault_library.load(tmp_path) == ((), ())
 
 
@@ -63,7 +66,7 @@ def test_a_disk_that_takes_nothing_is_said_and_the_name_counts_all_the_same(
     machines: Machines, tmp_path: Path
 ) -> None:
     (tmp_path / "faults").write_text("in the way")
-    named = plant(machines, tmp_path, []).label("pump-1", alarm="a-1", fault="leak")
+    named = port(machines, tmp_path, []).label("pump-1", alarm="a-1", fault="leak")
     assert named.reason == ""
     assert "until the agent restarts" in named.detail
 
@@ -73,7 +76,7 @@ def test_a_damaged_file_of_names_is_set_aside_and_the_others_are_restored(
 ) -> None:
     fault_library.save(tmp_path, BOOK)
     (tmp_path / "faults" / "pump-2.npz").write_bytes(b"no npz")
-    plant(machines, tmp_path, []).restore()
+    port(machines, tmp_path, []).restore()
     assert len(machines.restored) == 1
     assert [path.name for path in (tmp_path / "faults").glob("*.aside-*")] == ["pump-2.npz.aside-1"]
 
@@ -82,6 +85,6 @@ def test_recommissioning_forgets_the_machine_and_what_is_kept_of_it(
     machines: Machines, tmp_path: Path
 ) -> None:
     told: list[str] = []
-    assert plant(machines, tmp_path, told).recommission("pump-1") == ""
+    assert port(machines, tmp_path, told).recommission("pump-1") == ""
     assert machines.forgotten == ["pump-1"]
     assert told == ["forgot pump-1"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.alarms.maintenance import DAYS, Once, Weekly, Window, to_ns
+from edge_agent.alarms.maintenance import DAYS, MaintenanceWindow, Once, Weekly, to_ns
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -71,9 +71,9 @@ def test_a_single_stretch_is_half_open() -> None:
 
 
 def test_a_window_covers_its_machines_or_all() -> None:
-    assert Window(frozenset({"mill"}), Once(0, 1)).covers("mill")
-    assert not Window(frozenset({"mill"}), Once(0, 1)).covers("pump")
-    assert Window(frozenset({"*"}), Once(0, 1)).covers("pump")
+    assert MaintenanceWindow(frozenset({"mill"}), Once(0, 1)).covers("mill")
+    assert not MaintenanceWindow(frozenset({"mill"}), Once(0, 1)).covers("pump")
+    assert MaintenanceWindow(frozenset({"*"}), Once(0, 1)).covers("pump")
 
 
 def test_the_days_are_those_of_the_calendar() -> None:

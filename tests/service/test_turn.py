@@ -325,7 +325,7 @@ def test_a_turn_that_breaks_off_is_counted_and_the_disk_is_brought_up_to_date(
 ) -> None:
     agent = begin(config)
     with monkeypatch.context() as broken:
-        broken.setattr(agent.processor.control, "announce", lambda _, **__: 1 / 0)
+        broken.setattr(agent.processor.alarm_manager, "announce", lambda _, **__: 1 / 0)
         agent.turn(arrivals([(0, 10, 0.0)]))
     assert agent.processor.internal_errors == 1
     agent.turn([])

@@ -169,7 +169,7 @@ def test_nothing_is_left_of_a_machine_that_is_forgotten(
         agent.processor.release("pump-1")
         agent.turn([])
     elif way == "recommissioned":
-        assert agent.processor.control._desk._plant.recommission("pump-1") == ""
+        assert agent.processor.alarm_manager._desk._plant.recommission("pump-1") == ""
         agent.turn([])
     else:
         for path in (agent.config.agent.state_dir / "profiles").glob("*.npz"):

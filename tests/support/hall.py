@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edge_agent.alarms.command_handler import Named
+from edge_agent.alarms.command_handler import LabelOutcome
 from edge_agent.pipeline.machine import MachineStatus
 from edge_agent.records import Alarm
 
@@ -34,13 +34,13 @@ class Hall:
 
     status: dict[str, MachineStatus] = field(default_factory=lambda: {"pump-1": READY})
     asked: list[tuple[str, ...]] = field(default_factory=list)
-    named: Named = field(default_factory=Named)
+    named: LabelOutcome = field(default_factory=LabelOutcome)
     broken: str = ""
 
-    def machines(self) -> Mapping[str, MachineStatus]:
+    def statuses(self) -> Mapping[str, MachineStatus]:
         return self.status
 
-    def label(self, machine: str, *, alarm: str, fault: str) -> Named:
+    def label(self, machine: str, *, alarm: str, fault: str) -> LabelOutcome:
         self.asked.append(("label", machine, alarm, fault))
         return self.named
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_agent.alarms.state import Calls, Record
+from edge_agent.alarms.state import AlarmState, MachineCalls
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model import bundle
 from edge_agent.pipeline.machine import Glance
@@ -64,13 +64,13 @@ def glance(n_channels: int, *, value: float = 1.0) -> Glance:
 
 def test_five_hundred_machines_in_alarm_are_a_bounded_document(tiny_bundle: Path) -> None:
     names = [f"machine-{number:04}" for number in range(800)]
-    records = {name: Record(replace(ALARM, machine=name, id=f"{name}-a")) for name in names}
+    records = {name: AlarmState(replace(ALARM, machine=name, id=f"{name}-a")) for name in names}
     curve = Curve(tuple(map(float, range(40))), (math.pi,) * 40)
     full = replace(
         view(tiny_bundle),
         machines=dict.fromkeys(names, READY),
         records=tuple(records.values()),
-        calls={name: Calls(record) for name, record in records.items()},
+        calls={name: MachineCalls(record) for name, record in records.items()},
         trends=dict.fromkeys(names, curve),
     )
     body = documents.state(full)
@@ -119,7 +119,7 @@ def test_what_is_no_number_is_null_and_never_breaks_the_json(tiny_bundle: Path) 
 def test_a_sensor_finding_is_data_quality_and_no_alarm_of_the_machine(tiny_bundle: Path) -> None:
     found = replace(
         view(tiny_bundle),
-        records=(Record(FROZEN),),
+        records=(AlarmState(FROZEN),),
         closeups={"pump-1": Closeup(glance(2), Curve(), Curve(), None)},
     )
     told = json.loads(documents.state(found))
@@ -136,9 +136,9 @@ def test_a_sensor_finding_is_data_quality_and_no_alarm_of_the_machine(tiny_bundl
 
 
 def test_the_gravest_alarm_comes_first_and_one_that_is_over_last(tiny_bundle: Path) -> None:
-    grave = Record(replace(ALARM, id="grave", severity="critical"))
-    light = Record(replace(ALARM, id="light", onset_ns=NOW_NS + 1))
-    over = Record(replace(ALARM, id="over", severity="critical"), active=False)
+    grave = AlarmState(replace(ALARM, id="grave", severity="critical"))
+    light = AlarmState(replace(ALARM, id="light", onset_ns=NOW_NS + 1))
+    over = AlarmState(replace(ALARM, id="over", severity="critical"), active=False)
     told = json.loads(documents.state(replace(view(tiny_bundle), records=(over, light, grave))))
     assert [alarm["id"] for alarm in told["alarms"]] == ["grave", "light", "over"]
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from edge_agent.alarms.audit import Entry
+from edge_agent.alarms.audit import AuditEntry
 from edge_agent.records import ReceivedMessage
 from edge_agent.web import exchange as room
 from edge_agent.web.auth import TOKEN_LEAST
@@ -36,8 +36,8 @@ def view(made_s: float, *closeups: str) -> View:
     return cast("View", _View(made_s, *closeups))
 
 
-def entry(request: str) -> Entry:
-    return cast("Entry", request)
+def entry(request: str) -> AuditEntry:
+    return cast("AuditEntry", request)
 
 
 def in_thread(call: Any) -> tuple[threading.Thread, list[Any]]:
