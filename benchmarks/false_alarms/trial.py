@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmarks.false_alarms.machines import DAY_ROWS, PERIOD_S, SIZES, Shift, machine, shifted
 from benchmarks.false_alarms.threshold_rules import RULES
 from edge_agent.commissioning import baseline
-from edge_agent.commissioning.threshold_tracking import FollowSettings
+from edge_agent.commissioning.settings import BudgetSettings
 from edge_agent.detect import ensemble
 from edge_agent.detect.detectors import LENGTHS_ROWS, VOICES
 from edge_agent.detect.scorer import Scorer
@@ -23,7 +23,7 @@ from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, Win
 from edge_agent.signals.settings import WindowSettings
 
 SETTINGS = Settings(window=WindowSettings(hop_s=60.0))
-STILL = replace(SETTINGS, follow=FollowSettings(enabled=False))
+STILL = replace(SETTINGS, budget=BudgetSettings(follow_drift=False))
 DAYS = 28
 WEEK_S = 7 * 24 * 3600
 BLOCK_ROWS = 1024

@@ -11,12 +11,12 @@ moved far says that the machine is no longer the one that was learnt; that is to
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.commissioning.settings import BudgetSettings
 from edge_agent.commissioning.threshold import level
 
 _DAY_NS = 24 * 3600 * 1_000_000_000
@@ -41,39 +41,12 @@ DRIFTED = 1.5
 """Ratio of the threshold in use to the learnt one from which a machine is told to have drifted."""
 
 
-@dataclass(frozen=True, slots=True)
-class FollowSettings:
-    """How far and how fast a threshold may move, relative to the one that was learnt.
-
-    Attributes:
-        enabled: False: the threshold stays as learnt.
-        rise_per_day, fall_per_day: largest relative move in a day of calm operation.
-        lowest, highest: bounds for ever, until the machine is learnt afresh.
-        highest_step: upper bound of the threshold for a plain step of one channel, which drift hardly moves, since
-            it compares rows with those just before them.
-    """
-
-    enabled: bool = True
-    rise_per_day: float = 0.1
-    fall_per_day: float = 0.02
-    lowest: float = 1.0
-    highest: float = 3.0
-    highest_step: float = 1.1
-
-    def upper(self, n_parts: int) -> NDArray[np.float64]:
-        """[parts] the upper bound of each part of a window's score, the newest rows being the last."""
-        bounds = np.full(n_parts, self.highest)
-        if n_parts == _PARTS_WITH_A_STEP:
-            bounds[1] = min(self.highest_step, self.highest)
-        return bounds
-
-
 class Follower:
     """One machine's moving threshold."""
 
     def __init__(
         self,
-        settings: FollowSettings,
+        settings: BudgetSettings,
         *,
         budgets_per_week: Sequence[float],
         hop_ns: int,
@@ -82,7 +55,7 @@ class Follower:
         """Begin at the learnt thresholds, or where the machine's memory says that they had moved to.
 
         Args:
-            settings: bounds.
+            settings: whether, how fast and how far it may move.
             budgets_per_week: [parts] false alarms a week that the operator accepts of each score of a window.
             hop_ns: time from one scored window to the next.
             memory: the machine's, with what `memory` gave before a restart, if anything.
@@ -94,8 +67,8 @@ class Follower:
         self._fewest_windows = _HEARD * self._block_ns / max(hop_ns, 1)
         self._brief_windows = _BRIEF_BLOCKS * self._block_ns / max(hop_ns, 1)
         ratio = np.asarray(memory.get(_RATIO, ()), np.float64)
-        restored = settings.enabled and ratio.shape == (parts,)
-        self._highest = settings.upper(parts)
+        restored = settings.follow_drift and ratio.shape == (parts,)
+        self._highest = _upper(settings, parts)
         self._ratio = np.clip(ratio, settings.lowest, self._highest) if restored else np.ones(parts)
         # [parts] of each calm block, in units of the learnt thresholds.
         self._peaks = list(np.asarray(memory[_PEAKS], np.float64)) if restored else []
@@ -125,7 +98,7 @@ class Follower:
 
     def note(self, time_ns: int, scores: NDArray[np.floating[Any]], *, in_alarm: bool) -> None:
         """Take in one window: its scores [parts] by the learnt thresholds, and whether an alarm is open at it."""
-        if not self._settings.enabled:
+        if not self._settings.follow_drift:
             return
         block = time_ns // self._block_ns
         if block != self._block:
@@ -176,3 +149,11 @@ class Follower:
             self._ratio * (1.0 + settings.rise_per_day) ** share,
         )
         self._ratio = np.clip(slow, settings.lowest, self._highest)
+
+
+def _upper(settings: BudgetSettings, n_parts: int) -> NDArray[np.float64]:
+    """[parts] the upper bound of each part of a window's score, the newest rows being the last."""
+    bounds = np.full(n_parts, settings.highest)
+    if n_parts == _PARTS_WITH_A_STEP:
+        bounds[1] = min(settings.highest_step, settings.highest)
+    return bounds

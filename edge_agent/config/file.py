@@ -18,6 +18,7 @@ from pydantic import (
     field_validator,
 )
 
+from edge_agent.commissioning.settings import BudgetSettings
 from edge_agent.config.alarms import CommandsSection, LifecycleSection, MaintenanceSection
 from edge_agent.config.broker import BROKER_FILES, BrokerSection
 from edge_agent.config.findings import findings, located
@@ -25,7 +26,6 @@ from edge_agent.config.sections import (
     SHIPPED_BUNDLES,
     AgentSection,
     AlertsSection,
-    BudgetSection,
     ChannelSection,
     CommissionSection,
     JournalSection,
@@ -33,7 +33,6 @@ from edge_agent.config.sections import (
     LogSection,
     MetricsSection,
     ModelSection,
-    NamingSection,
     PageSection,
     QualitySection,
     RecordSection,
@@ -41,6 +40,7 @@ from edge_agent.config.sections import (
     SharingSection,
 )
 from edge_agent.config.sources import SourceSection
+from edge_agent.diagnose.fault_naming import NamingSettings
 from edge_agent.errors import ConfigError
 from edge_agent.signals.settings import WindowSettings
 from edge_agent.topics import is_name
@@ -74,11 +74,11 @@ class Config(Section):
     maintenance: Annotated[tuple[MaintenanceSection, ...], Field(max_length=200)] = ()
     model: ModelSection = ModelSection()
     commission: CommissionSection = CommissionSection()
-    budget: BudgetSection = BudgetSection()
+    budget: BudgetSettings = BudgetSettings()
     window: WindowSettings = WindowSettings()
     channel: Annotated[tuple[ChannelSection, ...], Field(max_length=1000)] = ()
     quality: QualitySection = QualitySection()
-    naming: NamingSection = NamingSection()
+    naming: NamingSettings = NamingSettings()
     metrics: MetricsSection = MetricsSection()
     page: PageSection = PageSection()
     limits: LimitsSection = LimitsSection()

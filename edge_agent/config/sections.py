@@ -145,18 +145,6 @@ class CommissionSection(Section):
         return {name: value for name, value in table.items() if name != "settle"}
 
 
-class BudgetSection(Section):
-    """How many false alarms a machine may raise, and how far its threshold may follow slow drift."""
-
-    false_alarms_per_week: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] = 1.0
-    follow_drift: bool = True
-    rise_per_day: Annotated[float, Field(ge=0, le=1)] = 0.1
-    fall_per_day: Annotated[float, Field(ge=0, lt=1)] = 0.02
-    lowest: Annotated[float, Field(gt=0, le=1)] = 1.0
-    highest: Annotated[float, Field(ge=1, le=10)] = 3.0
-    highest_step: Annotated[float, Field(ge=1, le=10)] = 1.1
-
-
 class ChannelSection(Section):
     """Physical range and alignment of the channels whose names match."""
 
@@ -182,14 +170,6 @@ class QualitySection(Section):
     """Whether sensors are inspected."""
 
     enabled: bool = True
-
-
-class NamingSection(Section):
-    """How much is kept of what people call a machine's faults."""
-
-    faults: Annotated[int, Field(ge=1, le=200)] = 20
-    cases: Annotated[int, Field(ge=1, le=1000)] = 60
-    recent_alarms: Annotated[int, Field(ge=0, le=100)] = 5
 
 
 class MetricsSection(Section):

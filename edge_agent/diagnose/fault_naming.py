@@ -10,9 +10,10 @@ Axes: B windows, C channels, T rows, F numbers of a window, K faults, W windows 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
+from annotated_types import Interval
 
 from edge_agent.diagnose import classifier
 from edge_agent.diagnose.alarm_windows import Kept
@@ -30,6 +31,8 @@ _NAMED_FROM = 0.5
 """Evidence from which on a fault is named: on simulated machines it is the share of alarms whose best name is right."""
 _HELD_SHARE = 0.5
 """A name once said is taken back only when its evidence falls below this share of what saying it took."""
+_SEED = 0
+"""Of everything random in learning: the same cases give the same names."""
 
 RefusalReason = Literal["malformed", "unknown_machine", "unknown_alarm", "not_available", "too_many"]
 """Why a name was not taken; bounded, so that it can be counted."""
@@ -37,19 +40,17 @@ RefusalReason = Literal["malformed", "unknown_machine", "unknown_alarm", "not_av
 
 @dataclass(frozen=True, slots=True)
 class NamingSettings:
-    """Bounds of what is kept of one machine.
+    """How much is kept of what people call a machine's faults: the section `[naming]`, with its defaults and bounds.
 
     Attributes:
-        faults_limit: different names.
-        cases_limit: named alarms; beyond it the oldest of the name that has most is forgotten.
+        faults: different names.
+        cases: named alarms; beyond it the oldest of the name that has most is forgotten.
         recent_alarms: closed alarms that can still be named.
-        seed: of everything random in learning.
     """
 
-    faults_limit: int = 20
-    cases_limit: int = 60
-    recent_alarms: int = 5
-    seed: int = 0
+    faults: Annotated[int, Interval(ge=1, le=200)] = 20
+    cases: Annotated[int, Interval(ge=1, le=1000)] = 60
+    recent_alarms: Annotated[int, Interval(ge=0, le=100)] = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +205,8 @@ class Naming:
             return Refused("unknown_alarm", f"no alarm {alarm!r} is open or among the last that closed")
         spelt = next((one for one in self.casebook.faults if one.casefold() == wanted.casefold()), wanted)
         named = replace(case, fault=spelt)
-        if len({one.fault for one in (*others, named)}) > self._settings.faults_limit:
-            return Refused("too_many", f"{self._settings.faults_limit} faults are known; none was added")
+        if len({one.fault for one in (*others, named)}) > self._settings.faults:
+            return Refused("too_many", f"{self._settings.faults} faults are known; none was added")
         self.casebook = Casebook(self.casebook.machine, self._bounded((*others, named)))
         self._learn()
         return self.casebook
@@ -228,7 +229,7 @@ class Naming:
         return next((case for case in self.casebook.cases if case.alarm == alarm), refused)
 
     def _bounded(self, cases: tuple[Case, ...]) -> tuple[Case, ...]:
-        while len(cases) > self._settings.cases_limit:
+        while len(cases) > self._settings.cases:
             names = [case.fault for case in cases]
             fullest = max(names, key=names.count)
             cases = cases[: (at := names.index(fullest))] + cases[at + 1 :]
@@ -255,7 +256,7 @@ class Naming:
             groups=np.repeat(np.arange(len(counts)), counts),
             calm=classifier.calm_of(memory),
             pairs=pairs,
-            seed=self._settings.seed,
+            seed=_SEED,
         )
 
     def _neighbours(self, described: Sequence[Float32]) -> Float32 | None:

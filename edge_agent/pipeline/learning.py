@@ -31,7 +31,7 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: Settings) -> 
         rows,
         window_rows=scorer.window_rows,
         encode=scorer.encode,
-        budget_per_week=settings.budget_per_week,
+        budget_per_week=settings.budget.false_alarms_per_week,
         windows_per_week=_WEEK_NS / (period_ns * request.hop_rows),
         hop_rows=request.hop_rows,
         seed=settings.seed,

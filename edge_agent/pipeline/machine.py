@@ -209,10 +209,10 @@ class Machine:
         return self.census
 
     def _follow(self, profile: Profile, block: ScoreBlock, settings: Settings) -> Follower:
-        budget = settings.budget_per_week
+        budget = settings.budget.false_alarms_per_week
         n_parts = 1 if block.parts is None else block.parts.shape[1]
         self.follower = Follower(
-            settings.follow,
+            settings.budget,
             budgets_per_week=(*shared(budget, n_parts), budget),
             hop_ns=profile.hop_rows * profile.period_ns,
             memory=profile.memory,

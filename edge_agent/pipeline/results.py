@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.commissioning.threshold_tracking import FollowSettings
+from edge_agent.commissioning.settings import BudgetSettings
 from edge_agent.detect.trigger import DecideSettings
 from edge_agent.diagnose.fault_library import Casebook
 from edge_agent.diagnose.fault_naming import NamingSettings
@@ -22,21 +22,19 @@ class Settings:
 
     Attributes:
         commission_rows: N, calm rows that a new machine is learnt from.
-        budget_per_week: false alarms that one machine may raise in a week.
         machines_limit, channels_limit: bounds against floods of topics and of channel names.
         seed: of everything random in learning.
         channel_rules: what people know of channels before anything is learnt.
     """
 
     commission_rows: int = 3600
-    budget_per_week: float = 1.0
     machines_limit: int = 1000
     channels_limit: int = 256
     seed: int = 0
     decide: DecideSettings = field(default_factory=DecideSettings)
     alarm: AlarmSettings = field(default_factory=AlarmSettings)
     naming: NamingSettings = field(default_factory=NamingSettings)
-    follow: FollowSettings = field(default_factory=FollowSettings)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
     quality: QualitySettings = field(default_factory=QualitySettings)
     window: WindowSettings = field(default_factory=WindowSettings)
     channel_rules: tuple[ChannelRule, ...] = ()

@@ -8,11 +8,9 @@ from edge_agent.alarms.command_handler import CommandSettings
 from edge_agent.alarms.flood import FloodSettings
 from edge_agent.alarms.lifecycle import LifecycleSettings
 from edge_agent.alarms.manager import ManagerSettings
-from edge_agent.commissioning.threshold_tracking import FollowSettings
 from edge_agent.config.file import Config
 from edge_agent.config.sections import SHIPPED_BUNDLES
 from edge_agent.detect.scorer import Scorer
-from edge_agent.diagnose.fault_naming import NamingSettings
 from edge_agent.errors import UsageError
 from edge_agent.formats.routing import Stamped, delivery_decoder, machine_finder
 from edge_agent.formats.sparkplug.host import HostSettings
@@ -58,25 +56,13 @@ def pipeline_settings(config: Config) -> Settings:
     """What the configuration says, in the pipeline's words."""
     return Settings(
         commission_rows=config.commission.rows,
-        budget_per_week=config.budget.false_alarms_per_week,
+        budget=config.budget,
         window=config.window,
         channel_rules=tuple(rule.rule for rule in config.channel),
         quality=QualitySettings(enabled=config.quality.enabled),
         machines_limit=config.limits.machines,
         channels_limit=config.limits.channels,
-        naming=NamingSettings(
-            faults_limit=config.naming.faults,
-            cases_limit=config.naming.cases,
-            recent_alarms=config.naming.recent_alarms,
-        ),
-        follow=FollowSettings(
-            enabled=config.budget.follow_drift,
-            rise_per_day=config.budget.rise_per_day,
-            fall_per_day=config.budget.fall_per_day,
-            lowest=config.budget.lowest,
-            highest=config.budget.highest,
-            highest_step=config.budget.highest_step,
-        ),
+        naming=config.naming,
     )
 
 

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
+from edge_agent.commissioning.settings import BudgetSettings
 from edge_agent.commissioning.threshold import level
-from edge_agent.commissioning.threshold_tracking import Follower, FollowSettings
+from edge_agent.commissioning.threshold_tracking import Follower
 from edge_agent.detect.trigger import Decider, DecideSettings
 
 MINUTE_NS = 60 * 1_000_000_000
@@ -15,7 +16,7 @@ DAY_WINDOWS = 24 * 60
 
 def follower(memory: dict[str, np.ndarray] | None = None, **settings: float | bool) -> Follower:
     return Follower(
-        FollowSettings(**settings),  # type: ignore[arg-type]
+        BudgetSettings(**settings),  # type: ignore[arg-type]
         budgets_per_week=(1.0, 1.0),
         hop_ns=MINUTE_NS,
         memory=memory or {},
@@ -60,7 +61,7 @@ def test_a_drifting_machine_keeps_its_budget_where_a_fixed_threshold_does_not() 
     for seed in range(5):
         scores = calm(28, seed) * drift
         following += len(live(scores, follower())[0])
-        fixed += len(live(scores, follower(enabled=False))[0])
+        fixed += len(live(scores, follower(follow_drift=False))[0])
     assert following <= 5 * 4
     assert fixed > 3 * following
 
@@ -97,7 +98,7 @@ def test_it_moves_no_faster_than_allowed_and_never_out_of_its_bounds() -> None:
 
 def test_the_threshold_for_a_plain_step_has_a_bound_of_its_own() -> None:
     follow = Follower(
-        FollowSettings(rise_per_day=1.0, highest=3.0, highest_step=1.1),
+        BudgetSettings(rise_per_day=1.0, highest=3.0, highest_step=1.1),
         budgets_per_week=(0.15, 0.5, 1.0),
         hop_ns=MINUTE_NS,
         memory={},
@@ -109,7 +110,7 @@ def test_the_threshold_for_a_plain_step_has_a_bound_of_its_own() -> None:
 
 def test_what_was_kept_under_wider_bounds_is_brought_within_the_present_ones() -> None:
     kept = {"followed_ratio": np.array([2.5, 1.4, 2.5]), "followed_peaks": np.empty((0, 3))}
-    settings = FollowSettings(highest=2.0, highest_step=1.1)
+    settings = BudgetSettings(highest=2.0, highest_step=1.1)
     follow = Follower(settings, budgets_per_week=(0.15, 0.5, 1.0), hop_ns=MINUTE_NS, memory=kept)
     assert follow.ratio.tolist() == [2.0, 1.1, 2.0]
 

@@ -122,7 +122,7 @@ def test_an_alarm_that_is_not_kept_cannot_be_named(profile: Profile) -> None:
 
 
 def test_faults_cases_and_windows_are_bounded(profile: Profile) -> None:
-    machine = naming(profile, faults_limit=2, cases_limit=3)
+    machine = naming(profile, faults=2, cases=3)
     for number, fault in enumerate(("leak", "leak", "short circuit", "worn bearing", "leak")):
         alarm(machine, f"a{number}", fault, windows=55)
         outcome = machine.name(f"a{number}", fault)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edge_agent.commissioning.threshold_tracking import FollowSettings
+from edge_agent.commissioning.settings import BudgetSettings
 from edge_agent.pipeline.pipeline import Pipeline, Settings
 from edge_agent.records import Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.service.health import status_payload
@@ -49,7 +49,7 @@ def pipeline(profile: Profile, **settings: bool) -> Pipeline:
     return Pipeline(
         decode=lambda _: Reject("no_source"),
         scorer=Ramp(),  # type: ignore[arg-type]
-        settings=Settings(window=WindowSettings(hop_s=60.0), follow=FollowSettings(**settings)),
+        settings=Settings(window=WindowSettings(hop_s=60.0), budget=BudgetSettings(**settings)),
         profiles=[profile],
     )
 
@@ -114,7 +114,7 @@ def test_a_machine_whose_threshold_has_moved_far_is_told_to_have_drifted(profile
 
 
 def test_switched_off_the_threshold_stays_where_it_was_learnt(profile: Profile) -> None:
-    line = pipeline(profile, enabled=False)
+    line = pipeline(profile, follow_drift=False)
     rows = drifting(20)
     told, scores, _ = feed(line, rows)
     assert line.machines()["press"].threshold_ratio == 1.0

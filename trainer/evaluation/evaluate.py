@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from edge_agent.commissioning.settings import BudgetSettings
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle, profile
 from edge_agent.pipeline.results import Settings
@@ -49,7 +50,9 @@ def run(config: Config) -> Path:
     )
     own = None if shipped.profile is None else profile.decode(shipped.path / bundle.PROFILE, shipped.profile)
     classes = class_names(config, shipped.manifest.labels)
-    agent = Settings(seed=config.run.seed, budget_per_week=config.calibrate.budget_per_week)
+    agent = Settings(
+        seed=config.run.seed, budget=BudgetSettings(false_alarms_per_week=config.calibrate.budget_per_week)
+    )
     judged = []
     for item in track(recordings, "replay", console=Console(stderr=True)):
         learnt = own or commission_recording(

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from edge_agent.commissioning.settings import BudgetSettings
 from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import TrainingError
 from edge_agent.model import bundle, profile
@@ -41,7 +42,9 @@ def run(config: Config) -> Path:
     learnt = learn(
         request,
         scorer=scorer,
-        settings=Settings(budget_per_week=settings.budget_per_week, seed=config.run.seed),
+        settings=Settings(
+            budget=BudgetSettings(false_alarms_per_week=settings.budget_per_week), seed=config.run.seed
+        ),
     )
     missing = {channel.name for channel in before.manifest.channels} - set(learnt.channels)
     if missing:

@@ -35,6 +35,7 @@ from benchmarks.harness.publisher import Publisher
 from benchmarks.performance.throughput.report import picture, table
 from benchmarks.performance.throughput.stages import stages
 from benchmarks.reliability.soak import CHANNELS, LEARN_ROWS, RATE_HZ, Load
+from edge_agent.commissioning.settings import BudgetSettings
 from edge_agent.config.file import Config
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.results import CommissionRequest, Settings
@@ -179,7 +180,9 @@ def learnt(load: Load) -> list[Profile]:
     request = CommissionRequest(
         load.names[0], names, np.array(rows, np.float32), period_ns, RATE_HZ, LEARN_ROWS * period_ns
     )
-    profile = learn(request, scorer=scorer, settings=Settings(budget_per_week=0.01))
+    profile = learn(
+        request, scorer=scorer, settings=Settings(budget=BudgetSettings(false_alarms_per_week=0.01))
+    )
     return [replace(profile, machine=name) for name in load.names]
 
 
