@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from edge_agent import __version__
 from edge_agent.alarms import payload
 from edge_agent.config.file import Config
+from edge_agent.errors import UsageError
 from edge_agent.logs import get_logger, set_up_logs
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.metrics.snapshot import Health, Snapshot, frozen
@@ -34,6 +35,8 @@ from edge_agent.service.systemd import Supervisor
 from edge_agent.service.turn import Turn, TurnProcessor
 from edge_agent.service.wiring import TimedScorer, broker_address, machine_of
 from edge_agent.store.state_dir import Store
+from edge_agent.web.metrics_routes import MetricsRoutes
+from edge_agent.web.server import HttpServer
 
 log = get_logger()
 
@@ -166,6 +169,11 @@ class Service:
             wall_clock_ns=time.time_ns,
             report=_report,
         )
+        self._metrics = HttpServer(
+            (config.metrics.host, config.metrics.port),
+            MetricsRoutes(telemetry, health=self.health),
+            name="metrics-page",
+        )
         self._egress: Egress
         self._address = address
         self._egress_session = 0
@@ -216,7 +224,7 @@ class Service:
             log.warning("state_file_set_aside", path=str(aside.path), reason=aside.reason)
         self._processor.begin(loaded)
         self._scorer.tell = self._telemetry.inference_seconds.observe
-        self._telemetry.serve(host=config.metrics.host, port=config.metrics.port, health=self.health)
+        self._serve_metrics()
         self._connect()
         for part in self._parts:
             part.start()
@@ -231,8 +239,15 @@ class Service:
             provider=self._scorer.provider,
             restored=[profile.machine for profile in loaded.profiles],
             open_alarms=[alarm.id for alarm in self._processor.pipeline.fleet.open_alarms()],
-            metrics=f"http://{config.metrics.host}:{self._telemetry.port}/metrics",
+            metrics=f"http://{config.metrics.host}:{self._metrics.port}/metrics",
         )
+
+    def _serve_metrics(self) -> None:
+        host, port = self._config.metrics.host, self._config.metrics.port
+        try:
+            self._metrics.start()
+        except OSError as error:
+            raise UsageError(f"metrics page: cannot listen on {host}:{port} ({error.strerror})") from error
 
     def _connect(self) -> None:
         config = self._config
@@ -267,7 +282,7 @@ class Service:
         self._egress.stop()
         self._processor.keeper.farewell(now_s=time.monotonic())
         self._take_snapshot(time.monotonic())
-        self._telemetry.close()
+        self._metrics.stop()
         log.info(
             "stopped", unsent=len(self._processor.outbox), balance=self._processor.pipeline.ledger.balance()
         )

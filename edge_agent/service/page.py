@@ -16,7 +16,8 @@ from edge_agent.service.turn import CLOCKS, Clocks, Turn, TurnProcessor
 from edge_agent.web.auth import TokenGuard
 from edge_agent.web.exchange import Exchange
 from edge_agent.web.history import ScoreHistory
-from edge_agent.web.server import Desk, Server
+from edge_agent.web.page_routes import CommandGate, PageRoutes
+from edge_agent.web.server import HttpServer
 from edge_agent.web.view import Closeup, Curve, View
 
 OFFERED = ("ack", "shelve", "unshelve", "label")
@@ -38,12 +39,7 @@ class PagePart(Part):
         self._history = ScoreHistory()
         self._exchange = Exchange(monotonic=clocks.monotonic_s)
         self._guard = TokenGuard(config.page.token_file, monotonic=clocks.monotonic_s)
-        self._server: Server | None = None
-
-    @property
-    def port(self) -> int | None:
-        """Where it is served; None while it is not."""
-        return self._server.port if self._server else None
+        self._server: HttpServer | None = None
 
     def start(self) -> None:
         """Begin to serve, where the address can be had."""
@@ -51,14 +47,16 @@ class PagePart(Part):
         if page.token_file is not None and not self._guard.usable:
             self._report("page_token_unusable", file=str(page.token_file))
         topic = self._config.commands.topic.replace("{agent}", self._config.agent.name)
-        desk = Desk(self._exchange, self._guard, topic=topic, offered=OFFERED)
+        gate = CommandGate(self._exchange, self._guard, topic=topic, offered=OFFERED)
+        routes = PageRoutes(self._exchange, gate, names=page.names)
+        server = HttpServer(page.address, routes, name="page")
         try:
-            self._server = Server(page.address, exchange=self._exchange, desk=desk, names=page.names)
+            server.start()
         except OSError as error:
             self._report("page_not_served", listen=page.listen, reason=error.strerror or str(error))
             return
-        self._server.start()
-        self._report("page_served", url=f"http://{page.listen.rpartition(':')[0]}:{self._server.port}/")
+        self._server = server
+        self._report("page_served", url=f"http://{page.listen.rpartition(':')[0]}:{server.port}/")
 
     def stop(self) -> None:
         """Serve no more."""

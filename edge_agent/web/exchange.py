@@ -17,16 +17,17 @@ _WATCHED_S = 15.0
 """A phone asks every other second; one that has not asked for so long looks elsewhere."""
 _CLOSEUPS_LIMIT = 8
 """Machines that are looked at closely at a time."""
-_PATIENCE_S = 5.0
-"""Longest time that a request waits for the pipeline's thread."""
+PATIENCE_S = 5.0
 _COMMANDS_LIMIT = 20
 
 
 class Exchange:
     """One agent's exchange."""
 
-    def __init__(self, *, monotonic: Callable[[], float]) -> None:
+    def __init__(self, *, monotonic: Callable[[], float], patience_s: float = PATIENCE_S) -> None:
+        """`patience_s`: longest time that a request waits for the pipeline's thread."""
         self._monotonic = monotonic
+        self._patience_s = patience_s
         self._changed = threading.Condition()
         self._asked_s = -_WATCHED_S
         self._closeups: dict[str, float] = {}
@@ -45,7 +46,7 @@ class Exchange:
                 self._closeups[machine] = now_s
                 while len(self._closeups) > _CLOSEUPS_LIMIT:
                     del self._closeups[next(iter(self._closeups))]
-            self._changed.wait_for(lambda: self._fresh(machine, now_s), timeout=_PATIENCE_S)
+            self._changed.wait_for(lambda: self._fresh(machine, now_s), timeout=self._patience_s)
             return self._view if self._fresh(machine, now_s) else None
 
     def _fresh(self, machine: str | None, asked_s: float) -> bool:
@@ -62,7 +63,7 @@ class Exchange:
             self._answers[request] = None
             self._commands.append((request, message))
             try:
-                self._changed.wait_for(lambda: self._answers[request] is not None, timeout=_PATIENCE_S)
+                self._changed.wait_for(lambda: self._answers[request] is not None, timeout=self._patience_s)
                 return self._answers[request]
             finally:
                 del self._answers[request]

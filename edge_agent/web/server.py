@@ -1,158 +1,112 @@
-"""HTTP for the page: a fixed set of files and documents, and commands for those who have the token. Bounded.
+"""HTTP for the page and for the metrics: one request a connection, bounded. Knows no page, only who answers.
 
-Each connection carries one request, has a thread of its own, and lives for `_LIFETIME_S` at most; beyond
-`_CONNECTIONS` at a time callers are turned away. Nothing here touches the pipeline: see `exchange`.
+Each connection has a thread of its own and lives for `Limits.lifetime_s` at most. When one more comes than there is
+room for, the oldest that has not brought its whole request, or does not read its answer, gives way: whoever dawdles
+keeps nobody else out. A request that is being answered is left in peace; where all are, the newest is turned away.
 """
 
-import hashlib
-import json
-import re
 import socket
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib import resources
-from threading import BoundedSemaphore, Lock, Thread
-from typing import Any
-from urllib.parse import unquote
-
-from edge_agent.alarms.audit import AuditEntry
-from edge_agent.alarms.requests import PAYLOAD_LIMIT_BYTES
-from edge_agent.records import ReceivedMessage
-from edge_agent.web import documents
-from edge_agent.web.auth import TokenGuard, host_allowed, same_origin
-from edge_agent.web.exchange import Exchange
-
-_CONNECTIONS = 32
-_LIFETIME_S = 20.0
-_SILENCE_S = 8.0
-_NAME_LIMIT = 300
-_BY_LIMIT = 100
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-    "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
-_KINDS = {
-    "html": "text/html; charset=utf-8",
-    "css": "text/css; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
-    "svg": "image/svg+xml",
-    "webmanifest": "application/manifest+json",
-}
-_JSON = "application/json"
-_REFUSALS = {
-    "no_token_set": (403, "this page is for reading only: no token is set"),
-    "wrong_token": (401, "the token is not the right one"),
-    "too_often": (429, "too many wrong tokens: wait a minute"),
-}
+from threading import Lock, Thread
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class Limits:
+    """How many connections there are at a time, and how long one may last and be silent."""
+
+    connections: int = 32
+    lifetime_s: float = 20.0
+    silence_s: float = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One request.
+
+    Attributes:
+        method: GET or POST; no other is passed on.
+        path: without what follows a question mark.
+        headers: by name, whatever its case.
+        body: empty where `too_long`.
+        address: of who asks.
+        too_long: whether the body's length is not said, or is above what is read.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    address: str
+    too_long: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """One answer."""
+
+    status: int
     body: bytes
     kind: str
-    etag: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def _files() -> dict[str, _File]:
-    """Every file that is served, in memory: no path of a request ever reaches the disk."""
-    found = {}
-    for file in resources.files("edge_agent.web").joinpath("static").iterdir():
-        if kind := _KINDS.get(file.name.rpartition(".")[2]):
-            body = file.read_bytes()
-            found[f"/{file.name}"] = _File(body, kind, f'"{hashlib.sha256(body).hexdigest()[:20]}"')
-    return found | {"/": found["/index.html"]}
+class Responder(Protocol):
+    """Who answers requests; called by many threads at once."""
+
+    body_limit_bytes: int
+    """Of a request; more is not read."""
+
+    def answer(self, request: HttpRequest) -> HttpResponse:
+        """The answer; may wait a while."""
+
+    def malformed(self, status: int) -> HttpResponse:
+        """The answer to what is no request that is understood here."""
 
 
-class Desk:
-    """From a request with a token to a command on the agent's own desk."""
-
-    def __init__(
-        self, exchange: Exchange, guard: TokenGuard, *, topic: str, offered: tuple[str, ...]
-    ) -> None:
-        self._exchange = exchange
-        self._guard = guard
-        self._topic = topic
-        self._offered = offered
-
-    def take(self, name: str, body: bytes, *, authorization: str, address: str) -> tuple[int, bytes]:
-        """Status and answer: the reply of the desk, as MQTT's readers get it, or why it was not asked."""
-        verdict = self._guard.judge(authorization, address)
-        if verdict != "welcome":
-            status, why = _REFUSALS[verdict]
-            return status, _problem(verdict, why)
-        if name == "token":
-            return 200, b"{}"
-        if name not in self._offered:
-            return 404, _problem("unknown_command", f"offered here: {', '.join(self._offered)}")
-        fields = _object(body)
-        request, by = fields.get("id"), fields.get("by")
-        if not isinstance(request, str) or not re.fullmatch(r"[A-Za-z0-9_-]{8,64}", request):
-            return 400, _problem("malformed", "id: 8 to 64 letters, digits, _ or -")
-        if not isinstance(by, str) or not by.strip() or len(by) > _BY_LIMIT:
-            return 400, _problem("malformed", f"by: who asks, up to {_BY_LIMIT} characters")
-        payload = json.dumps({**fields, "by": f"{by.strip()} (page)"}).encode()
-        entry = self._exchange.command(
-            request, ReceivedMessage(f"{self._topic}/{name}", payload, retain=False)
-        )
-        if entry is None:
-            return 503, _problem("busy", "the agent did not answer in time; look again before you repeat it")
-        return _status(entry), entry.reply
-
-
-def _status(entry: AuditEntry) -> int:
-    return 409 if entry.result == "refused" else 200
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return fields if isinstance(fields, dict) else {}
-
-
-def _problem(reason: str, detail: str) -> bytes:
-    return json.dumps({"result": "refused", "reason": reason, "detail": detail}).encode()
-
-
-class Server:
-    """The page at its address."""
+class HttpServer:
+    """One responder at one address."""
 
     def __init__(
-        self, address: tuple[str, int], *, exchange: Exchange, desk: Desk, names: tuple[str, ...]
+        self, address: tuple[str, int], responder: Responder, *, name: str, limits: Limits = Limits()
     ) -> None:
-        """Take the address.
+        """`name` is the thread's."""
+        self._address = address
+        self._responder = responder
+        self._name = name
+        self._limits = limits
+        self._http: _Bounded | None = None
+
+    @property
+    def port(self) -> int | None:
+        """The port, also where a free one was asked for; None while nothing is served."""
+        return None if self._http is None else int(self._http.server_address[1])
+
+    def start(self) -> None:
+        """Take the address and serve from threads of its own.
 
         Raises:
             OSError: it is taken or not ours.
         """
-
-        class Handler(_Handler):
-            pass
-
-        Handler.exchange, Handler.desk, Handler.names, Handler.files = exchange, desk, names, _files()
-        self._http = _Bounded(address, Handler)
-
-    @property
-    def port(self) -> int:
-        """The port, also where a free one was asked for."""
-        return int(self._http.server_address[1])
-
-    def start(self) -> None:
-        """Serve from threads of its own."""
-        Thread(target=self._http.serve_forever, name="page", daemon=True).start()
+        self._http = _Bounded(self._address, self._responder, limits=self._limits)
+        Thread(target=self._http.serve_forever, name=self._name, daemon=True).start()
 
     def stop(self) -> None:
         """Serve no more."""
-        self._http.shutdown()
-        self._http.server_close()
+        http, self._http = self._http, None
+        if http is not None:
+            http.shutdown()
+            http.server_close()
+
+
+@dataclass(slots=True)
+class _Caller:
+    since_s: float
+    answered: bool = False
+    """Whether its request is being answered right now."""
 
 
 class _Bounded(ThreadingHTTPServer):
@@ -162,21 +116,28 @@ class _Bounded(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 64
 
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+    def __init__(self, address: tuple[str, int], responder: Responder, *, limits: Limits) -> None:
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self._room = BoundedSemaphore(_CONNECTIONS)
-        self._open: dict[socket.socket, float] = {}
+        self.responder = responder
+        self._limits = limits
+        self._callers: dict[socket.socket, _Caller] = {}
         self._lock = Lock()
-        super().__init__(address, handler)
+
+        class Handler(_Handler):
+            timeout = limits.silence_s
+
+        super().__init__(address, Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """A thread for the connection, or the door."""
-        if not self._room.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
         with self._lock:
-            self._open[request] = time.monotonic()
-        super().process_request(request, client_address)
+            room = len(self._callers) < self._limits.connections or self._make_room()
+            if room:
+                self._callers[request] = _Caller(time.monotonic())
+        if room:
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """The connection, from its first byte to its last."""
@@ -184,19 +145,34 @@ class _Bounded(ThreadingHTTPServer):
             super().process_request_thread(request, client_address)
         finally:
             with self._lock:
-                self._open.pop(request, None)
-            self._room.release()
+                self._callers.pop(request, None)
+
+    def note_answering(self, request: socket.socket, *, begun: bool) -> None:
+        """A request is whole and being answered from now on, or its answer is there to be sent."""
+        with self._lock:
+            caller = self._callers.get(request)
+            if caller is not None:
+                caller.answered = begun
 
     def service_actions(self) -> None:
         """Every half second: hang up on those who dawdle."""
         now_s = time.monotonic()
         with self._lock:
-            for request, since_s in self._open.items():
-                if now_s - since_s > _LIFETIME_S:
+            for request, caller in self._callers.items():
+                if now_s - caller.since_s > self._limits.lifetime_s:
                     _hang_up(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that broke is no news."""
+
+    def _make_room(self) -> bool:
+        """Hang up on the oldest that is not being answered; whether there was one."""
+        oldest = next((request for request, caller in self._callers.items() if not caller.answered), None)
+        if oldest is None:
+            return False
+        del self._callers[oldest]
+        _hang_up(oldest)
+        return True
 
 
 def _hang_up(request: socket.socket) -> None:
@@ -209,99 +185,51 @@ def _hang_up(request: socket.socket) -> None:
 class _Handler(BaseHTTPRequestHandler):
     """One request."""
 
-    exchange: Exchange
-    desk: Desk
-    names: tuple[str, ...]
-    files: dict[str, _File]
-    timeout = _SILENCE_S
+    server: _Bounded
 
     def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
-        if not self._ours():
-            return
-        if (file := self.files.get(path)) is not None:
-            if self.headers.get("If-None-Match") == file.etag:
-                self._answer(304, b"", file.kind, etag=file.etag)
-            else:
-                self._answer(200, file.body, file.kind, etag=file.etag)
-        elif path.startswith("/api/"):
-            self._document(path.removeprefix("/api/"))
-        else:
-            self._refuse(404, "not_found", "no such page")
-
-    def _document(self, path: str) -> None:
-        kind, _, quoted = path.partition("/")
-        name = unquote(quoted)
-        if kind not in {"state", "machine", "model"} or (kind == "machine") != bool(name):
-            return self._refuse(404, "not_found", "no such document")
-        if len(name) > _NAME_LIMIT:
-            return self._refuse(404, "unknown_machine", "no machine of this name is known")
-        view = self.exchange.view(name or None)
-        if view is None:
-            return self._refuse(503, "busy", "the agent does not answer; is it overloaded?")
-        body = (
-            documents.machine(view, name)
-            if kind == "machine"
-            else documents.model(view.bundle)
-            if kind == "model"
-            else documents.state(view)
-        )
-        if body is None:
-            return self._refuse(404, "unknown_machine", "no machine of this name is known")
-        return self._answer(200, body, _JSON)
+        self._serve(b"", too_long=False)
 
     def do_POST(self) -> None:
-        kind, _, name = self.path.removeprefix("/api/").partition("/")
-        if not self._ours():
-            return None
-        if kind != "command" or not self.path.startswith("/api/"):
-            return self._refuse(404, "not_found", "no such page")
-        if not same_origin(self.headers, self.headers.get("Host", "")):  # type: ignore[arg-type]
-            return self._refuse(403, "foreign_origin", "another page's request")
-        if self.headers.get_content_type() != _JSON:
-            return self._refuse(415, "malformed", f"Content-Type: {_JSON}")
         length = self.headers.get("Content-Length", "")
-        if not length.isascii() or not length.isdigit() or int(length) > PAYLOAD_LIMIT_BYTES:
-            return self._refuse(413, "too_large", f"Content-Length up to {PAYLOAD_LIMIT_BYTES}")
-        status, body = self.desk.take(
-            name,
-            self.rfile.read(int(length)),
-            authorization=self.headers.get("Authorization", ""),
+        limit = self.server.responder.body_limit_bytes
+        too_long = not length.isascii() or not length.isdigit() or int(length) > limit
+        self._serve(b"" if too_long else self.rfile.read(int(length)), too_long=too_long)
+
+    def _serve(self, body: bytes, *, too_long: bool) -> None:
+        request = HttpRequest(
+            method=self.command,
+            path=self.path.partition("?")[0],
+            headers=self.headers,  # type: ignore[arg-type]  # reads like a mapping
+            body=body,
             address=str(self.client_address[0]),
+            too_long=too_long,
         )
-        return self._answer(status, body, _JSON)
+        self.server.note_answering(self.connection, begun=True)
+        try:
+            response = self.server.responder.answer(request)
+        finally:
+            self.server.note_answering(self.connection, begun=False)
+        self._send(response)
 
-    def _ours(self) -> bool:
-        """Whether the request means this machine; answers it where not."""
-        if host_allowed(self.headers.get("Host", ""), self.names):
-            return True
-        self._refuse(421, "unknown_host", "this name is not among [page] names")
-        return False
-
-    def _refuse(self, status: int, reason: str, detail: str) -> None:
-        self._answer(status, _problem(reason, detail), _JSON)
-
-    def _answer(self, status: int, body: bytes, kind: str, *, etag: str = "") -> None:
-        self.send_response(status)
-        for name, value in _HEADERS.items():
+    def _send(self, response: HttpResponse) -> None:
+        self.send_response(response.status)
+        for name, value in response.headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-cache" if etag else "no-store")
-        if etag:
-            self.send_header("ETag", etag)
+        self.send_header("Content-Type", response.kind)
+        self.send_header("Content-Length", str(len(response.body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(response.body)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What the base class refuses: in our form, so that nothing of the request is repeated as HTML."""
         del message, explain
         self.close_connection = True
-        self._refuse(code, "malformed", "no request that is understood here")
+        self._send(self.server.responder.malformed(code))
 
     def version_string(self) -> str:
         """Whom one speaks to, without versions."""
         return "edge-agent"
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the inherited name
-        """Say nothing: the audit log has the commands."""
+        """Say nothing: the audit log has the commands, and scrapes are no news."""

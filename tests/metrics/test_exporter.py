@@ -1,22 +1,15 @@
 """The page says what the table declares, and the ledger on it adds up."""
 
-import json
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge_agent.errors import UsageError
 from edge_agent.metrics.collectors import MACHINES_LIMIT
 from edge_agent.metrics.exporter import DECISION_S, Telemetry
 from edge_agent.metrics.series import TABLE
 from edge_agent.metrics.snapshot import (
     ControlSeries,
-    Health,
     LinkSeries,
     MachineSeries,
     ShareSeries,
@@ -35,29 +28,6 @@ def samples(telemetry: Telemetry) -> dict[tuple[str, tuple[str, ...]], float]:
         for family in families
         for sample in family.samples
     }
-
-
-@pytest.fixture
-def healths() -> list[Health]:
-    """The last one is what the agent says of itself."""
-    return [Health()]
-
-
-@pytest.fixture
-def served(healths: list[Health]) -> Iterator[Telemetry]:
-    telemetry = Telemetry()
-    telemetry.serve(host="127.0.0.1", port=0, health=lambda: healths[-1])
-    yield telemetry
-    telemetry.close()
-
-
-def get(telemetry: Telemetry, path: str) -> tuple[int, bytes]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{telemetry.port}{path}", timeout=5) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read()
 
 
 def full() -> Snapshot:
@@ -198,26 +168,3 @@ def test_a_flood_of_machines_does_not_flood_prometheus() -> None:
     assert sum(name == "edge_agent_score" for name, _ in found) == MACHINES_LIMIT
     assert found["edge_agent_alarms_open", ("other",)] == 40
     assert found["edge_agent_machines", ("ready",)] == MACHINES_LIMIT + 40
-
-
-def test_health_and_readiness_are_different_questions(served: Telemetry, healths: list[Health]) -> None:
-    assert get(served, "/healthz")[0] == 503  # not started yet
-    healths.append(Health(alive=True, amiss=("broker: ingest is not connected",)))
-    assert get(served, "/healthz")[0] == 200
-    status, body = get(served, "/readyz")
-    assert status == 503
-    assert json.loads(body)["amiss"] == ["broker: ingest is not connected"]
-    healths.append(Health(alive=True, amiss=()))
-    assert get(served, "/readyz")[0] == 200
-
-
-def test_the_page_is_served_and_other_paths_are_not(served: Telemetry) -> None:
-    status, body = get(served, "/metrics")
-    assert status == 200
-    assert b"process_resident_memory_bytes" in body
-    assert get(served, "/")[0] == 404
-
-
-def test_a_taken_port_is_named(served: Telemetry) -> None:
-    with pytest.raises(UsageError, match=str(served.port)):
-        Telemetry().serve(host="127.0.0.1", port=served.port or 0, health=Health)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -226,6 +227,18 @@ def test_a_leaving_agent_says_so_and_is_not_waited_for(
     wait_until(lambda: user.status.get("state") == "online", what="the status")
     running.service.stop()
     wait_until(lambda: user.status["state"] == "offline", what="the farewell")
+
+
+def test_a_taken_port_is_named(config: Config) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        wrong = config.model_copy(update={"metrics": config.metrics.model_copy(update={"port": port})})
+        store = Store(config.agent.state_dir)
+        store.open()
+        service = Service(wrong, scorer=load_scorer(wrong), store=store, telemetry=Telemetry())
+        with pytest.raises(UsageError, match=str(port)):
+            service.run()
+        store.close()
 
 
 def test_a_password_is_read_from_its_file(tmp_path: Path) -> None:

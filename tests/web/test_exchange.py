@@ -54,7 +54,7 @@ def until(true: Any) -> None:
         time.sleep(0.001)
 
 
-def test_nothing_is_made_while_nobody_looks_and_one_scene_serves_many() -> None:
+def test_nothing_is_made_while_nobody_looks_and_one_view_serves_many() -> None:
     clock = _Clock()
     exchange = Exchange(monotonic=clock)
     assert exchange.wanted() is None
@@ -72,11 +72,8 @@ def test_nothing_is_made_while_nobody_looks_and_one_scene_serves_many() -> None:
     assert exchange.wanted() is None, "nobody has looked for a minute"
 
 
-def test_a_pipeline_that_does_not_answer_costs_the_request_its_patience_only(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(room, "_PATIENCE_S", 0.05)
-    exchange = Exchange(monotonic=_Clock())
+def test_a_pipeline_that_does_not_answer_costs_the_request_its_patience_only() -> None:
+    exchange = Exchange(monotonic=_Clock(), patience_s=0.05)
     assert exchange.view() is None
     assert exchange.command("request-1", ASKED) is None
 
@@ -129,9 +126,8 @@ def test_after_a_command_nobody_is_shown_what_was_before_it() -> None:
     assert exchange.wanted() == ()
 
 
-def test_only_so_many_machines_are_looked_at_closely(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_PATIENCE_S", 0.0)
-    exchange = Exchange(monotonic=_Clock())
+def test_only_so_many_machines_are_looked_at_closely() -> None:
+    exchange = Exchange(monotonic=_Clock(), patience_s=0.0)
     for number in range(30):
         exchange.view(f"m-{number}")
     wanted = exchange.wanted()

@@ -1,148 +1,113 @@
-"""The page's HTTP: what it answers, and what it turns away, before a exchange that nobody works behind."""
+"""HTTP itself, whoever answers: bounds on connections and their lives, and nobody who dawdles keeps others out."""
 
+import contextlib
 import http.client
-import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from edge_agent.alarms.requests import PAYLOAD_LIMIT_BYTES
-from edge_agent.web import exchange as exchange_room
-from edge_agent.web import server as room
-from edge_agent.web.auth import TokenGuard
-from edge_agent.web.exchange import Exchange
-from edge_agent.web.server import Desk, Server
+from edge_agent.web.server import HttpRequest, HttpResponse, HttpServer, Limits
+from tests.support.http_client import ask, raw
 
-TOKEN = "sixteen-characters-and-more"  # noqa: S105 - of this test alone
-ORDER = json.dumps({"id": "request-1", "by": "Anna", "machine": "pump-1"})
+CONNECTIONS = 4
+
+
+class Toy:
+    """Answers /small at once, /large with more than any buffer holds, and /slow when it is told to."""
+
+    body_limit_bytes = 100
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+
+    def answer(self, request: HttpRequest) -> HttpResponse:
+        if request.path == "/slow":
+            self.go.wait(10)
+        body = b"x" * (32 << 20) if request.path == "/large" else request.body or b"small"
+        return HttpResponse(413 if request.too_long else 200, body, "text/plain")
+
+    def malformed(self, status: int) -> HttpResponse:
+        return HttpResponse(status, b"no", "text/plain")
 
 
 @pytest.fixture
-def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    monkeypatch.setattr(exchange_room, "_PATIENCE_S", 0.05)
-    monkeypatch.setattr(room, "_CONNECTIONS", 4)
-    (tmp_path / "token").write_text(TOKEN)
-    exchange = Exchange(monotonic=time.monotonic)
-    guard = TokenGuard(tmp_path / "token", monotonic=time.monotonic)
-    desk = Desk(exchange, guard, topic="agents/hall/command", offered=("ack", "shelve"))
-    server = Server(("127.0.0.1", 0), exchange=exchange, desk=desk, names=("line.local",))
+def toy() -> Toy:
+    return Toy()
+
+
+@pytest.fixture
+def port(toy: Toy) -> Iterator[int]:
+    limits = Limits(connections=CONNECTIONS, lifetime_s=3.0, silence_s=2.0)
+    server = HttpServer(("127.0.0.1", 0), toy, name="test", limits=limits)
+    assert server.port is None
     server.start()
-    yield server.port
+    yield server.port or 0
     server.stop()
 
 
-def ask(
-    port: int, method: str, path: str, *, body: str | None = None, headers: dict[str, str] | None = None
-) -> tuple[int, dict[str, str], bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request(method, path, body, headers or {})
-        answer = connection.getresponse()
-        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
-    finally:
-        connection.close()
+def begun(port: int, sent: bytes) -> socket.socket:
+    line = socket.create_connection(("127.0.0.1", port), timeout=5)
+    line.sendall(sent)
+    return line
 
 
-def order(port: int, name: str = "ack", body: str = ORDER, **headers: str) -> int:
-    sent = {"Content-Type": "application/json", "Authorization": f"Bearer {TOKEN}"}
-    sent |= {key.replace("_", "-"): value for key, value in headers.items()}
-    return ask(port, "POST", f"/api/command/{name}", body=body, headers=sent)[0]
-
-
-def raw(port: int, sent: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
-        line.sendall(sent)
-        found = b""
-        while part := line.recv(65536):
-            found += part
-    return found
-
-
-def test_every_file_of_the_page_is_served_under_a_policy_that_forbids_everything_foreign(port: int) -> None:
-    for path in ("/", "/page.js", "/views.js", "/sensors.js", "/page.css", "/icon.svg"):
-        status, headers, body = ask(port, "GET", path)
-        assert (status, bool(body)) == (200, True)
-        assert "default-src 'none'" in headers["content-security-policy"]
-        assert headers["x-content-type-options"] == "nosniff"
-        assert headers["server"] == "edge-agent"
-        assert ask(port, "GET", path, headers={"If-None-Match": headers["etag"]})[0] == 304
-
-
-def test_what_is_not_served_is_not_found(port: int) -> None:
-    for path in (
-        "/nothing",
-        "/../guard.py",
-        "/static/page.js",
-        "/%2e%2e/server.py",
-        "/api/",
-        "/api/machine/",
-    ):
-        assert ask(port, "GET", path)[0] == 404, path
-    assert ask(port, "GET", "/api/state/x")[0] == 404
-
-
-def test_a_name_that_a_stranger_points_here_reads_nothing_and_commands_nothing(port: int) -> None:
-    for host in ("evil.example", "localhost.evil.example"):
-        assert ask(port, "GET", "/", headers={"Host": host})[0] == 421
-        assert order(port, Host=host) == 421
-    assert ask(port, "GET", "/", headers={"Host": "line.local"})[0] == 200
-
-
-def test_another_sites_page_commands_nothing_even_with_the_token(port: int) -> None:
-    assert order(port, Origin="http://evil.example") == 403
-    assert order(port, Sec_Fetch_Site="cross-site") == 403
-    assert order(port, Content_Type="text/plain") == 415, "what a form can send without asking first"
-
-
-def test_wrong_orders_are_refused_before_the_pipeline_hears_of_them(port: int) -> None:
-    assert order(port, Authorization="Bearer wrong") == 401
-    assert order(port, name="recommission") == 404
-    assert order(port, body="[" * 4000) == 400
-    assert order(port, body='{"id": "short", "by": "Anna"}') == 400
-    assert order(port, body='{"id": "request-1", "by": " "}') == 400
-    assert order(port, body="x" * (PAYLOAD_LIMIT_BYTES + 1)) == 413
-    assert order(port) == 503, "a good one waits for the pipeline, of which there is none here"
-
-
-def test_who_guesses_the_token_is_slowed_down(port: int) -> None:
-    assert [order(port, Authorization="Bearer wrong") for _ in range(11)] == [401] * 10 + [429]
-    assert order(port) == 429
+def test_requests_are_passed_on_and_answered_under_a_name_without_versions(port: int) -> None:
+    status, headers, body = ask(port, "GET", "/small?not=this")
+    assert (status, body, headers["server"]) == (200, b"small", "edge-agent")
+    assert ask(port, "POST", "/small", body="hello")[2] == b"hello"
+    assert ask(port, "POST", "/small", body="x" * 101)[0] == 413, "and it was not read"
 
 
 def test_other_methods_and_garbage_are_answered_without_repeating_them(port: int) -> None:
-    for method in ("PUT", "DELETE", "OPTIONS", "TRACE"):
-        assert ask(port, method, "/")[0] == 501
-    assert b"<script>" not in raw(port, b"GET /<script> HTTP/1.1\r\n\r\n")
-    assert b" 414 " in raw(port, b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n").partition(b"\r\n")[0]
-    assert b" 4" in raw(
-        port, b"POST /api/command/ack HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n"
-    )
+    assert ask(port, "PUT", "/small")[0] == 501
+    assert raw(port, b"<script>\r\n\r\n").endswith(b"no")
 
 
-def test_beyond_so_many_connections_callers_are_turned_away_and_served_again_later(port: int) -> None:
-    held = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(4)]
-    try:
+@pytest.mark.parametrize(
+    "dawdle", [b"", b"GET /small HT", b"POST /small HTTP/1.1\r\nContent-Length: 9\r\n\r\nx"]
+)
+def test_who_does_not_send_all_of_a_request_gives_way_to_the_next(port: int, dawdle: bytes) -> None:
+    with contextlib.ExitStack() as held:
+        lines = [held.enter_context(begun(port, dawdle)) for _ in range(CONNECTIONS)]
+        for _ in range(2 * CONNECTIONS):
+            assert ask(port, "GET", "/small")[0] == 200
+        assert lines[0].recv(1) == b"", "the oldest was hung up on"
+
+
+def test_who_does_not_read_an_answer_gives_way_to_the_next(port: int) -> None:
+    with contextlib.ExitStack() as held:
+        for _ in range(CONNECTIONS):
+            held.enter_context(begun(port, b"GET /large HTTP/1.1\r\n\r\n"))
+        time.sleep(0.2)
+        for _ in range(2 * CONNECTIONS):
+            assert ask(port, "GET", "/small")[0] == 200
+
+
+def test_requests_that_are_being_answered_are_left_in_peace(port: int, toy: Toy) -> None:
+    with contextlib.ExitStack() as held:
+        lines = [held.enter_context(begun(port, b"GET /slow HTTP/1.1\r\n\r\n")) for _ in range(CONNECTIONS)]
         time.sleep(0.2)
         with pytest.raises((http.client.HTTPException, OSError)):
-            ask(port, "GET", "/")
-    finally:
-        for line in held:
-            line.close()
+            ask(port, "GET", "/small")
+        toy.go.set()
+        assert all(line.makefile("rb").read().endswith(b"small") for line in lines)
     end = time.monotonic() + 5
     while True:
-        try:
-            assert ask(port, "GET", "/")[0] == 200
+        with contextlib.suppress(http.client.HTTPException, OSError):
+            assert ask(port, "GET", "/small")[0] == 200
             break
-        except (http.client.HTTPException, OSError):
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
-def test_who_sends_a_byte_now_and_then_is_hung_up_on(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_LIFETIME_S", 0.3)
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
-        line.sendall(b"GET / HT")
-        assert line.recv(1) == b"", "hung up, although the request never ended"
+def test_who_sends_a_byte_now_and_then_is_hung_up_on(port: int) -> None:
+    with begun(port, b"GET / HT") as line:
+        began_s = time.monotonic()
+        with contextlib.suppress(OSError):
+            while time.monotonic() - began_s < 10:
+                line.sendall(b"x")
+                time.sleep(0.1)
+        assert time.monotonic() - began_s < 6, "hung up, although it was never silent"
