@@ -16,7 +16,7 @@ from benchmarks import ROOT
 from benchmarks.harness.patience import WaitedInVainError, free_port, wait_until
 from edge_agent.signals.row_buffer import RingState
 from edge_agent.store.database import Database
-from edge_agent.store.journal import remembered
+from edge_agent.store.journal import decode_states
 
 
 class Agent:
@@ -192,7 +192,7 @@ class Agent:
     def ring(self, machine: str) -> RingState:
         """The machine's rows as they are on disk."""
         contents = Database(self.state / "state.db").read()
-        found = remembered(contents.states, [(turn, block) for turn, block, _ in contents.samples])
+        found = decode_states(contents.states, [(turn, block) for turn, block, _ in contents.samples])
         return found.rings[machine][1]
 
     def resident_kib(self) -> int:

@@ -29,7 +29,7 @@ from edge_agent.pipeline.results import CommissionRequest, Settings
 from edge_agent.records import Frame, Reject
 from edge_agent.service.wiring import load_scorer, pipeline_settings
 from edge_agent.store.atomic_file import allow_open
-from edge_agent.store.state_dir import Store
+from edge_agent.store.state_dir import StateDir
 
 CHANNELS, ROWS, RUN_ROWS = 8, 3600, 150
 FLEETS = {"none": (0, 0), "200 watched": (200, 0), "500 watched, 10,000 idle": (500, 10_000)}
@@ -104,7 +104,7 @@ def fill(state: Path, *, machines: int) -> None:
     """A state directory with so many learnt machines; one is learnt, the others are its copies."""
     scorer = load_scorer(Config.model_validate({}), ranking=False)
     profile = learn(_request("m0", _rows(seed=0)), scorer=scorer, settings=Settings())
-    store = Store(state)
+    store = StateDir(state)
     store.open()
     for number in range(machines):
         store.save_profile(replace(profile, machine=f"m{number}"))
@@ -117,7 +117,7 @@ def fleet(state: Path, *, watched: int, idle: int) -> dict[str, Any]:
     scorer = load_scorer(config, ranking=False, aside=True)  # as `process.run` does
     allow_open(watched)
     with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder))
+        store = StateDir(Path(folder))
         store.open()
         for path in sorted((state / "profiles").glob("*.npz"))[:watched]:
             shutil.copy(path, Path(folder) / "profiles")

@@ -37,7 +37,7 @@ from benchmarks.performance.throughput.run import (
     wait_until,
 )
 from edge_agent.records import Profile
-from edge_agent.store.state_dir import Store
+from edge_agent.store.state_dir import StateDir
 
 _LOADS = {20: 100, 2: 40}
 """Rows between two windows of a machine, and machines: what a message costs its owner hangs on the first."""
@@ -135,7 +135,7 @@ def _member(
         settings={"sharing": sharing},
     )
     leaving.callback(agent.kill)
-    store = Store(agent.state)
+    store = StateDir(agent.state)
     store.open()
     for profile in profiles:
         store.save_profile(profile)

@@ -10,7 +10,7 @@ from edge_agent.logs import get_logger
 from edge_agent.pipeline.machine import MachineStatus
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.store import fault_library
-from edge_agent.store.state_dir import Store
+from edge_agent.store.state_dir import StateDir
 
 log = get_logger()
 
@@ -19,7 +19,7 @@ class PipelineMachines:
     """The agent's machines, as the command handler's `MachinesPort`."""
 
     def __init__(
-        self, pipeline: Pipeline, store: Store, *, state_dir: Path, on_forgotten: Callable[[str], None]
+        self, pipeline: Pipeline, store: StateDir, *, state_dir: Path, on_forgotten: Callable[[str], None]
     ) -> None:
         """`on_forgotten` is called when a machine is gone, so that what is kept of it elsewhere goes, too."""
         self._pipeline = pipeline

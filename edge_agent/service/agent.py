@@ -34,7 +34,7 @@ from edge_agent.service.sparkplug import SparkplugPart
 from edge_agent.service.systemd import Supervisor
 from edge_agent.service.turn import Turn, TurnProcessor
 from edge_agent.service.wiring import TimedScorer, broker_address, machine_of
-from edge_agent.store.state_dir import Store
+from edge_agent.store.state_dir import StateDir
 from edge_agent.web.metrics_routes import MetricsRoutes
 from edge_agent.web.server import HttpServer
 
@@ -118,7 +118,7 @@ class Service:
         config: Config,
         *,
         scorer: TimedScorer,
-        store: Store,
+        store: StateDir,
         telemetry: Telemetry,
         reread: Callable[[], Config] | None = None,
     ) -> None:
@@ -280,7 +280,7 @@ class Service:
             self._egress.publish_waiting()
             time.sleep(_TURN_S)
         self._egress.stop()
-        self._processor.keeper.farewell(now_s=time.monotonic())
+        self._processor.state_writer.write_last(now_s=time.monotonic())
         self._take_snapshot(time.monotonic())
         self._metrics.stop()
         log.info(
@@ -405,7 +405,7 @@ class Service:
             alerts_acknowledged=self._egress.alerts_acknowledged,
             alerts=health.outbox_seen(self._processor.outbox),
             internal_errors=self._processor.internal_errors,
-            state=health.state_seen(self._processor.keeper),
+            state=health.state_seen(self._processor.state_writer),
             links=health.links_seen(*self._links()),
             build=(__version__, bundle.manifest.name, bundle.digest, self._scorer.provider),
             reloads=dict(self._reloader.counts),
@@ -426,7 +426,7 @@ class Service:
             alive=self.alive(),
             links=self._links(),
             refused=self._ingest.refused,
-            keeper=self._processor.keeper,
+            state_writer=self._processor.state_writer,
             inbox=self._inbox,
             heard_share=self._load_shedder.share,
             parts=[line for part in self._parts for line in part.amiss()],
@@ -434,6 +434,6 @@ class Service:
 
 
 def _report(event: str, **facts: object) -> None:
-    """What the broker's and the keeper's rooms have to say, as a log line."""
+    """What the broker's and the state_writer's rooms have to say, as a log line."""
     tell = log.error if event == "callback_failed" else log.warning if event in _WARNINGS else log.info
     tell(event, **facts)

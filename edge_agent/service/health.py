@@ -17,7 +17,7 @@ from edge_agent.mqtt.inbox import Inbox
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.pipeline.machine import MachineStatus
 from edge_agent.records import Alarm
-from edge_agent.store.state_writer import Keeper
+from edge_agent.store.state_writer import StateWriter
 
 STUCK_AFTER_S = 30.0
 SCHEMA_VERSION = 1
@@ -71,16 +71,16 @@ def outbox_seen(outbox: Outbox) -> OutboxSeries:
     )
 
 
-def state_seen(keeper: Keeper) -> StateSeries:
+def state_seen(state_writer: StateWriter) -> StateSeries:
     """How keeping fares."""
-    figures = keeper.figures
+    figures = state_writer.counts
     return StateSeries(
-        degraded=bool(keeper.fault),
+        degraded=bool(state_writer.fault),
         commits=figures.commits,
         failures=figures.failures,
         set_aside=figures.set_aside,
-        bytes=keeper.size_bytes(),
-        free_bytes=keeper.free_bytes(),
+        bytes=state_writer.size_bytes(),
+        free_bytes=state_writer.free_bytes(),
     )
 
 
@@ -89,7 +89,7 @@ def judge(
     alive: bool,
     links: tuple[Connection, ...],
     refused: tuple[str, ...],
-    keeper: Keeper,
+    state_writer: StateWriter,
     inbox: Inbox,
     heard_share: float,
     parts: Sequence[str] = (),
@@ -97,8 +97,8 @@ def judge(
     """Whether the agent lives, and what keeps it from its full work; `parts`: what those say of themselves."""
     amiss = [f"broker: {link.name} is not connected" for link in links if not link.connected]
     amiss += [f"broker: refuses the subscription {topic}" for topic in refused]
-    if keeper.fault:
-        amiss.append(f"degraded, works from memory: {keeper.fault}")
+    if state_writer.fault:
+        amiss.append(f"degraded, works from memory: {state_writer.fault}")
     if inbox.full:
         amiss.append("overload: the queue is full")
     if heard_share < 1.0:

@@ -25,7 +25,7 @@ from edge_agent.service.recorder import Recorder
 from edge_agent.service.reload import remember, warn_of_age
 from edge_agent.service.wiring import load_scorer
 from edge_agent.store.atomic_file import allow_open
-from edge_agent.store.state_dir import Store
+from edge_agent.store.state_dir import StateDir
 
 log = get_logger()
 
@@ -51,7 +51,7 @@ def run(config: Config, *, reread: Callable[[], Config]) -> None:
     if config.broker.tls_insecure:
         log.warning("broker_name_not_checked", setting="broker.tls_insecure")
     allow_open(_FILES_A_MACHINE * config.limits.machines)
-    store = Store(config.agent.state_dir)
+    store = StateDir(config.agent.state_dir)
     store.open()
     remember(scorer.bundle, counters)
     try:

@@ -37,8 +37,8 @@ from edge_agent.service.wiring import (
 )
 from edge_agent.store.database import Database
 from edge_agent.store.journal import Journal
-from edge_agent.store.state_dir import DATABASE, Loaded, Store
-from edge_agent.store.state_writer import Keeper, Report, restore
+from edge_agent.store.state_dir import DATABASE, Loaded, StateDir
+from edge_agent.store.state_writer import Report, StateWriter, restore
 
 log = get_logger()
 
@@ -97,7 +97,7 @@ class TurnProcessor:
         config: Config,
         *,
         scorer: TimedScorer,
-        store: Store,
+        store: StateDir,
         telemetry: Telemetry,
         report: Report,
         observers: Sequence[Observer] = (),
@@ -112,7 +112,7 @@ class TurnProcessor:
             receipts=bool(config.alerts.receipt_topic),
             monotonic=clocks.monotonic_s,
         )
-        self.keeper = Keeper(
+        self.state_writer = StateWriter(
             Database(store.path(DATABASE)),
             store=store,
             journal=Journal(config.journal.mode, snapshot_s=config.journal.snapshot_s),
@@ -148,15 +148,15 @@ class TurnProcessor:
             template=bundle_profile(self._scorer.bundle),
         )
         now_s = self._monotonic()
-        lost = restore(self.pipeline, self.keeper.load(now_s=now_s))
+        lost = restore(self.pipeline, self.state_writer.load(now_s=now_s))
         if lost:
             log.warning("machines_begin_afresh", machines=lost, reason="their model or profile has changed")
-        self.keeper.reshelve(self.pipeline)
+        self.state_writer.restore_alarm_windows(self.pipeline)
         machines_port = PipelineMachines(
             self.pipeline, self._store, state_dir=config.agent.state_dir, on_forgotten=self._forgot
         )
         machines_port.restore()
-        states = self.keeper.recalled()
+        states = self.state_writer.kept_values()
         if not self.sources.restore(states.get(SOURCES)):
             log.warning("state_value_unusable", name=SOURCES, bytes=len(states[SOURCES]))
         self.alarm_manager = AlarmManager(
@@ -165,7 +165,7 @@ class TurnProcessor:
         self.alarm_manager.resume(
             (*self.pipeline.fleet.open_alarms(), *self.open_findings()), now_ns=self._wall_clock_ns()
         )
-        self.keeper.begin(self.pipeline, now_s=now_s)
+        self.state_writer.begin(self.pipeline, now_s=now_s)
         self.learner.start()
 
     def open_findings(self) -> tuple[Alarm, ...]:
@@ -174,7 +174,7 @@ class TurnProcessor:
 
     def _forgot(self, machine: str) -> None:
         self.sources.forget(machine)
-        self.keeper.distrust()
+        self.state_writer.rewrite_next_turn()
 
     def adopt(self, config: Config, *, scorer: TimedScorer, template: Profile | None) -> None:
         """Go on by another configuration and model, between two turns."""
@@ -215,17 +215,17 @@ class TurnProcessor:
             self.alarm_manager.tick(now_ns=now_ns)
         except Exception as error:  # noqa: BLE001 - the watch goes on, and what it hit is not tried for ever
             self.contain("a turn", error)
-            self.keeper.distrust()
+            self.state_writer.rewrite_next_turn()
             books.book_rest(received)
         for name, value in self.alarm_manager.take_states().items():
-            self.keeper.remember(name, value)
+            self.state_writer.keep_value(name, value)
         if (kept := self.sources.changes()) is not None:
-            self.keeper.remember(SOURCES, kept)
+            self.state_writer.keep_value(SOURCES, kept)
         try:
-            self.keeper.after(step, now_s=self._monotonic())
+            self.state_writer.write_turn(step, now_s=self._monotonic())
         except Exception as error:  # noqa: BLE001 - as above; disks that fail are no exception here
             self.contain("keeping", error)
-            self.keeper.distrust()
+            self.state_writer.rewrite_next_turn()
 
     @property
     def bundle(self) -> Bundle:
@@ -242,11 +242,11 @@ class TurnProcessor:
         """Go on with a machine by what another agent has learnt of it, between two turns."""
         profile = replace(profile, memory=LateMemory(profile.memory))
         self.pipeline.install(profile)
-        self.keeper.machine_changed(profile.machine)
-        self.keeper.save_profile(profile, now_s=self._monotonic())
+        self.state_writer.note_changed_machine(profile.machine)
+        self.state_writer.save_profile(profile, now_s=self._monotonic())
 
     def _keep(self, profile: Profile) -> None:
-        self.keeper.save_profile(profile, now_s=self._monotonic())
+        self.state_writer.save_profile(profile, now_s=self._monotonic())
         for observer in self._observers:
             observer.observe_profile(profile)
 
@@ -296,7 +296,7 @@ class TurnProcessor:
 
     def _without_duplicates(self, batch: Batch) -> list[Delivery]:
         """The messages without those that the broker sends again and that were used already."""
-        marks, books = self.keeper.marks, self.pipeline.books
+        marks, books = self.state_writer.marks, self.pipeline.books
         new = []
         for arrival in batch.arrivals:
             receipt = arrival.receipt
@@ -312,7 +312,7 @@ class TurnProcessor:
     def _install_learnt(self) -> None:
         for learnt in self.learner.finished():
             self._telemetry.commission_seconds.observe(learnt.took_s)
-            self.keeper.machine_changed(learnt.machine)
+            self.state_writer.note_changed_machine(learnt.machine)
             if not isinstance(learnt.result, str) and learnt.result.encoder != self._scorer.bundle.encoder:
                 self.pipeline.relearn(learnt.machine)
                 continue

@@ -24,7 +24,7 @@ _LAST_BYTES = 4_194_304
 """Written in one transaction at the end, when no message waits."""
 
 
-class Shelf:
+class AlarmWindowStore:
     """Knows what has been written of which machine's alarms."""
 
     def __init__(self, database: Database) -> None:
@@ -36,12 +36,12 @@ class Shelf:
     def restore(self, pipeline: Pipeline) -> list[str]:
         """Give the machines their alarms' windows back; returns names of those that are altered. It never fails.
 
-        What is kept of machines that are not known any more goes with the next `everything`.
+        What is kept of machines that are not known any more goes with the next `names_to_keep`.
         """
         damaged = []
         try:
-            for name in self._database.kept_names():
-                raw = self._database.kept(name)
+            for name in self._database.alarm_window_names():
+                raw = self._database.read_alarm_windows(name)
                 try:
                     machine, alarm, windows = alarm_windows.decode(raw or b"")
                 except ValueError:
@@ -56,32 +56,32 @@ class Shelf:
 
     def _hand_back(self, machine: Machine, name: str, alarm: str, windows: Kept) -> None:
         if alarm != _open_alarm(machine):
-            windows.rest(self._late(name))
+            windows.rest(self._lazy_read(name))
         machine.naming.take_up(alarm, windows)
 
-    def turn(self, step: Step, pipeline: Pipeline) -> dict[str, bytes | None]:
+    def due_windows(self, step: Step, pipeline: Pipeline) -> dict[str, bytes | None]:
         """What to write and to forget after a step, by name; what there is no room for comes in the next turns."""
         self._due |= {alarm.machine: None for alarm in step.alarms}
         return self._offer(pipeline, limit_bytes=_TURN_BYTES)
 
-    def everything(self, pipeline: Pipeline) -> frozenset[str]:
+    def names_to_keep(self, pipeline: Pipeline) -> frozenset[str]:
         """Names of what may be on disk and stays there, for a new or a recovered database; the rest is due again."""
         self._offered.clear()
         self._due = dict.fromkeys(pipeline.fleet)
         self._written = {name: set(known.naming.kept) for name, known in pipeline.fleet.items()}
         return frozenset(_name(machine, alarm) for machine, those in self._written.items() for alarm in those)
 
-    def last(self, pipeline: Pipeline) -> Iterator[dict[str, bytes | None]]:
+    def last_windows(self, pipeline: Pipeline) -> Iterator[dict[str, bytes | None]]:
         """What is still to be written before a wanted end, open alarms' windows too, in parts."""
         self._due = dict.fromkeys(pipeline.fleet)
         while self._due:
             if part := self._offer(pipeline, limit_bytes=_LAST_BYTES, even_open=True):
                 yield part
 
-    def written(self) -> None:
+    def mark_written(self) -> None:
         """What was offered is on disk: it is held no longer."""
         for name, windows in self._offered.items():
-            windows.rest(self._late(name))
+            windows.rest(self._lazy_read(name))
         self._offered.clear()
 
     def _offer(
@@ -111,10 +111,10 @@ class Shelf:
                 self._written[machine] = there
         return found
 
-    def _late(self, name: str) -> Late:
+    def _lazy_read(self, name: str) -> Late:
         def read() -> Float32:
             try:
-                raw = self._database.kept(name)
+                raw = self._database.read_alarm_windows(name)
             except DatabaseError as error:
                 raise OSError(errno.EIO, error.reason) from error
             if raw is None:

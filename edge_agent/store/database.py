@@ -32,7 +32,7 @@ Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class DatabaseContents:
     """Everything that was committed, but for the windows kept of alarms: those are many, and are read one by one.
 
     Attributes:
@@ -80,42 +80,42 @@ class Database:
                 self._connection.close()
             self._connection = None
 
-    def read(self) -> Contents:
+    def read(self) -> DatabaseContents:
         """Everything; where the file cannot be written, from a connection that only reads.
 
         Raises:
             DatabaseError: it cannot be read.
         """
-        return self._look(_contents, nothing=Contents({}))
+        return self._read_by(_contents, nothing=DatabaseContents({}))
 
-    def kept_names(self) -> tuple[str, ...]:
+    def alarm_window_names(self) -> tuple[str, ...]:
         """Of all windows kept of alarms, in the order in which they were first written.
 
         Raises:
             DatabaseError: they cannot be read.
         """
-        return self._look(_kept_names, nothing=())
+        return self._read_by(_kept_names, nothing=())
 
-    def kept(self, name: str) -> bytes | None:
+    def read_alarm_windows(self, name: str) -> bytes | None:
         """Windows kept of one alarm; None where there are none of that name, or they were altered.
 
         Raises:
             DatabaseError: they cannot be read.
         """
-        return self._look(lambda connection: _kept(connection, name), nothing=None)
+        return self._read_by(lambda connection: _kept(connection, name), nothing=None)
 
-    def _look(self, look: Callable[[sqlite3.Connection], Found], *, nothing: Found) -> Found:
+    def _read_by(self, read: Callable[[sqlite3.Connection], Found], *, nothing: Found) -> Found:
         """What is found by the open connection or, where there is none, by one that only reads."""
         if self._connection is not None:
             with self._faults():
-                return look(self._connection)
+                return read(self._connection)
         if not self.path.exists():
             return nothing
         for how in ("mode=ro", "immutable=1"):  # a disk that is read-only may not even let us look at the WAL
             with suppress(sqlite3.Error):
                 connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?{how}", uri=True)
                 try:
-                    return look(connection)
+                    return read(connection)
                 finally:
                     connection.close()
         raise DatabaseError(self.path, "cannot be read")
@@ -201,7 +201,7 @@ def _write(connection: sqlite3.Connection, changes: Changes) -> None:
         connection.execute("DELETE FROM samples")
         _put(connection, "kept", {name: None for name in _kept_names(connection) if name not in changes.stay})
     _put(connection, "state", changes.states)
-    _put(connection, "kept", changes.kept)
+    _put(connection, "kept", changes.alarm_windows)
     if changes.block or changes.marks:
         turn = changes.turn
         row = (turn, _seal(f"{turn} block", changes.block), _seal(f"{turn} marks", changes.marks))
@@ -227,7 +227,7 @@ def _kept(connection: sqlite3.Connection, name: str) -> bytes | None:
     return None if row is None else _unseal(name, row[0])
 
 
-def _contents(connection: sqlite3.Connection) -> Contents:
+def _contents(connection: sqlite3.Connection) -> DatabaseContents:
     found = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != ("ok",):
         error = sqlite3.DatabaseError(str(found))
@@ -245,7 +245,7 @@ def _contents(connection: sqlite3.Connection) -> Contents:
         if block is None or marks is None:
             damaged.append(f"turn {turn}")
         samples.append((int(turn), block or b"", marks or b""))
-    return Contents(states, tuple(samples), tuple(damaged))
+    return DatabaseContents(states, tuple(samples), tuple(damaged))
 
 
 def _seal(name: str, value: bytes) -> bytes:

@@ -43,7 +43,7 @@ class Layout(msgspec.Struct, frozen=True, array_like=True):
     partial: bool
 
 
-class _Ring(msgspec.Struct, array_like=True):
+class _WrittenBuffer(msgspec.Struct, array_like=True):
     turn: int
     ring: RingState
 
@@ -57,9 +57,9 @@ class Changes:
         states: by name; None where a name is to be forgotten.
         block: samples of this turn. marks: of its messages.
         keep_from: blocks of earlier turns are not needed any more.
-        kept: windows kept of alarms, by name, read only when they are asked for; None where they are to be forgotten.
+        alarm_windows: kept of alarms, by name, read only when asked for; None where they are to be forgotten.
         whole: these are all states there are, and no block is needed: everything written before goes.
-        stay: names of the kept windows that do not go with it.
+        stay: names of the windows kept of alarms that do not go with it.
     """
 
     turn: int
@@ -67,18 +67,18 @@ class Changes:
     block: bytes = b""
     marks: bytes = b""
     keep_from: int | None = None
-    kept: Mapping[str, bytes | None] = field(default_factory=dict)
+    alarm_windows: Mapping[str, bytes | None] = field(default_factory=dict)
     whole: bool = False
     stay: frozenset[str] = frozenset()
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self.states or self.block or self.marks or self.kept or self.whole)
+        return not (self.states or self.block or self.marks or self.alarm_windows or self.whole)
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class JournalContents:
     """What an earlier process left, decoded.
 
     Attributes:
@@ -124,7 +124,7 @@ class Journal:
         """Number turns from the one after this."""
         self._turn = turn
 
-    def turn(
+    def changes_of_turn(
         self, step: Step, pipeline: Pipeline, *, marks: bytes, changed: Iterable[str] = (), now_s: float
     ) -> Changes:
         """What to write after a step.
@@ -145,7 +145,7 @@ class Journal:
         if self._mode != "off":
             for name in step.touched:
                 self._unsaved.setdefault(name, (self._turn, now_s))
-        keep_from = self._save_rings(pipeline, due=due, states=states, now_s=now_s)
+        keep_from = self._save_buffers(pipeline, due=due, states=states, now_s=now_s)
         return Changes(
             turn=self._turn,
             states=states,
@@ -154,7 +154,7 @@ class Journal:
             keep_from=keep_from,
         )
 
-    def everything(self, pipeline: Pipeline) -> Changes:
+    def all_changes(self, pipeline: Pipeline) -> Changes:
         """All that is known, for a new or a recovered database."""
         self._turn += 1
         self._layouts.clear()
@@ -165,7 +165,7 @@ class Journal:
             states |= {_RING + name: self._ring(pipeline, name) for name in self._saved}
         return Changes(turn=self._turn, states=states, whole=True)
 
-    def farewell(self, pipeline: Pipeline) -> Changes:
+    def last_changes(self, pipeline: Pipeline) -> Changes:
         """The rings that are not written yet, before a wanted end."""
         self._turn += 1
         states = {_RING + name: self._ring(pipeline, name) for name in self._unsaved}
@@ -195,7 +195,7 @@ class Journal:
         saved = self._saved.get(name)
         return saved is not None and bool(saved.profile)
 
-    def _save_rings(
+    def _save_buffers(
         self, pipeline: Pipeline, *, due: Iterable[str], states: dict[str, bytes | None], now_s: float
     ) -> int | None:
         """Write the rings that are due; returns the oldest turn whose block is still needed, if that moved."""
@@ -221,7 +221,7 @@ class Journal:
         return max(0, min(oldest, self._turn - _MARKED_TURNS))
 
     def _ring(self, pipeline: Pipeline, name: str) -> bytes:
-        return msgspec.msgpack.encode(_Ring(self._turn, pipeline.ring(name)))
+        return msgspec.msgpack.encode(_WrittenBuffer(self._turn, pipeline.ring(name)))
 
     def _number(self, frame: Frame, states: dict[str, bytes | None]) -> int:
         """The number of a frame's layout; a new one is written down."""
@@ -233,7 +233,7 @@ class Journal:
         return number
 
 
-def remembered(states: Mapping[str, bytes], blocks: Sequence[tuple[int, bytes]]) -> Remembered:
+def decode_states(states: Mapping[str, bytes], blocks: Sequence[tuple[int, bytes]]) -> JournalContents:
     """What was written down, decoded; what cannot be read is named and left out."""
     mementos: dict[str, Memento] = {}
     rings: dict[str, tuple[int, RingState]] = {}
@@ -244,14 +244,14 @@ def remembered(states: Mapping[str, bytes], blocks: Sequence[tuple[int, bytes]])
             if name.startswith(_MACHINE):
                 mementos[name.removeprefix(_MACHINE)] = msgspec.msgpack.decode(raw, type=Memento)
             elif name.startswith(_RING):
-                ring = msgspec.msgpack.decode(raw, type=_Ring)
+                ring = msgspec.msgpack.decode(raw, type=_WrittenBuffer)
                 rings[name.removeprefix(_RING)] = (ring.turn, ring.ring)
             elif name.startswith(_LAYOUT):
                 layouts[int(name.removeprefix(_LAYOUT))] = msgspec.msgpack.decode(raw, type=Layout)
         except (msgspec.MsgspecError, ValueError):
             damaged.append(name)
     turn = max([at for at, _ in blocks] + [at for at, _ in rings.values()], default=0)
-    return Remembered(turn, mementos, rings, layouts, blocks, tuple(damaged))
+    return JournalContents(turn, mementos, rings, layouts, blocks, tuple(damaged))
 
 
 def encode_block(frames: Sequence[Frame], number: Callable[[Frame], int]) -> bytes:

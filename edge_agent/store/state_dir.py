@@ -44,7 +44,7 @@ class Loaded:
     set_aside: tuple[SetAside, ...]
 
 
-class Store:
+class StateDir:
     """One agent's state directory, held by a lock while it is open."""
 
     def __init__(self, folder: Path) -> None:

@@ -15,10 +15,10 @@ from edge_agent.mqtt.outbox import Outbox
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Step
 from edge_agent.records import Profile
-from edge_agent.store.alarm_windows import Shelf
-from edge_agent.store.database import Contents, Database
-from edge_agent.store.journal import Changes, Journal, Remembered, remembered
-from edge_agent.store.state_dir import Store
+from edge_agent.store.alarm_windows import AlarmWindowStore
+from edge_agent.store.database import Database, DatabaseContents
+from edge_agent.store.journal import Changes, Journal, JournalContents, decode_states
+from edge_agent.store.state_dir import StateDir
 
 _RETRY_FIRST_S = 1.0
 _RETRY_LAST_S = 30.0
@@ -29,12 +29,12 @@ _TIDY_EVERY_S = 1.0
 _ROOM = "room/"
 
 Report = Callable[..., None]
-"""Where the keeper says what happened: `report(event, **facts)`."""
+"""Where the writer says what happened: `report(event, **facts)`."""
 
 
 @dataclass(slots=True)
-class Figures:
-    """What is counted of keeping."""
+class WriteCounts:
+    """What is counted of writing."""
 
     commits: int = 0
     failures: int = 0
@@ -42,7 +42,7 @@ class Figures:
 
 
 @dataclass(slots=True)
-class _Fault:
+class _WriteFault:
     """One thing that cannot be written, and when to try again."""
 
     reason: str = ""
@@ -73,21 +73,21 @@ class _Fault:
         return True
 
 
-class Keeper:
+class StateWriter:
     """Writes what changed after each turn, before its messages are acknowledged. Belongs to one thread."""
 
     def __init__(
         self,
         database: Database,
         *,
-        store: Store,
+        store: StateDir,
         journal: Journal,
         outbox: Outbox,
         report: Report,
         timed: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         """Nothing is opened yet; `timed` is entered around each commit."""
-        self.figures = Figures()
+        self.counts = WriteCounts()
         self.marks = UsedMarks()
         self._database = database
         self._store = store
@@ -95,13 +95,13 @@ class Keeper:
         self._outbox = outbox
         self._report = report
         self._timed = timed
-        self._shelf = Shelf(database)
+        self._alarm_windows = AlarmWindowStore(database)
         self._pipeline: Pipeline
         self._rooms: dict[str, bytes] = {}
         self._changed_rooms: dict[str, bytes | None] = {}
         self._changed_machines: list[str] = []
         self._unsaved_profiles: dict[str, Profile] = {}
-        self._faults = {"database": _Fault(), "profiles": _Fault()}
+        self._faults = {"database": _WriteFault(), "profiles": _WriteFault()}
         self._tidied_s = 0.0
         self._stale = False
 
@@ -112,7 +112,7 @@ class Keeper:
 
     # -- what other rooms keep ------------------------------------------------------------------------------
 
-    def remember(self, name: str, value: bytes | None) -> None:
+    def keep_value(self, name: str, value: bytes | None) -> None:
         """Keep a value of some room's own across restarts, from the next commit on; None forgets it."""
         if value is None:
             self._rooms.pop(name, None)
@@ -120,11 +120,11 @@ class Keeper:
             self._rooms[name] = value
         self._changed_rooms[_ROOM + name] = value
 
-    def recalled(self) -> Mapping[str, bytes]:
+    def kept_values(self) -> Mapping[str, bytes]:
         """What rooms have kept, by name."""
         return self._rooms
 
-    def machine_changed(self, name: str) -> None:
+    def note_changed_machine(self, name: str) -> None:
         """A machine was installed or failed between two steps."""
         self._changed_machines.append(name)
 
@@ -135,11 +135,11 @@ class Keeper:
 
     # -- start ----------------------------------------------------------------------------------------------
 
-    def load(self, *, now_s: float) -> Remembered:
+    def load(self, *, now_s: float) -> JournalContents:
         """Open the database and take up what an earlier process left; never fails."""
         contents = self._read(now_s)
         samples = contents.samples
-        found = remembered(contents.states, [(turn, block) for turn, block, _ in samples if block])
+        found = decode_states(contents.states, [(turn, block) for turn, block, _ in samples if block])
         self._rooms = {
             name.removeprefix(_ROOM): value
             for name, value in contents.states.items()
@@ -156,25 +156,25 @@ class Keeper:
         self._journal.begin(max(found.turn, max((turn for turn, _, _ in samples), default=0)))
         return found
 
-    def reshelve(self, pipeline: Pipeline) -> None:
+    def restore_alarm_windows(self, pipeline: Pipeline) -> None:
         """Let alarms that are over be named after a restart, too; call it when the machines are restored."""
-        if damaged := self._shelf.restore(pipeline):
+        if damaged := self._alarm_windows.restore(pipeline):
             self._report("state_damaged", names=damaged[:10], count=len(damaged))
 
-    def _read(self, now_s: float) -> Contents:
+    def _read(self, now_s: float) -> DatabaseContents:
         try:
             self._database.open()
         except DatabaseError as error:
             if error.corrupt:
                 self._set_aside(error)
-                return Contents({})
+                return DatabaseContents({})
             self._failed("database", error, now_s=now_s)  # it may still be readable
         try:
             return self._database.read()
         except DatabaseError as error:
             if not (error.corrupt and self._set_aside(error)):
                 self._failed("database", error, now_s=now_s)
-        return Contents({})
+        return DatabaseContents({})
 
     def begin(self, pipeline: Pipeline, *, now_s: float) -> None:
         """Write everything once, in a form that owes nothing to the past."""
@@ -183,7 +183,7 @@ class Keeper:
 
     # -- each turn ------------------------------------------------------------------------------------------
 
-    def after(self, step: Step, *, now_s: float) -> None:
+    def write_turn(self, step: Step, *, now_s: float) -> None:
         """Write what the turn changed. Its messages may be acknowledged when this returns, whatever came of it."""
         self._mend(now_s)
         if self._unsaved_profiles and now_s >= self._faults["profiles"].retry_s:
@@ -193,26 +193,28 @@ class Keeper:
         if self._faults["database"].broken or self._journal.overgrown or self._stale:
             self._recover(now_s)
             return
-        changes = self._journal.turn(step, self._pipeline, marks=marks, changed=changed, now_s=now_s)
-        changes = replace(changes, kept=self._shelf.turn(step, self._pipeline))
+        changes = self._journal.changes_of_turn(
+            step, self._pipeline, marks=marks, changed=changed, now_s=now_s
+        )
+        changes = replace(changes, alarm_windows=self._alarm_windows.due_windows(step, self._pipeline))
         self._commit(self._with_rooms(changes, now_s=now_s), now_s=now_s)
 
-    def distrust(self) -> None:
+    def rewrite_next_turn(self) -> None:
         """A turn broke off: what is on disk may not be what is in memory, so write everything next time."""
         self._stale = True
 
-    def farewell(self, *, now_s: float) -> None:
+    def write_last(self, *, now_s: float) -> None:
         """Write what is still unwritten before a wanted end."""
         if self._faults["database"].broken:
             changes = self._everything()
             self._commit(changes, now_s=now_s)
         else:
-            changes = self._journal.farewell(self._pipeline)
+            changes = self._journal.last_changes(self._pipeline)
             self._commit(self._with_rooms(changes, now_s=now_s), now_s=now_s)
-        for kept in self._shelf.last(self._pipeline):
+        for windows in self._alarm_windows.last_windows(self._pipeline):
             if self._faults["database"].broken:
                 break
-            self._commit(Changes(changes.turn, kept=kept), now_s=now_s)
+            self._commit(Changes(changes.turn, alarm_windows=windows), now_s=now_s)
         self._database.close()
 
     def size_bytes(self) -> int:
@@ -233,11 +235,11 @@ class Keeper:
         return replace(changes, states={**changes.states, **rooms, **self._outbox.take_changes()})
 
     def _everything(self) -> Changes:
-        changes = self._journal.everything(self._pipeline)
+        changes = self._journal.all_changes(self._pipeline)
         self._changed_rooms.clear()
         rooms = {_ROOM + name: value for name, value in self._rooms.items()}
         states = {**changes.states, **rooms, **self._outbox.everything()}
-        stay = self._shelf.everything(self._pipeline)
+        stay = self._alarm_windows.names_to_keep(self._pipeline)
         return replace(changes, states=states, marks=self.marks.all_marks(), stay=stay)
 
     # -- when it cannot be done -----------------------------------------------------------------------------
@@ -257,8 +259,8 @@ class Keeper:
                 self._failed("database", error, now_s=now_s)
                 return
             break
-        self._shelf.written()
-        self.figures.commits += 1
+        self._alarm_windows.mark_written()
+        self.counts.commits += 1
         self._stale = self._stale and not changes.whole
         self._faults["database"].passed(now_s=now_s)
 
@@ -268,7 +270,7 @@ class Keeper:
             self._commit(self._everything(), now_s=now_s)
 
     def _failed(self, what: str, error: StateError, *, now_s: float) -> None:
-        self.figures.failures += 1
+        self.counts.failures += 1
         if not self._faults[what].reason:
             self._report("state_not_saved", path=str(error.path), reason=error.reason)
         self._faults[what].failed(str(error), now_s=now_s)
@@ -291,7 +293,7 @@ class Keeper:
             path = self._database.set_aside()
         except DatabaseError:
             return False
-        self.figures.set_aside += 1
+        self.counts.set_aside += 1
         self._report("state_file_set_aside", path=str(path), reason=error.reason)
         return True
 
@@ -306,7 +308,7 @@ class Keeper:
         self._faults["profiles"].passed(now_s=now_s)
 
 
-def restore(pipeline: Pipeline, found: Remembered) -> Iterable[str]:
+def restore(pipeline: Pipeline, found: JournalContents) -> Iterable[str]:
     """Let machines go on where they stood; returns those that cannot: their model or profile is another one now."""
     lost = []
     for name, memento in found.mementos.items():

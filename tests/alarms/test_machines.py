@@ -10,7 +10,7 @@ from edge_agent.diagnose.fault_library import Case, Casebook
 from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.pipeline.results import Labelled
 from edge_agent.store import fault_library
-from edge_agent.store.state_dir import Store
+from edge_agent.store.state_dir import StateDir
 
 BOOK = Casebook("pump-1", (Case("a-1", "leak", ("flow",), np.ones((1, 1, 64), np.float32)),))
 
@@ -42,7 +42,7 @@ def machines() -> Machines:
 def port(machines: Machines, folder: Path, told: list[str]) -> PipelineMachines:
     return PipelineMachines(
         machines,
-        Store(folder),
+        StateDir(folder),
         state_dir=folder,
         on_forgotten=lambda machine: told.append(f"forgot {machine}"),
     )  # type: ignore[arg-type]

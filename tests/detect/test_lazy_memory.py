@@ -15,16 +15,16 @@ from edge_agent.errors import StateError
 from edge_agent.model.arrays import encode_arrays, places
 from edge_agent.records import Profile
 from edge_agent.store.atomic_file import HeldFile, allow_open
-from edge_agent.store.state_dir import Store
+from edge_agent.store.state_dir import StateDir
 
 LARGE, SMALL = np.arange(40_000, dtype=np.float32).reshape(200, 200), np.arange(3)
 _FIRST_DESCRIPTOR = 1024
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path) -> Iterator[StateDir]:
     allow_open(64)
-    store = Store(tmp_path)
+    store = StateDir(tmp_path)
     store.open()
     yield store
     store.close()
@@ -35,7 +35,7 @@ def profile(**more: np.ndarray) -> Profile:
     return Profile("pump", ("a",), memory, 100, 10**9, 1, "e1", 5)
 
 
-def restored(store: Store) -> LateMemory:
+def restored(store: StateDir) -> LateMemory:
     (found,) = store.load(encoder="e1").profiles
     assert isinstance(found.memory, LateMemory)
     return found.memory
@@ -68,7 +68,7 @@ def test_what_is_late_is_asked_for_when_it_is_read_and_not_before() -> None:
     assert memory.get("none") is None
 
 
-def test_a_restored_profile_holds_little_and_reads_the_same(store: Store) -> None:
+def test_a_restored_profile_holds_little_and_reads_the_same(store: StateDir) -> None:
     store.save_profile(profile())
     memory = restored(store)
     assert memory.held_bytes() < 1000 < LARGE.nbytes
@@ -77,7 +77,7 @@ def test_a_restored_profile_holds_little_and_reads_the_same(store: Store) -> Non
     np.testing.assert_array_equal(memory["small"], SMALL)
 
 
-def test_what_was_learnt_is_let_go_once_it_is_saved(store: Store) -> None:
+def test_what_was_learnt_is_let_go_once_it_is_saved(store: StateDir) -> None:
     learnt = profile()
     assert isinstance(learnt.memory, LateMemory)
     shared = learnt.memory
@@ -88,7 +88,7 @@ def test_what_was_learnt_is_let_go_once_it_is_saved(store: Store) -> None:
 
 
 @pytest.mark.parametrize("fate", ["removed", "moved aside", "written anew"])
-def test_the_numbers_stay_whatever_becomes_of_the_files_name(store: Store, fate: str) -> None:
+def test_the_numbers_stay_whatever_becomes_of_the_files_name(store: StateDir, fate: str) -> None:
     path = store.save_profile(profile())
     memory = restored(store)
     if fate == "removed":
@@ -107,7 +107,7 @@ def test_the_numbers_stay_whatever_becomes_of_the_files_name(store: Store, fate:
 
 @pytest.mark.parametrize("how", ["cut off", "other numbers"])
 def test_a_file_that_was_altered_in_its_place_is_an_error_and_no_other_numbers(
-    store: Store, how: str
+    store: StateDir, how: str
 ) -> None:
     path = store.save_profile(profile())
     memory = restored(store)
@@ -120,7 +120,7 @@ def test_a_file_that_was_altered_in_its_place_is_an_error_and_no_other_numbers(
         store.save_profile(replace(profile(), memory=memory))
 
 
-def test_files_are_held_by_high_numbers_and_closed_with_the_last_who_reads(store: Store) -> None:
+def test_files_are_held_by_high_numbers_and_closed_with_the_last_who_reads(store: StateDir) -> None:
     before = held_open()
     store.save_profile(profile())
     memory = restored(store)
@@ -142,7 +142,7 @@ def no_high_numbers() -> Iterator[None]:
 
 @pytest.mark.usefixtures("no_high_numbers")
 def test_where_no_file_may_be_held_open_the_arrays_are(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = StateDir(tmp_path)
     store.open()
     path = store.save_profile(profile())
     memory = restored(store)

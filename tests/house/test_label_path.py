@@ -22,7 +22,7 @@ from edge_agent.metrics.exporter import Telemetry
 from edge_agent.service.agent import Service
 from edge_agent.service.page import PagePart
 from edge_agent.service.wiring import load_scorer
-from edge_agent.store.state_dir import Store
+from edge_agent.store.state_dir import StateDir
 from tests.support.scripted_agent import CALM, FAULTY, arrivals
 
 ROOMS_LIMIT = 8
@@ -88,7 +88,7 @@ def alarmed(tmp_path: Path, tiny_bundle: Path) -> Iterator[Service]:
             },
         }
     )
-    store = Store(config.agent.state_dir)
+    store = StateDir(config.agent.state_dir)
     store.open()
     service = Service(config, scorer=load_scorer(config), store=store, telemetry=Telemetry())
     service._start()

@@ -18,7 +18,7 @@ from edge_agent.records import Alarm, Frame, Profile, Reject, ScoreBlock
 from edge_agent.sensors.checks import Watcher
 from edge_agent.sensors.monitor import Inspector
 from edge_agent.store.atomic_file import allow_open
-from edge_agent.store.state_dir import Store
+from edge_agent.store.state_dir import StateDir
 
 PERIOD_NS = 50_000_000
 CHANNELS = ("flow", "pressure")
@@ -145,7 +145,7 @@ def test_a_profile_that_stays_in_its_file_changes_no_score_alarm_or_name(
     scorer: Scorer, profile: Profile, tmp_path: Path
 ) -> None:
     allow_open(8)
-    store = Store(tmp_path)
+    store = StateDir(tmp_path)
     store.open()
     store.save_profile(profile)
     (restored,) = store.load(encoder=profile.encoder).profiles

@@ -27,7 +27,7 @@ from edge_agent.service.agent import Service, gather
 from edge_agent.service.reject_log import told_rejects
 from edge_agent.service.wiring import broker_address, load_scorer, pipeline_settings
 from edge_agent.store.database import Database
-from edge_agent.store.state_dir import Store
+from edge_agent.store.state_dir import StateDir
 
 
 class Running:
@@ -35,7 +35,7 @@ class Running:
 
     def __init__(self, config: Config) -> None:
         self.telemetry = Telemetry()
-        self.store = Store(config.agent.state_dir)
+        self.store = StateDir(config.agent.state_dir)
         self.store.open()
         self.service = Service(config, scorer=load_scorer(config), store=self.store, telemetry=self.telemetry)
         self._thread = threading.Thread(target=self.service.run)
@@ -185,7 +185,7 @@ def test_a_full_disk_does_not_stop_the_watch(
 
     with monkeypatch.context() as full:
         full.setattr(running.store, "save_profile", fail)
-        full.setattr(running.service._processor.keeper._database, "commit", fail_database)
+        full.setattr(running.service._processor.state_writer._database, "commit", fail_database)
         user.publish_rows("pump-1", 0, 300)
         wait_until(lambda: user.machine("pump-1") == "ready", what="the machine to be learnt")
         wait_until(lambda: "No space left" in " ".join(running.service.health().amiss), what="the complaint")
@@ -233,7 +233,7 @@ def test_a_taken_port_is_named(config: Config) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         wrong = config.model_copy(update={"metrics": config.metrics.model_copy(update={"port": port})})
-        store = Store(config.agent.state_dir)
+        store = StateDir(config.agent.state_dir)
         store.open()
         service = Service(wrong, scorer=load_scorer(wrong), store=store, telemetry=Telemetry())
         with pytest.raises(UsageError, match=str(port)):

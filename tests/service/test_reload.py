@@ -31,7 +31,7 @@ from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.results import CommissionRequest, Settings
 from edge_agent.service.agent import Service
 from edge_agent.service.wiring import load_scorer
-from edge_agent.store.state_dir import Store
+from edge_agent.store.state_dir import StateDir
 from tests.support import tampering, tiny
 
 RELOADS = int(os.environ.get("EDGE_AGENT_RELOADS", "50"))
@@ -94,7 +94,7 @@ class Line:
         config = load(self.file)
         counters = Counters(config.agent.state_dir)
         scorer = load_scorer(config, counters=counters)
-        self.store = Store(config.agent.state_dir)
+        self.store = StateDir(config.agent.state_dir)
         self.store.open()
         counters.remember(scorer.bundle)
         self.telemetry = Telemetry()
@@ -391,7 +391,7 @@ def test_settings_that_need_a_restart_are_named_and_do_not_change(line: Callable
 def test_commands_and_maintenance_count_at_once_but_topics_wait(line: Callable[..., Line]) -> None:
     running = line()
     running.commission("m1")
-    control = running.service._processor.control
+    control = running.service._processor.alarm_manager
     shelve = json.dumps({"id": "first", "by": "anna", "machine": "m1", "for_s": 60}).encode()
     running.user.publish("agents/hall/cmd/shelve", shelve)
     wait_until(lambda: control.audit.done, what="the first command")

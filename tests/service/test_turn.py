@@ -96,9 +96,9 @@ def test_without_a_full_journal_the_alarm_still_goes_on_under_its_id(
     story = arrivals([*STORY[:2], (380, 600, 0.0)])
     play(agent, story[:340], crash_after=lambda _: False)
     (opened,) = agent.processor.pipeline.fleet.open_alarms()
-    commits = agent.processor.keeper.figures.commits
+    commits = agent.processor.state_writer.counts.commits
     agent.turn([])
-    assert agent.processor.keeper.figures.commits == commits  # nothing changed, nothing written
+    assert agent.processor.state_writer.counts.commits == commits  # nothing changed, nothing written
     agent.crash()
     assert [alarm.id for alarm in agent.processor.pipeline.fleet.open_alarms()] == [opened.id]
     play(agent, story[340:], crash_after=lambda _: False)
@@ -183,20 +183,20 @@ def test_a_disk_that_fails_costs_nothing_but_the_safety_of_that_time(
             tries.append(agent.now_s)
             raise DatabaseError(Path("state.db"), "database or disk is full")
 
-        full.setattr(agent.processor.keeper._database, "commit", fail)
+        full.setattr(agent.processor.state_writer._database, "commit", fail)
         for at in range(300, 340, 4):
             agent.now_s += 1
             agent.turn(story[at : at + 4])
-        assert "disk is full" in agent.processor.keeper.fault
+        assert "disk is full" in agent.processor.state_writer.fault
         assert agent.alerts  # alerts go on
         assert len(tries) < 8  # with growing pauses
     agent.now_s += 60
     agent.turn(story[340:342])
-    assert "disk is full" in agent.processor.keeper.fault, "one success is no recovery"
+    assert "disk is full" in agent.processor.state_writer.fault, "one success is no recovery"
     assert "state_recovered" not in agent.reports
     agent.now_s += 6
     agent.turn(story[342:344])
-    assert agent.processor.keeper.fault == ""
+    assert agent.processor.state_writer.fault == ""
     assert agent.reports[-1] == "state_recovered"
     before = agent.ring("pump-1")
     agent.crash()
@@ -218,7 +218,7 @@ def test_profiles_whose_files_went_with_the_disk_are_written_anew_once_it_is_bac
     if way == "disk":
         with monkeypatch.context() as gone:
             error = DatabaseError(Path("state.db"), "disk I/O error")
-            gone.setattr(agent.processor.keeper._database, "commit", Mock(side_effect=error))
+            gone.setattr(agent.processor.state_writer._database, "commit", Mock(side_effect=error))
             agent.turn(story[320:324])
         kept.unlink()
         for at in (324, 328):
@@ -227,7 +227,7 @@ def test_profiles_whose_files_went_with_the_disk_are_written_anew_once_it_is_bac
             agent.turn(story[at : at + 4])
     else:
         kept.unlink()
-        agent.processor.keeper._database.close()
+        agent.processor.state_writer._database.close()
         (config.agent.state_dir / "state.db").write_bytes(b"this is no database" * 1000)
         agent.turn(story[320:332])
     agent.turn([])
@@ -245,10 +245,10 @@ def test_a_corrupt_database_is_set_aside_while_the_watch_goes_on(
     story = arrivals(STORY)
     play(agent, story[:340], crash_after=lambda _: False)
     file = config.agent.state_dir / "state.db"
-    agent.processor.keeper._database.close()
+    agent.processor.state_writer._database.close()
     file.write_bytes(b"this is no database" * 1000)
     agent.turn(story[340:344])
-    assert agent.processor.keeper.fault == ""
+    assert agent.processor.state_writer.fault == ""
     assert "state_file_set_aside" in agent.reports
     assert (config.agent.state_dir / "state.db.aside-1").read_bytes().startswith(b"this is no database")
     agent.crash()  # the new file holds everything
@@ -264,7 +264,7 @@ def test_rows_that_make_no_sense_do_not_cost_the_alarm(
     (opened,) = agent.processor.pipeline.fleet.open_alarms()
     ring = agent.ring("pump-1")
     broken = msgspec.msgpack.encode([10**6, replace(ring, times=ring.times[:-8])])
-    agent.processor.keeper._database.commit(Changes(10**6, {"ring/pump-1": broken}))
+    agent.processor.state_writer._database.commit(Changes(10**6, {"ring/pump-1": broken}))
     agent.crash()
     assert [alarm.id for alarm in agent.processor.pipeline.fleet.open_alarms()] == [opened.id]
     assert agent.ring("pump-1").row_count == 0
@@ -279,7 +279,7 @@ def test_a_file_that_is_garbage_at_start_does_not_stop_the_agent(
     (config.agent.state_dir / "state.db").write_bytes(b"\x00\xff" * 5000)
     agent = begin(config)
     agent.turn(arrivals([(0, 10, 0.0)]))
-    assert agent.processor.keeper.fault == ""
+    assert agent.processor.state_writer.fault == ""
     agent.crash()
     assert agent.processor.pipeline.machines()["pump-1"].rows_heard == 10
 
@@ -325,7 +325,7 @@ def test_a_turn_that_breaks_off_is_counted_and_the_disk_is_brought_up_to_date(
 ) -> None:
     agent = begin(config)
     with monkeypatch.context() as broken:
-        broken.setattr(agent.processor.alarm_manager, "announce", lambda _, **__: 1 / 0)
+        broken.setattr(agent.processor.alarm_manager, "take_alarms", lambda _, **__: 1 / 0)
         agent.turn(arrivals([(0, 10, 0.0)]))
     assert agent.processor.internal_errors == 1
     agent.turn([])

@@ -64,7 +64,7 @@ def kept_of(agent: ScriptedAgent, machine: str = "pump-1") -> dict[str, Kept]:
 
 
 def on_disk(agent: ScriptedAgent) -> set[str]:
-    return set(agent.processor.keeper._database.kept_names())
+    return set(agent.processor.state_writer._database.alarm_window_names())
 
 
 def expected_on_disk(agent: ScriptedAgent) -> set[str]:
@@ -131,7 +131,7 @@ def test_an_open_alarm_s_windows_outlive_a_wanted_end_and_go_on(start: Callable[
     agent = start()
     hear(agent, ALARM[:1])
     ((alarm, before),) = kept_of(agent).items()
-    agent.processor.keeper.farewell(now_s=0.0)
+    agent.processor.state_writer.write_last(now_s=0.0)
     agent.crash()
     ((again, after),) = kept_of(agent).items()
     assert again == alarm
@@ -169,7 +169,7 @@ def test_nothing_is_left_of_a_machine_that_is_forgotten(
         agent.processor.release("pump-1")
         agent.turn([])
     elif way == "recommissioned":
-        assert agent.processor.alarm_manager._desk._plant.recommission("pump-1") == ""
+        assert agent.processor.alarm_manager._handler._machines.recommission("pump-1") == ""
         agent.turn([])
     else:
         for path in (agent.config.agent.state_dir / "profiles").glob("*.npz"):
@@ -187,7 +187,7 @@ def test_on_a_full_disk_windows_stay_in_memory_and_are_written_when_there_is_roo
     agent.now_s = 1e6
     with monkeypatch.context() as full:
         error = DatabaseError(Path("state.db"), "database or disk is full")
-        full.setattr(agent.processor.keeper._database, "commit", Mock(side_effect=error))
+        full.setattr(agent.processor.state_writer._database, "commit", Mock(side_effect=error))
         hear(agent, ALARM)
         ((alarm, over),) = kept_of(agent).items()
         assert over.windows
@@ -209,12 +209,12 @@ def test_what_cannot_be_read_back_is_refused_in_words(
     named(agent, second)
     with monkeypatch.context() as broken:
         error = DatabaseError(Path("state.db"), "disk I/O error")
-        broken.setattr(agent.processor.keeper._database, "kept", Mock(side_effect=error))
+        broken.setattr(agent.processor.state_writer._database, "read_alarm_windows", Mock(side_effect=error))
         refused = refusal(agent, first)
         assert refused.reason == "not_available"
         assert "disk I/O error" in refused.detail
         assert len(named(agent, second)) > 1  # the windows of named alarms are at hand
-    agent.processor.keeper._database.close()
+    agent.processor.state_writer._database.close()
     (agent.config.agent.state_dir / "state.db").write_bytes(b"this is no database" * 1000)
     hear(agent, A_THIRD)
     assert "state_file_set_aside" in agent.reports
@@ -230,7 +230,7 @@ def test_windows_that_were_altered_are_told_and_left_out(start: Callable[..., Sc
     agent = start()
     hear(agent, [*ALARM, *ANOTHER])
     first, second = kept_of(agent)
-    connection = agent.processor.keeper._database._connection
+    connection = agent.processor.state_writer._database._connection
     assert connection is not None
     connection.execute("UPDATE kept SET value = zeroblob(5000) WHERE name = ?", (f"pump-1/{first}",))
     assert refusal(agent, first).reason == "not_available"
@@ -246,7 +246,7 @@ def test_a_database_that_cannot_be_read_costs_the_names_and_nothing_else(
     agent = start()
     hear(agent, ALARM)
     error = DatabaseError(Path("state.db"), "disk I/O error")
-    monkeypatch.setattr("edge_agent.store.database.Database.kept_names", Mock(side_effect=error))
+    monkeypatch.setattr("edge_agent.store.database.Database.alarm_window_names", Mock(side_effect=error))
     agent.crash()
     assert kept_of(agent) == {}
     assert "state_damaged" in agent.reports

@@ -10,7 +10,7 @@ from edge_agent.detect.scorer import Scorer
 from edge_agent.mqtt.duplicates import UsedMarks, digest
 from edge_agent.pipeline.pipeline import Pipeline, Settings
 from edge_agent.records import Delivery, Frame, Reject
-from edge_agent.store.journal import Changes, Journal, Layout, decode_block, encode_block, remembered
+from edge_agent.store.journal import Changes, Journal, Layout, decode_block, decode_states, encode_block
 
 SINGLE = arrays.arrays(
     np.float32, st.tuples(st.integers(1, 4), st.integers(1, 3)), elements=st.floats(width=32)
@@ -69,7 +69,7 @@ def test_rings_are_written_when_due_and_older_blocks_are_given_up(pipeline: Pipe
     written: list[Changes] = []
     for row in range(1000):
         step = pipeline.feed([frame(row), frame(row, machine="other")])
-        written.append(journal.turn(step, pipeline, marks=b"", now_s=float(row)))
+        written.append(journal.changes_of_turn(step, pipeline, marks=b"", now_s=float(row)))
     rings = [changes.turn for changes in written if "ring/m" in changes.states]
     assert 12 <= len(rings) <= 17  # once a minute
     kept_from = max(changes.keep_from or 0 for changes in written)
@@ -79,7 +79,7 @@ def test_rings_are_written_when_due_and_older_blocks_are_given_up(pipeline: Pipe
         name: value for changes in written for name, value in changes.states.items() if value is not None
     }
     blocks = [(changes.turn, changes.block) for changes in written if changes.turn >= kept_from]
-    found = remembered(states, blocks)
+    found = decode_states(states, blocks)
     fresh = Pipeline(decode=pipeline._decode, scorer=pipeline._scorer, settings=pipeline._settings)
     for memento in found.mementos.values():
         assert fresh.restore(memento, found.rings[memento.machine][1])
@@ -91,20 +91,22 @@ def test_rings_are_written_when_due_and_older_blocks_are_given_up(pipeline: Pipe
 
 def test_a_quiet_machine_s_ring_is_written_as_well(pipeline: Pipeline) -> None:
     journal = Journal("full", snapshot_s=60.0)
-    journal.turn(pipeline.feed([frame(0)]), pipeline, marks=b"", now_s=0.0)
-    assert "ring/m" not in journal.turn(pipeline.feed([]), pipeline, marks=b"", now_s=59.0).states
-    assert "ring/m" in journal.turn(pipeline.feed([]), pipeline, marks=b"", now_s=61.0).states
-    assert journal.turn(pipeline.feed([]), pipeline, marks=b"", now_s=500.0).empty
+    journal.changes_of_turn(pipeline.feed([frame(0)]), pipeline, marks=b"", now_s=0.0)
+    assert "ring/m" not in journal.changes_of_turn(pipeline.feed([]), pipeline, marks=b"", now_s=59.0).states
+    assert "ring/m" in journal.changes_of_turn(pipeline.feed([]), pipeline, marks=b"", now_s=61.0).states
+    assert journal.changes_of_turn(pipeline.feed([]), pipeline, marks=b"", now_s=500.0).empty
 
 
 @pytest.mark.parametrize("mode", ["snapshot", "off"])
 def test_calm_rows_alone_write_nothing_in_the_sparing_modes(pipeline: Pipeline, mode: str) -> None:
     journal = Journal(mode, snapshot_s=60.0)  # type: ignore[arg-type]
-    first = journal.turn(pipeline.feed([frame(0)]), pipeline, marks=b"x", now_s=0.0)
+    first = journal.changes_of_turn(pipeline.feed([frame(0)]), pipeline, marks=b"x", now_s=0.0)
     assert set(first.states) == {"machine/m"}
     for row in range(1, 50):
-        assert journal.turn(pipeline.feed([frame(row)]), pipeline, marks=b"x", now_s=float(row)).empty
-    later = journal.turn(pipeline.feed([frame(70)]), pipeline, marks=b"x", now_s=70.0)
+        assert journal.changes_of_turn(
+            pipeline.feed([frame(row)]), pipeline, marks=b"x", now_s=float(row)
+        ).empty
+    later = journal.changes_of_turn(pipeline.feed([frame(70)]), pipeline, marks=b"x", now_s=70.0)
     assert ("ring/m" in later.states) == (mode == "snapshot")
 
 
@@ -115,14 +117,14 @@ def test_a_flood_of_layouts_starts_the_journal_afresh(
     journal = Journal("full", snapshot_s=60.0)
     for row in range(12):
         step = pipeline.feed([frame(row, channels=(f"c{row}",))])
-        journal.turn(step, pipeline, marks=b"", now_s=0.0)
+        journal.changes_of_turn(step, pipeline, marks=b"", now_s=0.0)
     assert journal.overgrown
-    assert journal.everything(pipeline).whole
+    assert journal.all_changes(pipeline).whole
     assert not journal.overgrown
 
 
 def test_damaged_entries_are_named_and_the_rest_is_used() -> None:
-    found = remembered({"machine/a": b"\xc1", "ring/b": b"", "room/x": b"y"}, [])
+    found = decode_states({"machine/a": b"\xc1", "ring/b": b"", "room/x": b"y"}, [])
     assert set(found.damaged) == {"machine/a", "ring/b"}
     assert list(found.frames()) == []
 
@@ -150,6 +152,6 @@ def test_marks_survive_a_restart_the_newest_first() -> None:
         (UsedMarks(), [*written, marks.all_marks()]),
     ):
         restored.restore(source)
-        assert restored.used(20_000, 19_999)
-        assert restored.used(20_000 - 8000, 19_999 - 8000)
+        assert restored.was_used(20_000, 19_999)
+        assert restored.was_used(20_000 - 8000, 19_999 - 8000)
     assert len(marks.all_marks()) == 6 * 8192

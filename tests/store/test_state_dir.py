@@ -9,7 +9,7 @@ import pytest
 
 from edge_agent.errors import StateError
 from edge_agent.records import Profile
-from edge_agent.store.state_dir import Store
+from edge_agent.store.state_dir import StateDir
 
 
 def profile(machine: str = "pump-1", encoder: str = "e1") -> Profile:
@@ -28,14 +28,14 @@ def profile(machine: str = "pump-1", encoder: str = "e1") -> Profile:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "state")
+def store(tmp_path: Path) -> Iterator[StateDir]:
+    store = StateDir(tmp_path / "state")
     store.open()
     yield store
     store.close()
 
 
-def test_what_was_saved_comes_back(store: Store) -> None:
+def test_what_was_saved_comes_back(store: StateDir) -> None:
     names = ["pump-1", "Pumpe 1/ä", "..", "x" * 120]
     for name in names:
         store.save_profile(profile(name))
@@ -49,7 +49,7 @@ def test_what_was_saved_comes_back(store: Store) -> None:
     assert loaded.set_aside == ()
 
 
-def test_rows_that_an_older_agent_kept_to_learn_again_from_are_forgotten(store: Store) -> None:
+def test_rows_that_an_older_agent_kept_to_learn_again_from_are_forgotten(store: StateDir) -> None:
     before = profile("pump-1")
     rows = np.ones((400, 2), np.float32)
     store.save_profile(
@@ -59,13 +59,13 @@ def test_rows_that_an_older_agent_kept_to_learn_again_from_are_forgotten(store: 
     assert set(found.memory) == set(before.memory)
 
 
-def test_files_stay_inside_the_state_directory(store: Store, tmp_path: Path) -> None:
+def test_files_stay_inside_the_state_directory(store: StateDir, tmp_path: Path) -> None:
     path = store.save_profile(profile("../../escape"))
     assert path.parent == tmp_path / "state" / "profiles"
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text"])
-def test_a_damaged_profile_is_set_aside_and_the_others_are_used(store: Store, damage: str) -> None:
+def test_a_damaged_profile_is_set_aside_and_the_others_are_used(store: StateDir, damage: str) -> None:
     path = store.save_profile(profile("pump-1"))
     store.save_profile(profile("pump-2"))
     raw = bytearray(path.read_bytes())
@@ -85,7 +85,7 @@ def test_a_damaged_profile_is_set_aside_and_the_others_are_used(store: Store, da
     assert store.load(encoder="e1").set_aside == ()  # reported once
 
 
-def test_a_flipped_byte_never_changes_what_is_read(store: Store) -> None:
+def test_a_flipped_byte_never_changes_what_is_read(store: StateDir) -> None:
     path = store.save_profile(profile())
     raw = path.read_bytes()
     for at in range(0, len(raw), 7):
@@ -95,21 +95,21 @@ def test_a_flipped_byte_never_changes_what_is_read(store: Store) -> None:
             np.testing.assert_array_equal(found.memory["bank"], profile().memory["bank"])
 
 
-def test_a_second_damaged_file_does_not_overwrite_the_first(store: Store) -> None:
+def test_a_second_damaged_file_does_not_overwrite_the_first(store: StateDir) -> None:
     for content in (b"one", b"two"):
         store.save_profile(profile()).write_bytes(content)
         aside = store.load(encoder="e1").set_aside[0]
         assert aside.path.read_bytes() == content
 
 
-def test_a_profile_of_another_model_is_not_used(store: Store) -> None:
+def test_a_profile_of_another_model_is_not_used(store: StateDir) -> None:
     store.save_profile(profile(encoder="old"))
     loaded = store.load(encoder="new")
     assert loaded.profiles == ()
     assert "another model" in loaded.set_aside[0].reason
 
 
-def test_an_interrupted_write_leaves_the_old_file(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_write_leaves_the_old_file(store: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:
     path = store.save_profile(profile())
     before = path.read_bytes()
 
@@ -123,8 +123,8 @@ def test_an_interrupted_write_leaves_the_old_file(store: Store, monkeypatch: pyt
     assert [found.rows for found in store.load(encoder="e1").profiles] == [100]
 
 
-def test_one_directory_has_one_agent(store: Store, tmp_path: Path) -> None:
-    second = Store(tmp_path / "state")
+def test_one_directory_has_one_agent(store: StateDir, tmp_path: Path) -> None:
+    second = StateDir(tmp_path / "state")
     with pytest.raises(StateError, match="another agent"):
         second.open()
     store.close()
@@ -135,4 +135,4 @@ def test_one_directory_has_one_agent(store: Store, tmp_path: Path) -> None:
 def test_a_directory_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError):
-        Store(tmp_path / "file" / "state").open()
+        StateDir(tmp_path / "file" / "state").open()

@@ -15,7 +15,7 @@ from edge_agent.records import Delivery
 from edge_agent.service.learning_worker import Learner, Learnt
 from edge_agent.service.turn import Clocks, Turn, TurnProcessor
 from edge_agent.service.wiring import load_scorer, pipeline_settings
-from edge_agent.store.state_dir import Store
+from edge_agent.store.state_dir import StateDir
 
 CALM, FAULTY, AFTER = (0, 300), (300, 380), (380, 560)
 NOW_NS = (START_TS + 10_000) * 1_000_000_000
@@ -53,7 +53,7 @@ class ScriptedAgent:
         self._begin()
 
     def _begin(self) -> None:
-        self.store = Store(self.config.agent.state_dir)
+        self.store = StateDir(self.config.agent.state_dir)
         self.store.open()
         scorer = load_scorer(self.config)
         self.processor = TurnProcessor(
@@ -73,7 +73,7 @@ class ScriptedAgent:
         self._begin()
 
     def end(self) -> None:
-        self.processor.keeper._database.close()
+        self.processor.state_writer._database.close()
         self.store.close()
 
     def turn(self, arrivals: Sequence[Arrival]) -> None:

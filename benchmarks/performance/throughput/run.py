@@ -41,7 +41,7 @@ from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.results import CommissionRequest, Settings
 from edge_agent.records import Delivery, Profile
 from edge_agent.service.wiring import load_scorer
-from edge_agent.store.state_dir import Store
+from edge_agent.store.state_dir import StateDir
 
 WINDOW_ROWS = 128
 WARM_S = 8.0
@@ -226,7 +226,7 @@ def started_agent(
         env={"PYTHONPATH": str(tree)},
     )
     leaving.callback(agent.kill)
-    store = Store(agent.state)
+    store = StateDir(agent.state)
     store.open()
     for profile in profiles:
         store.save_profile(profile)

@@ -63,7 +63,7 @@ def stages(
         step = book.of("pipeline", lambda turn=turn: pipeline.step(turn))
         changes = book.of(
             "journal_encoding",
-            lambda step=step, at=start: journal.turn(
+            lambda step=step, at=start: journal.changes_of_turn(
                 step, pipeline, marks=marks.take_new_marks(), now_s=at / 4000.0
             ),
         )
