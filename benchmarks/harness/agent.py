@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from benchmarks import ROOT
 from benchmarks.harness.patience import WaitedInVainError, free_port, wait_until
-from edge_agent.signals.row_buffer import RingState
+from edge_agent.signals.row_buffer import BufferState
 from edge_agent.store.database import Database
 from edge_agent.store.journal import decode_states
 
@@ -189,7 +189,7 @@ class Agent:
             time.sleep(0.2)
         return ledger
 
-    def ring(self, machine: str) -> RingState:
+    def ring(self, machine: str) -> BufferState:
         """The machine's rows as they are on disk."""
         contents = Database(self.state / "state.db").read()
         found = decode_states(contents.states, [(turn, block) for turn, block, _ in contents.samples])

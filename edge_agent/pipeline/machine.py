@@ -16,7 +16,7 @@ from edge_agent.pipeline.condition import AlarmBook, BookState
 from edge_agent.pipeline.results import CommissionRequest, Settings
 from edge_agent.records import THRESHOLD, Alarm, Float32, Profile, ScoreBlock
 from edge_agent.sensors.monitor import Inspector, QualityState
-from edge_agent.signals.row_buffer import RingState, RowBuffer
+from edge_agent.signals.row_buffer import BufferState, RowBuffer
 
 _LOOK_ROWS = 32
 """New rows that wait for a look at most."""
@@ -134,7 +134,7 @@ class Machine:
         """
         if self.profile is None:
             return True
-        before, count, hop = self.looked_row, self.rows.row_count, max(self.profile.hop_rows, 1)
+        before, count, hop = self.looked_row, self.rows.store.row_count, max(self.profile.hop_rows, 1)
         waiting = min(_LOOK_ROWS, _SECOND_NS // max(self.profile.period_ns, 1))
         if count // hop == before // hop and 0 <= count - before < waiting:
             return False
@@ -143,20 +143,20 @@ class Machine:
 
     def ask_to_learn(self, name: str, *, commission_rows: int) -> list[CommissionRequest]:
         """The request to be learnt, where it is time for one."""
-        rows = self.rows
-        if self.state == "learning" or rows.row_count < self.wanted_at or rows.last_time_ns is None:
+        rows, time_ns = self.rows.store, self.rows.store.last_time_ns
+        if self.state == "learning" or rows.row_count < self.wanted_at or time_ns is None:
             return []
         self.state = "learning"
-        period_ns = rows.period_ns()
+        history = self.rows.history(commission_rows)
         return [
             CommissionRequest(
                 machine=name,
                 channels=tuple(rows.channels),
-                rows=rows.history()[-commission_rows:],
-                period_ns=period_ns,
-                hop_rows=rows.hop_rows(period_ns),
-                time_ns=rows.last_time_ns,
-                observed=rows.observed()[-commission_rows:],
+                rows=history.rows,
+                period_ns=history.period_ns,
+                hop_rows=history.hop_rows,
+                time_ns=time_ns,
+                observed=history.observed,
             )
         ]
 
@@ -241,7 +241,7 @@ class Machine:
             quality=QualityState() if self.inspector is None else self.inspector.save(),
         )
 
-    def restore(self, memento: Memento, ring: RingState | None) -> None:
+    def restore(self, memento: Memento, ring: BufferState | None) -> None:
         """Go on where the memento was taken.
 
         Raises:
@@ -259,7 +259,7 @@ class Machine:
 
     def go_on(self) -> None:
         """Take the kept rows for inspected and scored."""
-        self.rows.settle()
+        self.rows.skip_due()
         if self.inspector is not None:
             self.inspector.reread(*self.rows.inspected_rows())
 
@@ -268,10 +268,10 @@ class Machine:
         alarm = self.book.open_alarm
         return MachineStatus(
             state=self.state,
-            rows_heard=self.rows.row_count,
+            rows_heard=self.rows.store.row_count,
             rows_wanted=self.wanted_at,
-            channels=tuple(self.rows.channels),
-            last_time_ns=self.rows.last_time_ns,
+            channels=tuple(self.rows.store.channels),
+            last_time_ns=self.rows.store.last_time_ns,
             last_score=self.last_score,
             threshold=THRESHOLD if self.profile else None,
             open_alarm=alarm.id if alarm else None,
@@ -285,11 +285,11 @@ class Machine:
         """The latest rows beside what is usual."""
         profile = self.profile
         return Glance(
-            channels=tuple(self.rows.channels),
-            rows=self.rows.history(latest_rows),
+            channels=tuple(self.rows.store.channels),
+            rows=self.rows.latest(latest_rows),
             low=None if profile is None else np.asarray(profile.memory["evidence/low"], np.float32),
             high=None if profile is None else np.asarray(profile.memory["evidence/high"], np.float32),
-            last_time_ns=self.rows.last_time_ns,
+            last_time_ns=self.rows.store.last_time_ns,
             period_ns=profile.period_ns if profile else self.rows.period_ns(),
             learnt_ns=profile.learnt_ns if profile else None,
             learnt_rows=profile.rows if profile else 0,

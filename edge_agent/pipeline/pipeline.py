@@ -22,7 +22,7 @@ from edge_agent.pipeline.ledger import Bookkeeper
 from edge_agent.pipeline.machine import Machine, MachineStatus, Memento
 from edge_agent.pipeline.machines import Fleet
 from edge_agent.pipeline.results import CommissionRequest, Failure, Labelled, Settings, Step
-from edge_agent.pipeline.validation import aligner, inspect, lost_values, succeeding, visible_parts
+from edge_agent.pipeline.validation import aligner, inspect, succeeding, visible_parts
 from edge_agent.records import (
     Alarm,
     Delivery,
@@ -35,7 +35,7 @@ from edge_agent.records import (
     SourceEvents,
     WindowBlock,
 )
-from edge_agent.signals.row_buffer import RingState, RowBuffer
+from edge_agent.signals.row_buffer import BufferState, RowBuffer
 
 _Outcome = Literal["accepted", "duplicate", "late"] | Reject
 """What the pipeline makes of a message."""
@@ -109,7 +109,7 @@ class Pipeline:
         """Learning a machine did not work: gather the same number of rows again."""
         machine = self.fleet[name]
         machine.state, machine.reason = "failed", reason
-        machine.wanted_at = machine.rows.row_count + self._settings.commission_rows
+        machine.wanted_at = machine.rows.store.row_count + self._settings.commission_rows
 
     def relearn(self, name: str) -> None:
         """What was learnt of a machine meanwhile belongs to a model that has gone: ask again at its next row."""
@@ -158,7 +158,7 @@ class Pipeline:
             if profile.encoder != encoder or (before is not None and profile.memory is before.memory):
                 machine.profile = replace(template, machine=name)
                 machine.inspector = succeeding(machine, settings=settings, scorer=scorer)
-                if tuple(machine.rows.channels) != template.channels:
+                if tuple(machine.rows.store.channels) != template.channels:
                     self.install(machine.profile)
 
     def forget(self, name: str) -> None:
@@ -182,11 +182,11 @@ class Pipeline:
         """What to write down of a machine, beside its rows."""
         return self.fleet[name].save(name)
 
-    def ring(self, name: str) -> RingState:
+    def ring(self, name: str) -> BufferState:
         """What to write down of a machine's rows."""
         return self.fleet[name].rows.save()
 
-    def restore(self, memento: Memento, ring: RingState | None) -> bool:
+    def restore(self, memento: Memento, ring: BufferState | None) -> bool:
         """Let a machine go on where it stood; call it before the first step.
 
         Returns:
@@ -217,8 +217,7 @@ class Pipeline:
                 continue
             if machine.profile is None:
                 machine.rows.add_channels(frame.channels)
-            if all(machine.rows.known(name) for name in frame.channels):
-                machine.rows.accept(frame)
+            machine.rows.accept(frame)
         for machine in self.fleet.values():
             machine.go_on()
 
@@ -233,15 +232,18 @@ class Pipeline:
             if len(self.fleet) >= self._settings.machines_limit:
                 return Reject("too_many_machines")
             machine = self._add_machine(frame.machine)
-        known = self._known_channels(machine, frame)
-        if isinstance(known, Reject):
-            return known
-        outcome = machine.rows.accept(known)
+        outcome = machine.rows.accept(frame)
+        if outcome is None:
+            known = self._known_channels(machine, frame)
+            if isinstance(known, Reject):
+                return known
+            frame, outcome = known, machine.rows.accept(known)
+            assert outcome is not None  # noqa: S101 - all its channels are known now
         if outcome == "surplus":
             return Reject(outcome)
         if outcome == "accepted":
             self._touched[frame.machine] = None
-            self._accepted.append(known)
+            self._accepted.append(frame)
         return outcome
 
     def _hear(self, told: SourceEvents) -> None:
@@ -281,18 +283,16 @@ class Pipeline:
 
     def _known_channels(self, machine: Machine, frame: Frame) -> Frame | Reject:
         """The frame without channels that the machine does not have; a rejection where nothing is left."""
-        rows = machine.rows
-        if rows.knows(frame.channels):
-            return frame
-        unknown = [name for name in frame.channels if not rows.known(name)]
-        if machine.profile is None and len(rows.channels) + len(unknown) <= self._settings.channels_limit:
+        rows, channels = machine.rows, machine.rows.store.channels
+        unknown = rows.unknown(frame.channels)
+        if machine.profile is None and len(channels) + len(unknown) <= self._settings.channels_limit:
             rows.add_channels(unknown)
-            if self._template is not None and set(rows.channels) == set(self._template.channels):
+            if self._template is not None and set(channels) == set(self._template.channels):
                 self.install(replace(self._template, machine=frame.machine))
             return frame
         reason: RejectReason = "too_many_channels" if machine.profile is None else "unknown_channel"
         self.books.book_values(reason, len(unknown))
-        keep = [at for at, name in enumerate(frame.channels) if rows.known(name)]
+        keep = [at for at, name in enumerate(frame.channels) if name not in unknown]
         if not keep:
             return Reject(reason)
         kept = tuple(frame.channels[at] for at in keep)
@@ -310,17 +310,15 @@ class Pipeline:
         findings: list[Alarm] = []
         for name in touched:
             machine = self.fleet[name]
-            for reason, count in lost_values(machine.rows):
-                self.books.book_values(reason, count)
+            self._book_lost(machine)
             try:
                 if machine.profile is None:
                     commissions += machine.ask_to_learn(name, commission_rows=self._settings.commission_rows)
                     continue
                 if not machine.due():
                     continue
-                inspection = inspect(machine.inspector, machine.rows)
-                findings += inspection.findings
-                parts = visible_parts(machine.rows.take_windows(), inspection, rows=machine.rows.row_count)
+                parts, found = self._look(machine)
+                findings += found
                 blocks += parts
                 profiles += [machine.profile] * len(parts)
             except Exception as error:  # noqa: BLE001 - one machine must not cost the others
@@ -340,6 +338,24 @@ class Pipeline:
             failures=failures,
             moved=tuple(moved for score in scores for moved in self.fleet[score.windows.machine].moved()),
         )
+
+    def _book_lost(self, machine: Machine) -> None:
+        """Samples of accepted messages that no row rests on."""
+        lost = machine.rows.lost
+        for reason, count in lost.items():
+            if count:
+                self.books.book_values(reason, count)
+        lost.clear()
+
+    def _look(self, machine: Machine) -> tuple[list[WindowBlock], tuple[Alarm, ...]]:
+        """(the windows of a machine that fell due, what its new rows say of its sensors)."""
+        due = machine.rows.take_due()
+        try:
+            inspection = inspect(machine.inspector, due)
+        except Exception:
+            self.books.book_skipped(0 if due.windows is None else len(due.windows.values))
+            raise
+        return visible_parts(due, inspection), inspection.findings
 
     def _score(self, blocks: list[WindowBlock], profiles: list[Profile]) -> list[ScoreBlock]:
         """All machines in one call; where that fails, one by one, so that only the guilty machine is passed over."""

@@ -7,11 +7,11 @@ import numpy as np
 from edge_agent.detect.scorer import Scorer
 from edge_agent.pipeline.machine import Machine
 from edge_agent.pipeline.results import Settings
-from edge_agent.records import RejectReason, WindowBlock
+from edge_agent.records import WindowBlock
 from edge_agent.sensors.monitor import NOTHING, Inspection, Inspector
 from edge_agent.signals.alignment import Aligner
 from edge_agent.signals.channel_rules import alignment, physical_range
-from edge_agent.signals.row_buffer import RowBuffer
+from edge_agent.signals.row_buffer import Due
 
 
 def succeeding(machine: Machine, *, settings: Settings, scorer: Scorer) -> Inspector | None:
@@ -49,34 +49,24 @@ def aligner(machine: str, settings: Settings, *, scorer: Scorer) -> Aligner | No
     )
 
 
-def inspect(inspector: Inspector | None, rows: RowBuffer) -> Inspection:
+def inspect(inspector: Inspector | None, due: Due) -> Inspection:
     """What the rows that are new say of the sensors."""
-    new, times_ns = rows.take_rows()
-    return NOTHING if inspector is None or not len(new) else inspector.inspect(new, times_ns)
+    return NOTHING if inspector is None or not len(due.rows) else inspector.inspect(due.rows, due.times_ns)
 
 
-def lost_values(rows: RowBuffer) -> list[tuple[RejectReason, int]]:
-    """How many samples of accepted messages came too late for their row, or twice, since the last call."""
-    if rows.aligner is None or not rows.aligner.lost:
-        return []
-    lost: list[tuple[RejectReason, int]] = [(why, count) for why, count in rows.aligner.lost.items() if count]
-    rows.aligner.lost.clear()
-    return lost
-
-
-def visible_parts(block: WindowBlock | None, inspection: Inspection, *, rows: int) -> list[WindowBlock]:
-    """The windows, in order, parted where the set of hidden channels changes.
+def visible_parts(due: Due, inspection: Inspection) -> list[WindowBlock]:
+    """The windows that fell due, in order, parted where the set of hidden channels changes.
 
     Args:
-        block: the windows that fell due, if any.
+        due: what the machine's rows have given out.
         inspection: of the newest rows, those in which the windows end.
-        rows: of the machine so far.
     """
+    block = due.windows
     if block is None:
         return []
     if not inspection.hidden.any():
         return [block]
-    hidden = inspection.hidden[block.end_rows - (rows - len(inspection.hidden))]  # B C
+    hidden = inspection.hidden[block.end_rows - (due.row_count - len(inspection.hidden))]  # B C
     edges = np.flatnonzero((hidden[1:] != hidden[:-1]).any(axis=1)) + 1
     parts = []
     for start, end in zip([0, *edges.tolist()], [*edges.tolist(), len(hidden)], strict=True):

@@ -3,7 +3,6 @@
 Axes: R rows, C channels.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,6 @@ from edge_agent.records import Float32
 
 _FIRST_ROWS = 16
 """Room to begin with: a flood of machines that are heard once must cost little."""
-_FEW_WINDOWS = 4
-"""Cut one by one that is cheaper than a view of all."""
 _SPARE_ROWS = 128
 """Room behind the rows that are kept, so that the arrays are shifted once in so many rows only."""
 
@@ -22,7 +19,7 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 
-class Rows:
+class RowArrays:
     """Values, whether they were observed and not held, times, and the row after the pause before each row."""
 
     def __init__(self) -> None:
@@ -102,20 +99,4 @@ def _moved(array: NDArray[Any], kept: slice, size: int) -> NDArray[Any]:
     """These rows at the beginning of a larger array."""
     found = np.zeros((size, *array.shape[1:]), array.dtype)
     found[: kept.stop - kept.start] = array[kept]
-    return found
-
-
-def cut_windows(rows: Float32, starts: list[int], span: int) -> Float32:
-    """[B, C, T] the windows of [R, C] that begin at these rows, copied."""
-    if len(starts) <= _FEW_WINDOWS:
-        return np.stack([rows[start : start + span].T for start in starts])
-    view = np.lib.stride_tricks.sliding_window_view(rows, span, axis=0)  # B C T
-    return np.ascontiguousarray(view[starts])
-
-
-def ordered(row: Sequence[float] | Float32, columns: list[int]) -> list[float]:
-    """The row with each value in its column."""
-    found = [0.0] * len(columns)
-    for column, value in zip(columns, row, strict=True):
-        found[column] = value
     return found

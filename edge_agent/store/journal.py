@@ -20,7 +20,7 @@ from edge_agent.pipeline.machine import Memento
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Step
 from edge_agent.records import Frame
-from edge_agent.signals.row_buffer import RingState
+from edge_agent.signals.row_buffer import BufferState
 
 Mode = Literal["full", "snapshot", "off"]
 
@@ -45,7 +45,7 @@ class Layout(msgspec.Struct, frozen=True, array_like=True):
 
 class _WrittenBuffer(msgspec.Struct, array_like=True):
     turn: int
-    ring: RingState
+    ring: BufferState
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class JournalContents:
 
     turn: int
     mementos: Mapping[str, Memento]
-    rings: Mapping[str, tuple[int, RingState]]
+    rings: Mapping[str, tuple[int, BufferState]]
     layouts: Mapping[int, Layout]
     blocks: Sequence[tuple[int, bytes]]
     damaged: tuple[str, ...]
@@ -236,7 +236,7 @@ class Journal:
 def decode_states(states: Mapping[str, bytes], blocks: Sequence[tuple[int, bytes]]) -> JournalContents:
     """What was written down, decoded; what cannot be read is named and left out."""
     mementos: dict[str, Memento] = {}
-    rings: dict[str, tuple[int, RingState]] = {}
+    rings: dict[str, tuple[int, BufferState]] = {}
     layouts: dict[int, Layout] = {}
     damaged = []
     for name, raw in states.items():

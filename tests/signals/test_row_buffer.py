@@ -27,7 +27,7 @@ def frame(second: float, *values: float, channels: tuple[str, ...] = ("a", "b"),
 def test_whole_rows_are_kept_in_order() -> None:
     rows = buffer()
     assert [rows.accept(frame(t, t, -t)) for t in range(3)] == ["accepted"] * 3
-    np.testing.assert_array_equal(rows.history(), [[0, 0], [1, -1], [2, -2]])
+    np.testing.assert_array_equal(rows.latest(), [[0, 0], [1, -1], [2, -2]])
 
 
 def test_the_same_time_again_is_a_duplicate_and_an_earlier_one_late() -> None:
@@ -35,15 +35,15 @@ def test_the_same_time_again_is_a_duplicate_and_an_earlier_one_late() -> None:
     rows.accept(frame(5, 1, 2))
     assert rows.accept(frame(5, 1, 2)) == "duplicate"
     assert rows.accept(frame(4, 1, 2)) == "late"
-    assert rows.row_count == 1
+    assert rows.store.row_count == 1
 
 
 def test_halves_of_a_row_meet_by_their_time() -> None:
     rows = buffer()
     rows.accept(frame(0, 1, channels=("a",)))
-    assert rows.row_count == 0
+    assert rows.store.row_count == 0
     rows.accept(frame(0, 2, channels=("b",)))
-    np.testing.assert_array_equal(rows.history(), [[1, 2]])
+    np.testing.assert_array_equal(rows.latest(), [[1, 2]])
 
 
 def test_bare_numbers_meet_on_the_grid_and_the_first_one_in_a_cell_wins() -> None:
@@ -52,8 +52,8 @@ def test_bare_numbers_meet_on_the_grid_and_the_first_one_in_a_cell_wins() -> Non
     assert rows.accept(frame(10.1, 1, channels=("a",), **bare)) == "accepted"
     assert rows.accept(frame(10.4, 9, channels=("a",), **bare)) == "surplus"
     assert rows.accept(frame(10.9, 2, channels=("b",), **bare)) == "accepted"
-    np.testing.assert_array_equal(rows.history(), [[1, 2]])
-    assert rows.last_time_ns == 10 * SECOND
+    np.testing.assert_array_equal(rows.latest(), [[1, 2]])
+    assert rows.store.last_time_ns == 10 * SECOND
 
 
 def told_bare(rows: RowBuffer, *sets: tuple[float, float]) -> list[str]:
@@ -71,8 +71,8 @@ def test_bare_numbers_of_a_sender_that_was_held_up_are_rows_and_no_duplicates() 
     calm = [(t + 0.2, 10.0 * t) for t in range(5)]
     late = [(7.1, 50.0), (7.2, 60.0), (7.3, 70.0)]  # the rows of 5.2 and 6.2 come with that of 7.2
     assert set(told_bare(rows, *calm, *late, (8.2, 80.0))) == {"accepted"}
-    assert rows.history()[:, 0].tolist() == [0, 10, 20, 30, 40, 50, 60, 70, 80]
-    np.testing.assert_array_equal(rows.history()[:, 1], rows.history()[:, 0] + 1)
+    assert rows.latest()[:, 0].tolist() == [0, 10, 20, 30, 40, 50, 60, 70, 80]
+    np.testing.assert_array_equal(rows.latest()[:, 1], rows.latest()[:, 0] + 1)
     assert told_bare(rows, (8.3, 90.0)) == ["surplus", "surplus"], "every cell has had its row by now"
 
 
@@ -81,11 +81,11 @@ def test_bare_numbers_of_a_row_astride_two_cells_stay_together() -> None:
     for t in range(5):
         assert rows.accept(frame(t + 0.9, t, channels=("a",), **bare)) == "accepted"
         assert rows.accept(frame(t + 1.3, -t, channels=("b",), **bare)) == "accepted"
-    np.testing.assert_array_equal(rows.history(), [[t, -t] for t in range(5)])
+    np.testing.assert_array_equal(rows.latest(), [[t, -t] for t in range(5)])
     assert rows.accept(frame(5.9, 5, channels=("a",), **bare)) == "accepted"
     assert rows.accept(frame(6.5, 6, channels=("b",), **bare)) == "accepted"  # too long after: the row of 6
     assert rows.accept(frame(6.9, 6, channels=("a",), **bare)) == "accepted"
-    np.testing.assert_array_equal(rows.history()[-1], [6, 6])
+    np.testing.assert_array_equal(rows.latest()[-1], [6, 6])
 
 
 def test_a_bare_row_that_waits_goes_on_after_a_restart() -> None:
@@ -94,13 +94,13 @@ def test_a_bare_row_that_waits_goes_on_after_a_restart() -> None:
     second = buffer()
     second.restore(first.save())
     second.accept(frame(1.3, 2, channels=("b",), **bare))
-    np.testing.assert_array_equal(second.history(), [[1, 2]])
+    np.testing.assert_array_equal(second.latest(), [[1, 2]])
 
 
 def test_bare_numbers_that_arrive_in_the_same_nanosecond_are_rows_of_their_own() -> None:
     rows = buffer()
     assert set(told_bare(rows, (1.2, 1.0), (4.2, 2.0), (4.2, 3.0))) == {"accepted"}
-    assert rows.history()[:, 0].tolist() == [1, 2, 3]
+    assert rows.latest()[:, 0].tolist() == [1, 2, 3]
 
 
 def test_a_channel_faster_than_the_grid_is_thinned_to_it_and_its_row_is_not_parted() -> None:
@@ -111,7 +111,7 @@ def test_a_channel_faster_than_the_grid_is_thinned_to_it_and_its_row_is_not_part
         became += [rows.accept(frame(t + at / 10, at, channels=("a",), **bare)) for at in range(5)]
         became.append(rows.accept(frame(t + 0.9, 7, channels=("b",), **bare)))
     assert became == (["accepted"] + ["surplus"] * 4 + ["accepted"]) * 20
-    assert rows.row_count == 20
+    assert rows.store.row_count == 20
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 30))
@@ -121,7 +121,7 @@ def test_bare_rows_never_outnumber_the_cells(seed: int, hold_rows: int) -> None:
     arrivals = np.cumsum(rng.exponential(0.7, 60))
     became = told_bare(rows, *((float(t), 1.0) for t in arrivals))
     times_ns = np.frombuffer(rows.save().times, np.int64)
-    assert became.count("accepted") == 2 * rows.row_count == 2 * len(times_ns)
+    assert became.count("accepted") == 2 * rows.store.row_count == 2 * len(times_ns)
     assert (np.diff(times_ns) > 0).all()
     cells = times_ns // SECOND
     assert (np.arange(len(cells)) <= cells - cells[0]).all()
@@ -132,7 +132,7 @@ def test_a_row_that_stays_incomplete_is_closed_by_the_next_time() -> None:
     rows = buffer(hold_rows=0)
     rows.accept(frame(0, 1, channels=("a",)))
     rows.accept(frame(1, 2, 3))
-    np.testing.assert_array_equal(rows.history(), [[1, np.nan], [2, 3]])
+    np.testing.assert_array_equal(rows.latest(), [[1, np.nan], [2, 3]])
 
 
 def test_a_missing_value_is_held_for_hold_rows_and_then_hidden() -> None:
@@ -141,7 +141,7 @@ def test_a_missing_value_is_held_for_hold_rows_and_then_hidden() -> None:
     for t in range(1, 5):
         rows.accept(frame(t, t, np.nan))
     rows.flush()
-    np.testing.assert_array_equal(rows.history()[:, 1], [7, 7, 7, np.nan, np.nan])
+    np.testing.assert_array_equal(rows.latest()[:, 1], [7, 7, 7, np.nan, np.nan])
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 4))
@@ -154,7 +154,7 @@ def test_a_block_leaves_the_same_rows_as_its_rows_one_by_one(seed: int, hold_row
     for time_ns, row in zip(times, values, strict=True):
         single.accept(Frame("m", ("a", "b"), [time_ns], [row]))
     single.flush()
-    np.testing.assert_array_equal(block.history(), single.history())
+    np.testing.assert_array_equal(block.latest(), single.latest())
 
 
 @given(st.lists(st.integers(1, 700), min_size=1, max_size=6), st.integers(1, 9))
@@ -168,7 +168,7 @@ def test_windows_are_the_last_rows_at_every_hop_however_the_rows_arrive(counts: 
         part = slice(start, start + count)
         rows.accept(Frame("m", ("a", "b"), [t * SECOND for t in range(*part.indices(total))], values[part]))
         start += count
-        if (given_out := rows.take_windows()) is not None:
+        if (given_out := rows.take_due().windows) is not None:
             ends += given_out.end_rows.tolist()
             windows += list(given_out.values)
     expected = [end for end in range(total) if (end + 1) % hop == 0 and end + 1 >= T]
@@ -182,7 +182,7 @@ def test_no_window_bridges_a_long_pause() -> None:
     rows.arrange(["a", "b"], period_ns=SECOND, hop_rows=1)
     for t in [*range(10), *range(100, 110)]:
         rows.accept(frame(t, t, t))
-    given_out = rows.take_windows()
+    given_out = rows.take_due().windows
     assert given_out is not None
     assert given_out.end_rows.tolist() == [7, 8, 9, 17, 18, 19]
 
@@ -191,8 +191,8 @@ def test_rows_before_commissioning_are_bounded() -> None:
     rows = buffer(keep_rows=64)
     for t in range(5000):
         rows.accept(frame(t, t, t))
-    assert 64 <= len(rows.history()) <= 64 * 3 + 512
-    assert rows.history()[-1, 0] == 4999
+    assert 64 <= len(rows.latest()) <= 64 * 3 + 512
+    assert rows.latest()[-1, 0] == 4999
 
 
 @pytest.mark.parametrize(("period_s", "hop"), [(1.0, 1), (0.05, 20), (180.0, 1), (0.4, 3)])
@@ -209,5 +209,5 @@ def test_with_a_grid_a_gateway_clock_that_is_set_back_begins_afresh() -> None:
         for t in range(10):
             frame = Frame("m", ("a",), [(start + t) * second], [[float(t)]], stamped=False)
             assert rows.accept(frame) == "accepted"
-    assert rows.row_count == 10 + 8  # all of the first, and what the lateness lets out of the second
-    assert rows.last_time_ns == 1007 * second
+    assert rows.store.row_count == 10 + 8  # all of the first, and what the lateness lets out of the second
+    assert rows.store.last_time_ns == 1007 * second
