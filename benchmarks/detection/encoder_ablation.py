@@ -19,9 +19,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from benchmarks import ROOT
-from edge_agent.commissioning.baseline import Encode, commission
-from edge_agent.detect import detectors, ensemble
-from edge_agent.detect.detectors import Encoded
+from edge_agent.commissioning.baseline import commission
+from edge_agent.detect import reference_bank
+from edge_agent.detect.detector import Encode, Encoded
+from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
 from edge_agent.recordings import tables
@@ -109,15 +110,15 @@ def alone(
     known = np.swapaxes(embed(series, calm, place=place, encode=encode, window_rows=window_rows), 0, 1)
     chosen = np.unique(np.linspace(0, len(calm) - 1, BANK_WINDOWS).astype(np.int64))
     bank = np.ascontiguousarray(known[:, chosen])
-    square = detectors.square_of(bank)
+    square = reference_bank.square_of(bank)
     apart = min(window_rows, int(calm[-1] - calm[0]) // 4)
     barred = np.abs(calm[:, None] - calm[chosen][None]) < apart
-    usual_distance, _ = detectors.neighbours(known, bank, square=square, barred=barred)
+    usual_distance, _ = reference_bank.neighbours(known, bank, square=square, barred=barred)
     usual, high = np.quantile(usual_distance, [0.5, 0.99], axis=-1).astype(np.float32)
     seen = np.swapaxes(embed(series, ends, place=place, encode=encode, window_rows=window_rows), 0, 1)
-    distance, _ = detectors.neighbours(seen, bank, square=square)
+    distance, _ = reference_bank.neighbours(seen, bank, square=square)
     reach = np.maximum(high - usual, np.float32(LEAST_REACH))
-    return detectors.norm(detectors.excess(distance, usual=usual, reach=reach)).astype(np.float64)
+    return reference_bank.norm(reference_bank.excess(distance, usual=usual, reach=reach)).astype(np.float64)
 
 
 def embed(
@@ -152,7 +153,7 @@ def fused(
     ranks = []
     for at in range(0, len(ends), CHUNK_WINDOWS):
         part = np.ascontiguousarray(windows[ends[at : at + CHUNK_WINDOWS] - window_rows])
-        ranks.append(ensemble.score(memory, part, encode(part, memory["location"], memory["scale"])).rank)
+        ranks.append(ENSEMBLE.score(memory, part, encode(part, memory["location"], memory["scale"])).rank)
     return np.concatenate(ranks).astype(np.float64)
 
 

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from benchmarks.detection.baselines import BASELINES, Detector
 from benchmarks.detection.datasets import Series
-from edge_agent.commissioning.baseline import Encode, commission
-from edge_agent.detect import detectors, ensemble
+from edge_agent.commissioning.baseline import commission
+from edge_agent.detect.detector import Encode
+from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.scorer import Scorer
+from edge_agent.detect.view_scales import LENGTHS_ROWS
 from edge_agent.model import bundle
 from edge_agent.pipeline.results import Settings
 from edge_agent.recordings.replay import commission_recording, replay
@@ -65,7 +67,7 @@ def agent(scorer: Scorer, *, name: str = AGENT) -> Method:
 
 
 def ablations(encode: Encode) -> Method:
-    """Without the encoder, and each group of voices alone; one pass over the windows serves all."""
+    """Without the encoder, and each detector alone; one pass over the windows serves all."""
 
     def run(series: Series) -> dict[str, Outcome]:
         said = _listen(series, encode)
@@ -147,7 +149,7 @@ def _ranking(score: NDArray[np.floating]) -> Outcome:
 def _listen(series: Series, encode: Encode | None) -> dict[str, NDArray[np.float64]]:
     """What may alarm, the ranking, and each voice as the logarithm that the ranking adds; each on rows."""
     rows = series.recording.values
-    T = detectors.LENGTHS_ROWS[-1]
+    T = LENGTHS_ROWS[-1]
     memory = commission(
         rows[: series.calm_rows],
         window_rows=T,
@@ -161,9 +163,9 @@ def _listen(series: Series, encode: Encode | None) -> dict[str, NDArray[np.float
     for at in range(0, len(windows), _CHUNK_WINDOWS):
         chunk = np.ascontiguousarray(windows[at : at + _CHUNK_WINDOWS])
         encoded = None if encode is None else encode(chunk, memory["location"], memory["scale"])
-        parts.append(ensemble.score(memory, chunk, encoded))
-    heard = np.log1p(np.maximum(np.concatenate([part.voices for part in parts]), 0.0)).astype(np.float64)
-    table = {name: heard[:, at] for at, name in enumerate(detectors.VOICES)}
+        parts.append(ENSEMBLE.score(memory, chunk, encoded))
+    heard = np.log1p(np.maximum(np.concatenate([part.calibrated for part in parts]), 0.0)).astype(np.float64)
+    table = {name: heard[:, at] for at, name in enumerate(ENSEMBLE.names)}
     table["value"] = np.concatenate([part.value for part in parts]).astype(np.float64)
     table["rank"] = np.concatenate([part.rank for part in parts]).astype(np.float64)
     return {name: np.concatenate([np.full(T - 1, column[0]), column]) for name, column in table.items()}

@@ -21,8 +21,9 @@ from benchmarks.diagnosis.datasets import read_index, read_rows
 from benchmarks.diagnosis.spectral_views import ROWS, Floats, encoder, frames_of, views
 from benchmarks.diagnosis.vibration_datasets import FAN_RATE_HZ, FAN_SAMPLES, cut_blocks
 from edge_agent.commissioning.baseline import commission
-from edge_agent.commissioning.reference_bank import Encode
-from edge_agent.detect import detectors, ensemble
+from edge_agent.detect.detector import Encode
+from edge_agent.detect.detectors import ENSEMBLE
+from edge_agent.detect.fusion import Scores
 from edge_agent.signals.spectrum import SpectralFrames, describe_frames
 
 _CWRU_SAMPLES, _CWRU_RATE_HZ = 8192, 48_000.0
@@ -120,17 +121,17 @@ def _scores(trial: Trial) -> Iterator[tuple[str, NDArray[Any]]]:
         if encode is None:
             yield "spectral frames, what alarms", scores.value
         else:
-            embedding = scores.voices[:, detectors.VOICES.index("embedding")]
+            embedding = scores.calibrated[:, ENSEMBLE.names.index("embedding")]
             yield f"spectral frames, {encoder_name} encoder, its distance alone", embedding
 
 
-def _agent(rows: Floats, windows: Floats, encode: Encode | None) -> ensemble.Scores:
-    """The agent's own voices, on a memory of calm rows [R, C]."""
+def _agent(rows: Floats, windows: Floats, encode: Encode | None) -> Scores:
+    """The agent's own detectors, on a memory of calm rows [R, C]."""
     memory = commission(
         rows, window_rows=ROWS, encode=encode, budget_per_week=1.0, windows_per_week=10_000.0, seed=0
     )
     encoded = None if encode is None else encode(windows, memory["location"], memory["scale"])
-    return ensemble.score(memory, windows, encoded)
+    return ENSEMBLE.score(memory, windows, encoded)
 
 
 def _loudness(blocks: Floats) -> Floats:

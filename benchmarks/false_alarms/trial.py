@@ -12,10 +12,10 @@ from benchmarks.false_alarms.machines import DAY_ROWS, PERIOD_S, SIZES, Shift, m
 from benchmarks.false_alarms.threshold_rules import RULES
 from edge_agent.commissioning import baseline
 from edge_agent.commissioning.settings import BudgetSettings
-from edge_agent.detect import ensemble
-from edge_agent.detect.detectors import LENGTHS_ROWS, VOICES
+from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.scorer import Scorer
 from edge_agent.detect.trigger import Decider
+from edge_agent.detect.view_scales import LENGTHS_ROWS
 from edge_agent.pipeline.pipeline import Pipeline, Settings
 from edge_agent.recordings.replay import commission_recording, row_times_ns
 from edge_agent.recordings.tables import Recording
@@ -129,7 +129,7 @@ def scores_of(recording: Recording, *, profile: Profile, scorer: Scorer, rows: N
 class _Chosen:
     """Stands before the scorer: lets only windows through that end in chosen rows.
 
-    The encoder is left out where none of its voices alarms, which takes most of the time and changes no alarm.
+    The encoder is left out where none of its raw scores alarms, which takes most of the time and changes no alarm.
     """
 
     def __init__(self, scorer: Scorer, rows: NDArray[np.bool_]) -> None:
@@ -143,9 +143,9 @@ class _Chosen:
         values, rows, times = block.values[keep], block.end_rows[keep], block.times_ns[keep]
         chosen = replace(block, values=values, end_rows=rows, times_ns=times)
         *alarming, _ranking = profile.memory["weights"]
-        if np.any(np.array(alarming)[:, [VOICES.index(voice) for voice in _OF_THE_ENCODER]]):
+        if np.any(np.array(alarming)[:, [ENSEMBLE.names.index(voice) for voice in _OF_THE_ENCODER]]):
             return self._scorer.score([chosen], profiles)
-        scores = ensemble.score(profile.memory, values, None)
+        scores = ENSEMBLE.score(profile.memory, values, None)
         return [_told(chosen, profile, np.column_stack([scores.parts, scores.recent]))]
 
 

@@ -21,8 +21,7 @@ import numpy as np
 
 from benchmarks import RESULTS
 from edge_agent.config.file import Config
-from edge_agent.detect import ensemble
-from edge_agent.detect.compact_memory import lean, size_bytes
+from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import CommissionRequest, Settings
@@ -72,7 +71,7 @@ def packed() -> dict[str, float]:
     scorer = load_scorer(Config.model_validate({}), ranking=True)
     rows = _rows(seed=0)
     memory = learn(_request("m", rows), scorer=scorer, settings=Settings()).memory
-    small = lean(memory)
+    small = ENSEMBLE.compact(memory)
     T = scorer.window_rows
     apart, crossed, total, spent = [], 0, 0, {}
     for seed in range(1, 6):
@@ -82,15 +81,15 @@ def packed() -> dict[str, float]:
         found = {}
         for name, each in (("whole", memory), ("packed", small)):
             started = time.process_time()
-            found[name] = ensemble.score(each, windows, None, ranking=False).value
+            found[name] = ENSEMBLE.score(each, windows, None, ranking=False).value
             spent[name] = spent.get(name, 0.0) + time.process_time() - started
         apart.append(np.abs(found["packed"] - found["whole"]) / np.maximum(found["whole"], 0.1))
         crossed += int(((found["packed"] > 1.0) != (found["whole"] > 1.0)).sum())
         total += len(windows)
     off = np.concatenate(apart)
     return {
-        "whole_bytes": size_bytes(memory),
-        "packed_bytes": size_bytes(small),
+        "whole_bytes": sum(array.nbytes for array in memory.values()),
+        "packed_bytes": sum(array.nbytes for array in small.values()),
         "windows": total,
         "value_off_p50": round(float(np.median(off)), 6),
         "value_off_p99": round(float(np.quantile(off, 0.99)), 6),

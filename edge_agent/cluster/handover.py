@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from edge_agent.detect.compact_memory import lean
+from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.errors import BundleError
 from edge_agent.model import profile as profiles
 from edge_agent.records import Profile
@@ -19,7 +19,7 @@ _HEAD_BYTES = len(_MARK) + 32
 
 def pack(profile: Profile, *, limit_bytes: int) -> bytes | None:
     """The message; None where it would be longer than is allowed."""
-    body = profiles.encode(replace(profile, memory=lean(profile.memory)))
+    body = profiles.encode(replace(profile, memory=ENSEMBLE.compact(profile.memory)))
     payload = _MARK + hashlib.sha256(body).digest() + body
     return payload if len(payload) <= limit_bytes else None
 
@@ -39,4 +39,4 @@ def unpack(payload: bytes, *, machine: str, encoder: str, limit_bytes: int) -> P
         return "of another machine"
     if profile.encoder != encoder:
         return "learnt with another model bundle"
-    return replace(profile, memory=lean(profile.memory))
+    return replace(profile, memory=ENSEMBLE.compact(profile.memory))

@@ -1,9 +1,9 @@
-"""How a gateway learns what is normal for one machine from calm rows; pure, and no training of a network.
+"""How a gateway learns what is normal for one machine from its rows; pure, and no training of a network.
 
-What it writes is the machine's memory: a flat mapping of arrays that `chorus.score` reads. What the voices remember is
-`remember`; how much each counts, its scale and the threshold are decided here.
+What it writes is flat: arrays by name, which `detect` reads. What detectors remember is theirs; which windows they
+learn from, the common scale of their raw scores and the threshold are decided here.
 
-Axes: R rows, C channels, W calm windows, T rows of a window, V voices.
+Axes: R rows, C channels, W normal windows, T rows of a window, V raw scores.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,44 +12,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.commissioning import drift, reference_bank
-from edge_agent.commissioning.reference_bank import Encode
+from edge_agent.commissioning import drift, normal_windows
+from edge_agent.commissioning.normal_windows import Observed
 from edge_agent.commissioning.threshold import shared, threshold
-from edge_agent.detect import detectors
-from edge_agent.detect.detectors import LENGTHS_ROWS, VOICES
+from edge_agent.detect import fusion
+from edge_agent.detect.detector import Encode
+from edge_agent.detect.detectors import ENSEMBLE
+from edge_agent.detect.ensemble import Ensemble
+from edge_agent.detect.reference_bank import usual_and_reach
+from edge_agent.detect.view_scales import LENGTHS_ROWS, centre_and_spread
 from edge_agent.errors import CommissionError
 from edge_agent.signals.features import Float32, scales
 
-# Fewer calm windows than this cannot tell how large a calm score may be.
+# Fewer normal windows than this cannot tell how large a normal score may be.
 _FEWEST_WINDOWS = 100
-# Calm windows that are looked at; more would only cost time, neighbours being almost equal.
+# Normal windows that are looked at; more would only cost time, neighbours being almost equal.
 _MOST_WINDOWS = 4000
-# Calm windows further out than this many times the usual reach, but at most this share, are forgotten:
-# commissioning rows are rarely all calm.
+# Windows further out than this many times the usual reach, but at most this share, are forgotten:
+# commissioning rows are rarely all normal.
 _TRIM_BEYOND = 6.0
 _TRIM_SHARE = 0.05
-# How much the threshold is raised for each window's length that the calm rows hold too few.
+# How much the threshold is raised for each window's length that the normal rows hold too few.
 _SHORTNESS = 0.5
-_LEAST_THRESHOLD = 1.0  # the 99 % point of calm; a machine that stood still has nothing to set a threshold by
-# Say of each group of voices, shared within the group: in what alarms, where the raw-window model is the only
-# one that sees relations between channels, and in what ranks.
-# The embedding ranks but does not alarm: a slow drift moves it too far. The reconstruction's errors are heard for
-# the record but count for neither (docs/experiments.md).
-_ALARMING = {"together": 4.0, "shape": 2.0}
-_JUMPING = {"jump": 1.0}
-# Voices that look at the newest rows only: when they are calm, a fault that they saw is over.
-_RECENT = {"together_16": 1.0, "together_32": 1.0, "shape": 2.0}
-_RANKING = {
-    "wide": 1.0,
-    "alone": 1.0,
-    "change": 0.7,
-    "contrast": 0.4,
-    "shape": 0.35,
-    "embedding": 1.5,
-}
+_LEAST_THRESHOLD = (
+    1.0  # the 99 % point of normal; a machine that stood still has nothing to set a threshold by
+)
+_LEAST_EMBEDDING_SPREAD = np.array(0.05, np.float32)
 
 
-def commission(
+def commission(  # noqa: PLR0913 - each is one number that the operator or the machine gives
     rows: Float32,
     *,
     window_rows: int,
@@ -59,46 +50,40 @@ def commission(
     seed: int,
     hop_rows: int = 1,
     seams: Sequence[int] = (),
+    ensemble: Ensemble = ENSEMBLE,
 ) -> Mapping[str, NDArray[Any]]:
-    """Learn a machine's memory from calm rows.
+    """Learn what is normal for a machine.
 
     Args:
-        rows: calm rows [R, C] in physical units, NaN where hidden.
+        rows: normal rows [R, C] in physical units, NaN where hidden.
         window_rows: rows of a window, T.
-        encode: the pre-trained encoder (windows [B, C, T], location [C], scale [C]) -> Encoded, or None.
+        encode: the pre-trained encoder, or None.
         budget_per_week: false alarms a week that the operator accepts.
         windows_per_week: windows the machine is scored on in a week.
         seed: for the choice of remembered windows.
-        hop_rows: rows from one scored window to the next, so that calm rows are rightly counted as time.
+        hop_rows: rows from one scored window to the next, so that normal rows are rightly counted as time.
         seams: rows before which time leaps: no window bridges them.
+        ensemble: the detectors to fit.
 
     Returns:
-        name -> array; "location" and "scale" are [C], "threshold" is [2] (see `voices.fuse`), "recent_threshold" 0-d.
+        name -> array; "location" and "scale" are [C], "threshold" is [2] (see `fusion`), "recent_threshold" 0-d.
 
     Raises:
         CommissionError: too few usable rows.
     """
     rows = _checked(rows, window_rows)
-    memory: dict[str, NDArray[Any]] = dict(scales(rows))
-    memory["lengths"] = np.array([length for length in LENGTHS_ROWS if length <= window_rows])
+    arrays: dict[str, NDArray[Any]] = dict(scales(rows))
+    arrays["lengths"] = np.array([length for length in LENGTHS_ROWS if length <= window_rows])
     stride = -(-(len(rows) - window_rows + 1) // _MOST_WINDOWS)
-    calm = reference_bank.observe(
-        memory, rows, window_rows=window_rows, stride=stride, encode=encode, seams=seams
+    observed = normal_windows.observe(
+        arrays, rows, window_rows=window_rows, stride=stride, encode=encode, seams=seams
     )
-    kept = np.ones(len(calm.ends), dtype=bool)
-    for _ in range(2):
-        raw = _heard(memory, calm, kept=kept, seed=seed)
-        memory["calibration"] = _calibration(raw[kept])
-        scores, recent, _ = detectors.fuse(memory, detectors.calibrate(memory, raw))
-        alike = _alike(scores[:, 0]) & kept
-        if np.array_equal(alike, kept):
-            break
-        kept = alike
-    # Windows share rows: of short commissioning only a few are independent, and what they saw is not all that is calm.
+    found, scores, recent = _fitted(arrays, observed, ensemble=ensemble, seed=seed)
+    # Windows share rows: of few rows only a few windows are independent, and what they saw is not all that is normal.
     caution = 1.0 + _SHORTNESS * window_rows / len(rows)
     limits = [
         threshold(
-            part[kept],
+            part,
             windows_per_week=windows_per_week,
             budget_per_week=budget,
             stride=stride / hop_rows,
@@ -109,13 +94,44 @@ def commission(
         )
     ]
     *together, newest = np.maximum(caution * np.array(limits, np.float32), np.float32(_LEAST_THRESHOLD))
-    memory["threshold"], memory["recent_threshold"] = np.array(together), newest
-    memory |= drift.reference(rows, detectors.joined(scores[kept] / memory["threshold"]))
-    return {name: np.asarray(array) for name, array in memory.items()}
+    found["threshold"], found["recent_threshold"] = np.array(together), newest
+    found |= drift.reference(rows, fusion.joined(scores / found["threshold"]))
+    return {name: np.asarray(array) for name, array in found.items()}
+
+
+def _fitted(
+    arrays: Mapping[str, NDArray[Any]], observed: Observed, *, ensemble: Ensemble, seed: int
+) -> tuple[dict[str, NDArray[Any]], Float32, Float32]:
+    """(the arrays with all that is learnt but thresholds, fused scores [kept W, 2], of the newest rows [kept W]).
+
+    Learnt twice where some windows turn out to be unlike the rest: the second time without them.
+    """
+    kept = np.ones(len(observed.ends), dtype=bool)
+    for _ in range(2):
+        learnt = dict(arrays) | observed.fit_scales(arrays["lengths"].tolist(), kept=kept)
+        if observed.embedding is not None:
+            learnt |= _embedding_scales(observed.embedding, kept)
+        normal = observed.normal(learnt, kept=kept, rng=np.random.default_rng(seed))
+        fitted, raw = ensemble.fit(normal)
+        learnt |= fitted
+        learnt["calibration"] = _calibration(raw[kept])
+        calibrated = fusion.calibrate(learnt["calibration"], raw)
+        scores, recent, _ = fusion.fuse(learnt["weights"], calibrated)
+        alike = _alike(scores[:, 0]) & kept
+        if np.array_equal(alike, kept):
+            break
+        kept = alike
+    return learnt, scores[kept], recent[kept]
+
+
+def _embedding_scales(embedding: Float32, kept: NDArray[np.bool_]) -> dict[str, Float32]:
+    """What diagnosis compares embeddings with: their normal centre and spread, [C, D]."""
+    centre, spread = centre_and_spread(embedding[None, kept], _LEAST_EMBEDDING_SPREAD)
+    return {"embedding_centre": centre[0], "embedding_spread": spread[0]}
 
 
 def fewest_rows(window_rows: int) -> int:
-    """Calm rows that a machine cannot be learnt without, for windows of so many rows."""
+    """Normal rows that a machine cannot be learnt without, for windows of so many rows."""
     return window_rows + _FEWEST_WINDOWS - 1
 
 
@@ -130,32 +146,11 @@ def _checked(rows: Float32, window_rows: int) -> Float32:
     return rows
 
 
-def _heard(
-    memory: dict[str, NDArray[Any]], calm: reference_bank.Calm, *, kept: NDArray[np.bool_], seed: int
-) -> Float32:
-    """Learn from the kept windows; returns what each voice says of all calm windows, [W, V]."""
-    said = reference_bank.learn(memory, calm, kept=kept, rng=np.random.default_rng(seed))
-    memory["weights"] = np.stack([_weights(said, say) for say in (_ALARMING, _JUMPING, _RECENT, _RANKING)])
-    silent = np.zeros(len(calm.ends), np.float32)
-    return np.stack([said.get(voice, silent) for voice in VOICES], axis=1)
-
-
 def _calibration(raw: Float32) -> Float32:
-    """[2, V]: calm median of each voice and its reach, never quite 0."""
-    middle, reach = reference_bank.usual_and_reach(raw.T, 0.0)
+    """[2, V]: normal median of each raw score and its reach, never quite 0."""
+    middle, reach = usual_and_reach(raw.T, 0.0)
     calibration: Float32 = np.stack([middle, np.maximum(reach, 1e-3 * np.abs(middle) + 1e-6)])
     return calibration
-
-
-def _weights(said: Mapping[str, Float32], say: Mapping[str, float]) -> Float32:
-    """Say of each voice [V], 0 for the absent; sums to 1. A group's say is shared among its voices."""
-    present = np.array([voice in said for voice in VOICES])
-    weights = np.zeros(len(VOICES))
-    for name, amount in say.items():
-        members = present & [voice == name or voice.startswith(f"{name}_") for voice in VOICES]
-        weights += amount * members / max(members.sum(), 1)
-    say_of_each: Float32 = (weights / weights.sum()).astype(np.float32)
-    return say_of_each
 
 
 def _alike(scores: Float32) -> NDArray[np.bool_]:

@@ -1,219 +1,250 @@
-"""All voices together: how unusual windows are, of one machine or of many that are due at once. Pure numpy.
+"""All detectors together: how unusual windows are, of one machine or of many that are due at once.
 
 One window costs almost as many calls of numpy as hundreds, so what can be is done for all machines at once; only what
 compares a window with the remembered ones is done machine by machine.
 
-Axes: B windows, C channels, T rows, V voices, P views of a window, F statistics of a view, K numbers of a view,
-M remembered windows.
+The ensemble does not know what any detector does. It reads and writes their memories among a machine's arrays, asks
+those that are needed, and hands their raw scores to `fusion`.
+
+Axes: B windows, C channels, T rows, V raw scores, W normal windows.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect import detectors
-from edge_agent.detect.compact_memory import at_hand, products, ranks, remembered
-from edge_agent.detect.detectors import ALARM_KNEE, CHANGE_ROWS, RANK_KNEE, VOICES, Encoded, Said
+from edge_agent.detect.detector import (
+    Arrays,
+    Detector,
+    DueWindows,
+    Encoded,
+    Entries,
+    MemoryArrays,
+    NormalWindows,
+    RawScore,
+)
+from edge_agent.detect.fusion import Fusion, Scores
+from edge_agent.detect.view_scales import CHANGE_ROWS, ViewScales
+from edge_agent.model.lazy_arrays import LazyArrays, entries, held
 from edge_agent.signals.features import Float32
 from edge_agent.signals.views import Seen, look
-
-Memory = Mapping[str, NDArray[Any]]
 
 _STEP_NUMBERS = 4_000_000
 """Numbers that one step of scoring many windows may hold at a time; bounds the gateway's memory."""
 _MACHINES_AT_A_TIME = 8
 """Their remembered windows are held while they are compared: 0.3 MB each."""
-_PLACE = {voice: at for at, voice in enumerate(VOICES)}
+_FORGOTTEN = "settle_"
+"""Rows that an older agent kept, to learn the machine again from."""
+
+Part = Literal["together", "by itself", "recent", "rank"]
+_PARTS: tuple[Part, ...] = ("together", "by itself", "recent", "rank")
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
-    """Of B windows; higher is worse.
+class Weight:
+    """How much a detector counts in one part of the score.
 
     Attributes:
-        value: how near an alarm, [B]; above 1 the budget of false alarms is used up. See `voices.joined`.
-        parts: the same by all voices together and by the jump alone, each with a threshold of its own, [B, 2].
-        recent: the same of the newest rows only, [B]; falls as soon as a fault ends, whatever else the window holds.
-        rank: how unusual, [B]; orders windows by how sure several voices are, whatever the budget.
-        contributions: share of each channel in the value, [B, C]; at least 0, rows sum to 1 or are all 0.
-        voices: each voice's calibrated value, [B, V] in the order of `VOICES`; 0 is an ordinary calm
-            window, 1 the 99 % point of calm; an absent voice says 0.
+        part: "together" and "by itself" alarm; "recent" tells when an alarm is over; "rank" orders windows.
+        amount: shared among the raw scores that a machine has.
+        of: some of the detector's raw scores; empty: all.
     """
 
-    value: Float32
-    parts: Float32
-    recent: Float32
-    rank: Float32
-    contributions: Float32
-    voices: Float32
+    part: Part
+    amount: float
+    of: tuple[str, ...] = ()
 
-    def part(self, chosen: slice) -> "Scores":
-        """Those of some of the windows."""
-        return Scores(
-            self.value[chosen],
-            self.parts[chosen],
-            self.recent[chosen],
-            self.rank[chosen],
-            self.contributions[chosen],
-            self.voices[chosen],
+
+class Listed:
+    """A line of the table: a detector, and how much it counts."""
+
+    def __init__(self, detector: Detector[Any], *weights: Weight) -> None:
+        self.detector = detector
+        self.weights = weights
+        self.arrays = MemoryArrays(detector)
+        self.alarms = any(weight.part != "rank" for weight in weights)
+        """Whether it is needed for alarms; a detector that only ranks is left out on a gateway."""
+
+
+class Ensemble:
+    """The detectors of a table.
+
+    Attributes:
+        names: of all raw scores, in the order in which profiles keep what is learnt of each.
+    """
+
+    def __init__(self, listed: Sequence[Listed]) -> None:
+        self._listed = tuple(listed)
+        self._alarming = tuple(one for one in listed if one.alarms)
+        self._ranking = tuple(one for one in listed if not one.alarms)
+        self.names = tuple(name for one in listed for name in one.detector.scores)
+        self._places = {name: at for at, name in enumerate(self.names)}
+
+    def fit(self, normal: NormalWindows) -> tuple[dict[str, NDArray[Any]], Float32]:
+        """Learn from normal windows; (arrays by name, raw scores [W, V], 0 where one is absent)."""
+        arrays: dict[str, NDArray[Any]] = {}
+        found: dict[str, Float32] = {}
+        for one in self._listed:
+            fitted = one.detector.fit(replace(normal, found=found))
+            if fitted is not None:
+                memory, scores = fitted
+                arrays |= {name: held(array) for name, array in one.arrays.write(memory).items()}
+                found |= scores
+        arrays["weights"] = np.stack([self._weights(found.keys(), part) for part in _PARTS])
+        silent = np.zeros(len(normal.ends), np.float32)
+        return arrays, np.stack([found.get(name, silent) for name in self.names], axis=1)
+
+    def _weights(self, present: Collection[str], part: Part) -> Float32:
+        """How much each raw score counts in a part [V], 0 for the absent; sums to 1."""
+        weights = np.zeros(len(self.names))
+        for one in self._listed:
+            for weight in one.weights:
+                names = [name for name in weight.of or one.detector.scores if name in present]
+                if weight.part == part:
+                    for name in names:
+                        weights[self._places[name]] += weight.amount / len(names)
+        shares: Float32 = (weights / (weights.sum() or 1.0)).astype(np.float32)
+        return shares
+
+    def ranks(self, arrays: Arrays) -> bool:
+        """Whether windows can be ranked by what was learnt of a machine."""
+        known = entries(arrays)
+        return any(one.arrays.names and one.arrays.present(known) for one in self._ranking)
+
+    def score(
+        self, arrays: Arrays, windows: Float32, encoded: Encoded | None, *, ranking: bool = True
+    ) -> Scores:
+        """Score windows [B, C, T] in physical units (NaN: hidden cell) of one machine.
+
+        Detectors that need the encoder stay silent where `encoded` is None or the machine was learnt without it.
+        Without `ranking`, or where the arrays are compacted, only the detectors that can alarm are asked, in about
+        half of the time; `rank` is then 0.
+        """
+        ranking = ranking and self.ranks(arrays)
+        known = entries(arrays)
+        memories = [(one.detector, one.arrays.read(known)) for one in self._asked(known, ranking=ranking)]
+        scales, fusion = ViewScales.read(known), Fusion.read(known)
+        step = max(1, _STEP_NUMBERS // _numbers(memories))
+        parts = []
+        for at in range(0, max(len(windows), 1), step):
+            looked = look(arrays, windows[at : at + step], change_rows=CHANGE_ROWS if ranking else ())
+            due = DueWindows([scales], [looked], encoded=_part(encoded, at, step))
+            found = _raw_scores([(detector, [memory]) for detector, memory in memories], due)
+            parts.append(self._fused(fusion, found, due, ranking=ranking))
+        return parts[0] if len(parts) == 1 else _concatenated(parts)
+
+    def score_together(self, machines: Sequence[Arrays], looked: Sequence[Seen]) -> list[Scores]:
+        """What may alarm, of windows of several machines that were looked at together: as `score` without `ranking`."""
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        for at, (arrays, seen) in enumerate(zip(machines, looked, strict=True)):
+            known = entries(arrays)
+            asked = self._asked(known, ranking=False)
+            shapes = [one.arrays.shapes(known) for one in asked]
+            n_scores = held(known["calibration"]).shape
+            key = asked, seen.z.shape[1:], *held(known["lengths"]).tolist(), n_scores, *shapes
+            groups.setdefault(key, []).append(at)
+        found: dict[int, Scores] = {}
+        for (asked, *_), members in groups.items():
+            for first in range(0, len(members), _MACHINES_AT_A_TIME):
+                chosen = members[first : first + _MACHINES_AT_A_TIME]
+                scores, start = (
+                    self._score_alike(asked, [machines[at] for at in chosen], [looked[at] for at in chosen]),
+                    0,
+                )
+                for at in chosen:
+                    count = len(looked[at].z)
+                    found[at] = scores.part(slice(start, start + count))
+                    start += count
+        return [found[at] for at in range(len(machines))]
+
+    def _score_alike(
+        self, asked: Sequence[Listed], machines: Sequence[Arrays], looked: Sequence[Seen]
+    ) -> Scores:
+        entered = [entries(arrays) for arrays in machines]
+        due = DueWindows([ViewScales.read(each) for each in entered], looked)
+        found = _raw_scores(
+            [(one.detector, [one.arrays.read(each) for each in entered]) for one in asked], due
+        )
+        known = [Fusion.read(each) for each in entered]
+        fusion = Fusion(
+            calibration=due.by_window([one.calibration for one in known]),
+            weights=due.by_window([one.weights for one in known]),
+            threshold=due.by_window([one.threshold for one in known]),
+            recent_threshold=due.by_window([one.recent_threshold for one in known]),
+        )
+        return self._fused(fusion, found, due, ranking=False)
+
+    def _asked(self, arrays: Entries, *, ranking: bool) -> tuple[Listed, ...]:
+        """The detectors to ask, of those that the machine was learnt with."""
+        n_scores = held(arrays["calibration"]).shape[-1]
+        return tuple(
+            one
+            for one in (self._listed if ranking else self._alarming)
+            if self._places[one.detector.scores[0]] < n_scores and one.arrays.present(arrays)
         )
 
+    def _fused(self, fusion: Fusion, found: dict[str, RawScore], due: DueWindows, *, ranking: bool) -> Scores:
+        B, C, _ = due.z.shape
+        return fusion.scores(found, self._places, n_windows=B, n_channels=C, ranking=ranking)
 
-def score(memory: Memory, windows: Float32, encoded: Encoded | None, *, ranking: bool = True) -> Scores:
-    """Score windows [B, C, T] in physical units (NaN: hidden cell) against a machine's memory.
+    def compact(self, arrays: Arrays) -> dict[str, NDArray[Any]]:
+        """What alarming, evidence and naming read, in the least room; windows can no longer be ranked by it.
 
-    Voices that need the encoder stay silent where `encoded` is None or the memory was made without it. Without
-    `ranking`, or with a memory that is `lean`, only the voices that can alarm are asked, in about half of the time;
-    `rank` is then 0.
-    """
-    ranking = ranking and ranks(memory)
-    numbers = memory["together_square"].size + (memory["alone_square"].size if ranking else 0)
-    step = max(1, _STEP_NUMBERS // numbers)
-    parts = []
-    for at in range(0, max(len(windows), 1), step):
-        looked = look(memory, windows[at : at + step], change_rows=CHANGE_ROWS if ranking else ())
-        said = _alarming_say([memory], [looked])
-        if ranking:
-            said |= _ranking_say(memory, looked, _part(encoded, at, step))
-        parts.append(_joined(memory, said, looked.z.shape, ranking=ranking))
-    if len(parts) == 1:
-        return parts[0]
-    return Scores(
-        value=np.concatenate([part.value for part in parts]),
-        parts=np.concatenate([part.parts for part in parts]),
-        recent=np.concatenate([part.recent for part in parts]),
-        rank=np.concatenate([part.rank for part in parts]),
-        contributions=np.concatenate([part.contributions for part in parts]),
-        voices=np.concatenate([part.voices for part in parts]),
-    )
+        Compacting twice changes nothing.
+        """
+        dropped = frozenset[str]().union(*(one.arrays.names for one in self._listed))
+        kept = {
+            name: arrays[name] for name in arrays if name not in dropped and not name.startswith(_FORGOTTEN)
+        }
+        known = entries(arrays)
+        for one in self._alarming:
+            if one.arrays.present(known):
+                memory = one.detector.compact(one.arrays.read(known))
+                kept |= {name: held(array) for name, array in one.arrays.write(memory).items()}
+        return kept
 
+    def mask(self, arrays: Arrays, visible: Sequence[int]) -> LazyArrays:
+        """The arrays [of C channels] that compare the visible ones only, of which there is at least one.
 
-def score_together(memories: Sequence[Memory], looked: Sequence[Seen]) -> list[Scores]:
-    """What may alarm, of windows of several machines that were looked at together: as `score` without `ranking`."""
-    groups: dict[tuple[object, ...], list[int]] = {}
-    for at, (memory, seen) in enumerate(zip(memories, looked, strict=True)):
-        shapes = (seen.z.shape[1:], memory["together_square"].shape, memory["shape_mean"].shape)
-        groups.setdefault((*shapes, *memory["lengths"].tolist()), []).append(at)
-    found: dict[int, Scores] = {}
-    for members in groups.values():
-        for first in range(0, len(members), _MACHINES_AT_A_TIME):
-            chosen = members[first : first + _MACHINES_AT_A_TIME]
-            scores, start = _score_chosen([memories[at] for at in chosen], [looked[at] for at in chosen]), 0
-            for at in chosen:
-                count = len(looked[at].z)
-                found[at] = scores.part(slice(start, start + count))
-                start += count
-    return [found[at] for at in range(len(memories))]
+        Distances over fewer channels are smaller; what is usual for them shrinks with the square root of the
+        channels' share.
+        """
+        channels, scales = np.asarray(visible), ViewScales.read(arrays)
+        n_channels = len(scales.location)
+        found: dict[str, Any] = dict(scales.masked(channels))
+        found["calibration"] = calibration = arrays["calibration"].copy()
+        share = np.sqrt(len(channels) / n_channels)
+        known = entries(arrays)
+        for one in self._listed:
+            if one.arrays.present(known):
+                memory = one.detector.mask(one.arrays.read(known), channels, n_channels=n_channels)
+                found |= one.arrays.write(memory)
+            if one.detector.sums_over_channels:
+                for name in one.detector.scores:
+                    if self._places[name] < calibration.shape[-1]:
+                        calibration[:, self._places[name]] *= share
+        return LazyArrays(arrays).joined(found)
 
 
-def _score_chosen(memories: Sequence[Memory], looked: Sequence[Seen]) -> Scores:
-    counts = [len(seen.z) for seen in looked]
-    known = _by_window(memories, counts, names=("calibration", "weights", "threshold", "recent_threshold"))
-    shape = (sum(counts), *looked[0].z.shape[1:])
-    return _joined(known, _alarming_say(memories, looked), shape, ranking=False)
+def _raw_scores(
+    memories: Sequence[tuple[Detector[Any], Sequence[Any]]], due: DueWindows
+) -> dict[str, RawScore]:
+    """Raw scores by name; each detector may read those of the ones before it."""
+    for detector, known in memories:
+        due.found |= detector.score(known, due)
+    return due.found
 
 
-def _by_window(memories: Sequence[Memory], counts: Sequence[int], *, names: Sequence[str]) -> dict[str, Any]:
-    """These arrays, for each window those of its machine."""
-    stacked = {name: np.stack([memory[name] for memory in memories]) for name in names}
-    if all(count == 1 for count in counts):
-        return stacked
-    return {name: np.repeat(array, counts, axis=0) for name, array in stacked.items()}
-
-
-def _joined(memory: Memory, said: Mapping[str, Said], shape: tuple[int, ...], *, ranking: bool) -> Scores:
-    """What the voices come to: `memory` is one machine's, or has its arrays for each window of `shape` [B, C, T]."""
-    B, C, _ = shape
-    raw = np.empty((B, len(VOICES)), np.float32)
-    raw[:] = memory["calibration"][..., 0, :]
-    shares = np.zeros((B, len(VOICES), C), np.float32)
-    for voice, (value, parts) in said.items():
-        raw[:, _PLACE[voice]] = value
-        shares[:, _PLACE[voice]] = parts
-    calibrated = detectors.calibrate(memory, raw)
-    loudness, recent, rank = detectors.fuse(memory, calibrated)
-    loud = memory["weights"][..., :2, :].sum(axis=-2) * np.square(np.maximum(calibrated, np.float32(0.0)))
-    loud /= np.maximum(shares.sum(axis=2), np.float32(1e-30))
-    weighed = np.einsum("bv,bvc->bc", loud, shares)
-    total = weighed.sum(axis=1, keepdims=True)
-    over = (loudness / memory["threshold"]).astype(np.float32)
-    return Scores(
-        value=detectors.joined(over),
-        parts=over,
-        recent=(recent / memory["recent_threshold"]).astype(np.float32),
-        rank=rank if ranking else np.zeros_like(rank),
-        contributions=(weighed / np.maximum(total, np.float32(1e-30))).astype(np.float32),
-        voices=calibrated,
-    )
-
-
-def _alarming_say(memories: Sequence[Memory], looked: Sequence[Seen]) -> dict[str, Said]:
-    """The voices that may alarm, of windows of one shape: those of each machine one after another."""
-    counts = [len(seen.z) for seen in looked]
-    lengths = memories[0]["lengths"].tolist()
-    z = looked[0].z if len(looked) == 1 else np.concatenate([seen.z for seen in looked])
-    views = [seen.views[: len(lengths)] for seen in looked]
-    seen = views[0] if len(views) == 1 else np.concatenate(views, axis=1)
-    said = _together_say(memories, counts, seen, name="together", knee=ALARM_KNEE)
-    known = _by_window(memories, counts, names=("jump_centre", "jump_spread", "shape_mean", "shape_relief"))
-    apart = detectors.newest_apart(z, mean=known["shape_mean"])
-    pull = np.empty_like(apart)
-    for memory, part in zip(memories, _slices(counts), strict=True):
-        np.matmul(apart[part], memory["shape_precision"], out=pull[part])
-    said["shape"] = detectors.shape_says(apart, pull, relief=known["shape_relief"])
-    step = detectors.steps(seen, len(lengths))
-    said["jump"] = detectors.jump(step, centre=known["jump_centre"], spread=known["jump_spread"])
-    return said
-
-
-def _ranking_say(memory: Memory, looked: Seen, encoded: Encoded | None) -> dict[str, Said]:
-    """The voices that only rank, of one machine's windows."""
-    lengths = memory["lengths"].tolist()
-    counts = [len(looked.z)]
-    said = _together_say([memory], counts, looked.views[: len(lengths)], name="wide", knee=RANK_KNEE)
-    said |= detectors.channels_say(memory, looked.views, lengths)
-    if encoded is not None and "embedding_bank" in memory:
-        said |= detectors.encoder_says(memory, looked.z, encoded)
-    return said
-
-
-def _together_say(
-    memories: Sequence[Memory], counts: Sequence[int], seen: Float32, *, name: str, knee: float
-) -> dict[str, Said]:
-    """Voices of all channels together: distance of their statistics [P, B, C, F] to the remembered windows."""
-    P, B, C, F = seen.shape
-    centre, spread = (_by_view(memories, counts, part, n_views=P) for part in ("centre", "spread"))
-    flat = detectors.describe(seen, centre=centre, spread=spread, knee=knee).reshape(P, B, C * F)
-    banks = [at_hand(memory, name) for memory in memories]
-    likeness = np.empty((P, B, memories[0][f"{name}_square"].shape[-1]), np.float32)
-    square = np.empty_like(likeness) if len(memories) > 1 else memories[0][f"{name}_square"][:, None]
-    for memory, bank, part in zip(memories, banks, _slices(counts), strict=True):
-        likeness[:, part] = products(bank, name, flat[:, part])
-        if len(memories) > 1:
-            square[:, part] = memory[f"{name}_square"][:, None]
-    distance, nearest = detectors.nearest_of(likeness, flat, square=square)
-    apart = flat.copy()
-    for bank, part in zip(banks, _slices(counts), strict=True):
-        apart[:, part] -= remembered(bank, name, nearest[:, part])
-    parts = detectors.square_of(apart.reshape(P, B, C, F))
-    lengths = memories[0]["lengths"].tolist()
-    return {f"{name}_{rows}": (distance[view], parts[view]) for view, rows in enumerate(lengths)}
-
-
-def _by_view(memories: Sequence[Memory], counts: Sequence[int], part: str, *, n_views: int) -> Float32:
-    """Centre or spread of the views: [P, C, F] of one machine, [P, B, C, F] of several."""
-    known = [memory[f"view_{part}"][:n_views] for memory in memories]
-    if len(known) == 1:
-        return known[0]
-    return np.repeat(np.stack(known, axis=1), counts, axis=1)
-
-
-def _slices(counts: Sequence[int]) -> list[slice]:
-    ends = np.cumsum(counts).tolist()
-    return [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
+def _numbers(memories: Sequence[tuple[Detector[Any], Any]]) -> int:
+    """Numbers that scoring a window puts down; what a detector puts down is free for the next one of its kind."""
+    most: dict[type, int] = {}
+    for detector, memory in memories:
+        kind = type(detector)
+        most[kind] = max(most.get(kind, 0), detector.numbers(memory))
+    return max(sum(most.values()), 1)
 
 
 def _part(encoded: Encoded | None, at: int, step: int) -> Encoded | None:
@@ -221,4 +252,15 @@ def _part(encoded: Encoded | None, at: int, step: int) -> Encoded | None:
         return None
     return Encoded(
         embedding=encoded.embedding[at : at + step], reconstruction=encoded.reconstruction[at : at + step]
+    )
+
+
+def _concatenated(parts: Sequence[Scores]) -> Scores:
+    return Scores(
+        value=np.concatenate([part.value for part in parts]),
+        parts=np.concatenate([part.parts for part in parts]),
+        recent=np.concatenate([part.recent for part in parts]),
+        rank=np.concatenate([part.rank for part in parts]),
+        contributions=np.concatenate([part.contributions for part in parts]),
+        calibrated=np.concatenate([part.calibrated for part in parts]),
     )

@@ -13,11 +13,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect import ensemble
-from edge_agent.detect.channel_mask import Narrowings
-from edge_agent.detect.compact_memory import ranks
-from edge_agent.detect.detectors import VOICES, Encoded
-from edge_agent.detect.ensemble import Scores
+from edge_agent.detect.detector import Arrays, Encoded
+from edge_agent.detect.detectors import ENSEMBLE
+from edge_agent.detect.ensemble import Ensemble
+from edge_agent.detect.fusion import Scores
 from edge_agent.errors import BundleError, ProviderError
 from edge_agent.model.bundle import Bundle, Golden
 from edge_agent.model.isolated import in_a_copy
@@ -37,6 +36,28 @@ _CHUNK_SIGNALS = 4096
 """Channel windows in one call at most: bounds the memory that onnxruntime asks for."""
 _INPUTS = ("window", "observed", "location", "scale")
 
+_MASKS_LIMIT = 64
+
+
+class Masks:
+    """Arrays of machines without hidden channels, made once: the same channels stay hidden for many windows."""
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        self._ensemble = ensemble
+        self._found: dict[tuple[int, tuple[int, ...]], tuple[Arrays, Arrays]] = {}
+
+    def of(self, arrays: Arrays, hidden: tuple[int, ...]) -> Arrays:
+        """The arrays without the hidden channels."""
+        known = self._found.get((id(arrays), hidden))
+        if known is not None and known[0] is arrays:
+            return known[1]
+        if len(self._found) >= _MASKS_LIMIT:
+            self._found.clear()
+        visible = [at for at in range(len(arrays["location"])) if at not in hidden]
+        made = self._ensemble.mask(arrays, visible)
+        self._found[id(arrays), hidden] = arrays, made
+        return made
+
 
 class Scorer:
     """A verified model in an inference session, with the provider that really runs it.
@@ -50,13 +71,22 @@ class Scorer:
     ranking: bool = True
     expecting: bool = True
 
-    def __init__(self, bundle: Bundle, provider: str, *, session: Any = None, threads: int = 1) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        provider: str,
+        *,
+        session: Any = None,
+        threads: int = 1,
+        ensemble: Ensemble = ENSEMBLE,
+    ) -> None:
         """Begin with a session, or without one, to start it on the CPU when the network is asked."""
         self.bundle = bundle
         self.provider = provider
         self._started = session
         self._threads = threads
-        self._narrowings = Narrowings()
+        self._ensemble = ensemble
+        self._masks = Masks(ensemble)
         self._mixes_channels = bool(bundle.manifest.labels)
         self._outputs = ["embedding", "reconstruction", *(["logits"] if self._mixes_channels else [])]
 
@@ -69,6 +99,7 @@ class Scorer:
         require: bool = False,
         threads: int = 1,
         aside: bool = False,
+        ensemble: Ensemble = ENSEMBLE,
     ) -> "Scorer":
         """Start a session from the bundle's verified bytes and re-score its golden windows.
 
@@ -79,6 +110,7 @@ class Scorer:
             threads: of one inference call.
             aside: do so in a copy of this process, which must have no threads yet; here a session starts only when the
                 network is asked. Where the model would not run on the CPU it is loaded here all the same.
+            ensemble: the detectors.
 
         Raises:
             ProviderError: `require` is set and the provider is absent.
@@ -91,7 +123,7 @@ class Scorer:
             if signal:
                 raise BundleError(bundle.path / "model.onnx", f"the runtime dies of it, by signal {signal}")
             if used == "cpu":
-                return cls(bundle, used, threads=threads)
+                return cls(bundle, used, threads=threads, ensemble=ensemble)
         import onnxruntime as ort  # noqa: PLC0415 - see above
 
         wanted = list(_PROVIDERS) if provider == "auto" else [provider]
@@ -108,7 +140,7 @@ class Scorer:
             raise ProviderError(
                 f"execution provider {provider!r} is required, but onnxruntime fell back to {name}"
             )
-        scorer = cls(bundle, name, session=session, threads=threads)
+        scorer = cls(bundle, name, session=session, threads=threads, ensemble=ensemble)
         scorer._check_golden(session)
         return scorer
 
@@ -136,10 +168,13 @@ class Scorer:
             return [
                 self._score_mixed(block, profile) for block, profile in zip(blocks, profiles, strict=True)
             ]
-        if not (self.expecting or (self.ranking and any(ranks(profile.memory) for profile in profiles))):
+        if not (
+            self.expecting
+            or (self.ranking and any(self._ensemble.ranks(profile.memory) for profile in profiles))
+        ):
             looked = look_together([p.memory for p in profiles], [b.values for b in blocks])
             whole = [at for at, seen in enumerate(looked) if seen is not None and not blocks[at].hidden]
-            joint = ensemble.score_together(
+            joint = self._ensemble.score_together(
                 [profiles[at].memory for at in whole],
                 [seen for at in whole if (seen := looked[at]) is not None],
             )
@@ -175,12 +210,32 @@ class Scorer:
 
     def _scores(self, block: WindowBlock, profile: Profile, encoded: Encoded) -> Scores:
         if not block.hidden:
-            return ensemble.score(profile.memory, block.values, encoded, ranking=self.ranking)
-        scores = _score_visible(block, profile, encoded=encoded, narrowings=self._narrowings)
+            return self._ensemble.score(profile.memory, block.values, encoded, ranking=self.ranking)
+        scores = self._score_visible(block, profile, encoded)
         if not self.ranking:
             return scores
         # A broken sensor is out of the ordinary, too; only what may alarm leaves it out.
-        return replace(scores, rank=ensemble.score(profile.memory, block.values, encoded).rank)
+        return replace(scores, rank=self._ensemble.score(profile.memory, block.values, encoded).rank)
+
+    def _score_visible(self, block: WindowBlock, profile: Profile, encoded: Encoded) -> Scores:
+        """What may alarm, by the channels that can be seen; the others contribute nothing."""
+        B, C = block.values.shape[:2]
+        kept = [at for at in range(C) if at not in block.hidden]
+        if not kept:
+            none = np.zeros(B, np.float32)
+            parts, shares = np.zeros((B, 2), np.float32), np.zeros((B, C), np.float32)
+            calibrated = np.zeros((B, len(self._ensemble.names)), np.float32)
+            return Scores(none, parts, none, none, shares, calibrated)
+        seen = Encoded(embedding=encoded.embedding[:, kept], reconstruction=encoded.reconstruction[:, kept])
+        scores = self._ensemble.score(
+            self._masks.of(profile.memory, block.hidden),
+            np.ascontiguousarray(block.values[:, kept]),
+            seen,
+            ranking=False,
+        )
+        shares = np.zeros((B, C), np.float32)
+        shares[:, kept] = scores.contributions
+        return replace(scores, contributions=shares)
 
     def _score_mixed(self, block: WindowBlock, profile: Profile) -> ScoreBlock:
         B, C = block.values.shape[:2]
@@ -323,25 +378,3 @@ def _assemble(
         labels=labels,
         parts=scores.parts,
     )
-
-
-def _score_visible(
-    block: WindowBlock, profile: Profile, *, encoded: Encoded, narrowings: Narrowings
-) -> Scores:
-    """What may alarm, by the channels that can be seen; the others contribute nothing."""
-    B, C = block.values.shape[:2]
-    kept = [at for at in range(C) if at not in block.hidden]
-    if not kept:
-        none = np.zeros(B, np.float32)
-        parts, shares = np.zeros((B, 2), np.float32), np.zeros((B, C), np.float32)
-        return Scores(none, parts, none, none, shares, np.zeros((B, len(VOICES)), np.float32))
-    seen = Encoded(embedding=encoded.embedding[:, kept], reconstruction=encoded.reconstruction[:, kept])
-    scores = ensemble.score(
-        narrowings.of(profile.memory, block.hidden),
-        np.ascontiguousarray(block.values[:, kept]),
-        seen,
-        ranking=False,
-    )
-    shares = np.zeros((B, C), np.float32)
-    shares[:, kept] = scores.contributions
-    return replace(scores, contributions=shares)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from edge_agent.detect.lazy_memory import Late
+from edge_agent.model.lazy_arrays import Lazy
 from edge_agent.records import Float32
 
 _WINDOWS = 12
@@ -38,7 +38,7 @@ class Kept:
     every_rows: int = _EVERY_ROWS
     start_ns: int = 0
     end_ns: int = 0
-    late: Late | None = None
+    late: Lazy | None = None
 
     def takes(self, window: Float32, channels: tuple[str, ...]) -> bool:
         """Whether a window of these channels goes with those that are held."""
@@ -63,7 +63,7 @@ class Kept:
         """
         return np.stack(self.windows) if self.late is None else self.late()
 
-    def rest(self, late: Late) -> None:
+    def rest(self, late: Lazy) -> None:
         """Hold the windows no longer: they can be had from there."""
         self.windows, self.ends, self.late = [], [], late
 

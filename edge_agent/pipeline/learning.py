@@ -3,7 +3,7 @@
 import numpy as np
 
 from edge_agent.commissioning.baseline import commission
-from edge_agent.detect.compact_memory import lean
+from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose import attribution, classifier
 from edge_agent.errors import CommissionError
@@ -41,7 +41,7 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: Settings) -> 
         machine=request.machine,
         channels=tuple(request.channels[at] for at in kept),
         memory={
-            **(memory if scorer.ranking else lean(memory)),
+            **(memory if scorer.ranking else ENSEMBLE.compact(memory)),
             **attribution.reference(rows),
             **checks.reference(rows, observed),
             **classifier.calm_reference(memory, rows, window_rows=scorer.window_rows),

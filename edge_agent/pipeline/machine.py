@@ -8,10 +8,10 @@ import numpy as np
 from edge_agent.commissioning.drift import Census, Drift
 from edge_agent.commissioning.threshold import shared
 from edge_agent.commissioning.threshold_tracking import DRIFTED, Follower
-from edge_agent.detect.detectors import joined
-from edge_agent.detect.lazy_memory import LateMemory
+from edge_agent.detect.fusion import joined
 from edge_agent.detect.trigger import Decider, DeciderState, Verdict
 from edge_agent.diagnose.fault_naming import Naming
+from edge_agent.model.lazy_arrays import LazyArrays
 from edge_agent.pipeline.condition import AlarmBook, BookState
 from edge_agent.pipeline.results import CommissionRequest, Settings
 from edge_agent.records import THRESHOLD, Alarm, Float32, Profile, ScoreBlock
@@ -224,7 +224,7 @@ class Machine:
         if self.profile is None or self.follower is None or not self.follower.worth_keeping():
             return []
         moved = {**self.follower.memory(), **self._counting().memory()}
-        memory = LateMemory(self.profile.memory).joined(moved)
+        memory = LazyArrays(self.profile.memory).joined(moved)
         self.profile = replace(self.profile, memory=memory)
         return [self.profile]
 

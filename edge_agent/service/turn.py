@@ -14,11 +14,11 @@ from typing import Protocol
 from edge_agent.alarms.machines import PipelineMachines
 from edge_agent.alarms.manager import AlarmManager
 from edge_agent.config.file import Config
-from edge_agent.detect.compact_memory import lean
-from edge_agent.detect.lazy_memory import LateMemory
+from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.logs import get_logger
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.model.bundle import Bundle
+from edge_agent.model.lazy_arrays import LazyArrays
 from edge_agent.mqtt.duplicates import digest
 from edge_agent.mqtt.inbox import Batch
 from edge_agent.mqtt.outbox import Outbox
@@ -240,7 +240,7 @@ class TurnProcessor:
 
     def take_over(self, profile: Profile) -> None:
         """Go on with a machine by what another agent has learnt of it, between two turns."""
-        profile = replace(profile, memory=LateMemory(profile.memory))
+        profile = replace(profile, memory=LazyArrays(profile.memory))
         self.pipeline.install(profile)
         self.state_writer.note_changed_machine(profile.machine)
         self.state_writer.save_profile(profile, now_s=self._monotonic())
@@ -321,7 +321,7 @@ class TurnProcessor:
                 log.warning("machine_failed", machine=learnt.machine, reason=learnt.result)
                 continue
             # What is watched with now is what a restart will read.
-            profile = replace(learnt.result, memory=LateMemory(lean(learnt.result.memory)))
+            profile = replace(learnt.result, memory=LazyArrays(ENSEMBLE.compact(learnt.result.memory)))
             self.pipeline.install(profile)
             self._keep(profile)
             log.info(

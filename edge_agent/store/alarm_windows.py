@@ -8,10 +8,10 @@ they stay held, as many as without a disk.
 import errno
 from collections.abc import Iterator
 
-from edge_agent.detect.lazy_memory import Late
 from edge_agent.diagnose import alarm_windows
 from edge_agent.diagnose.alarm_windows import Kept
 from edge_agent.errors import DatabaseError
+from edge_agent.model.lazy_arrays import Lazy
 from edge_agent.pipeline.machine import Machine
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Step
@@ -111,7 +111,7 @@ class AlarmWindowStore:
                 self._written[machine] = there
         return found
 
-    def _lazy_read(self, name: str) -> Late:
+    def _lazy_read(self, name: str) -> Lazy:
         def read() -> Float32:
             try:
                 raw = self._database.read_alarm_windows(name)

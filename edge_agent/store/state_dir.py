@@ -12,11 +12,11 @@ from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
-from edge_agent.detect.compact_memory import lean
-from edge_agent.detect.lazy_memory import Late, LateMemory
+from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.errors import BundleError, StateError
 from edge_agent.model import profile as profiles
 from edge_agent.model.arrays import Place, places
+from edge_agent.model.lazy_arrays import Lazy, LazyArrays
 from edge_agent.records import Profile
 from edge_agent.store import atomic_file
 from edge_agent.store.atomic_file import HeldFile
@@ -105,7 +105,7 @@ class StateDir:
                 aside.append(self._set_aside(path, getattr(error, "reason", None) or str(error)))
                 continue
             if profile.encoder == encoder:
-                memory = LateMemory(lean(profile.memory))
+                memory = LazyArrays(ENSEMBLE.compact(profile.memory))
                 _rest(memory, path, raw)
                 found.append(replace(profile, memory=memory))
             else:
@@ -113,7 +113,7 @@ class StateDir:
         return Loaded(tuple(found), tuple(aside))
 
     def save_profile(self, profile: Profile) -> Path:
-        """Keep what was learnt of a machine; a `LateMemory` has its large arrays from the file from then on.
+        """Keep what was learnt of a machine; a `LazyArrays` has its large arrays from the file from then on.
 
         Raises:
             StateError: the file cannot be written; the earlier one, if any, is untouched.
@@ -124,7 +124,7 @@ class StateDir:
         except OSError as error:  # its arrays are in a file that cannot be read any more
             raise StateError(path, error.strerror or "cannot be read") from error
         atomic_file.write(path, raw)
-        if isinstance(profile.memory, LateMemory):
+        if isinstance(profile.memory, LazyArrays):
             _rest(profile.memory, path, raw)
         return path
 
@@ -149,7 +149,7 @@ class StateDir:
             return SetAside(path, f"{reason}; and it cannot be moved: {error.strerror}")
 
 
-def _rest(memory: LateMemory, path: Path, raw: bytes) -> None:
+def _rest(memory: LazyArrays, path: Path, raw: bytes) -> None:
     """Have large arrays from the file at `path`, which holds `raw`; all stay held where it cannot be held open."""
     try:
         file = HeldFile(path)
@@ -160,7 +160,7 @@ def _rest(memory: LateMemory, path: Path, raw: bytes) -> None:
         memory.put({name: _reading(file, place) for name, place in found.items() if name in memory})
 
 
-def _reading(file: HeldFile, place: Place) -> Late:
+def _reading(file: HeldFile, place: Place) -> Lazy:
     def read() -> NDArray[Any]:
         return place.array(file.read(place.size_bytes, at=place.offset_bytes))
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from edge_agent.commissioning.baseline import commission
-from edge_agent.detect.detectors import VOICES, Encoded
-from edge_agent.detect.ensemble import score
+from edge_agent.detect.detector import Encoded
+from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.errors import CommissionError
 
 T = 128
 WEEK_WINDOWS = 60_480.0
+NAMES, score = ENSEMBLE.names, ENSEMBLE.score
 
 
 def plant(n_rows: int, n_channels: int, seed: int = 0) -> np.ndarray:
@@ -105,16 +106,16 @@ def test_location_and_scale_ignore_a_tenth_of_wild_rows() -> None:
     assert found["location"] == pytest.approx(expected["location"], rel=0.05)
 
 
-def test_the_encoder_adds_its_three_voices_and_ranks_by_the_embedding() -> None:
+def test_the_encoder_adds_its_three_raw_scores_and_ranks_by_the_embedding() -> None:
     rows = plant(1200, 2)
     memory = learn(rows, encode=fake_encode)
     window = windows_of(rows)[-1:]
     encoded = fake_encode(window, memory["location"], memory["scale"])
-    assert memory["weights"][-1, VOICES.index("embedding")] > 0.0
-    assert learn(rows)["weights"][-1, VOICES.index("embedding")] == 0.0
-    heard = [VOICES.index(name) for name in ("embedding", "reconstruction", "reconstruction_newest")]
-    assert score(memory, window, encoded).voices[0, heard].all()
-    assert not score(memory, window, None).voices[0, heard].any()
+    assert memory["weights"][-1, NAMES.index("embedding")] > 0.0
+    assert learn(rows)["weights"][-1, NAMES.index("embedding")] == 0.0
+    heard = [NAMES.index(name) for name in ("embedding", "reconstruction", "reconstruction_newest")]
+    assert score(memory, window, encoded).calibrated[0, heard].all()
+    assert not score(memory, window, None).calibrated[0, heard].any()
 
 
 def test_without_ranking_the_alarm_and_its_shares_are_the_same() -> None:

@@ -6,11 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.commissioning.baseline import commission
-from edge_agent.detect.detectors import VOICES, neighbours, shape_distance, square_of
-from edge_agent.detect.ensemble import score
+from edge_agent.detect.detectors import ENSEMBLE
+from edge_agent.detect.mahalanobis import mahalanobis
+from edge_agent.detect.reference_bank import neighbours, square_of
 from edge_agent.signals.features import statistics
 
 T, C = 128, 4
+score = ENSEMBLE.score
 
 
 def plant(n_rows: int, seed: int) -> np.ndarray:
@@ -75,8 +77,8 @@ def test_a_broken_relation_between_healthy_looking_channels_raises_the_score(
     together = score(memory, values, None)
     values[0, 1] = plant(T, seed=77)[:, 1]
     apart = score(memory, values, None)
-    shape = VOICES.index("shape")
-    assert apart.voices[0, shape] > together.voices[0, shape] + 1.0
+    shape = ENSEMBLE.names.index("shape")
+    assert apart.calibrated[0, shape] > together.calibrated[0, shape] + 1.0
 
 
 def test_the_value_does_not_depend_on_the_rest_of_the_batch(memory: dict[str, np.ndarray]) -> None:
@@ -111,7 +113,7 @@ def test_any_window_gives_finite_scores_and_shares(seed: int, hidden: float, siz
     values[rng.random(values.shape) < hidden] = np.nan
     found = score(learnt, values, None)
     assert np.isfinite(found.value).all()
-    assert np.isfinite(found.voices).all()
+    assert np.isfinite(found.calibrated).all()
     assert (found.contributions >= 0).all()
     sums = found.contributions.sum(axis=1)
     assert np.all(np.isclose(sums, 1.0, atol=1e-4) | (sums == 0.0))
@@ -170,7 +172,7 @@ def test_shape_distance_agrees_with_the_textbook_and_its_parts_with_the_whole() 
     mean = rng.standard_normal(8).astype(np.float32)
     root = rng.standard_normal((8, 8))
     precision = (root @ root.T).astype(np.float32)
-    distance = shape_distance(z, mean=mean, precision=precision)
+    distance = mahalanobis(z, mean=mean, precision=precision)
     for index in range(3):
         away = z[index, :, -4:].ravel() - mean
         assert distance[index] == pytest.approx(np.sqrt(away @ precision @ away), rel=1e-4)

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.detect.compact_memory import lean
-from edge_agent.detect.lazy_memory import LateMemory
+from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
+from edge_agent.model.lazy_arrays import LazyArrays
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.machine import Machine
 from edge_agent.pipeline.pipeline import Pipeline
@@ -150,11 +150,11 @@ def test_a_profile_that_stays_in_its_file_changes_no_score_alarm_or_name(
     store.save_profile(profile)
     (restored,) = store.load(encoder=profile.encoder).profiles
     store.close()
-    assert isinstance(restored.memory, LateMemory)
+    assert isinstance(restored.memory, LazyArrays)
     assert restored.memory.held_bytes() < sum(array.nbytes for array in profile.memory.values()) / 4
     names = set()
     runs = []
-    for each in (replace(profile, memory=lean(profile.memory)), restored):
+    for each in (replace(profile, memory=ENSEMBLE.compact(profile.memory)), restored):
         pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=SETTINGS, profiles=[each])
         steps = [pipeline.feed([frame]) for frame in frames(faulty(), start=2000, block=1)]
         alarm = next(alarm for step in steps for alarm in step.alarms)
@@ -178,9 +178,9 @@ def test_a_machine_whose_file_cannot_be_read_costs_the_others_nothing(
     def unreadable() -> np.ndarray:
         raise OSError(5, "Input/output error")
 
-    memory = lean(profile.memory)
+    memory = ENSEMBLE.compact(profile.memory)
     whole = replace(profile, memory=memory)
-    broken = replace(profile, machine="b", memory=LateMemory(memory).joined({"together_codes": unreadable}))
+    broken = replace(profile, machine="b", memory=LazyArrays(memory).joined({"together_codes": unreadable}))
     pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=SETTINGS, profiles=[whole, broken])
     steps = [
         pipeline.feed([frame, replace(frame, machine="b")])

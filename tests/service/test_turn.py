@@ -15,9 +15,8 @@ import structlog
 
 from benchmarks.harness.user import FAULT_SHIFT
 from edge_agent.config.file import Config
-from edge_agent.detect.compact_memory import size_bytes
-from edge_agent.detect.lazy_memory import LateMemory
 from edge_agent.errors import DatabaseError
+from edge_agent.model.lazy_arrays import LazyArrays
 from edge_agent.mqtt.inbox import Arrival, Batch, Receipt
 from edge_agent.records import Delivery
 from edge_agent.service.turn import Turn
@@ -153,8 +152,8 @@ def test_what_was_learnt_is_had_from_its_file_once_that_is_written(
         assert known is not None
         agent.processor.take_over(replace(known, memory=dict(known.memory)))
     (profile,) = agent.processor.pipeline.profiles()
-    assert isinstance(profile.memory, LateMemory)
-    assert profile.memory.held_bytes() < size_bytes(profile.memory) / 2
+    assert isinstance(profile.memory, LazyArrays)
+    assert profile.memory.held_bytes() < sum(array.nbytes for array in profile.memory.values()) / 2
 
 
 def test_a_machine_that_is_being_learnt_keeps_its_rows(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from edge_agent.commissioning.baseline import commission
-from edge_agent.detect.ensemble import score, score_together
+from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.signals.views import look, look_together
 
 
@@ -22,14 +22,16 @@ def test_machines_looked_at_together_are_seen_to_the_bit_as_each_alone_and_score
     machines[2] = machines[2][0], np.repeat(machines[2][1], 3, axis=0)  # three windows of one machine
     machines[1][1][0, 0, 10:14] = np.nan  # a gap of one machine
     together = look_together([memory for memory, _ in machines], [windows for _, windows in machines])
-    said = score_together([memory for memory, _ in machines], [seen for seen in together if seen is not None])
+    said = ENSEMBLE.score_together(
+        [memory for memory, _ in machines], [seen for seen in together if seen is not None]
+    )
     for (memory, windows), seen, joined in zip(machines, together, said, strict=True):
         alone = look(memory, windows, change_rows=())
         assert seen is not None
         np.testing.assert_array_equal(seen.z, alone.z)
         np.testing.assert_array_equal(seen.views, alone.views)
-        single = score(memory, windows, None, ranking=False)
-        for part in ("value", "parts", "recent", "contributions", "voices"):
+        single = ENSEMBLE.score(memory, windows, None, ranking=False)
+        for part in ("value", "parts", "recent", "contributions", "calibrated"):
             np.testing.assert_allclose(getattr(joined, part), getattr(single, part), rtol=1e-4, atol=1e-5)
 
 

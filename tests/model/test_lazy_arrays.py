@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.detect.lazy_memory import LateMemory
 from edge_agent.errors import StateError
 from edge_agent.model.arrays import encode_arrays, places
+from edge_agent.model.lazy_arrays import LazyArrays
 from edge_agent.records import Profile
 from edge_agent.store.atomic_file import HeldFile, allow_open
 from edge_agent.store.state_dir import StateDir
@@ -31,13 +31,13 @@ def store(tmp_path: Path) -> Iterator[StateDir]:
 
 
 def profile(**more: np.ndarray) -> Profile:
-    memory = LateMemory({"large": LARGE, "small": SMALL, "threshold": np.array([1.5]), **more})
+    memory = LazyArrays({"large": LARGE, "small": SMALL, "threshold": np.array([1.5]), **more})
     return Profile("pump", ("a",), memory, 100, 10**9, 1, "e1", 5)
 
 
-def restored(store: StateDir) -> LateMemory:
+def restored(store: StateDir) -> LazyArrays:
     (found,) = store.load(encoder="e1").profiles
-    assert isinstance(found.memory, LateMemory)
+    assert isinstance(found.memory, LazyArrays)
     return found.memory
 
 
@@ -55,12 +55,12 @@ def test_what_is_late_is_asked_for_when_it_is_read_and_not_before() -> None:
         asked.append(True)
         return LARGE
 
-    memory = LateMemory({"small": SMALL}).joined({"large": late})
+    memory = LazyArrays({"small": SMALL}).joined({"large": late})
     assert "large" in memory
     assert list(memory) == ["small", "large"]
     assert len(memory) == 2
     assert memory.held_bytes() == SMALL.nbytes
-    assert LateMemory(memory).joined({"other": SMALL}).keys() == {"small", "large", "other"}
+    assert LazyArrays(memory).joined({"other": SMALL}).keys() == {"small", "large", "other"}
     assert not asked
     assert memory["large"] is LARGE
     assert memory.get("large") is LARGE
@@ -79,7 +79,7 @@ def test_a_restored_profile_holds_little_and_reads_the_same(store: StateDir) -> 
 
 def test_what_was_learnt_is_let_go_once_it_is_saved(store: StateDir) -> None:
     learnt = profile()
-    assert isinstance(learnt.memory, LateMemory)
+    assert isinstance(learnt.memory, LazyArrays)
     shared = learnt.memory
     assert shared.held_bytes() > LARGE.nbytes
     store.save_profile(learnt)

@@ -1,11 +1,10 @@
-"""What a gateway keeps of a machine's memory: the alarm hears the same, and it is small."""
+"""What a gateway keeps of a machine: the alarm is the same, with a hidden sensor too, and it is small."""
 
 import numpy as np
 
 from edge_agent.commissioning.baseline import commission
-from edge_agent.detect import ensemble
-from edge_agent.detect.channel_mask import narrowed
-from edge_agent.detect.compact_memory import lean, size_bytes
+from edge_agent.detect.detectors import ENSEMBLE
+from edge_agent.detect.reference_bank import ReferenceBank
 
 
 def _memory(rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -20,12 +19,16 @@ def _rows(seed: int) -> np.ndarray:
     return (wave + rng.normal(0, 0.1, wave.shape)).astype(np.float32)
 
 
+def _bytes(memory: dict[str, np.ndarray]) -> int:
+    return sum(array.nbytes for array in memory.values())
+
+
 def test_the_packed_memory_alarms_as_the_whole_one_does() -> None:
     memory, later = _memory(_rows(0)), _rows(1)
     later[700:, 2] += 1.5
     windows = np.lib.stride_tricks.sliding_window_view(later, 64, axis=0)[::9].copy()
-    whole = ensemble.score(memory, windows, None, ranking=False)
-    small = ensemble.score(lean(memory), windows, None)
+    whole = ENSEMBLE.score(memory, windows, None, ranking=False)
+    small = ENSEMBLE.score(ENSEMBLE.compact(memory), windows, None)
     assert whole.value.max() > 1.0 > whole.value.min()
     np.testing.assert_allclose(small.value, whole.value, rtol=0.005, atol=0.005)
     np.testing.assert_allclose(small.recent, whole.recent, rtol=0.005, atol=0.005)
@@ -39,17 +42,17 @@ def test_with_a_hidden_sensor_the_packed_memory_alarms_as_the_whole_one_does() -
     later[700:, 2] += 1.5
     seen = [0, 2, 3]
     windows = np.lib.stride_tricks.sliding_window_view(later[:, seen], 64, axis=0)[::9].copy()
-    whole = ensemble.score(narrowed(memory, seen), windows, None, ranking=False)
-    small = ensemble.score(narrowed(lean(memory), seen), windows, None, ranking=False)
+    whole = ENSEMBLE.score(ENSEMBLE.mask(memory, seen), windows, None, ranking=False)
+    small = ENSEMBLE.score(ENSEMBLE.mask(ENSEMBLE.compact(memory), seen), windows, None, ranking=False)
     assert whole.value.max() > 1.0 > whole.value.min()
     np.testing.assert_allclose(small.value, whole.value, rtol=0.005, atol=0.005)
 
 
 def test_a_packed_memory_is_a_fifth_and_packing_it_again_changes_nothing() -> None:
     memory = _memory(_rows(0))
-    once = lean(memory)
-    again = lean(once)
-    assert size_bytes(once) < size_bytes(memory) / 5
+    once = ENSEMBLE.compact(memory)
+    again = ENSEMBLE.compact(once)
+    assert _bytes(once) < _bytes(memory) / 5
     assert once.keys() == again.keys()
     assert all(np.array_equal(once[name], again[name]) for name in once)
 
@@ -57,6 +60,6 @@ def test_a_packed_memory_is_a_fifth_and_packing_it_again_changes_nothing() -> No
 def test_a_column_that_never_moved_is_kept_as_it_was() -> None:
     bank = np.zeros((1, 5, 3), np.float32)
     bank[..., 1] = 4.25
-    packed = lean({"together_bank": bank, "together_square": np.zeros((1, 5), np.float32)})
-    unpacked = packed["together_codes"] * packed["together_step"] + packed["together_least"]
-    np.testing.assert_allclose(unpacked, bank, atol=1e-6)
+    packed = ReferenceBank(np.zeros((1, 5), np.float32), bank).compacted()
+    assert packed.bank is None
+    np.testing.assert_allclose(packed.windows(), bank, atol=1e-6)

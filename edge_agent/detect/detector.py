@@ -1,0 +1,230 @@
+"""What a detector is: one way to tell unusual windows, in one file. Holds the protocol and what passes through it.
+
+The rules every detector keeps:
+
+1. A raw score is higher the more unusual a window is; its unit is the detector's own. `fusion` brings all onto one
+   scale, so no detector knows of thresholds, weights or alarms.
+2. What a detector learns of a machine is a named tuple of arrays, its memory. An array is kept in the machine's
+   profile as `<name of the detector>_<field>`; fields that may be absent are None by default.
+3. What `fit` says of a normal window must not come from that window: it is close to itself, and a threshold set on
+   such figures would be exceeded all the time.
+4. `score` gets windows of several machines at once, those of each machine one after another, and must say of each
+   what it says of it alone. Machines come together only where all their arrays have the same shapes; an array's shape
+   is not looked at where it is declared `ByChannel`.
+5. Pure: no clock, no chance but what `fit` is given, no file. The newest row of a window is "now": scores are causal.
+
+A detector may read the raw scores of those that are listed before it: `found`. To add one: a file with a class, and a
+line in `detectors`. See tests/detect/test_a_new_detector.py.
+
+Axes: B windows, C channels, T rows, D embedding dimensions, P views of a window, F statistics of a view, W normal
+windows, L newest rows of a window, E windows that end before the first whole one.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.detect.view_scales import ViewScales, describe
+from edge_agent.model.lazy_arrays import Lazy, held
+from edge_agent.signals.features import Float32
+from edge_agent.signals.views import Seen
+
+Arrays = Mapping[str, NDArray[Any]]
+"""What was learnt of a machine, by the names that its profile has."""
+Entries = Mapping[str, NDArray[Any] | Lazy]
+"""The same as it is kept: what is lazy is not asked for."""
+
+M = TypeVar("M", bound=NamedTuple)
+_BY_CHANNEL, _LEFT_LAZY = "by channel", "left lazy"
+ByChannel = Annotated[Float32, _BY_CHANNEL]
+"""A field of a memory whose shape follows from the number of channels and the window's rows."""
+LeftLazy = Annotated[NDArray[np.uint8] | Lazy, _LEFT_LAZY]
+"""A field of a memory that the detector itself asks for when it needs it, once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What the pre-trained encoder makes of B windows of C channels.
+
+    Attributes:
+        embedding: [B, C, D].
+        reconstruction: [B, C, T], physical units.
+    """
+
+    embedding: Float32
+    reconstruction: Float32
+
+
+Encode = Callable[[Float32, Float32, Float32], Encoded]
+"""(windows [B, C, T], location [C], scale [C]) of one machine -> what the network makes of them."""
+
+
+class RawScore(NamedTuple):
+    """How unusual windows are in the detector's own unit.
+
+    Attributes:
+        value: [B].
+        contributions: what each channel adds to it, or to its square, [B, C]; at least 0.
+    """
+
+    value: Float32
+    contributions: Float32
+
+
+@dataclass(frozen=True, slots=True)
+class NormalWindows:
+    """What a detector is fitted to: the windows of one machine's normal rows.
+
+    Attributes:
+        rows: the normal rows, [R, C] in physical units.
+        ends: row after each window's newest one, [W].
+        kept: windows to learn from [W]; the others are thought not to be normal after all.
+        reference: places of the windows that a bank remembers, spread over the time; `reference_channel` of those
+            that a bank of each channel by itself remembers, which has fewer states.
+        scales: what views are compared with.
+        views: [P, W, C, F].
+        newest: newest rows in normal scales, [W, C, L].
+        early: the same of windows that end before the first whole one, [E, C, L].
+        embedding: [W, C, D], None without an encoder.
+        errors: of the reconstruction over the window and over its newest rows, [2, C, W], None without an encoder.
+        found: raw scores [W] of the detectors that are listed before.
+    """
+
+    rows: Float32
+    ends: NDArray[np.int64]
+    kept: NDArray[np.bool_]
+    reference: NDArray[np.int64]
+    reference_channel: NDArray[np.int64]
+    scales: ViewScales
+    views: Float32
+    newest: Float32
+    early: Float32
+    embedding: Float32 | None
+    errors: Float32 | None
+    found: Mapping[str, Float32]
+
+    def points(self, *, knee: float, views: slice = slice(None)) -> Float32:
+        """Some views relative to normal ones, [P, W, C, F]; see `describe`."""
+        scales = self.scales
+        return describe(
+            self.views[views], centre=scales.centre[views], spread=scales.spread[views], knee=knee
+        )
+
+
+class DueWindows:
+    """What detectors score: windows of one or several machines of one shape, those of each one after another.
+
+    Attributes:
+        scales: of each machine.
+        counts: windows of each machine. slices: where they are.
+        z: standardised windows, [B, C, T]. views: of them, [P, B, C, F].
+        encoded: what the network makes of them, None where it was not asked.
+        found: raw scores of the detectors that are listed before.
+    """
+
+    def __init__(
+        self, scales: Sequence[ViewScales], looked: Sequence[Seen], *, encoded: Encoded | None = None
+    ) -> None:
+        self.scales = scales
+        self.counts = [len(seen.z) for seen in looked]
+        ends = np.cumsum(self.counts).tolist()
+        self.slices = [slice(end - count, end) for end, count in zip(ends, self.counts, strict=True)]
+        self._repeated = ends[-1] > len(looked)
+        one = len(looked) == 1
+        self.z = looked[0].z if one else np.concatenate([seen.z for seen in looked])
+        self.views = looked[0].views if one else np.concatenate([seen.views for seen in looked], axis=1)
+        self.encoded = encoded
+        self.found: dict[str, RawScore] = {}
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Rows of the views, ascending; the same for all machines here."""
+        return self.scales[0].lengths
+
+    def by_window(self, arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """One array of each machine -> for each window that of its machine, [B, ...]."""
+        stacked = np.stack(arrays)
+        return np.repeat(stacked, self.counts, axis=0) if self._repeated else stacked
+
+    def points(self, *, knee: float, views: slice = slice(None)) -> Float32:
+        """Some views relative to normal ones, [P, B, C, F]; see `describe`."""
+        centre, spread = (
+            self._by_view([one.centre[views] for one in self.scales]),
+            self._by_view([one.spread[views] for one in self.scales]),
+        )
+        return describe(self.views[views], centre=centre, spread=spread, knee=knee)
+
+    def _by_view(self, known: Sequence[Float32]) -> Float32:
+        """[P, C, F] of one machine, [P, B, C, F] of several."""
+        return known[0] if len(known) == 1 else np.repeat(np.stack(known, axis=1), self.counts, axis=1)
+
+
+class Detector(Protocol[M]):
+    """One way to tell unusual windows.
+
+    Attributes:
+        name: begins the names of its arrays in a profile.
+        scores: names of its raw scores.
+        memory: what it learns of a machine: a named tuple of arrays.
+        sums_over_channels: whether a raw score sums over the channels, so that with fewer of them less is usual.
+    """
+
+    name: str
+    scores: tuple[str, ...]
+    memory: type[M]
+    sums_over_channels: bool
+
+    def fit(self, normal: NormalWindows) -> tuple[M, dict[str, Float32]] | None:
+        """(what is learnt of a machine, each raw score of its windows [W]); None where it needs what is not there."""
+
+    def score(self, memories: Sequence[M], windows: DueWindows) -> dict[str, RawScore]:
+        """Raw scores by name; a score that the machines' windows are too short for may be left out."""
+
+    def compact(self, memory: M) -> M:
+        """The same in less room, for a gateway with hundreds of machines; compacting twice changes nothing."""
+        return memory
+
+    def mask(self, memory: M, channels: NDArray[np.int64], *, n_channels: int) -> M:
+        """What compares these of the machine's channels only, of which there is at least one."""
+
+    def numbers(self, memory: M) -> int:  # noqa: ARG002 - most do not look
+        """How many numbers scoring one window puts down at a time; 0 where that is no matter."""
+        return 0
+
+
+class MemoryArrays(Generic[M]):
+    """How a detector's memory of a machine is kept among the machine's arrays."""
+
+    def __init__(self, detector: Detector[M]) -> None:
+        self._memory = detector.memory
+        hints = get_type_hints(detector.memory, include_extras=True)
+        marks = {name: repr(hint) for name, hint in hints.items()}
+        self._fields = [(f"{detector.name}_{name}", _LEFT_LAZY in mark) for name, mark in marks.items()]
+        needed = [name for name in marks if name not in detector.memory._field_defaults]
+        self._needed = frozenset(f"{detector.name}_{name}" for name in needed)
+        self._telling = [f"{detector.name}_{name}" for name in needed if _BY_CHANNEL not in marks[name]]
+        self.names = frozenset(name for name, _ in self._fields)
+
+    def present(self, arrays: Entries) -> bool:
+        """Whether the detector was fitted to this machine."""
+        return self._needed <= arrays.keys()
+
+    def read(self, arrays: Entries) -> M:
+        """The detector's memory of a machine."""
+        known = []
+        for name, lazy in self._fields:
+            array = arrays.get(name)
+            known.append(array if array is None or lazy else held(array))
+        return self._memory._make(known)
+
+    def write(self, memory: M) -> dict[str, NDArray[Any] | Lazy]:
+        """The memory as arrays by name, the lazy ones lazy."""
+        found = zip(self._fields, memory, strict=True)
+        return {name: array for (name, _), array in found if array is not None}
+
+    def shapes(self, arrays: Entries) -> tuple[tuple[int, ...], ...]:
+        """What must be equal for machines to be scored together."""
+        return tuple(held(arrays[name]).shape for name in self._telling)

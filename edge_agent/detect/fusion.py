@@ -1,0 +1,146 @@
+"""Raw scores of all detectors to one: calibrated, weighed, and held against a threshold that keeps a budget.
+
+Axes: B windows, C channels, V raw scores.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.detect.detector import Entries, RawScore
+from edge_agent.model.lazy_arrays import held
+from edge_agent.signals.features import Float32
+
+# What a jump beyond its threshold adds to a score of 1, times its logarithm. Chosen on recordings that are not scored.
+_JUMP_WEIGHT = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Of B windows; higher is worse.
+
+    Attributes:
+        value: how near an alarm, [B]; above 1 the budget of false alarms is used up. See `joined`.
+        parts: the same by all detectors together and by the jump alone, each with a threshold of its own, [B, 2].
+        recent: the same of the newest rows only, [B]; falls as soon as a fault ends, whatever else the window holds.
+        rank: how unusual, [B]; orders windows by how sure several detectors are, whatever the budget.
+        contributions: share of each channel in the value, [B, C]; at least 0, rows sum to 1 or are all 0.
+        calibrated: each raw score on one scale, [B, V]; 0 is an ordinary normal window, 1 the 99 % point of normal
+            ones; a score that is absent is 0.
+    """
+
+    value: Float32
+    parts: Float32
+    recent: Float32
+    rank: Float32
+    contributions: Float32
+    calibrated: Float32
+
+    def part(self, chosen: slice) -> "Scores":
+        """Those of some of the windows."""
+        return Scores(
+            self.value[chosen],
+            self.parts[chosen],
+            self.recent[chosen],
+            self.rank[chosen],
+            self.contributions[chosen],
+            self.calibrated[chosen],
+        )
+
+
+class Fusion(NamedTuple):
+    """How a machine's raw scores are brought together, or those of each of B windows: then all have B in front.
+
+    Attributes:
+        calibration: normal median of each raw score, and the way from there to its 99 % point, [2, V].
+        weights: of each raw score in what alarms together, by itself, by the newest rows only, and in what ranks,
+            [4, V]; each sums to 1.
+        threshold: of the first two, [2]. recent_threshold: of the third, 0-d.
+    """
+
+    calibration: Float32
+    weights: Float32
+    threshold: Float32
+    recent_threshold: Float32
+
+    @classmethod
+    def read(cls, arrays: Entries) -> "Fusion":
+        """The one among a machine's arrays."""
+        return cls(
+            held(arrays["calibration"]),
+            held(arrays["weights"]),
+            held(arrays["threshold"]),
+            held(arrays["recent_threshold"]),
+        )
+
+    @property
+    def n_scores(self) -> int:
+        """V, raw scores that there were when the machine was learnt."""
+        return int(self.calibration.shape[-1])
+
+    def scores(
+        self,
+        found: Mapping[str, RawScore],
+        places: Mapping[str, int],
+        *,
+        n_windows: int,
+        n_channels: int,
+        ranking: bool,
+    ) -> Scores:
+        """What the raw scores come to; `places` of each among all."""
+        raw = np.empty((n_windows, self.n_scores), np.float32)
+        raw[:] = self.calibration[..., 0, :]
+        shares = np.zeros((n_windows, self.n_scores, n_channels), np.float32)
+        for name, score in found.items():
+            raw[:, places[name]] = score.value
+            shares[:, places[name]] = score.contributions
+        calibrated = calibrate(self.calibration, raw)
+        loudness, recent, rank = fuse(self.weights, calibrated)
+        loud = self.weights[..., :2, :].sum(axis=-2) * np.square(np.maximum(calibrated, np.float32(0.0)))
+        loud /= np.maximum(shares.sum(axis=2), np.float32(1e-30))
+        weighed = np.einsum("bv,bvc->bc", loud, shares)
+        total = weighed.sum(axis=1, keepdims=True)
+        over = (loudness / self.threshold).astype(np.float32)
+        return Scores(
+            value=joined(over),
+            parts=over,
+            recent=(recent / self.recent_threshold).astype(np.float32),
+            rank=rank if ranking else np.zeros_like(rank),
+            contributions=(weighed / np.maximum(total, np.float32(1e-30))).astype(np.float32),
+            calibrated=calibrated,
+        )
+
+
+def calibrate(calibration: Float32, raw: Float32) -> Float32:
+    """Raw scores [B, V] on one scale: 0 at the normal median, 1 at the normal 99 % point."""
+    calibrated: Float32 = ((raw - calibration[..., 0, :]) / calibration[..., 1, :]).astype(np.float32)
+    return calibrated
+
+
+def fuse(weights: Float32, calibrated: Float32) -> tuple[Float32, Float32, Float32]:
+    """Calibrated scores [B, V] -> what may alarm [B, 2], the same of the newest rows only [B], what ranks [B].
+
+    For an alarm, a root mean square: one detector that is loud enough suffices. The jump alarms by itself: among the
+    others a plain step of one channel would be drowned. For ranking, a mean of logarithms: several detectors that are
+    raised count for more than one that shouts.
+    """
+    raised = np.maximum(calibrated, np.float32(0.0))
+    loudness: Float32 = np.sqrt((weights[..., :3, :] @ np.square(raised)[..., None])[..., 0])
+    rank: Float32 = (weights[..., 3:, :] @ np.log1p(raised)[..., None])[..., 0, 0]
+    return loudness[:, :2], loudness[:, 2], rank
+
+
+def joined(parts: NDArray[Any]) -> NDArray[Any]:
+    """What all detectors together [..., 0] and the jump [..., 1] come to: [..., P] -> [...].
+
+    The jump counts only where it alarms by itself, and then by its logarithm: it is loudest half a window after a
+    change, where nothing may be wrong any more, and would hide in what order the others put the windows.
+    """
+    together, step = parts[..., 0], parts[..., 1:].max(axis=-1, initial=0.0)
+    if not (step > 1.0).any():
+        return together.copy()
+    alarmed = 1.0 + _JUMP_WEIGHT * np.log(np.maximum(step, 1.0))
+    return np.where(step > 1.0, np.maximum(together, alarmed), together)

@@ -1,0 +1,64 @@
+"""A plain step of one channel: how far the level of a window's newest half is from the whole window's.
+
+Many statistics together drown such a step; and unlike the level itself, a step is no larger on a machine that has
+drifted since it was learnt.
+
+Axes: B windows, W normal windows, C channels, P views of a window, F statistics of a view.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.detect.detector import ByChannel, Detector, DueWindows, NormalWindows, RawScore
+from edge_agent.detect.view_scales import centre_and_spread
+from edge_agent.signals.features import Float32
+
+_LEAST_SPREAD = np.array(0.05, np.float32)
+
+
+class UsualSteps(NamedTuple):
+    """How far each channel's level moves within a normal window: centre and spread, [C]."""
+
+    centre: ByChannel
+    spread: ByChannel
+
+
+class LevelJump(Detector[UsualSteps]):
+    """The largest step of a channel, in its normal spreads."""
+
+    name = "jump"
+    scores = ("jump",)
+    memory = UsualSteps
+    sums_over_channels = False
+
+    def fit(self, normal: NormalWindows) -> tuple[UsualSteps, dict[str, Float32]]:
+        """Learn the usual steps."""
+        step = _steps(normal.views, len(normal.scales.lengths))
+        centre, spread = (part[0] for part in centre_and_spread(step[None, normal.kept], _LEAST_SPREAD))
+        return UsualSteps(centre, spread), {"jump": _jump(step, centre=centre, spread=spread).value}
+
+    def score(self, memories: Sequence[UsualSteps], windows: DueWindows) -> dict[str, RawScore]:
+        """The largest step."""
+        centre = windows.by_window([memory.centre for memory in memories])
+        spread = windows.by_window([memory.spread for memory in memories])
+        return {"jump": _jump(_steps(windows.views, len(windows.lengths)), centre=centre, spread=spread)}
+
+    def mask(self, memory: UsualSteps, channels: NDArray[np.int64], *, n_channels: int) -> UsualSteps:  # noqa: ARG002
+        """The channels that can be seen."""
+        return UsualSteps(
+            np.ascontiguousarray(memory.centre[channels]), np.ascontiguousarray(memory.spread[channels])
+        )
+
+
+def _steps(views: Float32, n_lengths: int) -> Float32:
+    """Level of the second longest view less that of the longest: views [P, B, C, F] -> [B, C]."""
+    found: Float32 = views[max(n_lengths - 2, 0), ..., 0] - views[n_lengths - 1, ..., 0]
+    return found
+
+
+def _jump(step: Float32, *, centre: Float32, spread: Float32) -> RawScore:
+    apart = (step - centre) / spread
+    return RawScore(np.abs(apart).max(axis=1), np.square(apart))

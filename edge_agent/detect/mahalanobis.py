@@ -1,0 +1,143 @@
+"""Mahalanobis distance of the newest raw rows of all channels: a Gaussian of what was normal.
+
+It sees what no channel shows alone: a relation between channels, or between neighbouring rows, that broke.
+
+Axes: B windows, W normal windows, C channels, L newest rows, K = C * L.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.detect.detector import ByChannel, Detector, DueWindows, NormalWindows, RawScore
+from edge_agent.signals.features import Float32
+
+_FOLDS = 5
+
+
+class Gaussian(NamedTuple):
+    """A Gaussian of raw rows.
+
+    Attributes:
+        mean: [C * L]. precision: inverse covariance, [C * L, C * L].
+        relief: inverse of each channel's own block of the precision, [C, L, L].
+    """
+
+    mean: ByChannel
+    precision: ByChannel
+    relief: ByChannel
+
+
+class Mahalanobis(Detector[Gaussian]):
+    """Distance from a Gaussian whose covariance is shrunk as far as the data ask for."""
+
+    name = "shape"
+    scores = ("shape",)
+    memory = Gaussian
+    sums_over_channels = True
+
+    def fit(self, normal: NormalWindows) -> tuple[Gaussian, dict[str, Float32]]:
+        """Fit to the kept windows; each is scored by a fit to the other parts of the recording."""
+        z, ends, kept = normal.newest, normal.ends, normal.kept
+        early = normal.early.reshape(len(normal.early), -1).astype(np.float64)
+        points = z.reshape(len(z), -1).astype(np.float64)
+        mean, precision = gaussian(np.concatenate([early, points[kept]]))
+        distance = np.empty(len(z), np.float32)
+        for start, end in pairwise(np.linspace(0, len(z), _FOLDS + 1).astype(np.int64)):
+            apart = (ends <= ends[start] - z.shape[2]) | (ends >= ends[end - 1] + z.shape[2])
+            others = points[kept & apart]
+            if start > 0:
+                others = np.concatenate([early, others])
+            fold_mean, fold_precision = gaussian(others)
+            distance[start:end] = mahalanobis(z[start:end], mean=fold_mean, precision=fold_precision)
+        return Gaussian(mean, precision, _relief(precision, rows=z.shape[2])), {"shape": distance}
+
+    def score(self, memories: Sequence[Gaussian], windows: DueWindows) -> dict[str, RawScore]:
+        """The distance, and what each channel adds to its square."""
+        apart = _newest_apart(windows.z, mean=windows.by_window([memory.mean for memory in memories]))
+        pull = np.empty_like(apart)
+        for memory, part in zip(memories, windows.slices, strict=True):
+            np.matmul(apart[part], memory.precision, out=pull[part])
+        relief = windows.by_window([memory.relief for memory in memories])
+        return {"shape": RawScore(_distance(apart, pull), _relieved(pull, relief=relief))}
+
+    def mask(self, memory: Gaussian, channels: NDArray[np.int64], *, n_channels: int) -> Gaussian:
+        """The Gaussian of the channels that can be seen: a marginal."""
+        rows = memory.mean.size // n_channels
+        cells = (channels[:, np.newaxis] * rows + np.arange(rows)).ravel()
+        covariance = np.linalg.inv(memory.precision.astype(np.float64))
+        precision = np.linalg.inv(covariance[np.ix_(cells, cells)])
+        return Gaussian(
+            mean=memory.mean[cells],
+            precision=precision.astype(np.float32),
+            relief=_relief(precision, rows=rows),
+        )
+
+
+def mahalanobis(z: Float32, *, mean: Float32, precision: Float32) -> Float32:
+    """Distance [B] of the newest raw rows of standardised windows [B, C, T]; `mean` [K], `precision` [K, K]."""
+    apart = _newest_apart(z, mean=mean)
+    return _distance(apart, apart @ precision)
+
+
+def _newest_apart(z: Float32, *, mean: Float32) -> Float32:
+    """The newest raw rows of windows [B, C, T] without their mean [K] or [B, K]: [B, K]."""
+    B, C, _ = z.shape
+    apart: Float32 = z[..., -(mean.shape[-1] // C) :].reshape(B, -1) - mean
+    return apart
+
+
+def _distance(apart: Float32, pull: Float32) -> Float32:
+    square: Float32 = np.maximum(np.einsum("bk,bk->b", apart, pull), 0.0)
+    distance: Float32 = np.sqrt(square)
+    return distance
+
+
+def _relieved(pull: Float32, *, relief: Float32) -> Float32:
+    """What each channel adds to the squared distance, [B, C].
+
+    As much as the square would fall if that channel alone were put right ("reconstruction-based contribution", Alcala
+    and Qin, Automatica 45, 2009): shares of the plain product smear over healthy channels.
+
+    Args:
+        pull: product of what is apart from the mean with the precision, [B, K].
+        relief: [B, C, L, L].
+    """
+    B, rows = len(pull), relief.shape[-1]
+    pulls = pull.reshape(B, -1, 1, rows)
+    parts = (pulls @ relief @ pulls.transpose(0, 1, 3, 2)).reshape(B, -1)
+    return np.maximum(parts, 0.0)
+
+
+def _relief(precision: NDArray[np.floating], *, rows: int) -> Float32:
+    """Inverse of each channel's own block of the precision: [C * L, C * L] -> [C, L, L]."""
+    blocks = [
+        precision[at : at + rows, at : at + rows].astype(np.float64) for at in range(0, len(precision), rows)
+    ]
+    return np.linalg.inv(np.stack(blocks)).astype(np.float32)
+
+
+def gaussian(points: NDArray[np.float64]) -> tuple[Float32, Float32]:
+    """(mean [K], precision [K, K]) of points [W, K], the covariance shrunk as far as the data ask for."""
+    mean = points.mean(axis=0)
+    precision = np.linalg.inv(_shrunk_covariance(points - mean))
+    return mean.astype(np.float32), precision.astype(np.float32)
+
+
+def _shrunk_covariance(centred: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Covariance of centred points [W, K], shrunk towards equal variances by the oracle approximation.
+
+    Source: Chen, Wiesel, Eldar and Hero, "Shrinkage Algorithms for MMSE Covariance Estimation", IEEE TSP 58, 2010.
+    """
+    n, k = centred.shape
+    covariance = centred.T @ centred / max(n, 1)
+    mean_variance = float(np.trace(covariance)) / k
+    spread = float(np.mean(np.square(covariance)))
+    rest = (n + 1) * (spread - mean_variance**2 / k)
+    share = 1.0 if rest <= 0 else min((spread + mean_variance**2) / rest, 1.0)
+    diagonal = share * mean_variance + 1e-6 * (1.0 + mean_variance)
+    shrunk: NDArray[np.float64] = (1.0 - share) * covariance + diagonal * np.eye(k)
+    return shrunk

@@ -1,0 +1,81 @@
+"""Nearest neighbours over all channels: how far a window's statistics are from remembered normal windows.
+
+A memory-bank detector (as PatchCore, Roth et al., CVPR 2022, is for pictures): no density is estimated, and what was
+normal in several ways stays so. One raw score a view: short ones see a fault early, long ones see a slow one at all.
+
+Axes: P views of a window, B windows, M remembered windows, C channels, F statistics of a view.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.detect.detector import Detector, DueWindows, NormalWindows, RawScore
+from edge_agent.detect.reference_bank import (
+    Barred,
+    ReferenceBank,
+    held_out_distances,
+    nearest_of,
+    square_of,
+)
+from edge_agent.detect.view_scales import LENGTHS_ROWS
+from edge_agent.signals.features import Float32
+
+
+class NearestNeighbours(Detector[ReferenceBank]):
+    """Nearest neighbours with statistics squashed beyond `knee` normal spreads."""
+
+    memory = ReferenceBank
+    sums_over_channels = True
+
+    def __init__(self, name: str, *, knee: float) -> None:
+        self.name, self.knee = name, knee
+        self.scores = tuple(f"{name}_{rows}" for rows in LENGTHS_ROWS)
+
+    def fit(self, normal: NormalWindows) -> tuple[ReferenceBank, dict[str, Float32]]:
+        """Remember windows that are spread over the normal time."""
+        lengths, chosen = normal.scales.lengths, normal.reference
+        points = normal.points(knee=self.knee, views=slice(len(lengths)))
+        flat = points.reshape(len(points), len(normal.ends), -1)
+        bank = flat[:, chosen]
+        return ReferenceBank(square_of(bank), bank), {
+            f"{self.name}_{rows}": held_out_distances(
+                flat[view], bank[view], Barred(normal.ends, chosen, reach_rows=rows)
+            )
+            for view, rows in enumerate(lengths)
+        }
+
+    def score(self, memories: Sequence[ReferenceBank], windows: DueWindows) -> dict[str, RawScore]:
+        """Distance to the remembered windows; a channel contributes its part of the way to the nearest one."""
+        points = windows.points(knee=self.knee, views=slice(len(windows.lengths)))
+        P, B, C, F = points.shape
+        flat = points.reshape(P, B, C * F)
+        banks, slices = [memory.at_hand() for memory in memories], windows.slices
+        likeness = np.empty((P, B, banks[0].square.shape[-1]), np.float32)
+        square = np.empty_like(likeness) if len(banks) > 1 else banks[0].square[:, None]
+        for bank, part in zip(banks, slices, strict=True):
+            likeness[:, part] = bank.products(flat[:, part])
+            if len(banks) > 1:
+                square[:, part] = bank.square[:, None]
+        distance, nearest = nearest_of(likeness, flat, square=square)
+        apart = flat.copy()
+        for bank, part in zip(banks, slices, strict=True):
+            apart[:, part] -= bank.nearest_windows(nearest[:, part])
+        parts = square_of(apart.reshape(P, B, C, F))
+        return {
+            f"{self.name}_{rows}": RawScore(distance[view], parts[view])
+            for view, rows in enumerate(windows.lengths)
+        }
+
+    def compact(self, memory: ReferenceBank) -> ReferenceBank:
+        """Packed into bytes."""
+        return memory.compacted()
+
+    def mask(self, memory: ReferenceBank, channels: NDArray[np.int64], *, n_channels: int) -> ReferenceBank:
+        """The remembered windows of the channels that can be seen."""
+        return memory.masked(channels, n_channels=n_channels)
+
+    def numbers(self, memory: ReferenceBank) -> int:
+        """A distance to each remembered window in each view."""
+        return memory.square.size
