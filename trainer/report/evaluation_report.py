@@ -4,7 +4,6 @@ It shows figures that were measured elsewhere and measures nothing itself.
 """
 
 import base64
-import html
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,14 +17,18 @@ from numpy.typing import NDArray
 from edge_agent.detect.scorer import Scorer
 from edge_agent.records import THRESHOLD, Float32
 from trainer.evaluation.summary import Judged
-from trainer.report import pictures
+from trainer.report import page, pictures
 
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .2rem .8rem; border-bottom: 1px solid #ddd }
-td { text-align: right; font-variant-numeric: tabular-nums } td:first-child, th:first-child { text-align: left }
-img { max-width: 100% } h2 { margin-top: 2.5rem } .note { color: #666 }
-"""
+_RUN_COLUMNS = (
+    "name",
+    "rows",
+    "events",
+    "events_found",
+    "false_alarms",
+    "calm_rows_in_alarm",
+    "auc_pr",
+    "vus_pr",
+)
 _RUNS_PER_PICTURE = 40
 _WINDOW_STEP_SHARE = 4
 """Worst windows are looked for among windows a quarter of a window apart."""
@@ -35,87 +38,36 @@ def write(
     path: Path, judged: Sequence[Judged], figures: Mapping[str, Any], *, scorer: Scorer, worst_windows: int
 ) -> None:
     """Write the report."""
-    manifest = scorer.bundle.manifest
-    sections = [
-        _section("Detection", _table(figures["detection"]), "Alarms as the agent would have published them."),
-        _section(
-            "Runs",
-            _run_table(figures["runs"]),
-            "Delay: rows from a fault's onset to its first row in alarm; 0 where an alarm was open already. "
-            "Ranks count rows with a score only; a score by chance has the share of faulty rows as its AUC-PR.",
-        ),
-        _section(
-            "Score against threshold",
-            _image(_runs_picture(judged), path.with_name("runs.svg")),
-            "Grey: score. Dashed red: threshold. Orange: faulty rows. Red bar: an alarm is open.",
-        ),
-        _section(
-            "Distribution of scores",
-            _image(_distribution_picture(judged), path.with_name("distribution.svg")),
-            "",
-        ),
-    ]
-    if figures["classification"] is not None:
-        sections.append(_classes(figures["classification"], path.with_name("confusion.svg")))
-    sections.append(
-        _section(
-            "Windows restored worst",
-            _image(_worst_picture(judged, scorer, count=worst_windows), path.with_name("worst.svg")),
-            "Calm rows only. Where the model fails on calm rows, its reconstruction cannot tell a fault.",
-        )
+    manifest, named = scorer.bundle.manifest, figures["classification"]
+    faults, confusion = ((), None) if named is None else _classes(named)
+    pictures_of_run = {
+        "runs": _runs_picture(judged),
+        "distribution": _distribution_picture(judged),
+        "confusion": confusion,
+        "worst": _worst_picture(judged, scorer, count=worst_windows),
+    }
+    shown = {
+        f"{name}_picture": _image(figure, path.with_name(f"{name}.svg"))
+        for name, figure in pictures_of_run.items()
+        if figure is not None
+    }
+    text = page.render(
+        "evaluation.html",
+        title=f"{manifest.name} {manifest.version}: evaluation",
+        manifest=manifest,
+        digest=scorer.bundle.digest,
+        recordings=len(judged),
+        measured=figures,
+        run_columns=_RUN_COLUMNS,
+        faults=faults,
+        curves=_training_curves(path.parent.parent),
+        **shown,
     )
-    sections += _training_curves(path.parent.parent)
-    title = html.escape(f"{manifest.name} {manifest.version}: evaluation")
-    path.write_text(
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-        f'<h1>{title}</h1><p class="note">Bundle {scorer.bundle.digest[:12]}, {manifest.architecture}, windows of '
-        f"{manifest.window_rows} rows, {len(judged)} recordings replayed through the agent's pipeline.</p>"
-        f"{''.join(sections)}</html>\n",
-        encoding="utf-8",
-    )
-
-
-def _section(title: str, body: str, note: str) -> str:
-    return f'<h2>{html.escape(title)}</h2><p class="note">{html.escape(note)}</p>{body}'
-
-
-def _table(figures: Mapping[str, Any]) -> str:
-    rows = "".join(
-        f"<tr><td>{html.escape(name.replace('_', ' '))}</td><td>{_figure(value)}</td></tr>"
-        for name, value in figures.items()
-        if not isinstance(value, list)
-    )
-    return f"<table>{rows}</table>"
-
-
-def _run_table(runs: Sequence[Mapping[str, Any]]) -> str:
-    columns = (
-        "name",
-        "rows",
-        "events",
-        "events_found",
-        "false_alarms",
-        "calm_rows_in_alarm",
-        "auc_pr",
-        "vus_pr",
-    )
-    head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in (*columns, "delay rows"))
-    body = ""
-    for run in runs:
-        delays = ", ".join("missed" if delay is None else f"{delay:.0f}" for delay in run["delay_rows"])
-        cells = "".join(f"<td>{_figure(run.get(name))}</td>" for name in columns)
-        body += f"<tr>{cells}<td>{delays or '-'}</td></tr>"
-    return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def _figure(value: Any) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3f}" if isinstance(value, float) else html.escape(str(value))
+    path.write_text(text, encoding="utf-8")
 
 
 def _image(figure: Figure, vector: Path) -> str:
-    """The figure for this page; it is left as a vector graphic, too, for the report of the training."""
+    """The figure as an address for this page; it is left as a vector graphic, too, for the report of the training."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=pictures.DPI, metadata=pictures.METADATA)
     pictures.keep_vector(figure, vector)
@@ -123,7 +75,7 @@ def _image(figure: Figure, vector: Path) -> str:
 
 
 def _embedded(png: bytes) -> str:
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _runs_picture(judged: Sequence[Judged]) -> Figure:
@@ -163,22 +115,18 @@ def _distribution_picture(judged: Sequence[Judged]) -> Figure:
     return figure
 
 
-def _classes(figures: Mapping[str, Any], vector: Path) -> str:
+def _classes(figures: Mapping[str, Any]) -> tuple[Sequence[Mapping[str, Any]], Figure]:
+    """How well each fault was named, and the picture of which was taken for which."""
     size = 2.5 + 0.33 * len(figures["labels"])
     figure = Figure(figsize=(size, size), layout="constrained")
     matrix = np.array(figures["confusion"], np.int64)
     pictures.confusion_matrix(figure.add_subplot(), matrix=matrix, labels=figures["labels"])
-    rows = ""
+    rows = []
     for number, name in enumerate(figures["labels"]):
         right, true, said = matrix[number, number], matrix[number].sum(), matrix[:, number].sum()
         found, trusted = (f"{right / total:.0%}" if total else "-" for total in (true, said))
-        rows += f"<tr><td>{html.escape(name)}</td><td>{true}</td><td>{found}</td><td>{trusted}</td></tr>"
-    head = "<tr><th></th><th>windows</th><th>of them named so</th><th>right when said</th></tr>"
-    return _section(
-        "Naming of faults",
-        f"{_table(figures)}<table>{head}{rows}</table>{_image(figure, vector)}",
-        "Of every window, alarm or not. Rows of the picture add up to 100 %.",
-    )
+        rows.append({"name": name, "windows": true, "found": found, "trusted": trusted})
+    return rows, figure
 
 
 def _worst_picture(judged: Sequence[Judged], scorer: Scorer, *, count: int) -> Figure:
@@ -227,7 +175,7 @@ def _calm_starts(item: Judged, *, window_rows: int) -> NDArray[np.int64]:
     return calm
 
 
-def _training_curves(run: Path) -> list[str]:
-    """The curves that the training stages left in the run's directory."""
+def _training_curves(run: Path) -> list[tuple[str, str]]:
+    """(stage, picture) of the curves that the training stages left in the run's directory."""
     found = [path for stage in ("pretrain", "finetune") if (path := run / stage / "curves.png").exists()]
-    return [_section(f"Curves: {path.parent.name}", _embedded(path.read_bytes()), "") for path in found]
+    return [(path.parent.name, _embedded(path.read_bytes())) for path in found]
