@@ -1,10 +1,12 @@
 """What all tests share: models, recordings, and one rule for what may be skipped."""
 
+import logging
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from benchmarks.harness.patience import MissingProgramError
@@ -38,6 +40,14 @@ def pytest_runtest_call() -> Generator[None, object, object]:
         return (yield)
     except MissingProgramError as error:
         missing(str(error))
+
+
+@pytest.fixture
+def quiet_logs() -> Iterator[None]:
+    """Nothing but what is critical is logged."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

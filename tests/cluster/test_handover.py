@@ -11,25 +11,18 @@ import pytest
 
 from edge_agent.cluster.handover import pack, unpack
 from edge_agent.records import Profile
+from tests.support.profiles import small_profile
 
 LIMIT_BYTES = 100_000
 
 
-def profile() -> Profile:
-    return Profile(
-        machine="pump-1",
-        channels=("a", "b"),
-        memory={"threshold": np.float32(1.5), "rows": np.arange(12, dtype=np.float32)},
-        rows=100,
-        period_ns=10**9,
-        hop_rows=1,
-        encoder="e1",
-        learnt_ns=5,
-    )
+def learnt() -> Profile:
+    rows = np.arange(12, dtype=np.float32)
+    return small_profile(memory={"threshold": np.asarray(np.float32(1.5)), "rows": rows})
 
 
 def packed() -> bytes:
-    payload = pack(profile(), limit_bytes=LIMIT_BYTES)
+    payload = pack(learnt(), limit_bytes=LIMIT_BYTES)
     assert payload is not None
     return payload
 
@@ -37,8 +30,8 @@ def packed() -> bytes:
 def test_what_was_packed_comes_back() -> None:
     found = unpack(packed(), machine="pump-1", encoder="e1", limit_bytes=LIMIT_BYTES)
     assert isinstance(found, Profile)
-    np.testing.assert_array_equal(found.memory["rows"], profile().memory["rows"])
-    assert replace(found, memory={}) == replace(profile(), memory={})
+    np.testing.assert_array_equal(found.memory["rows"], learnt().memory["rows"])
+    assert replace(found, memory={}) == replace(learnt(), memory={})
 
 
 @pytest.mark.parametrize(
@@ -60,7 +53,7 @@ def test_what_is_damaged_or_meant_for_others_is_not_used(
 
 
 def test_a_profile_beyond_the_limit_is_not_packed() -> None:
-    assert pack(profile(), limit_bytes=100) is None
+    assert pack(learnt(), limit_bytes=100) is None
 
 
 def test_a_small_message_does_not_become_a_large_profile() -> None:

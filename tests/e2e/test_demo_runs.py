@@ -15,7 +15,6 @@ from edge_agent.config.file import load
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 def test_the_demo_ends_well_and_leaves_what_it_says(tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = subprocess.run(

@@ -21,7 +21,7 @@ from edge_agent.config.file import load
 from edge_agent.records import Delivery, Frame
 from edge_agent.service.wiring import message_decoder
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.broker
 
 
 def program(*words: str) -> subprocess.CompletedProcess[str]:

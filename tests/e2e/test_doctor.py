@@ -21,7 +21,7 @@ from edge_agent.cli.doctor.findings import Finding, row, worst
 from edge_agent.cli.tables import text
 from tests.support.pki import Authority
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.broker
 CLIENT, NOW = "doctor-under-test", datetime.now(UTC)
 
 

@@ -26,7 +26,7 @@ from edge_agent.service.wiring import broker_address
 from tests.support.missing import missing
 from tests.support.pki import Authority, Identity
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.broker
 Record = Callable[[str, object], None]
 PLUGIN = Path("/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so")
 

@@ -18,7 +18,7 @@ from benchmarks.harness.patience import wait_until
 from benchmarks.harness.user import FAULT_SHIFT, User
 from tests.support.missing import missing
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.broker
 ALERT = json.loads((ROOT / "docs" / "alert.schema.json").read_text())
 COMMANDS = json.loads((ROOT / "docs" / "commands.schema.json").read_text())
 REPLY = {"$ref": "#/$defs/Reply"} | COMMANDS

@@ -17,7 +17,7 @@ from benchmarks.harness.patience import wait_until
 from benchmarks.harness.user import FAULT_SHIFT, User
 from tests.support.pki import Authority
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
 USER, PASSWORD, WRONG = "canary-user-5f1d", "canary-password-8c2e", "canary-mistake-a77b"
 SONGS = (USER, PASSWORD, WRONG)
 

@@ -13,7 +13,7 @@ from benchmarks.harness.patience import wait_until
 from benchmarks.harness.user import User
 from edge_agent.cluster.ownership import owner
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.broker
 
 LEASE_S, SETTLE_S = 1.5, 0.5
 TAKEN_OVER_S = LEASE_S + SETTLE_S + LEASE_S / 3

@@ -15,7 +15,7 @@ from edge_agent.model import bundle
 from edge_agent.model.bundle import CARD, MODEL
 from tests.support import tampering
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.broker
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from benchmarks.harness.broker import Broker
 from benchmarks.harness.patience import wait_until
 from tests.support.missing import missing
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.broker
 MACHINE = "G.N.D"
 PYTHON = Path(os.environ.get("EDGE_AGENT_SPARKPLUG_PYTHON", ROOT / ".venv-sparkplug/bin/python"))
 SOURCE = """

@@ -13,7 +13,7 @@ from benchmarks.harness.edge_node import EdgeNodeDouble
 from benchmarks.harness.patience import wait_until
 from benchmarks.harness.user import FAULT_SHIFT, START_TS, User, rows
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.broker
 MACHINE = "G.N.D"
 SILENT_AFTER_S = 30.0
 SOURCE = """

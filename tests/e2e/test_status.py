@@ -16,7 +16,7 @@ from benchmarks.harness.user import FAULT_SHIFT, User
 from edge_agent.cli.status import losses
 from edge_agent.metrics.page_reader import read_samples
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.broker
 
 
 def status(*words: str) -> subprocess.CompletedProcess[str]:

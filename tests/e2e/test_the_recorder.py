@@ -16,7 +16,7 @@ from benchmarks.harness.patience import wait_until
 from benchmarks.harness.user import User
 from edge_agent.recordings import tables
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.broker
 ROWS = 6000
 
 

@@ -11,7 +11,7 @@ from benchmarks.harness.patience import wait_until
 from tests.faults.parts import floor
 from tests.faults.parts.hall import Hall
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 
 def test_two_killed_agents_and_a_killed_broker_cost_no_alarm(

@@ -16,6 +16,7 @@ from edge_agent.model.lazy_arrays import LazyArrays
 from edge_agent.records import Profile
 from edge_agent.store.atomic_file import HeldFile, allow_open
 from edge_agent.store.state_dir import StateDir
+from tests.support.profiles import small_profile
 
 LARGE, SMALL = np.arange(40_000, dtype=np.float32).reshape(200, 200), np.arange(3)
 _FIRST_DESCRIPTOR = 1024
@@ -30,9 +31,9 @@ def store(tmp_path: Path) -> Iterator[StateDir]:
     store.close()
 
 
-def profile(**more: np.ndarray) -> Profile:
+def lazy(**more: np.ndarray) -> Profile:
     memory = LazyArrays({"large": LARGE, "small": SMALL, "threshold": np.array([1.5]), **more})
-    return Profile("pump", ("a",), memory, 100, 10**9, 1, "e1", 5)
+    return small_profile("pump", memory=memory, channels=("a",))
 
 
 def restored(store: StateDir) -> LazyArrays:
@@ -69,7 +70,7 @@ def test_what_is_late_is_asked_for_when_it_is_read_and_not_before() -> None:
 
 
 def test_a_restored_profile_holds_little_and_reads_the_same(store: StateDir) -> None:
-    store.save_profile(profile())
+    store.save_profile(lazy())
     memory = restored(store)
     assert memory.held_bytes() < 1000 < LARGE.nbytes
     np.testing.assert_array_equal(memory["large"], LARGE)
@@ -78,7 +79,7 @@ def test_a_restored_profile_holds_little_and_reads_the_same(store: StateDir) -> 
 
 
 def test_what_was_learnt_is_let_go_once_it_is_saved(store: StateDir) -> None:
-    learnt = profile()
+    learnt = lazy()
     assert isinstance(learnt.memory, LazyArrays)
     shared = learnt.memory
     assert shared.held_bytes() > LARGE.nbytes
@@ -89,17 +90,17 @@ def test_what_was_learnt_is_let_go_once_it_is_saved(store: StateDir) -> None:
 
 @pytest.mark.parametrize("fate", ["removed", "moved aside", "written anew"])
 def test_the_numbers_stay_whatever_becomes_of_the_files_name(store: StateDir, fate: str) -> None:
-    path = store.save_profile(profile())
+    path = store.save_profile(lazy())
     memory = restored(store)
     if fate == "removed":
         path.unlink()
     elif fate == "moved aside":
         store.forget_profile("pump")
     else:
-        store.save_profile(profile(large=LARGE + 1))
+        store.save_profile(lazy(large=LARGE + 1))
     np.testing.assert_array_equal(memory["large"], LARGE)
     store.save_profile(
-        replace(profile(), memory=memory.joined({"small": SMALL + 1}))
+        replace(lazy(), memory=memory.joined({"small": SMALL + 1}))
     )  # from a file that has gone
     np.testing.assert_array_equal(restored(store)["large"], LARGE)
     np.testing.assert_array_equal(restored(store)["small"], SMALL + 1)
@@ -109,7 +110,7 @@ def test_the_numbers_stay_whatever_becomes_of_the_files_name(store: StateDir, fa
 def test_a_file_that_was_altered_in_its_place_is_an_error_and_no_other_numbers(
     store: StateDir, how: str
 ) -> None:
-    path = store.save_profile(profile())
+    path = store.save_profile(lazy())
     memory = restored(store)
     raw = path.read_bytes()
     path.write_bytes(raw[:1000] if how == "cut off" else raw[:-4] + b"abcd")
@@ -117,12 +118,12 @@ def test_a_file_that_was_altered_in_its_place_is_an_error_and_no_other_numbers(
     with pytest.raises(OSError, match="was altered"):
         memory["large"]
     with pytest.raises(StateError, match="was altered"):
-        store.save_profile(replace(profile(), memory=memory))
+        store.save_profile(replace(lazy(), memory=memory))
 
 
 def test_files_are_held_by_high_numbers_and_closed_with_the_last_who_reads(store: StateDir) -> None:
     before = held_open()
-    store.save_profile(profile())
+    store.save_profile(lazy())
     memory = restored(store)
     assert len(held_open()) == len(before) + 1
     joined = memory.joined({"small": SMALL})
@@ -144,7 +145,7 @@ def no_high_numbers() -> Iterator[None]:
 def test_where_no_file_may_be_held_open_the_arrays_are(tmp_path: Path) -> None:
     store = StateDir(tmp_path)
     store.open()
-    path = store.save_profile(profile())
+    path = store.save_profile(lazy())
     memory = restored(store)
     store.close()
     assert memory.held_bytes() > LARGE.nbytes

@@ -14,11 +14,12 @@ from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.machine import Machine
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Settings, Step
-from edge_agent.records import Alarm, Frame, Profile, Reject, ScoreBlock
+from edge_agent.records import Alarm, Profile, ScoreBlock
 from edge_agent.sensors.checks import Watcher
 from edge_agent.sensors.monitor import Inspector
 from edge_agent.store.atomic_file import allow_open
 from edge_agent.store.state_dir import StateDir
+from tests.support.frames import frames_of, undecoded
 
 PERIOD_NS = 50_000_000
 CHANNELS = ("flow", "pressure")
@@ -31,29 +32,22 @@ def rows(count: int, *, seed: int) -> np.ndarray:
     return np.stack([flow, 2 + 0.05 * flow + rng.normal(0, 0.02, count)], axis=1).astype(np.float32)
 
 
-def frames(values: np.ndarray, *, start: int, block: int) -> list[Frame]:
-    return [
-        Frame("m", CHANNELS, [(start + t) * PERIOD_NS for t in range(at, at + len(part))], part)
-        for at in range(0, len(values), block)
-        if len(part := values[at : at + block])
-    ]
-
-
-def undecoded(_: object) -> Reject:
-    return Reject("malformed")
-
-
 @pytest.fixture(scope="module")
 def profile(scorer: Scorer) -> Profile:
     pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=SETTINGS)
-    (request,) = pipeline.feed(frames(rows(1200, seed=0), start=0, block=1200)).commissions
+    (request,) = pipeline.feed(
+        frames_of(rows(1200, seed=0), start=0, block=1200, channels=CHANNELS, period_ns=PERIOD_NS)
+    ).commissions
     assert request.hop_rows == 20
     return learn(request, scorer=scorer, settings=SETTINGS)
 
 
 def watch(scorer: Scorer, profile: Profile, values: np.ndarray, *, block: int = 1) -> list[Step]:
     pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=SETTINGS, profiles=[profile])
-    return [pipeline.feed([frame]) for frame in frames(values, start=2000, block=block)]
+    return [
+        pipeline.feed([frame])
+        for frame in frames_of(values, start=2000, block=block, channels=CHANNELS, period_ns=PERIOD_NS)
+    ]
 
 
 def scores(steps: list[Step]) -> list[ScoreBlock]:
@@ -156,10 +150,16 @@ def test_a_profile_that_stays_in_its_file_changes_no_score_alarm_or_name(
     runs = []
     for each in (replace(profile, memory=ENSEMBLE.compact(profile.memory)), restored):
         pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=SETTINGS, profiles=[each])
-        steps = [pipeline.feed([frame]) for frame in frames(faulty(), start=2000, block=1)]
+        steps = [
+            pipeline.feed([frame])
+            for frame in frames_of(faulty(), start=2000, block=1, channels=CHANNELS, period_ns=PERIOD_NS)
+        ]
         alarm = next(alarm for step in steps for alarm in step.alarms)
         pipeline.label("m", alarm=alarm.id, fault="surge")  # learns by windows that only the file has
-        steps += [pipeline.feed([frame]) for frame in frames(faulty(), start=4000, block=1)]
+        steps += [
+            pipeline.feed([frame])
+            for frame in frames_of(faulty(), start=4000, block=1, channels=CHANNELS, period_ns=PERIOD_NS)
+        ]
         names |= {alarm.fault for step in steps for alarm in step.alarms}
         runs.append(steps)
     held, late = runs
@@ -184,7 +184,7 @@ def test_a_machine_whose_file_cannot_be_read_costs_the_others_nothing(
     pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=SETTINGS, profiles=[whole, broken])
     steps = [
         pipeline.feed([frame, replace(frame, machine="b")])
-        for frame in frames(rows(300, seed=1), start=2000, block=1)
+        for frame in frames_of(rows(300, seed=1), start=2000, block=1, channels=CHANNELS, period_ns=PERIOD_NS)
     ]
     alone = watch(scorer, whole, rows(300, seed=1))
     assert {failure.subject for step in steps for failure in step.failures} == {"b"}

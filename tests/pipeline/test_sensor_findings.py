@@ -13,8 +13,9 @@ from edge_agent.detect.scorer import Scorer
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Settings, Step
-from edge_agent.records import Alarm, Frame, Profile, Reject
+from edge_agent.records import Alarm, Frame, Profile
 from edge_agent.signals.channel_rules import ChannelRule
+from tests.support.frames import frames_of, undecoded
 
 SECOND = 1_000_000_000
 CHANNELS = ("flow", "pressure", "vibration", "temperature")
@@ -32,22 +33,10 @@ def rows(count: int, *, seed: int) -> np.ndarray:
     return np.stack([flow, pressure, rng.normal(1.0, 0.1, count), temperature], axis=1)
 
 
-def frames(values: np.ndarray, *, start: int, block: int) -> list[Frame]:
-    return [
-        Frame("m", CHANNELS, [(start + t) * SECOND for t in range(at, min(at + block, len(values)))], part)
-        for at in range(0, len(values), block)
-        if len(part := values[at : at + block].astype(np.float32))
-    ]
-
-
-def undecoded(_: object) -> Reject:
-    return Reject("malformed")
-
-
 @pytest.fixture(scope="module")
 def profile(scorer: Scorer) -> Profile:
     pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=SETTINGS)
-    requests = pipeline.feed(frames(rows(1200, seed=0), start=0, block=100)).commissions
+    requests = pipeline.feed(frames_of(rows(1200, seed=0), start=0, block=100, channels=CHANNELS)).commissions
     return learn(requests[0], scorer=scorer, settings=SETTINGS)
 
 
@@ -57,7 +46,7 @@ def ready(scorer: Scorer, profile: Profile) -> Pipeline:
 
 def watch(scorer: Scorer, profile: Profile, values: np.ndarray, *, block: int) -> list[Step]:
     pipeline = ready(scorer, profile)
-    return [pipeline.feed([frame]) for frame in frames(values, start=2000, block=block)]
+    return [pipeline.feed([frame]) for frame in frames_of(values, start=2000, block=block, channels=CHANNELS)]
 
 
 def findings(steps: list[Step]) -> list[Alarm]:
@@ -192,7 +181,7 @@ def test_findings_go_on_under_their_ids_after_a_restart(scorer: Scorer, profile:
     values = rows(700, seed=5)
     frozen(values, slice(FAULT_AT, 500))
     first = ready(scorer, profile)
-    sent = frames(values, start=2000, block=1)
+    sent = frames_of(values, start=2000, block=1, channels=CHANNELS)
     opened = [one for frame in sent[:400] for one in first.feed([frame]).findings]
     second = ready(scorer, profile)
     assert second.restore(first.memento("m"), first.ring("m"))
@@ -208,7 +197,7 @@ def test_a_sensor_that_stands_still_is_not_well_because_the_rows_before_a_restar
     values = rows(700, seed=5)
     frozen(values, slice(FAULT_AT, 700))
     first = ready(scorer, profile)
-    sent = frames(values, start=2000, block=1)
+    sent = frames_of(values, start=2000, block=1, channels=CHANNELS)
     opened = [one for frame in sent[:500] for one in first.feed([frame]).findings]
     assert [one.state for one in opened] == ["open"]
     second = ready(scorer, profile)

@@ -29,6 +29,8 @@ from edge_agent.service.wiring import broker_address, load_scorer, pipeline_sett
 from edge_agent.store.database import Database
 from edge_agent.store.state_dir import StateDir
 
+pytestmark = pytest.mark.usefixtures("quiet_logs")
+
 
 class Running:
     """A service in a thread, and what stands around it."""
@@ -50,13 +52,6 @@ class Running:
     def ready(self) -> bool:
         health = self.service.health()
         return health.alive and not health.amiss
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -1,13 +1,10 @@
 """The recorder acknowledges nothing that is not on disk, and counts what it could not use."""
 
 import json
-import logging
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from edge_agent.config.file import Config
 from edge_agent.errors import RecordingError, StateError
@@ -16,14 +13,9 @@ from edge_agent.recordings import tables as recording
 from edge_agent.records import Delivery
 from edge_agent.service.recorder import Recorder
 
+pytestmark = pytest.mark.usefixtures("quiet_logs")
+
 NOW_NS = 1_700_000_000_000_000_000
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield
-    structlog.reset_defaults()
 
 
 def recorder(folder: Path, **limits: int) -> Recorder:

@@ -4,7 +4,6 @@ The long form: `EDGE_AGENT_RELOADS=1000 EDGE_AGENT_SWAPS=500 python -m pytest -s
 """
 
 import json
-import logging
 import os
 import shutil
 import sys
@@ -39,7 +38,7 @@ SWAPS = int(os.environ.get("EDGE_AGENT_SWAPS", "30"))
 PAUSE_MS = 100.0
 CHANNELS = ("pressure", "flow", "current")
 BAD = ("not toml at all [", "nonsense = 1", "[limits]\nmachines = -1", "\0")
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.usefixtures("quiet_logs")]
 
 
 class Line:
@@ -174,13 +173,6 @@ class Line:
         self.store.close()
         self.user.close()
         self._broker.__exit__(None, None, None)
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

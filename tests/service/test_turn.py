@@ -1,7 +1,6 @@
 """The watch survives what happens around it: crashes at any turn, poison, clocks. No broker, no thread."""
 
 import json
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,6 @@ from unittest.mock import Mock
 import msgspec
 import numpy as np
 import pytest
-import structlog
 
 from benchmarks.harness.user import FAULT_SHIFT
 from edge_agent.config.file import Config
@@ -33,12 +31,7 @@ from tests.support.scripted_agent import (
     single_values,
 )
 
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("quiet_logs")
 
 
 @pytest.fixture

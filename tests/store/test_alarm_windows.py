@@ -1,6 +1,5 @@
 """Alarms that are over can be named after a restart; their windows lie on disk, not in memory, none left behind."""
 
-import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,6 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-import structlog
 
 from benchmarks.harness.user import FAULT_SHIFT
 from edge_agent.config.file import Config
@@ -20,16 +18,11 @@ from edge_agent.pipeline.results import Labelled
 from edge_agent.records import Float32
 from tests.support.scripted_agent import ScriptedAgent, arrivals, play
 
+pytestmark = pytest.mark.usefixtures("quiet_logs")
+
 ALARM = [(300, 380, FAULT_SHIFT), (380, 560, 0.0)]
 ANOTHER = [(560, 640, FAULT_SHIFT), (640, 820, 0.0)]
 A_THIRD = [(820, 900, FAULT_SHIFT), (900, 1080, 0.0)]
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

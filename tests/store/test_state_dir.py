@@ -10,20 +10,13 @@ import pytest
 from edge_agent.errors import StateError
 from edge_agent.records import Profile
 from edge_agent.store.state_dir import StateDir
+from tests.support.profiles import small_profile
 
 
-def profile(machine: str = "pump-1", encoder: str = "e1") -> Profile:
-    rng = np.random.default_rng(0)
-    memory = {"threshold": np.float32(1.5), "bank": rng.normal(size=(4, 3)).astype(np.float32)}
-    return Profile(
-        machine=machine,
-        channels=("a", "b"),
-        memory={name: np.asarray(array) for name, array in memory.items()},
-        rows=100,
-        period_ns=10**9,
-        hop_rows=1,
-        encoder=encoder,
-        learnt_ns=5,
+def banked(machine: str = "pump-1", encoder: str = "e1") -> Profile:
+    bank = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    return small_profile(
+        machine, memory={"threshold": np.asarray(np.float32(1.5)), "bank": bank}, encoder=encoder
     )
 
 
@@ -38,19 +31,19 @@ def store(tmp_path: Path) -> Iterator[StateDir]:
 def test_what_was_saved_comes_back(store: StateDir) -> None:
     names = ["pump-1", "Pumpe 1/ä", "..", "x" * 120]
     for name in names:
-        store.save_profile(profile(name))
-    store.save_profile(replace(profile("pump-1"), rows=200))  # learnt again
+        store.save_profile(banked(name))
+    store.save_profile(replace(banked("pump-1"), rows=200))  # learnt again
     loaded = store.load(encoder="e1")
     assert sorted(found.machine for found in loaded.profiles) == sorted(names)
     assert next(found for found in loaded.profiles if found.machine == "pump-1").rows == 200
     for found in loaded.profiles:
-        np.testing.assert_array_equal(found.memory["bank"], profile().memory["bank"])
+        np.testing.assert_array_equal(found.memory["bank"], banked().memory["bank"])
         assert found.threshold == 1.5
     assert loaded.set_aside == ()
 
 
 def test_rows_that_an_older_agent_kept_to_learn_again_from_are_forgotten(store: StateDir) -> None:
-    before = profile("pump-1")
+    before = banked("pump-1")
     rows = np.ones((400, 2), np.float32)
     store.save_profile(
         replace(before, memory={**before.memory, "settle_base": rows, "settle_stage": np.array(2)})
@@ -60,14 +53,14 @@ def test_rows_that_an_older_agent_kept_to_learn_again_from_are_forgotten(store: 
 
 
 def test_files_stay_inside_the_state_directory(store: StateDir, tmp_path: Path) -> None:
-    path = store.save_profile(profile("../../escape"))
+    path = store.save_profile(banked("../../escape"))
     assert path.parent == tmp_path / "state" / "profiles"
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text"])
 def test_a_damaged_profile_is_set_aside_and_the_others_are_used(store: StateDir, damage: str) -> None:
-    path = store.save_profile(profile("pump-1"))
-    store.save_profile(profile("pump-2"))
+    path = store.save_profile(banked("pump-1"))
+    store.save_profile(banked("pump-2"))
     raw = bytearray(path.read_bytes())
     middle = len(raw) // 2
     path.write_bytes(
@@ -86,31 +79,31 @@ def test_a_damaged_profile_is_set_aside_and_the_others_are_used(store: StateDir,
 
 
 def test_a_flipped_byte_never_changes_what_is_read(store: StateDir) -> None:
-    path = store.save_profile(profile())
+    path = store.save_profile(banked())
     raw = path.read_bytes()
     for at in range(0, len(raw), 7):
         path.write_bytes(raw[:at] + bytes([raw[at] ^ 0xFF]) + raw[at + 1 :])
         for found in store.load(encoder="e1").profiles:  # a byte that zip does not use may pass
             assert found.machine == "pump-1"
-            np.testing.assert_array_equal(found.memory["bank"], profile().memory["bank"])
+            np.testing.assert_array_equal(found.memory["bank"], banked().memory["bank"])
 
 
 def test_a_second_damaged_file_does_not_overwrite_the_first(store: StateDir) -> None:
     for content in (b"one", b"two"):
-        store.save_profile(profile()).write_bytes(content)
+        store.save_profile(banked()).write_bytes(content)
         aside = store.load(encoder="e1").set_aside[0]
         assert aside.path.read_bytes() == content
 
 
 def test_a_profile_of_another_model_is_not_used(store: StateDir) -> None:
-    store.save_profile(profile(encoder="old"))
+    store.save_profile(banked(encoder="old"))
     loaded = store.load(encoder="new")
     assert loaded.profiles == ()
     assert "another model" in loaded.set_aside[0].reason
 
 
 def test_an_interrupted_write_leaves_the_old_file(store: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = store.save_profile(profile())
+    path = store.save_profile(banked())
     before = path.read_bytes()
 
     def fail(_: int) -> None:
@@ -118,7 +111,7 @@ def test_an_interrupted_write_leaves_the_old_file(store: StateDir, monkeypatch: 
 
     monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(StateError, match="No space left"):
-        store.save_profile(replace(profile(), rows=999))
+        store.save_profile(replace(banked(), rows=999))
     assert path.read_bytes() == before
     assert [found.rows for found in store.load(encoder="e1").profiles] == [100]
 

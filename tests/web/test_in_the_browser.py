@@ -13,7 +13,6 @@ from tests.web.visits import machine_place, visit
 pytestmark = [
     pytest.mark.broker,
     pytest.mark.slow,
-    pytest.mark.timeout(180),
     pytest.mark.xdist_group("page"),  # one browser and one agent, however many workers there are
 ]
 

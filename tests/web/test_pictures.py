@@ -20,7 +20,6 @@ from tests.web.visits import PHONE, machine_place, visit
 pytestmark = [
     pytest.mark.broker,
     pytest.mark.page,
-    pytest.mark.timeout(300),
     pytest.mark.skipif("PAGE_IMAGES" not in os.environ, reason="`make page` takes the pictures for the docs"),
 ]
 IMAGES = Path(os.environ.get("PAGE_IMAGES", ""))
