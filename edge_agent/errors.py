@@ -12,7 +12,7 @@
     ├── TrainingError       8   the trainer cannot start or finish a stage
     └── CommandError        9   an agent refused a command, or did not answer
 
-Expected outcomes (a bad payload, a late sample) are values, not errors: see `contract.records.Reject`.
+Expected outcomes (a bad payload, a late sample) are values, not errors: see `records.Reject`.
 """
 
 from pathlib import Path

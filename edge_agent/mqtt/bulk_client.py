@@ -133,8 +133,17 @@ class BulkClient(mqtt.Client):
     """Whether this connection has had its CONNACK."""
     _pardoned_until_s = 0.0
 
-    def __init__(self, *positional: Any, **named: Any) -> None:
+    def __init__(
+        self,
+        *positional: Any,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        **named: Any,
+    ) -> None:
+        """As paho's own; `monotonic` and `sleep` say and spend the time between two looks at the socket."""
         super().__init__(*positional, **named)
+        self._monotonic = monotonic
+        self._sleep = sleep
         self._asked: deque[int] = deque()
         """Of each SUBSCRIBE of this connection that has no answer yet, how many filters it named."""
 
@@ -217,7 +226,7 @@ class BulkClient(mqtt.Client):
         """Whether the fault lies in a topic, and we have hung up because of one a short while ago."""
         if fault not in BAD_TOPICS:
             return False
-        now_s = time.monotonic()
+        now_s = self._monotonic()
         if now_s < self._pardoned_until_s:
             return True
         self._pardoned_until_s = now_s + _PARDON_S
@@ -237,7 +246,7 @@ class BulkClient(mqtt.Client):
 
     def _nap(self) -> None:
         """Let messages gather, where many come one by one."""
-        connection, now_s = self._sock, time.monotonic()
+        connection, now_s = self._sock, self._monotonic()
         if now_s - self._counted_s >= _COUNT_S:
             self._busy = self._counted >= _BUSY_PER_S * (now_s - self._counted_s)
             self._counted, self._counted_s = 0, now_s
@@ -245,7 +254,7 @@ class BulkClient(mqtt.Client):
             return
         rest_s = self._looked_s + _NAP_S - now_s
         if self._busy and rest_s > 0 and connection.gulped_bytes < _FLOOD_BYTES:
-            time.sleep(rest_s)
+            self._sleep(rest_s)
             now_s += rest_s
         self._looked_s = now_s
 

@@ -5,7 +5,7 @@ itself an echo through that, ten times a second: it comes back as late as the me
 is an overload. What had queued up while the agent was away, or while it stood still, is worked off and lost to nobody:
 there the first echo comes back late, and each later one less so.
 
-While it lasts each machine is heard for a part of every `_ROUND_S`, whole, and shed whole for the rest, as thinned-out
+While it lasts each machine is heard for a part of every round, whole, and shed whole for the rest, as thinned-out
 rows would look like faults; not all at the same time. How large the part is follows the wait.
 """
 
@@ -71,6 +71,7 @@ class LoadShedder:
         boot: str,
         machine_of: Callable[[str], str | None],
         tell: Tell,
+        round_s: float = _ROUND_S,
     ) -> None:
         """Begin without an overload.
 
@@ -80,6 +81,7 @@ class LoadShedder:
             boot: tells this process's echoes from those of another life.
             machine_of: the machine that a topic names.
             tell: is told when an overload begins and ends.
+            round_s: in so long every machine has its part.
         """
         self.topic = topic
         self.share = 1.0
@@ -87,6 +89,7 @@ class LoadShedder:
         self._boot = boot
         self._machine_of = machine_of
         self._tell = tell
+        self._round_s = round_s
         self._session = 0
         self._number = 0
         self._out: deque[tuple[int, float]] = deque(maxlen=_OUT_LIMIT)
@@ -160,7 +163,7 @@ class LoadShedder:
         elif not self.on:
             return batch
         if self.on:
-            phase, share, heard = now_s / _ROUND_S, self.share, []
+            phase, share, heard = now_s / self._round_s, self.share, []
             machines = set()
             for one in arrivals:
                 machine, place = self._machine(one.delivery.topic)

@@ -27,8 +27,9 @@ _LAST_BYTES = 4_194_304
 class AlarmWindowStore:
     """Knows what has been written of which machine's alarms."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, turn_bytes: int = _TURN_BYTES) -> None:
         self._database = database
+        self._turn_bytes = turn_bytes
         self._written: dict[str, set[str]] = {}  # machine -> alarms
         self._due: dict[str, None] = {}  # an ordered set: machines to look at
         self._offered: dict[str, Kept] = {}  # by name: held until the transaction is on disk
@@ -62,7 +63,7 @@ class AlarmWindowStore:
     def due_windows(self, step: Step, pipeline: Pipeline) -> dict[str, bytes | None]:
         """What to write and to forget after a step, by name; what there is no room for comes in the next turns."""
         self._due |= {alarm.machine: None for alarm in step.alarms}
-        return self._offer(pipeline, limit_bytes=_TURN_BYTES)
+        return self._offer(pipeline, limit_bytes=self._turn_bytes)
 
     def names_to_keep(self, pipeline: Pipeline) -> frozenset[str]:
         """Names of what may be on disk and stays there, for a new or a recovered database; the rest is due again."""

@@ -105,8 +105,9 @@ class JournalContents:
 class Journal:
     """Knows what has been written and what is due. Belongs to one thread."""
 
-    def __init__(self, mode: Mode, *, snapshot_s: float) -> None:
+    def __init__(self, mode: Mode, *, snapshot_s: float, layouts_limit: int = _LAYOUTS_LIMIT) -> None:
         self._mode = mode
+        self._layouts_limit = layouts_limit
         self._snapshot_s = snapshot_s
         self._turn = 0
         self._layouts: dict[tuple[str, tuple[str, ...], bool, bool], int] = {}
@@ -118,7 +119,7 @@ class Journal:
     @property
     def overgrown(self) -> bool:
         """Whether so many layouts are known that everything should be written afresh."""
-        return len(self._layouts) > _LAYOUTS_LIMIT
+        return len(self._layouts) > self._layouts_limit
 
     def begin(self, turn: int) -> None:
         """Number turns from the one after this."""

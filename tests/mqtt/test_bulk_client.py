@@ -59,19 +59,15 @@ def test_a_turns_acknowledgements_are_single_pubacks_in_order() -> None:
     near.close()
 
 
-def test_under_load_the_socket_is_looked_at_less_often_and_a_slow_stream_is_read_at_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_under_load_the_socket_is_looked_at_less_often_and_a_slow_stream_is_read_at_once() -> None:
     now_s, naps = [100.0], []
 
     def sleep(seconds: float) -> None:
         naps.append(seconds)
         now_s[0] += seconds
 
-    monkeypatch.setattr("edge_agent.mqtt.bulk_client.time.monotonic", lambda: now_s[0])
-    monkeypatch.setattr("edge_agent.mqtt.bulk_client.time.sleep", sleep)
     near, far = _pair()
-    client = BulkClient(CallbackAPIVersion.VERSION2, manual_ack=True)
+    client = BulkClient(CallbackAPIVersion.VERSION2, manual_ack=True, monotonic=lambda: now_s[0], sleep=sleep)
     client._sock = Gulping(near)
     client._greeted = True
     message = bytes([0x30, 4]) + struct.pack("!H", 1) + b"tx"
@@ -96,13 +92,10 @@ def test_under_load_the_socket_is_looked_at_less_often_and_a_slow_stream_is_read
     near.close()
 
 
-def test_it_hangs_up_on_a_wrong_topic_once_and_then_only_passes_such_messages_on(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_it_hangs_up_on_a_wrong_topic_once_and_then_only_passes_such_messages_on() -> None:
     """A broker that does not check other clients' topics must not be able to keep the agent away by one of them."""
     now_s = [1000.0]
-    monkeypatch.setattr("edge_agent.mqtt.bulk_client.time.monotonic", lambda: now_s[0])
-    client = BulkClient(CallbackAPIVersion.VERSION2, manual_ack=True)
+    client = BulkClient(CallbackAPIVersion.VERSION2, manual_ack=True, monotonic=lambda: now_s[0])
     heard: list[bytes] = []
     client.on_message = lambda _client, _userdata, message: heard.append(message.payload)
 

@@ -16,14 +16,22 @@ SHED_S = 4e-5
 
 
 def overload(
-    told: list[tuple[str, dict[str, Any]]] | None = None, *, longest_wait_s: float = 1.0
+    told: list[tuple[str, dict[str, Any]]] | None = None,
+    *,
+    longest_wait_s: float = 1.0,
+    round_s: float = 600.0,
 ) -> LoadShedder:
     def tell(event: str, **facts: Any) -> None:
         if told is not None:
             told.append((event, facts))
 
     return LoadShedder(
-        topic=ECHO, longest_wait_s=longest_wait_s, boot="boot", machine_of=lambda topic: topic, tell=tell
+        topic=ECHO,
+        longest_wait_s=longest_wait_s,
+        boot="boot",
+        machine_of=lambda topic: topic,
+        tell=tell,
+        round_s=round_s,
     )
 
 
@@ -46,6 +54,7 @@ class Hall:
     backlog: int = 0
     stall: tuple[float, float] = (1e9, 0.0)
     """When the agent stands still, and for how long."""
+    round_s: float = 600.0
     reads_ahead: bool = False
     """Whether the broker passes all on at once, so that it waits at the agent; else it waits for acknowledgements."""
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -54,7 +63,7 @@ class Hall:
     """When, of which machine, after what wait."""
 
     def run(self, seconds: float) -> "Hall":
-        judge, now, sent, head, seen = overload(self.told), 0.0, 0.0, 0, 0
+        judge, now, sent, head, seen = overload(self.told, round_s=self.round_s), 0.0, 0.0, 0, 0
         queue = [(0.0, f"m{number % self.machines}", b"") for number in range(self.backlog)]
         while now < seconds:
             if (echo := judge.next_echo(session=1, now_s=now)) is not None:
@@ -117,11 +126,8 @@ def test_in_an_overload_what_is_heard_is_heard_in_time_and_the_rest_is_counted(
     assert hall.told[-1][0] == "overload_ended"
 
 
-def test_a_machine_is_heard_whole_for_a_while_and_every_machine_has_its_turn(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("edge_agent.mqtt.load_shedding._ROUND_S", 60.0)
-    hall = Hall(per_s=6_000, load_s=130.0, machines=40).run(140.0)
+def test_a_machine_is_heard_whole_for_a_while_and_every_machine_has_its_turn() -> None:
+    hall = Hall(per_s=6_000, load_s=130.0, machines=40, round_s=60.0).run(140.0)
     for machine in {f"m{number}" for number in range(40)}:
         at = [when for when, name, _ in hall.heard if name == machine and 5.0 < when < 125.0]
         gaps = [later - earlier for earlier, later in pairwise(at) if later - earlier > 0.5]

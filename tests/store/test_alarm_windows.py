@@ -16,6 +16,7 @@ from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.errors import DatabaseError
 from edge_agent.pipeline.results import Labelled
 from edge_agent.records import Float32
+from edge_agent.store.database import Database
 from tests.support.scripted_agent import ScriptedAgent, arrivals, play
 
 pytestmark = pytest.mark.usefixtures("quiet_logs")
@@ -239,7 +240,7 @@ def test_a_database_that_cannot_be_read_costs_the_names_and_nothing_else(
     agent = start()
     hear(agent, ALARM)
     error = DatabaseError(Path("state.db"), "disk I/O error")
-    monkeypatch.setattr("edge_agent.store.database.Database.alarm_window_names", Mock(side_effect=error))
+    monkeypatch.setattr(Database, "alarm_window_names", Mock(side_effect=error))
     agent.crash()
     assert kept_of(agent) == {}
     assert "state_damaged" in agent.reports
@@ -249,8 +250,8 @@ def test_a_database_that_cannot_be_read_costs_the_names_and_nothing_else(
 def test_many_machines_that_fall_due_at_once_are_written_turn_by_turn(
     start: Callable[..., ScriptedAgent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_agent.store.alarm_windows._TURN_BYTES", 1)
     agent = start()
+    monkeypatch.setattr(agent.processor.state_writer._alarm_windows, "_turn_bytes", 1)
     hear(agent, [(0, 300, 0.0)], machine="pump-2")
     both = [*arrivals(ALARM, machine="pump-1"), *arrivals(ALARM, machine="pump-2")]
     agent.turn(sorted(both, key=lambda arrival: arrival.delivery.payload))

@@ -123,7 +123,7 @@ def test_what_cannot_be_written_can_still_be_read(
             return connect(str(path), uri=True)
         raise sqlite3.OperationalError("unable to open database file")
 
-    monkeypatch.setattr("edge_agent.store.database.sqlite3.connect", read_only)
+    monkeypatch.setattr(sqlite3, "connect", read_only)
     with pytest.raises(DatabaseError) as caught:
         database.open()
     assert not caught.value.corrupt

@@ -110,11 +110,8 @@ def test_calm_rows_alone_write_nothing_in_the_sparing_modes(pipeline: Pipeline, 
     assert ("ring/m" in later.states) == (mode == "snapshot")
 
 
-def test_a_flood_of_layouts_starts_the_journal_afresh(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edge_agent.store.journal._LAYOUTS_LIMIT", 10)
-    journal = Journal("full", snapshot_s=60.0)
+def test_a_flood_of_layouts_starts_the_journal_afresh(pipeline: Pipeline) -> None:
+    journal = Journal("full", snapshot_s=60.0, layouts_limit=10)
     for row in range(12):
         step = pipeline.feed([frame(row, channels=(f"c{row}",))])
         journal.changes_of_turn(step, pipeline, marks=b"", now_s=0.0)
