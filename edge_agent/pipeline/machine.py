@@ -188,6 +188,7 @@ class Machine:
     ) -> tuple[ScoreBlock, list[Verdict]]:
         parts = block.value[:, np.newaxis] if block.parts is None else block.parts
         learnt = np.column_stack([parts, block.recent])  # B P+1, by the thresholds as they were learnt
+        by_learnt = joined(learnt[:, :-1])
         block = replace(block, value=block.value.copy(), recent=block.recent.copy())
         verdicts: list[Verdict] = []
         for at, time_ns in enumerate(block.windows.times_ns.tolist()):
@@ -198,7 +199,7 @@ class Machine:
             in_alarm = verdicts[-1] != "calm"
             follower.note(time_ns, learnt[at], in_alarm=in_alarm)
         calm = np.array([verdict == "calm" for verdict in verdicts])
-        self._counting().note(block.windows, joined(learnt[:, :-1]), calm=calm)
+        self._counting().note(block.windows, by_learnt, calm=calm)
         return block, verdicts
 
     def _counting(self) -> Census:
