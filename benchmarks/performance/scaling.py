@@ -160,7 +160,7 @@ def scoring(scorer: Scorer, known: Profile) -> dict[str, float]:
         "location": np.tile(known.memory["location"], len(windows))[:, None],
         "scale": np.tile(known.memory["scale"], len(windows))[:, None],
     }
-    session, outputs = scorer._session(), ["embedding", "reconstruction"]  # noqa: SLF001 - the bare one beside it
+    session, outputs = scorer.session._started, ["embedding", "reconstruction"]  # noqa: SLF001 - the bare one beside it
     ours, bare = [], []
     for _ in range(9):
         started = time.process_time()

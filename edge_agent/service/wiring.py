@@ -17,6 +17,7 @@ from edge_agent.formats.sparkplug.host import HostSettings
 from edge_agent.model import bundle as bundles
 from edge_agent.model import profile as profiles
 from edge_agent.model.rollback import Counters, refuse_expired
+from edge_agent.model.session import ModelSession
 from edge_agent.model.signature import ANYONE, load_trust
 from edge_agent.mqtt.connection import BrokerAddress
 from edge_agent.mqtt.credentials import Login, Tls
@@ -218,16 +219,11 @@ def start_scorer(
     """
     model = config.model
     asked = ranking or config.page.enabled
-    scorer = TimedScorer.load(
-        bundle,
-        provider=model.provider,
-        require=model.require_provider,
-        threads=model.threads,
-        aside=aside and not asked and not bundle.manifest.labels,
+    late = aside and not asked and not bundle.manifest.labels
+    session = (ModelSession.open_when_asked if late else ModelSession.open)(
+        bundle, provider=model.provider, require=model.require_provider, threads=model.threads
     )
-    assert isinstance(scorer, TimedScorer)  # noqa: S101 - `load` builds the class that it is called on
-    scorer.ranking, scorer.expecting = ranking, asked
-    return scorer
+    return TimedScorer(session, ranking=ranking, expecting=asked)
 
 
 def vouched(bundle: bundles.Bundle, *, now: datetime) -> str:

@@ -14,6 +14,7 @@ from edge_agent.detect.ensemble import Ensemble, Listed, Weight
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import profile as profiles
 from edge_agent.model.bundle import read
+from edge_agent.model.session import ModelSession
 from edge_agent.records import Float32, Profile, WindowBlock
 
 T, N_CHANNELS = 64, 3
@@ -128,8 +129,8 @@ def test_a_channel_that_is_masked_says_nothing(memory: dict[str, np.ndarray], wi
 def test_through_the_scorer_machines_that_are_due_together_say_what_each_says_alone(
     memory: dict[str, np.ndarray], windows: np.ndarray, tiny_bundle: Path
 ) -> None:
-    scorer = Scorer.load(read(tiny_bundle), provider="cpu", ensemble=TABLE)
-    scorer.ranking = scorer.expecting = False
+    session = ModelSession.open(read(tiny_bundle), provider="cpu")
+    scorer = Scorer(session, ensemble=TABLE, ranking=False, expecting=False)
     small = TABLE.compact(memory)
     learnt = [
         Profile(name, ("a", "b", "c"), small, 900, 10**9, 1, scorer.bundle.encoder, 0) for name in ("x", "y")

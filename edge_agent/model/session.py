@@ -1,0 +1,207 @@
+"""The network in an inference session: the only file that imports onnxruntime. Knows not what its answers mean.
+
+The runtime is loaded where a session starts: it takes 28 MB, and an agent whose alarms read no network needs none. A
+session is trusted only once it has answered its bundle's golden windows as the trainer's network did.
+
+Axes: B windows, C channels, T rows, D embedding dimensions, K classes of a fault head.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from edge_agent.errors import BundleError, ProviderError
+from edge_agent.model.bundle import Bundle, Golden
+from edge_agent.model.isolated import in_a_copy
+from edge_agent.records import Float32
+
+Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
+Attempt = Callable[[Callable[[], str]], tuple[str | None, int]]
+"""Asks something where it can do no harm; (the answer or None, the signal that it died by or 0)."""
+
+_PROVIDERS: dict[str, str] = {
+    "tensorrt": "TensorrtExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+_LARGEST_TOLERANCE = 0.05
+"""Of the trainer's answers against this machine's, whatever a manifest asks for; a wrong model is off by more."""
+_CHUNK_SIGNALS = 4096
+"""Channel windows in one call at most: bounds the memory that onnxruntime asks for."""
+_INPUTS = ("window", "observed", "location", "scale")
+
+
+class Answers(NamedTuple):
+    """What the network makes of B windows of C channels.
+
+    Attributes:
+        embedding: [B, C, D]. reconstruction: [B, C, T], physical units.
+        logits: [B, K] of a fault head, K 0 where there is none.
+    """
+
+    embedding: Float32
+    reconstruction: Float32
+    logits: Float32
+
+
+class ModelSession:
+    """A verified model in an inference session, with the provider that really runs it.
+
+    Attributes:
+        mixes_channels: whether a fault head reads all channels of a window together; otherwise each is read by itself.
+    """
+
+    def __init__(self, bundle: Bundle, provider: str, *, started: Any = None, threads: int = 1) -> None:
+        """Hold a session, or none, to start it on the CPU when the network is asked."""
+        self.bundle = bundle
+        self.provider = provider
+        self.mixes_channels = bool(bundle.manifest.labels)
+        self._started = started
+        self._threads = threads
+
+    @classmethod
+    def open(
+        cls, bundle: Bundle, *, provider: Provider = "auto", require: bool = False, threads: int = 1
+    ) -> "ModelSession":
+        """Start a session from the bundle's verified bytes and re-score its golden windows.
+
+        Args:
+            bundle: as `bundle.read` gave it.
+            provider: "auto" takes the best that is present.
+            require: refuse to start rather than fall back to the CPU.
+            threads: of one inference call.
+
+        Raises:
+            ProviderError: `require` is set and the provider is absent.
+            BundleError: the model cannot be loaded or answers otherwise than torch did.
+        """
+        import onnxruntime as ort  # noqa: PLC0415 - see above
+
+        wanted = list(_PROVIDERS) if provider == "auto" else [provider]
+        present = [name for name in wanted if _PROVIDERS[name] in ort.get_available_providers()]
+        if require and (not present or present[0] == "cpu") and provider != "cpu":
+            raise ProviderError(
+                f"execution provider {provider!r} is required, but this onnxruntime offers only "
+                f"{', '.join(ort.get_available_providers())}"
+            )
+        started = _start(bundle, [_PROVIDERS[name] for name in present], threads=threads)
+        running = started.get_providers()[0]
+        name = next(name for name, long in _PROVIDERS.items() if long == running)
+        if require and provider not in ("auto", name):
+            raise ProviderError(
+                f"execution provider {provider!r} is required, but onnxruntime fell back to {name}"
+            )
+        return cls(bundle, name, started=started, threads=threads)
+
+    @classmethod
+    def open_when_asked(
+        cls,
+        bundle: Bundle,
+        *,
+        provider: Provider = "auto",
+        require: bool = False,
+        threads: int = 1,
+        attempt: Attempt = in_a_copy,
+    ) -> "ModelSession":
+        """Try the same in a copy of this process, which must have no threads yet; start here when the network is asked.
+
+        Where the model would not run on the CPU its session starts here at once.
+
+        Raises:
+            ProviderError, BundleError: as `open`; also of a model that the runtime dies of.
+        """
+        used, signal = attempt(
+            lambda: cls.open(bundle, provider=provider, require=require, threads=threads).provider
+        )
+        if signal:
+            raise BundleError(bundle.path / "model.onnx", f"the runtime dies of it, by signal {signal}")
+        if used == "cpu":
+            return cls(bundle, used, threads=threads)
+        return cls.open(bundle, provider=provider, require=require, threads=threads)
+
+    @property
+    def started(self) -> bool:
+        """Whether the runtime is loaded."""
+        return self._started is not None
+
+    def ask(self, windows: Float32, location: Float32, scale: Float32) -> Answers:
+        """Run the network over windows [B, C, T] (NaN: hidden) with location and scale [B, C], in bounded chunks."""
+        if self._started is None:
+            self._started = _start(self.bundle, [_PROVIDERS["cpu"]], threads=self._threads)
+        step = max(1, _CHUNK_SIGNALS // windows.shape[1])
+        parts = [
+            self._run(windows[at : at + step], location[at : at + step], scale[at : at + step])
+            for at in range(0, len(windows), step)
+        ]
+        joined = [
+            np.concatenate(arrays) if len(parts) > 1 else arrays[0] for arrays in zip(*parts, strict=True)
+        ]
+        logits = joined[2] if self.mixes_channels else np.empty((len(windows), 0), np.float32)
+        return Answers(joined[0], joined[1], logits)
+
+    def _run(self, windows: Float32, location: Float32, scale: Float32) -> list[Float32]:
+        hidden = np.isnan(windows)
+        feeds = {
+            "window": np.where(hidden, location[:, :, np.newaxis], windows).astype(np.float32, copy=False),
+            "observed": (~hidden).astype(np.float32),
+            "location": np.ascontiguousarray(location, np.float32),
+            "scale": np.ascontiguousarray(scale, np.float32),
+        }
+        answers: list[Float32] = self._started.run(_outputs(self.bundle), feeds)
+        return answers
+
+
+def _outputs(bundle: Bundle) -> list[str]:
+    return ["embedding", "reconstruction", *(["logits"] if bundle.manifest.labels else [])]
+
+
+def _start(bundle: Bundle, providers: list[str], *, threads: int) -> Any:
+    """A session that answers the golden windows as it should."""
+    import onnxruntime as ort  # noqa: PLC0415 - see above
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a gateway's cores are shared
+    options.enable_cpu_mem_arena = False  # batches vary in size; the arena would keep the largest for ever
+    options.log_severity_level = 3
+    fallback = [*providers, *([] if _PROVIDERS["cpu"] in providers else [_PROVIDERS["cpu"]])]
+    try:
+        session = ort.InferenceSession(bundle.model, options, providers=fallback)
+    except Exception as error:  # onnxruntime raises its own kinds, derived from RuntimeError or Exception
+        raise BundleError(bundle.path / "model.onnx", f"onnxruntime cannot load it: {error}") from error
+    names = {node.name for node in session.get_inputs()}
+    if names != set(_INPUTS):
+        raise BundleError(
+            bundle.path / "model.onnx", f"has inputs {sorted(names)}, expected {sorted(_INPUTS)}"
+        )
+    _check_golden(bundle, session)
+    return session
+
+
+def _check_golden(bundle: Bundle, session: Any) -> None:
+    """Re-score the golden windows: a model that answers otherwise than torch did is not trusted."""
+    golden, path = bundle.golden, bundle.path
+    tolerance = min(bundle.manifest.golden_tolerance, _LARGEST_TOLERANCE)
+    outputs = _outputs(bundle)
+    try:
+        answers = session.run(outputs, {name: getattr(golden, name) for name in _INPUTS})
+    except Exception as error:  # onnxruntime raises its own kinds, derived from RuntimeError or Exception
+        raise BundleError(path, f"the model does not run on its golden windows: {error}") from error
+    for name, answer in zip(outputs, answers, strict=True):
+        expected = _golden_output(golden, name)
+        if expected is None or answer.shape != expected.shape:
+            raise BundleError(path, f"golden {name} has not the shape that the model answers")
+        off = float(np.max(np.abs(answer - expected)) / (1.0 + np.max(np.abs(expected))))
+        if not off <= tolerance:
+            raise BundleError(path, f"golden {name} differs by {off:.2g}, more than {tolerance}")
+
+
+def _golden_output(golden: Golden, name: str) -> Float32 | None:
+    outputs = {
+        "embedding": golden.embedding,
+        "reconstruction": golden.reconstruction,
+        "logits": golden.logits,
+    }
+    return outputs[name]
