@@ -6,7 +6,7 @@ writes JSON lines. Tracebacks reach our renderers as text, so that nothing of it
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -49,3 +49,28 @@ def set_up_logs(*, level: str, form: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+_EVERY_S = 60.0
+
+
+class Throttle:
+    """Lets one log line of each kind pass in a minute: a broken sensor must not fill the disk with logs."""
+
+    def __init__(self, *, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._passed_s: dict[str, float] = {}
+        self._kept_back: dict[str, int] = {}
+
+    def passes(self, kind: str) -> bool:
+        """Whether a line of that kind may be written now; counted where not."""
+        now_s = self._monotonic()
+        if now_s - self._passed_s.get(kind, -_EVERY_S) < _EVERY_S:
+            self._kept_back[kind] = self._kept_back.get(kind, 0) + 1
+            return False
+        self._passed_s[kind] = now_s
+        return True
+
+    def kept_back(self, kind: str) -> int:
+        """How many lines of that kind did not pass since the last that did; begins anew."""
+        return self._kept_back.pop(kind, 0)

@@ -28,7 +28,7 @@ from edge_agent.records import ReceivedMessage
 from edge_agent.service import health
 from edge_agent.service.cluster import SharingPart
 from edge_agent.service.page import PagePart
-from edge_agent.service.parts import Part, WaveformPart
+from edge_agent.service.parts import AgentPart, WaveformPart
 from edge_agent.service.reload import Fresh, Reloader, warn_of_age
 from edge_agent.service.sparkplug import SparkplugPart
 from edge_agent.service.systemd import Supervisor
@@ -72,23 +72,23 @@ _WARNINGS = frozenset(
 )
 
 
-def _sharing(config: Config, address: BrokerAddress, report: Report) -> Part | None:
+def _sharing(config: Config, address: BrokerAddress, report: Report) -> AgentPart | None:
     return SharingPart(config, address, report=report) if config.sharing.group else None
 
 
-def _sparkplug(config: Config, address: BrokerAddress, report: Report) -> Part:
+def _sparkplug(config: Config, address: BrokerAddress, report: Report) -> AgentPart:
     return SparkplugPart(config, address, report=report)  # a reload may bring the first namespace
 
 
-def _page(config: Config, _address: BrokerAddress, report: Report) -> Part | None:
+def _page(config: Config, _address: BrokerAddress, report: Report) -> AgentPart | None:
     return PagePart(config, report=report) if config.page.enabled else None
 
 
-def _waveforms(_config: Config, _address: BrokerAddress, _report: Report) -> Part:
+def _waveforms(_config: Config, _address: BrokerAddress, _report: Report) -> AgentPart:
     return WaveformPart()
 
 
-PARTS: Sequence[Callable[[Config, BrokerAddress, Report], Part | None]] = (
+PARTS: Sequence[Callable[[Config, BrokerAddress, Report], AgentPart | None]] = (
     _sharing,
     _sparkplug,
     _page,
@@ -301,7 +301,7 @@ class Service:
         for part in self._parts:
             try:
                 part.poll(turn, self._processor)
-            except Exception as error:  # noqa: BLE001 - what is optional must not stop the watch
+            except Exception as error:  # noqa: BLE001 - what is optional must not stop the agent
                 self._processor.contain(part.name, error)
         connected = all(link.connected for link in self._links() if link is not self._egress)
         turn.listening = turn.listening and connected and not self._inbox.full and not self._load_shedder.on
@@ -313,7 +313,7 @@ class Service:
             for part in self._parts:
                 part.finish(self._processor)
             self._keep_house(self._turned_s)
-        except Exception as error:  # noqa: BLE001 - the watch goes on
+        except Exception as error:  # noqa: BLE001 - the agent goes on
             self._processor.contain("housekeeping", error)
 
     def _leave_out(self, batch: Batch) -> Batch:
@@ -434,6 +434,6 @@ class Service:
 
 
 def _report(event: str, **facts: object) -> None:
-    """What the broker's and the state_writer's rooms have to say, as a log line."""
+    """What other rooms have to say, as a log line."""
     tell = log.error if event == "callback_failed" else log.warning if event in _WARNINGS else log.info
     tell(event, **facts)

@@ -20,7 +20,7 @@ from edge_agent.mqtt.connection import BrokerAddress, Connection, Report
 from edge_agent.mqtt.inbox import Batch
 from edge_agent.mqtt.peer_connection import PeerConnection
 from edge_agent.records import Profile, ReceivedMessage
-from edge_agent.service.parts import Part
+from edge_agent.service.parts import AgentPart
 from edge_agent.service.turn import Turn, TurnProcessor
 from edge_agent.service.wiring import machine_of
 
@@ -33,7 +33,7 @@ _ASK_S = 10.0
 """How long a retained profile is waited for; the machine's rows are gathered meanwhile."""
 
 
-class SharingPart(Part):
+class SharingPart(AgentPart):
     """One member of a group; `poll` leaves of a turn's messages what is ours."""
 
     name = "sharing"
@@ -113,7 +113,7 @@ class SharingPart(Part):
         """
         try:
             self._work(processor, hearing=turn.hearing)
-        except Exception as error:  # noqa: BLE001 - the watch goes on, and with our own machines alone
+        except Exception as error:  # noqa: BLE001 - the agent goes on, and with our own machines alone
             processor.contain(self.name, error)
         turn.batch = self._ours(turn.batch)
         turn.listening = turn.listening and self.active
@@ -236,7 +236,7 @@ class SharingPart(Part):
             return
         try:
             processor.take_over(profile)
-        except Exception as error:  # noqa: BLE001 - whoever may publish there must not stop the watch
+        except Exception as error:  # noqa: BLE001 - whoever may publish there must not stop the agent
             processor.contain(f"taking over {machine}", error)
             processor.release(machine)
             self.refused += 1

@@ -11,7 +11,7 @@ from edge_agent.config.file import Config
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.mqtt.connection import Report
 from edge_agent.pipeline.results import Step
-from edge_agent.service.parts import Part
+from edge_agent.service.parts import AgentPart
 from edge_agent.service.turn import CLOCKS, Clocks, Turn, TurnProcessor
 from edge_agent.web.auth import TokenGuard
 from edge_agent.web.exchange import Exchange
@@ -21,13 +21,13 @@ from edge_agent.web.server import HttpServer
 from edge_agent.web.view import Closeup, Curve, View
 
 OFFERED = ("ack", "shelve", "unshelve", "label")
-"""What a phone in front of the machine is for. The desk's allow-list may say less."""
+"""What a phone in front of the machine is for. `commands.allow` may say less."""
 _ROWS = 128
 _TREND_POINTS = 40
 _PAST = 30
 
 
-class PagePart(Part):
+class PagePart(AgentPart):
     """The page of one agent."""
 
     name = "page"

@@ -17,7 +17,7 @@ from edge_agent.records import Profile
 from edge_agent.service.turn import Turn, TurnProcessor
 
 
-class Part:
+class AgentPart:
     """One of them; by itself it does nothing."""
 
     name: str
@@ -68,7 +68,7 @@ class Part:
         return ()
 
 
-class WaveformPart(Part):
+class WaveformPart(AgentPart):
     """Shows the latest features of fast samples on the metrics page."""
 
     name = "waveforms"

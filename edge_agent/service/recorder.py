@@ -36,7 +36,7 @@ _BATCH_MESSAGES = 2000
 _RETRY_S = 1.0
 
 
-class Figures(msgspec.Struct):
+class RecordingCounts(msgspec.Struct):
     """What became of the messages; received = accepted + duplicate + rejected + shed."""
 
     received: int = 0
@@ -55,7 +55,7 @@ class Recorder:
     """One recorder, from start to farewell."""
 
     def __init__(self, config: Config, *, folder: Path) -> None:
-        self.figures = Figures()
+        self.figures = RecordingCounts()
         self.archive = Archive(folder, disk_bytes=config.record.disk_bytes)
         self._config = config
         self._folder = folder
@@ -98,7 +98,7 @@ class Recorder:
             while not self._stop.is_set():
                 self._stop.wait(_TURN_S)
                 ingest.revive(time.monotonic())
-                receipts = self._turn_until_kept(self._inbox.drain(limit=_BATCH_MESSAGES, timeout_s=0.0))
+                receipts = self._retry_until_kept(self._inbox.drain(limit=_BATCH_MESSAGES, timeout_s=0.0))
                 ingest.acknowledge(receipts)
         finally:
             self._inbox.close()
@@ -121,13 +121,17 @@ class Recorder:
         for aside in self.archive.damaged:
             log.warning("recording_set_aside", path=str(aside))
 
-    def turn(self, batch: Batch) -> tuple[Receipt, ...]:
+    def keep_batch(self, batch: Batch) -> tuple[Receipt, ...]:
         """Keep a batch; returns what may be acknowledged.
 
         Raises:
             StateError: its rows are not on disk, and nothing of it was counted.
         """
-        figures, frames, used = msgspec.json.decode(msgspec.json.encode(self.figures), type=Figures), [], []
+        figures, frames, used = (
+            msgspec.json.decode(msgspec.json.encode(self.figures), type=RecordingCounts),
+            [],
+            [],
+        )
         figures.received += len(batch.arrivals) + batch.shed
         figures.shed += batch.shed
         for arrival in batch.arrivals:
@@ -177,11 +181,11 @@ class Recorder:
             self._to_tables(number, path)
         log.info("stopped", **msgspec.to_builtins(self.figures))
 
-    def _turn_until_kept(self, batch: Batch) -> tuple[Receipt, ...]:
-        """As `turn`; a disk that fails is tried again and again, while the broker and the inbox wait."""
+    def _retry_until_kept(self, batch: Batch) -> tuple[Receipt, ...]:
+        """As `keep_batch`; a disk that fails is tried again and again, while the broker and the inbox wait."""
         while True:
             try:
-                return self.turn(batch)
+                return self.keep_batch(batch)
             except StateError as error:
                 self._tell_fault(error)
                 if self._stop.wait(_RETRY_S):
@@ -211,9 +215,9 @@ class Recorder:
 
     def _figures_of_before(self) -> None:
         try:
-            self.figures = msgspec.json.decode((self._folder / FIGURES).read_bytes(), type=Figures)
+            self.figures = msgspec.json.decode((self._folder / FIGURES).read_bytes(), type=RecordingCounts)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-            self.figures = Figures()
+            self.figures = RecordingCounts()
 
     def _bounded(self, frame: Frame) -> Frame | Reject:
         """The frame, or why a flood of machines or channels ends here."""

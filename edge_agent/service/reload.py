@@ -157,7 +157,7 @@ class Reloader:
 
 
 def remember(bundle: Bundle, counters: Counters) -> None:
-    """Note that a bundle runs; a full disk is told and does not stop the watch."""
+    """Note that a bundle runs; a full disk is told and does not stop the agent."""
     try:
         counters.remember(bundle)
     except StateError as error:
@@ -165,7 +165,7 @@ def remember(bundle: Bundle, counters: Counters) -> None:
 
 
 def warn_of_age(bundle: Bundle, *, now: datetime) -> None:
-    """Say that a bundle should have been replaced; it goes on running, since an old watch is better than none."""
+    """Say that a bundle should have been replaced; it goes on running, since an old model is better than none."""
     if bundle.release is not None and bundle.release.expires is not None and expired(bundle, now=now):
         log.warning(
             "bundle_expired",

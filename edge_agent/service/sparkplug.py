@@ -20,7 +20,7 @@ from edge_agent.metrics.snapshot import Snapshot
 from edge_agent.mqtt.connection import BrokerAddress, Connection, Report
 from edge_agent.mqtt.inbox import Arrival, Inbox, Receipt
 from edge_agent.records import Delivery, Frame, SourceEvents, Stale
-from edge_agent.service.parts import Part
+from edge_agent.service.parts import AgentPart
 from edge_agent.service.turn import Turn, TurnProcessor
 from edge_agent.service.wiring import sparkplug_settings
 
@@ -195,7 +195,7 @@ class SparkplugSource:
             yield event
 
 
-class SparkplugPart(Part):
+class SparkplugPart(AgentPart):
     """Listens to the Sparkplug namespace of the present configuration, where there is one, and to no other."""
 
     name = "sparkplug"

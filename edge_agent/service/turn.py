@@ -5,7 +5,7 @@ What `process` has returned from may be acknowledged. Everything that outlives a
 
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
@@ -15,7 +15,7 @@ from edge_agent.alarms.machines import PipelineMachines
 from edge_agent.alarms.manager import AlarmManager
 from edge_agent.config.file import Config
 from edge_agent.detect.detectors import ENSEMBLE
-from edge_agent.logs import get_logger
+from edge_agent.logs import Throttle, get_logger
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.model.bundle import Bundle
 from edge_agent.model.lazy_arrays import LazyArrays
@@ -27,7 +27,6 @@ from edge_agent.pipeline.results import Failure, Step
 from edge_agent.records import Alarm, Delivery, Frame, Profile, ReceivedMessage, SourceEvents
 from edge_agent.sensors.source_monitor import SourceWatch
 from edge_agent.service.learning_worker import Learner
-from edge_agent.service.reject_log import failure_teller
 from edge_agent.service.wiring import (
     TimedScorer,
     bundle_profile,
@@ -44,6 +43,7 @@ log = get_logger()
 
 SOURCES = "sources"
 _AT_S = attrgetter("at_s")
+_KIND_CHARACTERS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class TurnProcessor:
         self._monotonic = clocks.monotonic_s
         self._wall_clock_ns = clocks.wall_ns
         self.sources = SourceWatch(machines_limit=config.limits.machines)
-        self._tell_failures = failure_teller(monotonic=clocks.monotonic_s)
+        self._failure_lines = Throttle(monotonic=clocks.monotonic_s)
 
     def begin(self, loaded: Loaded) -> None:
         """Build the pipeline and let it go on where an earlier process stood.
@@ -189,7 +189,7 @@ class TurnProcessor:
         """Work a turn off: then its messages may be acknowledged. It never raises."""
         try:
             self._install_learnt()
-        except Exception as error:  # noqa: BLE001 - the watch goes on
+        except Exception as error:  # noqa: BLE001 - the agent goes on
             self.contain("installing a profile", error)
         batch = turn.batch
         books = self.pipeline.books
@@ -213,7 +213,7 @@ class TurnProcessor:
             self.alarm_manager.take_alarms((*step.alarms, *step.findings, *sources), now_ns=now_ns)
             self.alarm_manager.obey_commands(turn.commands, now_ns=now_ns)
             self.alarm_manager.tick(now_ns=now_ns)
-        except Exception as error:  # noqa: BLE001 - the watch goes on, and what it hit is not tried for ever
+        except Exception as error:  # noqa: BLE001 - the agent goes on, and what it hit is not tried for ever
             self.contain("a turn", error)
             self.state_writer.rewrite_next_turn()
             books.book_rest(received)
@@ -254,7 +254,19 @@ class TurnProcessor:
         """Count an exception that was caught, and name it in the log now and then."""
         self.internal_errors += 1
         where = "".join(traceback.format_tb(error.__traceback__, limit=-2))
-        self._tell_failures([Failure(subject, f"{error!r}\n{where}")])
+        self._log_failures([Failure(subject, f"{error!r}\n{where}")])
+
+    def _log_failures(self, failures: Iterable[Failure]) -> None:
+        """One line for each kind of exception and minute."""
+        for failure in failures:
+            kind = failure.error.partition("(")[0][:_KIND_CHARACTERS]
+            if self._failure_lines.passes(kind):
+                log.error(
+                    "internal_error",
+                    subject=ascii(failure.subject[:120]),
+                    error=failure.error[:500],
+                    untold=self._failure_lines.kept_back(kind),
+                )
 
     def _step(self, turn: Turn) -> Step:
         deliveries = self._without_duplicates(turn.batch)
@@ -266,7 +278,7 @@ class TurnProcessor:
             self._telemetry.decision_seconds.observe(now_s - at_s, times=sum(1 for _ in together))
         if step.failures:
             self.internal_errors += len(step.failures)
-            self._tell_failures(step.failures)
+            self._log_failures(step.failures)
         return step
 
     def _check_sources(self, turn: Turn, step: Step, *, now_ns: int) -> tuple[Alarm, ...]:

@@ -14,6 +14,7 @@ from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import UsageError
 from edge_agent.formats.routing import Stamped, delivery_decoder, machine_finder
 from edge_agent.formats.sparkplug.host import HostSettings
+from edge_agent.logs import Throttle, get_logger
 from edge_agent.model import bundle as bundles
 from edge_agent.model import profile as profiles
 from edge_agent.model.rollback import Counters, refuse_expired
@@ -24,8 +25,9 @@ from edge_agent.mqtt.credentials import Login, Tls
 from edge_agent.pipeline.results import Settings
 from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.sensors.monitor import QualitySettings
-from edge_agent.service.reject_log import told_rejects
 from edge_agent.topics import parse
+
+log = get_logger()
 
 Decode = Callable[[Delivery], Frame | Reject]
 
@@ -80,7 +82,26 @@ def message_decoder(
         future_tolerance_s=config.limits.future_tolerance_s,
         stamped=stamped,
     )
-    return told_rejects(decode, monotonic=monotonic)
+    return with_rejects_logged(decode, monotonic=monotonic)
+
+
+def with_rejects_logged(decode: Decode, *, monotonic: Callable[[], float]) -> Decode:
+    """The same decoder, which logs the first rejected message of each reason in a minute, and how many it kept."""
+    lines = Throttle(monotonic=monotonic)
+
+    def watched(delivery: Delivery) -> Frame | Reject:
+        decoded = decode(delivery)
+        if isinstance(decoded, Reject) and lines.passes(decoded.reason):
+            log.warning(
+                "message_rejected",
+                reason=decoded.reason,
+                detail=decoded.detail,
+                topic=ascii(delivery.topic[:120]),
+                untold=lines.kept_back(decoded.reason),
+            )
+        return decoded
+
+    return watched
 
 
 def machine_of(config: Config) -> Callable[[str], str | None]:

@@ -44,7 +44,7 @@ class Peaks:
 
 
 @dataclass(slots=True)
-class Remembered:
+class MachineHistory:
     """One machine."""
 
     near: Peaks = field(default_factory=lambda: Peaks(_NEAR_S, _NEAR_POINTS))
@@ -56,11 +56,11 @@ class ScoreHistory:
     """All machines that were heard since the start."""
 
     def __init__(self) -> None:
-        self._machines: dict[str, Remembered] = {}
+        self._machines: dict[str, MachineHistory] = {}
 
-    def of(self, name: str) -> Remembered:
+    def of(self, name: str) -> MachineHistory:
         """The machine's history; begun now where there was none."""
-        return self._machines.setdefault(name, Remembered())
+        return self._machines.setdefault(name, MachineHistory())
 
     def take_scores(self, scores: Iterable[ScoreBlock]) -> None:
         """Take in what a step brought."""

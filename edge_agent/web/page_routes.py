@@ -47,19 +47,19 @@ _REFUSALS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class _StaticFile:
     body: bytes
     kind: str
     etag: str
 
 
-def _files() -> dict[str, _File]:
+def _files() -> dict[str, _StaticFile]:
     """Every file that is served, in memory: no path of a request ever reaches the disk."""
     found = {}
     for file in resources.files("edge_agent.web").joinpath("static").iterdir():
         if kind := _KINDS.get(file.name.rpartition(".")[2]):
             body = file.read_bytes()
-            found[f"/{file.name}"] = _File(body, kind, f'"{hashlib.sha256(body).hexdigest()[:20]}"')
+            found[f"/{file.name}"] = _StaticFile(body, kind, f'"{hashlib.sha256(body).hexdigest()[:20]}"')
     return found | {"/": found["/index.html"]}
 
 

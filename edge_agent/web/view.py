@@ -62,7 +62,7 @@ class View:
         silent_s: of each machine that has gone silent, for how long.
         trends: a short curve of each machine.
         records: alarms that are there. past: the latest that closed, each with its name.
-        commands: what the desk may be asked for from here; empty where there is no token.
+        commands: what may be ordered from here; empty where there is no token.
     """
 
     time_ns: int

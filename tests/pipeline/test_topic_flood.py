@@ -16,7 +16,7 @@ from edge_agent.metrics.snapshot import MachineSeries, Snapshot, frozen
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Settings
 from edge_agent.records import Delivery
-from edge_agent.service.reject_log import told_rejects
+from edge_agent.service.wiring import with_rejects_logged
 from tests.support import tiny
 
 TOPICS = 100_000
@@ -36,7 +36,7 @@ def new_pipeline(bundle: Path, **limits: int) -> Pipeline:
     ]
     decode = delivery_decoder(sources, payload_limit_bytes=1000, future_tolerance_s=300)
     return Pipeline(
-        decode=told_rejects(decode, monotonic=lambda: 0.0),
+        decode=with_rejects_logged(decode, monotonic=lambda: 0.0),
         scorer=tiny.scorer(bundle),
         settings=Settings(commission_rows=100, **limits),
     )

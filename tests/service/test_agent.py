@@ -24,8 +24,7 @@ from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.records import Delivery, Frame, Reject
 from edge_agent.service.agent import Service, gather
-from edge_agent.service.reject_log import told_rejects
-from edge_agent.service.wiring import broker_address, load_scorer, pipeline_settings
+from edge_agent.service.wiring import broker_address, load_scorer, pipeline_settings, with_rejects_logged
 from edge_agent.store.database import Database
 from edge_agent.store.state_dir import StateDir
 
@@ -265,7 +264,7 @@ def test_rejects_are_told_once_a_minute_and_reason() -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
-    watched = told_rejects(decode, monotonic=lambda: now_s[0])
+    watched = with_rejects_logged(decode, monotonic=lambda: now_s[0])
     for at_s in (0.0, 1.0, 2.0, 59.0, 61.0):
         now_s[0] = at_s
         assert isinstance(watched(Delivery("t", b"", 0)), Reject)

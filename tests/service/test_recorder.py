@@ -47,7 +47,7 @@ def flows(folder: Path) -> list[float]:
 
 def test_a_recorder_that_dies_leaves_every_acknowledged_row_to_the_next_one(tmp_path: Path) -> None:
     first = recorder(tmp_path)
-    assert len(first.turn(batch(*range(20)))) == 20
+    assert len(first.keep_batch(batch(*range(20)))) == 20
     first._spool.close()  # no farewell: its tables were never written
     recorder(tmp_path).close()
     assert flows(tmp_path) == list(range(20))
@@ -64,9 +64,9 @@ def test_nothing_is_acknowledged_while_the_disk_fails_and_nothing_is_lost_after(
     with monkeypatch.context() as broken:
         broken.setattr("edge_agent.recordings.spool.os.fsync", full)
         with pytest.raises(StateError, match="No space"):
-            ours.turn(batch(*range(10)))
+            ours.keep_batch(batch(*range(10)))
     assert ours.figures.received == 0
-    ours.turn(batch(*range(10)))
+    ours.keep_batch(batch(*range(10)))
     ours.close()
     assert flows(tmp_path) == list(range(10))
     assert ours.figures.accepted == 10
@@ -75,8 +75,8 @@ def test_nothing_is_acknowledged_while_the_disk_fails_and_nothing_is_lost_after(
 def test_a_message_that_the_broker_sends_again_is_recorded_once(tmp_path: Path) -> None:
     ours = recorder(tmp_path)
     unstamped = b'{"values": {"flow": 4}}'
-    ours.turn(batch(unstamped))
-    ours.turn(batch(unstamped, again=True))
+    ours.keep_batch(batch(unstamped))
+    ours.keep_batch(batch(unstamped, again=True))
     ours.close()
     assert (ours.figures.accepted, ours.figures.duplicate) == (1, 1)
     assert flows(tmp_path) == [4.0]
@@ -84,11 +84,11 @@ def test_a_message_that_the_broker_sends_again_is_recorded_once(tmp_path: Path) 
 
 def test_every_message_is_accounted_for(tmp_path: Path) -> None:
     ours = recorder(tmp_path, machines=2, channels=2)
-    ours.turn(batch(1, b"{", b"\xff", 2))
-    ours.turn(
+    ours.keep_batch(batch(1, b"{", b"\xff", 2))
+    ours.keep_batch(
         batch(b'{"values": {"a": 1, "b": 2, "c": 3}}', b'{"values": {"flow": 1, "heat": "x"}}', machine="m2")
     )
-    ours.turn(batch(3, machine="m3"))
+    ours.keep_batch(batch(3, machine="m3"))
     ours.close()
     figures = ours.figures
     assert figures.rejected == {"not_json": 1, "not_utf8": 1, "too_many_channels": 1, "too_many_machines": 1}
@@ -102,10 +102,10 @@ def test_every_message_is_accounted_for(tmp_path: Path) -> None:
 
 def test_figures_go_on_after_a_restart(tmp_path: Path) -> None:
     first = recorder(tmp_path)
-    first.turn(batch(1, 2))
+    first.keep_batch(batch(1, 2))
     first.close()
     second = recorder(tmp_path)
-    second.turn(batch(3))
+    second.keep_batch(batch(3))
     second.close()
     assert second.figures.received == 3
     assert flows(tmp_path) == [1.0, 2.0, 3.0]

@@ -386,7 +386,7 @@ def test_commands_and_maintenance_count_at_once_but_topics_wait(line: Callable[.
     control = running.service._processor.alarm_manager
     shelve = json.dumps({"id": "first", "by": "anna", "machine": "m1", "for_s": 60}).encode()
     running.user.publish("agents/hall/cmd/shelve", shelve)
-    wait_until(lambda: control.audit.done, what="the first command")
+    wait_until(lambda: manager.audit.done, what="the first command")
     running.settings = """
             [commands]
             allow = ["ack"]
@@ -405,8 +405,8 @@ def test_commands_and_maintenance_count_at_once_but_topics_wait(line: Callable[.
     assert waiting == [["commands.topic"]]
     unshelve = json.dumps({"id": "second", "by": "anna", "machine": "m1"}).encode()
     running.user.publish("agents/hall/cmd/unshelve", unshelve)
-    wait_until(lambda: control.audit.refused, what="the second command")
-    assert [(entry.command, entry.reason) for entry in control.audit.refused] == [("unshelve", "not_allowed")]
+    wait_until(lambda: manager.audit.refused, what="the second command")
+    assert [(entry.command, entry.reason) for entry in manager.audit.refused] == [("unshelve", "not_allowed")]
     assert running.service._config.commands.topic == "agents/{agent}/cmd"
     assert len(running.service._config.maintenance) == 1
 
