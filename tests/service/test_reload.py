@@ -383,7 +383,7 @@ def test_settings_that_need_a_restart_are_named_and_do_not_change(line: Callable
 def test_commands_and_maintenance_count_at_once_but_topics_wait(line: Callable[..., Line]) -> None:
     running = line()
     running.commission("m1")
-    control = running.service._processor.alarm_manager
+    manager = running.service._processor.alarm_manager
     shelve = json.dumps({"id": "first", "by": "anna", "machine": "m1", "for_s": 60}).encode()
     running.user.publish("agents/hall/cmd/shelve", shelve)
     wait_until(lambda: manager.audit.done, what="the first command")
