@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import RESULTS
 from benchmarks.detection.baselines import BASELINES
 from benchmarks.detection.datasets import Series, skab
 from benchmarks.detection.measures import measure, pooled
 from benchmarks.detection.methods import Outcome, ahead
 from benchmarks.harness import results_page
+from benchmarks.performance import page as performance_page
 from edge_agent.recordings.tables import Recording
 
 ROOT = Path(__file__).parents[2]
@@ -120,3 +122,15 @@ def test_the_results_page_says_what_was_met_missed_and_never_measured(tmp_path: 
     assert "missed" in causal
     assert "+0.010" in gain
     assert "missed" in gain
+
+
+def test_the_published_pages_are_what_the_measured_files_say() -> None:
+    assert results_page.page(RESULTS) == (ROOT / "docs/results.md").read_text()
+    assert performance_page.page(RESULTS) == (ROOT / "docs/performance.md").read_text()
+
+
+def test_a_page_of_nothing_promises_nothing(tmp_path: Path) -> None:
+    page = performance_page.page(tmp_path)
+    assert page.count("not measured") > 10
+    assert "**met**" not in page
+    assert "missed" not in page
