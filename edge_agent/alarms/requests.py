@@ -147,12 +147,12 @@ def decode(name: str, payload: bytes) -> Request | Refusal:
         request = msgspec.json.decode(payload, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return _refused(payload, "malformed", str(error))
-    if fault := _fault(request):
-        return _refused(payload, "malformed", fault)
+    if contradiction := _contradiction(request):
+        return _refused(payload, "malformed", contradiction)
     return request
 
 
-def _fault(request: Request) -> str:
+def _contradiction(request: Request) -> str:
     """What the types do not say."""
     for field in request.__struct_fields__:
         value = getattr(request, field)

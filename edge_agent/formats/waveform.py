@@ -30,7 +30,7 @@ _LOUDEST = 1e30
 """Samples beyond it would overflow their powers; no sensor is so loud."""
 _FASTEST_RPM = 1e6
 
-Samples = NDArray[np.float64]
+ChannelSamples = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class WaveformSettings:
 class _WaveformBlock:
     """Samples of each channel, and what came with them."""
 
-    samples: Mapping[str, Samples]
+    samples: Mapping[str, ChannelSamples]
     bad: tuple[tuple[str, RejectReason], ...] = ()
     stamp: object = None
     rate_hz: object = None
@@ -91,7 +91,7 @@ def _map(message: object, settings: WaveformSettings) -> _WaveformBlock | Reject
         return Reject("unsupported", f"type {str(kind)[:20]!r}; known: {', '.join(_TYPES)}")
     if len(message["samples"]) > settings.channels_limit:
         return Reject("too_many_channels", f"{len(message['samples'])} channels in one block")
-    found: dict[str, Samples] = {}
+    found: dict[str, ChannelSamples] = {}
     bad: list[tuple[str, RejectReason]] = []
     for name, coded in message["samples"].items():
         if (
@@ -109,7 +109,7 @@ def _map(message: object, settings: WaveformSettings) -> _WaveformBlock | Reject
     return _WaveformBlock(found, tuple(bad), message.get("ts"), message.get("rate_hz"), message.get("rpm"))
 
 
-def _numbers(coded: object, dtype: str) -> Samples | RejectReason:
+def _numbers(coded: object, dtype: str) -> ChannelSamples | RejectReason:
     """Samples out of base64 text, bytes or a typed array."""
     if isinstance(coded, np.ndarray):
         return _wide(coded)
@@ -125,7 +125,7 @@ def _numbers(coded: object, dtype: str) -> Samples | RejectReason:
     return _wide(np.frombuffer(coded, dtype))
 
 
-def _wide(samples: NDArray[np.generic]) -> Samples:
+def _wide(samples: NDArray[np.generic]) -> ChannelSamples:
     """As float64; a signalling NaN is no reason for a warning."""
     with np.errstate(invalid="ignore"):
         return samples.astype(np.float64)
@@ -221,7 +221,7 @@ def _rows(block: _WaveformBlock, settings: WaveformSettings, origin: Origin) -> 
 
 
 def _described(
-    samples: Samples, settings: WaveformSettings, *, rpm: object, n_frames: int
+    samples: ChannelSamples, settings: WaveformSettings, *, rpm: object, n_frames: int
 ) -> tuple[NDArray[np.float32], int]:
     """([N, K] features, NaN where a frame cannot be described; how many frames have a sample that is no number)."""
     frames = samples[: n_frames * settings.frame_samples].reshape(n_frames, -1)

@@ -24,9 +24,9 @@ from edge_agent.mqtt.packet_rules import (
     CONNACK,
     PUBLISH,
     SUBACK,
-    answer_fault,
-    head_fault,
-    publish_fault,
+    answer_violation,
+    head_violation,
+    publish_violation,
 )
 from edge_agent.mqtt.packets import PublishPacket, cut_publishes
 
@@ -34,7 +34,7 @@ _READ_BYTES = 65_536
 _READ_PACKETS = 200
 """Packets read by paho before it may write again: acknowledgements and pings must not wait for the end of a flood."""
 _PUBACK = 0x40
-_NAP_S = 0.01
+_READ_PAUSE_S = 0.01
 """Under load the socket is looked at no more often than this: a look that brings two messages costs half as much as one
 that brings forty. Small beside the turn that the messages wait for."""
 _BUSY_PER_S = 2000.0
@@ -50,7 +50,7 @@ _AROUND_BYTES = 2 + 65_535 + 2
 """What may stand around a payload: the topic with its length, and the message's number."""
 
 
-class Beginning(bytearray):
+class TruncatedBody(bytearray):
     """The beginning of a packet's body: what is added beyond the limit is forgotten."""
 
     limit_bytes = 0
@@ -60,30 +60,30 @@ class Beginning(bytearray):
         return self
 
 
-class Gulping:
+class BufferedSocket:
     """A connected socket that is asked for much and hands it out in small pieces; the rest is the socket's own.
 
     Args:
-        long: called before a piece is read that is so long that nothing is gulped.
+        long: called before a piece is read that is so long that nothing is buffered.
     """
 
     def __init__(self, inner: socket.socket, *, long: Callable[[], None] = lambda: None) -> None:
         self._inner = inner
         self._long = long
         self.left = b""
-        """What was gulped."""
+        """What was read and is not handed out."""
         self.at = 0
         """So much of it is used up."""
         self.torn = False
         """Whether what is left is the beginning of a packet whose rest has not come."""
-        self.gulped_bytes = 0
+        self.read_bytes = 0
         """What the last look at the socket brought."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
     def recv(self, size: int) -> bytes:
-        """As the socket's own; what was gulped before comes first.
+        """As the socket's own; what was read before comes first.
 
         Raises:
             OSError: as the socket's own.
@@ -92,13 +92,13 @@ class Gulping:
             if size >= _READ_BYTES:
                 self._long()
                 return self._inner.recv(_READ_BYTES)
-            self.gulp()
+            self.fill()
         self.torn = False
         piece = self.left[self.at : self.at + size]
         self.at += len(piece)
         return piece
 
-    def gulp(self) -> bool:
+    def fill(self) -> bool:
         """Ask the socket for all it has; False at its end.
 
         Raises:
@@ -106,7 +106,7 @@ class Gulping:
         """
         more = self._inner.recv(_READ_BYTES)
         self.left, self.at, self.torn = self.left[self.at :] + more, 0, False
-        self.gulped_bytes = len(more)
+        self.read_bytes = len(more)
         return bool(more)
 
     def pending(self) -> int:
@@ -155,11 +155,11 @@ class BulkClient(mqtt.Client):
 
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
         """Read what has come, some hundred packets at most; under load, after so much has come that it is worth it."""
-        self._nap()
+        self._pause_reading()
         code = MQTTErrorCode.MQTT_ERR_SUCCESS
         for _ in range(_READ_PACKETS):
             connection = self._sock
-            if not isinstance(connection, Gulping):
+            if not isinstance(connection, BufferedSocket):
                 return super().loop_read(max_packets)
             taken = self._take_messages(connection)
             if taken is None:
@@ -173,13 +173,13 @@ class BulkClient(mqtt.Client):
             return self._look_at_head()
         return code
 
-    def _take_messages(self, connection: Gulping) -> MQTTErrorCode | None:
+    def _take_messages(self, connection: BufferedSocket) -> MQTTErrorCode | None:
         """Hand over the short messages that stand next; None where the next packet is paho's."""
         if self.on_messages is None or not self._greeted or self._in_packet["command"]:
             return None
         try:
             used_up = connection.torn or connection.at >= len(connection.left)
-            if used_up and not connection.gulp():
+            if used_up and not connection.fill():
                 return None  # the end, which paho finds as well
         except (BlockingIOError, ssl.SSLWantReadError):
             return MQTTErrorCode.MQTT_ERR_SUCCESS
@@ -201,30 +201,32 @@ class BulkClient(mqtt.Client):
     def _look_at_head(self) -> MQTTErrorCode:
         """Hang up on a packet that has only begun where its head is wrong already."""
         length = self._in_packet["remaining_length"]
-        fault = head_fault(self._in_packet["command"], length, greeted=self._greeted)
-        return self._loop_rc_handle(self._malformed(fault)) if fault else MQTTErrorCode.MQTT_ERR_SUCCESS
+        violation = head_violation(self._in_packet["command"], length, greeted=self._greeted)
+        return (
+            self._loop_rc_handle(self._malformed(violation)) if violation else MQTTErrorCode.MQTT_ERR_SUCCESS
+        )
 
     def _packet_handle(self) -> MQTTErrorCode:
         inside = self._in_packet
         head, packet = inside["command"], inside["packet"]
         if self._greeted and head & 0xF0 == PUBLISH:
-            fault = publish_fault(head, packet)
-            if not fault or self._pardoned(fault):
+            violation = publish_violation(head, packet)
+            if not violation or self._pardoned(violation):
                 return self._handle_publish()
-            return self._malformed(fault)
-        fault = head_fault(head, len(packet), greeted=self._greeted)
-        fault = fault or answer_fault(head, packet, asked=self._asked)
-        if fault:
-            return self._malformed(fault)
+            return self._malformed(violation)
+        violation = head_violation(head, len(packet), greeted=self._greeted)
+        violation = violation or answer_violation(head, packet, asked=self._asked)
+        if violation:
+            return self._malformed(violation)
         if head == CONNACK:
             self._greeted = True
         elif head == SUBACK:
             self._asked.remove(len(packet) - 2)
         return super()._packet_handle()
 
-    def _pardoned(self, fault: str) -> bool:
-        """Whether the fault lies in a topic, and we have hung up because of one a short while ago."""
-        if fault not in BAD_TOPICS:
+    def _pardoned(self, violation: str) -> bool:
+        """Whether the violation lies in a topic, and we have hung up because of one a short while ago."""
+        if violation not in BAD_TOPICS:
             return False
         now_s = self._monotonic()
         if now_s < self._pardoned_until_s:
@@ -236,24 +238,24 @@ class BulkClient(mqtt.Client):
         if level is not LogLevel.MQTT_LOG_DEBUG:  # of each message paho tells a line that nobody reads
             super()._easy_log(level, fmt, *args)
 
-    def _malformed(self, fault: str) -> MQTTErrorCode:
-        self._easy_log(LogLevel.MQTT_LOG_ERR, "malformed packet: %s", fault)
+    def _malformed(self, violation: str) -> MQTTErrorCode:
+        self._easy_log(LogLevel.MQTT_LOG_ERR, "malformed packet: %s", violation)
         return MQTTErrorCode.MQTT_ERR_PROTOCOL
 
     def _send_subscribe(self, *asked: Any, **options: Any) -> Any:
         self._asked.append(len(asked[1]))  # before it is sent: the answer is read by another thread
         return super()._send_subscribe(*asked, **options)
 
-    def _nap(self) -> None:
+    def _pause_reading(self) -> None:
         """Let messages gather, where many come one by one."""
         connection, now_s = self._sock, self._monotonic()
         if now_s - self._counted_s >= _COUNT_S:
             self._busy = self._counted >= _BUSY_PER_S * (now_s - self._counted_s)
             self._counted, self._counted_s = 0, now_s
-        if not isinstance(connection, Gulping) or connection.pending():
+        if not isinstance(connection, BufferedSocket) or connection.pending():
             return
-        rest_s = self._looked_s + _NAP_S - now_s
-        if self._busy and rest_s > 0 and connection.gulped_bytes < _FLOOD_BYTES:
+        rest_s = self._looked_s + _READ_PAUSE_S - now_s
+        if self._busy and rest_s > 0 and connection.read_bytes < _FLOOD_BYTES:
             self._sleep(rest_s)
             now_s += rest_s
         self._looked_s = now_s
@@ -267,12 +269,12 @@ class BulkClient(mqtt.Client):
     def _create_socket(self) -> Any:
         self._greeted = False
         self._asked.clear()
-        return Gulping(cast("socket.socket", super()._create_socket()), long=self._forget_the_end)
+        return BufferedSocket(cast("socket.socket", super()._create_socket()), long=self._forget_the_end)
 
     def _forget_the_end(self) -> None:
         """Of the packet that is being read keep only its beginning; what a body is added to is paho's to give."""
         inside = self._in_packet
-        if not isinstance(inside["packet"], Beginning):
-            beginning = Beginning(inside["packet"])
+        if not isinstance(inside["packet"], TruncatedBody):
+            beginning = TruncatedBody(inside["packet"])
             beginning.limit_bytes = _AROUND_BYTES + self.keep_bytes
             inside["packet"] = beginning

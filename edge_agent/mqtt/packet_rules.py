@@ -19,7 +19,7 @@ BAD_TOPICS = frozenset({"a topic that is not UTF-8", "a topic with a wildcard or
 """Faults that a broker may have let through from another client."""
 
 
-def publish_fault(head: int, packet: bytearray) -> str:
+def publish_violation(head: int, packet: bytearray) -> str:
     """What is wrong with a whole PUBLISH; the only check that every message of a sensor passes through.
 
     Args:
@@ -37,10 +37,10 @@ def publish_fault(head: int, packet: bytearray) -> str:
             return "message number 0"  # [MQTT-2.3.1-1]
     elif size < max(end, 2):
         return "a PUBLISH that is short"
-    return "" if _PLAIN_TOPIC.fullmatch(packet, 2, end) else _topic_fault(packet[2:end])
+    return "" if _PLAIN_TOPIC.fullmatch(packet, 2, end) else _topic_violation(packet[2:end])
 
 
-def _topic_fault(topic: bytearray) -> str:
+def _topic_violation(topic: bytearray) -> str:
     """[MQTT-1.5.3-1], [MQTT-1.5.3-2], [MQTT-3.3.2-2], [MQTT-4.7.3-1]; surrogates are no UTF-8 for Python either."""
     try:
         text = topic.decode("utf-8")
@@ -51,7 +51,7 @@ def _topic_fault(topic: bytearray) -> str:
     return "a topic with a wildcard or null" if {"#", "+", "\0"} & set(text) else ""
 
 
-def head_fault(head: int, length: int, *, greeted: bool) -> str:
+def head_violation(head: int, length: int, *, greeted: bool) -> str:
     """What first byte and length alone tell; says so before a body has come that need never come.
 
     Args:
@@ -77,7 +77,7 @@ def head_fault(head: int, length: int, *, greeted: bool) -> str:
     return ""
 
 
-def answer_fault(head: int, packet: bytearray, *, asked: Sequence[int]) -> str:
+def answer_violation(head: int, packet: bytearray, *, asked: Sequence[int]) -> str:
     """What is wrong with the body of a packet whose head is right, and that is no PUBLISH.
 
     Args:

@@ -75,7 +75,7 @@ def state_seen(state_writer: StateWriter) -> StateSeries:
     """How keeping fares."""
     figures = state_writer.counts
     return StateSeries(
-        degraded=bool(state_writer.fault),
+        degraded=bool(state_writer.failure),
         commits=figures.commits,
         failures=figures.failures,
         set_aside=figures.set_aside,
@@ -97,8 +97,8 @@ def judge(
     """Whether the agent lives, and what keeps it from its full work; `parts`: what those say of themselves."""
     amiss = [f"broker: {link.name} is not connected" for link in links if not link.connected]
     amiss += [f"broker: refuses the subscription {topic}" for topic in refused]
-    if state_writer.fault:
-        amiss.append(f"degraded, works from memory: {state_writer.fault}")
+    if state_writer.failure:
+        amiss.append(f"degraded, works from memory: {state_writer.failure}")
     if inbox.full:
         amiss.append("overload: the queue is full")
     if heard_share < 1.0:

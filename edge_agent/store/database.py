@@ -60,7 +60,7 @@ class Database:
         Raises:
             DatabaseError: it cannot be opened.
         """
-        with self._faults():
+        with self._translated_errors():
             connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
             self._connection = connection
             connection.execute("PRAGMA journal_mode=WAL").fetchone()
@@ -107,7 +107,7 @@ class Database:
     def _read_by(self, read: Callable[[sqlite3.Connection], Found], *, nothing: Found) -> Found:
         """What is found by the open connection or, where there is none, by one that only reads."""
         if self._connection is not None:
-            with self._faults():
+            with self._translated_errors():
                 return read(self._connection)
         if not self.path.exists():
             return nothing
@@ -130,7 +130,7 @@ class Database:
             self.open()
         connection = self._connection
         assert connection is not None  # noqa: S101 - `open` has raised otherwise
-        with self._faults():
+        with self._translated_errors():
             if self.path.stat().st_ino != self._inode:
                 raise DatabaseError(self.path, "was replaced by another file")
             connection.execute("BEGIN IMMEDIATE")
@@ -179,7 +179,7 @@ class Database:
         return self.path.with_name(self.path.name + suffix)
 
     @contextmanager
-    def _faults(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         """SQLite's errors in our words; the connection is given up, because the next try begins afresh."""
         try:
             yield

@@ -42,7 +42,7 @@ class WriteCounts:
 
 
 @dataclass(slots=True)
-class _WriteFault:
+class _WriteFailure:
     """One thing that cannot be written, and when to try again."""
 
     reason: str = ""
@@ -97,32 +97,32 @@ class StateWriter:
         self._timed = timed
         self._alarm_windows = AlarmWindowStore(database)
         self._pipeline: Pipeline
-        self._rooms: dict[str, bytes] = {}
-        self._changed_rooms: dict[str, bytes | None] = {}
+        self._values: dict[str, bytes] = {}
+        self._changed_values: dict[str, bytes | None] = {}
         self._changed_machines: list[str] = []
         self._unsaved_profiles: dict[str, Profile] = {}
-        self._faults = {"database": _WriteFault(), "profiles": _WriteFault()}
+        self._failures = {"database": _WriteFailure(), "profiles": _WriteFailure()}
         self._tidied_s = 0.0
         self._stale = False
 
     @property
-    def fault(self) -> str:
+    def failure(self) -> str:
         """Why something cannot be written at the moment; "" where all is well."""
-        return "; ".join(fault.reason for fault in self._faults.values() if fault.reason)
+        return "; ".join(failure.reason for failure in self._failures.values() if failure.reason)
 
     # -- what other rooms keep ------------------------------------------------------------------------------
 
     def keep_value(self, name: str, value: bytes | None) -> None:
         """Keep a value of some room's own across restarts, from the next commit on; None forgets it."""
         if value is None:
-            self._rooms.pop(name, None)
+            self._values.pop(name, None)
         else:
-            self._rooms[name] = value
-        self._changed_rooms[_ROOM + name] = value
+            self._values[name] = value
+        self._changed_values[_ROOM + name] = value
 
     def kept_values(self) -> Mapping[str, bytes]:
         """What rooms have kept, by name."""
-        return self._rooms
+        return self._values
 
     def note_changed_machine(self, name: str) -> None:
         """A machine was installed or failed between two steps."""
@@ -140,7 +140,7 @@ class StateWriter:
         contents = self._read(now_s)
         samples = contents.samples
         found = decode_states(contents.states, [(turn, block) for turn, block, _ in samples if block])
-        self._rooms = {
+        self._values = {
             name.removeprefix(_ROOM): value
             for name, value in contents.states.items()
             if name.startswith(_ROOM)
@@ -186,18 +186,18 @@ class StateWriter:
     def write_turn(self, step: Step, *, now_s: float) -> None:
         """Write what the turn changed. Its messages may be acknowledged when this returns, whatever came of it."""
         self._mend(now_s)
-        if self._unsaved_profiles and now_s >= self._faults["profiles"].retry_s:
+        if self._unsaved_profiles and now_s >= self._failures["profiles"].retry_s:
             self._save_profiles(now_s)
         changed, self._changed_machines = self._changed_machines, []
         marks = self.marks.take_new_marks()
-        if self._faults["database"].broken or self._journal.overgrown or self._stale:
+        if self._failures["database"].broken or self._journal.overgrown or self._stale:
             self._recover(now_s)
             return
         changes = self._journal.changes_of_turn(
             step, self._pipeline, marks=marks, changed=changed, now_s=now_s
         )
         changes = replace(changes, alarm_windows=self._alarm_windows.due_windows(step, self._pipeline))
-        self._commit(self._with_rooms(changes, now_s=now_s), now_s=now_s)
+        self._commit(self._with_values(changes, now_s=now_s), now_s=now_s)
 
     def rewrite_next_turn(self) -> None:
         """A turn broke off: what is on disk may not be what is in memory, so write everything next time."""
@@ -205,14 +205,14 @@ class StateWriter:
 
     def write_last(self, *, now_s: float) -> None:
         """Write what is still unwritten before a wanted end."""
-        if self._faults["database"].broken:
+        if self._failures["database"].broken:
             changes = self._everything()
             self._commit(changes, now_s=now_s)
         else:
             changes = self._journal.last_changes(self._pipeline)
-            self._commit(self._with_rooms(changes, now_s=now_s), now_s=now_s)
+            self._commit(self._with_values(changes, now_s=now_s), now_s=now_s)
         for windows in self._alarm_windows.last_windows(self._pipeline):
-            if self._faults["database"].broken:
+            if self._failures["database"].broken:
                 break
             self._commit(Changes(changes.turn, alarm_windows=windows), now_s=now_s)
         self._database.close()
@@ -225,20 +225,20 @@ class StateWriter:
         """On the disk that holds it; None where that cannot be seen."""
         return self._database.free_bytes()
 
-    def _with_rooms(self, changes: Changes, *, now_s: float) -> Changes:
+    def _with_values(self, changes: Changes, *, now_s: float) -> Changes:
         """Add what the outbox and other rooms want to keep or to forget."""
-        wanted = not changes.empty or self._changed_rooms or self._outbox.urgent
+        wanted = not changes.empty or self._changed_values or self._outbox.urgent
         if not wanted and now_s - self._tidied_s < _TIDY_EVERY_S:
             return changes
         self._tidied_s = now_s
-        rooms, self._changed_rooms = self._changed_rooms, {}
-        return replace(changes, states={**changes.states, **rooms, **self._outbox.take_changes()})
+        values, self._changed_values = self._changed_values, {}
+        return replace(changes, states={**changes.states, **values, **self._outbox.take_changes()})
 
     def _everything(self) -> Changes:
         changes = self._journal.all_changes(self._pipeline)
-        self._changed_rooms.clear()
-        rooms = {_ROOM + name: value for name, value in self._rooms.items()}
-        states = {**changes.states, **rooms, **self._outbox.everything()}
+        self._changed_values.clear()
+        values = {_ROOM + name: value for name, value in self._values.items()}
+        states = {**changes.states, **values, **self._outbox.everything()}
         stay = self._alarm_windows.names_to_keep(self._pipeline)
         return replace(changes, states=states, marks=self.marks.all_marks(), stay=stay)
 
@@ -262,23 +262,23 @@ class StateWriter:
         self._alarm_windows.mark_written()
         self.counts.commits += 1
         self._stale = self._stale and not changes.whole
-        self._faults["database"].passed(now_s=now_s)
+        self._failures["database"].passed(now_s=now_s)
 
     def _recover(self, now_s: float) -> None:
         """Write everything afresh, if it is time to try."""
-        if now_s >= self._faults["database"].retry_s:
+        if now_s >= self._failures["database"].retry_s:
             self._commit(self._everything(), now_s=now_s)
 
     def _failed(self, what: str, error: StateError, *, now_s: float) -> None:
         self.counts.failures += 1
-        if not self._faults[what].reason:
+        if not self._failures[what].reason:
             self._report("state_not_saved", path=str(error.path), reason=error.reason)
-        self._faults[what].failed(str(error), now_s=now_s)
+        self._failures[what].failed(str(error), now_s=now_s)
 
     def _mend(self, now_s: float) -> None:
         """Say what works again; profiles whose files went with the disk are written anew."""
-        for what, fault in self._faults.items():
-            if fault.mended(now_s=now_s):
+        for what, failure in self._failures.items():
+            if failure.mended(now_s=now_s):
                 self._report("state_recovered", what=what)
                 self._keep_lost_profiles()
 
@@ -305,7 +305,7 @@ class StateWriter:
                 self._failed("profiles", error, now_s=now_s)
                 return
             del self._unsaved_profiles[machine]
-        self._faults["profiles"].passed(now_s=now_s)
+        self._failures["profiles"].passed(now_s=now_s)
 
 
 def restore(pipeline: Pipeline, found: JournalContents) -> Iterable[str]:

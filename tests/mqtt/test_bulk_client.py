@@ -6,7 +6,7 @@ import struct
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from edge_agent.mqtt.bulk_client import BulkClient, Gulping
+from edge_agent.mqtt.bulk_client import BufferedSocket, BulkClient
 
 
 def _pair() -> tuple[socket.socket, socket.socket]:
@@ -17,7 +17,7 @@ def _pair() -> tuple[socket.socket, socket.socket]:
 
 def test_bytes_come_out_whole_and_in_order_and_nothing_is_pending_at_the_end() -> None:
     near, far = _pair()
-    reader, sent = Gulping(near), bytes(range(256)) * 40
+    reader, sent = BufferedSocket(near), bytes(range(256)) * 40
     far.sendall(sent)
     found = b""
     while len(found) < len(sent):
@@ -35,7 +35,7 @@ def test_bytes_come_out_whole_and_in_order_and_nothing_is_pending_at_the_end() -
 def test_one_look_at_the_socket_reads_every_message_that_has_come() -> None:
     near, far = _pair()
     client = BulkClient(CallbackAPIVersion.VERSION2, manual_ack=True)
-    client._sock = Gulping(near)
+    client._sock = BufferedSocket(near)
     client._greeted = True
     heard: list[bytes] = []
     client.on_message = lambda _client, _userdata, message: heard.append(message.payload)
@@ -50,7 +50,7 @@ def test_one_look_at_the_socket_reads_every_message_that_has_come() -> None:
 def test_a_turns_acknowledgements_are_single_pubacks_in_order() -> None:
     near, far = _pair()
     client = BulkClient(CallbackAPIVersion.VERSION2, manual_ack=True)
-    client._sock = Gulping(near)
+    client._sock = BufferedSocket(near)
     client.ack_all([])
     client.ack_all([3, 1, 65_535])
     client.loop_write()
@@ -60,15 +60,15 @@ def test_a_turns_acknowledgements_are_single_pubacks_in_order() -> None:
 
 
 def test_under_load_the_socket_is_looked_at_less_often_and_a_slow_stream_is_read_at_once() -> None:
-    now_s, naps = [100.0], []
+    now_s, pauses = [100.0], []
 
     def sleep(seconds: float) -> None:
-        naps.append(seconds)
+        pauses.append(seconds)
         now_s[0] += seconds
 
     near, far = _pair()
     client = BulkClient(CallbackAPIVersion.VERSION2, manual_ack=True, monotonic=lambda: now_s[0], sleep=sleep)
-    client._sock = Gulping(near)
+    client._sock = BufferedSocket(near)
     client._greeted = True
     message = bytes([0x30, 4]) + struct.pack("!H", 1) + b"tx"
 
@@ -79,15 +79,15 @@ def test_under_load_the_socket_is_looked_at_less_often_and_a_slow_stream_is_read
 
     for _ in range(200):
         look(1)
-    assert naps == []  # 500 a second
+    assert pauses == []  # 500 a second
     for _ in range(200):
         look(10)
-    assert naps
-    assert max(naps) <= 0.01
-    naps.clear()
+    assert pauses
+    assert max(pauses) <= 0.01
+    pauses.clear()
     for _ in range(200):
         look(1)
-    assert len(naps) < 20  # no longer than it takes to see that the load is over
+    assert len(pauses) < 20  # no longer than it takes to see that the load is over
     far.close()
     near.close()
 
@@ -101,7 +101,7 @@ def test_it_hangs_up_on_a_wrong_topic_once_and_then_only_passes_such_messages_on
 
     def hear(packet: bytes) -> MQTTErrorCode:
         near, far = _pair()
-        client._sock, client._greeted = Gulping(near), True
+        client._sock, client._greeted = BufferedSocket(near), True
         far.sendall(packet)
         code = client.loop_read()
         near.close()
@@ -121,7 +121,7 @@ def test_it_hangs_up_on_a_wrong_topic_once_and_then_only_passes_such_messages_on
 def test_a_suback_answers_one_subscribe_with_as_many_codes() -> None:
     client = BulkClient(CallbackAPIVersion.VERSION2, manual_ack=True)
     near, far = _pair()
-    client._sock, client._greeted = Gulping(near), True
+    client._sock, client._greeted = BufferedSocket(near), True
     granted: list[int] = []
     client.on_subscribe = lambda _client, _userdata, _mid, codes, _p: granted.append(len(codes))
     client.subscribe([("a", 1), ("b", 1)])
@@ -139,7 +139,7 @@ def test_of_a_long_message_only_the_beginning_is_kept_and_the_next_one_is_whole(
     client = BulkClient(CallbackAPIVersion.VERSION2, manual_ack=True)
     near, far = _pair()
     client.keep_bytes, client._greeted = 1000, True
-    client._sock = Gulping(near, long=client._forget_the_end)
+    client._sock = BufferedSocket(near, long=client._forget_the_end)
     heard: list[bytes] = []
     client.on_message = lambda _client, _userdata, message: heard.append(bytes(message.payload))
     kept_bytes = 0

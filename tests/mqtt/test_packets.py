@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from edge_agent.mqtt.bulk_client import BulkClient, Gulping
+from edge_agent.mqtt.bulk_client import BufferedSocket, BulkClient
 from edge_agent.mqtt.packets import PublishPacket, cut_publishes
 
 topics = st.text(st.characters(exclude_characters="\0+#", exclude_categories=["Cs"]), min_size=1, max_size=40)
@@ -66,7 +66,7 @@ def test_the_client_hears_what_paho_hears(messages: list[PublishPacket], data: s
         near, far = socket.socketpair()
         near.setblocking(False)
         client = kind(CallbackAPIVersion.VERSION2, manual_ack=True)
-        client._sock = Gulping(near) if isinstance(client, BulkClient) else near
+        client._sock = BufferedSocket(near) if isinstance(client, BulkClient) else near
         listen(client, heard[name])
         at = 0
         for cut in [*cuts, len(sent)]:
@@ -97,7 +97,7 @@ def test_a_long_message_goes_pahos_way_and_the_others_keep_their_place() -> None
     near.setblocking(False)
     far.setblocking(False)
     client = BulkClient(CallbackAPIVersion.VERSION2, manual_ack=True)
-    client._sock = Gulping(near)
+    client._sock = BufferedSocket(near)
     heard: list[PublishPacket] = []
     listen(client, heard)
     sent = b"".join(map(packet, messages))

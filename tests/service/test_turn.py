@@ -179,16 +179,16 @@ def test_a_disk_that_fails_costs_nothing_but_the_safety_of_that_time(
         for at in range(300, 340, 4):
             agent.now_s += 1
             agent.turn(story[at : at + 4])
-        assert "disk is full" in agent.processor.state_writer.fault
+        assert "disk is full" in agent.processor.state_writer.failure
         assert agent.alerts  # alerts go on
         assert len(tries) < 8  # with growing pauses
     agent.now_s += 60
     agent.turn(story[340:342])
-    assert "disk is full" in agent.processor.state_writer.fault, "one success is no recovery"
+    assert "disk is full" in agent.processor.state_writer.failure, "one success is no recovery"
     assert "state_recovered" not in agent.reports
     agent.now_s += 6
     agent.turn(story[342:344])
-    assert agent.processor.state_writer.fault == ""
+    assert agent.processor.state_writer.failure == ""
     assert agent.reports[-1] == "state_recovered"
     before = agent.ring("pump-1")
     agent.crash()
@@ -240,7 +240,7 @@ def test_a_corrupt_database_is_set_aside_while_the_watch_goes_on(
     agent.processor.state_writer._database.close()
     file.write_bytes(b"this is no database" * 1000)
     agent.turn(story[340:344])
-    assert agent.processor.state_writer.fault == ""
+    assert agent.processor.state_writer.failure == ""
     assert "state_file_set_aside" in agent.reports
     assert (config.agent.state_dir / "state.db.aside-1").read_bytes().startswith(b"this is no database")
     agent.crash()  # the new file holds everything
@@ -271,7 +271,7 @@ def test_a_file_that_is_garbage_at_start_does_not_stop_the_agent(
     (config.agent.state_dir / "state.db").write_bytes(b"\x00\xff" * 5000)
     agent = begin(config)
     agent.turn(arrivals([(0, 10, 0.0)]))
-    assert agent.processor.state_writer.fault == ""
+    assert agent.processor.state_writer.failure == ""
     agent.crash()
     assert agent.processor.pipeline.machines()["pump-1"].rows_heard == 10
 
