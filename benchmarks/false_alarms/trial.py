@@ -14,7 +14,7 @@ from edge_agent.commissioning import baseline
 from edge_agent.commissioning.settings import BudgetSettings
 from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.scorer import Scorer
-from edge_agent.detect.trigger import Decider
+from edge_agent.detect.trigger import Trigger
 from edge_agent.detect.view_scales import LENGTHS_ROWS
 from edge_agent.pipeline.pipeline import Pipeline, Settings
 from edge_agent.recordings.replay import commission_recording, row_times_ns
@@ -89,13 +89,13 @@ def by_rule(learnt: list[Learnt]) -> dict[str, list[float]]:
 
 def opened(known: Known, limits: list[float]) -> list[int]:
     """Rows after the first day at which alarms opened, by thresholds that stay where they are."""
-    decider, rows = Decider(SETTINGS.decide), []
+    trigger, rows = Trigger(SETTINGS.decide), []
     for row in sorted(known):
         *parts, recent = (known[row] / limits).tolist()
         if row < DAY_ROWS:
             continue
-        verdict = decider.step(max(parts), recent=recent, span_windows=SPAN_WINDOWS)
-        if verdict == "opened":
+        state = trigger.step(max(parts), recent=recent, span_windows=SPAN_WINDOWS)
+        if state == "raised":
             rows.append(row)
     return rows
 
@@ -150,7 +150,7 @@ class _Chosen:
 
 
 def _told(block: WindowBlock, profile: Profile, scores: NDArray[np.float32]) -> ScoreBlock:
-    """Scores [B, 3] as the scorer would tell them; what no verdict depends on is left blank."""
+    """Scores [B, 3] as the scorer would tell them; what no alarm depends on is left blank."""
     n_windows, n_channels = len(scores), len(profile.channels)
     return ScoreBlock(
         windows=block,

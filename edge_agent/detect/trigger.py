@@ -1,13 +1,29 @@
-"""Scores to verdicts: threshold, delays and hysteresis. A pure state machine, one per machine.
+"""Scores to alarms' beginnings and ends: a threshold with on-delay, off-delay and deadband, one machine each. Pure.
 
-A score says how near an alarm a window is: 1 is the threshold. A machine turns anomalous after `on_windows` windows
-in a row above it. It is calm again after `off_windows` windows in a row below `release`, or, where the fault could be
-seen in the newest rows alone, after as many whose newest rows are below it: the rest of the window still holds the
-fault that has ended.
+What it is not: it does not know what an alarm is called, who is told, or how a threshold was found. Which alarms call
+people is `alarms`; a score of 1 is the threshold whatever the machine.
 
-The end of a fault is a change as large as its beginning, and a window that holds both sides of it looks like a fault.
-So the next alarm takes newest rows that are above the threshold themselves, until no row of a window is left from
-before the end and the score has been below `release`.
+The rules it keeps, in the words of ISA-18.2:
+
+1. On-delay. An alarm is raised by `on_delay_windows` windows in a row above the threshold, and by no fewer: one window
+   alone is no evidence.
+2. Deadband. A score counts as back to normal only below `release`, which lies under the threshold. A score that hovers
+   between the two neither raises an alarm nor clears one.
+3. Off-delay. An alarm is cleared by `off_delay_windows` windows in a row below `release`, or, where its fault could be
+   seen in the newest rows alone, by as many whose newest rows are: the rest of the window still holds the fault.
+4. No echo. The end of a fault is a change as large as its beginning, and a window that holds both sides of it looks
+   like a fault. So after an alarm the next one takes newest rows that are above the threshold themselves, until no row
+   of a window is left from before the end and the score has been below `release`.
+5. An alarm that was raised is cleared before the next one is raised; nothing else is said in between but "active".
+6. What it remembers can be written down after any window: a restart changes nothing that follows.
+
+A session, with the default delays:
+
+    trigger = Trigger(TriggerSettings())
+    trigger.step(1.3, recent=1.3)   # "normal": one window above
+    trigger.step(1.4, recent=1.5)   # "raised"
+    trigger.step(0.9, recent=0.4)   # "active", and so on for 14 more windows below .9 ...
+    trigger.step(0.2, recent=0.1)   # "cleared"
 """
 
 from dataclasses import dataclass
@@ -15,21 +31,22 @@ from typing import Literal
 
 from edge_agent.records import THRESHOLD
 
-Verdict = Literal["calm", "opened", "anomalous", "closed"]
+TriggerState = Literal["normal", "raised", "active", "cleared"]
+"""Of one window: "raised" and "cleared" are the first and the last of an alarm."""
 
 
 @dataclass(frozen=True, slots=True)
-class DecideSettings:
-    """Delays, in windows, and the score below which an alarm may close."""
+class TriggerSettings:
+    """Delays in windows, and the score, a deadband below the threshold, under which an alarm may be cleared."""
 
-    on_windows: int = 2
-    off_windows: int = 15
+    on_delay_windows: int = 2
+    off_delay_windows: int = 15
     release: float = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class DeciderState:
-    """All that a decider remembers, to be written down and given back after a restart."""
+class TriggerSnapshot:
+    """All that a trigger remembers, to be written down and given back after a restart; its names are on disk."""
 
     anomalous: bool = False
     run: int = 0
@@ -38,34 +55,34 @@ class DeciderState:
     echo_windows: int = 0
 
 
-class Decider:
+class Trigger:
     """Remembers one machine's side of the threshold."""
 
-    def __init__(self, settings: DecideSettings) -> None:
+    def __init__(self, settings: TriggerSettings) -> None:
         self._settings = settings
-        self._anomalous = False
-        self._run = 0
-        self._seen_recent = False  # the open alarm's fault could be seen in the newest rows alone
+        self._active = False
+        self._run = 0  # windows in a row that speak for a change
+        self._seen_recent = False  # the active alarm's fault could be seen in the newest rows alone
         self._armed = True  # the score has been below release since the last alarm
         self._echo_windows = 0  # windows still to come that hold rows of the last fault
 
-    def save(self) -> DeciderState:
-        """What to give to `restore` so that the next verdicts are the same."""
-        return DeciderState(self._anomalous, self._run, self._seen_recent, self._armed, self._echo_windows)
+    def save(self) -> TriggerSnapshot:
+        """What to give to `restore` so that the next states are the same."""
+        return TriggerSnapshot(self._active, self._run, self._seen_recent, self._armed, self._echo_windows)
 
-    def restore(self, state: DeciderState) -> None:
-        """Go on where another decider stood."""
-        self._anomalous, self._run = state.anomalous, state.run
-        self._seen_recent, self._armed = state.seen_recent, state.armed
-        self._echo_windows = state.echo_windows
+    def restore(self, snapshot: TriggerSnapshot) -> None:
+        """Go on where another trigger stood."""
+        self._active, self._run = snapshot.anomalous, snapshot.run
+        self._seen_recent, self._armed = snapshot.seen_recent, snapshot.armed
+        self._echo_windows = snapshot.echo_windows
 
     @property
-    def anomalous(self) -> bool:
-        """Whether the machine counts as anomalous."""
-        return self._anomalous
+    def active(self) -> bool:
+        """Whether an alarm has been raised and not cleared."""
+        return self._active
 
-    def step(self, score: float, *, recent: float, span_windows: int = 0) -> Verdict:
-        """The verdict on the next window.
+    def step(self, score: float, *, recent: float, span_windows: int = 0) -> TriggerState:
+        """Take in the next window.
 
         Args:
             score: of the window.
@@ -75,19 +92,19 @@ class Decider:
         release = self._settings.release
         self._armed = self._armed or score < release
         self._echo_windows = max(0, self._echo_windows - 1)
-        if self._anomalous:
+        if self._active:
             self._seen_recent = self._seen_recent or recent > THRESHOLD
             over = score < release or (self._seen_recent and recent < release)
             self._run = self._run + 1 if over else 0
             if not over:
                 self._echo_windows = span_windows
-            if self._run < self._settings.off_windows:
-                return "anomalous"
-            self._anomalous, self._run, self._armed = False, 0, score < release
-            return "closed"
+            if self._run < self._settings.off_delay_windows:
+                return "active"
+            self._active, self._run, self._armed = False, 0, score < release
+            return "cleared"
         clear = self._armed and self._echo_windows == 0
         self._run = self._run + 1 if score > THRESHOLD and (clear or recent > THRESHOLD) else 0
-        if self._run < self._settings.on_windows:
-            return "calm"
-        self._anomalous, self._run, self._seen_recent, self._echo_windows = True, 0, False, span_windows
-        return "opened"
+        if self._run < self._settings.on_delay_windows:
+            return "normal"
+        self._active, self._run, self._seen_recent, self._echo_windows = True, 0, False, span_windows
+        return "raised"

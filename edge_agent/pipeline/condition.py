@@ -1,4 +1,4 @@
-"""Verdicts to alarms: one id from opening to closing, revisions only where a reader learns something. Pure.
+"""What triggers say to alarms: one id from opening to closing, revisions only where a reader learns something. Pure.
 
 A revision is made when the alarm opens or closes, when its severity rises, when the fault's name or the guiltiest
 channel changes, and otherwise at most once in `update_s` of machine time.
@@ -109,7 +109,7 @@ class AlarmBook:
 
     def advance(
         self,
-        verdict: Literal["opened", "anomalous", "closed"],
+        change: Literal["raised", "active", "cleared"],
         block: ScoreBlock,
         *,
         at: int,
@@ -119,27 +119,27 @@ class AlarmBook:
         """The revision that window `at` of the block calls for, if any.
 
         Args:
-            verdict: of the window.
+            change: what the trigger says of the window.
             block: what the windows scored.
             at: the window.
             profile: of the machine.
             named: what the machine's named alarms say of it.
         """
         self._last_ns = int(block.windows.times_ns[at])
-        if verdict == "opened":
+        if change == "raised":
             self._beliefs, self._shares, self._told = {}, None, False
         self._average(block.contributions[at])
         least = self._settings.unknown_below
         self._name(head=head_opinion(block.classes[at], block.labels, least=least), named=named)
-        latest = self._describe(block, at=at, afresh=verdict == "opened")
+        latest = self._describe(block, at=at, afresh=change == "raised")
         shares = block.contributions[at] if self._shares is None else self._shares
         guilty = guiltiest(block.channels, shares)
-        if verdict != "closed" and self._open is not None and not self._says_more(latest, guilty, self._open):
+        if change != "cleared" and self._open is not None and not self._says_more(latest, guilty, self._open):
             self._open = replace(self._open, peak_score=latest.peak_score)
             return None
         # Most windows of an alarm say nothing new: only for those that do is it worked out why.
         latest = replace(latest, channels=self._evidence(block, shares, at=at, profile=profile))
-        if verdict == "closed":
+        if change == "cleared":
             self._open = None
             return replace(latest, state="closed", closed_ns=latest.time_ns)
         self._open = latest

@@ -1,4 +1,4 @@
-"""One machine as the pipeline holds it: rows, profile, decider, alarm book, and what survives a restart. Pure."""
+"""One machine as the pipeline holds it: rows, profile, trigger, alarm book, and what survives a restart. Pure."""
 
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -9,7 +9,7 @@ from edge_agent.commissioning.drift import Census, Drift
 from edge_agent.commissioning.threshold import shared
 from edge_agent.commissioning.threshold_tracking import DRIFTED, Follower
 from edge_agent.detect.fusion import joined
-from edge_agent.detect.trigger import Decider, DeciderState, Verdict
+from edge_agent.detect.trigger import Trigger, TriggerSnapshot, TriggerState
 from edge_agent.diagnose.fault_naming import Naming
 from edge_agent.model.lazy_arrays import LazyArrays
 from edge_agent.pipeline.condition import AlarmBook, BookState
@@ -91,7 +91,7 @@ class Memento:
     wanted_at: int
     reason: str
     profile: str
-    decider: DeciderState
+    decider: TriggerSnapshot
     book: BookState
     quality: QualityState = field(default_factory=QualityState)
 
@@ -112,7 +112,7 @@ class Machine:
     """What the pipeline knows of a machine."""
 
     rows: RowBuffer
-    decider: Decider
+    trigger: Trigger
     book: AlarmBook
     naming: Naming
     state: MachineState = "commissioning"
@@ -166,15 +166,15 @@ class Machine:
             return block, []
         follower = self.follower or self._follow(self.profile, block, settings)
         span_windows = -(-block.windows.values.shape[-1] // self.profile.hop_rows)
-        block, verdicts = self._verdicts(block, follower, span_windows=span_windows)
+        block, states = self._states(block, follower, span_windows=span_windows)
         self.last_score = float(block.value[-1])
-        eventful = [at for at, verdict in enumerate(verdicts) if verdict != "calm"]
+        eventful = [at for at, state in enumerate(states) if state != "normal"]
         named = self.naming.judge(block.windows.values[eventful]) if eventful else None
         alarms = []
         for place, at in enumerate(eventful):
-            verdict, opinion = verdicts[at], named[place] if named else None
-            assert verdict != "calm"  # noqa: S101 - as chosen above
-            alarm = self.book.advance(verdict, block, at=at, profile=self.profile, named=opinion)
+            state, opinion = states[at], named[place] if named else None
+            assert state != "normal"  # noqa: S101 - as chosen above
+            alarm = self.book.advance(state, block, at=at, profile=self.profile, named=opinion)
             if alarm is not None:
                 alarms.append(alarm)
             if self.book.open_alarm is not None:
@@ -183,24 +183,24 @@ class Machine:
                 self.naming.keep(self.book.open_alarm.id, window, end_row=end_row, time_ns=time_ns)
         return block, alarms
 
-    def _verdicts(
+    def _states(
         self, block: ScoreBlock, follower: Follower, *, span_windows: int
-    ) -> tuple[ScoreBlock, list[Verdict]]:
+    ) -> tuple[ScoreBlock, list[TriggerState]]:
         parts = block.value[:, np.newaxis] if block.parts is None else block.parts
         learnt = np.column_stack([parts, block.recent])  # B P+1, by the thresholds as they were learnt
         by_learnt = joined(learnt[:, :-1])
         block = replace(block, value=block.value.copy(), recent=block.recent.copy())
-        verdicts: list[Verdict] = []
+        states: list[TriggerState] = []
         for at, time_ns in enumerate(block.windows.times_ns.tolist()):
             now = learnt[at] / follower.ratio
             value, recent = float(joined(now[:-1])), float(now[-1])
             block.value[at], block.recent[at] = value, recent
-            verdicts.append(self.decider.step(value, recent=recent, span_windows=span_windows))
-            in_alarm = verdicts[-1] != "calm"
+            states.append(self.trigger.step(value, recent=recent, span_windows=span_windows))
+            in_alarm = states[-1] != "normal"
             follower.note(time_ns, learnt[at], in_alarm=in_alarm)
-        calm = np.array([verdict == "calm" for verdict in verdicts])
+        calm = np.array([state == "normal" for state in states])
         self._counting().note(block.windows, by_learnt, calm=calm)
-        return block, verdicts
+        return block, states
 
     def _counting(self) -> Census:
         profile = self.profile
@@ -237,7 +237,7 @@ class Machine:
             wanted_at=self.wanted_at,
             reason=self.reason,
             profile=profile_identity(self.profile),
-            decider=self.decider.save(),
+            decider=self.trigger.save(),
             book=self.book.save(),
             quality=QualityState() if self.inspector is None else self.inspector.save(),
         )
@@ -253,7 +253,7 @@ class Machine:
         self.state, self.reason = memento.state, memento.reason
         if memento.state == "failed" and ring is not None:
             self.wanted_at = memento.wanted_at
-        self.decider.restore(memento.decider)
+        self.trigger.restore(memento.decider)
         self.book.restore(memento.book)
         if self.inspector is not None:
             self.inspector.restore(memento.quality)

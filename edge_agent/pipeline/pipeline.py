@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Literal
 
 from edge_agent.detect.scorer import Scorer
-from edge_agent.detect.trigger import Decider
+from edge_agent.detect.trigger import Trigger
 from edge_agent.diagnose.fault_library import Casebook
 from edge_agent.diagnose.fault_naming import Naming, Refused
 from edge_agent.pipeline.condition import AlarmBook
@@ -273,7 +273,7 @@ class Pipeline:
                 keep_rows=self._settings.commission_rows,
                 aligner=aligner(name, self._settings, scorer=self._scorer),
             ),
-            decider=Decider(self._settings.decide),
+            trigger=Trigger(self._settings.decide),
             book=AlarmBook(self._settings.alarm, model=self._scorer.bundle.digest),
             naming=Naming(name, self._settings.naming),
             wanted_at=self._settings.commission_rows,

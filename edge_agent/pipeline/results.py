@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.commissioning.settings import BudgetSettings
-from edge_agent.detect.trigger import DecideSettings
+from edge_agent.detect.trigger import TriggerSettings
 from edge_agent.diagnose.fault_library import Casebook
 from edge_agent.diagnose.fault_naming import NamingSettings
 from edge_agent.pipeline.condition import AlarmSettings
@@ -31,7 +31,7 @@ class Settings:
     machines_limit: int = 1000
     channels_limit: int = 256
     seed: int = 0
-    decide: DecideSettings = field(default_factory=DecideSettings)
+    decide: TriggerSettings = field(default_factory=TriggerSettings)
     alarm: AlarmSettings = field(default_factory=AlarmSettings)
     naming: NamingSettings = field(default_factory=NamingSettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)

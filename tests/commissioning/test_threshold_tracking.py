@@ -8,7 +8,7 @@ import pytest
 from edge_agent.commissioning.settings import BudgetSettings
 from edge_agent.commissioning.threshold import level
 from edge_agent.commissioning.threshold_tracking import Follower
-from edge_agent.detect.trigger import Decider, DecideSettings
+from edge_agent.detect.trigger import Trigger, TriggerSettings
 
 MINUTE_NS = 60 * 1_000_000_000
 DAY_WINDOWS = 24 * 60
@@ -25,13 +25,13 @@ def follower(memory: dict[str, np.ndarray] | None = None, **settings: float | bo
 
 def live(scores: Iterable[float], follow: Follower, *, start: int = 0) -> tuple[list[int], list[bool]]:
     """(windows at which alarms opened, whether one was open at each window), as the pipeline would drive both."""
-    decider, opened, in_alarm = Decider(DecideSettings()), [], []
+    trigger, opened, in_alarm = Trigger(TriggerSettings()), [], []
     for at, score in enumerate(scores):
         now = score / float(follow.ratio[0])
-        verdict = decider.step(now, recent=now)
-        follow.note((start + at) * MINUTE_NS, np.array([score, score]), in_alarm=verdict != "calm")
-        opened += [at] if verdict == "opened" else []
-        in_alarm.append(decider.anomalous)
+        state = trigger.step(now, recent=now)
+        follow.note((start + at) * MINUTE_NS, np.array([score, score]), in_alarm=state != "normal")
+        opened += [at] if state == "raised" else []
+        in_alarm.append(trigger.active)
     return opened, in_alarm
 
 
