@@ -135,7 +135,7 @@ def _share_samples(share: ShareSeries | None) -> _Samples:
 
 
 def _broker_samples(snapshot: Snapshot) -> _Samples:
-    links = snapshot.links.items()
+    connections = snapshot.connections.items()
     return {
         "edge_agent_queue_messages": [((), snapshot.queued)],
         "edge_agent_broker_wait_seconds": [((), snapshot.wait_s)],
@@ -148,10 +148,18 @@ def _broker_samples(snapshot: Snapshot) -> _Samples:
         "edge_agent_alerts_sent_total": [((), snapshot.alerts_sent)],
         "edge_agent_alerts_acknowledged_total": [((), snapshot.alerts_acknowledged)],
         "edge_agent_internal_errors_total": [((), snapshot.internal_errors)],
-        "edge_agent_broker_connected": [((name,), float(link.connected)) for name, link in links],
-        "edge_agent_broker_connects_total": [((name,), link.connects) for name, link in links],
-        "edge_agent_broker_hangups_total": [((name,), link.hung_up) for name, link in links],
-        "edge_agent_network_threads_replaced_total": [((name,), link.replaced) for name, link in links],
+        "edge_agent_broker_connected": [
+            ((name,), float(connection.connected)) for name, connection in connections
+        ],
+        "edge_agent_broker_connects_total": [
+            ((name,), connection.connects) for name, connection in connections
+        ],
+        "edge_agent_broker_hangups_total": [
+            ((name,), connection.hung_up) for name, connection in connections
+        ],
+        "edge_agent_network_threads_replaced_total": [
+            ((name,), connection.replaced) for name, connection in connections
+        ],
         "edge_agent_build_info": [(snapshot.build, 1.0)],
         "edge_agent_sparkplug_total": [((what,), n) for what, n in snapshot.sparkplug.items()],
         "edge_agent_waveform_feature": list(snapshot.waveforms.items()),

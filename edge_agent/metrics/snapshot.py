@@ -25,7 +25,7 @@ class MachineSeries:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkSeries:
+class ConnectionSeries:
     """What is told of one MQTT client."""
 
     connected: bool
@@ -103,7 +103,7 @@ class Snapshot:
     alerts: OutboxSeries = field(default_factory=OutboxSeries)
     internal_errors: int = 0
     state: StateSeries = field(default_factory=StateSeries)
-    links: Mapping[str, LinkSeries] = field(default_factory=dict)
+    connections: Mapping[str, ConnectionSeries] = field(default_factory=dict)
     build: tuple[str, str, str, str] = ("", "", "", "")
     reloads: Mapping[str, int] = field(default_factory=dict)
     sparkplug: Mapping[str, int] = field(default_factory=dict)

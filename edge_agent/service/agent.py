@@ -132,7 +132,12 @@ class Service:
         self._store = store
         self._telemetry = telemetry
         self._supervisor = Supervisor()
-        self._reloader = Reloader(read=reread or (lambda: config), config=config, scorer=scorer)
+        self._reloader = Reloader(
+            read=reread or (lambda: config),
+            config=config,
+            scorer=scorer,
+            observe=telemetry.inference_seconds.observe,
+        )
         self._stop = threading.Event()
         self._receipt_topic = config.alerts.receipt_topic.replace("{agent}", config.agent.name)
         self._status_topic = config.alerts.status_topic.replace("{agent}", config.agent.name)
@@ -223,7 +228,6 @@ class Service:
         for aside in loaded.set_aside:
             log.warning("state_file_set_aside", path=str(aside.path), reason=aside.reason)
         self._processor.begin(loaded)
-        self._scorer.tell = self._telemetry.inference_seconds.observe
         self._serve_metrics()
         self._connect()
         for part in self._parts:
@@ -303,7 +307,9 @@ class Service:
                 part.poll(turn, self._processor)
             except Exception as error:  # noqa: BLE001 - what is optional must not stop the agent
                 self._processor.contain(part.name, error)
-        connected = all(link.connected for link in self._links() if link is not self._egress)
+        connected = all(
+            connection.connected for connection in self._connections() if connection is not self._egress
+        )
         turn.listening = turn.listening and connected and not self._inbox.full and not self._load_shedder.on
         self._processor.process(turn)
         self._turned_s = time.monotonic()
@@ -343,7 +349,6 @@ class Service:
         started = time.perf_counter()
         before, config = self._config, fresh.config
         self._config, self._scorer = config, fresh.scorer
-        self._scorer.tell = self._telemetry.inference_seconds.observe
         self._processor.adopt(config, scorer=fresh.scorer, template=fresh.template)
         self._ingest.change_filters(drop=before.subscriptions, add=config.subscriptions)
         self._ingest.limit_payloads(config.limits.payload_bytes)
@@ -358,8 +363,8 @@ class Service:
     # -- what others see ------------------------------------------------------------------------------------
 
     def _keep_house(self, now_s: float) -> None:
-        for link in self._links():
-            link.revive(now_s)
+        for connection in self._connections():
+            connection.revive(now_s)
         if self._egress.connected and self._egress.session != self._egress_session:
             self._egress_session = self._egress.session
             self._processor.outbox.repeat_alarms()
@@ -406,7 +411,7 @@ class Service:
             alerts=health.outbox_seen(self._processor.outbox),
             internal_errors=self._processor.internal_errors,
             state=health.state_seen(self._processor.state_writer),
-            links=health.links_seen(*self._links()),
+            connections=health.connections_seen(*self._connections()),
             build=(__version__, bundle.manifest.name, bundle.digest, self._scorer.provider),
             reloads=dict(self._reloader.counts),
             bundle_expires_s=expires.timestamp() if expires else None,
@@ -415,8 +420,12 @@ class Service:
             snapshot = part.add_figures(snapshot)
         self._telemetry.snapshot = snapshot
 
-    def _links(self) -> tuple[Connection, ...]:
-        return (self._ingest, self._egress, *(link for part in self._parts for link in part.connections))
+    def _connections(self) -> tuple[Connection, ...]:
+        return (
+            self._ingest,
+            self._egress,
+            *(connection for part in self._parts for connection in part.connections),
+        )
 
     def health(self) -> Health:
         """Whether the agent lives, and what keeps it from its full work. May be called from any thread."""
@@ -424,7 +433,7 @@ class Service:
             return Health()
         return health.judge(
             alive=self.alive(),
-            links=self._links(),
+            connections=self._connections(),
             refused=self._ingest.refused,
             state_writer=self._processor.state_writer,
             inbox=self._inbox,

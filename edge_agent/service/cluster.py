@@ -59,7 +59,7 @@ class SharingPart(AgentPart):
         self._announcements = Announcements(limit_bytes=self._limit_bytes)
         self._session = 0
         self._reviewed_s = 0.0
-        self.link = PeerConnection(
+        self.connection = PeerConnection(
             address,
             client_id=f"{config.client_id}-sharing",
             beats=f"{self._beats}+",
@@ -70,7 +70,7 @@ class SharingPart(AgentPart):
     @property
     def connections(self) -> Sequence[Connection]:
         """The one that beats go over."""
-        return (self.link,)
+        return (self.connection,)
 
     @property
     def filters(self) -> Sequence[str]:
@@ -84,11 +84,11 @@ class SharingPart(AgentPart):
 
     def start(self) -> None:
         """Begin to connect; returns at once."""
-        self.link.start()
+        self.connection.start()
 
     def stop(self) -> None:
         """Say good-bye; call it when nothing is scored any more."""
-        self.link.leave_group(self.own_topic)
+        self.connection.leave_group(self.own_topic)
 
     def adopt(self, config: Config) -> None:
         """Read topics by another configuration."""
@@ -120,14 +120,18 @@ class SharingPart(AgentPart):
 
     def _work(self, processor: TurnProcessor, *, hearing: bool) -> None:
         now_s = time.monotonic()
-        for heard in self.link.drain_messages():
-            self._hear(heard, processor, now_s=now_s)
-        if self.link.subscribed and self.link.subscribed == self.link.session and self.link.connected:
-            self._enter(self.link.subscribed, processor, now_s=now_s)
+        for message in self.connection.drain_messages():
+            self._hear(message, processor, now_s=now_s)
+        if (
+            self.connection.subscribed
+            and self.connection.subscribed == self.connection.session
+            and self.connection.connected
+        ):
+            self._enter(self.connection.subscribed, processor, now_s=now_s)
             beat = self._members.beat(now_s=now_s) if hearing else None
             if beat is not None:
                 self._beaten = beat.seq
-                self.link.publish(self.own_topic, encode(beat), retain=True)
+                self.connection.publish(self.own_topic, encode(beat), retain=True)
         self._tick(now_s)
         if self.active and now_s - self._reviewed_s >= _REVIEW_EVERY_S:
             self._reviewed_s = now_s
@@ -156,18 +160,18 @@ class SharingPart(AgentPart):
         self.foreign += len(batch.arrivals) - len(kept) - len(echoes)
         return replace(batch, arrivals=kept)
 
-    def _hear(self, heard: ReceivedMessage, processor: TurnProcessor, *, now_s: float) -> None:
-        if heard.topic.startswith(self._beats):
-            member = heard.topic.removeprefix(self._beats)
-            beat = decode(heard.payload)
+    def _hear(self, message: ReceivedMessage, processor: TurnProcessor, *, now_s: float) -> None:
+        if message.topic.startswith(self._beats):
+            member = message.topic.removeprefix(self._beats)
+            beat = decode(message.payload)
             if beat is not None:
                 self._members.hear(member, beat, now_s=now_s)
                 if beat.boot == self._boot:
                     self._announcements.note_returned_beat(beat.seq)
-            elif not heard.payload:
+            elif not message.payload:
                 self._members.left(member)
-        elif heard.topic.startswith(self._profiles) and heard.payload:
-            self._take(heard.topic.removeprefix(self._profiles), heard.payload, processor)
+        elif message.topic.startswith(self._profiles) and message.payload:
+            self._take(message.topic.removeprefix(self._profiles), message.payload, processor)
 
     def _enter(self, session: int, processor: TurnProcessor, *, now_s: float) -> None:
         if session != self._session:
@@ -190,7 +194,7 @@ class SharingPart(AgentPart):
         topic = f"{self._profiles}{profile.machine}"
         if payload is None:
             log.warning("profile_too_long", machine=profile.machine, limit_bytes=limit_bytes)
-        elif self._announcements.may_announce and self.link.publish(topic, payload, retain=True):
+        elif self._announcements.may_announce and self.connection.publish(topic, payload, retain=True):
             self._announcements.note_sent(profile.machine, n_bytes=len(payload), beat=self._beaten)
         else:
             self._announcements.add([profile.machine])
@@ -208,7 +212,7 @@ class SharingPart(AgentPart):
             if machine not in self._settled and len(self._asked) < _ASKED_LIMIT:
                 self._settled.add(machine)
                 self._asked[machine] = now_s
-                self.link.subscribe(f"{self._profiles}{machine}")
+                self.connection.subscribe(f"{self._profiles}{machine}")
         while (waiting := self._announcements.next()) is not None:
             known = machines.get(waiting)
             if known is not None and known.profile is not None:
@@ -217,7 +221,7 @@ class SharingPart(AgentPart):
 
     def _answered(self, machine: str) -> None:
         self._asked.pop(machine, None)
-        self.link.unsubscribe(f"{self._profiles}{machine}")
+        self.connection.unsubscribe(f"{self._profiles}{machine}")
 
     def _take(self, machine: str, payload: bytes, processor: TurnProcessor) -> None:
         """What the broker has kept of a machine that we asked for, and know nothing of."""

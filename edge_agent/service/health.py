@@ -11,7 +11,7 @@ import msgspec
 
 from edge_agent.alarms import payload
 from edge_agent.alarms.state import MachineCalls
-from edge_agent.metrics.snapshot import Health, LinkSeries, MachineSeries, OutboxSeries, StateSeries
+from edge_agent.metrics.snapshot import ConnectionSeries, Health, MachineSeries, OutboxSeries, StateSeries
 from edge_agent.mqtt.connection import Connection
 from edge_agent.mqtt.inbox import Inbox
 from edge_agent.mqtt.outbox import Outbox
@@ -26,10 +26,13 @@ MACHINES_LIMIT = 500
 _CALLED = MachineCalls()
 
 
-def links_seen(*links: Connection) -> dict[str, LinkSeries]:
+def connections_seen(*connections: Connection) -> dict[str, ConnectionSeries]:
     """Each MQTT client by name."""
     return {
-        link.name: LinkSeries(link.connected, link.session, link.replaced, link.hung_up) for link in links
+        connection.name: ConnectionSeries(
+            connection.connected, connection.session, connection.replaced, connection.hung_up
+        )
+        for connection in connections
     }
 
 
@@ -87,7 +90,7 @@ def state_seen(state_writer: StateWriter) -> StateSeries:
 def judge(
     *,
     alive: bool,
-    links: tuple[Connection, ...],
+    connections: tuple[Connection, ...],
     refused: tuple[str, ...],
     state_writer: StateWriter,
     inbox: Inbox,
@@ -95,7 +98,11 @@ def judge(
     parts: Sequence[str] = (),
 ) -> Health:
     """Whether the agent lives, and what keeps it from its full work; `parts`: what those say of themselves."""
-    amiss = [f"broker: {link.name} is not connected" for link in links if not link.connected]
+    amiss = [
+        f"broker: {connection.name} is not connected"
+        for connection in connections
+        if not connection.connected
+    ]
     amiss += [f"broker: refuses the subscription {topic}" for topic in refused]
     if state_writer.failure:
         amiss.append(f"degraded, works from memory: {state_writer.failure}")

@@ -46,7 +46,14 @@ def run(config: Config, *, reread: Callable[[], Config]) -> None:
     """
     _keep_heap()
     counters = Counters(config.agent.state_dir)
-    scorer = load_scorer(config, counters=counters, ranking=False, aside=True)
+    telemetry = Telemetry()
+    scorer = load_scorer(
+        config,
+        counters=counters,
+        ranking=False,
+        aside=True,
+        observe=telemetry.inference_seconds.observe,
+    )
     warn_of_age(scorer.bundle, now=datetime.now(UTC))
     if config.broker.tls_insecure:
         log.warning("broker_name_not_checked", setting="broker.tls_insecure")
@@ -55,7 +62,7 @@ def run(config: Config, *, reread: Callable[[], Config]) -> None:
     store.open()
     remember(scorer.bundle, counters)
     try:
-        service = Service(config, scorer=scorer, store=store, telemetry=Telemetry(), reread=reread)
+        service = Service(config, scorer=scorer, store=store, telemetry=telemetry, reread=reread)
         _heed_signals(
             {signal.SIGTERM: service.stop, signal.SIGINT: service.stop, signal.SIGHUP: service.reload}
         )

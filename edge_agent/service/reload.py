@@ -18,7 +18,7 @@ from edge_agent.model.bundle import Bundle
 from edge_agent.model.rollback import Counters, expired
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.records import Profile
-from edge_agent.service.wiring import TimedScorer, bundle_profile, load_bundle, start_scorer
+from edge_agent.service.wiring import Observe, TimedScorer, bundle_profile, load_bundle, start_scorer
 
 log = get_logger()
 
@@ -63,10 +63,16 @@ class Fresh:
 class Reloader:
     """Prepares what was asked for, one at a time; counts what became of it."""
 
-    def __init__(self, *, read: Callable[[], Config], config: Config, scorer: TimedScorer) -> None:
-        """Beside an agent that runs `config` and `scorer`; `read` gives the configuration as it is then."""
+    def __init__(
+        self, *, read: Callable[[], Config], config: Config, scorer: TimedScorer, observe: Observe
+    ) -> None:
+        """Beside an agent that runs `config` and `scorer`; `read` gives the configuration as it is then.
+
+        New scorers tell `observe` how long their calls took.
+        """
         self.counts = dict.fromkeys(RESULTS, 0)
         self._read = read
+        self._observe = observe
         self._running = Fresh(config, scorer, bundle_profile(scorer.bundle), (), ())
         self._counters = Counters(config.agent.state_dir)
         self._asked = 0
@@ -151,7 +157,8 @@ class Reloader:
         ran_on = running.config.model.model_copy(update={"bundle": None, "trusted_keys": ()})
         if bundle.digest == running.scorer.bundle.digest and runs_on == ran_on:
             return Fresh(config, running.scorer, running.template, changed, waiting)
-        template, scorer = bundle_profile(bundle), start_scorer(bundle, config, ranking=False)
+        template = bundle_profile(bundle)
+        scorer = start_scorer(bundle, config, ranking=False, observe=self._observe)
         log.info("bundle_ready", digest=bundle.digest[:12], took_s=round(time.perf_counter() - started, 3))
         return Fresh(config, scorer, template, changed, waiting)
 

@@ -29,7 +29,7 @@ _FAREWELL_S = 2.0
 """How long a leaving host waits until the broker has its death certificate."""
 
 
-class SparkplugLink(Connection):
+class SparkplugConnection(Connection):
     """One connection; every new one has a will, subscriptions and a birth of the same time."""
 
     def __init__(
@@ -123,7 +123,7 @@ class SparkplugSource:
         self._inbox = inbox
         self._session = 0  # of the connection whose messages the host has heard; 0: none
         self._running: set[str] = set()  # machines whose values have begun and not ended
-        self.link = SparkplugLink(
+        self.connection = SparkplugConnection(
             address,
             client_id=client_id,
             host=self._host,
@@ -136,20 +136,20 @@ class SparkplugSource:
 
     def start(self) -> None:
         """Begin to connect; returns at once."""
-        self.link.start()
+        self.connection.start()
 
     def stop(self) -> None:
         """Say good-bye to the broker."""
         self._inbox.close()
-        self.link.leave(self._host.end(time.time_ns()))
+        self.connection.leave(self._host.end(time.time_ns()))
 
     def counts(self) -> Mapping[str, int]:
         """What became of messages and values, by words of a fixed list."""
-        return Counter(self._host.counts) + self.link.counts
+        return Counter(self._host.counts) + self.connection.counts
 
     def living(self) -> frozenset[str]:
         """Machines that count as heard though they say nothing, see `Host.living`; none without a connection."""
-        return self._host.living() if self.link.connected else frozenset()
+        return self._host.living() if self.connection.connected else frozenset()
 
     def drain(self) -> list[SourceEvents]:
         """What came since the last call, one of each message, and what passing time brought."""
@@ -164,7 +164,7 @@ class SparkplugSource:
                 self._session = arrival.receipt.session
             step = self._host.receive(arrival.delivery, now_ns=time.monotonic_ns())
             told.append(self._source_events(step))
-        gone = not self.link.connected or self.link.session != self._session
+        gone = not self.connection.connected or self.connection.session != self._session
         if self._session and gone and not batch.arrivals:
             told += self._lost()
             self._session = 0
@@ -181,7 +181,7 @@ class SparkplugSource:
 
     def _source_events(self, step: HostOutput) -> SourceEvents:
         for message in step.publishes:
-            self.link.publish(message)
+            self.connection.publish(message)
         return SourceEvents(tuple(self._begun(step.events)), step.outcome)
 
     def _begun(self, events: Iterable[Frame | Stale]) -> Iterable[Frame | Stale]:
@@ -210,7 +210,7 @@ class SparkplugPart(AgentPart):
     @property
     def connections(self) -> Sequence[Connection]:
         """The host's, while there is one."""
-        return () if self._source is None else (self._source.link,)
+        return () if self._source is None else (self._source.connection,)
 
     def start(self) -> None:
         """Begin to connect, where a namespace is configured."""

@@ -30,19 +30,27 @@ from edge_agent.topics import parse
 log = get_logger()
 
 Decode = Callable[[Delivery], Frame | Reject]
+Observe = Callable[[float], None]
+
+
+def _nobody(_seconds: float) -> None:
+    """Where nobody wants to know."""
 
 
 class TimedScorer(Scorer):
     """A scorer that tells how long its calls took."""
 
-    tell: Callable[[float], None] = staticmethod(lambda _: None)
+    def __init__(self, session: ModelSession, *, ranking: bool, expecting: bool, observe: Observe) -> None:
+        """`observe` is told the seconds of each call that scored a window."""
+        super().__init__(session, ranking=ranking, expecting=expecting)
+        self._observe = observe
 
     def score(self, blocks: Sequence[WindowBlock], profiles: Sequence[Profile]) -> list[ScoreBlock]:
-        """As `Scorer.score`; calls without a window are not told."""
+        """As `Scorer.score`."""
         started = time.perf_counter()
         scores = super().score(blocks, profiles)
         if blocks:
-            self.tell(time.perf_counter() - started)
+            self._observe(time.perf_counter() - started)
         return scores
 
 
@@ -211,7 +219,12 @@ def load_bundle(
 
 
 def load_scorer(
-    config: Config, *, counters: Counters | None = None, ranking: bool = True, aside: bool = False
+    config: Config,
+    *,
+    counters: Counters | None = None,
+    ranking: bool = True,
+    aside: bool = False,
+    observe: Observe = _nobody,
 ) -> TimedScorer:
     """The verified bundle in a session.
 
@@ -220,19 +233,26 @@ def load_scorer(
         counters: which releases have run here; older ones are refused.
         ranking: whether windows are also ranked, as a replay wants.
         aside: start no session here before the network is asked; only for a process without threads.
+        observe: is told the seconds of each call that scored a window.
 
     Raises:
         BundleError: the bundle cannot be trusted.
         UsageError: a trusted key cannot be read.
         ProviderError: the required execution provider is absent.
     """
-    return start_scorer(load_bundle(config, counters=counters), config, ranking=ranking, aside=aside)
+    bundle = load_bundle(config, counters=counters)
+    return start_scorer(bundle, config, ranking=ranking, aside=aside, observe=observe)
 
 
 def start_scorer(
-    bundle: bundles.Bundle, config: Config, *, ranking: bool, aside: bool = False
+    bundle: bundles.Bundle,
+    config: Config,
+    *,
+    ranking: bool,
+    aside: bool = False,
+    observe: Observe = _nobody,
 ) -> TimedScorer:
-    """A verified bundle in a session on what the configuration says.
+    """A verified bundle in a session on what the configuration says; arguments as of `load_scorer`.
 
     Raises:
         BundleError: the model does not answer as it should.
@@ -244,7 +264,7 @@ def start_scorer(
     session = (ModelSession.open_when_asked if late else ModelSession.open)(
         bundle, provider=model.provider, require=model.require_provider, threads=model.threads
     )
-    return TimedScorer(session, ranking=ranking, expecting=asked)
+    return TimedScorer(session, ranking=ranking, expecting=asked, observe=observe)
 
 
 def vouched(bundle: bundles.Bundle, *, now: datetime) -> str:

@@ -12,7 +12,7 @@ import pytest
 from edge_agent.formats.sparkplug.host import Host, HostSettings
 from edge_agent.mqtt.connection import BrokerAddress
 from edge_agent.mqtt.inbox import Inbox
-from edge_agent.service.sparkplug import SparkplugLink
+from edge_agent.service.sparkplug import SparkplugConnection
 
 CONNECT, PUBLISH, SUBSCRIBE, PINGREQ, DISCONNECT = 1, 3, 8, 12, 14
 WALL_MS = 1_700_000_000_000
@@ -105,9 +105,9 @@ def broker() -> Iterator[ListeningBroker]:
 
 
 @pytest.fixture
-def link(broker: ListeningBroker) -> Iterator[tuple[SparkplugLink, Host]]:
+def link(broker: ListeningBroker) -> Iterator[tuple[SparkplugConnection, Host]]:
     host = Host(HostSettings("hall", groups=("G", "H")), jitter=lambda: 0.0)
-    link = SparkplugLink(
+    link = SparkplugConnection(
         BrokerAddress("127.0.0.1", broker.port),
         client_id="a-sparkplug",
         host=host,
@@ -155,7 +155,7 @@ def test_the_subscriptions_are_sent_before_the_birth(broker: ListeningBroker) ->
 
 
 def test_a_wanted_end_says_its_death_before_it_disconnects(
-    broker: ListeningBroker, link: tuple[SparkplugLink, Host]
+    broker: ListeningBroker, link: tuple[SparkplugConnection, Host]
 ) -> None:
     broker.wait_for(PUBLISH)
     link[0].leave(link[1].end((WALL_MS + 5) * 10**6))

@@ -9,8 +9,8 @@ from edge_agent.metrics.collectors import MACHINES_LIMIT
 from edge_agent.metrics.exporter import DECISION_S, Telemetry
 from edge_agent.metrics.series import TABLE
 from edge_agent.metrics.snapshot import (
+    ConnectionSeries,
     ControlSeries,
-    LinkSeries,
     MachineSeries,
     ShareSeries,
     Snapshot,
@@ -59,11 +59,11 @@ def full() -> Snapshot:
         ),
         "new": MachineSeries("commissioning", 7, None, None, alarm_open=False),
     }
-    links = {"ingest": LinkSeries(connected=True, connects=2, replaced=1)}
+    connections = {"ingest": ConnectionSeries(connected=True, connects=2, replaced=1)}
     return Snapshot(
         ledger=ledger,
         machines=machines,
-        links=links,
+        connections=connections,
         control=ControlSeries({("ack", "done"): 2}, {"held": 1}, held=3, dropped=4),
         build=("1", "b", "d", "cpu"),
         reloads={"refused": 1},
