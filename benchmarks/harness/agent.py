@@ -193,7 +193,7 @@ class Agent:
         """The machine's rows as they are on disk."""
         contents = Database(self.state / "state.db").read()
         found = decode_states(contents.states, [(turn, block) for turn, block, _ in contents.samples])
-        return found.rings[machine][1]
+        return found.buffers[machine][1]
 
     def resident_kib(self) -> int:
         """Memory that it has now."""

@@ -1,4 +1,4 @@
-"""What a turn leaves behind, as bytes: sample blocks, rings and mementos, and when which of them is due. No file.
+"""What a turn leaves behind, as bytes: sample blocks, buffers and mementos, and when which of them is due. No file.
 
 Modes, and what a crash may cost in each (alarms and alerts are never at stake: their state is written when it changes):
 
@@ -29,8 +29,8 @@ _LAYOUTS_LIMIT = 20_000
 _TURN_BYTES = 262_144
 """Rings written in one turn: hundreds of machines fall due at once, and a turn must stay short."""
 _MARKED_TURNS = 256
-"""Newest turns that are kept for their marks, see `mqtt.duplicates`, even when every ring is newer than they are."""
-_MACHINE, _RING, _LAYOUT = "machine/", "ring/", "layout/"
+"""Newest turns that are kept for their marks, see `mqtt.duplicates`, even when every buffer is newer than they are."""
+_MACHINE, _BUFFER, _LAYOUT = "machine/", "ring/", "layout/"
 _HEAD = struct.Struct("<II")
 
 
@@ -45,7 +45,7 @@ class Layout(msgspec.Struct, frozen=True, array_like=True):
 
 class _WrittenBuffer(msgspec.Struct, array_like=True):
     turn: int
-    ring: BufferState
+    buffer: BufferState
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +88,17 @@ class JournalContents:
 
     turn: int
     mementos: Mapping[str, Memento]
-    rings: Mapping[str, tuple[int, BufferState]]
+    buffers: Mapping[str, tuple[int, BufferState]]
     layouts: Mapping[int, Layout]
     blocks: Sequence[tuple[int, bytes]]
     damaged: tuple[str, ...]
 
     def frames(self) -> Iterable[Frame]:
-        """The frames that are newer than their machine's ring, in order."""
+        """The frames that are newer than their machine's buffer, in order."""
         for turn, block in self.blocks:
             for frame in decode_block(block, self.layouts):
-                ring = self.rings.get(frame.machine)
-                if ring is None or turn > ring[0]:
+                buffer = self.buffers.get(frame.machine)
+                if buffer is None or turn > buffer[0]:
                     yield frame
 
 
@@ -114,7 +114,7 @@ class Journal:
         self._saved: dict[str, Memento] = {}
         self._unsaved: dict[
             str, tuple[int, float]
-        ] = {}  # machine -> (first turn, time) after its ring; oldest first
+        ] = {}  # machine -> (first turn, time) after its buffer; oldest first
 
     @property
     def overgrown(self) -> bool:
@@ -163,20 +163,20 @@ class Journal:
         self._saved = {name: pipeline.memento(name) for name in pipeline.machines()}
         states = {_MACHINE + name: msgspec.msgpack.encode(memento) for name, memento in self._saved.items()}
         if self._mode != "off":
-            states |= {_RING + name: self._ring(pipeline, name) for name in self._saved}
+            states |= {_BUFFER + name: self._encode_buffer(pipeline, name) for name in self._saved}
         return Changes(turn=self._turn, states=states, whole=True)
 
     def last_changes(self, pipeline: Pipeline) -> Changes:
-        """The rings that are not written yet, before a wanted end."""
+        """The buffers that are not written yet, before a wanted end."""
         self._turn += 1
-        states = {_RING + name: self._ring(pipeline, name) for name in self._unsaved}
+        states = {_BUFFER + name: self._encode_buffer(pipeline, name) for name in self._unsaved}
         self._unsaved.clear()
         return Changes(turn=self._turn, states=states, keep_from=max(0, self._turn - _MARKED_TURNS))
 
     def _save_mementos(
         self, step: Step, pipeline: Pipeline, *, changed: Iterable[str], states: dict[str, bytes | None]
     ) -> list[str]:
-        """Write down what differs; returns the machines whose rows were rearranged: their ring is due at once."""
+        """Write down what differs; returns the machines whose rows were rearranged: their buffer is due at once."""
         names = {score.windows.machine for score in step.scores}
         names |= {name for name in step.touched if not self._settled(name)}
         names |= set(changed)
@@ -199,12 +199,12 @@ class Journal:
     def _save_buffers(
         self, pipeline: Pipeline, *, due: Iterable[str], states: dict[str, bytes | None], now_s: float
     ) -> int | None:
-        """Write the rings that are due; returns the oldest turn whose block is still needed, if that moved."""
+        """Write the buffers that are due; returns the oldest turn whose block is still needed, if that moved."""
         if self._mode == "off":
             return None
         written = 0
         for name in due:
-            states[_RING + name] = self._ring(pipeline, name)
+            states[_BUFFER + name] = self._encode_buffer(pipeline, name)
             self._unsaved.pop(name, None)
             written += 1
         size = 0
@@ -213,15 +213,15 @@ class Journal:
             if now_s - since_s < self._snapshot_s:
                 break
             del self._unsaved[name]
-            ring = states[_RING + name] = self._ring(pipeline, name)
-            size += len(ring)
+            buffer = states[_BUFFER + name] = self._encode_buffer(pipeline, name)
+            size += len(buffer)
             written += 1
         if not written:
             return None
         oldest = next(iter(self._unsaved.values()), (self._turn, 0.0))[0]
         return max(0, min(oldest, self._turn - _MARKED_TURNS))
 
-    def _ring(self, pipeline: Pipeline, name: str) -> bytes:
+    def _encode_buffer(self, pipeline: Pipeline, name: str) -> bytes:
         return msgspec.msgpack.encode(_WrittenBuffer(self._turn, pipeline.ring(name)))
 
     def _number(self, frame: Frame, states: dict[str, bytes | None]) -> int:
@@ -237,26 +237,26 @@ class Journal:
 def decode_states(states: Mapping[str, bytes], blocks: Sequence[tuple[int, bytes]]) -> JournalContents:
     """What was written down, decoded; what cannot be read is named and left out."""
     mementos: dict[str, Memento] = {}
-    rings: dict[str, tuple[int, BufferState]] = {}
+    buffers: dict[str, tuple[int, BufferState]] = {}
     layouts: dict[int, Layout] = {}
     damaged = []
     for name, raw in states.items():
         try:
             if name.startswith(_MACHINE):
                 mementos[name.removeprefix(_MACHINE)] = msgspec.msgpack.decode(raw, type=Memento)
-            elif name.startswith(_RING):
-                ring = msgspec.msgpack.decode(raw, type=_WrittenBuffer)
-                rings[name.removeprefix(_RING)] = (ring.turn, ring.ring)
+            elif name.startswith(_BUFFER):
+                buffer = msgspec.msgpack.decode(raw, type=_WrittenBuffer)
+                buffers[name.removeprefix(_BUFFER)] = (buffer.turn, buffer.buffer)
             elif name.startswith(_LAYOUT):
                 layouts[int(name.removeprefix(_LAYOUT))] = msgspec.msgpack.decode(raw, type=Layout)
         except (msgspec.MsgspecError, ValueError):
             damaged.append(name)
-    turn = max([at for at, _ in blocks] + [at for at, _ in rings.values()], default=0)
-    return JournalContents(turn, mementos, rings, layouts, blocks, tuple(damaged))
+    turn = max([at for at, _ in blocks] + [at for at, _ in buffers.values()], default=0)
+    return JournalContents(turn, mementos, buffers, layouts, blocks, tuple(damaged))
 
 
 def encode_block(frames: Sequence[Frame], number: Callable[[Frame], int]) -> bytes:
-    """Frames as columns: layout numbers, row counts, event times, values in single precision as the rings hold them."""
+    """Frames as columns: layout numbers, row counts, event times, single-precision values as in the buffers."""
     numbers, counts, times, values = array("I"), array("I"), array("q"), array("f")
     for frame in frames:
         numbers.append(number(frame))

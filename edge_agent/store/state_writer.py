@@ -312,9 +312,9 @@ def restore(pipeline: Pipeline, found: JournalContents) -> Iterable[str]:
     """Let machines go on where they stood; returns those that cannot: their model or profile is another one now."""
     lost = []
     for name, memento in found.mementos.items():
-        ring = found.rings.get(name)
+        buffer = found.buffers.get(name)
         try:
-            goes_on = pipeline.restore(memento, ring[1] if ring is not None else None)
+            goes_on = pipeline.restore(memento, buffer[1] if buffer is not None else None)
         except (
             ValueError
         ):  # rows that make no sense: an open alarm still goes on, over a window that fills afresh

@@ -82,7 +82,7 @@ def test_rings_are_written_when_due_and_older_blocks_are_given_up(pipeline: Pipe
     found = decode_states(states, blocks)
     fresh = Pipeline(decode=pipeline._decode, scorer=pipeline._scorer, settings=pipeline._settings)
     for memento in found.mementos.values():
-        assert fresh.restore(memento, found.rings[memento.machine][1])
+        assert fresh.restore(memento, found.buffers[memento.machine][1])
     fresh.recall(found.frames())
     for name in ("m", "other"):
         assert fresh.ring(name).rows == pipeline.ring(name).rows
