@@ -21,14 +21,14 @@ from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.scorer import Scorer
 from edge_agent.detect.view_scales import LENGTHS_ROWS
 from edge_agent.model import bundle
-from edge_agent.pipeline.results import Settings
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.recordings.replay import commission_recording, replay
 from edge_agent.signals.features import scales, standardise
 from edge_agent.signals.settings import WindowSettings
 
 AGENT = "edge-agent"
 COVER_ROWS = 64
-SETTINGS = Settings(window=WindowSettings(hop_s=0.0))
+SETTINGS = PipelineSettings(window=WindowSettings(hop_s=0.0))
 VOICE_GROUPS = ("together", "shape", "wide", "alone", "change", "contrast", "embedding", "reconstruction")
 _WEEK_S = 7 * 24 * 3600.0
 _CHUNK_WINDOWS = 512

@@ -31,7 +31,8 @@ from edge_agent.diagnose.fault_naming import UNKNOWN, Belief, Naming, NamingSett
 from edge_agent.model import bundle as bundles  # noqa: E402
 from edge_agent.pipeline.learning import learn  # noqa: E402
 from edge_agent.pipeline.pipeline import Pipeline  # noqa: E402
-from edge_agent.pipeline.results import CommissionRequest, Settings  # noqa: E402
+from edge_agent.pipeline.results import CommissionRequest  # noqa: E402
+from edge_agent.pipeline.settings import PipelineSettings  # noqa: E402
 from edge_agent.records import Frame, Profile, Reject  # noqa: E402
 from edge_agent.signals.settings import WindowSettings  # noqa: E402
 from trainer.plant import KINDS, Injection, simulate  # noqa: E402
@@ -41,7 +42,7 @@ _SECOND_NS = 1_000_000_000
 _FEED_ROWS = 10
 _NAMED = (1, 2, 3)
 _EARLY_WINDOW = 4
-_SETTINGS = Settings(commission_rows=_CALM_ROWS, window=WindowSettings(hop_s=0.0))
+_SETTINGS = PipelineSettings(commission_rows=_CALM_ROWS, window=WindowSettings(hop_s=0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def _first_alarm(
         times = [(start + at) * _SECOND_NS for at in range(len(part))]
         step = street.feed([Frame("m", profile.channels, times, part)])
         first = first or next((alarm.id for alarm in step.alarms), "")
-        if step.scores and any(alarm.id == first for alarm in street.fleet.open_alarms()):
+        if step.scores and any(alarm.id == first for alarm in street.machines.open_alarms()):
             windows.append(step.scores[-1].windows.values[-1].copy())
             ends.append(int(step.scores[-1].windows.end_rows[-1]))
     return Event(fault, run, np.stack(windows), tuple(ends)) if len(windows) > _EARLY_WINDOW else None

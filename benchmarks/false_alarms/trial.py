@@ -16,13 +16,14 @@ from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.scorer import Scorer
 from edge_agent.detect.trigger import Trigger
 from edge_agent.detect.view_scales import LENGTHS_ROWS
-from edge_agent.pipeline.pipeline import Pipeline, Settings
+from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.recordings.replay import commission_recording, row_times_ns
 from edge_agent.recordings.tables import Recording
 from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.signals.settings import WindowSettings
 
-SETTINGS = Settings(window=WindowSettings(hop_s=60.0))
+SETTINGS = PipelineSettings(window=WindowSettings(hop_s=60.0))
 STILL = replace(SETTINGS, budget=BudgetSettings(follow_drift=False))
 DAYS = 28
 WEEK_S = 7 * 24 * 3600
@@ -170,7 +171,7 @@ def played(recording: Recording, profile: Profile, scorer: Recorded) -> tuple[li
     pipeline = Pipeline(decode=no_bytes, scorer=scorer, settings=SETTINGS, profiles=[profile])
     alarms = [alarm for frame in frames(recording) for alarm in pipeline.feed([frame]).alarms]
     rows = [alarm.onset_ns // (PERIOD_S * 1_000_000_000) for alarm in alarms if alarm.revision == 1]
-    return [row for row in rows if row >= DAY_ROWS], pipeline.machines()[recording.name].threshold_ratio
+    return [row for row in rows if row >= DAY_ROWS], pipeline.statuses()[recording.name].threshold_ratio
 
 
 def found(shift: Shift, rows: list[int]) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from edge_agent.config.sections import SHIPPED_BUNDLES
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle as bundles
 from edge_agent.pipeline.learning import learn
-from edge_agent.pipeline.results import CommissionRequest, Settings
+from edge_agent.pipeline.results import CommissionRequest
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import WindowBlock
 from trainer import plant
 
@@ -53,7 +54,7 @@ def measure(path: Path, *, calls: int) -> dict[str, float]:
     names = tuple(f"c{number}" for number in range(CHANNELS))
     request = CommissionRequest("m", names, rows, _SECOND_NS, 1, ROWS * _SECOND_NS)
     started = time.process_time()
-    profile = learn(request, scorer=scorer, settings=Settings())
+    profile = learn(request, scorer=scorer, settings=PipelineSettings())
     commissioned_s = time.process_time() - started
     window = np.ascontiguousarray(rows[-scorer.window_rows :].T)[None]  # 1 C T
     times = np.array([ROWS * _SECOND_NS])

@@ -24,7 +24,8 @@ from edge_agent.config.file import Config
 from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.pipeline.results import CommissionRequest, Settings
+from edge_agent.pipeline.results import CommissionRequest
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Frame, Reject
 from edge_agent.service.wiring import load_scorer, pipeline_settings
 from edge_agent.store.atomic_file import allow_open
@@ -70,7 +71,7 @@ def packed() -> dict[str, float]:
     """The whole memory beside the packed one, on calm and on faulty rows: relative differences of the alarm's value."""
     scorer = load_scorer(Config.model_validate({}), ranking=True)
     rows = _rows(seed=0)
-    memory = learn(_request("m", rows), scorer=scorer, settings=Settings()).memory
+    memory = learn(_request("m", rows), scorer=scorer, settings=PipelineSettings()).memory
     small = ENSEMBLE.compact(memory)
     T = scorer.window_rows
     apart, crossed, total, spent = [], 0, 0, {}
@@ -102,7 +103,7 @@ def packed() -> dict[str, float]:
 def fill(state: Path, *, machines: int) -> None:
     """A state directory with so many learnt machines; one is learnt, the others are its copies."""
     scorer = load_scorer(Config.model_validate({}), ranking=False)
-    profile = learn(_request("m0", _rows(seed=0)), scorer=scorer, settings=Settings())
+    profile = learn(_request("m0", _rows(seed=0)), scorer=scorer, settings=PipelineSettings())
     store = StateDir(state)
     store.open()
     for number in range(machines):
@@ -133,7 +134,7 @@ def fleet(state: Path, *, watched: int, idle: int) -> dict[str, Any]:
         times = [(at + 1) * _SECOND_NS]
         pipeline.feed([Frame(known.machine, names, times, rows[at : at + 1]) for known in loaded.profiles])
     return {
-        "machines": len(pipeline.machines()),
+        "machines": len(pipeline.statuses()),
         "windows_scored": pipeline.ledger.windows_scored,
         "restored_mb": restored_mb,
         "resident_mb": _resident_mb(),

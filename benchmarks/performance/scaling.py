@@ -29,7 +29,8 @@ from edge_agent.config.file import Config
 from edge_agent.detect.scorer import Scorer
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.pipeline.results import CommissionRequest, Settings
+from edge_agent.pipeline.results import CommissionRequest
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Delivery, Profile
 from edge_agent.service.wiring import load_scorer, message_decoder, pipeline_settings
 
@@ -81,7 +82,7 @@ def profile(scorer: Scorer, channels: int) -> Profile:
     rows = _rows(channels, LEARN_ROWS, seed=0)
     names = tuple(f"c{at}" for at in range(channels))
     request = CommissionRequest("m0", names, rows, _PERIOD_NS, 1, LEARN_ROWS * _PERIOD_NS)
-    return learn(request, scorer=scorer, settings=Settings())
+    return learn(request, scorer=scorer, settings=PipelineSettings())
 
 
 def cost(

@@ -25,7 +25,7 @@ from benchmarks.sensor_faults.run import (
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.pipeline.results import Settings
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Float32, Profile
 from trainer.plant import simulate
 
@@ -65,7 +65,7 @@ class Trial:
 
 def hear(profile: Profile, channels: tuple[str, ...], values: Float32, *, scorer: Scorer) -> Heard:
     """Let the pipeline hear the rows, one a second."""
-    pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=Settings(), profiles=[profile])
+    pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=PipelineSettings(), profiles=[profile])
     alarms: list[tuple[int, str]] = []
     findings: list[str] = []
     drift_row = None
@@ -73,7 +73,7 @@ def hear(profile: Profile, channels: tuple[str, ...], values: Float32, *, scorer
         step = pipeline.feed([frame])
         alarms += [(one.onset_ns // SECOND, one.channels[0].name) for one in step.alarms if one.revision == 1]
         findings += [one.fault for one in step.findings if one.revision == 1]
-        moved = pipeline.machines()[profile.machine].drift.inputs
+        moved = pipeline.statuses()[profile.machine].drift.inputs
         if drift_row is None and moved is not None and moved > INPUT_DRIFT:
             drift_row = 256 * (at + 1)
     return Heard(tuple(alarms), tuple(findings), drift_row)

@@ -19,7 +19,7 @@ from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.pipeline.results import Settings
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.recordings import tables
 from edge_agent.records import Delivery, Float32, Frame, Reject, ScoreBlock
 from edge_agent.signals.channel_rules import Align, ChannelRule
@@ -96,7 +96,7 @@ def frames(sources: list[Source], *, untidy: bool, rng: np.random.Generator) -> 
 
 def compared(sources: list[Source], rule: Align, *, scorer: Scorer) -> dict[str, float]:
     """Tidy and untidy, window by window."""
-    settings = Settings(
+    settings = PipelineSettings(
         commission_rows=LEARN_ROWS,
         window=WindowSettings(period_s=1.0, lateness_s=LATENESS_S),
         channel_rules=(ChannelRule(align=rule),),

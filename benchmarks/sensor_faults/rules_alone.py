@@ -7,7 +7,7 @@ import numpy as np
 
 from edge_agent.records import Alarm, Float32, Profile
 from edge_agent.sensors.checks import reference
-from edge_agent.sensors.monitor import Inspector, QualitySettings
+from edge_agent.sensors.monitor import QualitySettings, SensorMonitor
 from trainer.plant import KINDS, Injection, simulate
 
 SECOND = 1_000_000_000
@@ -40,7 +40,7 @@ def bare_profile(name: str, channels: tuple[str, ...], calm: Float32) -> Profile
 
 def findings_alone(profile: Profile, values: Float32) -> tuple[tuple[Alarm, ...], float]:
     """(the findings that opened over the rows, share of the machine's cells that would be hidden)."""
-    inspector = Inspector(
+    inspector = SensorMonitor(
         profile,
         QualitySettings(),
         ranges=[(-np.inf, np.inf)] * len(profile.channels),

@@ -23,7 +23,7 @@ from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.pipeline.results import Settings
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.recordings import tables
 from edge_agent.records import Alarm, Delivery, Float32, Frame, Profile, Reject
 from edge_agent.sensors.monitor import QualitySettings
@@ -71,7 +71,7 @@ def commissioned(name: str, channels: tuple[str, ...], calm: Float32, *, scorer:
     """Learnt from the rows, as the agent would."""
     if scorer is None:
         return bare_profile(name, channels, calm)
-    settings = Settings(commission_rows=len(calm))
+    settings = PipelineSettings(commission_rows=len(calm))
     pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=settings)
     for frame in frames(name, channels, calm):
         for request in pipeline.feed([frame]).commissions:
@@ -85,7 +85,7 @@ def said(
     """Every alarm and finding that opened over the rows; the findings alone where there is no scorer."""
     if scorer is None:
         return findings_alone(profile, values)[0]
-    pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=Settings(), profiles=[profile])
+    pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=PipelineSettings(), profiles=[profile])
     steps = [pipeline.feed([frame]) for frame in frames(profile.machine, channels, values)]
     every = [one for step in steps for one in (*step.alarms, *step.findings)]
     return tuple(one for one in every if one.revision == 1)
@@ -231,7 +231,7 @@ def cost(*, scorer: Scorer, rows: int = 3000) -> dict[str, float]:
         enabled: Pipeline(
             decode=undecoded,
             scorer=scorer,
-            settings=Settings(quality=QualitySettings(enabled=enabled)),
+            settings=PipelineSettings(quality=QualitySettings(enabled=enabled)),
             profiles=[profile],
         )
         for enabled in (False, True)

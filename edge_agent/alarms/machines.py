@@ -41,7 +41,7 @@ class PipelineMachines:
 
     def statuses(self) -> Mapping[str, MachineStatus]:
         """Every machine heard or restored."""
-        return self._pipeline.machines()
+        return self._pipeline.statuses()
 
     def label(self, machine: str, *, alarm: str, fault: str) -> LabelOutcome:
         """The alarm's windows become examples of the fault; they are kept first, so that a restart knows it, too."""

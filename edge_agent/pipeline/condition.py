@@ -27,7 +27,7 @@ _SEVERITIES: tuple[Severity, ...] = ("warning", "major", "critical")
 
 
 @dataclass(frozen=True, slots=True)
-class AlarmSettings:
+class ConditionSettings:
     """How alarms speak.
 
     Attributes:
@@ -47,8 +47,8 @@ class AlarmSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class BookState:
-    """All that an alarm book remembers, to be written down and given back after a restart.
+class ConditionState:
+    """All that an condition remembers, to be written down and given back after a restart.
 
     Attributes:
         count: alarms opened so far; the next one's number.
@@ -63,10 +63,10 @@ class BookState:
     told: bool = False
 
 
-class AlarmBook:
+class Condition:
     """One machine's alarms, of which at most one is open."""
 
-    def __init__(self, settings: AlarmSettings, *, model: str) -> None:
+    def __init__(self, settings: ConditionSettings, *, model: str) -> None:
         self._settings = settings
         self._model = model
         self._count = 0
@@ -82,11 +82,11 @@ class AlarmBook:
         self._model = model
         self._shares = None
 
-    def save(self) -> BookState:
+    def save(self) -> ConditionState:
         """What to give to `restore` so that the next revisions are the same."""
         if self._open is None:  # the next alarm begins its averages afresh
-            return BookState(count=self._count)
-        return BookState(
+            return ConditionState(count=self._count)
+        return ConditionState(
             count=self._count,
             open=self._open,
             shares=None if self._shares is None else tuple(self._shares.tolist()),
@@ -94,8 +94,8 @@ class AlarmBook:
             told=self._told,
         )
 
-    def restore(self, state: BookState) -> None:
-        """Go on where another book stood: an open alarm keeps its id."""
+    def restore(self, state: ConditionState) -> None:
+        """Go on where another condition stood: an open alarm keeps its id."""
         self._count, self._open, self._told = state.count, state.open, state.told
         self._shares = None if state.shares is None else np.array(state.shares, np.float32)
         self._beliefs = {source: Belief.restore(belief) for source, belief in state.beliefs.items()}
@@ -145,7 +145,7 @@ class AlarmBook:
         self._open = latest
         return latest
 
-    def tell(self, fault: str) -> Alarm | None:
+    def name_fault(self, fault: str) -> Alarm | None:
         """Somebody who knows says what the open alarm is: the revision that passes it on, None where none is open."""
         if self._open is None:
             return None

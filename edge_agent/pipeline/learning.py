@@ -7,7 +7,8 @@ from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose import attribution, classifier
 from edge_agent.errors import CommissionError
-from edge_agent.pipeline.results import CommissionRequest, Settings
+from edge_agent.pipeline.results import CommissionRequest
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Profile
 from edge_agent.sensors import checks
 
@@ -18,7 +19,7 @@ _LEAST_OBSERVED = 0.5
 """A channel that was silent in more of the calm rows is left out: nothing is known of its normal behaviour."""
 
 
-def learn(request: CommissionRequest, *, scorer: Scorer, settings: Settings) -> Profile:
+def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSettings) -> Profile:
     """What is normal for a machine.
 
     Raises:

@@ -1,4 +1,4 @@
-"""One machine as the pipeline holds it: rows, profile, trigger, alarm book, and what survives a restart. Pure."""
+"""One machine as the pipeline holds it: rows, profile, trigger, condition, and what survives a restart. Pure."""
 
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -12,10 +12,11 @@ from edge_agent.detect.fusion import joined
 from edge_agent.detect.trigger import Trigger, TriggerSnapshot, TriggerState
 from edge_agent.diagnose.fault_naming import Naming
 from edge_agent.model.lazy_arrays import LazyArrays
-from edge_agent.pipeline.condition import AlarmBook, BookState
-from edge_agent.pipeline.results import CommissionRequest, Settings
+from edge_agent.pipeline.condition import Condition, ConditionState
+from edge_agent.pipeline.results import CommissionRequest
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import THRESHOLD, Alarm, Float32, Profile, ScoreBlock
-from edge_agent.sensors.monitor import Inspector, QualityState
+from edge_agent.sensors.monitor import QualityState, SensorMonitor
 from edge_agent.signals.row_buffer import BufferState, RowBuffer
 
 _LOOK_ROWS = 32
@@ -55,7 +56,7 @@ class MachineStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class MachineView:
     """A machine's latest rows beside what is usual, for people to look at.
 
     Attributes:
@@ -92,7 +93,7 @@ class Memento:
     reason: str
     profile: str
     decider: TriggerSnapshot
-    book: BookState
+    book: ConditionState
     quality: QualityState = field(default_factory=QualityState)
 
     def goes_on_with(self, profile: Profile | None) -> bool:
@@ -113,7 +114,7 @@ class Machine:
 
     rows: RowBuffer
     trigger: Trigger
-    book: AlarmBook
+    condition: Condition
     naming: Naming
     state: MachineState = "commissioning"
     wanted_at: int = 0
@@ -123,7 +124,7 @@ class Machine:
     census: Census | None = None
     last_score: float | None = None
     reason: str = ""
-    inspector: Inspector | None = None
+    inspector: SensorMonitor | None = None
     looked_row: int = 0
     """Row count at which the rows were last looked at."""
 
@@ -160,7 +161,7 @@ class Machine:
             )
         ]
 
-    def judge(self, block: ScoreBlock, *, settings: Settings) -> tuple[ScoreBlock, list[Alarm]]:
+    def judge(self, block: ScoreBlock, *, settings: PipelineSettings) -> tuple[ScoreBlock, list[Alarm]]:
         """(the scored windows by the thresholds now in use, the alarm revisions that they call for)."""
         if self.profile is None:
             return block, []
@@ -174,13 +175,13 @@ class Machine:
         for place, at in enumerate(eventful):
             state, opinion = states[at], named[place] if named else None
             assert state != "normal"  # noqa: S101 - as chosen above
-            alarm = self.book.advance(state, block, at=at, profile=self.profile, named=opinion)
+            alarm = self.condition.advance(state, block, at=at, profile=self.profile, named=opinion)
             if alarm is not None:
                 alarms.append(alarm)
-            if self.book.open_alarm is not None:
+            if self.condition.open_alarm is not None:
                 window, end_row = block.windows.values[at], int(block.windows.end_rows[at])
                 time_ns = int(block.windows.times_ns[at])
-                self.naming.keep(self.book.open_alarm.id, window, end_row=end_row, time_ns=time_ns)
+                self.naming.keep(self.condition.open_alarm.id, window, end_row=end_row, time_ns=time_ns)
         return block, alarms
 
     def _states(
@@ -209,7 +210,7 @@ class Machine:
             self.census = Census(profile.memory, hop_rows=profile.hop_rows, period_ns=profile.period_ns)
         return self.census
 
-    def _follow(self, profile: Profile, block: ScoreBlock, settings: Settings) -> Follower:
+    def _follow(self, profile: Profile, block: ScoreBlock, settings: PipelineSettings) -> Follower:
         budget = settings.budget.false_alarms_per_week
         n_parts = 1 if block.parts is None else block.parts.shape[1]
         self.follower = Follower(
@@ -238,7 +239,7 @@ class Machine:
             reason=self.reason,
             profile=profile_identity(self.profile),
             decider=self.trigger.save(),
-            book=self.book.save(),
+            book=self.condition.save(),
             quality=QualityState() if self.inspector is None else self.inspector.save(),
         )
 
@@ -254,7 +255,7 @@ class Machine:
         if memento.state == "failed" and ring is not None:
             self.wanted_at = memento.wanted_at
         self.trigger.restore(memento.decider)
-        self.book.restore(memento.book)
+        self.condition.restore(memento.book)
         if self.inspector is not None:
             self.inspector.restore(memento.quality)
 
@@ -266,7 +267,7 @@ class Machine:
 
     def status(self) -> MachineStatus:
         """What the status message says."""
-        alarm = self.book.open_alarm
+        alarm = self.condition.open_alarm
         return MachineStatus(
             state=self.state,
             rows_heard=self.rows.store.row_count,
@@ -282,10 +283,10 @@ class Machine:
             learnt_ns=None if self.profile is None else self.profile.learnt_ns,
         )
 
-    def glance(self, latest_rows: int) -> Glance:
+    def view(self, latest_rows: int) -> MachineView:
         """The latest rows beside what is usual."""
         profile = self.profile
-        return Glance(
+        return MachineView(
             channels=tuple(self.rows.store.channels),
             rows=self.rows.latest(latest_rows),
             low=None if profile is None else np.asarray(profile.memory["evidence/low"], np.float32),

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 
 from edge_agent.diagnose.fault_naming import Refused
-from edge_agent.pipeline.machine import Glance, Machine
+from edge_agent.pipeline.machine import Machine, MachineView
 from edge_agent.pipeline.results import Labelled
 from edge_agent.records import Alarm
 
 
-class Fleet(dict[str, Machine]):
+class Machines(dict[str, Machine]):
     """Every machine heard or restored."""
 
     def label(self, name: str, *, alarm: str, fault: str) -> Labelled | Refused:
@@ -29,13 +29,13 @@ class Fleet(dict[str, Machine]):
         if isinstance(casebook, Refused):
             return casebook
         spelt = next(case.fault for case in casebook.cases if case.alarm == alarm)
-        is_open = known.book.open_alarm is not None and known.book.open_alarm.id == alarm
-        return Labelled(spelt, casebook, known.book.tell(spelt) if is_open else None)
+        is_open = known.condition.open_alarm is not None and known.condition.open_alarm.id == alarm
+        return Labelled(spelt, casebook, known.condition.name_fault(spelt) if is_open else None)
 
-    def glance(self, name: str, *, latest_rows: int) -> Glance | None:
+    def view(self, name: str, *, latest_rows: int) -> MachineView | None:
         """A machine's latest rows beside what is usual; None where the machine is not known."""
         machine = self.get(name)
-        return None if machine is None else machine.glance(latest_rows)
+        return None if machine is None else machine.view(latest_rows)
 
     def fault_of(self, name: str, alarm: str) -> str:
         """What people called the machine's alarm; empty where nobody did."""
@@ -51,7 +51,7 @@ class Fleet(dict[str, Machine]):
 
     def open_alarms(self) -> tuple[Alarm, ...]:
         """The latest revision of every open alarm."""
-        alarms = (machine.book.open_alarm for machine in self.values())
+        alarms = (machine.condition.open_alarm for machine in self.values())
         return tuple(alarm for alarm in alarms if alarm is not None)
 
     def open_findings(self) -> tuple[Alarm, ...]:

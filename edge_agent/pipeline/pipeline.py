@@ -17,11 +17,12 @@ from edge_agent.detect.scorer import Scorer
 from edge_agent.detect.trigger import Trigger
 from edge_agent.diagnose.fault_library import Casebook
 from edge_agent.diagnose.fault_naming import Naming, Refused
-from edge_agent.pipeline.condition import AlarmBook
+from edge_agent.pipeline.condition import Condition
 from edge_agent.pipeline.ledger import Bookkeeper
 from edge_agent.pipeline.machine import Machine, MachineStatus, Memento
-from edge_agent.pipeline.machines import Fleet
-from edge_agent.pipeline.results import CommissionRequest, Failure, Labelled, Settings, Step
+from edge_agent.pipeline.machines import Machines
+from edge_agent.pipeline.results import CommissionRequest, Failure, Labelled, StepResults
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.pipeline.validation import aligner, inspect, succeeding, visible_parts
 from edge_agent.records import (
     Alarm,
@@ -42,14 +43,14 @@ _Outcome = Literal["accepted", "duplicate", "late"] | Reject
 
 
 class Pipeline:
-    """Holds every machine's rows, profile and alarm (`fleet`), and books what became of each message (`books`)."""
+    """Holds every machine's rows, profile and alarm (`machines`), and books what became of each message (`books`)."""
 
     def __init__(
         self,
         *,
         decode: Callable[[Delivery], Frame | Reject],
         scorer: Scorer,
-        settings: Settings,
+        settings: PipelineSettings,
         profiles: Iterable[Profile] = (),
         template: Profile | None = None,
     ) -> None:
@@ -59,14 +60,14 @@ class Pipeline:
         self._scorer = scorer
         self._settings = settings
         self._template = template
-        self.fleet = Fleet()
+        self.machines = Machines()
         self._touched: dict[str, None] = {}  # an ordered set: machines with new rows in this step
         self._accepted: list[Frame] = []
         self._failures: list[Failure] = []
         for profile in profiles:
             self.install(profile)
 
-    def step(self, deliveries: Sequence[Delivery], source_events: Sequence[SourceEvents] = ()) -> Step:
+    def step(self, deliveries: Sequence[Delivery], source_events: Sequence[SourceEvents] = ()) -> StepResults:
         """Take messages in, and what other sources have decoded, and bring every machine they touch up to date."""
         for told in source_events:
             self._hear(told)
@@ -81,7 +82,7 @@ class Pipeline:
             self.books.book(outcome)
         return self._advance()
 
-    def feed(self, frames: Sequence[Frame]) -> Step:
+    def feed(self, frames: Sequence[Frame]) -> StepResults:
         """The same for frames that need no decoding: recordings."""
         for frame in frames:
             self.books.book(self._take(frame))
@@ -89,7 +90,7 @@ class Pipeline:
 
     def install(self, profile: Profile) -> None:
         """Make a machine ready: from its next row on it is scored with this profile."""
-        machine = self.fleet.get(profile.machine) or self._add_machine(profile.machine)
+        machine = self.machines.get(profile.machine) or self._add_machine(profile.machine)
         machine.profile, machine.state, machine.reason = profile, "ready", ""
         machine.follower = machine.census = None
         machine.rows.arrange(profile.channels, period_ns=profile.period_ns, hop_rows=profile.hop_rows)
@@ -98,22 +99,22 @@ class Pipeline:
 
     def install_faults(self, casebook: Casebook) -> None:
         """Begin with what was named before a restart; its machine needs no profile yet."""
-        machine = self.fleet.get(casebook.machine) or self._add_machine(casebook.machine)
+        machine = self.machines.get(casebook.machine) or self._add_machine(casebook.machine)
         machine.naming.install(casebook)
 
     def label(self, machine: str, *, alarm: str, fault: str) -> Labelled | Refused:
-        """Call an alarm by its fault: the machine's later alarms like it carry the name; see `Fleet.label`."""
-        return self.fleet.label(machine, alarm=alarm, fault=fault)
+        """Call an alarm by its fault: the machine's later alarms like it carry the name; see `Machines.label`."""
+        return self.machines.label(machine, alarm=alarm, fault=fault)
 
     def fail(self, name: str, reason: str) -> None:
         """Learning a machine did not work: gather the same number of rows again."""
-        machine = self.fleet[name]
+        machine = self.machines[name]
         machine.state, machine.reason = "failed", reason
         machine.wanted_at = machine.rows.store.row_count + self._settings.commission_rows
 
     def relearn(self, name: str) -> None:
         """What was learnt of a machine meanwhile belongs to a model that has gone: ask again at its next row."""
-        self.fleet[name].state = "commissioning"
+        self.machines[name].state = "commissioning"
 
     @property
     def ledger(self) -> Ledger:
@@ -129,7 +130,7 @@ class Pipeline:
         """Learnt machines that another network could not score: neither their own profile nor `template` fits."""
         return tuple(
             name
-            for name, machine in self.fleet.items()
+            for name, machine in self.machines.items()
             if machine.profile is not None
             and machine.profile.encoder != encoder
             and not _fits(template, machine.profile)
@@ -140,7 +141,7 @@ class Pipeline:
         *,
         decode: Callable[[Delivery], Frame | Reject],
         scorer: Scorer,
-        settings: Settings,
+        settings: PipelineSettings,
         template: Profile | None,
     ) -> None:
         """Go on with another decoder, model and settings; rows, alarms and the profiles that fit stay.
@@ -150,8 +151,8 @@ class Pipeline:
         """
         encoder, before = scorer.bundle.encoder, self._template
         self._decode, self._scorer, self._settings, self._template = decode, scorer, settings, template
-        for name, machine in self.fleet.items():
-            machine.book.change_model(scorer.bundle.digest)
+        for name, machine in self.machines.items():
+            machine.condition.change_model(scorer.bundle.digest)
             profile = machine.profile
             if profile is None or template is None or not _fits(template, profile):
                 continue
@@ -163,28 +164,28 @@ class Pipeline:
 
     def forget(self, name: str) -> None:
         """Know nothing of a machine any more, its open alarm included: its next row begins a new one."""
-        self.fleet.pop(name, None)
+        self.machines.pop(name, None)
         self._touched.pop(name, None)
 
-    def machines(self) -> Mapping[str, MachineStatus]:
+    def statuses(self) -> Mapping[str, MachineStatus]:
         """The state of every machine heard or restored."""
-        return {name: machine.status() for name, machine in self.fleet.items()}
+        return {name: machine.status() for name, machine in self.machines.items()}
 
     def profiles(self) -> tuple[Profile, ...]:
         """What was learnt of the machines; not what they have from the template."""
         shared = None if self._template is None else self._template.memory
-        known = (machine.profile for machine in self.fleet.values())
+        known = (machine.profile for machine in self.machines.values())
         return tuple(profile for profile in known if profile is not None and profile.memory is not shared)
 
     # -- across restarts ------------------------------------------------------------------------------------
 
     def memento(self, name: str) -> Memento:
         """What to write down of a machine, beside its rows."""
-        return self.fleet[name].save(name)
+        return self.machines[name].save(name)
 
     def ring(self, name: str) -> BufferState:
         """What to write down of a machine's rows."""
-        return self.fleet[name].rows.save()
+        return self.machines[name].rows.save()
 
     def restore(self, memento: Memento, ring: BufferState | None) -> bool:
         """Let a machine go on where it stood; call it before the first step.
@@ -195,7 +196,7 @@ class Pipeline:
         Raises:
             ValueError: the ring's arrays do not fit each other.
         """
-        name, known = memento.machine, self.fleet.get(memento.machine)
+        name, known = memento.machine, self.machines.get(memento.machine)
         profile = known.profile if known is not None else None
         if profile is None and self._template is not None and memento.profile:
             profile = replace(self._template, machine=name)
@@ -212,13 +213,13 @@ class Pipeline:
     def recall(self, frames: Iterable[Frame]) -> None:
         """Take rows in again that were taken in, and scored, before a restart."""
         for frame in frames:
-            machine = self.fleet.get(frame.machine)
+            machine = self.machines.get(frame.machine)
             if machine is None:
                 continue
             if machine.profile is None:
                 machine.rows.add_channels(frame.channels)
             machine.rows.accept(frame)
-        for machine in self.fleet.values():
+        for machine in self.machines.values():
             machine.go_on()
 
     # -- messages to rows -----------------------------------------------------------------------------------
@@ -227,9 +228,9 @@ class Pipeline:
         """Take a frame into its machine's rows; what became of it."""
         for _, reason in frame.bad_values:
             self.books.book_values(reason)
-        machine = self.fleet.get(frame.machine)
+        machine = self.machines.get(frame.machine)
         if machine is None:
-            if len(self.fleet) >= self._settings.machines_limit:
+            if len(self.machines) >= self._settings.machines_limit:
                 return Reject("too_many_machines")
             machine = self._add_machine(frame.machine)
         outcome = machine.rows.accept(frame)
@@ -254,7 +255,7 @@ class Pipeline:
             for event in told.events:
                 if isinstance(event, Frame):
                     taken.append(self._take(event))
-                elif (machine := self.fleet.get(event.machine)) is not None:
+                elif (machine := self.machines.get(event.machine)) is not None:
                     machine.rows.interrupt()
         except Exception as error:  # noqa: BLE001 - one message must not cost the others
             self._failures.append(Failure("a source with a state", repr(error)))
@@ -274,11 +275,11 @@ class Pipeline:
                 aligner=aligner(name, self._settings, scorer=self._scorer),
             ),
             trigger=Trigger(self._settings.decide),
-            book=AlarmBook(self._settings.alarm, model=self._scorer.bundle.digest),
+            condition=Condition(self._settings.alarm, model=self._scorer.bundle.digest),
             naming=Naming(name, self._settings.naming),
             wanted_at=self._settings.commission_rows,
         )
-        self.fleet[name] = machine
+        self.machines[name] = machine
         return machine
 
     def _known_channels(self, machine: Machine, frame: Frame) -> Frame | Reject:
@@ -302,14 +303,14 @@ class Pipeline:
 
     # -- rows to alarms -------------------------------------------------------------------------------------
 
-    def _advance(self) -> Step:
+    def _advance(self) -> StepResults:
         touched, self._touched = self._touched, {}
         blocks: list[WindowBlock] = []
         profiles: list[Profile] = []
         commissions: list[CommissionRequest] = []
         findings: list[Alarm] = []
         for name in touched:
-            machine = self.fleet[name]
+            machine = self.machines[name]
             self._book_lost(machine)
             try:
                 if machine.profile is None:
@@ -328,7 +329,7 @@ class Pipeline:
         self.books.book_scored(sum(len(score.value) for score in scores))
         accepted, self._accepted = tuple(self._accepted), []
         failures, self._failures = tuple(self._failures), []
-        return Step(
+        return StepResults(
             alarms=tuple(alarms),
             findings=tuple(findings),
             scores=tuple(scores),
@@ -336,7 +337,7 @@ class Pipeline:
             accepted=accepted,
             touched=tuple(touched),
             failures=failures,
-            moved=tuple(moved for score in scores for moved in self.fleet[score.windows.machine].moved()),
+            moved=tuple(moved for score in scores for moved in self.machines[score.windows.machine].moved()),
         )
 
     def _book_lost(self, machine: Machine) -> None:
@@ -373,7 +374,7 @@ class Pipeline:
         """Add what the block's windows call for to `alarms`; returns the block by the thresholds now in use."""
         name = block.windows.machine
         try:
-            block, called = self.fleet[name].judge(block, settings=self._settings)
+            block, called = self.machines[name].judge(block, settings=self._settings)
         except Exception as error:  # noqa: BLE001 - one machine must not cost the others
             self._failures.append(Failure(name, repr(error)))
         else:

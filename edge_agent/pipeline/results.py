@@ -1,43 +1,12 @@
-"""What the pipeline is told, and what a step of it brings to light: frozen nouns without any behaviour."""
+"""What a step of the pipeline brings to light: frozen nouns without any behaviour."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.commissioning.settings import BudgetSettings
-from edge_agent.detect.trigger import TriggerSettings
 from edge_agent.diagnose.fault_library import Casebook
-from edge_agent.diagnose.fault_naming import NamingSettings
-from edge_agent.pipeline.condition import AlarmSettings
 from edge_agent.records import Alarm, Float32, Frame, Profile, ScoreBlock
-from edge_agent.sensors.monitor import QualitySettings
-from edge_agent.signals.channel_rules import ChannelRule
-from edge_agent.signals.settings import WindowSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the pipeline needs to know; the defaults are the product's.
-
-    Attributes:
-        commission_rows: N, calm rows that a new machine is learnt from.
-        machines_limit, channels_limit: bounds against floods of topics and of channel names.
-        seed: of everything random in learning.
-        channel_rules: what people know of channels before anything is learnt.
-    """
-
-    commission_rows: int = 3600
-    machines_limit: int = 1000
-    channels_limit: int = 256
-    seed: int = 0
-    decide: TriggerSettings = field(default_factory=TriggerSettings)
-    alarm: AlarmSettings = field(default_factory=AlarmSettings)
-    naming: NamingSettings = field(default_factory=NamingSettings)
-    budget: BudgetSettings = field(default_factory=BudgetSettings)
-    quality: QualitySettings = field(default_factory=QualitySettings)
-    window: WindowSettings = field(default_factory=WindowSettings)
-    channel_rules: tuple[ChannelRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +38,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StepResults:
     """What one step brought to light."""
 
     alarms: tuple[Alarm, ...] = ()

@@ -6,21 +6,21 @@ import numpy as np
 
 from edge_agent.detect.scorer import Scorer
 from edge_agent.pipeline.machine import Machine
-from edge_agent.pipeline.results import Settings
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import WindowBlock
-from edge_agent.sensors.monitor import NOTHING, Inspection, Inspector
+from edge_agent.sensors.monitor import NOTHING, SensorMonitor, SensorReport
 from edge_agent.signals.alignment import Aligner
 from edge_agent.signals.channel_rules import alignment, physical_range
 from edge_agent.signals.row_buffer import Due
 
 
-def succeeding(machine: Machine, *, settings: Settings, scorer: Scorer) -> Inspector | None:
+def succeeding(machine: Machine, *, settings: PipelineSettings, scorer: Scorer) -> SensorMonitor | None:
     """The inspector for a machine's profile, going on with findings that hold; None where nothing was learnt for it."""
     before, profile = machine.inspector, machine.profile
     if profile is None or not settings.quality.enabled or "quality/run" not in profile.memory:
         return None
     rules = settings.channel_rules
-    inspector = Inspector(
+    inspector = SensorMonitor(
         profile,
         settings.quality,
         ranges=[
@@ -35,7 +35,7 @@ def succeeding(machine: Machine, *, settings: Settings, scorer: Scorer) -> Inspe
     return inspector
 
 
-def aligner(machine: str, settings: Settings, *, scorer: Scorer) -> Aligner | None:
+def aligner(machine: str, settings: PipelineSettings, *, scorer: Scorer) -> Aligner | None:
     """What brings the machine's samples onto a grid; None where its messages are rows."""
     window = settings.window
     if window.period_s is None:
@@ -49,12 +49,12 @@ def aligner(machine: str, settings: Settings, *, scorer: Scorer) -> Aligner | No
     )
 
 
-def inspect(inspector: Inspector | None, due: Due) -> Inspection:
+def inspect(inspector: SensorMonitor | None, due: Due) -> SensorReport:
     """What the rows that are new say of the sensors."""
     return NOTHING if inspector is None or not len(due.rows) else inspector.inspect(due.rows, due.times_ns)
 
 
-def visible_parts(due: Due, inspection: Inspection) -> list[WindowBlock]:
+def visible_parts(due: Due, inspection: SensorReport) -> list[WindowBlock]:
     """The windows that fell due, in order, parted where the set of hidden channels changes.
 
     Args:

@@ -15,7 +15,8 @@ from edge_agent.diagnose.fault_library import Casebook
 from edge_agent.errors import CommissionError
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.pipeline.results import Labelled, Settings
+from edge_agent.pipeline.results import Labelled
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.recordings.failure_records import FailureRecord
 from edge_agent.recordings.tables import Recording
 from edge_agent.records import Alarm, Delivery, Float32, Frame, Profile, Reject, ScoreBlock
@@ -55,7 +56,9 @@ class Replay:
     named: int
 
 
-def commission_recording(recording: Recording, *, rows: int, scorer: Scorer, settings: Settings) -> Profile:
+def commission_recording(
+    recording: Recording, *, rows: int, scorer: Scorer, settings: PipelineSettings
+) -> Profile:
     """Learn the machine from the first rows of a recording, as the agent would from the wire.
 
     Raises:
@@ -77,7 +80,7 @@ def replay(
     recording: Recording,
     *,
     scorer: Scorer,
-    settings: Settings,
+    settings: PipelineSettings,
     profile: Profile,
     progress: Callable[[int], None] = lambda _: None,
     failures: Sequence[FailureRecord] = (),

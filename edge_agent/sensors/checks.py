@@ -50,8 +50,8 @@ class Moves:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen(Moves):
-    """What the thorough look sees besides; each [R, C].
+class FullCheck(Moves):
+    """What the full check finds besides; each [R, C].
 
     Attributes:
         run: observed values since the last that differed, this one included.
@@ -65,7 +65,7 @@ class Seen(Moves):
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class QuickCheck:
     """Of R rows that are ordinary, but for how far they step.
 
     Attributes:
@@ -95,7 +95,7 @@ class Bounds:
     power: NDArray[np.float64]
 
 
-class Watcher:
+class ChannelHistory:
     """Remembers of each channel what the next rows are compared with."""
 
     def __init__(self, n_channels: int) -> None:
@@ -108,7 +108,7 @@ class Watcher:
         """Rows that were looked at, and those before."""
         self._tail = np.full((BEFORE_ROWS, n_channels), np.nan, np.float32)
 
-    def look(self, rows: Float32) -> Seen:
+    def check(self, rows: Float32) -> FullCheck:
         """At the next rows [R, C], NaN where a channel was not observed."""
         observed = ~np.isnan(rows)
         steps = np.arange(1, len(rows) + 1)[:, np.newaxis]
@@ -125,7 +125,7 @@ class Watcher:
         noise = rolling_noise(joined)
         self._last, self.run, self.gap, self._tail = filled[-1], run[-1], gap[-1], joined[-BEFORE_ROWS:]
         self.row += len(rows)
-        return Seen(
+        return FullCheck(
             filled=filled,
             previous=previous,
             apart=apart,
@@ -136,8 +136,8 @@ class Watcher:
             noise=noise,
         )
 
-    def glance(self, rows: Float32, bounds: Bounds) -> Glance | None:
-        """At the next rows [R, C]; None where they call for a thorough look. Cheap: most rows end here.
+    def quick_check(self, rows: Float32, bounds: Bounds) -> QuickCheck | None:
+        """At the next rows [R, C]; None where they call for a full check. Cheap: most rows end here.
 
         Only after `pass_over` they count as looked at.
         """
@@ -150,24 +150,24 @@ class Watcher:
         run = self._runs(moved)
         if not (run <= bounds.run).all() or not (_power(slope) >= bounds.power).all():
             return None
-        return Glance(joined, run[-1], far=not (np.abs(moved) <= bounds.step).all())
+        return QuickCheck(joined, run[-1], far=not (np.abs(moved) <= bounds.step).all())
 
-    def moves(self, glance: Glance) -> Moves:
-        """What stepped how far in rows that a glance was at."""
-        rows = glance.joined[BEFORE_ROWS:]
+    def moves(self, quick: QuickCheck) -> Moves:
+        """What stepped how far in rows of a quick check."""
+        rows = quick.joined[BEFORE_ROWS:]
         return Moves(
             filled=rows,
-            previous=glance.joined[BEFORE_ROWS - 1 : -1],
+            previous=quick.joined[BEFORE_ROWS - 1 : -1],
             apart=np.ones(rows.shape, np.int64),
-            joined=glance.joined,
+            joined=quick.joined,
             first_row=self.row,
         )
 
-    def pass_over(self, glance: Glance) -> None:
-        """The rows that a glance was at count as looked at."""
-        self._last, self.run, self._tail = glance.joined[-1], glance.run, glance.joined[-BEFORE_ROWS:]
+    def pass_over(self, quick: QuickCheck) -> None:
+        """The rows of a quick check count as checked."""
+        self._last, self.run, self._tail = quick.joined[-1], quick.run, quick.joined[-BEFORE_ROWS:]
         self.gap = np.zeros_like(self.gap)
-        self.row += len(glance.joined) - BEFORE_ROWS
+        self.row += len(quick.joined) - BEFORE_ROWS
 
     def _runs(self, moved: Float32) -> Ints:
         """For how many values each channel has stood still, [R, C] or the same for all; all are observed."""
@@ -219,7 +219,7 @@ def consecutive(flags: Bools, before: Ints, *, unknown: Bools) -> Ints:
 
 def reference(rows: Float32, observed: Bools | None = None) -> dict[str, NDArray[np.generic]]:
     """What findings compare with, learnt from calm rows [R, C]; `observed` marks cells that were not merely held."""
-    seen = Watcher(rows.shape[1]).look(rows if observed is None else np.where(observed, rows, np.nan))
+    seen = ChannelHistory(rows.shape[1]).check(rows if observed is None else np.where(observed, rows, np.nan))
     count = np.arange(1, len(rows) + 1)[:, np.newaxis]
     heard = count > seen.gap  # not before the first value
     noise = np.where(np.isnan(seen.noise), np.inf, seen.noise)[BEFORE_ROWS:]

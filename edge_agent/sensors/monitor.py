@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from edge_agent.records import Alarm, ChannelEvidence, Float32, Profile
 from edge_agent.sensors import findings as sensor_alarm
-from edge_agent.sensors.checks import NOISE_ROWS, Bounds, Seen, Watcher, consecutive, level_of
-from edge_agent.sensors.unit_change import UnitState, UnitWatch
+from edge_agent.sensors.checks import NOISE_ROWS, Bounds, ChannelHistory, FullCheck, consecutive, level_of
+from edge_agent.sensors.unit_change import UnitMonitor, UnitState
 from edge_agent.signals import vibration
 
 Finding = Literal[
@@ -38,7 +38,7 @@ _NEAR_LIMIT = 0.002
 """Share of a configured range within which a value that stands still is stuck at the range's end."""
 _STALE_SHARE = 0.5
 _ROUNDING = 1.01
-"""So near to a limit the thorough look decides."""
+"""So near to a limit the full check decides."""
 _UNKNOWN_ROWS = np.iinfo(np.int64).max // 4
 
 
@@ -88,7 +88,7 @@ class QualityState:
 
 
 @dataclass(frozen=True, slots=True)
-class Inspection:
+class SensorReport:
     """Of R rows.
 
     Attributes:
@@ -100,7 +100,7 @@ class Inspection:
     findings: tuple[Alarm, ...]
 
 
-NOTHING = Inspection(np.empty((0, 0), np.bool_), ())
+NOTHING = SensorReport(np.empty((0, 0), np.bool_), ())
 """Of rows that are ordinary."""
 
 
@@ -113,7 +113,7 @@ class _Judged:
     certain: Mapping[Finding, NDArray[np.bool_]]
 
 
-class Inspector:
+class SensorMonitor:
     """Looks at the rows of one commissioned machine."""
 
     def __init__(
@@ -130,9 +130,9 @@ class Inspector:
         self._profile, self._settings, self._model = profile, settings, model
         self._window_rows = window_rows
         self._low, self._high = np.array(ranges, np.float64).reshape(n_channels, 2).T
-        self._watcher = Watcher(n_channels)
+        self._history = ChannelHistory(n_channels)
         # What the agent has computed of a vibration jumps by any factor when the machine breaks.
-        self._units = UnitWatch(profile.memory, unitless=[*map(vibration.is_feature, profile.channels)])
+        self._units = UnitMonitor(profile.memory, unitless=[*map(vibration.is_feature, profile.channels)])
         self._measures = profile.memory["quality/run"].astype(np.int64) <= _CONSTANT * profile.rows
         self._out = np.zeros(n_channels, np.int64)
         self._quiet = np.zeros(n_channels, np.int64)
@@ -157,43 +157,43 @@ class Inspector:
         channels = self._profile.channels
         return tuple(channels[at] for at in np.flatnonzero(self._well < self._window_rows).tolist())
 
-    def inspect(self, rows: Float32, times_ns: NDArray[np.int64]) -> Inspection:
+    def inspect(self, rows: Float32, times_ns: NDArray[np.int64]) -> SensorReport:
         """Look at the next rows [R, C] as they were observed, NaN elsewhere."""
-        glance = None
+        quick = None
         if self._ordinary or self._unsuspected():
-            glance = self._watcher.glance(rows, self._bounds)
-        if glance is not None and self._ordinary and not glance.far:
-            self._watcher.pass_over(glance)
+            quick = self._history.quick_check(rows, self._bounds)
+        if quick is not None and self._ordinary and not quick.far:
+            self._history.pass_over(quick)
             paces = tuple(self._pace(times_ns))
-            return Inspection(NOTHING.hidden, paces) if paces else NOTHING
+            return SensorReport(NOTHING.hidden, paces) if paces else NOTHING
         units = None
-        if glance is not None and not self._open:  # steps alone may be unusual, or have been of late
-            units = self._units.look(self._watcher.moves(glance))
+        if quick is not None and not self._open:  # steps alone may be unusual, or have been of late
+            units = self._units.check(self._history.moves(quick))
             unit_for, doubted = units
             if not unit_for.any():
-                self._watcher.pass_over(glance)
+                self._history.pass_over(quick)
                 self._well = np.minimum(self._well + len(rows), _UNKNOWN_ROWS)
                 paces = tuple(self._pace(times_ns))
                 self._ordinary = self._all_well()
-                return Inspection(doubted, paces)
-        seen, judged, well = self._look(rows, units)
+                return SensorReport(doubted, paces)
+        seen, judged, well = self._check(rows, units)
         findings: list[Alarm] = []
         if self._open or any(certain.any() for certain in judged.certain.values()):
             for at in range(len(rows)):
                 findings += self._advance(judged, seen, at=at, well=well[at], time_ns=int(times_ns[at]))
         findings += self._pace(times_ns)
         self._ordinary = self._all_well()
-        return Inspection((well < self._window_rows) | judged.doubted, tuple(findings))
+        return SensorReport((well < self._window_rows) | judged.doubted, tuple(findings))
 
-    def _look(
+    def _check(
         self, rows: Float32, units: tuple[NDArray[np.int64], NDArray[np.bool_]] | None = None
-    ) -> tuple[Seen, _Judged, NDArray[np.int64]]:
+    ) -> tuple[FullCheck, _Judged, NDArray[np.int64]]:
         """(what was seen, what it is taken for, [R, C] rows since a channel was suspected).
 
         `units` is what their watch has said of these rows, where it was asked already.
         """
-        seen = self._watcher.look(rows)
-        judged = self._judge(rows, seen, self._units.look(seen) if units is None else units)
+        seen = self._history.check(rows)
+        judged = self._judge(rows, seen, self._units.check(seen) if units is None else units)
         steps = np.arange(1, len(rows) + 1)[:, np.newaxis]
         latest = np.maximum.accumulate(np.where(judged.suspect, steps, -self._well), axis=0)
         well = np.minimum(steps - latest, _UNKNOWN_ROWS)
@@ -224,7 +224,7 @@ class Inspector:
         )
 
     def _judge(
-        self, rows: Float32, seen: Seen, units: tuple[NDArray[np.int64], NDArray[np.bool_]]
+        self, rows: Float32, seen: FullCheck, units: tuple[NDArray[np.int64], NDArray[np.bool_]]
     ) -> _Judged:
         s = self._settings
         memory: Mapping[str, NDArray[Any]] = self._profile.memory
@@ -257,7 +257,7 @@ class Inspector:
             },
         )
 
-    def _usual_noise(self, seen: Seen) -> Float32:
+    def _usual_noise(self, seen: FullCheck) -> Float32:
         """The least calm noise while the value was about what it is, [R, C]."""
         memory: Mapping[str, NDArray[Any]] = self._profile.memory
         if "quality/noise_at" not in memory:  # learnt by an older agent
@@ -266,7 +266,7 @@ class Inspector:
         level = level_of(seen.filled, low=memory["quality/low"], high=memory["quality/high"])
         return np.take_along_axis(memory["quality/noise_at"], level, axis=0)
 
-    def _at_limit(self, seen: Seen) -> NDArray[np.bool_]:
+    def _at_limit(self, seen: FullCheck) -> NDArray[np.bool_]:
         """Whether the values are at an end of a configured range, [R, C]."""
         bounded = np.isfinite(self._low) & np.isfinite(self._high)
         near = _NEAR_LIMIT * np.where(bounded, self._high - self._low, 0.0)
@@ -275,7 +275,7 @@ class Inspector:
         return found
 
     def _advance(
-        self, judged: _Judged, seen: Seen, *, at: int, well: NDArray[np.int64], time_ns: int
+        self, judged: _Judged, seen: FullCheck, *, at: int, well: NDArray[np.int64], time_ns: int
     ) -> Iterable[Alarm]:
         """What row `at` begins and ends."""
         channels = self._profile.channels
@@ -323,7 +323,7 @@ class Inspector:
         time_ns: int,
         *,
         channels: Sequence[int] = (),
-        seen: Seen | None = None,
+        seen: FullCheck | None = None,
         at: int = 0,
     ) -> Alarm:
         self._count += 1
@@ -361,12 +361,12 @@ class Inspector:
 
     def save(self) -> QualityState:
         """What to give to `restore`."""
-        watcher = self._watcher
-        counts = (watcher.run, watcher.gap, self._out, self._quiet, self._well)
+        history = self._history
+        counts = (history.run, history.gap, self._out, self._quiet, self._well)
         return QualityState(
             count=self._count,
             open=self.open_findings,
-            units=self._units.save(row=watcher.row),
+            units=self._units.save(row=history.row),
             rows=() if self._ordinary else tuple(tuple(each.tolist()) for each in counts),
         )
 
@@ -381,9 +381,9 @@ class Inspector:
 
     def reread(self, rows: Float32, row_count: int) -> None:
         """Remember the kept rows [R, C], as they were observed, of so many so far; what they said has been said."""
-        self._watcher.row = row_count - len(rows)
+        self._history.row = row_count - len(rows)
         if len(rows):
-            self._look(rows)
+            self._check(rows)
         if self._before and len(self._before[0]) == len(self._well):
             counts = (np.array(each, np.int64) for each in self._before)
-            self._watcher.run, self._watcher.gap, self._out, self._quiet, self._well = counts
+            self._history.run, self._history.gap, self._out, self._quiet, self._well = counts

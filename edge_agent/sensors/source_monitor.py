@@ -25,9 +25,9 @@ _SILENT_AFTER_S = 30.0
 _SILENT_AFTER_GAPS = 10.0
 """A machine that usually sends every minute is not silent after thirty seconds."""
 _GAP_MEMORY = 0.9
-_LOOK_EVERY_S = 1.0
+_CHECK_EVERY_S = 1.0
 _HELD_UP_S = 5.0
-"""A look that comes so late finds messages that waited for the agent, not the other way round."""
+"""A check that comes so late finds messages that waited for the agent, not the other way round."""
 _SKEW_SPREAD_NS = 10_000_000_000
 """A clock that is wrong is wrong by the same amount; a backlog that is being sent off is not."""
 _SKEW_AFTER_NS = 60_000_000_000
@@ -155,7 +155,7 @@ class _Kept:
     open: list[tuple[str, Alarm]] = field(default_factory=list)
 
 
-class SourceWatch:
+class SourceMonitor:
     """Watches over the sources of all machines. Belongs to the pipeline's thread."""
 
     def __init__(self, *, machines_limit: int) -> None:
@@ -164,7 +164,7 @@ class SourceWatch:
         self._clocks: dict[tuple[str, str], _Clock] = {}
         self._due: dict[tuple[str, str], None] = {}  # an ordered set: clocks whose finding begins or ends
         self._open: dict[tuple[str, str], Alarm] = {}
-        self._spoke: set[str] = set()  # machines heard since the last look, while findings hold
+        self._spoke: set[str] = set()  # machines heard since the last check, while findings hold
         self._unheard: set[str] = set()  # machines whose last rows from a source that vouches were not taken
         self._count = 0
         self._looked_s: float | None = None
@@ -205,7 +205,7 @@ class SourceWatch:
         if clock.well >= _WELL_MESSAGES or (key not in self._open and clock.is_skewed(at_ns=at_ns)):
             self._due[key] = None
 
-    def heard(self, names: Iterable[str], *, now_s: float, told: Iterable[str] = ()) -> None:
+    def observe_rows(self, names: Iterable[str], *, now_s: float, told: Iterable[str] = ()) -> None:
         """Rows of these machines have come; `told`: of whom there were rows at all, taken or not."""
         names = [*names]
         self.hearing.note(names, now_s=now_s)
@@ -224,10 +224,10 @@ class SourceWatch:
     # -- what follows ----------------------------------------------------------------------------------------
 
     def due(self, *, now_s: float) -> bool:
-        """Whether it is time to look."""
-        return self._looked_s is None or not 0 <= now_s - self._looked_s < _LOOK_EVERY_S
+        """Whether it is time to check."""
+        return self._looked_s is None or not 0 <= now_s - self._looked_s < _CHECK_EVERY_S
 
-    def look(
+    def check(
         self,
         known: Collection[str],
         *,

@@ -148,7 +148,7 @@ class _Doubt:
     after: list[float]
 
 
-class UnitWatch:
+class UnitMonitor:
     """Remembers which channels speak in another unit."""
 
     def __init__(self, memory: Mapping[str, NDArray[Any]], *, unitless: Sequence[bool] = ()) -> None:
@@ -189,7 +189,7 @@ class UnitWatch:
         self._changed |= {at: _Changed(gain, offset) for at, gain, offset in state.changed if at < n_channels}
         self._barred |= {at: until for at, until in state.barred if at < n_channels}
 
-    def look(self, seen: Moves) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    def check(self, seen: Moves) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """(for how many rows each channel has been in another unit, 0: its own; whether that is in doubt), [R, C]."""
         rows, doubted = np.zeros(seen.filled.shape, np.int64), np.zeros(seen.filled.shape, np.bool_)
         steps = self._steps(seen)

@@ -242,7 +242,7 @@ class Service:
             digest=self._scorer.bundle.digest[:12],
             provider=self._scorer.provider,
             restored=[profile.machine for profile in loaded.profiles],
-            open_alarms=[alarm.id for alarm in self._processor.pipeline.fleet.open_alarms()],
+            open_alarms=[alarm.id for alarm in self._processor.pipeline.machines.open_alarms()],
             metrics=f"http://{config.metrics.host}:{self._metrics.port}/metrics",
         )
 
@@ -383,7 +383,7 @@ class Service:
                 part.show(self._processor, snapshot=snapshot, health=judged)
 
     def _status(self, *, online: bool) -> bytes:
-        machines = self._processor.pipeline.machines() if online else {}
+        machines = self._processor.pipeline.statuses() if online else {}
         return health.status_payload(
             agent=self._config.agent.name,
             version=__version__,
@@ -403,7 +403,7 @@ class Service:
             queued=len(self._inbox),
             wait_s=self._load_shedder.wait_s(now_s),
             heard_share=self._load_shedder.share,
-            machines=health.machines_seen(processor.pipeline.machines(), processor.open_findings()),
+            machines=health.machines_seen(processor.pipeline.statuses(), processor.open_findings()),
             alarms_opened=self._processor.alarm_manager.alarms_opened,
             control=self._processor.alarm_manager.series(dropped=self._egress.messages_dropped),
             alerts_sent=self._egress.alerts_sent,

@@ -200,7 +200,7 @@ class SharingPart(AgentPart):
             self._announcements.add([profile.machine])
 
     def _review(self, processor: TurnProcessor, *, now_s: float) -> None:
-        machines = processor.pipeline.fleet
+        machines = processor.pipeline.machines
         for machine in self._ownership.foreign(list(machines)):
             if machines[machine].state != "learning":  # it comes back when it is learnt, and goes then
                 processor.release(machine)
@@ -228,7 +228,7 @@ class SharingPart(AgentPart):
         if machine not in self._asked:
             return
         self._answered(machine)
-        known = processor.pipeline.fleet.get(machine)
+        known = processor.pipeline.machines.get(machine)
         if known is None or known.profile is not None:
             return
         profile = unpack(

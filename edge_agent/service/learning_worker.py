@@ -10,7 +10,8 @@ from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import CommissionError
 from edge_agent.logs import get_logger
 from edge_agent.pipeline.learning import learn
-from edge_agent.pipeline.results import CommissionRequest, Settings
+from edge_agent.pipeline.results import CommissionRequest
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Profile
 
 log = get_logger()
@@ -28,7 +29,9 @@ class Learnt:
 class Learner:
     """Takes requests, gives profiles."""
 
-    def __init__(self, *, scorer: Scorer, settings: Settings, learn: Callable[..., Profile] = learn) -> None:
+    def __init__(
+        self, *, scorer: Scorer, settings: PipelineSettings, learn: Callable[..., Profile] = learn
+    ) -> None:
         self._scorer = scorer
         self._settings = settings
         self._learn = learn
@@ -41,7 +44,7 @@ class Learner:
         """Whether a machine is being learnt right now; it cannot be interrupted."""
         return self._busy.is_set()
 
-    def adopt(self, *, scorer: Scorer, settings: Settings) -> None:
+    def adopt(self, *, scorer: Scorer, settings: PipelineSettings) -> None:
         """Learn with another model and other settings from the next request on."""
         self._scorer, self._settings = scorer, settings
 

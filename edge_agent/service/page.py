@@ -10,7 +10,7 @@ from edge_agent.alarms.state import ClosedAlarm
 from edge_agent.config.file import Config
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.mqtt.connection import Report
-from edge_agent.pipeline.results import Step
+from edge_agent.pipeline.results import StepResults
 from edge_agent.service.parts import AgentPart
 from edge_agent.service.turn import CLOCKS, Clocks, Turn, TurnProcessor
 from edge_agent.web.auth import TokenGuard
@@ -70,7 +70,7 @@ class PagePart(AgentPart):
         """Show what the commands may be by another configuration; the page's own settings wait for a restart."""
         self._config = config
 
-    def observe_step(self, step: Step) -> None:
+    def observe_step(self, step: StepResults) -> None:
         """Remember its scores."""
         if self._server is not None:
             self._history.take_scores(step.scores)
@@ -89,7 +89,7 @@ class PagePart(AgentPart):
         wanted = None if self._server is None else self._exchange.wanted()
         if wanted is None:
             return
-        machines = processor.pipeline.machines()
+        machines = processor.pipeline.statuses()
         now_s, now_ns = self._clocks.monotonic_s(), self._clocks.wall_ns()
         self._history.keep(machines)
         history = processor.alarm_manager.lifecycle.kept.history
@@ -128,7 +128,7 @@ class PagePart(AgentPart):
                 one for one in reversed(processor.alarm_manager.lifecycle.kept.history) if one.machine == name
             ]
             found[name] = Closeup(
-                glance=processor.pipeline.fleet.glance(name, latest_rows=_ROWS),
+                glance=processor.pipeline.machines.view(name, latest_rows=_ROWS),
                 near=history.near.curve(),
                 far=history.far.curve(),
                 latest=history.latest,
@@ -141,4 +141,4 @@ _NOBODY = Closeup(None, Curve(), Curve(), None)
 
 
 def _named(processor: TurnProcessor, past: list[ClosedAlarm]) -> tuple[tuple[ClosedAlarm, str], ...]:
-    return tuple((one, processor.pipeline.fleet.fault_of(one.machine, one.id)) for one in past)
+    return tuple((one, processor.pipeline.machines.fault_of(one.machine, one.id)) for one in past)

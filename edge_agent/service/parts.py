@@ -12,7 +12,7 @@ from edge_agent.config.file import Config
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.metrics.waveform_gauges import WaveformGauges
 from edge_agent.mqtt.connection import Connection
-from edge_agent.pipeline.results import Step
+from edge_agent.pipeline.results import StepResults
 from edge_agent.records import Profile
 from edge_agent.service.turn import Turn, TurnProcessor
 
@@ -47,7 +47,7 @@ class AgentPart:
     def adopt(self, config: Config) -> None:
         """Go on by another configuration. Must not fail."""
 
-    def observe_step(self, step: Step) -> None:
+    def observe_step(self, step: StepResults) -> None:
         """See what the pipeline made of a turn. Must not fail, nor take long."""
 
     def observe_profile(self, profile: Profile) -> None:
@@ -76,7 +76,7 @@ class WaveformPart(AgentPart):
     def __init__(self) -> None:
         self._gauges = WaveformGauges()
 
-    def observe_step(self, step: Step) -> None:
+    def observe_step(self, step: StepResults) -> None:
         """Take up the newest features."""
         self._gauges.take_frames(step.accepted)
 

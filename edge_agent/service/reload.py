@@ -212,7 +212,7 @@ def _changes(old: Config, new: Config) -> tuple[tuple[str, ...], tuple[str, ...]
 
 def _misfit(fresh: Fresh, pipeline: Pipeline) -> str | None:
     """Why the new model cannot take over without forgetting a machine; None where it can."""
-    bundle, known = fresh.scorer.bundle, pipeline.machines()
+    bundle, known = fresh.scorer.bundle, pipeline.statuses()
     if known and fresh.scorer.window_rows != pipeline.window_rows:
         return (
             f"{bundle.path}: windows of {fresh.scorer.window_rows} rows, and {pipeline.window_rows} are gathered; "

@@ -23,9 +23,9 @@ from edge_agent.mqtt.duplicates import digest
 from edge_agent.mqtt.inbox import Batch
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.pipeline.results import Failure, Step
+from edge_agent.pipeline.results import Failure, StepResults
 from edge_agent.records import Alarm, Delivery, Frame, Profile, ReceivedMessage, SourceEvents
-from edge_agent.sensors.source_monitor import SourceWatch
+from edge_agent.sensors.source_monitor import SourceMonitor
 from edge_agent.service.learning_worker import Learner
 from edge_agent.service.wiring import (
     TimedScorer,
@@ -82,7 +82,7 @@ class Turn:
 class Observer(Protocol):
     """Who is shown what turns bring; must not raise, nor take long."""
 
-    def observe_step(self, step: Step) -> None:
+    def observe_step(self, step: StepResults) -> None:
         """The pipeline has made a step."""
 
     def observe_profile(self, profile: Profile) -> None:
@@ -130,7 +130,7 @@ class TurnProcessor:
         self._observers = tuple(observers)
         self._monotonic = clocks.monotonic_s
         self._wall_clock_ns = clocks.wall_ns
-        self.sources = SourceWatch(machines_limit=config.limits.machines)
+        self.sources = SourceMonitor(machines_limit=config.limits.machines)
         self._failure_lines = Throttle(monotonic=clocks.monotonic_s)
 
     def begin(self, loaded: Loaded) -> None:
@@ -163,14 +163,14 @@ class TurnProcessor:
             manager_settings(config), outbox=self.outbox, machines=machines_port, states=states
         )
         self.alarm_manager.resume(
-            (*self.pipeline.fleet.open_alarms(), *self.open_findings()), now_ns=self._wall_clock_ns()
+            (*self.pipeline.machines.open_alarms(), *self.open_findings()), now_ns=self._wall_clock_ns()
         )
         self.state_writer.begin(self.pipeline, now_s=now_s)
         self.learner.start()
 
     def open_findings(self) -> tuple[Alarm, ...]:
         """What is wrong with sensors and sources."""
-        return (*self.pipeline.fleet.open_findings(), *self.sources.open_findings)
+        return (*self.pipeline.machines.open_findings(), *self.sources.open_findings)
 
     def _forgot(self, machine: str) -> None:
         self.sources.forget(machine)
@@ -196,9 +196,9 @@ class TurnProcessor:
         received = books.ledger.received + batch.shed + len(batch.arrivals)
         received += sum(events.outcome is not None for events in turn.source_events)
         books.book("shed", batch.shed)
-        step = Step()
+        step = StepResults()
         try:
-            self.pipeline.fleet.interrupt(batch.passed_over)
+            self.pipeline.machines.interrupt(batch.passed_over)
             if batch.arrivals or turn.source_events:
                 step = self._step(turn)
             for observer in self._observers:
@@ -268,7 +268,7 @@ class TurnProcessor:
                     untold=self._failure_lines.kept_back(kind),
                 )
 
-    def _step(self, turn: Turn) -> Step:
+    def _step(self, turn: Turn) -> StepResults:
         deliveries = self._without_duplicates(turn.batch)
         started = time.perf_counter()
         step = self.pipeline.step(deliveries, turn.source_events)
@@ -281,18 +281,18 @@ class TurnProcessor:
             self._log_failures(step.failures)
         return step
 
-    def _check_sources(self, turn: Turn, step: Step, *, now_ns: int) -> tuple[Alarm, ...]:
+    def _check_sources(self, turn: Turn, step: StepResults, *, now_ns: int) -> tuple[Alarm, ...]:
         """What begins and ends about the machines' sources."""
-        fleet, config = self.pipeline.fleet, self._config
+        machines, config = self.pipeline.machines, self._config
         events = [event for events in turn.source_events for event in events.events]
         told = [event.machine for event in events if isinstance(event, Frame)]
-        self.sources.heard(step.touched, now_s=self._monotonic(), told=told)
+        self.sources.observe_rows(step.touched, now_s=self._monotonic(), told=told)
         if not self.sources.due(now_s=self._monotonic()):
             return ()
         enabled = config.quality.enabled
-        profiles = {name: machine.profile for name, machine in fleet.items()} if enabled else {}
-        found = self.sources.look(
-            fleet.keys(),
+        profiles = {name: machine.profile for name, machine in machines.items()} if enabled else {}
+        found = self.sources.check(
+            machines.keys(),
             learnt={name: known.period_ns / 1e9 for name, known in profiles.items() if known is not None},
             sources=[one.topic for one in config.source if one.clock == "source"] if enabled else (),
             living=turn.living,
@@ -347,6 +347,6 @@ class TurnProcessor:
 
     def _tell_of_drift(self, machine: str) -> None:
         """Say, each time a moved threshold is kept, about once in a day, that it has moved far."""
-        status = self.pipeline.machines()[machine]
+        status = self.pipeline.statuses()[machine]
         if status.drifted and status.threshold_ratio is not None:
             log.warning("machine_drifted", machine=machine, threshold_ratio=round(status.threshold_ratio, 2))

@@ -22,7 +22,7 @@ from edge_agent.model.session import ModelSession
 from edge_agent.model.signature import ANYONE, load_trust
 from edge_agent.mqtt.connection import BrokerAddress
 from edge_agent.mqtt.credentials import Login, Tls
-from edge_agent.pipeline.results import Settings
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.sensors.monitor import QualitySettings
 from edge_agent.topics import parse
@@ -63,9 +63,9 @@ def bundle_profile(bundle: bundles.Bundle) -> Profile | None:
     return None if bundle.profile is None else profiles.decode(bundle.path / bundles.PROFILE, bundle.profile)
 
 
-def pipeline_settings(config: Config) -> Settings:
+def pipeline_settings(config: Config) -> PipelineSettings:
     """What the configuration says, in the pipeline's words."""
-    return Settings(
+    return PipelineSettings(
         commission_rows=config.commission.rows,
         budget=config.budget,
         window=config.window,

@@ -14,7 +14,7 @@ from edge_agent.errors import DatabaseError
 from edge_agent.model.lazy_arrays import Lazy
 from edge_agent.pipeline.machine import Machine
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.pipeline.results import Step
+from edge_agent.pipeline.results import StepResults
 from edge_agent.records import Float32
 from edge_agent.store.database import Database
 
@@ -48,7 +48,7 @@ class AlarmWindowStore:
                 except ValueError:
                     damaged.append(name)
                     continue
-                if (known := pipeline.fleet.get(machine)) is not None:
+                if (known := pipeline.machines.get(machine)) is not None:
                     self._hand_back(known, name, alarm, windows)
                     self._written.setdefault(machine, set()).add(alarm)
         except DatabaseError as error:
@@ -60,7 +60,7 @@ class AlarmWindowStore:
             windows.rest(self._lazy_read(name))
         machine.naming.take_up(alarm, windows)
 
-    def due_windows(self, step: Step, pipeline: Pipeline) -> dict[str, bytes | None]:
+    def due_windows(self, step: StepResults, pipeline: Pipeline) -> dict[str, bytes | None]:
         """What to write and to forget after a step, by name; what there is no room for comes in the next turns."""
         self._due |= {alarm.machine: None for alarm in step.alarms}
         return self._offer(pipeline, limit_bytes=self._turn_bytes)
@@ -68,13 +68,13 @@ class AlarmWindowStore:
     def names_to_keep(self, pipeline: Pipeline) -> frozenset[str]:
         """Names of what may be on disk and stays there, for a new or a recovered database; the rest is due again."""
         self._offered.clear()
-        self._due = dict.fromkeys(pipeline.fleet)
-        self._written = {name: set(known.naming.kept) for name, known in pipeline.fleet.items()}
+        self._due = dict.fromkeys(pipeline.machines)
+        self._written = {name: set(known.naming.kept) for name, known in pipeline.machines.items()}
         return frozenset(_name(machine, alarm) for machine, those in self._written.items() for alarm in those)
 
     def last_windows(self, pipeline: Pipeline) -> Iterator[dict[str, bytes | None]]:
         """What is still to be written before a wanted end, open alarms' windows too, in parts."""
-        self._due = dict.fromkeys(pipeline.fleet)
+        self._due = dict.fromkeys(pipeline.machines)
         while self._due:
             if part := self._offer(pipeline, limit_bytes=_LAST_BYTES, even_open=True):
                 yield part
@@ -94,7 +94,7 @@ class AlarmWindowStore:
         while self._due and size < limit_bytes:
             machine = next(iter(self._due))
             del self._due[machine]
-            known = pipeline.fleet.get(machine)
+            known = pipeline.machines.get(machine)
             alarms = {} if known is None else dict(known.naming.kept)
             before = self._written.pop(machine, set())
             found |= {_name(machine, alarm): None for alarm in before - alarms.keys()}
@@ -127,7 +127,7 @@ class AlarmWindowStore:
 
 def _open_alarm(machine: Machine) -> str:
     """Its id; "" where none is open."""
-    alarm = machine.book.open_alarm
+    alarm = machine.condition.open_alarm
     return "" if alarm is None else alarm.id
 
 

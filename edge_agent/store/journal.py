@@ -18,7 +18,7 @@ import numpy as np
 
 from edge_agent.pipeline.machine import Memento
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.pipeline.results import Step
+from edge_agent.pipeline.results import StepResults
 from edge_agent.records import Frame
 from edge_agent.signals.row_buffer import BufferState
 
@@ -126,7 +126,13 @@ class Journal:
         self._turn = turn
 
     def changes_of_turn(
-        self, step: Step, pipeline: Pipeline, *, marks: bytes, changed: Iterable[str] = (), now_s: float
+        self,
+        step: StepResults,
+        pipeline: Pipeline,
+        *,
+        marks: bytes,
+        changed: Iterable[str] = (),
+        now_s: float,
     ) -> Changes:
         """What to write after a step.
 
@@ -160,7 +166,7 @@ class Journal:
         self._turn += 1
         self._layouts.clear()
         self._unsaved.clear()
-        self._saved = {name: pipeline.memento(name) for name in pipeline.machines()}
+        self._saved = {name: pipeline.memento(name) for name in pipeline.statuses()}
         states = {_MACHINE + name: msgspec.msgpack.encode(memento) for name, memento in self._saved.items()}
         if self._mode != "off":
             states |= {_BUFFER + name: self._encode_buffer(pipeline, name) for name in self._saved}
@@ -174,7 +180,12 @@ class Journal:
         return Changes(turn=self._turn, states=states, keep_from=max(0, self._turn - _MARKED_TURNS))
 
     def _save_mementos(
-        self, step: Step, pipeline: Pipeline, *, changed: Iterable[str], states: dict[str, bytes | None]
+        self,
+        step: StepResults,
+        pipeline: Pipeline,
+        *,
+        changed: Iterable[str],
+        states: dict[str, bytes | None],
     ) -> list[str]:
         """Write down what differs; returns the machines whose rows were rearranged: their buffer is due at once."""
         names = {score.windows.machine for score in step.scores}

@@ -13,7 +13,7 @@ from edge_agent.errors import DatabaseError, StateError
 from edge_agent.mqtt.duplicates import UsedMarks
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.pipeline.results import Step
+from edge_agent.pipeline.results import StepResults
 from edge_agent.records import Profile
 from edge_agent.store.alarm_windows import AlarmWindowStore
 from edge_agent.store.database import Database, DatabaseContents
@@ -183,7 +183,7 @@ class StateWriter:
 
     # -- each turn ------------------------------------------------------------------------------------------
 
-    def write_turn(self, step: Step, *, now_s: float) -> None:
+    def write_turn(self, step: StepResults, *, now_s: float) -> None:
         """Write what the turn changed. Its messages may be acknowledged when this returns, whatever came of it."""
         self._mend(now_s)
         if self._unsaved_profiles and now_s >= self._failures["profiles"].retry_s:

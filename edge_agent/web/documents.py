@@ -13,7 +13,7 @@ import msgspec
 from edge_agent.alarms import payload
 from edge_agent.alarms.state import AlarmState, ClosedAlarm, MachineCalls
 from edge_agent.model.bundle import Bundle
-from edge_agent.pipeline.machine import Glance, MachineStatus
+from edge_agent.pipeline.machine import MachineStatus, MachineView
 from edge_agent.records import Float32, Kind, Severity
 from edge_agent.web.view import Closeup, Curve, Expectation, View
 
@@ -260,7 +260,7 @@ def _channels(closeup: Closeup) -> list[dict[str, Any]]:
 
 
 def _channel(
-    glance: Glance, at: int, *, share: float, latest: Expectation | None, with_rows: bool
+    glance: MachineView, at: int, *, share: float, latest: Expectation | None, with_rows: bool
 ) -> dict[str, Any]:
     column = glance.rows[:, at]
     known = glance.low is not None and glance.high is not None and at < len(glance.low)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from edge_agent.alarms.state import AlarmState, ClosedAlarm, MachineCalls
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model.bundle import Bundle
-from edge_agent.pipeline.machine import Glance, MachineStatus
+from edge_agent.pipeline.machine import MachineStatus, MachineView
 from edge_agent.records import Float32
 
 
@@ -45,7 +45,7 @@ class Closeup:
         past: its closed alarms, the latest first, each with the name that people gave it.
     """
 
-    glance: Glance | None
+    glance: MachineView | None
     near: Curve
     far: Curve
     latest: Expectation | None

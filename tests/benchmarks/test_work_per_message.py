@@ -18,7 +18,8 @@ from edge_agent.config.file import Config
 from edge_agent.detect.scorer import Scorer
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.pipeline.results import CommissionRequest, Settings
+from edge_agent.pipeline.results import CommissionRequest
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Delivery, Profile
 from edge_agent.service.wiring import load_scorer, message_decoder, pipeline_settings
 
@@ -41,7 +42,7 @@ def scorer() -> Scorer:
 @pytest.fixture(scope="module")
 def profile(scorer: Scorer) -> Profile:
     request = CommissionRequest("m0", NAMES, values(1500, seed=0), PERIOD_NS, 1, 1500 * PERIOD_NS)
-    return learn(request, scorer=scorer, settings=Settings())
+    return learn(request, scorer=scorer, settings=PipelineSettings())
 
 
 def deliveries(*, rows: int, block_rows: int) -> Iterator[Delivery]:

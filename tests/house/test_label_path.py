@@ -98,7 +98,7 @@ def alarmed(tmp_path: Path, tiny_bundle: Path) -> Iterator[Service]:
     wait_until(lambda: turned(service) and processor.pipeline.profiles(), what="the machine to be learnt")
     for arrival in arrivals([(*FAULTY, FAULT_SHIFT)]):
         service._inbox.put(arrival)
-    wait_until(lambda: turned(service) and processor.pipeline.fleet.open_alarms(), what="the alarm")
+    wait_until(lambda: turned(service) and processor.pipeline.machines.open_alarms(), what="the alarm")
     service._status_told_s = service._snapshot_s = time.monotonic() + 1000.0  # no command's business
     yield service
     service._leave()
@@ -120,13 +120,13 @@ def idle(service: Service) -> Rooms:
 
 
 def ordered(service: Service) -> bytes:
-    (alarm,) = service._processor.pipeline.fleet.open_alarms()
+    (alarm,) = service._processor.pipeline.machines.open_alarms()
     return json.dumps({"id": "request-1", "by": "Anna", "alarm": alarm.id, "fault": "leak"}).encode()
 
 
 def learnt(service: Service) -> list[str]:
-    (alarm,) = service._processor.pipeline.fleet.open_alarms()
-    return [service._processor.pipeline.fleet.fault_of(alarm.machine, alarm.id)]
+    (alarm,) = service._processor.pipeline.machines.open_alarms()
+    return [service._processor.pipeline.machines.fault_of(alarm.machine, alarm.id)]
 
 
 def test_a_label_passes_few_rooms_from_its_bytes_to_the_reply(alarmed: Service) -> None:

@@ -18,11 +18,12 @@ from edge_agent.formats.routing import delivery_decoder
 from edge_agent.model import bundle
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.pipeline.results import Settings, Step
+from edge_agent.pipeline.results import StepResults
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Delivery
 
 RETURNS_LIMIT = 2
-SETTINGS = Settings(commission_rows=300)
+SETTINGS = PipelineSettings(commission_rows=300)
 CONDUCTOR = "pipeline"
 """The room that hands the frame on: it is not left before the step ends."""
 _HOME = f"{Path(edge_agent.__file__).parent}/"
@@ -40,7 +41,7 @@ class Walk:
         """Every time that a room's code was called from another's."""
         self._running: list[str] = []
 
-    def through(self, call: Callable[[], Step]) -> Step:
+    def through(self, call: Callable[[], StepResults]) -> StepResults:
         sys.setprofile(self._note)
         try:
             return call()
@@ -93,7 +94,7 @@ def delivery(row: int, *, shift: float = 0.0) -> Delivery:
     return Delivery("sensors/pump-1", payload.encode(), (START_TS + row) * 1_000_000_000)
 
 
-def walked(pipeline: Pipeline, row: int, *, shift: float = 0.0) -> tuple[Walk, Step]:
+def walked(pipeline: Pipeline, row: int, *, shift: float = 0.0) -> tuple[Walk, StepResults]:
     walk = Walk()
     return walk, walk.through(lambda: pipeline.step([delivery(row, shift=shift)]))
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from edge_agent.diagnose.attribution import reference
 from edge_agent.diagnose.fault_naming import Opinion
-from edge_agent.pipeline.condition import AlarmBook, AlarmSettings
+from edge_agent.pipeline.condition import Condition, ConditionSettings
 from edge_agent.records import Alarm, Profile, ScoreBlock, WindowBlock
 
 SECOND = 1_000_000_000
@@ -50,16 +50,16 @@ def block(
     )
 
 
-def book() -> AlarmBook:
-    return AlarmBook(AlarmSettings(update_s=60, memory_windows=4), model="digest")
+def condition() -> Condition:
+    return Condition(ConditionSettings(update_s=60, memory_windows=4), model="digest")
 
 
-def advance(alarms: AlarmBook, change: str, given: ScoreBlock) -> Alarm | None:
+def advance(alarms: Condition, change: str, given: ScoreBlock) -> Alarm | None:
     return alarms.advance(change, given, at=0, profile=PROFILE)  # type: ignore[arg-type]
 
 
 def test_an_alarm_names_its_channels_guiltiest_first_in_their_own_unit() -> None:
-    alarm = advance(book(), "raised", block(3.0))
+    alarm = advance(condition(), "raised", block(3.0))
     assert alarm is not None
     assert [channel.name for channel in alarm.channels] == ["pressure", "vibration", "flow"]
     pressure = alarm.channels[0]
@@ -69,7 +69,7 @@ def test_an_alarm_names_its_channels_guiltiest_first_in_their_own_unit() -> None
 
 
 def test_one_id_from_opening_to_closing_and_revisions_without_gaps() -> None:
-    alarms = book()
+    alarms = condition()
     said = [
         advance(alarms, "raised", block(3.0)),
         advance(alarms, "active", block(9.0, start=101)),
@@ -87,7 +87,7 @@ def test_one_id_from_opening_to_closing_and_revisions_without_gaps() -> None:
 
 
 def test_nothing_new_is_said_before_update_s_has_passed() -> None:
-    alarms = book()
+    alarms = condition()
     advance(alarms, "raised", block(3.0))
     assert advance(alarms, "active", block(3.1, start=130)) is None
     refreshed = advance(alarms, "active", block(3.1, start=161))
@@ -96,7 +96,7 @@ def test_nothing_new_is_said_before_update_s_has_passed() -> None:
 
 
 def test_severity_rises_at_once_and_never_falls() -> None:
-    alarms = book()
+    alarms = condition()
     opened = advance(alarms, "raised", block(3.0))
     graver = advance(alarms, "active", block(8.5, start=101))
     later = advance(alarms, "active", block(2.1, start=200))
@@ -108,8 +108,8 @@ def test_severity_rises_at_once_and_never_falls() -> None:
 
 
 def test_a_probable_fault_is_named_and_an_improbable_one_is_unknown() -> None:
-    sure = advance(book(), "raised", block(3.0, classes=(0.1, 0.8, 0.1)))
-    unsure = advance(book(), "raised", block(3.0, classes=(0.4, 0.3, 0.3)))
+    sure = advance(condition(), "raised", block(3.0, classes=(0.1, 0.8, 0.1)))
+    unsure = advance(condition(), "raised", block(3.0, classes=(0.4, 0.3, 0.3)))
     assert sure is not None
     assert unsure is not None
     assert (sure.fault, unsure.fault) == ("leak", "unknown")
@@ -117,7 +117,7 @@ def test_a_probable_fault_is_named_and_an_improbable_one_is_unknown() -> None:
 
 
 def test_a_new_alarm_has_a_new_id_even_at_the_same_second() -> None:
-    alarms = book()
+    alarms = condition()
     first = advance(alarms, "raised", block(3.0))
     advance(alarms, "cleared", block(0.5))
     second = advance(alarms, "raised", block(3.0))
@@ -128,7 +128,7 @@ def test_a_new_alarm_has_a_new_id_even_at_the_same_second() -> None:
 
 
 def test_a_name_once_said_does_not_flicker_while_the_alarm_lasts() -> None:
-    alarms = book()
+    alarms = condition()
     advance(alarms, "raised", block(3.0, classes=(0.1, 0.8, 0.1)))
     for at in range(1, 30):
         advance(alarms, "active", block(3.0, classes=(0.5, 0.3, 0.2), start=100 + at))
@@ -139,32 +139,32 @@ def test_a_name_once_said_does_not_flicker_while_the_alarm_lasts() -> None:
 
 
 def test_a_new_alarm_begins_without_the_name_of_the_last() -> None:
-    alarms = book()
+    alarms = condition()
     advance(alarms, "raised", block(3.0, classes=(0.1, 0.8, 0.1)))
-    assert alarms.tell("worn bearing") is not None
+    assert alarms.name_fault("worn bearing") is not None
     advance(alarms, "cleared", block(0.5))
-    assert alarms.tell("worn bearing") is None
+    assert alarms.name_fault("worn bearing") is None
     second = advance(alarms, "raised", block(3.0, classes=(0.9, 0.05, 0.05)))
     assert second is not None
     assert second.fault == "unknown"
 
 
 def test_what_the_machines_own_alarms_were_called_comes_before_the_models_head() -> None:
-    alarms, sure = book(), Opinion(("worn bearing",), np.ones(1, np.float32), 0.9, 0.5)
+    alarms, sure = condition(), Opinion(("worn bearing",), np.ones(1, np.float32), 0.9, 0.5)
     own = alarms.advance("raised", block(3.0, classes=(0.1, 0.8, 0.1)), at=0, profile=PROFILE, named=sure)
     assert own is not None
     assert (own.fault, round(own.fault_probability, 3)) == ("worn bearing", 0.9)
-    other, unsure = book(), Opinion(("worn bearing",), np.ones(1, np.float32), 0.1, 0.5)
+    other, unsure = condition(), Opinion(("worn bearing",), np.ones(1, np.float32), 0.1, 0.5)
     head = other.advance("raised", block(3.0, classes=(0.1, 0.8, 0.1)), at=0, profile=PROFILE, named=unsure)
     assert head is not None
     assert head.fault == "leak"
 
 
 def test_what_an_operator_said_of_the_open_alarm_is_said_at_the_time_it_was_said() -> None:
-    alarms = book()
+    alarms = condition()
     advance(alarms, "raised", block(3.0))
     advance(alarms, "active", block(3.0, start=110))
-    told = alarms.tell("worn bearing")
+    told = alarms.name_fault("worn bearing")
     assert told is not None
     assert (told.fault, told.fault_probability, told.revision) == ("worn bearing", 1.0, 2)
     assert told.time_ns == 110 * SECOND

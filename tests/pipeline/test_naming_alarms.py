@@ -10,7 +10,8 @@ from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose.fault_library import Casebook
 from edge_agent.diagnose.fault_naming import NamingSettings, Refused
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.pipeline.results import Labelled, Settings
+from edge_agent.pipeline.results import Labelled
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.recordings.failure_records import FailureRecord
 from edge_agent.recordings.replay import Replay, commission_recording, replay
 from edge_agent.recordings.tables import Recording
@@ -19,7 +20,7 @@ from edge_agent.signals.settings import WindowSettings
 
 SECOND = 1_000_000_000
 CHANNELS = ("flow", "pressure", "vibration")
-SETTINGS = Settings(commission_rows=600)
+SETTINGS = PipelineSettings(commission_rows=600)
 FAULT_ROWS, REST_ROWS = 120, 280
 PLAN = ("gauge off", "rough", "gauge off", "rough")
 
@@ -51,7 +52,7 @@ def profile(scorer: Scorer) -> Profile:
     return commission_recording(RECORDING, rows=600, scorer=scorer, settings=SETTINGS)
 
 
-def pipeline(scorer: Scorer, profile: Profile, *, settings: Settings = SETTINGS) -> Pipeline:
+def pipeline(scorer: Scorer, profile: Profile, *, settings: PipelineSettings = SETTINGS) -> Pipeline:
     return Pipeline(
         decode=lambda _: Reject("no_source"), scorer=scorer, settings=settings, profiles=[profile]
     )

@@ -12,13 +12,14 @@ from edge_agent.formats.routing import Clock, Route, delivery_decoder
 from edge_agent.formats.table import FORMATS
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.pipeline.results import Settings, Step
+from edge_agent.pipeline.results import StepResults
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Alarm, Delivery, Frame, Reject
 from edge_agent.topics import parse, parse_name
 
 SECOND = 1_000_000_000
 CHANNELS = ("flow", "pressure", "vibration")
-SETTINGS = Settings(commission_rows=600)
+SETTINGS = PipelineSettings(commission_rows=600)
 
 
 def rows(count: int, *, seed: int = 0, start: int = 0) -> np.ndarray:
@@ -49,7 +50,9 @@ def deliveries(values: np.ndarray, *, machine: str = "pump-1", start: int = 0) -
     ]
 
 
-def drive(pipeline: Pipeline, messages: list[Delivery], *, scorer: Scorer, chunk: int = 50) -> list[Step]:
+def drive(
+    pipeline: Pipeline, messages: list[Delivery], *, scorer: Scorer, chunk: int = 50
+) -> list[StepResults]:
     steps = []
     for at in range(0, len(messages), chunk):
         step = pipeline.step(messages[at : at + chunk])
@@ -59,7 +62,7 @@ def drive(pipeline: Pipeline, messages: list[Delivery], *, scorer: Scorer, chunk
     return steps
 
 
-def alarms(steps: Iterable[Step]) -> list[Alarm]:
+def alarms(steps: Iterable[StepResults]) -> list[Alarm]:
     return [alarm for step in steps for alarm in step.alarms]
 
 
@@ -78,7 +81,7 @@ def test_a_new_machine_is_commissioned_and_its_fault_is_alarmed_with_the_guilty_
     pipeline: Pipeline, scorer: Scorer
 ) -> None:
     drive(pipeline, deliveries(rows(600)), scorer=scorer)
-    assert pipeline.machines()["pump-1"].state == "ready"
+    assert pipeline.statuses()["pump-1"].state == "ready"
     calm = drive(pipeline, deliveries(rows(400, seed=3, start=600), start=600), scorer=scorer)
     assert alarms(calm) == []
     said = alarms(
@@ -90,7 +93,7 @@ def test_a_new_machine_is_commissioned_and_its_fault_is_alarmed_with_the_guilty_
     assert len({alarm.id for alarm in said}) == 1
 
 
-def by_arrival(*, wrong: bool, scorer: Scorer) -> tuple[Pipeline, list[Step]]:
+def by_arrival(*, wrong: bool, scorer: Scorer) -> tuple[Pipeline, list[StepResults]]:
     """A machine whose messages arrive once a second; its own clock is set about, or tells the time of the arrival."""
     clock: Clock = "arrival" if wrong else "source"
     template = parse("sensors/{machine}", allowed={"machine"}, required={"machine"})
@@ -196,7 +199,7 @@ def test_floods_of_machines_and_channels_are_bounded(scorer: Scorer) -> None:
         pipeline.step(deliveries(rows(1), machine=name))
     wide = {f"c{at}": 1.0 for at in range(5)}
     pipeline.step([Delivery("sensors/a", json.dumps({"ts": 5, "values": wide}).encode(), 0)])
-    assert set(pipeline.machines()) == {"a", "b"}
+    assert set(pipeline.statuses()) == {"a", "b"}
     assert pipeline.ledger.rejected == {"too_many_machines": 2, "too_many_channels": 1}
     assert pipeline.ledger.balance() == 0
 
@@ -204,7 +207,7 @@ def test_floods_of_machines_and_channels_are_bounded(scorer: Scorer) -> None:
 def test_a_machine_that_cannot_be_learnt_says_why_and_tries_again(pipeline: Pipeline) -> None:
     pipeline.step(deliveries(rows(600)))
     pipeline.fail("pump-1", "too noisy")
-    status = pipeline.machines()["pump-1"]
+    status = pipeline.statuses()["pump-1"]
     assert (status.state, status.reason, status.rows_wanted) == ("failed", "too noisy", 1200)
     assert pipeline.step(deliveries(rows(599), start=600)).commissions == ()
     assert len(pipeline.step(deliveries(rows(1), start=1199)).commissions) == 1
@@ -225,4 +228,4 @@ def test_a_template_profile_serves_any_machine_with_its_channels(scorer: Scorer)
     template = learn(request, scorer=scorer, settings=SETTINGS)
     fleet = Pipeline(decode=decode, scorer=scorer, settings=SETTINGS, template=template)
     fleet.step(deliveries(rows(1), machine="pump-7"))
-    assert fleet.machines()["pump-7"].state == "ready"
+    assert fleet.statuses()["pump-7"].state == "ready"

@@ -13,17 +13,18 @@ from edge_agent.model.lazy_arrays import LazyArrays
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.machine import Machine
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.pipeline.results import Settings, Step
+from edge_agent.pipeline.results import StepResults
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Alarm, Profile, ScoreBlock
-from edge_agent.sensors.checks import Watcher
-from edge_agent.sensors.monitor import Inspector
+from edge_agent.sensors.checks import ChannelHistory
+from edge_agent.sensors.monitor import SensorMonitor
 from edge_agent.store.atomic_file import allow_open
 from edge_agent.store.state_dir import StateDir
 from tests.support.frames import frames_of, undecoded
 
 PERIOD_NS = 50_000_000
 CHANNELS = ("flow", "pressure")
-SETTINGS = Settings(commission_rows=1200)
+SETTINGS = PipelineSettings(commission_rows=1200)
 
 
 def rows(count: int, *, seed: int) -> np.ndarray:
@@ -42,7 +43,7 @@ def profile(scorer: Scorer) -> Profile:
     return learn(request, scorer=scorer, settings=SETTINGS)
 
 
-def watch(scorer: Scorer, profile: Profile, values: np.ndarray, *, block: int = 1) -> list[Step]:
+def watch(scorer: Scorer, profile: Profile, values: np.ndarray, *, block: int = 1) -> list[StepResults]:
     pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=SETTINGS, profiles=[profile])
     return [
         pipeline.feed([frame])
@@ -50,7 +51,7 @@ def watch(scorer: Scorer, profile: Profile, values: np.ndarray, *, block: int = 
     ]
 
 
-def scores(steps: list[Step]) -> list[ScoreBlock]:
+def scores(steps: list[StepResults]) -> list[ScoreBlock]:
     return [score for step in steps for score in step.scores]
 
 
@@ -76,7 +77,7 @@ def test_rows_that_are_looked_at_together_say_what_they_say_one_by_one(
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_rows_that_are_ordinary_at_a_glance_are_so_at_a_thorough_look(
+def test_rows_that_are_ordinary_at_a_check_are_so_at_a_thorough_check(
     profile: Profile, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -88,20 +89,24 @@ def test_rows_that_are_ordinary_at_a_glance_are_so_at_a_thorough_look(
     cuts = np.cumsum(rng.integers(1, 60, 200))
     blocks = np.split(values, cuts[cuts < len(values)])
     quick = inspected(profile, blocks)
-    glances = []
-    original = Watcher.glance
-    monkeypatch.setattr(Watcher, "glance", lambda *given: glances.append(original(*given)) or glances[-1])
+    found = []
+    original = ChannelHistory.quick_check
+    monkeypatch.setattr(
+        ChannelHistory,
+        "quick_check",
+        lambda *given: found.append(original(*given)) or found[-1],
+    )
     assert inspected(profile, blocks) == quick
-    monkeypatch.setattr(Watcher, "glance", lambda *_: None)
+    monkeypatch.setattr(ChannelHistory, "quick_check", lambda *_: None)
     thorough = inspected(profile, blocks)
     assert quick == thorough
     assert any(findings for findings, _ in thorough)
-    assert {None, True, False} <= {glance and glance.far for glance in glances}
+    assert {None, True, False} <= {check and check.far for check in found}
 
 
 def inspected(profile: Profile, blocks: list[np.ndarray]) -> list[tuple[tuple[Alarm, ...], list[list[bool]]]]:
     """Of each block, its findings and which rows hide a channel."""
-    inspector = Inspector(
+    inspector = SensorMonitor(
         profile, SETTINGS.quality, ranges=[(-np.inf, np.inf)] * 2, window_rows=128, model="m"
     )
     found, row = [], 0

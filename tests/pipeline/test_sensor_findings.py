@@ -12,7 +12,8 @@ from edge_agent.alarms import payload as alert
 from edge_agent.detect.scorer import Scorer
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.pipeline.results import Settings, Step
+from edge_agent.pipeline.results import StepResults
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Alarm, Frame, Profile
 from edge_agent.signals.channel_rules import ChannelRule
 from tests.support.frames import frames_of, undecoded
@@ -20,7 +21,7 @@ from tests.support.frames import frames_of, undecoded
 SECOND = 1_000_000_000
 CHANNELS = ("flow", "pressure", "vibration", "temperature")
 RULES = (ChannelRule(channel="temperature", low=0.0, high=150.0),)
-SETTINGS = Settings(commission_rows=1200, channel_rules=RULES)
+SETTINGS = PipelineSettings(commission_rows=1200, channel_rules=RULES)
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/alert.schema.json").read_text())
 FAULT_AT = 200
 
@@ -44,12 +45,12 @@ def ready(scorer: Scorer, profile: Profile) -> Pipeline:
     return Pipeline(decode=undecoded, scorer=scorer, settings=SETTINGS, profiles=[profile])
 
 
-def watch(scorer: Scorer, profile: Profile, values: np.ndarray, *, block: int) -> list[Step]:
+def watch(scorer: Scorer, profile: Profile, values: np.ndarray, *, block: int) -> list[StepResults]:
     pipeline = ready(scorer, profile)
     return [pipeline.feed([frame]) for frame in frames_of(values, start=2000, block=block, channels=CHANNELS)]
 
 
-def findings(steps: list[Step]) -> list[Alarm]:
+def findings(steps: list[StepResults]) -> list[Alarm]:
     return [finding for step in steps for finding in step.findings]
 
 
@@ -186,7 +187,7 @@ def test_findings_go_on_under_their_ids_after_a_restart(scorer: Scorer, profile:
     second = ready(scorer, profile)
     assert second.restore(first.memento("m"), first.ring("m"))
     second.recall([])
-    assert second.fleet.open_findings() == first.fleet.open_findings() != ()
+    assert second.machines.open_findings() == first.machines.open_findings() != ()
     closed = [one for frame in sent[400:] for one in second.feed([frame]).findings]
     assert [(one.id, one.revision, one.state) for one in closed] == [(opened[0].id, 2, "closed")]
 
@@ -204,7 +205,7 @@ def test_a_sensor_that_stands_still_is_not_well_because_the_rows_before_a_restar
     assert second.restore(first.memento("m"), None)
     second.recall([])
     assert [one for frame in sent[500:] for one in second.feed([frame]).findings] == []
-    assert second.fleet.open_findings() == first.fleet.open_findings()
+    assert second.machines.open_findings() == first.machines.open_findings()
 
 
 def test_findings_are_alerts_that_the_schema_knows(scorer: Scorer, profile: Profile) -> None:

@@ -26,7 +26,7 @@ def test_scores_are_told_by_the_threshold_in_use(profile: Profile) -> None:
     line = ramp_pipeline(profile)
     rows = drifting_rows(20)
     _, scores, alarms = feed_rows(line, rows)
-    ratio = line.machines()["press"].threshold_ratio
+    ratio = line.statuses()["press"].threshold_ratio
     assert ratio is not None
     assert ratio > 1.0
     assert scores[-1] == pytest.approx(rows[-1] / ratio, rel=0.01)
@@ -40,7 +40,7 @@ def test_a_machine_whose_threshold_has_moved_far_is_told_to_have_drifted(profile
     drifted = []
     for at in range(0, len(rows), DAY_ROWS):
         feed_rows(line, rows[at : at + DAY_ROWS], start=at)
-        status = line.machines()["press"]
+        status = line.statuses()["press"]
         told = json.loads(
             status_payload(
                 agent="a", version="1", online=True, model="m", provider="cpu", machines={"press": status}
@@ -56,7 +56,7 @@ def test_switched_off_the_threshold_stays_where_it_was_learnt(profile: Profile) 
     line = ramp_pipeline(profile, follow_drift=False)
     rows = drifting_rows(20)
     told, scores, _ = feed_rows(line, rows)
-    assert line.machines()["press"].threshold_ratio == 1.0
+    assert line.statuses()["press"].threshold_ratio == 1.0
     assert scores[-1] == rows[-1]
     assert not told
 

@@ -14,7 +14,7 @@ from edge_agent.metrics.collectors import MACHINES_LIMIT
 from edge_agent.metrics.exporter import Telemetry
 from edge_agent.metrics.snapshot import MachineSeries, Snapshot, frozen
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.pipeline.results import Settings
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Delivery
 from edge_agent.service.wiring import with_rejects_logged
 from tests.support import tiny
@@ -38,7 +38,7 @@ def new_pipeline(bundle: Path, **limits: int) -> Pipeline:
     return Pipeline(
         decode=with_rejects_logged(decode, monotonic=lambda: 0.0),
         scorer=tiny.scorer(bundle),
-        settings=Settings(commission_rows=100, **limits),
+        settings=PipelineSettings(commission_rows=100, **limits),
     )
 
 
@@ -77,9 +77,9 @@ def test_a_hundred_thousand_topics_leave_memory_as_it_was(
     ledger = pipeline.ledger
     assert ledger.received == 5 * TOPICS
     assert ledger.balance() == 0
-    assert len(pipeline.machines()) == 50
+    assert len(pipeline.statuses()) == 50
     assert set(ledger.rejected) <= {"too_many_machines", "too_many_channels", "no_source", "bad_topic"}
-    assert len(pipeline.machines()["known"].channels) <= 20
+    assert len(pipeline.statuses()["known"].channels) <= 20
     record_property("faults", sum(ledger.rejected.values()))
     record_property("growth_mib", round(growth_mib, 1))
 
@@ -93,7 +93,7 @@ def test_a_flood_of_machines_does_not_fill_prometheus(tiny_bundle: Path) -> None
         ledger=frozen(pipeline.ledger),
         machines={
             name: MachineSeries(status.state, status.rows_heard, 1.0, 1.0, alarm_open=True)
-            for name, status in pipeline.machines().items()
+            for name, status in pipeline.statuses().items()
         },
     )
     page = telemetry.page().decode()

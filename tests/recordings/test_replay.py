@@ -12,13 +12,13 @@ import pytest
 
 from edge_agent.cli import app as command
 from edge_agent.detect.scorer import Scorer
-from edge_agent.pipeline.results import Settings
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.recordings.replay import Replay, commission_recording, replay
 from edge_agent.recordings.tables import Recording
 from edge_agent.signals.settings import WindowSettings
 
 ROWS, LEARN_ROWS, FAULT_ROW = 1200, 600, 900
-SETTINGS = Settings(window=WindowSettings(hop_s=0.0))
+SETTINGS = PipelineSettings(window=WindowSettings(hop_s=0.0))
 
 
 def values() -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 from edge_agent.formats.routing import Clock, Route, delivery_decoder
 from edge_agent.formats.table import FORMATS
 from edge_agent.records import Alarm, Delivery, Frame, Reject
-from edge_agent.sensors.source_monitor import Hearing, SourceWatch
+from edge_agent.sensors.source_monitor import Hearing, SourceMonitor
 from edge_agent.topics import parse, parse_name
 
 TOPIC = "sensors/{machine}"
@@ -24,7 +24,7 @@ class Line:
     def __init__(
         self, *, clock: Clock = "source", limit_s: float | None = None, start_ns: int = START_NS
     ) -> None:
-        self.watch = SourceWatch(machines_limit=10)
+        self.watch = SourceMonitor(machines_limit=10)
         self.now_s = 0.0
         self.start_ns = start_ns
         self.said: list[Alarm] = []
@@ -44,7 +44,7 @@ class Line:
         payload = json.dumps({**stamp, "values": {"a": 1.0}}).encode()
         decoded = self.decode(Delivery(f"sensors/{machine}", payload, self.now_ns))
         if isinstance(decoded, Frame):
-            self.watch.heard([machine], now_s=self.now_s)
+            self.watch.observe_rows([machine], now_s=self.now_s)
         return decoded
 
     def wait(
@@ -59,7 +59,7 @@ class Line:
         before, end_s = len(self.said), self.now_s + seconds
         while self.now_s < end_s:
             self.now_s += 1.0
-            self.said += self.watch.look(
+            self.said += self.watch.check(
                 [*known],
                 learnt=known,
                 sources=[TOPIC],
@@ -140,7 +140,7 @@ def test_machines_that_are_not_learnt_are_not_called_silent() -> None:
     line.send()
     for _ in range(100):
         line.now_s += 1.0
-        assert not line.watch.look(
+        assert not line.watch.check(
             ["m"], learnt={}, sources=[TOPIC], listening=True, now_s=line.now_s, now_ns=line.now_ns, model=""
         )
 
@@ -182,9 +182,9 @@ def test_a_machine_that_is_vouched_for_again_is_no_longer_silent() -> None:
 def test_a_machine_whose_rows_come_and_are_not_taken_is_silent_though_its_source_vouches() -> None:
     line = Line()
     line.run(10)
-    line.watch.heard([], told=["m"], now_s=line.now_s)  # its clock fell back: its rows are late
+    line.watch.observe_rows([], told=["m"], now_s=line.now_s)  # its clock fell back: its rows are late
     assert told(line.wait(40, living=["m"])) == [("silent", "open")]
-    line.watch.heard(["m"], told=["m"], now_s=line.now_s)
+    line.watch.observe_rows(["m"], told=["m"], now_s=line.now_s)
     assert told(line.wait(600, living=["m"])) == [("silent", "closed")]
 
 
@@ -241,7 +241,7 @@ def test_no_clock_is_compared_with_our_own_before_that_is_set_nor_where_the_arri
 def test_a_finding_ends_with_its_source() -> None:
     line = Line()
     (opened,) = line.run(70, -HOUR_S)
-    found = line.watch.look(
+    found = line.watch.check(
         ["m"], learnt=LEARNT, sources=[], listening=True, now_s=line.now_s + 1, now_ns=line.now_ns, model=""
     )
     assert [(one.id, one.state) for one in found] == [(opened.id, "closed")]
@@ -291,14 +291,14 @@ def test_a_machine_that_is_gone_takes_its_findings_with_it() -> None:
 
 @pytest.mark.parametrize("raw", [b"", b"\xc1", b"\x81\xa7version\x63"])
 def test_what_cannot_be_read_is_begun_anew(raw: bytes) -> None:
-    watch = SourceWatch(machines_limit=1)
+    watch = SourceMonitor(machines_limit=1)
     assert not watch.restore(raw)
     assert watch.restore(None)
     assert watch.open_findings == ()
 
 
 def test_a_flood_of_machines_with_wrong_clocks_is_bounded() -> None:
-    watch = SourceWatch(machines_limit=5)
+    watch = SourceMonitor(machines_limit=5)
     for number in range(100):
         watch.stamped(f"m{number}", TOPIC, ahead_ns=-HOUR_NS, wrong=True, at_ns=START_NS)
     assert len(watch._clocks) == 5

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from edge_agent.sensors.checks import Watcher, consecutive, reference
-from edge_agent.sensors.unit_change import UnitWatch
+from edge_agent.sensors.checks import ChannelHistory, consecutive, reference
+from edge_agent.sensors.unit_change import UnitMonitor
 
 LOST = np.float32(np.nan)
 
@@ -18,8 +18,8 @@ def ramp(count: int, *, seed: int) -> np.ndarray:
 
 def doubted(rows: np.ndarray) -> list[int]:
     """Rows at which the channel's unit is in doubt, where the rows are looked at one by one."""
-    watcher, units = Watcher(1), UnitWatch(reference(ramp(400, seed=0)))
-    return [at for at, row in enumerate(rows) if units.look(watcher.look(row[np.newaxis]))[1].any()]
+    history, units = ChannelHistory(1), UnitMonitor(reference(ramp(400, seed=0)))
+    return [at for at, row in enumerate(rows) if units.check(history.check(row[np.newaxis]))[1].any()]
 
 
 def test_a_step_across_lost_rows_is_measured_against_as_many_calm_steps() -> None:
@@ -62,11 +62,11 @@ def test_a_stop_that_calm_rows_had_too_is_no_change_of_unit() -> None:
         "low": 0.0,
         "high": 81.367,
     }  # SE of the hydraulic rig, and its rows 1,429 on
-    units = UnitWatch({f"quality/{name}": np.array([value], np.float32) for name, value in calm.items()})
+    units = UnitMonitor({f"quality/{name}": np.array([value], np.float32) for name, value in calm.items()})
     rows = [69.32, 69.32, 76.31, 76.31, 69.23, 69.23, 69.16, 69.16, 69.69, 69.69, 69.52, 69.52, 69.51, 69.51]
     rows += [0.0] * 8 + [63.1, 63.1, 69.66, 69.66, 69.09, 69.09, 69.12, 69.12, 68.98, 68.98, 55.79, 55.79]
-    watcher = Watcher(1)
-    seen = [units.look(watcher.look(np.array([[value]], np.float32))) for value in rows]
+    history = ChannelHistory(1)
+    seen = [units.check(history.check(np.array([[value]], np.float32))) for value in rows]
     assert any(doubt.any() for _, doubt in seen), "a step beyond the calm ones"
     assert [at for at, (changed, _) in enumerate(seen) if changed.any()] == []
 

@@ -27,7 +27,8 @@ from edge_agent.model import bundle, profile
 from edge_agent.model.bundle import CARD, GOLDEN, MANIFEST, MODEL, PROFILE
 from edge_agent.model.rollback import Counters
 from edge_agent.pipeline.learning import learn
-from edge_agent.pipeline.results import CommissionRequest, Settings
+from edge_agent.pipeline.results import CommissionRequest
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.service.agent import Service
 from edge_agent.service.wiring import load_scorer
 from edge_agent.store.state_dir import StateDir
@@ -287,7 +288,7 @@ def other_network(parent: Path, tiny_bundle: Path, *, with_profile_of: str | Non
     config_scorer = tiny.scorer(path)
     calm = np.array([list(values.values()) for _, values in rows(with_profile_of, 0, 300)], np.float32)
     request = CommissionRequest(with_profile_of, CHANNELS, calm, 10**9, 1, 0)
-    learnt = learn(request, scorer=config_scorer, settings=Settings())
+    learnt = learn(request, scorer=config_scorer, settings=PipelineSettings())
     return bundle.write(parent, read.manifest, {**contents, PROFILE: profile.encode(learnt)})
 
 
@@ -344,7 +345,7 @@ def test_what_was_learnt_for_a_network_that_has_gone_is_learnt_again(
     wait_until(lambda: not running.service._processor.learner.busy, what="the old network's profile")
     running.user.publish_rows("m1", 300, 310)
     wait_until(lambda: running.user.machine("m1") == "ready", what="the new network's profile")
-    kept = running.service._processor.pipeline.fleet["m1"].profile
+    kept = running.service._processor.pipeline.machines["m1"].profile
     assert kept is not None
     assert kept.encoder == running.service._scorer.bundle.encoder
 

@@ -87,15 +87,15 @@ def test_without_a_full_journal_the_alarm_still_goes_on_under_its_id(
     agent = begin(lean)
     story = arrivals([*STORY[:2], (380, 600, 0.0)])
     play(agent, story[:340], crash_after=lambda _: False)
-    (opened,) = agent.processor.pipeline.fleet.open_alarms()
+    (opened,) = agent.processor.pipeline.machines.open_alarms()
     commits = agent.processor.state_writer.counts.commits
     agent.turn([])
     assert agent.processor.state_writer.counts.commits == commits  # nothing changed, nothing written
     agent.crash()
-    assert [alarm.id for alarm in agent.processor.pipeline.fleet.open_alarms()] == [opened.id]
+    assert [alarm.id for alarm in agent.processor.pipeline.machines.open_alarms()] == [opened.id]
     play(agent, story[340:], crash_after=lambda _: False)
     assert {alarm_id for alarm_id, _ in agent.alerts} == {opened.id}
-    assert agent.processor.pipeline.fleet.open_alarms() == ()
+    assert agent.processor.pipeline.machines.open_alarms() == ()
 
 
 def test_an_alarm_is_closed_where_its_machine_cannot_go_on(
@@ -103,11 +103,11 @@ def test_an_alarm_is_closed_where_its_machine_cannot_go_on(
 ) -> None:
     agent = begin(config)
     play(agent, arrivals(STORY[:2]), crash_after=lambda _: False)
-    (opened,) = agent.processor.pipeline.fleet.open_alarms()
+    (opened,) = agent.processor.pipeline.machines.open_alarms()
     for path in (config.agent.state_dir / "profiles").glob("*.npz"):
         path.unlink()  # what an operator does to have the machine learnt afresh
     agent.crash()
-    assert agent.processor.pipeline.fleet.open_alarms() == ()
+    assert agent.processor.pipeline.machines.open_alarms() == ()
     closed = [told for told in agent.alerts.values() if told["state"] == "closed"]
     assert [(told["id"], "restarted" in told["summary"]) for told in closed] == [(opened.id, True)]
     agent.crash()  # and it is said once
@@ -141,7 +141,7 @@ def test_what_was_learnt_is_had_from_its_file_once_that_is_written(
     agent = begin(config)
     play(agent, [*arrivals(STORY[:1]), *arrivals([(300, 310, 0.0)])], crash_after=lambda _: False)
     if taken_over:
-        known = agent.processor.pipeline.fleet["pump-1"].profile
+        known = agent.processor.pipeline.machines["pump-1"].profile
         assert known is not None
         agent.processor.take_over(replace(known, memory=dict(known.memory)))
     (profile,) = agent.processor.pipeline.profiles()
@@ -155,10 +155,10 @@ def test_a_machine_that_is_being_learnt_keeps_its_rows(
     agent = begin(config)
     agent.turn(arrivals([(0, 200, 0.0)]))
     agent.crash()
-    assert agent.processor.pipeline.machines()["pump-1"].rows_heard == 200
+    assert agent.processor.pipeline.statuses()["pump-1"].rows_heard == 200
     agent.turn(arrivals([(200, 300, 0.0)]))
     agent.turn([])
-    assert agent.processor.pipeline.machines()["pump-1"].state == "ready"
+    assert agent.processor.pipeline.statuses()["pump-1"].state == "ready"
 
 
 def test_a_disk_that_fails_costs_nothing_but_the_safety_of_that_time(
@@ -225,7 +225,7 @@ def test_profiles_whose_files_went_with_the_disk_are_written_anew_once_it_is_bac
     agent.turn([])
     assert kept.read_bytes() == content
     agent.crash()
-    assert agent.processor.pipeline.machines()["pump-1"].state == "ready"
+    assert agent.processor.pipeline.statuses()["pump-1"].state == "ready"
     play(agent, story[332:], crash_after=lambda _: False)
     assert len({alarm_id for alarm_id, _ in agent.alerts}) == 1
 
@@ -253,15 +253,15 @@ def test_rows_that_make_no_sense_do_not_cost_the_alarm(
 ) -> None:
     agent = begin(config)
     play(agent, arrivals(STORY[:2]), crash_after=lambda _: False)
-    (opened,) = agent.processor.pipeline.fleet.open_alarms()
+    (opened,) = agent.processor.pipeline.machines.open_alarms()
     ring = agent.ring("pump-1")
     broken = msgspec.msgpack.encode([10**6, replace(ring, times=ring.times[:-8])])
     agent.processor.state_writer._database.commit(Changes(10**6, {"ring/pump-1": broken}))
     agent.crash()
-    assert [alarm.id for alarm in agent.processor.pipeline.fleet.open_alarms()] == [opened.id]
+    assert [alarm.id for alarm in agent.processor.pipeline.machines.open_alarms()] == [opened.id]
     assert agent.ring("pump-1").row_count == 0
     play(agent, arrivals([(380, 600, 0.0)]), crash_after=lambda _: False)
-    assert agent.processor.pipeline.fleet.open_alarms() == ()
+    assert agent.processor.pipeline.machines.open_alarms() == ()
 
 
 def test_a_file_that_is_garbage_at_start_does_not_stop_the_agent(
@@ -273,7 +273,7 @@ def test_a_file_that_is_garbage_at_start_does_not_stop_the_agent(
     agent.turn(arrivals([(0, 10, 0.0)]))
     assert agent.processor.state_writer.failure == ""
     agent.crash()
-    assert agent.processor.pipeline.machines()["pump-1"].rows_heard == 10
+    assert agent.processor.pipeline.statuses()["pump-1"].rows_heard == 10
 
 
 def test_a_poisonous_message_is_counted_and_costs_nobody_else(
@@ -303,7 +303,7 @@ def test_a_machine_that_cannot_be_scored_is_passed_over_and_the_others_are_not(
     for name in ("a", "b"):
         agent.turn(arrivals([(0, 300, 0.0)], machine=name))
     agent.turn([])
-    broken = agent.processor.pipeline.fleet["a"].profile
+    broken = agent.processor.pipeline.machines["a"].profile
     assert broken is not None
     object.__setattr__(broken, "memory", {**broken.memory, "location": np.zeros(99, np.float32)})
     agent.turn([*arrivals([(300, 380, 0.0)], machine="a"), *arrivals([(300, 380, 0.0)], machine="b")])
@@ -322,7 +322,7 @@ def test_a_turn_that_breaks_off_is_counted_and_the_disk_is_brought_up_to_date(
     assert agent.processor.internal_errors == 1
     agent.turn([])
     agent.crash()
-    assert agent.processor.pipeline.machines()["pump-1"].rows_heard == 10
+    assert agent.processor.pipeline.statuses()["pump-1"].rows_heard == 10
 
 
 HOUR_NS = 3_600_000_000_000

@@ -54,7 +54,7 @@ def hear(agent: ScriptedAgent, spans: list[tuple[int, int, float]], *, machine: 
 
 
 def kept_of(agent: ScriptedAgent, machine: str = "pump-1") -> dict[str, Kept]:
-    return dict(agent.processor.pipeline.fleet[machine].naming.kept)
+    return dict(agent.processor.pipeline.machines[machine].naming.kept)
 
 
 def on_disk(agent: ScriptedAgent) -> set[str]:
@@ -62,8 +62,8 @@ def on_disk(agent: ScriptedAgent) -> set[str]:
 
 
 def expected_on_disk(agent: ScriptedAgent) -> set[str]:
-    fleet = agent.processor.pipeline.fleet
-    return {f"{machine}/{alarm}" for machine in fleet for alarm in kept_of(agent, machine)}
+    machines = agent.processor.pipeline.machines
+    return {f"{machine}/{alarm}" for machine in machines for alarm in kept_of(agent, machine)}
 
 
 def named(agent: ScriptedAgent, alarm: str, *, machine: str = "pump-1") -> Float32:
@@ -244,7 +244,7 @@ def test_a_database_that_cannot_be_read_costs_the_names_and_nothing_else(
     agent.crash()
     assert kept_of(agent) == {}
     assert "state_damaged" in agent.reports
-    assert agent.processor.pipeline.machines()["pump-1"].state == "ready"
+    assert agent.processor.pipeline.statuses()["pump-1"].state == "ready"
 
 
 def test_many_machines_that_fall_due_at_once_are_written_turn_by_turn(

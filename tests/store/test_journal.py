@@ -8,7 +8,8 @@ from hypothesis.extra import numpy as arrays
 
 from edge_agent.detect.scorer import Scorer
 from edge_agent.mqtt.duplicates import UsedMarks, digest
-from edge_agent.pipeline.pipeline import Pipeline, Settings
+from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Delivery, Frame, Reject
 from edge_agent.store.journal import Changes, Journal, Layout, decode_block, decode_states, encode_block
 
@@ -60,7 +61,7 @@ def pipeline(tiny_bundle: object) -> Pipeline:
     return Pipeline(
         decode=lambda _: Reject("no_source"),
         scorer=Scorer.load(bundle.read(tiny_bundle), provider="cpu"),  # type: ignore[arg-type]
-        settings=Settings(commission_rows=500),
+        settings=PipelineSettings(commission_rows=500),
     )
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from edge_agent.commissioning.settings import BudgetSettings
-from edge_agent.pipeline.pipeline import Pipeline, Settings
+from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.signals.settings import WindowSettings
 
@@ -44,7 +45,7 @@ def ramp_pipeline(profile: Profile, **settings: bool) -> Pipeline:
     return Pipeline(
         decode=lambda _: Reject("no_source"),
         scorer=Ramp(),  # type: ignore[arg-type]
-        settings=Settings(window=WindowSettings(hop_s=60.0), budget=BudgetSettings(**settings)),
+        settings=PipelineSettings(window=WindowSettings(hop_s=60.0), budget=BudgetSettings(**settings)),
         profiles=[profile],
     )
 

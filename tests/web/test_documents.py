@@ -10,7 +10,7 @@ import numpy as np
 from edge_agent.alarms.state import AlarmState, MachineCalls
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model import bundle
-from edge_agent.pipeline.machine import Glance
+from edge_agent.pipeline.machine import MachineView
 from edge_agent.records import ChannelEvidence
 from edge_agent.web import documents
 from edge_agent.web.view import Closeup, Curve, Expectation, View
@@ -47,8 +47,8 @@ def view(folder: Path) -> View:
     )
 
 
-def glance(n_channels: int, *, value: float = 1.0) -> Glance:
-    return Glance(
+def glance(n_channels: int, *, value: float = 1.0) -> MachineView:
+    return MachineView(
         channels=tuple(f"c{at}" for at in range(n_channels)),
         rows=np.full((128, n_channels), value, np.float32),
         low=np.zeros(n_channels, np.float32),

@@ -17,7 +17,7 @@ from rich.progress import track
 from edge_agent.commissioning.settings import BudgetSettings
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle, profile
-from edge_agent.pipeline.results import Settings
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.recordings.replay import commission_recording, replay, row_times_ns
 from edge_agent.recordings.tables import Recording
 from edge_agent.records import Float32, Profile, WindowBlock
@@ -50,7 +50,7 @@ def run(config: Config) -> Path:
     )
     own = None if shipped.profile is None else profile.decode(shipped.path / bundle.PROFILE, shipped.profile)
     classes = class_names(config, shipped.manifest.labels)
-    agent = Settings(
+    agent = PipelineSettings(
         seed=config.run.seed, budget=BudgetSettings(false_alarms_per_week=config.calibrate.budget_per_week)
     )
     judged = []
@@ -78,7 +78,12 @@ def class_names(config: Config, labels: Sequence[str]) -> dict[int, int]:
 
 
 def judge(
-    recording: Recording, *, scorer: Scorer, learnt: Profile, settings: Settings, classes: Mapping[int, int]
+    recording: Recording,
+    *,
+    scorer: Scorer,
+    learnt: Profile,
+    settings: PipelineSettings,
+    classes: Mapping[int, int],
 ) -> Judged:
     """Replay one recording; where the model names faults, ask it of every window, alarm or not."""
     played = replay(recording, scorer=scorer, settings=settings, profile=learnt)

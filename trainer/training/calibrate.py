@@ -18,7 +18,8 @@ from edge_agent.errors import TrainingError
 from edge_agent.model import bundle, profile
 from edge_agent.model.bundle import Bundle
 from edge_agent.pipeline.learning import learn
-from edge_agent.pipeline.results import CommissionRequest, Settings
+from edge_agent.pipeline.results import CommissionRequest
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.recordings.replay import row_times_ns
 from edge_agent.recordings.tables import Recording
 from trainer.bundle import export
@@ -42,7 +43,7 @@ def run(config: Config) -> Path:
     learnt = learn(
         request,
         scorer=scorer,
-        settings=Settings(
+        settings=PipelineSettings(
             budget=BudgetSettings(false_alarms_per_week=settings.budget_per_week), seed=config.run.seed
         ),
     )

@@ -38,7 +38,8 @@ from benchmarks.reliability.soak import CHANNELS, LEARN_ROWS, RATE_HZ, Load
 from edge_agent.commissioning.settings import BudgetSettings
 from edge_agent.config.file import Config
 from edge_agent.pipeline.learning import learn
-from edge_agent.pipeline.results import CommissionRequest, Settings
+from edge_agent.pipeline.results import CommissionRequest
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Delivery, Profile
 from edge_agent.service.wiring import load_scorer
 from edge_agent.store.state_dir import StateDir
@@ -181,7 +182,7 @@ def learnt(load: Load) -> list[Profile]:
         load.names[0], names, np.array(rows, np.float32), period_ns, RATE_HZ, LEARN_ROWS * period_ns
     )
     profile = learn(
-        request, scorer=scorer, settings=Settings(budget=BudgetSettings(false_alarms_per_week=0.01))
+        request, scorer=scorer, settings=PipelineSettings(budget=BudgetSettings(false_alarms_per_week=0.01))
     )
     return [replace(profile, machine=name) for name in load.names]
 

@@ -16,7 +16,7 @@ from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose.fault_library import Casebook
 from edge_agent.diagnose.fault_naming import UNKNOWN
 from edge_agent.errors import CommissionError, EdgeAgentError, RecordingError, StateError, UsageError
-from edge_agent.pipeline.results import Settings
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.recordings import failure_records
 from edge_agent.recordings import tables as recordings
 from edge_agent.recordings.failure_records import FailureRecord
@@ -104,7 +104,7 @@ class Setup:
 
     commission_rows: int | None
     scorer: Scorer
-    settings: Settings
+    settings: PipelineSettings
     failures: tuple[FailureRecord, ...]
 
 

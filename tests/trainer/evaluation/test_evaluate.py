@@ -10,7 +10,7 @@ import pytest
 from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import TrainingError
 from edge_agent.model import bundle, profile
-from edge_agent.pipeline.results import Settings
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.recordings import tables
 from edge_agent.recordings.replay import replay
 from trainer.bundle import export
@@ -40,7 +40,7 @@ def test_figures_of_a_run_agree_with_a_plain_count(trained: Config) -> None:
     assert shipped.profile is not None
     learnt = profile.decode(shipped.path, shipped.profile)
     item = tables.read(trained.run.data / "onset_2.csv")
-    played = replay(item, scorer=scorer, settings=Settings(), profile=learnt)
+    played = replay(item, scorer=scorer, settings=PipelineSettings(), profile=learnt)
     alarm = np.zeros(800, np.bool_)
     alarm[[100, 101, 300, 410, 411]] = True  # two false alarms; the fault is found after 10 rows
     judged = Judged(

@@ -1,0 +1,35 @@
+"""What the pipeline is told: its own limits, and the settings of the rooms that it joins."""
+
+from dataclasses import dataclass, field
+
+from edge_agent.commissioning.settings import BudgetSettings
+from edge_agent.detect.trigger import TriggerSettings
+from edge_agent.diagnose.fault_naming import NamingSettings
+from edge_agent.pipeline.condition import ConditionSettings
+from edge_agent.sensors.monitor import QualitySettings
+from edge_agent.signals.channel_rules import ChannelRule
+from edge_agent.signals.settings import WindowSettings
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """What the pipeline needs to know; the defaults are the product's.
+
+    Attributes:
+        commission_rows: N, calm rows that a new machine is learnt from.
+        machines_limit, channels_limit: bounds against floods of topics and of channel names.
+        seed: of everything random in learning.
+        channel_rules: what people know of channels before anything is learnt.
+    """
+
+    commission_rows: int = 3600
+    machines_limit: int = 1000
+    channels_limit: int = 256
+    seed: int = 0
+    decide: TriggerSettings = field(default_factory=TriggerSettings)
+    alarm: ConditionSettings = field(default_factory=ConditionSettings)
+    naming: NamingSettings = field(default_factory=NamingSettings)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
+    quality: QualitySettings = field(default_factory=QualitySettings)
+    window: WindowSettings = field(default_factory=WindowSettings)
+    channel_rules: tuple[ChannelRule, ...] = ()
