@@ -131,7 +131,7 @@ class Agent:
     def page(self, path: str) -> tuple[int, str]:
         """Status and text of one of its pages; (0, "") where nobody answers."""
         try:
-            with urllib.request.urlopen(self._page + path, timeout=5) as answer:  # noqa: S310 - our own page
+            with urllib.request.urlopen(self._page + path, timeout=20) as answer:  # noqa: S310 - our own page
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

@@ -17,7 +17,7 @@ class MissingProgramError(FileNotFoundError):
     """A program that this machine lacks; says how to install it."""
 
 
-def wait_until(true: Callable[[], T], *, what: str, patience_s: float = 60.0, every_s: float = 0.03) -> T:
+def wait_until(true: Callable[[], T], *, what: str, patience_s: float = 120.0, every_s: float = 0.03) -> T:
     """The first truthy answer.
 
     Raises:
@@ -29,6 +29,18 @@ def wait_until(true: Callable[[], T], *, what: str, patience_s: float = 60.0, ev
             return answer
         time.sleep(every_s)
     raise WaitedInVainError(f"waited {patience_s:.0f} s in vain for {what}")
+
+
+def wait_equal(look: Callable[[], T], wanted: T, *, what: str, patience_s: float = 120.0) -> None:
+    """Wait until what is seen is what was wanted.
+
+    Raises:
+        WaitedInVainError: it never was; says what was seen last.
+    """
+    try:
+        wait_until(lambda: look() == wanted, what=what, patience_s=patience_s)
+    except WaitedInVainError as error:
+        raise WaitedInVainError(f"{error}: {look()!r}, not {wanted!r}") from None
 
 
 def wait_worked_off(heard: Callable[[], float], count: float, *, patience_s: float = 90.0) -> float:

@@ -66,7 +66,7 @@ class User:
             for row, values in rows(machine, first, last, shift=shift)
         ]
         for info in infos:
-            info.wait_for_publish(20)
+            info.wait_for_publish(120)
         return len(infos)
 
     def machine(self, name: str) -> str:

@@ -153,7 +153,7 @@ def run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     user, node = User(broker.port), EdgeNodeDouble(broker.port, host_id="hall", device="m-sparkplug")
     try:
         sent, start, fault_row = tell(user, node, options)
-        wait_until(lambda: agent.settled_for(1.0), what="the rows to arrive")
+        wait_until(lambda: agent.settled_for(3.0), what="the rows to arrive")
         after_rows = agent.ledger()
         alarms = {name: said(user, f"m-{name}", start=start) for name in FORMATS}
         bad = {name: turned_away(name, agent, user, node) for name in FORMATS}

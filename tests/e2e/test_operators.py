@@ -14,7 +14,7 @@ import pytest
 from benchmarks import ROOT
 from benchmarks.harness.agent import Agent
 from benchmarks.harness.broker import Broker
-from benchmarks.harness.patience import wait_until
+from benchmarks.harness.patience import wait_equal, wait_until
 from benchmarks.harness.user import FAULT_SHIFT, User
 from tests.support.missing import missing
 
@@ -93,7 +93,7 @@ def test_an_alarm_is_acknowledged_shelved_and_raised_again(agent: Agent, user: U
     wait_until(lambda: user.status["machines"]["pump-1"].get("shelved"), what="the shelf in the status")
     before = len(user.alerts)
     user.publish_rows("pump-1", 340, 440, shift=FAULT_SHIFT)
-    wait_until(lambda: marks(user, alarm_id)["event"] == "updated", what="a silent update")
+    wait_until(lambda: marks(user, alarm_id).get("event") == "updated", what="a silent update")
     assert len(user.alerts) == before
     wait_until(lambda: agent.metric('edge_agent_alarms{state="shelved"}') == 1, what="the gauge")
 
@@ -106,12 +106,8 @@ def test_an_alarm_is_acknowledged_shelved_and_raised_again(agent: Agent, user: U
     assert {told["id"] for told in user.alerts} == {alarm_id}, "one fault, its end included, is one alarm"
     revisions = [told["revision"] for told in user.alerts]
     assert revisions == sorted(set(revisions))
-    assert log_of_commands(agent) == [
-        ("ack", "done", ""),
-        ("ack", "unchanged", ""),
-        ("shelve", "done", ""),
-        ("unshelve", "done", ""),
-    ]
+    done = [("ack", "done", ""), ("ack", "unchanged", ""), ("shelve", "done", ""), ("unshelve", "done", "")]
+    wait_equal(lambda: log_of_commands(agent), done, what="the log of the commands")
     obeyed = 'edge_agent_commands_total{command="ack",result="done"}'
     wait_until(lambda: agent.metric(obeyed) == 1, what="the count")
 
@@ -130,14 +126,24 @@ def test_what_is_not_allowed_unknown_or_garbage_is_refused_answered_and_logged(
     user.publish("agents/hall/cmd/ack", b"\xff{")
     assert wait_until(lambda: user.replies.get("unidentified"), what="a reply")["reason"] == "malformed"
     assert user.status["machines"]["pump-1"]["state"] == "ready"
+    wait_until(lambda: marks(user, alarm_id), what="the retained alert")
     assert not marks(user, alarm_id)["acknowledged"]
-    assert ("recommission", "refused", "not_allowed") in log_of_commands(agent)
+    refusal = ("recommission", "refused", "not_allowed")
+    wait_until(lambda: refusal in log_of_commands(agent), what="the refusal in the log")
     refused = 'edge_agent_commands_total{command="unknown",result="refused"}'
-    wait_until(lambda: agent.metric(refused) == 1, what="the count")
-    pages = [line.split() for line in agent.page("/metrics")[1].splitlines() if 'result="refused"' in line]
-    counts = [float(line[1]) for line in pages if line[0].startswith("edge_agent_commands_total")]
-    assert sum(counts) == 7
-    record_property("faults", int(sum(counts)))
+    wait_equal(lambda: agent.metric(refused), 1, what="the count of what is unknown")
+    wait_equal(lambda: all_refused(agent), 7, what="the count of all that was refused")
+    record_property("faults", 7)
+
+
+def all_refused(agent: Agent) -> float:
+    """Of every command, by one look at the page."""
+    counts = agent.series().items()
+    return sum(
+        value
+        for name, value in counts
+        if name.startswith("edge_agent_commands_total") and 'result="refused"' in name
+    )
 
 
 def test_a_command_counts_once_and_is_remembered_over_a_restart(agent: Agent, user: User) -> None:
@@ -169,9 +175,12 @@ def test_an_alarm_that_closed_before_the_agent_was_killed_is_named_after_it(agen
     agent.start().ready()
     wait_until(lambda: user.machine("pump-1") == "ready", what="the restored machine")
     assert command(user, "label", "l1", alarm=alarm_id, fault="leak")["result"] == "done"
-    named = [line for line in agent.log() if line["event"] == "fault_named"]
-    assert [(line["alarm"], line["fault"]) for line in named] == [(alarm_id, "leak")]
-    assert len(list((agent.state / "faults").glob("*.npz"))) == 1
+    wait_equal(
+        lambda: [(line["alarm"], line["fault"]) for line in agent.log("fault_named")],
+        [(alarm_id, "leak")],
+        what="the name in the log",
+    )
+    wait_equal(lambda: len(list((agent.state / "faults").glob("*.npz"))), 1, what="the labelled windows")
 
 
 def test_retained_commands_are_ignored_and_counted(agent: Agent, user: User) -> None:
@@ -192,10 +201,12 @@ def test_a_machine_is_learnt_afresh_but_never_in_an_alarm_without_force(agent: A
     wait_until(lambda: user.machine("pump-1") == "commissioning", what="the machine to begin anew")
     user.publish_rows("pump-1", 345, 660)
     wait_until(lambda: user.machine("pump-1") == "ready", what="the machine to be learnt")
-    learnt = [line for line in agent.log() if line["event"] == "machine_commissioned"]
-    assert len(learnt) == 2
-    kept = sorted(path.name.rpartition(".")[2] for path in (agent.state / "profiles").iterdir())
-    assert kept == ["aside-1", "npz"]
+    wait_equal(lambda: len(agent.log("machine_commissioned")), 2, what="both times in the log")
+    wait_equal(
+        lambda: sorted(path.name.rpartition(".")[2] for path in (agent.state / "profiles").iterdir()),
+        ["aside-1", "npz"],
+        what="the old profile aside, the new one in place",
+    )
 
 
 def test_the_command_line_lists_acknowledges_and_shelves(agent: Agent, broker: Broker, user: User) -> None:
@@ -207,11 +218,13 @@ def test_the_command_line_lists_acknowledges_and_shelves(agent: Agent, broker: B
         line = [sys.executable, "-m", "edge_agent", "alarms", *whom, *words]
         return subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=False)
 
+    wait_until(lambda: marks(user, alarm_id), what="the retained alert")
     listed = alarms("list")
     assert alarm_id in listed.stdout
     assert "not acknowledged" in listed.stdout
     acked = alarms("--json", "ack", alarm_id)
     assert json.loads(acked.stdout)["result"] == "done"
+    wait_until(lambda: marks(user, alarm_id)["acknowledged"], what="the acknowledgement at the broker")
     assert alarms("shelve", "pump-1", "--for", "30", "--comment", "cleaning").stdout == "done\n"
     wait_until(lambda: user.status["machines"]["pump-1"].get("shelved"), what="the shelf")
     table = json.loads(alarms("--json", "list").stdout)
@@ -220,6 +233,7 @@ def test_the_command_line_lists_acknowledges_and_shelves(agent: Agent, broker: B
     refused = alarms("ack", "no-such-alarm")
     assert (refused.returncode, "unknown_alarm" in refused.stderr) == (9, True)
     agent.stop()
+    wait_equal(lambda: user.status.get("state"), "offline", what="the agent's farewell")
     silent = alarms("--timeout", "0.5", "ack", alarm_id)
     assert (silent.returncode, "in vain" in silent.stderr) == (9, True)
     assert "offline" in alarms("list").stdout

@@ -114,7 +114,7 @@ def test_no_canary_sings(
         said += [page.encode() for _, page in map(agent.page, ("/metrics", "/healthz", "/readyz", "/x"))]
         assert agent.process is not None
         agent.process.send_signal(signal.SIGABRT)  # and it crashes
-        agent.process.wait(20)
+        agent.process.wait(60)
     finally:
         agent.kill()
         broker.kill()

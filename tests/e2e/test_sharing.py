@@ -9,14 +9,14 @@ import pytest
 
 from benchmarks.harness.agent import Agent
 from benchmarks.harness.broker import Broker
-from benchmarks.harness.patience import wait_until
+from benchmarks.harness.patience import wait_equal, wait_until
 from benchmarks.harness.user import User
 from edge_agent.cluster.ownership import owner
 
 pytestmark = pytest.mark.broker
 
-LEASE_S, SETTLE_S = 1.5, 0.5
-TAKEN_OVER_S = LEASE_S + SETTLE_S + LEASE_S / 3
+LEASE_S, SETTLE_S = 5.0, 0.5
+"""A lease that an agent on a machine at load 20 does not miss."""
 NAMES = ("hall-1", "hall-2")
 MACHINES = [f"pump-{number}" for number in range(4)]
 
@@ -101,13 +101,14 @@ def test_a_killed_agents_machines_go_on_at_the_other_and_none_is_scored_by_both(
     killed_s = time.monotonic()
     wait_until(lambda: second.metric("edge_agent_share_members") == 1, what="the other to take over")
     took_s = time.monotonic() - killed_s
-    assert LEASE_S + SETTLE_S - LEASE_S / 3 - 0.5 < took_s < TAKEN_OVER_S + 2
+    assert took_s > LEASE_S + SETTLE_S - LEASE_S / 3 - 0.5, "nobody may take over from who may still be there"
     each_message_has_one_agent_left(second, user, 340, 440)
     wait_until(lambda: machines(second) == set(MACHINES), what="the machines of the killed one")
-    assert second.metric("edge_agent_profiles_handed_total") == len(share(NAMES[0]))
+    handed = len(share(NAMES[0]))
+    wait_equal(lambda: second.metric("edge_agent_profiles_handed_total"), handed, what="the profiles' count")
     each_message_has_one_agent_left(second, user, 440, 540)
-    scored = second.page("/metrics")[1]
-    assert all(f'edge_agent_score{{machine="{machine}"}}' in scored for machine in MACHINES)
+    scores = {f'edge_agent_score{{machine="{machine}"}}' for machine in MACHINES}
+    wait_until(lambda: scores <= second.series().keys(), what="a score of every machine")
 
     first.start().ready()
     wait_until(lambda: both_see(agents, 2), what="both to see each other again")
@@ -116,9 +117,7 @@ def test_a_killed_agents_machines_go_on_at_the_other_and_none_is_scored_by_both(
     each_message_has_one_agent(agents, user, 540, 580)
     wait_until(lambda: machines(first) == share(NAMES[0]), what="the machines that went home")
     assert first.stop() == 0
-    wait_until(
-        lambda: second.metric("edge_agent_share_members") == 1, what="a wanted end", patience_s=LEASE_S
-    )
+    wait_equal(lambda: second.metric("edge_agent_share_members"), 1, what="a wanted end, told at once")
     user.close()
 
 
@@ -163,7 +162,7 @@ def test_a_reload_leaves_members_their_connection_and_their_machines(
         each_message_has_one_agent(agents, user, 301 + 40 * number, 341 + 40 * number)
     time.sleep(LEASE_S + SETTLE_S)  # whoever lost its connection would be out by now
     for name, agent in agents.items():
-        assert machines(agent) == share(name)
+        wait_equal(lambda a=agent: machines(a), share(name), what="the machines where they were")
         assert said(agent, "broker_connected", client="sharing") == 1
         assert said(agent, "broker_lost") == 0
         assert said(agent, "members_changed") == changes[name]
@@ -180,12 +179,14 @@ def test_a_broker_that_hangs_up_on_profiles_loses_no_member_for_long(
     wait_until(lambda: agent.metric("edge_agent_share_active") == 1, what="the only member")
     user = User(broker.port)
     publish(user, 0, 301)
-    wait_until(lambda: said(agent, "profiles_not_taken") == 1, what="the limit to be found", patience_s=60)
+    wait_until(lambda: said(agent, "profiles_not_taken") == 1, what="the limit to be found")
+    wait_until(
+        lambda: said(agent, "broker_lost", client="sharing") >= 3, what="three lost connections in the log"
+    )
     ended = said(agent, "broker_lost", client="sharing")
-    assert ended >= 3
     wait_until(lambda: agent.metric("edge_agent_share_active") == 1, what="the member to be back")
-    time.sleep(4 * LEASE_S)
+    time.sleep(2 * LEASE_S)
     assert said(agent, "broker_lost", client="sharing") == ended
     assert agent.metric("edge_agent_share_active") == 1
-    assert machines(agent) == set(MACHINES)
+    wait_equal(lambda: machines(agent), set(MACHINES), what="all machines")
     user.close()

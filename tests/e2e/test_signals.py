@@ -46,10 +46,11 @@ def test_a_link_is_switched_and_the_agent_told(agent: Agent, tiny_bundle: Path, 
         wait_until(
             lambda r=result: agent.metric(f'edge_agent_reloads_total{{result="{r}"}}') == 1, what=result
         )
-    assert digest in agent.page("/metrics")[1]
-    lines = {line["event"]: line for line in agent.log()}
-    assert "model.onnx" in lines["reload_refused"]["reason"]
-    assert lines["reloaded"]["digest"] == digest[:12]
+    wait_until(lambda: digest in agent.page("/metrics")[1], what="the new digest on the page")
+    refused = wait_until(lambda: agent.log("reload_refused"), what="the refusal in the log")
+    assert "model.onnx" in refused[-1]["reason"]
+    taken = wait_until(lambda: agent.log("reloaded"), what="the reload in the log")
+    assert taken[-1]["digest"] == digest[:12]
 
 
 def test_a_storm_of_signals_neither_blocks_nor_ends_the_agent(agent: Agent) -> None:

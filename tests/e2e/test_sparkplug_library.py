@@ -160,7 +160,7 @@ def test_restarts_new_aliases_and_a_lost_birth_of_a_library_s_node_bring_no_wron
     wait_until(lambda: rows_heard(agent) >= 118, what="all rows")
     assert counted(agent, "stale_ddeath") == 1
 
-    wait_until(lambda: agent.settled_for(0.5), what="silence")
+    wait_until(lambda: agent.settled_for(3.0), what="silence")
     before_birth = counted(agent, "before_birth")
     assert before_birth == 3
     assert agent.stop() == 0

@@ -91,7 +91,7 @@ def test_a_device_that_reports_by_exception_is_silent_only_after_its_death(
     node.device_dies()
     wait_until(lambda: counted(agent, "stale_ddeath"), what="the death")
     died_s = time.monotonic()
-    opened = wait_until(lambda: user.alerts and user.alerts[0], what="the finding", patience_s=60.0)
+    opened = wait_until(lambda: user.alerts and user.alerts[0], what="the finding")
     assert (opened["machine"], opened["kind"], opened["fault"]["name"]) == (MACHINE, "sensor", "silent")
     assert time.monotonic() - died_s > SILENT_AFTER_S - 5.0, "it counts from the death, not from the last row"
     node.birth(first)

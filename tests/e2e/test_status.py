@@ -44,6 +44,8 @@ def test_an_agent_is_seen_with_its_machines_alarms_and_losses_and_missed_when_it
         user.publish("sensors/pump-2", b"no json")
         wait_until(lambda: user.alerts, what="the alert")
         wait_until(lambda: agent.ledger().get("rejected"), what="the ledger")
+        place = f"alerts/pump-1/{user.alerts[0]['id']}"
+        wait_until(lambda: user.retained.get(place), what="the retained alert, which `status` reads")
 
         text, told = status(*where), status(*where, "--json")
         assert (text.returncode, told.returncode) == (0, 0), text.stdout + text.stderr

@@ -72,7 +72,7 @@ def test_a_killed_recorder_loses_no_acknowledged_row_and_counts_none_twice(
     second = start(tmp_path, broker)
     wait_until(lambda: rows(tmp_path) == ROWS, what="every row")
     second.send_signal(signal.SIGTERM)
-    assert second.wait(20) == 0
+    assert second.wait(60) == 0
     assert rows(tmp_path) == ROWS
     assert not list((tmp_path / "recordings" / "spool").iterdir())
     user.close()

@@ -62,7 +62,7 @@ def test_dead_network_threads_are_replaced(open_hall: Enter) -> None:
         time.sleep(6.0)  # a thread that dies at once is not replaced more often than every 5 s
         hall.agent.signal(signal.SIGUSR1)
         died = time.monotonic()
-        wait_until(lambda number=number: replaced(hall) >= 2 * number, what="new threads", patience_s=60)
+        wait_until(lambda number=number: replaced(hall) >= 2 * number, what="new threads")
         wait_until(hall.agent.connected, what="both connections")
         back_s.append(time.monotonic() - died)
     verdict = hall.settle(faults)

@@ -71,7 +71,7 @@ class Scene:
 
     def learnt(self, machine: str) -> None:
         """Wait until it is watched."""
-        wait_until(lambda: self.user.machine(machine) == "ready", what=f"{machine} learnt", patience_s=60)
+        wait_until(lambda: self.user.machine(machine) == "ready", what=f"{machine} learnt")
 
     def recommission(self, machine: str) -> None:
         """The operator's command, forced: the machine is fine as it is."""

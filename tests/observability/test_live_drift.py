@@ -64,10 +64,10 @@ def test_input_drift(scene: Scene) -> None:
     machine = commissioned(scene, "press-9", load=None)
 
     def heavy_work() -> None:
-        wait_until(lambda: _run(machine, 0.93) or drift() > 2.2, what="drift", patience_s=60)
+        wait_until(lambda: _run(machine, 0.93) or drift() > 2.2, what="drift")
 
     def mixed_work() -> None:
-        wait_until(lambda: _run(machine, None) or drift() < 1.8, what="no drift", patience_s=60)
+        wait_until(lambda: _run(machine, None) or drift() < 1.8, what="no drift")
 
     def drift() -> float:
         return scene.figure("input_drift", machine.name)

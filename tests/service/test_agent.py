@@ -108,9 +108,8 @@ def test_a_fault_is_alerted_and_every_message_accounted_for(
     assert ledger.balance() == 0
     assert (ledger.accepted, ledger.rejected) == (390, {"not_json": 1})
     assert ledger.late + ledger.duplicate == 10
-    machine = running.telemetry.snapshot.machines["pump-1"]
-    assert machine.alarm_open
-    assert running.telemetry.snapshot.alarms_opened == 1
+    wait_until(lambda: running.telemetry.snapshot.machines["pump-1"].alarm_open, what="the machine's alarm")
+    wait_until(lambda: running.telemetry.snapshot.alarms_opened == 1, what="the count of alarms")
 
 
 def alike(told: object, expected: object) -> bool:
@@ -188,9 +187,12 @@ def test_a_full_disk_does_not_stop_the_watch(
         user.publish_rows("pump-1", 300, 340, shift=FAULT_SHIFT)
         wait_until(lambda: user.alerts, what="the alert")
     wait_until(running.ready, what="the complaint to end when there is room again")
-    assert len(list((config.agent.state_dir / "profiles").glob("*.npz"))) == 1
-    contents = Database(config.agent.state_dir / "state.db").read()
-    assert any(name.startswith("open/") for name in contents.states)
+    wait_until(lambda: list((config.agent.state_dir / "profiles").glob("*.npz")), what="the profile on disk")
+    file = config.agent.state_dir / "state.db"
+    wait_until(
+        lambda: any(name.startswith("open/") for name in Database(file).read().states),
+        what="the open alarm on disk",
+    )
 
 
 def fail_database(*_: Any) -> None:

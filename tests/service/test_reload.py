@@ -332,13 +332,13 @@ def test_what_was_learnt_for_a_network_that_has_gone_is_learnt_again(
 
     def slow(*given: Any, **more: Any) -> Any:
         began.set()
-        held.wait(20)
+        held.wait(60)
         return learn(*given, **more)
 
     running = line()
     monkeypatch.setattr(running.service._processor.learner, "_learn", slow)
     running.sent += running.user.publish_rows("m1", 0, 300)
-    assert began.wait(20)
+    assert began.wait(60)
     running.point(other_network(tmp_path / "bare", tiny_bundle, with_profile_of=None))
     assert running.reload() == {"applied": 1}
     held.set()

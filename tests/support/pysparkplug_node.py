@@ -51,7 +51,7 @@ class Plant:
         connected = threading.Event()  # the library subscribes, then publishes its births, when it is let in
         node._client._client.on_subscribe = lambda *_: connected.set()
         node.connect("127.0.0.1", port=self.port)
-        assert connected.wait(10)
+        assert connected.wait(60)
 
     def rebirth(self) -> None:
         """All births again: the library makes them when it connects."""

