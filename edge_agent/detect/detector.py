@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from edge_agent.detect.view_scales import ViewScales, describe
 from edge_agent.model.lazy_arrays import Lazy, held
 from edge_agent.signals.features import Float32
-from edge_agent.signals.views import Seen
+from edge_agent.signals.views import WindowViews
 
 Arrays = Mapping[str, NDArray[Any]]
 """What was learnt of a machine, by the names that its profile has."""
@@ -126,7 +126,7 @@ class DueWindows:
     """
 
     def __init__(
-        self, scales: Sequence[ViewScales], looked: Sequence[Seen], *, encoded: Encoded | None = None
+        self, scales: Sequence[ViewScales], looked: Sequence[WindowViews], *, encoded: Encoded | None = None
     ) -> None:
         self.scales = scales
         self.counts = [len(seen.z) for seen in looked]

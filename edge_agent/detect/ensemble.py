@@ -30,7 +30,7 @@ from edge_agent.detect.fusion import Fusion, Scores
 from edge_agent.detect.view_scales import CHANGE_ROWS, ViewScales
 from edge_agent.model.lazy_arrays import LazyArrays, entries, held
 from edge_agent.signals.features import Float32
-from edge_agent.signals.views import Seen, look
+from edge_agent.signals.views import WindowViews, describe_views
 
 _STEP_NUMBERS = 4_000_000
 """Numbers that one step of scoring many windows may hold at a time; bounds the gateway's memory."""
@@ -130,13 +130,15 @@ class Ensemble:
         step = max(1, _STEP_NUMBERS // _numbers(memories))
         parts = []
         for at in range(0, max(len(windows), 1), step):
-            looked = look(arrays, windows[at : at + step], change_rows=CHANGE_ROWS if ranking else ())
+            looked = describe_views(
+                arrays, windows[at : at + step], change_rows=CHANGE_ROWS if ranking else ()
+            )
             due = DueWindows([scales], [looked], encoded=_part(encoded, at, step))
             found = _raw_scores([(detector, [memory]) for detector, memory in memories], due)
             parts.append(self._fused(fusion, found, due, ranking=ranking))
         return parts[0] if len(parts) == 1 else _concatenated(parts)
 
-    def score_together(self, machines: Sequence[Arrays], looked: Sequence[Seen]) -> list[Scores]:
+    def score_together(self, machines: Sequence[Arrays], looked: Sequence[WindowViews]) -> list[Scores]:
         """What may alarm, of windows of several machines that were looked at together: as `score` without `ranking`."""
         groups: dict[tuple[Any, ...], list[int]] = {}
         for at, (arrays, seen) in enumerate(zip(machines, looked, strict=True)):
@@ -161,7 +163,7 @@ class Ensemble:
         return [found[at] for at in range(len(machines))]
 
     def _score_alike(
-        self, asked: Sequence[Listed], machines: Sequence[Arrays], looked: Sequence[Seen]
+        self, asked: Sequence[Listed], machines: Sequence[Arrays], looked: Sequence[WindowViews]
     ) -> Scores:
         entered = [entries(arrays) for arrays in machines]
         due = DueWindows([ViewScales.read(each) for each in entered], looked)

@@ -19,7 +19,7 @@ from edge_agent.detect.fusion import Scores
 from edge_agent.model.bundle import Bundle
 from edge_agent.model.session import ModelSession, Provider
 from edge_agent.records import Float32, Profile, ScoreBlock, WindowBlock
-from edge_agent.signals.views import look_together
+from edge_agent.signals.views import describe_together
 
 _MASKS_LIMIT = 64
 
@@ -114,7 +114,7 @@ class Scorer:
 
     def _score_unasked(self, blocks: Sequence[WindowBlock], profiles: Sequence[Profile]) -> list[ScoreBlock]:
         """By the detectors that need no network; machines whose channels can all be seen are scored together."""
-        looked = look_together([p.memory for p in profiles], [b.values for b in blocks])
+        looked = describe_together([p.memory for p in profiles], [b.values for b in blocks])
         whole = [at for at, seen in enumerate(looked) if seen is not None and not blocks[at].hidden]
         joint = self._ensemble.score_together(
             [profiles[at].memory for at in whole],

@@ -1,7 +1,7 @@
 """What windows look like before they are compared with anything remembered: standardised, and in views.
 
 One window costs almost as many calls of numpy as hundreds, so the windows of many machines that are due together are
-looked at together. Pure; judges nothing.
+described together. Pure; judges nothing.
 
 Axes: B windows, C channels, T rows, P views of a window, F statistics of a view.
 """
@@ -24,7 +24,7 @@ _MACHINES_AT_A_TIME = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class WindowViews:
     """What does not depend on the remembered windows.
 
     Attributes:
@@ -36,34 +36,34 @@ class Seen:
     views: Float32
 
 
-def look_together(memories: Sequence[Memory], windows: Sequence[Float32]) -> list[Seen | None]:
-    """The alarming voices' views of windows [B, C, T] of several machines, in one go for those of one shape.
+def describe_together(memories: Sequence[Memory], windows: Sequence[Float32]) -> list[WindowViews | None]:
+    """The views of windows [B, C, T] of several machines, in one go for those of one shape.
 
-    None for blocks so long that they are not worth joining: each is looked at alone then. To the bit what `look`
-    finds of each: nothing is summed across windows.
+    None for blocks so long that they are not worth joining: each is described alone then. To the bit what
+    `describe_views` finds of each: nothing is summed across windows.
     """
     groups: dict[tuple[int, ...], list[int]] = {}
     for at, (memory, block) in enumerate(zip(memories, windows, strict=True)):
         if len(block) <= _JOINED_WINDOWS:
             groups.setdefault((*block.shape[1:], *memory["lengths"].tolist()), []).append(at)
-    found: list[Seen | None] = [None] * len(windows)
+    found: list[WindowViews | None] = [None] * len(windows)
     for (_, _, *lengths), members in groups.items():
         for at in range(0, len(members), _MACHINES_AT_A_TIME):
-            _look_at(
+            _describe_group(
                 members[at : at + _MACHINES_AT_A_TIME], memories, windows, lengths_rows=lengths, found=found
             )
     return found
 
 
-def _look_at(
+def _describe_group(
     members: Sequence[int],
     memories: Sequence[Memory],
     windows: Sequence[Float32],
     *,
     lengths_rows: Sequence[int],
-    found: list[Seen | None],
+    found: list[WindowViews | None],
 ) -> None:
-    """Look at machines whose windows are of one shape, and put down what is seen of each."""
+    """Describe machines whose windows are of one shape, and put down the views of each."""
     counts = [len(windows[at]) for at in members]
     usual = {
         name: np.repeat(np.stack([memories[at][name] for at in members]), counts, axis=0)
@@ -74,11 +74,11 @@ def _look_at(
     start = 0
     for at, count in zip(members, counts, strict=True):
         part = slice(start, start + count)
-        found[at] = Seen(z[part], seen[:, part])
+        found[at] = WindowViews(z[part], seen[:, part])
         start += count
 
 
-def look(memory: Memory, windows: Float32, *, change_rows: Sequence[int]) -> Seen:
+def describe_views(memory: Memory, windows: Float32, *, change_rows: Sequence[int]) -> WindowViews:
     """The views of windows [B, C, T] of one machine; the newest `change_rows` against the longest view, too."""
     z = standardise(windows, location=memory["location"], scale=memory["scale"], limit=memory["limit"])
-    return Seen(z, views(z, lengths_rows=memory["lengths"].tolist(), change_rows=change_rows))
+    return WindowViews(z, views(z, lengths_rows=memory["lengths"].tolist(), change_rows=change_rows))

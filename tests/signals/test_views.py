@@ -4,7 +4,7 @@ import numpy as np
 
 from edge_agent.commissioning.baseline import commission
 from edge_agent.detect.detectors import ENSEMBLE
-from edge_agent.signals.views import look, look_together
+from edge_agent.signals.views import describe_together, describe_views
 
 
 def _machine(seed: int, *, channels: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -21,12 +21,12 @@ def test_machines_looked_at_together_are_seen_to_the_bit_as_each_alone_and_score
     machines = [_machine(seed, channels=3 + seed % 2) for seed in range(4)]
     machines[2] = machines[2][0], np.repeat(machines[2][1], 3, axis=0)  # three windows of one machine
     machines[1][1][0, 0, 10:14] = np.nan  # a gap of one machine
-    together = look_together([memory for memory, _ in machines], [windows for _, windows in machines])
+    together = describe_together([memory for memory, _ in machines], [windows for _, windows in machines])
     said = ENSEMBLE.score_together(
         [memory for memory, _ in machines], [seen for seen in together if seen is not None]
     )
     for (memory, windows), seen, joined in zip(machines, together, said, strict=True):
-        alone = look(memory, windows, change_rows=())
+        alone = describe_views(memory, windows, change_rows=())
         assert seen is not None
         np.testing.assert_array_equal(seen.z, alone.z)
         np.testing.assert_array_equal(seen.views, alone.views)
@@ -37,6 +37,6 @@ def test_machines_looked_at_together_are_seen_to_the_bit_as_each_alone_and_score
 
 def test_a_long_block_is_left_to_be_looked_at_alone() -> None:
     memory, window = _machine(0, channels=3)
-    short, long = look_together([memory, memory], [window, np.repeat(window, 100, axis=0)])
+    short, long = describe_together([memory, memory], [window, np.repeat(window, 100, axis=0)])
     assert short is not None
     assert long is None
