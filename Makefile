@@ -97,7 +97,7 @@ panels: $(VENV)/.done  ## each panel of the dashboards drawn by Grafana's own co
 	PANELS_IMAGES=docs/images $(BIN)/python -m pytest -p no:cacheprovider -m panels tests/observability
 
 page: $(VENV)/.done  ## the page in headless Chromium before a real agent -> docs/images/
-	PAGE_IMAGES=docs/images $(BIN)/python -m pytest -m "" tests/page
+	PAGE_IMAGES=docs/images $(BIN)/python -m pytest -m "" tests/web
 
 # Somebody else's edge node, in an environment of its own: its protobuf and paho are not ours.
 $(VENV)-sparkplug/.done:

@@ -1,6 +1,6 @@
 """A bundle that was touched is refused with a reason, before onnxruntime has seen a byte of it.
 
-The long form: `EDGE_AGENT_TAMPERED=10000 python -m pytest tests/contract/test_tampering.py`.
+The long form: `EDGE_AGENT_TAMPERED=10000 python -m pytest tests/model/test_tampering.py`.
 """
 
 import os

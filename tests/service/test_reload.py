@@ -1,6 +1,6 @@
 """Another configuration or bundle while the agent runs: taken over whole between two turns, or not at all.
 
-The long form: `EDGE_AGENT_RELOADS=1000 EDGE_AGENT_SWAPS=500 python -m pytest -s tests/agent/test_reload.py`.
+The long form: `EDGE_AGENT_RELOADS=1000 EDGE_AGENT_SWAPS=500 python -m pytest -s tests/service/test_reload.py`.
 """
 
 import json
