@@ -146,8 +146,8 @@ class ScoreBlock:
     Attributes:
         value: [B] how near an alarm; above `THRESHOLD` the machine counts as anomalous.
         recent: [B] the same of the newest rows only.
-        rank: [B] how unusual; orders windows by how sure several voices are, whatever the budget; 0 in a service, which
-            needs no ranking.
+        rank: [B] how unusual; orders windows by how sure several detectors are, whatever the budget; 0 in a service,
+            which needs no ranking.
         contributions: [B, C] each channel's share of the score.
         expected: [B, C] the model's reconstruction of each window's last row, in physical units; NaN where the
             network was not asked.
@@ -258,7 +258,7 @@ class Profile:
 
     Attributes:
         channels: C names in the order of every array's channel axis.
-        memory: name -> array, all that `chorus.score` reads; includes "threshold", "location", "scale".
+        memory: name -> array, all that `detect.ensemble` reads; includes "threshold", "location", "scale".
         rows: how many calm rows it was learnt from.
         period_ns: median step between rows.
         hop_rows: rows between two scored windows.
@@ -276,5 +276,5 @@ class Profile:
 
     @property
     def threshold(self) -> float:
-        """What the fused voices say at the threshold: the unit in which this machine's score is measured."""
+        """What the fused detectors come to at the threshold: the unit in which this machine's score is measured."""
         return float(np.ravel(self.memory["threshold"])[0])

@@ -28,7 +28,7 @@ def ours(
 ) -> Answer:
     """`edge_agent.diagnose.classifier` with the calm windows and the neighbouring windows of the training units."""
     faults = classifier.learn(
-        data.described[shown], data.labels[shown], calm=free.calm, pairs=free.pairs, seed=0
+        data.described[shown], data.labels[shown], normal=free.calm, pairs=free.pairs, seed=0
     )
     return classifier.classify(faults, data.described[asked])
 
@@ -37,7 +37,7 @@ def ours_calm(
     data: LabelledSet, shown: NDArray[np.int64], asked: NDArray[np.int64], free: Unlabelled, _: NDArray[Any]
 ) -> Answer:
     """The same with calm windows alone: what a gateway knows on its first day."""
-    faults = classifier.learn(data.described[shown], data.labels[shown], calm=free.calm, seed=0)
+    faults = classifier.learn(data.described[shown], data.labels[shown], normal=free.calm, seed=0)
     return classifier.classify(faults, data.described[asked])
 
 
@@ -45,7 +45,7 @@ def ours_scratch(
     data: LabelledSet, shown: NDArray[np.int64], asked: NDArray[np.int64], _free: Unlabelled, _: NDArray[Any]
 ) -> Answer:
     """The same from the examples alone: what the unlabelled windows are worth."""
-    faults = classifier.learn(data.described[shown], data.labels[shown], calm=None, seed=0)
+    faults = classifier.learn(data.described[shown], data.labels[shown], normal=None, seed=0)
     return classifier.classify(faults, data.described[asked])
 
 

@@ -27,7 +27,7 @@ from sklearn.metrics import roc_auc_score  # noqa: E402
 from benchmarks.harness.provenance import circumstances  # noqa: E402
 from edge_agent.config.sections import SHIPPED_BUNDLE  # noqa: E402
 from edge_agent.detect.scorer import Scorer  # noqa: E402
-from edge_agent.diagnose.fault_naming import UNKNOWN, Belief, Naming, NamingSettings  # noqa: E402
+from edge_agent.diagnose.fault_naming import UNKNOWN, Belief, FaultNaming, NamingSettings  # noqa: E402
 from edge_agent.model import bundle as bundles  # noqa: E402
 from edge_agent.pipeline.learning import learn  # noqa: E402
 from edge_agent.pipeline.pipeline import Pipeline  # noqa: E402
@@ -113,7 +113,7 @@ def judge(
     if len(faults) < 3:
         return []
     gone = set(rng.permutation(faults)[: max(1, len(faults) // 3)].tolist())
-    machine = Naming("m", NamingSettings())
+    machine = FaultNaming("m", NamingSettings())
     machine.arrange(profile)
     used = set()
     for fault in sorted(set(faults) - gone):
@@ -131,7 +131,7 @@ def judge(
     ]
 
 
-def _called(machine: Naming, event: Event) -> tuple[str, str, float]:
+def _called(machine: FaultNaming, event: Event) -> tuple[str, str, float]:
     opinions = machine.judge(event.windows) or []
     belief = Belief(opinions[0].names)
     said = [belief.add(opinion)[0] for opinion in opinions]

@@ -33,11 +33,11 @@ class PipelineMachines:
         Raises:
             StateError: the state directory cannot be read.
         """
-        casebooks, aside = fault_library.load(self._state_dir)
+        libraries, aside = fault_library.load(self._state_dir)
         for path, reason in aside:
             log.warning("state_file_set_aside", path=str(path), reason=reason)
-        for casebook in casebooks:
-            self._pipeline.install_faults(casebook)
+        for library in libraries:
+            self._pipeline.install_faults(library)
 
     def statuses(self) -> Mapping[str, MachineStatus]:
         """Every machine heard or restored."""
@@ -50,7 +50,7 @@ class PipelineMachines:
             return LabelOutcome(labelled.reason, labelled.detail)
         detail = ""
         try:
-            fault_library.save(self._state_dir, labelled.casebook)
+            fault_library.save(self._state_dir, labelled.library)
         except StateError as error:
             detail = f"known until the agent restarts: {error.reason}"
             log.warning("state_not_saved", path=str(error.path), reason=error.reason)

@@ -1,4 +1,4 @@
-"""How far a machine's calm rows and scores have moved from those it was learnt from. Pure; alarms nothing.
+"""How far a machine's normal rows and scores have moved from those it was learnt from. Pure; alarms nothing.
 
 The measure is the population stability index (PSI) of a histogram by the deciles of commissioning, with a class below
 and one above all that was seen then: the sum of (now - then) * ln(now / then) over the classes' shares. Credit scoring
@@ -41,7 +41,7 @@ class Drift:
     Attributes:
         inputs: PSI beyond the usual of the channel that has moved most.
         channel: that channel's place.
-        scores: PSI beyond the usual of the calm scores.
+        scores: PSI beyond the usual of the normal scores.
         scored_share: share of the last day's time (half-life) that ended in a scored window.
     """
 
@@ -52,7 +52,7 @@ class Drift:
 
 
 def reference(rows: Float32, scores: Float32) -> dict[str, NDArray[Any]]:
-    """What to compare with: of calm rows [R, C], NaN where unknown, and calm scores [W] by the learnt threshold."""
+    """What to compare with: of normal rows [R, C], NaN where unknown, and normal scores [W] by the learnt threshold."""
     signals = [*np.asarray(rows, np.float32).T, np.asarray(scores, np.float32)]
     learnt = [_reference(signal[np.isfinite(signal)]) for signal in signals]
     edges, shares, usual, sizes = zip(*learnt, strict=True)
@@ -95,11 +95,11 @@ def stability_index(now: NDArray[np.floating[Any]], then: NDArray[np.floating[An
 
 
 _Waiting = tuple[NDArray[np.int64], Float32, Float32, NDArray[np.bool_], tuple[int, ...]]
-"""Of a block: times [B], newest rows [B, C, H], scores [B], which are calm [B], hidden channels."""
+"""Of a block: times [B], newest rows [B, C, H], scores [B], which are normal [B], hidden channels."""
 
 
-class Census:
-    """Counts one machine's calm rows and scores by the classes of commissioning; the older, the less they count."""
+class DriftStatistics:
+    """Counts one machine's normal rows and scores by the classes of commissioning; the older, the less they count."""
 
     def __init__(self, memory: Memory, *, hop_rows: int, period_ns: int) -> None:
         """Begin where the memory says that counting had come to, if it says so.
@@ -129,10 +129,10 @@ class Census:
         self._needed = np.minimum(sizes / _PARTS, self._half_life)
         self._tell()
 
-    def note(self, windows: WindowBlock, scores: Float32, *, calm: NDArray[np.bool_]) -> None:
-        """Take in scored windows, their scores [B] by the learnt threshold, and which of them are calm [B]."""
+    def observe_scores(self, windows: WindowBlock, scores: Float32, *, normal: NDArray[np.bool_]) -> None:
+        """Take in scored windows, their scores [B] by the learnt threshold, and which of them are normal [B]."""
         newest = windows.values[:, :, -self._hop_rows :].copy()  # B C H: no window is kept for its last rows
-        self._waiting.append((windows.times_ns, newest, scores, calm, windows.hidden))
+        self._waiting.append((windows.times_ns, newest, scores, normal, windows.hidden))
         self._waiting_windows += len(scores)
         if self._waiting_windows >= _WAITING_WINDOWS:
             waiting, self._waiting, self._waiting_windows = self._waiting, [], 0
@@ -149,13 +149,13 @@ class Census:
         self._scored_ns = self._scored_ns * fade + float(np.minimum(steps, _PATIENCE * self._hop_ns).sum())
 
     def _count(self, waiting: list[_Waiting]) -> None:
-        for _, newest, _, calm, hidden in waiting:
-            newest[~calm] = np.nan
+        for _, newest, _, normal, hidden in waiting:
+            newest[~normal] = np.nan
             newest[:, list(hidden)] = np.nan
         rows = np.concatenate(
             [np.moveaxis(newest, 1, 2).reshape(-1, newest.shape[1]) for _, newest, *_ in waiting]
         )
-        scores = np.concatenate([scores[calm] for _, _, scores, calm, _ in waiting])
+        scores = np.concatenate([scores[normal] for _, _, scores, normal, _ in waiting])
         new = np.concatenate(
             [_counts(rows, self._edges[:-1]), _counts(scores[:, np.newaxis], self._edges[-1:])]
         )
@@ -182,6 +182,6 @@ class Census:
         told = self._told
         return Drift(told.inputs, told.channel, told.scores, share)
 
-    def memory(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """What should survive a restart, as part of the machine's memory: the counts."""
         return {} if self._memory is None else {_COUNTS: self._counted.astype(np.float32)}

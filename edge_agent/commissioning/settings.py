@@ -13,7 +13,7 @@ class BudgetSettings:
     Attributes:
         false_alarms_per_week: what the operator accepts of one machine.
         follow_drift: False: the threshold stays as learnt.
-        rise_per_day, fall_per_day: largest relative move of the threshold in a day of calm operation.
+        rise_per_day, fall_per_day: largest relative move of the threshold in a day of normal operation.
         lowest, highest: its bounds for ever, relative to what was learnt, until the machine is learnt afresh.
         highest_step: upper bound of the threshold for a plain step of one channel, which drift hardly moves, since
             it compares rows with those just before them.

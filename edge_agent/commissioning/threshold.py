@@ -1,7 +1,7 @@
-"""The threshold that keeps a false-alarm budget; a function of calm scores, not of any label.
+"""The threshold that keeps a false-alarm budget; a function of normal scores, not of any label.
 
-Operators ask for "at most one false alarm a week", and calm recordings are far shorter than the weeks
-that would show such a score. The largest scores of equal blocks of calm time follow an extreme-value law, and blocks,
+Operators ask for "at most one false alarm a week", and normal recordings are far shorter than the weeks
+that would show such a score. The largest scores of equal blocks of normal time follow an extreme-value law, and blocks,
 unlike neighbouring windows, hardly depend on each other (Coles, "An Introduction to Statistical Modeling of Extreme
 Values", 2001, chapter 3). Where the score's tail is exponential or lighter it is Gumbel's; a machine with rare, violent
 shocks has a heavier one, and a Gumbel law would alarm at every shock. How heavy it is, few blocks tell badly: the
@@ -16,19 +16,18 @@ from numpy.typing import ArrayLike, NDArray
 _BLOCKS_WANTED = 24
 _SMALLEST_BLOCK = 8
 _LARGEST_BLOCK = 512
-# Standard errors of the estimated level that are added to it: with a day of calm rows the level is
+# Standard errors of the estimated level that are added to it: with a day of normal rows the level is
 # uncertain, and the budget is to hold on nine machines of ten, not on the average one.
 _CAUTION = 1.28
 # Blocks that the Gumbel law is worth against the estimate of the tail's heaviness, and the bounds of the latter.
 _BLOCKS_OF_DOUBT = 24
 _LEAST_HEAVINESS = 1e-3
 _MOST_HEAVINESS = 0.35
-# A threshold looks no further than so many times the calm time that it was set by: an hour tells of a day, not of a
-# week.
-# The rest of the way it goes in service (`recalibrate`). Chosen on simulated plants: to look a week ahead from an hour
-# found 15 of 40 faults, this finds 26, and neither alarmed in twelve calm hours.
+# A threshold looks no further than so many times the normal time that it was set by: an hour tells of a day, not of a
+# week. The rest of the way it goes in service (`threshold_tracking`). Chosen on simulated plants: to look a week ahead
+# from an hour found 15 of 40 faults, this finds 26, and neither alarmed in twelve normal hours.
 _REACH = 24.0
-# Of the budget, for all voices together and for a plain step of one channel (`voices.fuse`). The former may be set
+# Of the budget, for all detectors together and for a plain step of one channel (`fusion.fuse`). The former may be set
 # stricter, because most of what it would miss by that is seen by the latter. A third is kept in reserve: alarms come by
 # chance, and the budget is to hold on nine machines of ten.
 _SHARES = (0.15, 0.5)
@@ -48,10 +47,10 @@ def threshold(
     stride: float = 1.0,
     independent: float = math.inf,
 ) -> float:
-    """Score that calm windows exceed in at most `budget_per_week` blocks a week.
+    """Score that normal windows exceed in at most `budget_per_week` blocks a week.
 
     Args:
-        scores: scores of calm windows in the order of time, [W]; for an honest threshold each must come
+        scores: scores of normal windows in the order of time, [W]; for an honest threshold each must come
             from a memory that did not hold its own rows.
         windows_per_week: windows the machine is scored on in a week.
         budget_per_week: false alarms a week that the operator accepts.
@@ -67,7 +66,7 @@ def threshold(
     limit = level(peaks, chance=chance, independent=independent)
     weeks_seen = values.size * stride / windows_per_week
     if weeks_seen * budget_per_week < 1.0:
-        # Less calm time than one budgeted alarm needs: nothing seen so far may count as one.
+        # Less normal time than one budgeted alarm needs: nothing seen so far may count as one.
         limit = max(limit, float(values.max()))
     return limit
 

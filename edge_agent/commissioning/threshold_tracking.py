@@ -1,8 +1,8 @@
 """How a machine's threshold follows slow drift in service, and what keeps it from following a fault. Pure.
 
-A threshold learnt from a day of calm rows is uncertain, and a machine wears, fouls and sees other weather than on
-that day. So the largest score of every calm hour is kept, and the threshold moves towards the one that the last
-three days of such peaks ask for, by the law that it was learnt with (`budget`).
+A threshold learnt from a day of normal rows is uncertain, and a machine wears, fouls and sees other weather than on
+that day. So the largest score of every normal hour is kept, and the threshold moves towards the one that the last
+three days of such peaks ask for, by the law that it was learnt with (`threshold`).
 
 A fault must never become normal. Hours in which an alarm was open, the hours just before one opened and just after it
 closed are not counted; the threshold moves by a tenth a day at most and never out of fixed bounds, so that a
@@ -31,17 +31,17 @@ _BLOCKS_NEEDED = 24
 # Blocks on either side of an alarm that do not count: a fault was there before it was seen.
 _GUARD_BLOCKS = 2
 # An alarm of at most so many blocks whose scores stayed below so many thresholds may have been a false one, and counts
-# as one calm block: without such peaks a threshold that is too low would never learn that it is.
+# as one normal block: without such peaks a threshold that is too low would never learn that it is.
 _BRIEF_BLOCKS = 2
 _DOUBTFUL = 1.25
 _BLOCKS_A_SAVE = 24
 _RATIO, _PEAKS = "followed_ratio", "followed_peaks"
-_PARTS_WITH_A_STEP = 3  # all voices together, a plain step of one channel, the newest rows (`voices.fuse`)
+_PARTS_WITH_A_STEP = 3  # all detectors together, a plain step of one channel, the newest rows (`fusion.fuse`)
 DRIFTED = 1.5
 """Ratio of the threshold in use to the learnt one from which a machine is told to have drifted."""
 
 
-class Follower:
+class ThresholdTracker:
     """One machine's moving threshold."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Follower:
             settings: whether, how fast and how far it may move.
             budgets_per_week: [parts] false alarms a week that the operator accepts of each score of a window.
             hop_ns: time from one scored window to the next.
-            memory: the machine's, with what `memory` gave before a restart, if anything.
+            memory: the machine's, with what `arrays` gave before a restart, if anything.
         """
         self._settings = settings
         self._budgets_per_week = budgets_per_week
@@ -70,9 +70,9 @@ class Follower:
         restored = settings.follow_drift and ratio.shape == (parts,)
         self._highest = _upper(settings, parts)
         self._ratio = np.clip(ratio, settings.lowest, self._highest) if restored else np.ones(parts)
-        # [parts] of each calm block, in units of the learnt thresholds.
+        # [parts] of each normal block, in units of the learnt thresholds.
         self._peaks = list(np.asarray(memory[_PEAKS], np.float64)) if restored else []
-        self._waiting: list[NDArray[np.float64]] = []  # calm blocks that an alarm may still strike out
+        self._waiting: list[NDArray[np.float64]] = []  # normal blocks that an alarm may still strike out
         self._guard = 0  # blocks still to pass after an alarm
         self._block = -1
         self._peak = np.zeros_like(self._ratio)
@@ -88,15 +88,15 @@ class Follower:
         return self._ratio
 
     def worth_keeping(self) -> bool:
-        """Whether so much has been counted since `memory` was last asked for that a restart should not lose it."""
+        """Whether so much has been counted since `arrays` was last asked for that a restart should not lose it."""
         return self._unkept >= _BLOCKS_A_SAVE
 
-    def memory(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """What must survive a restart, as part of the machine's memory."""
         self._unkept = 0
         return {_RATIO: self._ratio.copy(), _PEAKS: np.array(self._peaks).reshape(-1, len(self._ratio))}
 
-    def note(self, time_ns: int, scores: NDArray[np.floating[Any]], *, in_alarm: bool) -> None:
+    def observe_window(self, time_ns: int, scores: NDArray[np.floating[Any]], *, in_alarm: bool) -> None:
         """Take in one window: its scores [parts] by the learnt thresholds, and whether an alarm is open at it."""
         if not self._settings.follow_drift:
             return
@@ -115,13 +115,13 @@ class Follower:
             self._judge_alarm()
 
     def _judge_alarm(self) -> None:
-        """Count an alarm that has closed as one calm block, if it was short and hardly over the threshold."""
+        """Count an alarm that has closed as one normal block, if it was short and hardly over the threshold."""
         if self._alarm_windows <= self._brief_windows and np.all(self._alarm_peak <= _DOUBTFUL * self._ratio):
             self._count(self._alarm_peak)
         self._alarm_windows, self._alarm_peak = 0, np.zeros_like(self._ratio)
 
     def _finish(self) -> None:
-        """Count the block that has ended, if it was calm and whole, and those that waited for it to be so."""
+        """Count the block that has ended, if it was normal and whole, and those that waited for it to be so."""
         peak, windows, tainted = self._peak, self._windows, self._tainted
         self._peak, self._windows, self._tainted = np.zeros_like(self._ratio), 0, False
         if tainted:

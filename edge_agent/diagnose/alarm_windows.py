@@ -1,6 +1,6 @@
 """Windows kept of one alarm, so that it can be named later: few, from its beginning to its end. Pure.
 
-They are held while the alarm is open; once it is over and they are written down, they are late: read when somebody
+They are held while the alarm is open; once it is over and they are written down, they are lazy: read when somebody
 asks.
 
 Axes: C channels, T rows, W windows.
@@ -22,14 +22,14 @@ _EVERY_ROWS = 8
 
 
 @dataclass(slots=True)
-class Kept:
+class AlarmWindows:
     """Windows of one alarm, as far apart as it takes to hold few of its whole life.
 
     Attributes:
-        windows: W times [C, T]; none where they are late.
+        windows: W times [C, T]; none where they are lazy.
         ends: row count at each window's end.
         start_ns, end_ns: event times of the alarm's first and last window; 0 where they were not noted.
-        late: gives the windows [W, C, T]; None while they are held.
+        lazy: gives the windows [W, C, T]; None while they are held.
     """
 
     channels: tuple[str, ...]
@@ -38,12 +38,12 @@ class Kept:
     every_rows: int = _EVERY_ROWS
     start_ns: int = 0
     end_ns: int = 0
-    late: Lazy | None = None
+    lazy: Lazy | None = None
 
     def takes(self, window: Float32, channels: tuple[str, ...]) -> bool:
         """Whether a window of these channels goes with those that are held."""
         alike = all(known.shape == window.shape for known in self.windows[:1])
-        return alike and self.late is None and self.channels == channels
+        return alike and self.lazy is None and self.channels == channels
 
     def add(self, window: Float32, end_row: int) -> None:
         """Keep a window, if it is far enough from the one before; rows are counted afresh where they were lost."""
@@ -59,13 +59,13 @@ class Kept:
         """All windows [W, C, T]; ask once.
 
         Raises:
-            OSError: they are late and cannot be read.
+            OSError: they are lazy and cannot be read.
         """
-        return np.stack(self.windows) if self.late is None else self.late()
+        return np.stack(self.windows) if self.lazy is None else self.lazy()
 
-    def rest(self, late: Lazy) -> None:
+    def rest(self, lazy: Lazy) -> None:
         """Hold the windows no longer: they can be had from there."""
-        self.windows, self.ends, self.late = [], [], late
+        self.windows, self.ends, self.lazy = [], [], lazy
 
 
 class _Form(msgspec.Struct, array_like=True):
@@ -79,7 +79,7 @@ class _Form(msgspec.Struct, array_like=True):
     windows: bytes
 
 
-def encode(machine: str, alarm: str, kept: Kept) -> bytes:
+def encode(machine: str, alarm: str, kept: AlarmWindows) -> bytes:
     """Windows that are held, and of what they are."""
     windows = np.stack(kept.windows).tobytes()
     return msgspec.msgpack.encode(
@@ -87,7 +87,7 @@ def encode(machine: str, alarm: str, kept: Kept) -> bytes:
     )
 
 
-def decode(raw: bytes) -> tuple[str, str, Kept]:
+def decode(raw: bytes) -> tuple[str, str, AlarmWindows]:
     """(machine, alarm, its windows, held).
 
     Raises:
@@ -104,5 +104,5 @@ def decode(raw: bytes) -> tuple[str, str, Kept]:
     return (
         form.machine,
         form.alarm,
-        Kept(channels, held, form.ends, form.every_rows, form.start_ns, form.end_ns),
+        AlarmWindows(channels, held, form.ends, form.every_rows, form.start_ns, form.end_ns),
     )

@@ -1,4 +1,4 @@
-"""Why an alarm: ranks channels and says in the channel's own unit how the latest window differs from calm. Pure."""
+"""Why an alarm: ranks channels and says in the channel's own unit how the latest window differs from normal. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from edge_agent.signals import vibration
 SYMPTOMS = ("high", "low", "rising", "falling", "noisier", "quieter", "frozen", "missing", "unusual pattern")
 
 _RECENT_ROWS = 32
-"""A symptom is read from the end of the window: the beginning may still be calm."""
+"""A symptom is read from the end of the window: the beginning may still be normal."""
 _LEVEL = 3.0
 _TREND = 2.0
 _NOISIER = 2.0
@@ -20,13 +20,13 @@ _QUIETER = 0.33
 _LINE = 1.2
 
 
-def reference(calm: Float32) -> dict[str, NDArray[Any]]:
-    """What evidence compares with, learnt from calm rows [R, C]: the usual range and the usual step."""
-    low, high = np.nanpercentile(calm, [1.0, 99.0], axis=0)
+def reference(normal: Float32) -> dict[str, NDArray[Any]]:
+    """What evidence compares with, learnt from normal rows [R, C]: the usual range and the usual step."""
+    low, high = np.nanpercentile(normal, [1.0, 99.0], axis=0)
     return {
         "evidence/low": low.astype(np.float32),
         "evidence/high": high.astype(np.float32),
-        "evidence/step": _step(calm),
+        "evidence/step": _step(normal),
     }
 
 
@@ -57,13 +57,13 @@ def explain(
     """
     recent = window[:, -_RECENT_ROWS:]
     order = np.argsort(-contributions, kind="stable").tolist()
-    said = {
+    found = {
         at: _explain_channel(memory, name=channels[at], at=at, recent=recent[at], share=contributions[at])
         for at in order
         if contributions[at] > 0 and (vibration.is_defect(channels[at]) or at in order[:most])
     }
     # A line of a bearing's envelope tells what is damaged, however small its share beside the loudness.
-    return tuple(one for at, one in said.items() if at in order[:most] or _stands_out(one))
+    return tuple(one for at, one in found.items() if at in order[:most] or _stands_out(one))
 
 
 def guiltiest(channels: Sequence[str], contributions: Float32) -> str:

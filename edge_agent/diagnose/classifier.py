@@ -1,10 +1,10 @@
 """Names of faults from a handful of examples: pure numpy, no network to train, no clock, no chance of its own.
 
-A fault is a direction: which statistics of which channels leave calm, and in what proportion. Windows of one
+A fault is a direction: which statistics of which channels leave normal, and in what proportion. Windows of one
 fault differ in strength, so only the direction is compared, and in a space where what a machine does anyway
-(the covariance of calm windows and of neighbouring windows, neither of which needs a label) is shrunk away.
+(the covariance of normal windows and of neighbouring windows, neither of which needs a label) is shrunk away.
 
-Axes: B windows, C channels, T rows, F numbers that describe a window, N examples, M calm windows,
+Axes: B windows, C channels, T rows, F numbers that describe a window, N examples, M normal windows,
 P pairs of neighbouring windows, K fault classes, R directions in which the machine moves anyway.
 """
 
@@ -25,11 +25,11 @@ UNKNOWN_BELOW = 0.25
 """Under this, what `classify` calls known is better called an unknown fault: on simulated machines about nine
 in ten windows of faults that were never learnt lay below it."""
 # Unlabelled windows and pairs that are looked at: bounds the time of learning (an eigenproblem of their sum).
-_MOST_CALM = 1000
+_MOST_NORMAL = 1000
 _MOST_PAIRS = 1000
 # Calm windows that a machine's memory keeps for it: on simulated machines twice as many gained nothing.
-_KEPT_CALM = 256
-_CALM = "diagnose_calm"
+_KEPT_NORMAL = 256
+_NORMAL = "diagnose_calm"
 # Variance below this share of the mean variance counts as noise of the estimate and is not shrunk away.
 _RIDGE_SHARE = 3e-3
 # Weight of the examples against the prior that all classes are alike, in the logistic head.
@@ -37,15 +37,15 @@ _TRUST = 100.0
 _STEPS = 300
 _TREES = 100
 _SPLITS_TRIED = 32
-# What the trees say counts twice what the head says, as far as they are trusted at all: on simulated machines and on
-# wells of another benchmark 2 was better than 1 at five and at ten examples a class.
-_TREES_SAY = 2.0
+# The trees' votes count twice what the head's probabilities do, as far as they are trusted: on simulated machines
+# and on wells of another benchmark 2 was better than 1 at five and at ten examples a class.
+_TREES_WEIGHT = 2.0
 # A class that no tree votes for is improbable, not impossible.
 _LEAST_VOTE = 1e-2
 # Few examples make a timid head; by so much its logits are raised (chosen on simulated machines).
 _SHARPNESS = 1.5
 _TINY = 1e-9
-# Below these (calm scales) a standard deviation or a step counts as none: logarithms of silence mean nothing.
+# Below these (normal scales) a standard deviation or a step counts as none: logarithms of silence mean nothing.
 _QUIET_SD = 0.05
 _QUIET_STEP = 0.02
 # Changes that count as one unit, in nats.
@@ -54,15 +54,15 @@ _LEAST_LOG_STEP = 0.1
 
 
 def describe(memory: Mapping[str, NDArray[Any]], windows: Float32, embedding: Float32 | None) -> Float32:
-    """What diagnosis sees of windows: the statistics of all channels relative to the machine's calm ones.
+    """What diagnosis sees of windows: the statistics of all channels relative to the machine's normal ones.
 
     Args:
         memory: what `commission` learnt of the machine.
         windows: [B, C, T] in physical units, NaN where hidden.
-        embedding: [B, C, D] of the encoder, used where the memory holds calm embeddings to compare with.
+        embedding: [B, C, D] of the encoder, used where the memory holds normal embeddings to compare with.
 
     Returns:
-        [B, F]; 0 is the calm centre, and magnitudes are logarithmic, so that no single number can rule.
+        [B, F]; 0 is the normal centre, and magnitudes are logarithmic, so that no single number can rule.
     """
     z = standardise(windows, location=memory["location"], scale=memory["scale"], limit=memory["limit"])
     found = [_relative_statistics(memory, z)]
@@ -76,7 +76,7 @@ def learn(
     described: Float32,
     labels: NDArray[np.int64],
     *,
-    calm: Float32 | None,
+    normal: Float32 | None,
     seed: int,
     pairs: Float32 | None = None,
     groups: NDArray[np.int64] | None = None,
@@ -84,7 +84,7 @@ def learn(
     """Learn fault classes from few examples; to add an example, learn again from all that were kept.
 
     The space is whitened as in linear discriminant analysis, but with a within-class covariance from
-    unlabelled windows: calm ones, and differences of neighbours in time, which mostly share their class
+    unlabelled windows: normal ones, and differences of neighbours in time, which mostly share their class
     (the closed form of contrastive learning with temporal positives; "relevant components", Bar-Hillel et
     al., JMLR 6, 2005). The head is a logistic regression on directions, its classes weighed equally; from
     the second example a class on it is joined by randomised trees, which find the one number that matters.
@@ -92,8 +92,8 @@ def learn(
     Args:
         described: N examples [N, F] from `describe`, at least one.
         labels: class of each example [N], any integers.
-        calm: described calm windows [M, F] of the machine, or None.
-        seed: chooses among calm windows and pairs where there are more than are needed.
+        normal: described normal windows [M, F] of the machine, or None.
+        seed: chooses among normal windows and pairs where there are more than are needed.
         pairs: described windows [P, 2, F] a few rows apart in the machine's history, faulty or not, or None.
         groups: which event each example is a window of [N]; several of one event are one witness. None: each its own.
 
@@ -108,8 +108,10 @@ def learn(
             f"examples {described.shape} and labels {np.shape(labels)}: expected [N, F] and [N], N > 0"
         )
     rng = np.random.default_rng(seed)
-    centre = np.zeros(described.shape[1], np.float32) if calm is None or not len(calm) else calm.mean(axis=0)
-    directions, gains = _usual_movement(_unlabelled(calm, pairs, centre, rng), n_numbers=described.shape[1])
+    centre = (
+        np.zeros(described.shape[1], np.float32) if normal is None or not len(normal) else normal.mean(axis=0)
+    )
+    directions, gains = _usual_movement(_unlabelled(normal, pairs, centre, rng), n_numbers=described.shape[1])
     faults: dict[str, NDArray[Any]] = {"centre": centre, "directions": directions, "gains": gains}
     examples = _direction(faults, described)
     classes, index = np.unique(labels, return_inverse=True)
@@ -146,30 +148,30 @@ def classify(faults: Faults, described: Float32) -> tuple[Float32, Float32]:
             name.removeprefix("trees_"): array for name, array in faults.items() if name.startswith("trees_")
         }
         votes = vote(trees, np.concatenate([described, points], axis=1).astype(np.float32))
-        logits = logits + _TREES_SAY * trust * np.log(votes + _LEAST_VOTE)
+        logits = logits + _TREES_WEIGHT * trust * np.log(votes + _LEAST_VOTE)
     likeness = np.maximum((points @ faults["examples"].T).max(axis=1), 0.0)
     # Unknown faults betray themselves twice: nothing known points their way, and head and trees disagree.
-    agreement = _softmax(logits / (1.0 + _TREES_SAY * trust)).max(axis=1)
+    agreement = _softmax(logits / (1.0 + _TREES_WEIGHT * trust)).max(axis=1)
     known = np.clip(likeness * agreement**2, 0.0, 1.0)
     return _softmax(_SHARPNESS * logits).astype(np.float32), known.astype(np.float32)
 
 
-def calm_reference(
+def normal_reference(
     memory: Mapping[str, NDArray[Any]], rows: Float32, *, window_rows: int
 ) -> dict[str, NDArray[Any]]:
-    """What the machine does anyway, to be kept beside its memory: described calm windows of rows [R, C]."""
-    starts = np.unique(np.linspace(0, len(rows) - window_rows, _KEPT_CALM).astype(np.int64))
+    """What the machine does anyway, to be kept beside its memory: described normal windows of rows [R, C]."""
+    starts = np.unique(np.linspace(0, len(rows) - window_rows, _KEPT_NORMAL).astype(np.int64))
     windows = np.stack([rows[start : start + window_rows].T for start in starts])
-    return {_CALM: describe(memory, windows, None).astype(np.float16)}
+    return {_NORMAL: describe(memory, windows, None).astype(np.float16)}
 
 
-def calm_of(memory: Mapping[str, NDArray[Any]]) -> Float32 | None:
-    """What `calm_reference` kept [M, F]; None in a memory that is older than it."""
-    return memory[_CALM].astype(np.float32) if _CALM in memory else None
+def normal_of(memory: Mapping[str, NDArray[Any]]) -> Float32 | None:
+    """What `normal_reference` kept [M, F]; None in a memory that is older than it."""
+    return memory[_NORMAL].astype(np.float32) if _NORMAL in memory else None
 
 
 def _relative_statistics(memory: Mapping[str, NDArray[Any]], z: Float32) -> Float32:
-    """Statistics, slope, roughness and loudness of each channel relative to calm: [B, C, T] -> [B, C, S].
+    """Statistics, slope, roughness and loudness of each channel relative to normal: [B, C, T] -> [B, C, S].
 
     They are taken over the longest newest part that the memory knows and the window has.
     """
@@ -193,12 +195,12 @@ def _relative_statistics(memory: Mapping[str, NDArray[Any]], z: Float32) -> Floa
 
 
 def _unlabelled(
-    calm: Float32 | None, pairs: Float32 | None, centre: Float32, rng: np.random.Generator
+    normal: Float32 | None, pairs: Float32 | None, centre: Float32, rng: np.random.Generator
 ) -> Float32:
-    """Samples [.., F] of what varies within a class: calm windows about their centre, and steps in time."""
+    """Samples [.., F] of what varies within a class: normal windows about their centre, and steps in time."""
     samples = [np.empty((0, len(centre)), np.float32)]
-    if calm is not None:
-        samples.append(_some(calm, _MOST_CALM, rng) - centre)
+    if normal is not None:
+        samples.append(_some(normal, _MOST_NORMAL, rng) - centre)
     if pairs is not None:
         chosen = _some(pairs, _MOST_PAIRS, rng)
         samples.append((chosen[:, 1] - chosen[:, 0]) / np.float32(np.sqrt(2.0)))

@@ -38,7 +38,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Casebook:
+class FaultLibrary:
     """One machine's named alarms, oldest first."""
 
     machine: str
@@ -64,24 +64,24 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cases: tuple[_CaseHeader, ...]
 
 
-def encode(casebook: Casebook) -> bytes:
-    """The casebook as npz bytes."""
+def encode(library: FaultLibrary) -> bytes:
+    """The library as npz bytes."""
     header = _Header(
         schema_version=_SCHEMA_VERSION,
-        machine=casebook.machine,
+        machine=library.machine,
         cases=tuple(
             _CaseHeader(case.alarm, case.fault, case.channels, case.start_ns, case.end_ns)
-            for case in casebook.cases
+            for case in library.cases
         ),
     )
     text = np.frombuffer(msgspec.json.encode(header), np.uint8)
     return encode_arrays(
-        {_HEADER: text, **{str(number): case.windows for number, case in enumerate(casebook.cases)}}
+        {_HEADER: text, **{str(number): case.windows for number, case in enumerate(library.cases)}}
     )
 
 
-def decode(path: Path, raw: bytes) -> Casebook:
-    """The casebook in `raw`; `path` only names it in errors.
+def decode(path: Path, raw: bytes) -> FaultLibrary:
+    """The library in `raw`; `path` only names it in errors.
 
     Raises:
         BundleError: truncated, altered or of another schema version.
@@ -109,4 +109,4 @@ def decode(path: Path, raw: bytes) -> Casebook:
     for case in cases:
         if case.windows.ndim != 3 or case.windows.shape[1] != len(case.channels) or not case.windows.size:
             raise BundleError(path, f"the windows of alarm {case.alarm} have the shape {case.windows.shape}")
-    return Casebook(header.machine, cases)
+    return FaultLibrary(header.machine, cases)

@@ -16,8 +16,8 @@ import numpy as np
 from annotated_types import Interval
 
 from edge_agent.diagnose import classifier
-from edge_agent.diagnose.alarm_windows import Kept
-from edge_agent.diagnose.fault_library import Case, Casebook
+from edge_agent.diagnose.alarm_windows import AlarmWindows
+from edge_agent.diagnose.fault_library import Case, FaultLibrary
 from edge_agent.records import Float32, Profile
 
 UNKNOWN = "unknown"
@@ -25,7 +25,7 @@ NAME_LIMIT_CHARS = 64
 _RESERVED = frozenset({UNKNOWN, "normal"})
 _LEARNT_WINDOWS = 120
 """Of all cases together, shared among them: learning stays a matter of tenths of a second on a gateway."""
-_LEAST_SAY = 1e-2
+_LEAST_PROBABILITY = 1e-2
 """A single window cannot rule a name out for the rest of an alarm."""
 _NAMED_FROM = 0.5
 """Evidence from which on a fault is named: on simulated machines it is the share of alarms whose best name is right."""
@@ -120,8 +120,8 @@ class Belief:
 
     def add(self, opinion: Opinion) -> tuple[str, float]:
         """Take a window in; the fault's name now ("unknown" where evidence is too small) and its probability."""
-        weight = opinion.known + _LEAST_SAY
-        self._log += weight * np.log(np.maximum(opinion.probability, _LEAST_SAY))
+        weight = opinion.known + _LEAST_PROBABILITY
+        self._log += weight * np.log(np.maximum(opinion.probability, _LEAST_PROBABILITY))
         self._weight += weight
         self._known += opinion.known
         self._windows += 1
@@ -136,19 +136,19 @@ class Belief:
         return self._said, float(evidence[held])
 
 
-class Naming:
+class FaultNaming:
     """One machine's kept alarms, named alarms, and what was learnt from them."""
 
     def __init__(self, machine: str, settings: NamingSettings) -> None:
-        self.casebook = Casebook(machine)
+        self.library = FaultLibrary(machine)
         self._settings = settings
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._kept: OrderedDict[str, AlarmWindows] = OrderedDict()
         self._profile: Profile | None = None
         self._faults: classifier.Faults | None = None
 
-    def install(self, casebook: Casebook) -> None:
+    def install(self, library: FaultLibrary) -> None:
         """Begin with what was named before."""
-        self.casebook = casebook
+        self.library = library
         self._learn()
 
     def arrange(self, profile: Profile) -> None:
@@ -162,17 +162,17 @@ class Naming:
             return
         kept = self._kept.get(alarm)
         if kept is None or not kept.takes(window, self._profile.channels):
-            kept = Kept(self._profile.channels)
+            kept = AlarmWindows(self._profile.channels)
         kept.add(window, end_row)
         kept.start_ns, kept.end_ns = kept.start_ns or time_ns, time_ns
         self.take_up(alarm, kept)
 
     @property
-    def kept(self) -> Mapping[str, Kept]:
+    def kept(self) -> Mapping[str, AlarmWindows]:
         """Windows by alarm, of those that can be named, oldest first."""
         return self._kept
 
-    def take_up(self, alarm: str, kept: Kept) -> None:
+    def take_up(self, alarm: str, kept: AlarmWindows) -> None:
         """Have these windows of an alarm; those of the oldest go where there are too many."""
         self._kept[alarm] = kept
         while len(self._kept) > self._settings.recent_alarms + 1:
@@ -185,11 +185,11 @@ class Naming:
         described = classifier.describe(self._profile.memory, windows, None)
         probability, known = classifier.classify(self._faults, described)
         return [
-            Opinion(self.casebook.faults, each, sure, _NAMED_FROM)
+            Opinion(self.library.faults, each, sure, _NAMED_FROM)
             for each, sure in zip(probability, known.tolist(), strict=True)
         ]
 
-    def name(self, alarm: str, fault: str) -> Casebook | Refused:
+    def name(self, alarm: str, fault: str) -> FaultLibrary | Refused:
         """Call an alarm that is open or closed not long ago by its fault, and learn that; a later name replaces it."""
         wanted = fault.strip()
         if not _is_name(wanted):
@@ -197,23 +197,23 @@ class Naming:
             return Refused("malformed", told)
         if self._profile is None:
             return Refused("not_available", "the machine has not been learnt yet")
-        others = tuple(case for case in self.casebook.cases if case.alarm != alarm)
+        others = tuple(case for case in self.library.cases if case.alarm != alarm)
         case = self._case_of(alarm)
         if isinstance(case, Refused):
             return case
         if case is None:
             return Refused("unknown_alarm", f"no alarm {alarm!r} is open or among the last that closed")
-        spelt = next((one for one in self.casebook.faults if one.casefold() == wanted.casefold()), wanted)
+        spelt = next((one for one in self.library.faults if one.casefold() == wanted.casefold()), wanted)
         named = replace(case, fault=spelt)
         if len({one.fault for one in (*others, named)}) > self._settings.faults:
             return Refused("too_many", f"{self._settings.faults} faults are known; none was added")
-        self.casebook = Casebook(self.casebook.machine, self._bounded((*others, named)))
+        self.library = FaultLibrary(self.library.machine, self._bounded((*others, named)))
         self._learn()
-        return self.casebook
+        return self.library
 
     def has(self, alarm: str) -> bool:
         """Whether the alarm can be named."""
-        return alarm in self._kept or any(case.alarm == alarm for case in self.casebook.cases)
+        return alarm in self._kept or any(case.alarm == alarm for case in self.library.cases)
 
     def _case_of(self, alarm: str) -> Case | Refused | None:
         """The alarm's windows, kept lately or named before; refused where they cannot be read."""
@@ -226,7 +226,7 @@ class Naming:
                 refused = Refused("not_available", f"the windows of alarm {alarm!r} cannot be read: {why}")
             else:
                 return Case(alarm, UNKNOWN, kept.channels, windows, kept.start_ns, kept.end_ns)
-        return next((case for case in self.casebook.cases if case.alarm == alarm), refused)
+        return next((case for case in self.library.cases if case.alarm == alarm), refused)
 
     def _bounded(self, cases: tuple[Case, ...]) -> tuple[Case, ...]:
         while len(cases) > self._settings.cases:
@@ -237,11 +237,11 @@ class Naming:
 
     def _learn(self) -> None:
         self._faults = None
-        if self._profile is None or not self.casebook.cases:
+        if self._profile is None or not self.library.cases:
             return
         memory, channels = self._profile.memory, self._profile.channels
         described = [
-            classifier.describe(memory, _in_order(case, channels), None) for case in self.casebook.cases
+            classifier.describe(memory, _in_order(case, channels), None) for case in self.library.cases
         ]
         pairs = self._neighbours(described)
         most = max(1, _LEARNT_WINDOWS // len(described))
@@ -249,12 +249,12 @@ class Naming:
             part[np.linspace(0, len(part) - 1, min(most, len(part))).astype(int)] for part in described
         ]
         counts = [len(part) for part in described]
-        of_case = [self.casebook.faults.index(case.fault) for case in self.casebook.cases]
+        of_case = [self.library.faults.index(case.fault) for case in self.library.cases]
         self._faults = classifier.learn(
             np.concatenate(described),
             np.repeat(of_case, counts),
             groups=np.repeat(np.arange(len(counts)), counts),
-            calm=classifier.calm_of(memory),
+            normal=classifier.normal_of(memory),
             pairs=pairs,
             seed=_SEED,
         )
@@ -262,7 +262,7 @@ class Naming:
     def _neighbours(self, described: Sequence[Float32]) -> Float32 | None:
         """Steps in time within the named alarms, and within those that nobody has named: [P, 2, F]."""
         assert self._profile is not None  # noqa: S101 - the caller has seen it
-        named = {case.alarm for case in self.casebook.cases}
+        named = {case.alarm for case in self.library.cases}
         parts = list(described)
         for alarm, kept in self._kept.items():
             if alarm in named or kept.channels != self._profile.channels:

@@ -45,7 +45,7 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSetti
             **(memory if scorer.ranking else ENSEMBLE.compact(memory)),
             **attribution.reference(rows),
             **checks.reference(rows, observed),
-            **classifier.calm_reference(memory, rows, window_rows=scorer.window_rows),
+            **classifier.normal_reference(memory, rows, window_rows=scorer.window_rows),
         },
         rows=len(rows),
         period_ns=period_ns,

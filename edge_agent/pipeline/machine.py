@@ -5,12 +5,12 @@ from typing import Literal
 
 import numpy as np
 
-from edge_agent.commissioning.drift import Census, Drift
+from edge_agent.commissioning.drift import Drift, DriftStatistics
 from edge_agent.commissioning.threshold import shared
-from edge_agent.commissioning.threshold_tracking import DRIFTED, Follower
+from edge_agent.commissioning.threshold_tracking import DRIFTED, ThresholdTracker
 from edge_agent.detect.fusion import joined
 from edge_agent.detect.trigger import Trigger, TriggerSnapshot, TriggerState
-from edge_agent.diagnose.fault_naming import Naming
+from edge_agent.diagnose.fault_naming import FaultNaming
 from edge_agent.model.lazy_arrays import LazyArrays
 from edge_agent.pipeline.condition import Condition, ConditionState
 from edge_agent.pipeline.results import CommissionRequest
@@ -115,13 +115,13 @@ class Machine:
     rows: RowBuffer
     trigger: Trigger
     condition: Condition
-    naming: Naming
+    naming: FaultNaming
     state: MachineState = "commissioning"
     wanted_at: int = 0
     """Row count from which the machine is learnt."""
     profile: Profile | None = None
-    follower: Follower | None = None
-    census: Census | None = None
+    tracker: ThresholdTracker | None = None
+    drift_statistics: DriftStatistics | None = None
     last_score: float | None = None
     reason: str = ""
     inspector: SensorMonitor | None = None
@@ -165,9 +165,9 @@ class Machine:
         """(the scored windows by the thresholds now in use, the alarm revisions that they call for)."""
         if self.profile is None:
             return block, []
-        follower = self.follower or self._follow(self.profile, block, settings)
+        tracker = self.tracker or self._tracking(self.profile, block, settings)
         span_windows = -(-block.windows.values.shape[-1] // self.profile.hop_rows)
-        block, states = self._states(block, follower, span_windows=span_windows)
+        block, states = self._states(block, tracker, span_windows=span_windows)
         self.last_score = float(block.value[-1])
         eventful = [at for at, state in enumerate(states) if state != "normal"]
         named = self.naming.judge(block.windows.values[eventful]) if eventful else None
@@ -185,7 +185,7 @@ class Machine:
         return block, alarms
 
     def _states(
-        self, block: ScoreBlock, follower: Follower, *, span_windows: int
+        self, block: ScoreBlock, tracker: ThresholdTracker, *, span_windows: int
     ) -> tuple[ScoreBlock, list[TriggerState]]:
         parts = block.value[:, np.newaxis] if block.parts is None else block.parts
         learnt = np.column_stack([parts, block.recent])  # B P+1, by the thresholds as they were learnt
@@ -193,39 +193,41 @@ class Machine:
         block = replace(block, value=block.value.copy(), recent=block.recent.copy())
         states: list[TriggerState] = []
         for at, time_ns in enumerate(block.windows.times_ns.tolist()):
-            now = learnt[at] / follower.ratio
+            now = learnt[at] / tracker.ratio
             value, recent = float(joined(now[:-1])), float(now[-1])
             block.value[at], block.recent[at] = value, recent
             states.append(self.trigger.step(value, recent=recent, span_windows=span_windows))
             in_alarm = states[-1] != "normal"
-            follower.note(time_ns, learnt[at], in_alarm=in_alarm)
-        calm = np.array([state == "normal" for state in states])
-        self._counting().note(block.windows, by_learnt, calm=calm)
+            tracker.observe_window(time_ns, learnt[at], in_alarm=in_alarm)
+        normal = np.array([state == "normal" for state in states])
+        self._statistics().observe_scores(block.windows, by_learnt, normal=normal)
         return block, states
 
-    def _counting(self) -> Census:
+    def _statistics(self) -> DriftStatistics:
         profile = self.profile
         assert profile is not None  # noqa: S101 - only scored windows are counted
-        if self.census is None:
-            self.census = Census(profile.memory, hop_rows=profile.hop_rows, period_ns=profile.period_ns)
-        return self.census
+        if self.drift_statistics is None:
+            self.drift_statistics = DriftStatistics(
+                profile.memory, hop_rows=profile.hop_rows, period_ns=profile.period_ns
+            )
+        return self.drift_statistics
 
-    def _follow(self, profile: Profile, block: ScoreBlock, settings: PipelineSettings) -> Follower:
+    def _tracking(self, profile: Profile, block: ScoreBlock, settings: PipelineSettings) -> ThresholdTracker:
         budget = settings.budget.false_alarms_per_week
         n_parts = 1 if block.parts is None else block.parts.shape[1]
-        self.follower = Follower(
+        self.tracker = ThresholdTracker(
             settings.budget,
             budgets_per_week=(*shared(budget, n_parts), budget),
             hop_ns=profile.hop_rows * profile.period_ns,
             memory=profile.memory,
         )
-        return self.follower
+        return self.tracker
 
     def moved(self) -> list[Profile]:
         """The profile with thresholds that have moved, where that is worth keeping; each time once."""
-        if self.profile is None or self.follower is None or not self.follower.worth_keeping():
+        if self.profile is None or self.tracker is None or not self.tracker.worth_keeping():
             return []
-        moved = {**self.follower.memory(), **self._counting().memory()}
+        moved = {**self.tracker.arrays(), **self._statistics().arrays()}
         memory = LazyArrays(self.profile.memory).joined(moved)
         self.profile = replace(self.profile, memory=memory)
         return [self.profile]
@@ -278,8 +280,8 @@ class Machine:
             threshold=THRESHOLD if self.profile else None,
             open_alarm=alarm.id if alarm else None,
             reason=self.reason,
-            threshold_ratio=None if self.follower is None else float(self.follower.ratio[0]),
-            drift=Drift() if self.census is None else self.census.drift(),
+            threshold_ratio=None if self.tracker is None else float(self.tracker.ratio[0]),
+            drift=Drift() if self.drift_statistics is None else self.drift_statistics.drift(),
             learnt_ns=None if self.profile is None else self.profile.learnt_ns,
         )
 
@@ -295,6 +297,6 @@ class Machine:
             period_ns=profile.period_ns if profile else self.rows.period_ns(),
             learnt_ns=profile.learnt_ns if profile else None,
             learnt_rows=profile.rows if profile else 0,
-            faults=self.naming.casebook.faults,
+            faults=self.naming.library.faults,
             hidden=() if self.inspector is None else self.inspector.hidden,
         )

@@ -25,12 +25,12 @@ class Machines(dict[str, Machine]):
         known = self.get(name)
         if known is None:
             return Refused("unknown_machine", f"no machine {name!r} was heard")
-        casebook = known.naming.name(alarm, fault)
-        if isinstance(casebook, Refused):
-            return casebook
-        spelt = next(case.fault for case in casebook.cases if case.alarm == alarm)
+        library = known.naming.name(alarm, fault)
+        if isinstance(library, Refused):
+            return library
+        spelt = next(case.fault for case in library.cases if case.alarm == alarm)
         is_open = known.condition.open_alarm is not None and known.condition.open_alarm.id == alarm
-        return Labelled(spelt, casebook, known.condition.name_fault(spelt) if is_open else None)
+        return Labelled(spelt, library, known.condition.name_fault(spelt) if is_open else None)
 
     def view(self, name: str, *, latest_rows: int) -> MachineView | None:
         """A machine's latest rows beside what is usual; None where the machine is not known."""
@@ -40,7 +40,7 @@ class Machines(dict[str, Machine]):
     def fault_of(self, name: str, alarm: str) -> str:
         """What people called the machine's alarm; empty where nobody did."""
         machine = self.get(name)
-        cases = () if machine is None else machine.naming.casebook.cases
+        cases = () if machine is None else machine.naming.library.cases
         return next((case.fault for case in cases if case.alarm == alarm), "")
 
     def interrupt(self, names: Iterable[str]) -> None:

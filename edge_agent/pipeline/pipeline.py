@@ -15,8 +15,8 @@ from typing import Literal
 
 from edge_agent.detect.scorer import Scorer
 from edge_agent.detect.trigger import Trigger
-from edge_agent.diagnose.fault_library import Casebook
-from edge_agent.diagnose.fault_naming import Naming, Refused
+from edge_agent.diagnose.fault_library import FaultLibrary
+from edge_agent.diagnose.fault_naming import FaultNaming, Refused
 from edge_agent.pipeline.condition import Condition
 from edge_agent.pipeline.ledger import Bookkeeper
 from edge_agent.pipeline.machine import Machine, MachineStatus, Memento
@@ -92,15 +92,15 @@ class Pipeline:
         """Make a machine ready: from its next row on it is scored with this profile."""
         machine = self.machines.get(profile.machine) or self._add_machine(profile.machine)
         machine.profile, machine.state, machine.reason = profile, "ready", ""
-        machine.follower = machine.census = None
+        machine.tracker = machine.drift_statistics = None
         machine.rows.arrange(profile.channels, period_ns=profile.period_ns, hop_rows=profile.hop_rows)
         machine.naming.arrange(profile)
         machine.inspector = succeeding(machine, settings=self._settings, scorer=self._scorer)
 
-    def install_faults(self, casebook: Casebook) -> None:
+    def install_faults(self, library: FaultLibrary) -> None:
         """Begin with what was named before a restart; its machine needs no profile yet."""
-        machine = self.machines.get(casebook.machine) or self._add_machine(casebook.machine)
-        machine.naming.install(casebook)
+        machine = self.machines.get(library.machine) or self._add_machine(library.machine)
+        machine.naming.install(library)
 
     def label(self, machine: str, *, alarm: str, fault: str) -> Labelled | Refused:
         """Call an alarm by its fault: the machine's later alarms like it carry the name; see `Machines.label`."""
@@ -276,7 +276,7 @@ class Pipeline:
             ),
             trigger=Trigger(self._settings.decide),
             condition=Condition(self._settings.alarm, model=self._scorer.bundle.digest),
-            naming=Naming(name, self._settings.naming),
+            naming=FaultNaming(name, self._settings.naming),
             wanted_at=self._settings.commission_rows,
         )
         self.machines[name] = machine

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.diagnose.fault_library import Casebook
+from edge_agent.diagnose.fault_library import FaultLibrary
 from edge_agent.records import Alarm, Float32, Frame, Profile, ScoreBlock
 
 
@@ -61,10 +61,10 @@ class Labelled:
 
     Attributes:
         fault: the name as it is spelt from now on.
-        casebook: all of the machine's named alarms, to be stored.
+        library: all of the machine's named alarms, to be stored.
         alarm: the revision that says so, where the alarm is open.
     """
 
     fault: str
-    casebook: Casebook
+    library: FaultLibrary
     alarm: Alarm | None

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.detect.scorer import Scorer
-from edge_agent.diagnose.fault_library import Casebook
+from edge_agent.diagnose.fault_library import FaultLibrary
 from edge_agent.errors import CommissionError
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
@@ -40,7 +40,7 @@ class Replay:
         channels: C names, as in `contributions`.
         contributions: [R, C] each channel's share of the causal score.
         alarms: every revision, in order.
-        casebook: the alarms that have been named, those from before included.
+        library: the alarms that have been named, those from before included.
         named: how many alarms were named after a failure record.
     """
 
@@ -52,7 +52,7 @@ class Replay:
     contributions: Float32
     alarms: tuple[Alarm, ...]
     profile: Profile
-    casebook: Casebook
+    library: FaultLibrary
     named: int
 
 
@@ -84,7 +84,7 @@ def replay(
     profile: Profile,
     progress: Callable[[int], None] = lambda _: None,
     failures: Sequence[FailureRecord] = (),
-    casebook: Casebook | None = None,
+    library: FaultLibrary | None = None,
 ) -> Replay:
     """Drive the pipeline over the whole recording.
 
@@ -96,7 +96,7 @@ def replay(
         progress: told the number of rows done.
         failures: what was wrong when. At a record's end somebody names the alarms that it overlaps by its fault, as far
             as the agent still keeps them; later alarms can be called so.
-        casebook: alarms named before, on this machine or on one like it.
+        library: alarms named before, on this machine or on one like it.
     """
     pipeline = Pipeline(
         decode=_no_bytes,
@@ -104,25 +104,25 @@ def replay(
         settings=settings,
         profiles=[replace(profile, machine=recording.name)],
     )
-    if casebook is not None:
-        pipeline.install_faults(replace(casebook, machine=recording.name))
+    if library is not None:
+        pipeline.install_faults(replace(library, machine=recording.name))
     alarms: list[Alarm] = []
     blocks: list[ScoreBlock] = []
     pending = sorted(
         (record for record in failures if record.machine == recording.name), key=lambda record: record.end_ns
     )
-    casebook, named, done = replace(casebook or Casebook(""), machine=recording.name), 0, 0
+    library, named, done = replace(library or FaultLibrary(""), machine=recording.name), 0, 0
     for frame in _frames(recording, rows=len(recording.values), ends_ns=[one.end_ns for one in pending]):
         step = pipeline.feed([frame])
         alarms += step.alarms
         while pending and pending[0].end_ns <= frame.times_ns[-1]:
             for outcome in _name(pipeline, alarms, pending.pop(0)):
-                casebook, named = outcome.casebook, named + 1
+                library, named = outcome.library, named + 1
                 alarms += [outcome.alarm] if outcome.alarm else []
         blocks += [replace(block, windows=replace(block.windows, values=_NOTHING)) for block in step.scores]
         done += len(frame.rows)
         progress(done)
-    return _lay_out(recording, blocks=blocks, alarms=alarms, profile=profile, casebook=casebook, named=named)
+    return _lay_out(recording, blocks=blocks, alarms=alarms, profile=profile, library=library, named=named)
 
 
 def _name(pipeline: Pipeline, alarms: Sequence[Alarm], record: FailureRecord) -> list[Labelled]:
@@ -175,7 +175,7 @@ def _lay_out(
     blocks: list[ScoreBlock],
     alarms: list[Alarm],
     profile: Profile,
-    casebook: Casebook,
+    library: FaultLibrary,
     named: int,
 ) -> Replay:
     """Windows back onto rows."""
@@ -198,7 +198,7 @@ def _lay_out(
         contributions=np.concatenate([np.zeros((1, shares.shape[1]), np.float32), shares])[newest],
         alarms=tuple(alarms),
         profile=profile,
-        casebook=casebook,
+        library=library,
         named=named,
     )
 

@@ -9,7 +9,7 @@ import errno
 from collections.abc import Iterator
 
 from edge_agent.diagnose import alarm_windows
-from edge_agent.diagnose.alarm_windows import Kept
+from edge_agent.diagnose.alarm_windows import AlarmWindows
 from edge_agent.errors import DatabaseError
 from edge_agent.model.lazy_arrays import Lazy
 from edge_agent.pipeline.machine import Machine
@@ -32,7 +32,7 @@ class AlarmWindowStore:
         self._turn_bytes = turn_bytes
         self._written: dict[str, set[str]] = {}  # machine -> alarms
         self._due: dict[str, None] = {}  # an ordered set: machines to look at
-        self._offered: dict[str, Kept] = {}  # by name: held until the transaction is on disk
+        self._offered: dict[str, AlarmWindows] = {}  # by name: held until the transaction is on disk
 
     def restore(self, pipeline: Pipeline) -> list[str]:
         """Give the machines their alarms' windows back; returns names of those that are altered. It never fails.
@@ -55,7 +55,7 @@ class AlarmWindowStore:
             damaged.append(f"kept windows: {error.reason}")
         return damaged
 
-    def _hand_back(self, machine: Machine, name: str, alarm: str, windows: Kept) -> None:
+    def _hand_back(self, machine: Machine, name: str, alarm: str, windows: AlarmWindows) -> None:
         if alarm != _open_alarm(machine):
             windows.rest(self._lazy_read(name))
         machine.naming.take_up(alarm, windows)
@@ -102,7 +102,7 @@ class AlarmWindowStore:
             held = {
                 alarm: windows
                 for alarm, windows in alarms.items()
-                if windows.late is None and (even_open or alarm != is_open)
+                if windows.lazy is None and (even_open or alarm != is_open)
             }
             for alarm, windows in held.items():
                 raw = found[_name(machine, alarm)] = alarm_windows.encode(machine, alarm, windows)

@@ -6,24 +6,24 @@ import numpy as np
 import pytest
 
 from edge_agent.alarms.machines import PipelineMachines
-from edge_agent.diagnose.fault_library import Case, Casebook
+from edge_agent.diagnose.fault_library import Case, FaultLibrary
 from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.pipeline.results import Labelled
 from edge_agent.store import fault_library
 from edge_agent.store.state_dir import StateDir
 
-BOOK = Casebook("pump-1", (Case("a-1", "leak", ("flow",), np.ones((1, 1, 64), np.float32)),))
+BOOK = FaultLibrary("pump-1", (Case("a-1", "leak", ("flow",), np.ones((1, 1, 64), np.float32)),))
 
 
 class Machines:
     """Stands for the pipeline: knows one alarm."""
 
     def __init__(self) -> None:
-        self.restored: list[Casebook] = []
+        self.restored: list[FaultLibrary] = []
         self.forgotten: list[str] = []
 
-    def install_faults(self, casebook: Casebook) -> None:
-        self.restored.append(casebook)
+    def install_faults(self, library: FaultLibrary) -> None:
+        self.restored.append(library)
 
     def label(self, machine: str, *, alarm: str, fault: str) -> Labelled | Refused:
         if (machine, alarm) != ("pump-1", "a-1"):

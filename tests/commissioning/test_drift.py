@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge_agent.commissioning import drift
-from edge_agent.commissioning.drift import Census
+from edge_agent.commissioning.drift import DriftStatistics
 from edge_agent.records import WindowBlock
 
 PERIOD_NS = 60 * 1_000_000_000
@@ -19,13 +19,15 @@ def block(rows: np.ndarray, *, start: int, hidden: tuple[int, ...] = ()) -> Wind
     return WindowBlock("m", values, ends, ends * PERIOD_NS, hidden)
 
 
-def feed(census: Census, rows: np.ndarray, scores: np.ndarray, *, start: int = 0, calm: bool = True) -> None:
+def feed(
+    statistics: DriftStatistics, rows: np.ndarray, scores: np.ndarray, *, start: int = 0, normal: bool = True
+) -> None:
     for at in range(0, len(rows), 50):
         part = rows[at : at + 50]
-        census.note(
+        statistics.observe_scores(
             block(part, start=start + at),
             scores[at : at + 50].astype(np.float32),
-            calm=np.full(len(part), calm),
+            normal=np.full(len(part), normal),
         )
 
 
@@ -39,8 +41,8 @@ def learnt(n: int = 4000) -> dict[str, np.ndarray]:
     return drift.reference(rows.astype(np.float32), scores.astype(np.float32))
 
 
-def census(memory: dict[str, np.ndarray]) -> Census:
-    return Census(memory, hop_rows=1, period_ns=PERIOD_NS)
+def statistics(memory: dict[str, np.ndarray]) -> DriftStatistics:
+    return DriftStatistics(memory, hop_rows=1, period_ns=PERIOD_NS)
 
 
 def test_the_index_is_the_textbooks() -> None:
@@ -50,7 +52,7 @@ def test_the_index_is_the_textbooks() -> None:
 
 
 def test_more_of_the_same_is_no_drift() -> None:
-    counted = census(learnt())
+    counted = statistics(learnt())
     feed(counted, *calm_life(3000, 1))
     told = counted.drift()
     assert told.inputs is not None
@@ -59,7 +61,7 @@ def test_more_of_the_same_is_no_drift() -> None:
 
 
 def test_a_channel_that_has_moved_is_named() -> None:
-    counted = census(learnt())
+    counted = statistics(learnt())
     rows, scores = calm_life(3000, 1)
     rows[:, 1] += 1.0
     feed(counted, rows, scores)
@@ -72,7 +74,7 @@ def test_a_channel_that_has_moved_is_named() -> None:
 
 
 def test_scores_that_have_moved_are_told_apart_from_rows() -> None:
-    counted = census(learnt())
+    counted = statistics(learnt())
     rows, scores = calm_life(3000, 1)
     feed(counted, rows, scores * 1.6)
     told = counted.drift()
@@ -88,7 +90,7 @@ def test_a_machine_that_wandered_while_it_was_learnt_may_wander_on() -> None:
     rows = 5.0 + days + rng.normal(0, 0.3, (len(days), CHANNELS))
     scores = rng.gamma(4.0, 0.1, len(rows))
     memory = drift.reference(rows[: 4 * 1440].astype(np.float32), scores[: 4 * 1440].astype(np.float32))
-    counted, worst, plain = census(memory), 0.0, 0.0
+    counted, worst, plain = statistics(memory), 0.0, 0.0
     for at in range(4 * 1440, len(rows), 720):
         feed(counted, rows[at : at + 720], scores[at : at + 720], start=at)
         worst = max(worst, counted.drift().inputs or 0.0)
@@ -104,7 +106,7 @@ def test_constants_and_switches_are_seen_to_change() -> None:
     scores = np.linspace(0.1, 0.5, 1000)
     memory = drift.reference(rows.astype(np.float32), scores.astype(np.float32))
     for channel, value in ((0, -3.0), (0, 3.0), (1, 1.0)):
-        counted, now = census(memory), rows.copy()
+        counted, now = statistics(memory), rows.copy()
         now[:, channel] = value
         feed(counted, now, scores)
         told = counted.drift()
@@ -114,17 +116,17 @@ def test_constants_and_switches_are_seen_to_change() -> None:
 
 
 def test_rows_in_alarm_and_hidden_channels_do_not_count() -> None:
-    counted = census(learnt())
+    counted = statistics(learnt())
     feed(counted, *calm_life(3000, 1))
     rows, scores = calm_life(3000, 2)
-    feed(counted, rows + 5.0, scores, start=3000, calm=False)
+    feed(counted, rows + 5.0, scores, start=3000, normal=False)
     for at in range(0, 3000, 100):
         part = rows[at : at + 100].copy()
         part[:, 2] = 99.0
-        counted.note(
+        counted.observe_scores(
             block(part, start=6000 + at, hidden=(2,)),
             scores[at : at + 100].astype(np.float32),
-            calm=np.ones(100, bool),
+            normal=np.ones(100, bool),
         )
     told = counted.drift()
     assert told.inputs is not None
@@ -132,20 +134,20 @@ def test_rows_in_alarm_and_hidden_channels_do_not_count() -> None:
 
 
 def test_nothing_is_told_from_few_rows_nor_by_an_older_memory() -> None:
-    counted = census(learnt())
+    counted = statistics(learnt())
     rows, scores = calm_life(640, 1)
     feed(counted, rows + 3.0, scores)
     assert counted.drift().inputs is None
-    older = census({"location": np.zeros(3)})
+    older = statistics({"location": np.zeros(3)})
     feed(older, rows, scores)
     told = older.drift()
     assert (told.inputs, told.channel, told.scores) == (None, None, None)
     assert told.scored_share == pytest.approx(1.0)
-    assert older.memory() == {}
+    assert older.arrays() == {}
 
 
 def test_old_rows_are_forgotten() -> None:
-    counted = census(learnt())
+    counted = statistics(learnt())
     rows, scores = calm_life(1440, 1)
     feed(counted, rows + 1.0, scores)
     moved = counted.drift().inputs
@@ -158,15 +160,15 @@ def test_old_rows_are_forgotten() -> None:
 
 def test_counts_survive_a_restart() -> None:
     memory = learnt()
-    first = census(memory)
+    first = statistics(memory)
     rows, scores = calm_life(3200, 1)
     feed(first, rows + 1.0, scores)
-    again = census({**memory, **first.memory()})
+    again = statistics({**memory, **first.arrays()})
     assert again.drift().inputs == pytest.approx(first.drift().inputs, rel=1e-3)
 
 
 def test_a_gap_lowers_the_share_of_time_scored() -> None:
-    counted = census(learnt())
+    counted = statistics(learnt())
     rows, scores = calm_life(600, 1)
     feed(counted, rows, scores)
     assert counted.drift().scored_share == pytest.approx(1.0)

@@ -7,15 +7,15 @@ import pytest
 
 from edge_agent.commissioning.settings import BudgetSettings
 from edge_agent.commissioning.threshold import level
-from edge_agent.commissioning.threshold_tracking import Follower
+from edge_agent.commissioning.threshold_tracking import ThresholdTracker
 from edge_agent.detect.trigger import Trigger, TriggerSettings
 
 MINUTE_NS = 60 * 1_000_000_000
 DAY_WINDOWS = 24 * 60
 
 
-def follower(memory: dict[str, np.ndarray] | None = None, **settings: float | bool) -> Follower:
-    return Follower(
+def tracker(memory: dict[str, np.ndarray] | None = None, **settings: float | bool) -> ThresholdTracker:
+    return ThresholdTracker(
         BudgetSettings(**settings),  # type: ignore[arg-type]
         budgets_per_week=(1.0, 1.0),
         hop_ns=MINUTE_NS,
@@ -23,13 +23,15 @@ def follower(memory: dict[str, np.ndarray] | None = None, **settings: float | bo
     )
 
 
-def live(scores: Iterable[float], follow: Follower, *, start: int = 0) -> tuple[list[int], list[bool]]:
+def live(
+    scores: Iterable[float], follow: ThresholdTracker, *, start: int = 0
+) -> tuple[list[int], list[bool]]:
     """(windows at which alarms opened, whether one was open at each window), as the pipeline would drive both."""
     trigger, opened, in_alarm = Trigger(TriggerSettings()), [], []
     for at, score in enumerate(scores):
         now = score / float(follow.ratio[0])
         state = trigger.step(now, recent=now)
-        follow.note((start + at) * MINUTE_NS, np.array([score, score]), in_alarm=state != "normal")
+        follow.observe_window((start + at) * MINUTE_NS, np.array([score, score]), in_alarm=state != "normal")
         opened += [at] if state == "raised" else []
         in_alarm.append(trigger.active)
     return opened, in_alarm
@@ -42,13 +44,13 @@ def calm(days: int, seed: int = 0, *, spread: float = 0.05) -> np.ndarray:
 
 
 def test_nothing_moves_before_a_day_of_calm_hours() -> None:
-    follow = follower()
+    follow = tracker()
     live(calm(1), follow)
     assert follow.ratio.tolist() == [1.0, 1.0]
 
 
 def test_the_threshold_moves_to_what_the_calm_hours_ask_for() -> None:
-    follow = follower(lowest=0.5, fall_per_day=0.5, highest=3.0)
+    follow = tracker(lowest=0.5, fall_per_day=0.5, highest=3.0)
     scores = calm(10, spread=0.03)
     live(scores, follow)
     hourly = scores.reshape(-1, 60).max(axis=1)[-72 - 3 : -3]
@@ -60,14 +62,14 @@ def test_a_drifting_machine_keeps_its_budget_where_a_fixed_threshold_does_not() 
     following = fixed = 0
     for seed in range(5):
         scores = calm(28, seed) * drift
-        following += len(live(scores, follower())[0])
-        fixed += len(live(scores, follower(follow_drift=False))[0])
+        following += len(live(scores, tracker())[0])
+        fixed += len(live(scores, tracker(follow_drift=False))[0])
     assert following <= 5 * 4
     assert fixed > 3 * following
 
 
 def test_a_fault_that_lasts_for_days_stays_in_alarm_and_is_not_learnt() -> None:
-    follow = follower()
+    follow = tracker()
     live(calm(5), follow)
     before = follow.ratio.copy()
     _, in_alarm = live(calm(10, 1) + 1.0, follow, start=5 * DAY_WINDOWS)
@@ -79,14 +81,14 @@ def test_a_fault_that_lasts_for_days_stays_in_alarm_and_is_not_learnt() -> None:
 def test_a_fault_that_grows_slowly_is_alarmed_at_the_upper_bound_at_the_latest(growth_per_day: float) -> None:
     days = int(2.0 / growth_per_day) + 3
     scores = calm(days, spread=0.01) + growth_per_day * np.arange(days * DAY_WINDOWS) / DAY_WINDOWS
-    opened, in_alarm = live(scores, follower(highest=1.5))
+    opened, in_alarm = live(scores, tracker(highest=1.5))
     assert opened
     assert scores[opened[0]] <= 1.5 * 1.05
     assert in_alarm[-1]
 
 
 def test_it_moves_no_faster_than_allowed_and_never_out_of_its_bounds() -> None:
-    follow = follower(rise_per_day=0.05, highest=1.2)
+    follow = tracker(rise_per_day=0.05, highest=1.2)
     ratios = []
     for day in range(20):
         live(np.full(DAY_WINDOWS, 0.99) * follow.ratio[0], follow, start=day * DAY_WINDOWS)
@@ -97,37 +99,37 @@ def test_it_moves_no_faster_than_allowed_and_never_out_of_its_bounds() -> None:
 
 
 def test_the_threshold_for_a_plain_step_has_a_bound_of_its_own() -> None:
-    follow = Follower(
+    follow = ThresholdTracker(
         BudgetSettings(rise_per_day=1.0, highest=3.0, highest_step=1.1),
         budgets_per_week=(0.15, 0.5, 1.0),
         hop_ns=MINUTE_NS,
         memory={},
     )
     for at in range(12 * DAY_WINDOWS):
-        follow.note(at * MINUTE_NS, np.full(3, 2.0), in_alarm=False)
+        follow.observe_window(at * MINUTE_NS, np.full(3, 2.0), in_alarm=False)
     assert follow.ratio == pytest.approx([2.0, 1.1, 2.0])
 
 
 def test_what_was_kept_under_wider_bounds_is_brought_within_the_present_ones() -> None:
     kept = {"followed_ratio": np.array([2.5, 1.4, 2.5]), "followed_peaks": np.empty((0, 3))}
     settings = BudgetSettings(highest=2.0, highest_step=1.1)
-    follow = Follower(settings, budgets_per_week=(0.15, 0.5, 1.0), hop_ns=MINUTE_NS, memory=kept)
+    follow = ThresholdTracker(settings, budgets_per_week=(0.15, 0.5, 1.0), hop_ns=MINUTE_NS, memory=kept)
     assert follow.ratio.tolist() == [2.0, 1.1, 2.0]
 
 
 def test_the_hours_beside_an_alarm_do_not_count() -> None:
     quiet, growing = np.full(60, 0.5), np.full(60, 0.97)
-    follow = follower(lowest=0.5, rise_per_day=1.0, fall_per_day=0.9)
+    follow = tracker(lowest=0.5, rise_per_day=1.0, fall_per_day=0.9)
     fault = np.concatenate([growing, growing, np.full(240, 3.0), growing])
     scores = np.concatenate([np.tile(quiet, 30), fault, np.tile(quiet, 30)])
     live(scores, follow)
-    assert np.concatenate([follow.memory()["followed_peaks"]]).max() == pytest.approx(0.5)
+    assert np.concatenate([follow.arrays()["followed_peaks"]]).max() == pytest.approx(0.5)
 
 
 def test_a_short_alarm_hardly_over_the_threshold_raises_it_and_a_clear_one_does_not() -> None:
     ratios = {}
     for height in (1.1, 4.0):
-        follow = follower(rise_per_day=1.0)
+        follow = tracker(rise_per_day=1.0)
         scores = calm(7, spread=0.04)
         for at in range(DAY_WINDOWS + 30, len(scores), DAY_WINDOWS // 3):
             scores[at : at + 4] = height
@@ -138,11 +140,11 @@ def test_a_short_alarm_hardly_over_the_threshold_raises_it_and_a_clear_one_does_
 
 def test_a_restart_goes_on_where_the_last_run_left_off() -> None:
     scores = calm(12) * 1.6
-    whole = follower()
+    whole = tracker()
     live(scores, whole)
-    first = follower()
+    first = tracker()
     live(scores[: 6 * DAY_WINDOWS], first)
-    second = follower(first.memory())
+    second = tracker(first.arrays())
     assert second.ratio == pytest.approx(first.ratio)
     live(scores[6 * DAY_WINDOWS :], second, start=6 * DAY_WINDOWS)
     assert second.ratio == pytest.approx(whole.ratio, rel=0.02)

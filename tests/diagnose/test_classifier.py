@@ -40,8 +40,8 @@ def accuracy(faults: dict[str, np.ndarray], seed: int) -> float:
 def test_one_example_a_class_is_enough_once_calm_windows_show_what_moves_anyway() -> None:
     rng = np.random.default_rng(0)
     examples, labels = relation(rng, K)
-    blind = dict(learn(examples, labels, calm=None, seed=0))
-    taught = dict(learn(examples, labels, calm=usual(rng, 300), seed=0))
+    blind = dict(learn(examples, labels, normal=None, seed=0))
+    taught = dict(learn(examples, labels, normal=usual(rng, 300), seed=0))
     assert accuracy(taught, seed=1) > 0.98
     assert accuracy(taught, seed=1) > accuracy(blind, seed=1) + 0.2
 
@@ -51,7 +51,7 @@ def test_pairs_of_neighbours_teach_the_same_without_a_calm_recording() -> None:
     examples, labels = relation(rng, K)
     pairs = np.stack([usual(rng, 300), usual(rng, 300)], axis=1)
     pairs += 3.0 * relation(rng, 300, strength=1.0)[0][:, None]  # the pairs' common state must cancel out
-    taught = dict(learn(examples, labels, calm=None, seed=0, pairs=pairs))
+    taught = dict(learn(examples, labels, normal=None, seed=0, pairs=pairs))
     assert accuracy(taught, seed=2) > 0.98
 
 
@@ -61,7 +61,7 @@ def test_more_examples_find_the_one_number_that_no_direction_shows() -> None:
     labels = (np.abs(windows[:, 3]) > 0.7).astype(np.int64)  # both sides of a number are the same fault
     windows[:, 3] *= 3
     few = np.concatenate([np.flatnonzero(labels == label)[:40] for label in (0, 1)])
-    faults = learn(windows[few], labels[few], calm=None, seed=0)
+    faults = learn(windows[few], labels[few], normal=None, seed=0)
     rest = np.setdiff1d(np.arange(400), few)
     probability, _ = classify(faults, windows[rest])
     linear = (windows[rest] / np.linalg.norm(windows[rest], axis=1)[:, None]) @ faults["head"].T
@@ -73,8 +73,8 @@ def test_the_seed_decides_everything() -> None:
     rng = np.random.default_rng(9)
     examples, labels = relation(rng, 20)
     quiet = usual(rng, 1500)  # more than are looked at
-    first, second = (learn(examples, labels, calm=quiet, seed=3) for _ in range(2))
-    other = learn(examples, labels, calm=quiet, seed=4)
+    first, second = (learn(examples, labels, normal=quiet, seed=3) for _ in range(2))
+    other = learn(examples, labels, normal=quiet, seed=4)
     for name, array in first.items():
         np.testing.assert_array_equal(array, second[name])
     assert not np.array_equal(first["head"], other["head"])
@@ -83,7 +83,7 @@ def test_the_seed_decides_everything() -> None:
 def test_a_fault_is_recognised_at_another_strength() -> None:
     rng = np.random.default_rng(2)
     examples, labels = relation(rng, K, strength=1.0)
-    faults = learn(examples, labels, calm=usual(rng, 300), seed=0)
+    faults = learn(examples, labels, normal=usual(rng, 300), seed=0)
     strong, truth = relation(rng, 80, strength=8.0)
     assert (faults["classes"][classify(faults, strong)[0].argmax(axis=1)] == truth).all()
 
@@ -91,7 +91,7 @@ def test_a_fault_is_recognised_at_another_strength() -> None:
 def test_a_single_example_of_a_single_class_is_certain_of_the_class_but_not_of_the_window() -> None:
     rng = np.random.default_rng(3)
     examples, labels = relation(rng, 200)
-    faults = learn(examples[:1], labels[:1], calm=usual(rng, 300), seed=0)
+    faults = learn(examples[:1], labels[:1], normal=usual(rng, 300), seed=0)
     probability, known = classify(faults, examples)
     assert probability.shape == (200, 1)
     assert (probability == 1.0).all()
@@ -103,7 +103,7 @@ def test_an_unknown_fault_is_less_known_than_the_learnt_ones() -> None:
     rng = np.random.default_rng(4)
     examples, labels = relation(rng, 3 * K)
     learnt = labels != 2
-    faults = learn(examples[learnt], labels[learnt], calm=usual(rng, 300), seed=0)
+    faults = learn(examples[learnt], labels[learnt], normal=usual(rng, 300), seed=0)
     windows, truth = relation(rng, 400)
     _, known = classify(faults, windows)
     new, old = known[truth == 2], known[truth != 2]
@@ -113,7 +113,7 @@ def test_an_unknown_fault_is_less_known_than_the_learnt_ones() -> None:
 def test_the_head_is_at_the_minimum_of_its_loss() -> None:
     rng = np.random.default_rng(5)
     examples, labels = relation(rng, 22)
-    faults = learn(examples, labels, calm=usual(rng, 100), seed=0)
+    faults = learn(examples, labels, normal=usual(rng, 100), seed=0)
     points, weights = faults["examples"].astype(np.float64), faults["head"].astype(np.float64)
     counts = np.bincount(labels)
 
@@ -135,7 +135,7 @@ def test_labels_may_be_any_integers_and_unequally_many() -> None:
     examples, labels = relation(rng, 40)
     kept = np.concatenate([np.flatnonzero(labels == 0), np.flatnonzero(labels == 1)[:1]])
     names = np.where(labels == 0, -7, 40)
-    faults = learn(examples[kept], names[kept], calm=usual(rng, 300), seed=0)
+    faults = learn(examples[kept], names[kept], normal=usual(rng, 300), seed=0)
     assert faults["classes"].tolist() == [-7, 40]
     few = labels < 2
     found = faults["classes"][classify(faults, examples[few])[0].argmax(axis=1)]
@@ -147,7 +147,7 @@ def test_labels_may_be_any_integers_and_unequally_many() -> None:
 )
 def test_examples_without_labels_are_refused(described: np.ndarray, labels: list[int]) -> None:
     with pytest.raises(UsageError):
-        learn(described.astype(np.float32), np.array(labels, np.int64), calm=None, seed=0)
+        learn(described.astype(np.float32), np.array(labels, np.int64), normal=None, seed=0)
 
 
 @settings(max_examples=30)
@@ -163,7 +163,7 @@ def test_whatever_is_learnt_the_answer_is_a_probability(
     rng = np.random.default_rng(seed)
     examples = (scale * rng.standard_normal((n_examples, 7))).astype(np.float32)
     quiet = (scale * rng.standard_normal((n_calm, 7))).astype(np.float32)
-    faults = learn(examples, rng.integers(0, 3, n_examples), calm=quiet, seed=0)
+    faults = learn(examples, rng.integers(0, 3, n_examples), normal=quiet, seed=0)
     probability, known = classify(faults, (scale * rng.standard_normal((9, 7))).astype(np.float32))
     assert probability.shape == (9, len(faults["classes"]))
     np.testing.assert_allclose(probability.sum(axis=1), 1.0, rtol=1e-5)
@@ -196,7 +196,7 @@ def test_from_rows_to_a_name_with_hidden_cells() -> None:
     shift, rough = windows_of(rows_of(2, fault="shift")), windows_of(rows_of(3, fault="rough"))
     quiet = describe(memory, windows_of(rows_of(1)), None)
     examples = describe(memory, np.stack([shift[3], rough[3]]), None)
-    faults = learn(examples, np.array([0, 1]), calm=quiet, seed=0)
+    faults = learn(examples, np.array([0, 1]), normal=quiet, seed=0)
     tested = np.concatenate([windows_of(rows_of(4, fault="shift")), windows_of(rows_of(5, fault="rough"))])
     truth = np.repeat([0, 1], len(tested) // 2)
     tested[rng.random(tested.shape) < 0.1] = np.nan

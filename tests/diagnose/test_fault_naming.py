@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from edge_agent.commissioning.baseline import commission
-from edge_agent.diagnose.classifier import calm_reference
-from edge_agent.diagnose.fault_library import Case, Casebook, decode, encode
-from edge_agent.diagnose.fault_naming import UNKNOWN, Belief, Naming, NamingSettings, Opinion, Refused
+from edge_agent.diagnose.classifier import normal_reference
+from edge_agent.diagnose.fault_library import Case, FaultLibrary, decode, encode
+from edge_agent.diagnose.fault_naming import UNKNOWN, Belief, FaultNaming, NamingSettings, Opinion, Refused
 from edge_agent.errors import BundleError, StateError
 from edge_agent.records import Profile
 from edge_agent.store import fault_library
@@ -42,22 +42,22 @@ def profile() -> Profile:
     memory = commission(
         rows, window_rows=T, encode=None, budget_per_week=1.0, windows_per_week=1000.0, seed=0
     )
-    kept = calm_reference(memory, rows, window_rows=T)
+    kept = normal_reference(memory, rows, window_rows=T)
     return Profile("pump-1", CHANNELS, {**memory, **kept}, 1000, 10**9, 1, "digest", 0)
 
 
-def naming(profile: Profile, **limits: int) -> Naming:
-    machine = Naming("pump-1", NamingSettings(**limits))
+def naming(profile: Profile, **limits: int) -> FaultNaming:
+    machine = FaultNaming("pump-1", NamingSettings(**limits))
     machine.arrange(profile)
     return machine
 
 
-def alarm(machine: Naming, name: str, fault: str, *, seed: int = 2, windows: int = 20) -> None:
+def alarm(machine: FaultNaming, name: str, fault: str, *, seed: int = 2, windows: int = 20) -> None:
     for at, window in enumerate(windows_of(rows_of(seed, fault=fault))[:windows]):
         machine.keep(name, window, end_row=16 * at)
 
 
-def called(machine: Naming, fault: str, *, seed: int) -> str:
+def called(machine: FaultNaming, fault: str, *, seed: int) -> str:
     opinions = machine.judge(windows_of(rows_of(seed, fault=fault))[:20])
     assert opinions is not None
     belief = Belief(opinions[0].names)
@@ -68,7 +68,7 @@ def test_one_named_alarm_of_each_fault_names_the_next_ones(profile: Profile) -> 
     machine = naming(profile)
     for fault in ("leak", "worn bearing"):
         alarm(machine, fault, fault)
-        assert isinstance(machine.name(fault, fault), Casebook)
+        assert isinstance(machine.name(fault, fault), FaultLibrary)
     assert called(machine, "leak", seed=11) == "leak"
     assert called(machine, "worn bearing", seed=12) == "worn bearing"
 
@@ -88,7 +88,7 @@ def test_a_second_name_for_an_alarm_corrects_the_first(profile: Profile) -> None
     alarm(machine, "a", "leak")
     machine.name("a", "short circuit")
     machine.name("a", "leak")
-    assert machine.casebook.faults == ("leak",)
+    assert machine.library.faults == ("leak",)
     assert called(machine, "leak", seed=11) == "leak"
 
 
@@ -97,7 +97,7 @@ def test_a_name_in_other_letters_is_the_same_name(profile: Profile) -> None:
     for name, spelt in (("a", "Leak"), ("b", "  leak ")):
         alarm(machine, name, "leak")
         machine.name(name, spelt)
-    assert [case.fault for case in machine.casebook.cases] == ["Leak", "Leak"]
+    assert [case.fault for case in machine.library.cases] == ["Leak", "Leak"]
 
 
 @pytest.mark.parametrize("name", ["", "   ", "unknown", "Normal", "a\nb", "x" * 65, "bell\x07"])
@@ -107,7 +107,7 @@ def test_what_is_no_name_is_refused(profile: Profile, name: str) -> None:
     refused = machine.name("a", name)
     assert isinstance(refused, Refused)
     assert refused.reason == "malformed"
-    assert machine.casebook.cases == ()
+    assert machine.library.cases == ()
 
 
 def test_an_alarm_that_is_not_kept_cannot_be_named(profile: Profile) -> None:
@@ -116,7 +116,7 @@ def test_an_alarm_that_is_not_kept_cannot_be_named(profile: Profile) -> None:
         alarm(machine, f"a{number}", "leak", windows=2)
     outcomes = [machine.name(f"a{number}", "leak") for number in range(4)]
     assert [isinstance(outcome, Refused) for outcome in outcomes] == [True, False, False, False]
-    unlearnt = Naming("pump-2", NamingSettings()).name("a", "leak")
+    unlearnt = FaultNaming("pump-2", NamingSettings()).name("a", "leak")
     assert isinstance(unlearnt, Refused)
     assert unlearnt.reason == "not_available"
 
@@ -127,10 +127,10 @@ def test_faults_cases_and_windows_are_bounded(profile: Profile) -> None:
         alarm(machine, f"a{number}", fault, windows=55)
         outcome = machine.name(f"a{number}", fault)
         assert isinstance(outcome, Refused) == (fault == "worn bearing")
-    assert [case.alarm for case in machine.casebook.cases] == ["a1", "a2", "a4"]
-    for case in machine.casebook.cases:
+    assert [case.alarm for case in machine.library.cases] == ["a1", "a2", "a4"]
+    for case in machine.library.cases:
         assert 6 <= len(case.windows) <= 12  # from the alarm's beginning to its end
-    first, *_, last = machine.casebook.cases[-1].windows
+    first, *_, last = machine.library.cases[-1].windows
     given = windows_of(rows_of(2, fault="leak"))[:55]
     np.testing.assert_array_equal(first, given[0])
     assert any(np.array_equal(last, window) for window in given[-8:])
@@ -188,21 +188,21 @@ def test_the_belief_is_the_mean_of_logarithms_whatever_the_order() -> None:
     assert ends[0][1] == pytest.approx(ends[1][1]) == pytest.approx(0.9 * odds / (1 + odds))
 
 
-def casebook(machine: str = "pump/1 ü") -> Casebook:
+def library(machine: str = "pump/1 ü") -> FaultLibrary:
     windows = np.random.default_rng(0).normal(size=(3, C, T)).astype(np.float32)
     windows[0, 1, 2] = np.nan
-    return Casebook(
+    return FaultLibrary(
         machine, (Case("a-1", "Leck ü", CHANNELS, windows), Case("b", "x", ("f",), windows[:, :1]))
     )
 
 
 def test_named_alarms_come_back_from_the_state_directory(tmp_path: Path) -> None:
     for machine in ("pump/1 ü", "pump_1 ü"):
-        fault_library.save(tmp_path, casebook(machine))
+        fault_library.save(tmp_path, library(machine))
     found, aside = fault_library.load(tmp_path)
     assert aside == ()
     assert {each.machine for each in found} == {"pump/1 ü", "pump_1 ü"}
-    for case, kept in zip(found[0].cases, casebook().cases, strict=True):
+    for case, kept in zip(found[0].cases, library().cases, strict=True):
         assert (case.alarm, case.fault, case.channels) == (kept.alarm, kept.fault, kept.channels)
         np.testing.assert_array_equal(case.windows, kept.windows)
 
@@ -210,7 +210,7 @@ def test_named_alarms_come_back_from_the_state_directory(tmp_path: Path) -> None
 def test_a_damaged_file_is_set_aside_and_a_full_disk_leaves_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = fault_library.save(tmp_path, casebook())
+    path = fault_library.save(tmp_path, library())
     whole = path.read_bytes()
 
     def fail(_: int) -> None:
@@ -219,7 +219,7 @@ def test_a_damaged_file_is_set_aside_and_a_full_disk_leaves_the_old_one(
     with monkeypatch.context() as broken:
         broken.setattr("os.fsync", fail)
         with pytest.raises(StateError, match="No space left"):
-            fault_library.save(tmp_path, Casebook("pump/1 ü"))
+            fault_library.save(tmp_path, FaultLibrary("pump/1 ü"))
     assert path.read_bytes() == whole
     path.write_bytes(whole[: len(whole) // 2])
     found, aside = fault_library.load(tmp_path)
@@ -229,6 +229,6 @@ def test_a_damaged_file_is_set_aside_and_a_full_disk_leaves_the_old_one(
 
 
 def test_windows_that_do_not_fit_their_channels_are_no_case() -> None:
-    bad = Casebook("m", (Case("a", "x", ("only one",), np.zeros((2, 2, T), np.float32)),))
+    bad = FaultLibrary("m", (Case("a", "x", ("only one",), np.zeros((2, 2, T), np.float32)),))
     with pytest.raises(BundleError, match="shape"):
         decode(Path("f"), encode(bad))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge_agent.detect.scorer import Scorer
-from edge_agent.diagnose.fault_library import Casebook
+from edge_agent.diagnose.fault_library import FaultLibrary
 from edge_agent.diagnose.fault_naming import NamingSettings, Refused
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Labelled
@@ -76,11 +76,11 @@ def names(said: Sequence[Alarm]) -> list[str]:
     return [alarm.fault for alarm in said]
 
 
-def taught(scorer: Scorer, profile: Profile) -> tuple[Pipeline, Casebook]:
+def taught(scorer: Scorer, profile: Profile) -> tuple[Pipeline, FaultLibrary]:
     """A pipeline whose first two alarms were named when they were over, and what it gave to be stored."""
     street = pipeline(scorer, profile)
     feed(street, slice(400, 600))
-    stored = Casebook("")
+    stored = FaultLibrary("")
     for number in (0, 1):
         said = feed(street, during(number))
         assert said[-1].state == "closed"
@@ -88,7 +88,7 @@ def taught(scorer: Scorer, profile: Profile) -> tuple[Pipeline, Casebook]:
         labelled = street.label("pump-1", alarm=said[-1].id, fault=PLAN[number])
         assert isinstance(labelled, Labelled)
         assert labelled.alarm is None  # nothing is open, so there is nothing to say again
-        stored = labelled.casebook
+        stored = labelled.library
     return street, stored
 
 
@@ -162,7 +162,7 @@ def test_a_replay_names_alarms_after_failure_records_and_later_ones_by_what_it_l
     stranger = FailureRecord("pump-9", 0, start_of(3) * SECOND, "not here")
     result = played(scorer, profile, [*records[::-1], stranger])
     assert result.named == 2
-    assert result.casebook.faults == ("gauge off", "rough")
+    assert result.library.faults == ("gauge off", "rough")
     for number in (2, 3):
         rows = slice(start_of(number) + 60, start_of(number) + FAULT_ROWS)
         assert result.alarm[rows].mean() > 0.8
@@ -173,5 +173,5 @@ def test_a_replay_names_alarms_after_failure_records_and_later_ones_by_what_it_l
 
 def test_without_failure_records_a_replay_is_what_it_was(scorer: Scorer, profile: Profile) -> None:
     result = played(scorer, profile, [])
-    assert (result.named, result.casebook.cases) == (0, ())
+    assert (result.named, result.library.cases) == (0, ())
     assert set(result.fault) <= {"", "unknown"}

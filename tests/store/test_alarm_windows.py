@@ -11,7 +11,7 @@ import pytest
 from benchmarks.harness.user import FAULT_SHIFT
 from edge_agent.config.file import Config
 from edge_agent.diagnose import alarm_windows
-from edge_agent.diagnose.alarm_windows import Kept
+from edge_agent.diagnose.alarm_windows import AlarmWindows
 from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.errors import DatabaseError
 from edge_agent.pipeline.results import Labelled
@@ -53,7 +53,7 @@ def hear(agent: ScriptedAgent, spans: list[tuple[int, int, float]], *, machine: 
     play(agent, arrivals(spans, machine=machine), crash_after=lambda _: False)
 
 
-def kept_of(agent: ScriptedAgent, machine: str = "pump-1") -> dict[str, Kept]:
+def kept_of(agent: ScriptedAgent, machine: str = "pump-1") -> dict[str, AlarmWindows]:
     return dict(agent.processor.pipeline.machines[machine].naming.kept)
 
 
@@ -70,7 +70,7 @@ def named(agent: ScriptedAgent, alarm: str, *, machine: str = "pump-1") -> Float
     """The windows that come of naming the alarm."""
     labelled = agent.processor.pipeline.label(machine, alarm=alarm, fault="leak")
     assert isinstance(labelled, Labelled), labelled
-    (windows,) = [case.windows for case in labelled.casebook.cases if case.alarm == alarm]
+    (windows,) = [case.windows for case in labelled.library.cases if case.alarm == alarm]
     return windows
 
 
@@ -263,8 +263,8 @@ def test_many_machines_that_fall_due_at_once_are_written_turn_by_turn(
     assert on_disk(agent) == expected_on_disk(agent)
 
 
-def windows_of(count: int) -> Kept:
-    held = Kept(("flow", "pressure ü"), start_ns=5, end_ns=9)
+def windows_of(count: int) -> AlarmWindows:
+    held = AlarmWindows(("flow", "pressure ü"), start_ns=5, end_ns=9)
     for at, window in enumerate(np.random.default_rng(0).normal(size=(count, 2, 16)).astype(np.float32)):
         held.add(window, 100 * at)
     return held
@@ -276,7 +276,7 @@ def test_kept_windows_come_back_from_bytes_as_they_were() -> None:
     machine, alarm, again = alarm_windows.decode(alarm_windows.encode("pump/1", "pump/1-Z-1", held))
     assert (machine, alarm) == ("pump/1", "pump/1-Z-1")
     np.testing.assert_array_equal(again.stacked(), held.stacked())
-    for name in ("channels", "ends", "every_rows", "start_ns", "end_ns", "late"):
+    for name in ("channels", "ends", "every_rows", "start_ns", "end_ns", "lazy"):
         assert getattr(again, name) == getattr(held, name)
 
 

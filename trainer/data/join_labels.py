@@ -97,10 +97,10 @@ def intervals(failures: Path | None, state_dirs: Sequence[Path]) -> list[Failure
     """
     table = [] if failures is None else list(failure_records.read(failures))
     named = [
-        FailureRecord(casebook.machine, case.start_ns, case.end_ns + 1, case.fault)
+        FailureRecord(library.machine, case.start_ns, case.end_ns + 1, case.fault)
         for folder in state_dirs
-        for casebook in fault_library.load(folder)[0]
-        for case in casebook.cases
+        for library in fault_library.load(folder)[0]
+        for case in library.cases
         if case.start_ns
     ]
     return [*table, *named]

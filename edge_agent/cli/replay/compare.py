@@ -94,7 +94,7 @@ def run(
     for file in files:
         recording = recordings.read(file, channels=channels, exclude=exclude)
         for side, alarms in zip(sides, said, strict=True):
-            alarms.extend(play(recording, side, casebook=None).alarms)
+            alarms.extend(play(recording, side, library=None).alarms)
     return diff(*said), sides
 
 

@@ -13,7 +13,7 @@ from edge_agent.alarms import payload
 from edge_agent.cli.tables import grid, show
 from edge_agent.config.file import Config
 from edge_agent.detect.scorer import Scorer
-from edge_agent.diagnose.fault_library import Casebook
+from edge_agent.diagnose.fault_library import FaultLibrary
 from edge_agent.diagnose.fault_naming import UNKNOWN
 from edge_agent.errors import CommissionError, EdgeAgentError, RecordingError, StateError, UsageError
 from edge_agent.pipeline.settings import PipelineSettings
@@ -67,17 +67,17 @@ def run(
         failures=() if labels is None else failure_records.read(labels),
     )
     summary = grid(*_SUMMARY)
-    casebooks: dict[frozenset[str], Casebook] = {}
+    libraries: dict[frozenset[str], FaultLibrary] = {}
     failed: list[EdgeAgentError] = []
     with _alarms_file(out) as lines:
         for file in files:
             try:
                 recording = recordings.read(file, channels=channels, exclude=exclude)
-                played = play(recording, setup, casebook=casebooks.get(frozenset(recording.channels)))
+                played = play(recording, setup, library=libraries.get(frozenset(recording.channels)))
             except (RecordingError, CommissionError) as error:
                 failed.append(error)
                 continue
-            casebooks[frozenset(recording.channels)] = played.casebook
+            libraries[frozenset(recording.channels)] = played.library
             recordings.write_columns(out / f"{file.stem}.scores.parquet", _columns(recording, played))
             lines.writelines(
                 payload.encode(alarm, agent=config.agent.name).decode() + "\n" for alarm in played.alarms
@@ -121,7 +121,7 @@ def set_up(config: Config, *, commission_rows: int | None, failures: tuple[Failu
     )
 
 
-def play(recording: Recording, setup: Setup, *, casebook: Casebook | None) -> Replay:
+def play(recording: Recording, setup: Setup, *, library: FaultLibrary | None) -> Replay:
     """One recording, learnt and replayed; a terminal is shown how far it is.
 
     Raises:
@@ -140,7 +140,7 @@ def play(recording: Recording, setup: Setup, *, casebook: Casebook | None) -> Re
             profile=replace(profile, hop_rows=1),
             progress=lambda done: progress.update(task, completed=done),
             failures=setup.failures,
-            casebook=casebook,
+            library=library,
         )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.diagnose.fault_library import Case, Casebook
+from edge_agent.diagnose.fault_library import Case, FaultLibrary
 from edge_agent.errors import TrainingError, UsageError
 from edge_agent.recordings import tables
 from edge_agent.recordings.archive import Archive
@@ -83,7 +83,7 @@ def test_alarms_that_operators_named_are_intervals_too(recorded: Path, tmp_path:
     times = [(START_S + at) * SECOND_NS for at in (700, 720)]
     case = Case("a-1", "leak", ("flow",), np.ones((1, 1, 8), np.float32), *times)
     unknown = Case("a-0", "old", ("flow",), np.ones((1, 1, 8), np.float32))
-    fault_library.save(tmp_path / "state", Casebook("pump-1", (case, unknown)))
+    fault_library.save(tmp_path / "state", FaultLibrary("pump-1", (case, unknown)))
     joined = join_labels.run(
         recorded, out=tmp_path / "out", failures=None, state_dirs=[tmp_path / "state"], margin_s=0.0
     )
