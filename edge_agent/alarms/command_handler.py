@@ -59,8 +59,8 @@ class CommandSettings:
 
     agent: str
     allow: frozenset[str]
-    shelve_max_s: float = 86_400.0
-    max_age_s: float = 300.0
+    shelve_max_s: float
+    max_age_s: float
 
 
 @dataclass(frozen=True, slots=True)

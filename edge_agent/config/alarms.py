@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
+from edge_agent.alarms.flood import FloodSettings
+from edge_agent.alarms.lifecycle import LifecycleSettings
 from edge_agent.alarms.maintenance import DAYS, EVERY_MACHINE, MaintenanceWindow, Once, Weekly, to_ns
 from edge_agent.config.sections import Section
 from edge_agent.topics import is_name, parse
@@ -16,6 +18,10 @@ from edge_agent.topics import is_name, parse
 Command = Literal["ack", "shelve", "unshelve", "suppress", "unsuppress", "label", "recommission"]
 Limit = Annotated[int, Field(ge=0, le=10_000)]
 Span = Annotated[float, Field(gt=0, le=86_400 * 366, allow_inf_nan=False)]
+
+
+_LIFECYCLE = LifecycleSettings()
+"""What holds where the file says nothing."""
 
 
 class CommandsSection(Section):
@@ -42,11 +48,11 @@ class CommandsSection(Section):
 class LifecycleSection(Section):
     """How alarms live after they opened, and how often people are called."""
 
-    latched: bool = False
+    latched: bool = _LIFECYCLE.latched
     shelve_max_s: Span = 86_400.0
-    flood_calls: Limit = 100
-    flood_machine_calls: Limit = 0
-    flood_window_s: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)] = 600.0
+    flood_calls: Limit = _LIFECYCLE.flood.agent_limit
+    flood_machine_calls: Limit = _LIFECYCLE.flood.machine_limit
+    flood_window_s: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)] = _LIFECYCLE.flood.window_s
     flood_topic: str = "agents/{agent}/flood"
 
     @field_validator("flood_topic")
@@ -54,6 +60,12 @@ class LifecycleSection(Section):
     def _topic_parses(cls, value: str) -> str:
         parse(value, allowed=frozenset({"agent"}), required=frozenset())
         return value
+
+    @property
+    def settings(self) -> LifecycleSettings:
+        """In the words of who obeys it."""
+        flood = FloodSettings(self.flood_calls, self.flood_machine_calls, self.flood_window_s)
+        return LifecycleSettings(latched=self.latched, flood=flood)
 
 
 class MaintenanceSection(Section):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.signals.channel_rules import Align, ChannelRule
 from edge_agent.topics import is_name, parse
 
@@ -19,6 +20,10 @@ _PORT_MAX = 65_535
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 7, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 Port = Annotated[int, Field(ge=1, le=_PORT_MAX)]
+
+
+_PIPELINE = PipelineSettings()
+"""What holds where the file says nothing."""
 
 
 class Section(BaseModel):
@@ -129,7 +134,7 @@ class ModelSection(Section):
 class CommissionSection(Section):
     """How a machine that is new is learnt."""
 
-    rows: Annotated[int, Field(ge=100, le=1_000_000)] = 3600
+    rows: Annotated[int, Field(ge=100, le=1_000_000)] = _PIPELINE.commission_rows
 
     @model_validator(mode="before")
     @classmethod
@@ -203,8 +208,8 @@ class LimitsSection(Section):
     """Bounds against floods and broken clocks."""
 
     payload_bytes: Count = 65_536
-    machines: Count = 1000
-    channels: Count = 256
+    machines: Count = _PIPELINE.machines_limit
+    channels: Count = _PIPELINE.channels_limit
     future_tolerance_s: Seconds = 300.0
 
 

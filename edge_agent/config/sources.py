@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from edge_agent.config.sections import Section
-from edge_agent.formats.json_path import PayloadMap, TimeUnit, parse_pointer
+from edge_agent.formats.json_path import PayloadMap
 from edge_agent.formats.routing import Clock, Route
+from edge_agent.formats.sparkplug.host import HostSettings
 from edge_agent.formats.table import FORMATS, SPARKPLUG
 from edge_agent.formats.waveform import WaveformSettings
-from edge_agent.signals.vibration import Bearing
 from edge_agent.topics import Template, is_name, parse, parse_name
 
 _PARTS: Mapping[str, tuple[Literal["group", "node", "device"], ...]] = {
@@ -24,69 +24,8 @@ _PARTS: Mapping[str, tuple[Literal["group", "node", "device"], ...]] = {
 """How Sparkplug machines may be called."""
 
 
-class MapSection(Section):
-    """Where a vendor's JSON keeps time and values: JSON pointers."""
-
-    values: Annotated[tuple[str, ...], Field(min_length=1)] = ("",)
-    time: str = ""
-    time_unit: TimeUnit = "s"
-    samples: str = ""
-    name_key: str = "name"
-    value_key: str = "value"
-    time_key: str = ""
-    rename: Mapping[str, str] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _pointers_parse(self) -> Self:
-        for text in (*self.values, self.time, self.samples):
-            parse_pointer(text)
-        if bad := [name for name in self.rename.values() if not is_name(name)]:
-            raise ValueError(f"rename: '{bad[0]}' is no channel name: printable, without / + #")
-        return self
-
-    @property
-    def settings(self) -> PayloadMap:
-        """The same in the decoder's words."""
-        return PayloadMap(**dict(self))
-
-
-class BearingSection(Section):
-    """A rolling bearing; lengths in any one unit."""
-
-    rollers: Annotated[int, Field(ge=3, le=200)]
-    roller_diameter: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    pitch_diameter: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    contact_deg: Annotated[float, Field(ge=0, lt=90)] = 0.0
-
-    @model_validator(mode="after")
-    def _rollers_fit(self) -> Self:
-        if self.roller_diameter >= self.pitch_diameter:
-            raise ValueError("roller_diameter is not below pitch_diameter")
-        return self
-
-
-class WaveformSection(Section):
-    """Blocks of fast samples, and what is known of the shaft that they listen to."""
-
-    rate_hz: Annotated[float, Field(gt=0, le=10_000_000, allow_inf_nan=False)]
-    frame_samples: Annotated[int, Field(ge=64, le=1_048_576)]
-    channels: Annotated[tuple[str, ...], Field(max_length=16)] = ()
-    scale: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] = 1.0
-    rate_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.02
-    rpm: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
-    bearing: BearingSection | None = None
-
-    @model_validator(mode="after")
-    def _channels_are_names(self) -> Self:
-        if bad := [name for name in self.channels if not is_name(name)]:
-            raise ValueError(f"channels: '{bad[0]}' is no channel name: printable, without / + #")
-        return self
-
-    @property
-    def settings(self) -> WaveformSettings:
-        """The same in the decoder's words."""
-        bearing = None if self.bearing is None else Bearing(**dict(self.bearing))
-        return WaveformSettings(**{**dict(self), "bearing": bearing})
+_HOST = HostSettings("")
+"""What holds where the file says nothing."""
 
 
 class SparkplugSection(Section):
@@ -94,11 +33,11 @@ class SparkplugSection(Section):
 
     host_id: str
     groups: tuple[str, ...] = ()
-    request_rebirth: bool = True
-    rebirth_interval_s: Annotated[float, Field(ge=1, le=86_400)] = 30.0
-    rebirth_jitter_s: Annotated[float, Field(ge=0, le=3600)] = 5.0
-    reorder_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 5.0
-    payload_bytes: Annotated[int, Field(ge=1000, le=100_000_000)] = 1_048_576
+    request_rebirth: bool = _HOST.may_request_rebirth
+    rebirth_interval_s: Annotated[float, Field(ge=1, le=86_400)] = _HOST.rebirth_interval_s
+    rebirth_jitter_s: Annotated[float, Field(ge=0, le=3600)] = _HOST.rebirth_jitter_s
+    reorder_timeout_s: Annotated[float, Field(gt=0, le=3600)] = _HOST.reorder_timeout_s
+    payload_bytes: Annotated[int, Field(ge=1000, le=100_000_000)] = _HOST.payload_limit_bytes
 
     @field_validator("host_id")
     @classmethod
@@ -118,14 +57,16 @@ class SparkplugSection(Section):
 class SourceSection(Section):
     """A family of topics, the format of their payloads, and how their machines are called."""
 
+    model_config = ConfigDict(allow_inf_nan=False)  # of the settings that are classes of other rooms
+
     topic: str = ""
     format: str = "json"
     machine: str = "{machine}"
     share: str = ""
     clock: Clock = "source"
     clock_limit_s: Annotated[float, Field(ge=1, le=1e9)] | None = None
-    map: MapSection | None = None
-    waveform: WaveformSection | None = None
+    map: PayloadMap | None = None
+    waveform: WaveformSettings | None = None
     sparkplug: SparkplugSection | None = None
 
     @field_validator("format")
@@ -167,7 +108,7 @@ class SourceSection(Section):
         return self
 
     @property
-    def _options(self) -> Mapping[str, MapSection | WaveformSection | None]:
+    def _options(self) -> Mapping[str, PayloadMap | WaveformSettings | None]:
         """The tables that some format takes, by name."""
         return {"map": self.map, "waveform": self.waveform}
 
@@ -203,7 +144,7 @@ class SourceSection(Section):
         options = self._options.get(wire_format.options)
         return Route(
             template=self.template,
-            decode=wire_format.decoder(None if options is None else options.settings),
+            decode=wire_format.decoder(options),
             machine=parse_name(self.machine),
             clock=self.clock,
             clock_limit_s=self.clock_limit_s,

@@ -7,13 +7,16 @@ quantity: `[{"name": "flow", "value": 1.5}]`. Where the time is a list, numbers 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import MinLen
 
 from edge_agent.formats.items import read_json
 from edge_agent.formats.origin import Origin, event_time_ns
 from edge_agent.formats.samples import Samples, channel_name, stamp_ns
 from edge_agent.formats.wire_format import WireFormat
 from edge_agent.records import Frame, Reject
+from edge_agent.topics import is_name
 
 TimeUnit = Literal["s", "ms", "us", "ns", "rfc3339"]
 _UNITS_NS: Mapping[TimeUnit, int] = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
@@ -27,7 +30,7 @@ Time = int | Reject | None
 
 @dataclass(frozen=True, slots=True)
 class PayloadMap:
-    """Where a vendor's message keeps what.
+    """Where a vendor's message keeps what: the section `[source.map]`, with its defaults and bounds.
 
     Attributes:
         values: places of values, in each sample.
@@ -38,7 +41,7 @@ class PayloadMap:
         rename: channel by the name that the message gives.
     """
 
-    values: tuple[str, ...] = ("",)
+    values: Annotated[tuple[str, ...], MinLen(1)] = ("",)
     time: str = ""
     time_unit: TimeUnit = "s"
     samples: str = ""
@@ -46,6 +49,17 @@ class PayloadMap:
     value_key: str = "value"
     time_key: str = ""
     rename: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse places that are no JSON pointers, and names that no channel can have.
+
+        Raises:
+            ValueError: says which.
+        """
+        for place in (*self.values, self.time, self.samples):
+            parse_pointer(place)
+        if bad := [name for name in self.rename.values() if not is_name(name)]:
+            raise ValueError(f"rename: '{bad[0]}' is no channel name: printable, without / + #")
 
 
 def mapped(places: PayloadMap) -> Callable[[bytes, Origin], Frame | Reject]:

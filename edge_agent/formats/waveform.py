@@ -12,8 +12,10 @@ import math
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval, MaxLen
 from numpy.typing import NDArray
 
 from edge_agent.formats.items import read_cbor, read_json
@@ -29,13 +31,15 @@ _WAV_FORMAT = struct.Struct("<HHIIHH")
 _LOUDEST = 1e30
 """Samples beyond it would overflow their powers; no sensor is so loud."""
 _FASTEST_RPM = 1e6
+_CHANNELS_LIMIT = 16
+"""More in one block are turned away."""
 
 ChannelSamples = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class WaveformSettings:
-    """What is known of a source's blocks beforehand.
+    """What is known of a source's blocks beforehand: the section `[source.waveform]`, with its defaults and bounds.
 
     Attributes:
         rate_hz: samples per second. frame_samples: S, of which one row is made.
@@ -43,17 +47,24 @@ class WaveformSettings:
         scale: what one unit of the samples is worth; WAV integers are first brought to -1 … 1.
         rate_tolerance: share by which a block's own rate may differ.
         bearing: geometry. rpm: turns of its shaft in a minute; None: each block says.
-        channels_limit: more in one block are turned away.
     """
 
-    rate_hz: float
-    frame_samples: int
-    channels: tuple[str, ...] = ()
-    scale: float = 1.0
-    rate_tolerance: float = 0.02
+    rate_hz: Annotated[float, Interval(gt=0, le=10_000_000)]
+    frame_samples: Annotated[int, Interval(ge=64, le=1_048_576)]
+    channels: Annotated[tuple[str, ...], MaxLen(_CHANNELS_LIMIT)] = ()
+    scale: Annotated[float, Interval(gt=0, le=1e9)] = 1.0
+    rate_tolerance: Annotated[float, Interval(ge=0, lt=1)] = 0.02
+    rpm: Annotated[float, Interval(gt=0, le=_FASTEST_RPM)] | None = None
     bearing: Bearing | None = None
-    rpm: float | None = None
-    channels_limit: int = 16
+
+    def __post_init__(self) -> None:
+        """Refuse names that no channel can have.
+
+        Raises:
+            ValueError: says which.
+        """
+        if bad := [name for name in self.channels if not is_name(name)]:
+            raise ValueError(f"channels: '{bad[0]}' is no channel name: printable, without / + #")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +100,7 @@ def _map(message: object, settings: WaveformSettings) -> _WaveformBlock | Reject
     kind = message.get("type", "float32")
     if not isinstance(kind, str) or kind not in _TYPES:
         return Reject("unsupported", f"type {str(kind)[:20]!r}; known: {', '.join(_TYPES)}")
-    if len(message["samples"]) > settings.channels_limit:
+    if len(message["samples"]) > _CHANNELS_LIMIT:
         return Reject("too_many_channels", f"{len(message['samples'])} channels in one block")
     found: dict[str, ChannelSamples] = {}
     bad: list[tuple[str, RejectReason]] = []
@@ -161,7 +172,7 @@ def _pcm(
     body: bytes, layout: tuple[int, int, int, int], settings: WaveformSettings
 ) -> _WaveformBlock | Reject:
     code, width, rate_hz, bits = layout
-    if not 1 <= width <= settings.channels_limit:
+    if not 1 <= width <= _CHANNELS_LIMIT:
         return Reject("too_many_channels", f"WAV: {width} channels")
     if (code, bits) not in {(_PCM, 8), (_PCM, 16), (_PCM, 24), (_PCM, 32), (_FLOAT, 32), (_FLOAT, 64)}:
         return Reject("unsupported", f"WAV: format {code} with {bits} bits")

@@ -5,8 +5,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from edge_agent.alarms.command_handler import CommandSettings
-from edge_agent.alarms.flood import FloodSettings
-from edge_agent.alarms.lifecycle import LifecycleSettings
 from edge_agent.alarms.manager import ManagerSettings
 from edge_agent.config.file import Config
 from edge_agent.config.sections import SHIPPED_BUNDLES
@@ -128,14 +126,7 @@ def manager_settings(config: Config) -> ManagerSettings:
         command_topic=config.commands.topic.replace("{agent}", agent),
         reply_topic=config.commands.reply_topic.replace("{agent}", agent),
         flood_topic=lifecycle.flood_topic.replace("{agent}", agent),
-        lifecycle=LifecycleSettings(
-            latched=lifecycle.latched,
-            flood=FloodSettings(
-                agent_limit=lifecycle.flood_calls,
-                machine_limit=lifecycle.flood_machine_calls,
-                window_s=lifecycle.flood_window_s,
-            ),
-        ),
+        lifecycle=lifecycle.settings,
         commands=CommandSettings(
             agent=agent,
             allow=frozenset(config.commands.allow),

@@ -10,8 +10,10 @@ Axes: N frames, S samples of a frame, H bins of a spectrum, K features.
 import math
 import re
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Gt, Interval
 from numpy.typing import NDArray
 
 from edge_agent.signals.features import Float32
@@ -33,17 +35,26 @@ _DEFECT = re.compile(r"^(?P<channel>.+)\.envelope_(?P<part>BPFO|BPFI|BSF|FTF)(?:
 
 @dataclass(frozen=True, slots=True)
 class Bearing:
-    """A rolling bearing whose inner race turns with the shaft; lengths in any one unit.
+    """A rolling bearing whose inner race turns with the shaft; lengths in any one unit. `[source.waveform.bearing]`.
 
     Attributes:
         rollers: how many. roller_diameter, pitch_diameter: of one roller, of the circle of their centres.
         contact_deg: angle of contact.
     """
 
-    rollers: int
-    roller_diameter: float
-    pitch_diameter: float
-    contact_deg: float = 0.0
+    rollers: Annotated[int, Interval(ge=3, le=200)]
+    roller_diameter: Annotated[float, Gt(0)]
+    pitch_diameter: Annotated[float, Gt(0)]
+    contact_deg: Annotated[float, Interval(ge=0, lt=90)] = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse rollers that do not fit.
+
+        Raises:
+            ValueError: they are as large as the circle of their centres.
+        """
+        if self.roller_diameter >= self.pitch_diameter:
+            raise ValueError("roller_diameter is not below pitch_diameter")
 
     def orders(self) -> dict[str, float]:
         """Defect frequencies in turns of the shaft: outer race, inner race, roller (spin) and cage.

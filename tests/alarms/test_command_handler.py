@@ -21,7 +21,9 @@ class Office:
         self.hall = Hall()
         self.life = AlarmLifecycle(LifecycleSettings())
         self.life.take_alarm(ALARM, now_ns=NOW_NS)
-        settings = CommandSettings("hall", allow=frozenset(allow or COMMANDS), shelve_max_s=3600)
+        settings = CommandSettings(
+            "hall", allow=frozenset(allow or COMMANDS), shelve_max_s=3600, max_age_s=300
+        )
         self.handler = CommandHandler(settings, lifecycle=self.life, machines=self.hall, audit=book)
 
     def ask(self, name: str, *, request: str = "r", now_ns: int = NOW_NS, **fields: Any) -> HandledCommand:
