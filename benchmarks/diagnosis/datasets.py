@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edge_agent.commissioning.baseline import commission
 from edge_agent.diagnose.classifier import describe
 from edge_agent.signals.features import standardise, statistics
-from trainer.plant import KINDS, Injection, simulate
+from simulator import KINDS, Injection, simulate
 
 WINDOW_ROWS = 64
 _PAIR_ROWS = 8  # between two neighbouring windows: much is new, the state is mostly the same

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+import simulator
 from benchmarks import RESULTS
 from benchmarks.harness.provenance import circumstances
 from edge_agent.config.sections import SHIPPED_BUNDLES
@@ -22,7 +23,6 @@ from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.results import CommissionRequest
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import WindowBlock
-from trainer import plant
 
 CHANNELS, ROWS = 8, 3600
 _SECOND_NS = 1_000_000_000
@@ -73,8 +73,8 @@ def measure(path: Path, *, calls: int) -> dict[str, float]:
 
 def _rows() -> np.ndarray:
     """An hour of two simulated machines side by side, [R, C]."""
-    kinds = list(plant.KINDS)
-    parts = [plant.simulate(kind, rows=ROWS, seed=seed).values for seed, kind in enumerate(kinds)]
+    kinds = list(simulator.KINDS)
+    parts = [simulator.simulate(kind, rows=ROWS, seed=seed).values for seed, kind in enumerate(kinds)]
     return np.concatenate(parts, axis=1)[:, :CHANNELS].astype(np.float32)
 
 

@@ -152,9 +152,9 @@ def _request(machine: str, rows: np.ndarray) -> CommissionRequest:
 
 def _rows(*, seed: int) -> np.ndarray:
     """An hour of simulated machines side by side, [R, C]."""
-    from trainer import plant  # noqa: PLC0415 - not in the processes that are measured
+    import simulator  # noqa: PLC0415 - not in the processes that are measured
 
-    parts = [plant.simulate(kind, rows=ROWS, seed=seed).values for kind in plant.KINDS]
+    parts = [simulator.simulate(kind, rows=ROWS, seed=seed).values for kind in simulator.KINDS]
     return np.concatenate(parts, axis=1)[:, :CHANNELS].astype(np.float32)
 
 

@@ -26,7 +26,7 @@ from benchmarks.harness.agent import Agent
 from benchmarks.harness.broker import Broker
 from benchmarks.harness.patience import free_port, wait_until
 from edge_agent.recordings import tables as recording
-from trainer.plant import Injection, Run, simulate
+from simulator import Injection, Run, simulate
 
 _MACHINE, _KIND, _MACHINE_SEED = "pump-1", "pump", 7
 _CALM_ROWS, _FAULT_ROWS, _REST_ROWS = 1800, 240, 400

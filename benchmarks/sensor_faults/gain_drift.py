@@ -27,7 +27,7 @@ from edge_agent.model import bundle
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Float32, Profile
-from trainer.plant import simulate
+from simulator import simulate
 
 PLANTS = {"pump": (101, 102), "motor": (111, 112), "furnace": (121, 122)}
 PACES = ((0.05, 4), (0.5, 1))

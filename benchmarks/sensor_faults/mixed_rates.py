@@ -24,7 +24,7 @@ from edge_agent.recordings import tables
 from edge_agent.records import Delivery, Float32, Frame, Reject, ScoreBlock
 from edge_agent.signals.channel_rules import Align, ChannelRule
 from edge_agent.signals.settings import WindowSettings
-from trainer.plant import simulate
+from simulator import simulate
 
 SECOND = 1_000_000_000
 LOST, LATE, TWICE = 0.05, 0.05, 0.01

@@ -8,7 +8,7 @@ import numpy as np
 from edge_agent.records import Alarm, Float32, Profile
 from edge_agent.sensors.checks import reference
 from edge_agent.sensors.monitor import QualitySettings, SensorMonitor
-from trainer.plant import KINDS, Injection, simulate
+from simulator import KINDS, Injection, simulate
 
 SECOND = 1_000_000_000
 WINDOW_ROWS = 64

@@ -27,7 +27,7 @@ from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.recordings import tables
 from edge_agent.records import Alarm, Delivery, Float32, Frame, Profile, Reject
 from edge_agent.sensors.monitor import QualitySettings
-from trainer.plant import simulate
+from simulator import simulate
 
 SECOND = 1_000_000_000
 SKAB_LEARN_ROWS = 400

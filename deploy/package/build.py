@@ -36,6 +36,7 @@ main()
 """-I: neither the caller's folder nor PYTHON variables reach the agent. faulthandler: stacks where it is aborted."""
 _NOT_FOR_GATEWAYS = (
     "trainer",
+    "simulator",
     "bin",
     "onnxruntime/transformers",
     "onnxruntime/quantization",

@@ -67,7 +67,7 @@ def simulated() -> list[str]:
     """Payloads of one pump, calm at first, then cavitating."""
     arguments = ["--rows", str(FAULT_ROW + 200), "--seed", "7", "--start-ts", str(int(time.time()) - 1000)]
     arguments += ["--machine", "pump-1=pump", "--fault", f"pump-1:cavitation:{FAULT_ROW}:30"]
-    plant = [sys.executable, "-m", "trainer.plant", *arguments]
+    plant = [sys.executable, "-m", "simulator", *arguments]
     lines = subprocess.run(plant, capture_output=True, text=True, check=True, cwd=ROOT).stdout.splitlines()
     return [json.dumps(json.loads(line)["payload"]) for line in lines]
 

@@ -11,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CODE = sorted(
-    [*ROOT.glob("edge_agent/**/*.py"), *ROOT.glob("trainer/**/*.py"), *ROOT.glob("benchmarks/**/*.py")]
+    path
+    for package in ("edge_agent", "trainer", "simulator", "benchmarks")
+    for path in ROOT.glob(f"{package}/**/*.py")
 )
 README = (ROOT / "README.md").read_text()
 

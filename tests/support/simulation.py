@@ -39,7 +39,7 @@ class Scenario:
         for fault in self.faults:
             arguments += ["--fault", fault]
         done = subprocess.run(
-            [sys.executable, "-m", "trainer.plant", *arguments],
+            [sys.executable, "-m", "simulator", *arguments],
             cwd=ROOT,
             capture_output=True,
             text=True,

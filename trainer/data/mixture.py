@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+import simulator
 from edge_agent.errors import TrainingError
 from edge_agent.signals.spectrum import SpectralFrames
-from trainer import plant
 from trainer.config import Config, PretrainSection
 from trainer.data import pieces, shuffle_buffer, synthetic, windows
 from trainer.data.shuffle_buffer import Stream
@@ -122,9 +122,9 @@ def _synthetic(settings: PretrainSection, *, seed: int) -> Signals:
 def _plant(settings: PretrainSection, *, seed: int) -> Signals:
     """Every channel of faultless runs of every kind of machine, at several sampling rates."""
     parts = []
-    for name in plant.KINDS:
+    for name in simulator.KINDS:
         for number in range(settings.plant_runs):
-            made = plant.simulate(
+            made = simulator.simulate(
                 name,
                 rows=settings.plant_rows,
                 seed=1000 * seed + number,

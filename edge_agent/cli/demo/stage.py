@@ -224,7 +224,7 @@ class Stage(AbstractContextManager["Stage"]):
             time.sleep(0.05)
 
     def _start_plant(self) -> None:
-        plant = self._start("trainer.plant", *self._plant, stdout=subprocess.PIPE)
+        plant = self._start("simulator", *self._plant, stdout=subprocess.PIPE)
         assert plant.stdout is not None  # noqa: S101 - asked for one line above
         self._leaving.callback(plant.stdout.close)
         self._lines = (line.decode() for line in plant.stdout)

@@ -1,4 +1,4 @@
-"""Endless synthetic signals for pre-training, and labelled anomalies for them. Not machines: see `trainer.plant`.
+"""Endless synthetic signals for pre-training, and labelled anomalies for them. Not machines: see `simulator`.
 
 Univariate windows in the spirit of synthetic-prior pre-training (KernelSynth of Ansari et al., "Chronos", 2024) and
 of the anomaly generator GutenTAG (Wenig et al., "TimeEval", 2022). Chance comes only from the generator passed in.

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.plant.dynamics import ambient, bursts, clamp_of, gain_of, lag, per_mode, spread, wander
-from trainer.plant.records import Channel, Fault, Floats, Kind, Scene
+from simulator.dynamics import ambient, bursts, clamp_of, gain_of, lag, per_mode, spread, wander
+from simulator.records import Channel, Fault, Floats, Kind, Scene
 
 _CHANNELS = (
     Channel("suction_pressure", "bar", 0.006, 0.002),

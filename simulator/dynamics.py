@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from trainer.plant.records import Floats
+from simulator.records import Floats
 
 DAY_S = 86_400.0
 

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge_agent.errors import UsageError
-from trainer.plant import KINDS, Injection, Run, main, simulate
-from trainer.plant.dynamics import lag, recurrence, wander
+from simulator import KINDS, Injection, Run, main, simulate
+from simulator.dynamics import lag, recurrence, wander
+from simulator.errors import UsageError
 
 FAULTS = [(kind.name, fault.name) for kind in KINDS.values() for fault in kind.faults]
 START, GROWTH, ROWS = 2000, 1000, 8000
@@ -267,13 +267,13 @@ def test_bad_arguments_end_with_status_2_and_one_line(
     assert main(arguments) == UsageError.exit_code
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.startswith("plant: ")
+    assert captured.err.startswith("simulator: ")
     assert captured.err.count("\n") == 1
 
 
 def test_the_module_runs_without_torch_pandas_or_pyarrow() -> None:
     code = (
-        "import sys; from trainer.plant import main; main(['--rows', '2']);"
+        "import sys; from simulator import main; main(['--rows', '2']);"
         "assert not {'torch', 'pandas', 'pyarrow', 'scipy'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

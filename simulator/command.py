@@ -1,4 +1,4 @@
-"""The command `python -m trainer.plant`: several machines as NDJSON on standard output, or as Parquet. No physics.
+"""The command `python -m simulator`: several machines as NDJSON on standard output, or as Parquet. No physics.
 
 One NDJSON line is one MQTT message: `{"topic": "sensors/<machine>", "payload": {"ts": ..., "values": {...}}}`.
 `ts` is in seconds since 1970, UTC. The lines of all machines are interleaved in time.
@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from edge_agent.errors import UsageError
-from trainer.plant.records import Injection, Run
-from trainer.plant.simulator import KINDS, simulate
+from simulator.errors import UsageError
+from simulator.kinds import KINDS
+from simulator.records import Injection, Run
+from simulator.simulation import simulate
 
 _FAULT_FIELDS = "MACHINE:FAULT:START_ROW:GROWTH_ROWS[:SEVERITY[:END_ROW]]"
 _DEFAULT_START_TS = (
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         runs = _runs(options)
     except UsageError as error:
-        sys.stderr.write(f"plant: {error}\n")
+        sys.stderr.write(f"simulator: {error}\n")
         return error.exit_code
     if options.parquet is not None:
         for name, run in runs.items():
@@ -66,9 +67,7 @@ def ndjson(runs: Mapping[str, Run], *, start_ts: float) -> Iterator[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m trainer.plant", description="Simulate machines that fail."
-    )
+    parser = argparse.ArgumentParser(prog="python -m simulator", description="Simulate machines that fail.")
     add = parser.add_argument
     add(
         "--machine",

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.plant.dynamics import ambient, bursts, lag, per_mode, spread, wander
-from trainer.plant.records import Channel, Fault, Floats, Kind, Scene
+from simulator.dynamics import ambient, bursts, lag, per_mode, spread, wander
+from simulator.records import Channel, Fault, Floats, Kind, Scene
 
 _CHANNELS = (
     Channel("current_u", "A", 0.15, 0.05),

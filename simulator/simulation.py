@@ -1,18 +1,13 @@
 """Seed and injections in, `Run` out: the one entry to the machines. No physics and no files."""
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 
 import numpy as np
 
-from edge_agent.errors import UsageError
-from trainer.plant.dynamics import ramp, read_out, schedule
-from trainer.plant.furnace import FURNACE
-from trainer.plant.motor import MOTOR
-from trainer.plant.pump import PUMP
-from trainer.plant.records import Floats, Injection, Kind, Run, Scene, Streams
-
-KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (PUMP, MOTOR, FURNACE)})
+from simulator.dynamics import ramp, read_out, schedule
+from simulator.errors import UsageError
+from simulator.kinds import KINDS
+from simulator.records import Floats, Injection, Kind, Run, Scene, Streams
 
 _WARM_UP_S = 2400.0  # lets controllers and thermal masses settle before the first row that is handed out
 _RATES_HZ = (0.2, 100.0)  # below, the flow controller would be slower than its own machine

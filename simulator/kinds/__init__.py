@@ -1,0 +1,11 @@
+"""The table of all kinds of machines, one file each. A new kind is a new file here and one line in the table."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from simulator.kinds.furnace import FURNACE
+from simulator.kinds.motor import MOTOR
+from simulator.kinds.pump import PUMP
+from simulator.records import Kind
+
+KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (PUMP, MOTOR, FURNACE)})

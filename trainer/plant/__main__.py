@@ -1,8 +1,0 @@
-"""`python -m trainer.plant`: hands the arguments to the command, nothing else."""
-
-import sys
-
-from trainer.plant.command import main
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
