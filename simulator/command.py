@@ -17,12 +17,9 @@ import numpy as np
 from simulator.errors import UsageError
 from simulator.kinds import KINDS
 from simulator.records import Injection, Run
-from simulator.simulation import simulate
+from simulator.simulation import START_TS, simulate
 
 _FAULT_FIELDS = "MACHINE:FAULT:START_ROW:GROWTH_ROWS[:SEVERITY[:END_ROW]]"
-_DEFAULT_START_TS = (
-    1_767_225_600.0  # 2026-01-01T00:00:00Z; a fixed instant, so that output depends on arguments only
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--rows", type=int, default=3600, help="rows per machine (default 3600)")
     add("--seed", type=int, default=0, help="seed of the first machine; the next ones count up (default 0)")
     add("--machine-seed", type=int, help="seed of the machines' own constants (default: --seed)")
-    add("--start-ts", type=float, default=_DEFAULT_START_TS, help="time of row 0, seconds since 1970 UTC")
+    add("--start-ts", type=float, default=START_TS, help="time of row 0, seconds since 1970 UTC")
     add("--rate-hz", type=float, default=1.0, help="rows per second (default 1)")
     add("--fault", action="append", default=[], metavar=_FAULT_FIELDS, help="inject a fault; may be repeated")
     add("--parquet", type=Path, metavar="DIR", help="write DIR/NAME.parquet with labels instead of NDJSON")

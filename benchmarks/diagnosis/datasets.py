@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edge_agent.commissioning.baseline import commission
 from edge_agent.diagnose.classifier import describe
 from edge_agent.signals.features import standardise, statistics
-from simulator import KINDS, Injection, simulate
+from simulator import KINDS, MEASURED_KINDS, Injection, simulate
 
 WINDOW_ROWS = 64
 _PAIR_ROWS = 8  # between two neighbouring windows: much is new, the state is mostly the same
@@ -231,5 +231,5 @@ SETS: Mapping[str, Callable[[Path], LabelledSet]] = {
     "tep": tep,
     "skab": skab,
     "cnc": cnc,
-    **{f"plant_{kind}": (lambda _, kind=kind: plant(kind, machine_seed=77)) for kind in KINDS},
+    **{f"plant_{kind}": (lambda _, kind=kind: plant(kind, machine_seed=77)) for kind in MEASURED_KINDS},
 }

@@ -35,7 +35,7 @@ from edge_agent.pipeline.results import CommissionRequest  # noqa: E402
 from edge_agent.pipeline.settings import PipelineSettings  # noqa: E402
 from edge_agent.records import Frame, Profile, Reject  # noqa: E402
 from edge_agent.signals.settings import WindowSettings  # noqa: E402
-from simulator import KINDS, Injection, simulate  # noqa: E402
+from simulator import KINDS, MEASURED_KINDS, Injection, simulate  # noqa: E402
 
 _CALM_ROWS, _RUN_ROWS, _FAULT_ROW = 3600, 620, 200
 _SECOND_NS = 1_000_000_000
@@ -191,7 +191,7 @@ def main() -> None:
     scorer = Scorer.load(bundles.read(SHIPPED_BUNDLE))
     machines = [
         events_of(kind, seed, scorer=scorer, runs=options.runs)
-        for kind in KINDS
+        for kind in MEASURED_KINDS
         for seed in options.machine_seeds
     ]
     named = {

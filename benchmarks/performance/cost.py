@@ -73,7 +73,7 @@ def measure(path: Path, *, calls: int) -> dict[str, float]:
 
 def _rows() -> np.ndarray:
     """An hour of two simulated machines side by side, [R, C]."""
-    kinds = list(simulator.KINDS)
+    kinds = list(simulator.MEASURED_KINDS)
     parts = [simulator.simulate(kind, rows=ROWS, seed=seed).values for seed, kind in enumerate(kinds)]
     return np.concatenate(parts, axis=1)[:, :CHANNELS].astype(np.float32)
 

@@ -154,7 +154,7 @@ def _rows(*, seed: int) -> np.ndarray:
     """An hour of simulated machines side by side, [R, C]."""
     import simulator  # noqa: PLC0415 - not in the processes that are measured
 
-    parts = [simulator.simulate(kind, rows=ROWS, seed=seed).values for kind in simulator.KINDS]
+    parts = [simulator.simulate(kind, rows=ROWS, seed=seed).values for kind in simulator.MEASURED_KINDS]
     return np.concatenate(parts, axis=1)[:, :CHANNELS].astype(np.float32)
 
 

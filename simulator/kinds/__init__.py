@@ -9,3 +9,6 @@ from simulator.kinds.pump import PUMP
 from simulator.records import Kind
 
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (PUMP, MOTOR, FURNACE)})
+
+MEASURED_KINDS = ("pump", "motor", "furnace")
+"""The first three: what published figures were measured on, and what the first shipped models learnt from."""

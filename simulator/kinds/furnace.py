@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.dynamics import ambient, bursts, clamp_of, gain_of, lag, per_mode, spread, wander
+from simulator.dynamics import bursts, clamp_of, gain_of, hall, idle_s, lag, per_mode, spread, wander
 from simulator.records import Channel, Fault, Floats, Kind, Scene
 
 _CHANNELS = (
@@ -61,6 +61,8 @@ _FAULTS = (
 _ZONES = 3
 _HEATER_KW = 80.0
 _GAS_KWH_PER_M3 = 10.0
+_STANDBY_AFTER_S = 1800.0  # a furnace is kept hot through short stops
+_STANDBY_DEGC = 450.0
 _AIR_PER_GAS = 12.0  # m3 of air per m3 of gas, about 20 % above what the flame needs
 
 
@@ -175,9 +177,13 @@ def _march(furnace: _Furnace, heat: _Heat, dt_s: float) -> tuple[Floats, Floats,
 
 def _physics(scene: Scene) -> Mapping[str, Floats]:
     rng, rows, dt_s, bad = scene.streams.process, scene.rows, scene.dt_s, scene.severity
-    furnace, hall = _draw(scene.streams.machine), ambient(rng, rows, dt_s=dt_s)
-    door = _door(furnace, scene)
-    goods = lag(per_mode(scene.mode, (150.0, 450.0, 700.0)), tau_s=60.0, dt_s=dt_s) * furnace.size
+    furnace, air = _draw(scene.streams.machine), hall(scene)
+    standby = idle_s(scene.run, dt_s=dt_s) > _STANDBY_AFTER_S
+    door = _door(furnace, scene) * scene.run
+    goods = (
+        lag(per_mode(scene.mode, (150.0, 450.0, 700.0)) * scene.demand * scene.run, tau_s=60.0, dt_s=dt_s)
+        * furnace.size
+    )
     goods = goods * (
         1.0
         + 0.05 * wander(rng, rows, tau_s=150.0, dt_s=dt_s)
@@ -189,11 +195,11 @@ def _physics(scene: Scene) -> Mapping[str, Floats]:
     flicker = bursts(rng, rows, tau_s=20.0, dt_s=dt_s)
     loose = wander(rng, rows, tau_s=6.0, dt_s=dt_s)
     heat = _Heat(
-        target=per_mode(scene.mode, (810.0, 820.0, 832.0)),
-        air=hall,
+        target=np.where(standby, _STANDBY_DEGC, per_mode(scene.mode, (810.0, 820.0, 832.0))),
+        air=air,
         work=goods * 0.65 / 3600.0 * 800.0,
         door=door,
-        gas=5.0 + 0.019 * goods,
+        gas=np.where(standby, 1.5, 5.0 + 0.019 * goods),
         flame=flame,
         nozzle=1.0 - 0.38 * fouling,
         loss=furnace.loss_kw_k * (1.0 + 0.55 * bad["insulation_loss"]),
@@ -218,6 +224,7 @@ def _physics(scene: Scene) -> Mapping[str, Floats]:
             "exhaust_temperature": lag(stack, tau_s=40.0, dt_s=dt_s),
             "door_open": door,
             "throughput": goods,
+            "power_kw": _HEATER_KW * output.sum(axis=1) + 1.5,
         }
     )
 
@@ -229,4 +236,6 @@ FURNACE = Kind(
     modes=("low_throughput", "normal_throughput", "high_throughput"),
     dwell_s=(600.0, 3600.0),
     physics=_physics,
+    step_s=5.0,
+    wears=("burner_fouling",),
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.dynamics import ambient, bursts, lag, per_mode, spread, wander
+from simulator.dynamics import bursts, hall, lag, per_mode, spread, wander
 from simulator.records import Channel, Fault, Floats, Kind, Scene
 
 _CHANNELS = (
@@ -53,6 +53,7 @@ _FAULTS = (
     ),
 )
 _SYNCHRONOUS_RPM = 1500.0
+_RATED_RAD_S = _SYNCHRONOUS_RPM * 2.0 * np.pi / 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def _draw(rng: np.random.Generator) -> _Motor:
 def _load(motor: _Motor, scene: Scene) -> Floats:
     """Relative torque [R]: mode level, strokes of the driven machine, irregular material."""
     rng, rows, dt_s = scene.streams.process, scene.rows, scene.dt_s
-    level = lag(per_mode(scene.mode, (0.12, 0.5, 0.9)), tau_s=12.0, dt_s=dt_s)
+    level = lag(per_mode(scene.mode, (0.12, 0.5, 0.9)) * scene.demand * scene.run, tau_s=12.0, dt_s=dt_s)
     slow = 0.6 * wander(rng, rows, tau_s=400.0, dt_s=dt_s)
     cycle = (np.arange(rows) * dt_s / motor.stroke_s + rng.uniform() + 0.15 * slow) % 1.0
     stroke = lag((cycle < 0.35).astype(np.float64) - 0.35, tau_s=2.0, dt_s=dt_s)
@@ -105,7 +106,7 @@ def _currents(motor: _Motor, scene: Scene, *, load: Floats, beat: Floats) -> tup
     rng, rows, dt_s, bad = scene.streams.process, scene.rows, scene.dt_s, scene.severity
     grid = 1.0 + 0.008 * wander(rng, rows, tau_s=60.0, dt_s=dt_s)
     active = np.sqrt(motor.rated_a**2 - motor.magnetising_a**2) * load
-    common = np.hypot(motor.magnetising_a, active) * grid * (1.0 + beat)
+    common = np.hypot(motor.magnetising_a, active) * grid * (1.0 + beat) * scene.run
     contact = bad["phase_unbalance"] * (1.0 + 0.12 * wander(rng, rows, tau_s=8.0, dt_s=dt_s))
     share = (1.0 - 0.45 * contact, 1.0 + 0.14 * contact, 1.0 + 0.40 * contact)
     u, v, w = (common * bias * part for bias, part in zip(motor.phase_bias, share, strict=True))
@@ -119,7 +120,7 @@ def _vibrations(motor: _Motor, scene: Scene, *, load: Floats, speed: Floats) -> 
     common = 0.05 * wander(rng, rows, tau_s=90.0, dt_s=dt_s)
     healthy = square * 0.8 + 0.35 * load + 0.1
     knock = bad["bearing_outer_race"] * (0.7 + 0.5 * bursts(rng, rows, tau_s=4.0, dt_s=dt_s)) * speed
-    heavy, skew, bars = bad["imbalance"] * square, bad["misalignment"], bad["rotor_bar_break"]
+    heavy, skew, bars = bad["imbalance"] * square, bad["misalignment"] * scene.run, bad["rotor_bar_break"]
     noise_de = np.exp(common + 0.06 * wander(rng, rows, tau_s=1.5, dt_s=dt_s))
     noise_nde = np.exp(common + 0.06 * wander(rng, rows, tau_s=1.5, dt_s=dt_s))
     extra_de = 1.1 * heavy + knock + skew * (0.7 + 1.4 * load) + 0.9 * bars * load
@@ -130,10 +131,10 @@ def _vibrations(motor: _Motor, scene: Scene, *, load: Floats, speed: Floats) -> 
 
 
 def _physics(scene: Scene) -> Mapping[str, Floats]:
-    rng, rows, dt_s, bad = scene.streams.process, scene.rows, scene.dt_s, scene.severity
-    motor, air = _draw(scene.streams.machine), ambient(rng, rows, dt_s=dt_s)
+    dt_s, bad = scene.dt_s, scene.severity
+    motor, air, on = _draw(scene.streams.machine), hall(scene), scene.run
     load = _load(motor, scene)
-    speed = lag(per_mode(scene.mode, (0.72, 0.9, 1.0)), tau_s=6.0, dt_s=dt_s)
+    speed = lag(per_mode(scene.mode, (0.72, 0.9, 1.0)) * on, tau_s=6.0, dt_s=dt_s)
     # Slip frequency of a few tenths of a hertz, folded by slow sampling into a visible beat.
     turns = np.cumsum(0.07 + 0.9 * motor.slip * load) * dt_s
     beat = bad["rotor_bar_break"] * (0.22 * np.sin(2.0 * np.pi * turns) + 0.05)
@@ -143,14 +144,15 @@ def _physics(scene: Scene) -> Mapping[str, Floats]:
     cooling = (0.55 + 0.45 * speed) * (1.0 - 0.42 * bad["cooling_loss"])
     short = 1.0 + 0.15 * bad["winding_overheat"]
     winding = lag(
-        (motor.winding_rise_k * copper * short + 12.0 * speed) / cooling + 34.0 * bad["winding_overheat"],
+        (motor.winding_rise_k * copper * short + 12.0 * speed) / cooling
+        + 34.0 * on * bad["winding_overheat"],
         tau_s=600.0,
         dt_s=dt_s,
     )
     friction = motor.bearing_rise_k * speed * (0.7 + 0.4 * load) / (1.0 - 0.38 * bad["cooling_loss"])
-    skew = bad["misalignment"] * (0.6 + 0.4 * load)
+    skew = on * bad["misalignment"] * (0.6 + 0.4 * load)
     rise_de = friction + 0.08 * winding + 16.0 * skew + 20.0 * bad["bearing_outer_race"] * speed
-    rise_nde = 0.85 * friction + 0.06 * winding + 13.0 * skew + 1.0 * bad["bearing_outer_race"]
+    rise_nde = 0.85 * friction + 0.06 * winding + 13.0 * skew + 1.0 * on * bad["bearing_outer_race"]
     return {
         "current_u": current[0],
         "current_v": current[1],
@@ -163,6 +165,7 @@ def _physics(scene: Scene) -> Mapping[str, Floats]:
         "vibration_de": vibration_de,
         "vibration_nde": vibration_nde,
         "ambient_temperature": air,
+        "power_kw": motor.rated_nm * load * speed * _RATED_RAD_S / 920.0 + 0.8 * on,
     }
 
 
@@ -173,4 +176,5 @@ MOTOR = Kind(
     modes=("idle", "half_load", "full_load"),
     dwell_s=(240.0, 1500.0),
     physics=_physics,
+    wears=("cooling_loss",),
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.dynamics import ambient, bursts, clamp_of, gain_of, lag, per_mode, spread, wander
+from simulator.dynamics import bursts, clamp_of, gain_of, hall, lag, per_mode, spread, wander
 from simulator.records import Channel, Fault, Floats, Kind, Scene
 
 _CHANNELS = (
@@ -132,13 +132,13 @@ def _loop(
 
 def _physics(scene: Scene) -> Mapping[str, Floats]:
     rng, rows, dt_s, bad = scene.streams.process, scene.rows, scene.dt_s, scene.severity
-    pump, air = _draw(scene.streams.machine), ambient(rng, rows, dt_s=dt_s)
-    wanted = per_mode(scene.mode, (40.0, 70.0, 95.0)) * pump.size
+    pump, air, on = _draw(scene.streams.machine), hall(scene), scene.run
+    wanted = per_mode(scene.mode, (40.0, 70.0, 95.0)) * pump.size * scene.demand * on
     flow_set = lag(wanted, tau_s=10.0, dt_s=dt_s) * (1.0 + 0.02 * wander(rng, rows, tau_s=120.0, dt_s=dt_s))
-    speed = lag(per_mode(scene.mode, (0.80, 0.92, 1.0)), tau_s=8.0, dt_s=dt_s)
+    speed = lag(per_mode(scene.mode, (0.80, 0.92, 1.0)) * on, tau_s=8.0, dt_s=dt_s)
     speed = speed * (1.0 + 0.0012 * wander(rng, rows, tau_s=6.0, dt_s=dt_s))
     tank_m = pump.suction_m + 0.35 * wander(rng, rows, tau_s=1800.0, dt_s=dt_s)
-    bubbles = bad["cavitation"] * bursts(rng, rows, tau_s=3.0, dt_s=dt_s)
+    bubbles = on * bad["cavitation"] * bursts(rng, rows, tau_s=3.0, dt_s=dt_s)
     wear = 1.0 - 0.16 * bad["impeller_wear"] - 0.03 * bad["cavitation"] - 0.022 * bubbles
     strainer = pump.strainer * (1.0 + 7.0 * bad["suction_blockage"])
     shutoff_m = pump.shutoff_m * np.square(speed) * wear
@@ -149,17 +149,21 @@ def _physics(scene: Scene) -> Mapping[str, Floats]:
     suction_m = (
         tank_m - strainer * np.square(flow) - 0.3 * bubbles + 0.05 * wander(rng, rows, tau_s=2.0, dt_s=dt_s)
     )
-    off_best = np.abs(flow / speed / pump.best_flow - 1.0)
+    turning = np.maximum(speed, 0.05)
+    off_best = np.minimum(np.abs(flow / turning / pump.best_flow - 1.0), 1.0)
     power_kw = 9.81 * flow / 3600.0 * head_m / (pump.efficiency * (1.0 - 0.5 * np.square(off_best)))
     current = np.hypot(
-        pump.no_load_a * speed, power_kw * _AMPERE_PER_KW * (1.0 + 0.08 * bad["bearing_wear"]) / speed
+        pump.no_load_a * speed, power_kw * _AMPERE_PER_KW * (1.0 + 0.08 * bad["bearing_wear"]) / turning
     )
-    rough = pump.roughness * (np.square(speed) + 0.6 * off_best)
+    rough = pump.roughness * (np.square(speed) + 0.6 * off_best * on)
     rough = rough * np.exp(
         0.07 * wander(rng, rows, tau_s=2.0, dt_s=dt_s) + 0.05 * wander(rng, rows, tau_s=200.0, dt_s=dt_s)
     )
-    knock = bad["bearing_wear"] * (0.8 + 0.35 * bursts(rng, rows, tau_s=15.0, dt_s=dt_s))
-    rise = pump.bearing_rise_k * speed**1.5 * (0.7 + 0.3 * flow / pump.best_flow) + 20.0 * bad["bearing_wear"]
+    knock = on * bad["bearing_wear"] * (0.8 + 0.35 * bursts(rng, rows, tau_s=15.0, dt_s=dt_s))
+    rise = (
+        pump.bearing_rise_k * speed**1.5 * (0.7 + 0.3 * flow / pump.best_flow)
+        + 20.0 * on * bad["bearing_wear"]
+    )
     return {
         "suction_pressure": suction_m / _M_PER_BAR,
         "discharge_pressure": (suction_m + head_m) / _M_PER_BAR + 0.9 * bad["pressure_sensor_drift"],
@@ -167,9 +171,10 @@ def _physics(scene: Scene) -> Mapping[str, Floats]:
         "motor_current": current,
         "speed": _RATED_RPM * speed * (1.0 - 0.0006 * power_kw),
         "bearing_temperature": lag(air + rise, tau_s=420.0, dt_s=dt_s),
-        "vibration": rough + pump.roughness * (knock + 0.55 * bubbles + 0.6 * bad["cavitation"]),
+        "vibration": rough + pump.roughness * (knock + 0.55 * bubbles + 0.6 * on * bad["cavitation"]),
         "valve_position": 100.0 * valve,
         "fluid_temperature": lag(30.0 + 0.4 * air + 0.12 * power_kw, tau_s=900.0, dt_s=dt_s),
+        "power_kw": power_kw / 0.92 + 0.2 * on,
     }
 
 
@@ -180,4 +185,6 @@ PUMP = Kind(
     modes=("low_demand", "normal_demand", "high_demand"),
     dwell_s=(240.0, 1500.0),
     physics=_physics,
+    step_s=5.0,  # slower, and the flow controller would be slower than its own machine
+    wears=("suction_blockage",),
 )

@@ -122,7 +122,7 @@ def _synthetic(settings: PretrainSection, *, seed: int) -> Signals:
 def _plant(settings: PretrainSection, *, seed: int) -> Signals:
     """Every channel of faultless runs of every kind of machine, at several sampling rates."""
     parts = []
-    for name in simulator.KINDS:
+    for name in simulator.MEASURED_KINDS:
         for number in range(settings.plant_runs):
             made = simulator.simulate(
                 name,
