@@ -41,6 +41,12 @@ def lag(target: Floats, *, tau_s: float, dt_s: float) -> Floats:
     return _decay(keep, (1.0 - keep) * target, initial=float(target[0]))
 
 
+def settling(target: Floats, tau_s: Floats, *, dt_s: float) -> Floats:
+    """First-order lag behind `target` [R] with a time constant of each row [R]: quick in flow, slow at rest."""
+    keep = np.exp(-dt_s / tau_s)
+    return recurrence(keep, (1.0 - keep) * target, initial=float(target[0]))
+
+
 def _decay(keep: float, drive: Floats, *, initial: float) -> Floats:
     """`recurrence` with the same decay in all rows, in half the time."""
     value, decay = drive.copy(), float(keep)

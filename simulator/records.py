@@ -105,6 +105,7 @@ class Kind:
             another in order; the first is the wait for work. Empty where modes come in any order.
         step_s: Longest step that the physics can take; slower rows are simulated in several steps.
         wears: Faults that ordinary wear brings about, slightly, between two services.
+        keeps_on: Whether it goes on while it is not wanted, with less to do, as what must stay cold does.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Kind:
     cycle_s: tuple[tuple[float, float], ...] = ()
     step_s: float = 10.0
     wears: tuple[str, ...] = ()
+    keeps_on: bool = False
 
 
 Growth = Literal["linear", "exponential", "intermittent"]

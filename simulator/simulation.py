@@ -85,7 +85,7 @@ def simulate(
         severity=worst.max(axis=0).astype(np.float32),
         sorts=tuple(channel.sort for channel in channels),
         start_ts=start_ts,
-        running=clock.handed_out(plan.run),
+        running=clock.handed_out(plan.run | machine.keeps_on),
         events=tuple(sorted(events, key=lambda event: event.start_row)),
     )
 
