@@ -15,7 +15,11 @@ from typing import Any
 import numpy as np
 
 from simulator.errors import UsageError
+from simulator.habits import Habits
+from simulator.habits.presets import PRESETS
 from simulator.kinds import KINDS
+from simulator.machines import machine
+from simulator.picture import contact_sheet
 from simulator.records import Injection, Run
 from simulator.simulation import START_TS, simulate
 
@@ -25,6 +29,9 @@ _FAULT_FIELDS = "MACHINE:FAULT:START_ROW:GROWTH_ROWS[:SEVERITY[:END_ROW]]"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0 written, 2 bad arguments (explained on standard error)."""
     options = _parser().parse_args(argv)
+    if options.picture is not None:
+        options.picture.write_text(contact_sheet(), encoding="utf-8")
+        return 0
     try:
         runs = _runs(options)
     except UsageError as error:
@@ -47,20 +54,34 @@ def main(argv: Sequence[str] | None = None) -> int:
 def ndjson(runs: Mapping[str, Run], *, start_ts: float) -> Iterator[str]:
     """One line per row and machine, ordered by time, then by the order of the machines.
 
+    What a transmitter did not say is left out of its line.
+
     Args:
         runs: Machine name -> run; all of the same rate and number of rows.
         start_ts: Time of row 0, seconds since 1970 UTC.
     """
     rate_hz = next(iter(runs.values())).rate_hz
-    # repr of a float32 read as float64 shows rounding dust; six significant digits carry every transmitter.
-    tables = {name: np.char.mod("%.6g", run.values.astype(np.float64)).tolist() for name, run in runs.items()}
+    tables = {name: _texts(run) for name, run in runs.items()}
     keys = {name: [json.dumps(channel) for channel in run.channels] for name, run in runs.items()}
     topics = {name: json.dumps(f"sensors/{name}") for name in runs}
     for row in range(min(len(table) for table in tables.values())):
         ts = round(start_ts + row / rate_hz, 6)
         for name, table in tables.items():
-            values = ", ".join(f"{key}: {value}" for key, value in zip(keys[name], table[row], strict=True))
+            said = zip(keys[name], table[row], strict=True)
+            values = ", ".join(f"{key}: {value}" for key, value in said if value != "nan")
             yield f'{{"topic": {topics[name]}, "payload": {{"ts": {ts!r}, "values": {{{values}}}}}}}'
+
+
+def _texts(run: Run) -> list[list[str]]:
+    """Each reading as text, [R][C].
+
+    repr of a float32 read as float64 shows rounding dust; six significant digits carry every transmitter, eight a
+    meter.
+    """
+    digits = ["%.8g" if sort == "counter" else "%.6g" for sort in run.sorts]
+    columns = [np.char.mod(form, run.values[:, at].astype(np.float64)) for at, form in enumerate(digits)]
+    texts: list[list[str]] = np.stack(columns, axis=1).tolist()
+    return texts
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -78,6 +99,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--start-ts", type=float, default=START_TS, help="time of row 0, seconds since 1970 UTC")
     add("--rate-hz", type=float, default=1.0, help="rows per second (default 1)")
     add("--fault", action="append", default=[], metavar=_FAULT_FIELDS, help="inject a fault; may be repeated")
+    add(
+        "--habits",
+        metavar="NAME",
+        help=f"what the factory does: ordinary (at random), or one of {', '.join(PRESETS)}; default: nothing",
+    )
+    add(
+        "--picture", type=Path, metavar="FILE", help="write a contact sheet of all kinds as SVG, nothing else"
+    )
     add("--parquet", type=Path, metavar="DIR", help="write DIR/NAME.parquet with labels instead of NDJSON")
     return parser
 
@@ -104,9 +133,17 @@ def _runs(options: argparse.Namespace) -> dict[str, Run]:
             rate_hz=options.rate_hz,
             injections=faults[name],
             machine_seed=own + index,
+            habits=_habits(options.habits, kind, seed=own + index),
+            start_ts=options.start_ts,
         )
         for index, (name, kind) in enumerate(machines.items())
     }
+
+
+def _habits(name: str | None, kind: str, *, seed: int) -> Habits:
+    if name is None or kind not in KINDS:  # an unknown kind is told by `simulate`
+        return Habits()
+    return machine(kind, seed=seed, habits=None if name == "ordinary" else name).habits
 
 
 def _injection(text: str) -> tuple[str, Injection]:

@@ -56,8 +56,8 @@ class Clock:
         return values[self.warm_rows + self.every - 1 :: self.every]
 
     def out_row(self, row: int) -> int:
-        """The row of the run in which what begins at `row` is first seen."""
-        return (row - self.warm_rows) // self.every
+        """The first row of the run that shows what begins at `row`."""
+        return -((self.warm_rows + self.every - 1 - row) // self.every)
 
 
 def weekday(ts: float) -> int:

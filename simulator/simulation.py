@@ -205,8 +205,8 @@ def _happened(plan: Plan, *, rows: int) -> list[Event]:
     told = []
     for event in plan.events:
         start = max(plan.clock.out_row(event.start_row), 0)
-        stop = min(plan.clock.out_row(event.end_row - 1) + 1, rows)
-        if start < stop:
+        stop = min(max(plan.clock.out_row(event.end_row), start + 1), rows)
+        if event.end_row > plan.clock.warm_rows and start < stop:
             told.append(Event(event.name, event.cause, start, stop, event.channels, event.amount))
     return told
 

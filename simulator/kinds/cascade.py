@@ -196,7 +196,7 @@ def _physics(scene: Scene) -> Mapping[str, Floats]:
         "pump_vibration": 0.04 + rough,
         "conductivity": lag(dosed, tau_s=240.0, dt_s=dt_s),
         "water_temperature": lag(source + 0.8 * speed, tau_s=600.0, dt_s=dt_s),
-        "power_kw": 0.35 * current * speed + 0.05,
+        "power_kw": 0.35 * current * speed + 0.02,
     }
 
 

@@ -31,10 +31,10 @@ def run_pair(kind: str, fault: str, *, severity: float = 1.0, seed: int = 0) -> 
 
 
 @cache
-def moves(kind: str, fault: str, severity: float) -> npt.NDArray[np.float64]:
+def moves(kind: str, fault: str, severity: float, seeds: int = 4) -> npt.NDArray[np.float64]:
     """Root-mean-square displacement of each channel by the fully grown fault, in normal spreads within a mode [C]."""
     displaced = []
-    for seed in range(4):
+    for seed in range(seeds):
         normal, faulty = run_pair(kind, fault, severity=severity, seed=seed)
         values = normal.values.astype(np.float64)
         within = sum(
@@ -71,7 +71,7 @@ def test_guilty_channels_move_more_than_all_others(kind: str, fault: str) -> Non
 
 @pytest.mark.parametrize(("kind", "fault"), FAULTS)
 def test_a_light_fault_moves_the_machine_less_than_a_full_one(kind: str, fault: str) -> None:
-    light, full = moves(kind, fault, 0.2).max(), moves(kind, fault, 1.0).max()
+    light, full = moves(kind, fault, 0.2, seeds=2).max(), moves(kind, fault, 1.0).max()
     assert 0.0 < light < 0.5 * full
 
 
@@ -113,22 +113,38 @@ def test_shapes_types_and_finite_readings_on_the_transmitters_grid(kind: str) ->
     assert np.abs(steps - np.round(steps)).max() < 0.02
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if not kind.cycle_s])
 def test_all_modes_are_visited_and_held(kind: str) -> None:
-    run = simulate(kind, rows=40_000, seed=2)
+    run = simulate(kind, rows=40_000, seed=2, rate_hz=0.5)
     assert set(run.mode.tolist()) == set(range(len(KINDS[kind].modes)))
     changes = np.flatnonzero(np.diff(run.mode)) + 1
-    stays = [stop - start for start, stop in pairwise(changes.tolist())]
+    stays = [2 * (stop - start) for start, stop in pairwise(changes.tolist())]
     low, high = KINDS[kind].dwell_s
-    assert low - 1 <= min(stays) <= max(stays) <= high + 1
+    assert low - 2 <= min(stays) <= max(stays) <= high + 2
+
+
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.cycle_s])
+def test_phases_of_a_cycle_follow_one_another(kind: str) -> None:
+    run = simulate(kind, rows=8000, seed=2)
+    changes = np.flatnonzero(np.diff(run.mode)) + 1
+    phases = len(KINDS[kind].modes)
+    assert set(run.mode.tolist()) == set(range(phases))
+    assert all((run.mode[at] - run.mode[at - 1]) % phases == 1 for at in changes.tolist())
+    stays = zip(changes[:-1].tolist(), changes[1:].tolist(), strict=True)
+    for start, stop in stays:
+        low, high = KINDS[kind].cycle_s[run.mode[start]]
+        assert low - 1 <= stop - start <= high + 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_levels_do_not_depend_on_the_sampling_rate(kind: str) -> None:
-    slow = simulate(kind, rows=2000, seed=6, rate_hz=0.2)
-    fast = simulate(kind, rows=40_000, seed=6, rate_hz=4.0)
-    spread = np.maximum(fast.values.std(axis=0), 0.05)
-    assert (np.abs(slow.values.mean(axis=0) - fast.values.mean(axis=0)) < 0.5 * spread).all()
+    def days(rows: int, rate_hz: float) -> npt.NDArray[np.float32]:
+        runs = [simulate(kind, rows=rows, seed=day, rate_hz=rate_hz, machine_seed=6) for day in range(4)]
+        return np.concatenate([run.values for run in runs])
+
+    slow, fast = days(1500, 0.2), days(15_000, 2.0)
+    spread = np.maximum(fast.std(axis=0), 0.05)
+    assert (np.abs(slow.mean(axis=0) - fast.mean(axis=0)) < 0.5 * spread).all()
 
 
 def test_labels_follow_the_injections_and_the_worse_fault_wins() -> None:
