@@ -74,6 +74,7 @@ class Plan:
         run: Whether the machine is wanted to run, [R].
         mode: Operating mode, int8 [R].
         demand: How much is asked of it, 1 = nominal, [R].
+        product: Which of its known set points holds, int8 [R].
         weather: Temperature around it in degC, [R], or None.
         wear: For faults that come by wear too, how far they have got, 0..1 [R].
         events: What was planned, in rows of the clock.
@@ -83,9 +84,17 @@ class Plan:
     run: Bools
     mode: npt.NDArray[np.int8]
     demand: Floats
+    product: npt.NDArray[np.int8]
     weather: Floats | None = None
     wear: dict[str, Floats] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
+
+    def keep_through_cycles(self) -> None:
+        """Let what is asked at the beginning of a cycle hold to its end: nobody enlarges a batch that cooks."""
+        row = np.arange(self.clock.rows)
+        begins = np.diff(self.mode, prepend=self.mode[:1]) < 0
+        since = np.maximum.accumulate(np.where(begins, row, 0))
+        self.demand, self.product = self.demand[since], self.product[since]
 
     def note(self, name: str, rows: Iterable[tuple[int, int]], *, cause: Cause = "benign") -> None:
         """Remember that something happened to the machine as a whole."""

@@ -58,16 +58,8 @@ def simulate(
     own = np.random.default_rng(seed if machine_seed is None else machine_seed).spawn(5)[3:]
     plan = planned(machine, clock, habits, modes=mode_rng, days=days)
     severity = _severity(machine, clock, faults)
-    scene = Scene(
-        mode=plan.mode,
-        severity={name: np.maximum(level, plan.wear.get(name, 0.0)) for name, level in severity.items()},
-        dt_s=clock.dt_s,
-        streams=Streams(machine=own[0], process=process, sensor=sensor),
-        run=plan.run.astype(np.float64),
-        demand=plan.demand,
-        weather=plan.weather,
-    )
-    true = dict(machine.physics(scene))
+    streams = Streams(machine=own[0], process=process, sensor=sensor)
+    true = dict(machine.physics(_scene(plan, severity, streams)))
     channels = [*machine.channels, *(each.channel for each in habits.appliances)]
     _show(habits, _surroundings(machine, plan, true), true, rng=beside)
     values = _readings(channels, true, clock, habits, sensor=sensor, machine=own[1])
@@ -87,6 +79,19 @@ def simulate(
         start_ts=start_ts,
         running=clock.handed_out(plan.run | machine.keeps_on),
         events=tuple(sorted(events, key=lambda event: event.start_row)),
+    )
+
+
+def _scene(plan: Plan, severity: Mapping[str, Floats], streams: Streams) -> Scene:
+    """What the physics look at: faults as injected, or wear where that is worse."""
+    return Scene(
+        mode=plan.mode,
+        severity={name: np.maximum(level, plan.wear.get(name, 0.0)) for name, level in severity.items()},
+        dt_s=plan.clock.dt_s,
+        streams=streams,
+        run=plan.run.astype(np.float64),
+        demand=plan.demand,
+        weather=plan.weather,
     )
 
 
@@ -122,6 +127,7 @@ def _surroundings(kind: Kind, plan: Plan, true: Mapping[str, Floats]) -> Surroun
         run=plan.run,
         mode=plan.mode,
         demand=plan.demand,
+        product=plan.product,
         weather=weather,
         true=true,
         has_cycles=bool(kind.cycle_s),

@@ -111,7 +111,8 @@ def planned(
     # Each part has chance of its own: one more part leaves the others' days as they were.
     hours, stops, changeovers, setpoints, weather, upkeep = days.spawn(6)
     rows = clock.rows
-    plan = Plan(clock, np.ones(rows, dtype=np.bool_), np.zeros(rows, dtype=np.int8), np.ones(rows))
+    none = np.zeros(rows, dtype=np.int8)
+    plan = Plan(clock, run=np.ones(rows, dtype=np.bool_), mode=none, demand=np.ones(rows), product=none)
     if habits.hours is not None:
         habits.hours.apply(plan, hours)
     if habits.upkeep is not None:
@@ -127,6 +128,8 @@ def planned(
             habits.stops.change_over(plan, changeovers)
     if habits.setpoints is not None:
         habits.setpoints.apply(plan, setpoints)
+    if kind.cycle_s:
+        plan.keep_through_cycles()
     if habits.weather is not None:
         habits.weather.apply(plan, weather)
     return plan

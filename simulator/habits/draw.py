@@ -5,6 +5,7 @@ surprised by none.
 """
 
 from typing import TypeVar
+from zlib import crc32
 
 import numpy as np
 
@@ -39,11 +40,12 @@ from simulator.habits.troubles import What
 from simulator.records import Kind
 
 _Drawn = TypeVar("_Drawn")
+_LEVELS = np.round(np.arange(0.82, 1.145, 0.02), 2)
 
 
 def ordinary(kind: Kind, *, seed: int) -> Habits:
     """Habits of one machine of that kind; the same seed gives the same ones."""
-    parts = np.random.default_rng([seed, 1]).spawn(11)
+    parts = np.random.default_rng([seed, crc32(kind.name.encode())]).spawn(11)
     return Habits(
         hours=_hours(parts[0]),
         stops=_sometimes(parts[1], 0.5, _stops(parts[1])),
@@ -90,7 +92,7 @@ def _stops(rng: np.random.Generator) -> Stops:
 
 def _setpoints(rng: np.random.Generator) -> SetPoints:
     count = int(rng.choice((1, 2, 3, 4), p=(0.55, 0.15, 0.2, 0.1)))
-    levels = np.round(rng.uniform(0.82, 1.14, count) if count > 1 else np.ones(1), 2)
+    levels = rng.choice(_LEVELS, count, replace=False) if count > 1 else np.ones(1)
     low_s = _log(rng, 1200.0, 20_000.0)
     lasting = (float(np.round(rng.uniform(0.84, 1.12), 2)), _log(rng, 2.0, 12.0) * DAY_S)
     return SetPoints(
@@ -151,7 +153,10 @@ def _appliances(rng: np.random.Generator, kind: Kind) -> tuple[Appliance, ...]:
 
 def _transmitters(rng: np.random.Generator) -> Transmitters:
     tails = rng.uniform(2.4, 6.0) * float(rng.uniform() < 0.4)
-    return Transmitters(noise=(0.5, rng.uniform(1.0, 5.0)), tails=tails, gain=rng.uniform(0.0, 0.02))
+    slow = (1, 1, 1, int(rng.integers(2, 30))) if rng.uniform() < 0.3 else (1,)
+    return Transmitters(
+        noise=(0.5, rng.uniform(1.0, 5.0)), tails=tails, gain=rng.uniform(0.0, 0.02), refresh_rows=slow
+    )
 
 
 def _troubles(rng: np.random.Generator) -> TroubleRates:

@@ -65,6 +65,12 @@ PRESETS: Mapping[str, Habits] = MappingProxyType(
         ),
         "by_exception": Habits(weather=_AIR, reporting=Reporting(deadband=3.0)),
         "serviced": Habits(weather=_AIR, upkeep=Upkeep(every_s=3.0 * DAY_S)),
+        "batches": Habits(
+            weather=_AIR,
+            setpoints=SetPoints(levels=(0.85, 1.0, 1.1)),
+            appliances=(Recipe(), PieceCounter()),
+        ),
+        "slow_instruments": Habits(weather=_AIR, transmitters=Transmitters(refresh_rows=(1, 6, 30))),
         "heavy_tails": Habits(weather=_AIR, transmitters=Transmitters(tails=2.6)),
         "on_the_roof": Habits(
             weather=Weather(mean=11.0, season=9.0, day=5.0, fronts=3.0, warmth=0.0),

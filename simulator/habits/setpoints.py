@@ -35,7 +35,7 @@ class SetPoints:
         demand = np.full(clock.rows, self.levels[0])
         if len(self.levels) > 1:
             at = schedule(rng, clock.rows, modes=len(self.levels), dwell_s=self.stay_s, dt_s=clock.dt_s)
-            demand = per_mode(at, self.levels)
+            demand, plan.product = per_mode(at, self.levels), at
             changes = (np.flatnonzero(np.diff(at)) + 1).tolist()
             plan.note("set_point", [(row, row + 1) for row in changes])
         phase = 2.0 * np.pi * (clock.seconds() / DAY_S - self.fullest_h / 24.0)

@@ -170,7 +170,7 @@ class SetPoint:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Number of the product that is made: one for each mode of operation."""
+    """Number of the product that is made: one for each mode, of a machine with cycles one for each set point."""
 
     numbers: tuple[int, ...] = (4711, 4712, 4720, 4733)
 
@@ -182,7 +182,8 @@ class Recipe:
     def read(self, around: Surroundings, rng: np.random.Generator) -> Floats:
         """Its number at each row."""
         del rng
-        return np.asarray(self.numbers, dtype=np.float64)[around.mode % len(self.numbers)]
+        made = around.product if around.has_cycles else around.mode
+        return np.asarray(self.numbers, dtype=np.float64)[made % len(self.numbers)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ class Surroundings:
         run: Whether the machine was on, [R].
         mode: Operating mode, int8 [R].
         demand: How much was asked of it, [R].
+        product: Which of its known set points held, int8 [R].
         weather: Temperature around it, degC [R].
         true: True values of the physics, each [R].
         has_cycles: Whether the modes are phases of a cycle that makes one piece.
@@ -29,6 +30,7 @@ class Surroundings:
     run: Bools
     mode: npt.NDArray[np.int8]
     demand: Floats
+    product: npt.NDArray[np.int8]
     weather: Floats
     true: Mapping[str, Floats]
     has_cycles: bool

@@ -16,12 +16,15 @@ class Transmitters:
         tails: Degrees of freedom of Student's t for the noise, above 2, or 0 for a Gaussian.
         coarse: Resolutions relative to the kind's, one of which each channel has.
         gain: Standard deviation of the gain's error.
+        refresh_rows: Rows from one new reading to the next, one of which each channel has; between them the
+            last one is repeated, as where a slow instrument stands behind a quick gateway.
     """
 
     noise: tuple[float, float] = (0.5, 2.0)
     tails: float = 0.0
     coarse: tuple[float, ...] = (1.0, 1.0, 1.0, 2.0, 5.0)
     gain: float = 0.005
+    refresh_rows: tuple[int, ...] = (1,)
 
     def read(
         self,
@@ -43,11 +46,13 @@ class Transmitters:
         factor = float(np.exp(machine.uniform(low, high)))
         coarse = float(machine.choice(self.coarse))
         gain = 1.0 + self.gain * float(machine.standard_normal())
+        refresh = int(machine.choice(self.refresh_rows))
         if channel.sort != "analog":
             return np.round(true / channel.step) * channel.step
         noise = channel.noise * factor * self._draw(sensor, len(true))
         step = channel.step * coarse
-        return np.round((true * gain + noise) / step) * step
+        shown = np.round((true * gain + noise) / step) * step
+        return shown[np.arange(len(shown)) // refresh * refresh]
 
     def _draw(self, rng: np.random.Generator, count: int) -> Floats:
         """Noise of unit standard deviation."""

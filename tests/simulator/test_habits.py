@@ -266,6 +266,25 @@ def test_transmitters_have_noise_tails_and_resolutions_of_their_own() -> None:
     assert len(grids) > 1
 
 
+def test_slow_instruments_repeat_themselves() -> None:
+    habits = Habits(transmitters=Transmitters(refresh_rows=(30,)))
+    flow = column(run_of(habits, days=0.5), "flow")
+    changes = np.flatnonzero(np.diff(flow)) + 1
+    assert len(changes) > 50
+    assert len(set((changes % 30).tolist())) == 1
+
+
+def test_a_batch_keeps_its_recipe_to_the_end() -> None:
+    setpoints = SetPoints(levels=(0.8, 1.0), stay_s=(1000.0, 3000.0), wander=0.05)
+    run = run_of(Habits(setpoints=setpoints, appliances=(Recipe((1, 2)),)), kind="mixer", days=2.0)
+    recipe, begins = column(run, "recipe"), np.flatnonzero(np.diff(run.mode) < 0) + 1
+    assert set(recipe) == {1.0, 2.0}
+    assert set(np.flatnonzero(np.diff(recipe)) + 1) <= set(begins.tolist())
+    holding = run.mode == simulator.KINDS["mixer"].modes.index("holding")
+    weight = column(run, "weight")
+    assert weight[holding & (recipe == 1.0)].mean() < 0.9 * weight[holding & (recipe == 2.0)].mean()
+
+
 @pytest.mark.parametrize("what", ["stuck", "drift", "spike", "noise", "dropout", "outage", "recalibration"])
 def test_troubles_touch_their_rows_alone_and_are_recorded(what: str) -> None:
     name = "" if what == "outage" else "flow"

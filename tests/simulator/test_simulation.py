@@ -236,6 +236,22 @@ def test_ndjson_is_valid_interleaved_and_carries_the_run(capsys: pytest.CaptureF
     np.testing.assert_allclose(np.array(told, dtype=np.float32), expected.values, rtol=1e-5)
 
 
+def test_habits_go_into_messages_and_what_was_not_said_is_left_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["--machine", "mill=fan", "--rows", "40", "--rate-hz", "0.1", "--habits"]
+    assert main([*arguments, "meters"]) == 0
+    metered = [json.loads(line)["payload"]["values"] for line in capsys.readouterr().out.splitlines()]
+    assert all({"energy", "pieces", "air_flow"} <= set(values) for values in metered)
+    assert metered[0]["energy"] > 184_300.0
+    assert main([*arguments, "by_exception"]) == 0
+    sparse = [json.loads(line)["payload"]["values"] for line in capsys.readouterr().out.splitlines()]
+    assert len(sparse[0]) == len(KINDS["fan"].channels)
+    assert sum(map(len, sparse)) < 0.8 * 40 * len(KINDS["fan"].channels)
+    assert main([*arguments, "ordinary"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 40
+
+
 def test_parquet_holds_the_same_run_with_labels(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     assert (
@@ -275,6 +291,7 @@ def test_parquet_holds_the_same_run_with_labels(tmp_path: Path) -> None:
         ["--machine", "a=pump", "--fault", "a:cavitation:1:1:1:9:9"],
         ["--machine", "a=pump", "--fault", "a:cavitation:x:1"],
         ["--machine", "a=pump", "--fault", "a:rust:1:1"],
+        ["--machine", "a=pump", "--habits", "holidays"],
     ],
 )
 def test_bad_arguments_end_with_status_2_and_one_line(
