@@ -1,24 +1,24 @@
-"""The table of all kinds of machines, one file each. A new kind is a new file here and one line in the table."""
+"""The table of all kinds of machines, one file each. A new kind is a new file below and one line in the table."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from simulator.kinds.boiler import BOILER
-from simulator.kinds.cascade import CASCADE
-from simulator.kinds.chiller import CHILLER
-from simulator.kinds.cnc import CNC
-from simulator.kinds.coldroom import COLDROOM
-from simulator.kinds.compressor import COMPRESSOR
-from simulator.kinds.conveyor import CONVEYOR
-from simulator.kinds.exchanger import EXCHANGER
-from simulator.kinds.extruder import EXTRUDER
-from simulator.kinds.fan import FAN
-from simulator.kinds.furnace import FURNACE
-from simulator.kinds.mixer import MIXER
-from simulator.kinds.motor import MOTOR
-from simulator.kinds.press import PRESS
-from simulator.kinds.pump import PUMP
-from simulator.kinds.robot import ROBOT
+from simulator.kinds.mechanical.cnc import CNC
+from simulator.kinds.mechanical.compressor import COMPRESSOR
+from simulator.kinds.mechanical.conveyor import CONVEYOR
+from simulator.kinds.mechanical.fan import FAN
+from simulator.kinds.mechanical.motor import MOTOR
+from simulator.kinds.mechanical.press import PRESS
+from simulator.kinds.mechanical.pump import PUMP
+from simulator.kinds.mechanical.robot import ROBOT
+from simulator.kinds.thermal.boiler import BOILER
+from simulator.kinds.thermal.cascade import CASCADE
+from simulator.kinds.thermal.chiller import CHILLER
+from simulator.kinds.thermal.coldroom import COLDROOM
+from simulator.kinds.thermal.exchanger import EXCHANGER
+from simulator.kinds.thermal.extruder import EXTRUDER
+from simulator.kinds.thermal.furnace import FURNACE
+from simulator.kinds.thermal.mixer import MIXER
 from simulator.records import Kind
 
 _TABLE = (
