@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -80,8 +81,43 @@ def test_every_metric_is_documented() -> None:
 
 def test_the_architecture_page_names_every_room() -> None:
     page = (ROOT / "docs/architecture.md").read_text()
-    rooms = [path.stem for path in (ROOT / "edge_agent").glob("*.py") if path.stem != "__init__"]
-    assert [room for room in sorted(rooms) if f"`{room}`" not in page] == []
+    files, rooms = _agent()
+    assert [name for name in files if f"`{name}`" not in page] == []
+    assert [name for name in rooms if f"`{name}/`" not in page] == []
+
+
+def _agent() -> tuple[list[str], list[str]]:
+    """Files and rooms that lie directly in the agent."""
+    agent = ROOT / "edge_agent"
+    files = sorted(path.stem for path in agent.glob("*.py") if not path.stem.startswith("__"))
+    return files, sorted(path.parent.name for path in agent.glob("*/__init__.py"))
+
+
+def test_a_stranger_sees_the_whole_house_at_a_glance() -> None:
+    files, rooms = _agent()
+    assert len(files) <= 5
+    assert len(rooms) <= 20
+
+
+def test_no_folder_holds_more_than_sixteen_files_of_code() -> None:
+    folders = Counter(path.parent for path in CODE)
+    assert {str(folder.relative_to(ROOT)): count for folder, count in folders.items() if count > 16} == {}
+
+
+def test_every_room_says_what_lives_there() -> None:
+    packages = list(ROOT.glob("edge_agent/*/__init__.py"))
+    thin = [
+        path.parent.name
+        for path in packages
+        if len(ast.get_docstring(ast.parse(path.read_text())) or "") < 200
+    ]
+    assert thin == [], "what lives there, what does not, and the rules it keeps"
+
+
+def test_the_contract_of_the_rooms_fits_on_a_page() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (rooms,) = (contract for contract in contracts if contract["id"] == "rooms")
+    assert len(rooms["layers"]) <= 12
 
 
 def test_links_between_pages_lead_somewhere() -> None:
