@@ -15,6 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from edge_trainer.evaluation.measures import period, vus
+from edge_trainer.network.network import Network
+from edge_trainer.training.loop import load_network
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
@@ -27,9 +30,6 @@ from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
 from edge_agent.recordings import tables
 from edge_agent.signals.features import Float32, scales
-from trainer.evaluation.measures import period, vus
-from trainer.network.network import Network
-from trainer.training.loop import load_network
 
 STRIDE_ROWS = 9
 COVER_ROWS = 64

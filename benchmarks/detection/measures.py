@@ -1,16 +1,16 @@
-"""Figures of one file, and of all files of a set together; the measures are `trainer.evaluation.measures`."""
+"""Figures of one file, and of all files of a set together; the measures are `edge_trainer.evaluation.measures`."""
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from edge_trainer.evaluation.measures import affiliation, event_measures, period, rank_measures
 from numpy.typing import NDArray
 
 from benchmarks.detection.datasets import Series
 from benchmarks.detection.methods import Outcome
 from edge_agent.recordings.replay import row_times_ns
-from trainer.evaluation.measures import affiliation, event_measures, period, rank_measures
 
 _WEEK_S = 7 * 24 * 3600.0
 # The longest part of a window: an alarm in the rows after a fault, which the window still sees, is not a false one.

@@ -116,9 +116,8 @@ def methods(scorer: Scorer, *, ablate: bool) -> dict[str, Method]:
 def untrained(scorer: Scorer) -> Scorer:
     """A model of the same shape with random weights, exported as any other."""
     import torch  # noqa: PLC0415  only where the ablation is asked for
-
-    from trainer.bundle.export import Identity, write_bundle  # noqa: PLC0415
-    from trainer.network.network import Network  # noqa: PLC0415
+    from edge_trainer.bundle.export import Identity, write_bundle  # noqa: PLC0415
+    from edge_trainer.network.network import Network  # noqa: PLC0415
 
     manifest = scorer.bundle.manifest
     torch.manual_seed(0)

@@ -27,6 +27,7 @@ import matplotlib as mpl
 import numpy as np
 import paho.mqtt.client as mqtt
 import pyarrow.parquet as pq
+from edge_trainer.evaluation.measures import event_measures, point_measures, segments
 from paho.mqtt.enums import CallbackAPIVersion
 from PIL import Image
 
@@ -37,7 +38,6 @@ from benchmarks.harness.patience import wait_until
 from edge_agent.recordings import tables as recordings
 from edge_agent.recordings.replay import row_times_ns
 from edge_agent.recordings.tables import Recording
-from trainer.evaluation.measures import event_measures, point_measures, segments
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt

@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from edge_trainer.bundle.export import FOLDER, find_bundle
 from numpy.typing import NDArray
 
 from benchmarks import ROOT
@@ -17,7 +18,6 @@ from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
 from edge_agent.signals.features import scales, signed_log
 from edge_agent.signals.spectrum import SpectralFrames
-from trainer.bundle.export import FOLDER, find_bundle
 
 Floats = NDArray[np.float32]
 See = Callable[..., Floats]

@@ -20,6 +20,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from edge_trainer.evaluation.measures import segments
 
 from benchmarks import RESULTS, ROOT
 from benchmarks.false_alarms.machines import PERIOD_S, SIZES
@@ -33,7 +34,6 @@ from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.recordings import tables as recordings
 from edge_agent.recordings.replay import commission_recording, row_times_ns
 from edge_agent.recordings.tables import Recording
-from trainer.evaluation.measures import segments
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt

@@ -28,7 +28,9 @@ def circumstances(program: str) -> dict[str, Any]:
 def _commit(root: Path) -> str:
     """Results of an earlier part of a run do not count as changes."""
     head = _git(root, "rev-parse", "--short", "HEAD")
-    changed = _git(root, "status", "--porcelain", "--", "edge_agent", "trainer", "benchmarks/*.py")
+    changed = _git(
+        root, "status", "--porcelain", "--", "edge_agent", "trainer", "simulator", "benchmarks/*.py"
+    )
     return (head or "unknown") + ("+" if changed else "")
 
 

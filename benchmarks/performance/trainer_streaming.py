@@ -93,7 +93,7 @@ def trained(root: Path, name: str, *, steps: int, recordings: list[str], **more:
         "pretrain.steps": steps,
     }
     told |= {f"pretrain.{key}": value for key, value in more.items()}
-    command = [sys.executable, "-m", "trainer", "pretrain", *(f"--set={k}={v}" for k, v in told.items())]
+    command = [sys.executable, "-m", "edge_trainer", "pretrain", *(f"--set={k}={v}" for k, v in told.items())]
     began = time.monotonic()
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)

@@ -112,7 +112,7 @@ def _write_failures(path: Path, table: Sequence[tuple[int, int, str]]) -> None:
 
 def _train(folder: Path) -> dict[str, Any]:
     labelled, began = folder / "labelled", time.monotonic()
-    trainer = [sys.executable, "-m", "trainer"]
+    trainer = [sys.executable, "-m", "edge_trainer"]
     label = [*trainer, "label", str(folder / "recordings"), "--failures", str(folder / "failures.csv")]
     subprocess.run([*label, "--out", str(labelled)], check=True, cwd=ROOT, stdout=sys.stderr)
     fit = [*trainer, "fit", "--config", "trainer/configs/recorded.toml", "--data", str(labelled)]

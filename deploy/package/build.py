@@ -35,7 +35,7 @@ main()
 """
 """-I: neither the caller's folder nor PYTHON variables reach the agent. faulthandler: stacks where it is aborted."""
 _NOT_FOR_GATEWAYS = (
-    "trainer",
+    "edge_trainer",
     "simulator",
     "bin",
     "onnxruntime/transformers",

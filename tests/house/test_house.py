@@ -29,7 +29,7 @@ def test_the_agent_runs_without_torch_and_without_the_trainer() -> None:
         "-c",
         "import sys, edge_agent.cli.app, edge_agent.cli.demo.play\n"
         "import edge_agent.recordings.replay, edge_agent.service.process\n"
-        "print(*(sys.modules.keys() & {'torch', 'onnx', 'pandas', 'scipy', 'sklearn', 'trainer', 'pyarrow'}))",
+        "print(*(sys.modules.keys() & {'torch', 'onnx', 'pandas', 'scipy', 'sklearn', 'edge_trainer', 'pyarrow'}))",
     )
     assert loaded.strip() == ""
 
@@ -57,7 +57,7 @@ def test_every_module_says_what_it_is() -> None:
 def test_the_readme_shows_the_two_commands_and_the_real_help() -> None:
     assert "make demo" in README
     assert "make test" in README
-    for program in ("edge_agent", "trainer"):
+    for program in ("edge_agent", "edge_trainer"):
         help_text = run("-m", program, "--help")
         commands = re.findall(r"^│ ([a-z]+) ", help_text, re.MULTILINE)
         assert commands

@@ -146,7 +146,7 @@ def test_shedding(scene: Scene) -> None:
 
 
 def test_model_expires(scene: Scene, tmp_path: Path) -> None:
-    sign = pytest.importorskip("trainer.bundle.sign")
+    sign = pytest.importorskip("edge_trainer.bundle.sign")
     key, _ = sign.keygen(tmp_path / "key.pem")
     place = tmp_path / "bundle"
 

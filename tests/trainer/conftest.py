@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from edge_trainer import config
+from edge_trainer.bundle import export
+from edge_trainer.training import calibrate, finetune, pretrain
 from numpy.typing import NDArray
-
-from trainer import config
-from trainer.bundle import export
-from trainer.training import calibrate, finetune, pretrain
 
 CHANNELS = ("speed", "pressure", "heat")
 

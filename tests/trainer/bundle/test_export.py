@@ -8,15 +8,15 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 import torch
+from edge_trainer.bundle import export
+from edge_trainer.bundle.export import Identity
+from edge_trainer.config import Config
+from edge_trainer.network.network import ARCHITECTURES, Head, Network
+from edge_trainer.training import finetune, pretrain
 
 from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import TrainingError
 from edge_agent.model import bundle
-from trainer.bundle import export
-from trainer.bundle.export import Identity
-from trainer.config import Config
-from trainer.network.network import ARCHITECTURES, Head, Network
-from trainer.training import finetune, pretrain
 
 IDENTITY = Identity(name="m", version="1", created="2026-01-02", training={}, measures={}, card="# m\n")
 

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from edge_trainer.bundle import sign
 
 from edge_agent.errors import BundleError, UsageError
 from edge_agent.model import bundle
 from edge_agent.model.bundle import MODEL
 from edge_agent.model.signature import load_trust
-from trainer.bundle import sign
 
 ROOT = Path(__file__).parents[3]
 
@@ -81,14 +81,14 @@ def test_the_commands_lead_from_a_key_to_a_bundle_that_the_agent_takes(
             check=True,
             capture_output=True,
             text=True,
-            env={"PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+            env={"PYTHONPATH": f"{ROOT}:{ROOT}/trainer", "COLUMNS": "200"},
         )
         return done.stdout.strip()
 
     shutil.copytree(tiny_bundle, tmp_path / "bundle")
-    public = run("trainer", "keygen", "release.pem")
+    public = run("edge_trainer", "keygen", "release.pem")
     assert public == "release.pub"
-    written = run("trainer", "sign", "bundle", "--key", "release.pem", "--days", "30", "--to", "signed")
+    written = run("edge_trainer", "sign", "bundle", "--key", "release.pem", "--days", "30", "--to", "signed")
     assert written == "signed"
     (tmp_path / "agent.toml").write_text(
         f'[agent]\nstate_dir = "state"\n[model]\nbundle = "{written}"\ntrusted_keys = ["{public}"]\n'

@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from trainer import config
-from trainer.config import Config
-from trainer.training import fit
+from edge_trainer import config
+from edge_trainer.config import Config
+from edge_trainer.training import fit
 
 ROOT = Path(__file__).parents[3]
 TINY = (
@@ -25,7 +24,7 @@ TINY = (
 
 def edge_trainer(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "trainer", *arguments],
+        [sys.executable, "-m", "edge_trainer", *arguments],
         capture_output=True,
         text=True,
         check=False,

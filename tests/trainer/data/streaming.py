@@ -8,11 +8,11 @@ import json
 import sys
 from pathlib import Path
 
-from trainer import config
-from trainer.config import Config
-from trainer.data import pieces, shuffle_buffer, windows
-from trainer.data.shuffle_buffer import Plan, Stream
-from trainer.training import parallel
+from edge_trainer import config
+from edge_trainer.config import Config
+from edge_trainer.data import pieces, shuffle_buffer, windows
+from edge_trainer.data.shuffle_buffer import Plan, Stream
+from edge_trainer.training import parallel
 
 
 def settings(folder: Path, *, buffer_bytes: int = 256_000_000, **more: object) -> Config:

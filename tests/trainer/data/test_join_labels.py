@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from edge_trainer.data import join_labels, labelled_windows, windows
 
 from edge_agent.diagnose.fault_library import Case, FaultLibrary
 from edge_agent.errors import TrainingError, UsageError
@@ -11,7 +12,6 @@ from edge_agent.recordings import tables
 from edge_agent.recordings.archive import Archive
 from edge_agent.records import Frame
 from edge_agent.store import fault_library
-from trainer.data import join_labels, labelled_windows, windows
 
 SECOND_NS = 1_000_000_000
 START_S = 1_600_000_000

@@ -12,16 +12,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from edge_trainer.data import pieces, shuffle_buffer, windows
+from edge_trainer.data.pieces import Piece
+from edge_trainer.data.windows import Draw, Signals
+from edge_trainer.training import parallel
+from edge_trainer.training.loop import NETWORK, load_network
 
 from edge_agent.errors import RecordingError, TrainingError
 from edge_agent.recordings import shards, tables
 from tests.support.torchrun import ROOT, torchrun
 from tests.trainer.data.streaming import settings, streamed
-from trainer.data import pieces, shuffle_buffer, windows
-from trainer.data.pieces import Piece
-from trainer.data.windows import Draw, Signals
-from trainer.training import parallel
-from trainer.training.loop import NETWORK, load_network
 
 CHANNELS = 4
 
@@ -265,7 +265,7 @@ def test_two_processes_pretrain_on_more_than_fits(large: Path, tmp_path: Path) -
         "pretrain.plant_share": 0.0, "pretrain.synthetic_share": 0.0, "pretrain.steps": 4,
         "pretrain.batch_windows": 4096, "pretrain.buffer_bytes": 2_000_000, "pretrain.readers": 1,
     }  # fmt: skip
-    torchrun("-m", "trainer", "pretrain", *(f"--set={name}={value}" for name, value in told.items()))
+    torchrun("-m", "edge_trainer", "pretrain", *(f"--set={name}={value}" for name, value in told.items()))
     _, facts = load_network(tmp_path / "run/pretrain" / NETWORK)
     assert facts["measures"]["steps"] == 4
     assert "streamed" in facts["data"][0]

@@ -3,11 +3,11 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
+from edge_trainer.data.synthetic import ANOMALIES, SHAPES, inject, laid_under, windows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.errors import UsageError
-from trainer.data.synthetic import ANOMALIES, SHAPES, inject, laid_under, windows
 
 COUNT, LENGTH = 6000, 128
 

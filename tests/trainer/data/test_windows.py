@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from edge_trainer.data import windows
+from edge_trainer.data.windows import Draw, Signals
 
 from edge_agent.errors import RecordingError, TrainingError
-from trainer.data import windows
-from trainer.data.windows import Draw, Signals
 
 
 def signals(count: int = 5, rows: int = 300, *, kind: str = "a") -> Signals:

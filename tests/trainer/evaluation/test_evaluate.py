@@ -6,6 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from edge_trainer.bundle import export
+from edge_trainer.config import Config
+from edge_trainer.evaluation import evaluate
+from edge_trainer.evaluation.summary import Judged, measure
 
 from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import TrainingError
@@ -13,10 +17,6 @@ from edge_agent.model import bundle, profile
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.recordings import tables
 from edge_agent.recordings.replay import replay
-from trainer.bundle import export
-from trainer.config import Config
-from trainer.evaluation import evaluate
-from trainer.evaluation.summary import Judged, measure
 
 
 def test_evaluation_finds_the_faults_names_them_and_writes_a_report(trained: Config) -> None:

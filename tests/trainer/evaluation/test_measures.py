@@ -5,9 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn import metrics
-
-from trainer.evaluation.measures import (
+from edge_trainer.evaluation.measures import (
     affiliation,
     auc_pr,
     auc_roc,
@@ -21,6 +19,7 @@ from trainer.evaluation.measures import (
     segments,
     vus,
 )
+from sklearn import metrics
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from edge_trainer.network.network import ARCHITECTURES, LEVEL_DIM, ConvEncoder, Head, Network, normalise
 from torch import Tensor
-
-from trainer.network.network import ARCHITECTURES, LEVEL_DIM, ConvEncoder, Head, Network, normalise
 
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor]
 

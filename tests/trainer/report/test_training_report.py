@@ -5,13 +5,13 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from edge_trainer.config import Config
+from edge_trainer.evaluation import evaluate
+from edge_trainer.evaluation.label_efficiency import Embedded, curve
+from edge_trainer.report import svg, training_report
 from matplotlib.figure import Figure
 
 from edge_agent.errors import TrainingError
-from trainer.config import Config
-from trainer.evaluation import evaluate
-from trainer.evaluation.label_efficiency import Embedded, curve
-from trainer.report import svg, training_report
 
 
 class Links(HTMLParser):

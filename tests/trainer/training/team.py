@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from edge_trainer.network.network import Network
+from edge_trainer.training import parallel
+from edge_trainer.training.loop import NETWORK, Schedule, fit, save_network
 from torch import Tensor
-
-from trainer.network.network import Network
-from trainer.training import parallel
-from trainer.training.loop import NETWORK, Schedule, fit, save_network
 
 SCHEDULE = Schedule(steps=6, learning_rate=1e-2, warmup_steps=2, validate_steps=3, checkpoint_steps=3)
 WINDOWS = 8

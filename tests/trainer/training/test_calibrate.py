@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from edge_trainer.bundle import export
+from edge_trainer.config import Config
+from edge_trainer.training import calibrate
 
 from edge_agent.errors import CommissionError, RecordingError, TrainingError
 from edge_agent.model import bundle, profile
-from trainer.bundle import export
-from trainer.config import Config
-from trainer.training import calibrate
 
 
 def changed(base: Config, **settings: object) -> Config:

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from edge_trainer.config import Config
+from edge_trainer.data import labelled_windows
+from edge_trainer.training import finetune, pretrain
+from edge_trainer.training.loop import CHECKPOINT, load_network
 
 from edge_agent.errors import TrainingError
 from edge_agent.recordings.tables import Recording
-from trainer.config import Config
-from trainer.data import labelled_windows
-from trainer.training import finetune, pretrain
-from trainer.training.loop import CHECKPOINT, load_network
 
 NAMES = {1: "slipping", 2: "hot"}
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from edge_trainer.network.network import Head, Network
+from edge_trainer.training.loop import CHECKPOINT, History, Schedule, fit, load_network, save_network
 from torch import Tensor
 
 from edge_agent.errors import TrainingError
-from trainer.network.network import Head, Network
-from trainer.training.loop import CHECKPOINT, History, Schedule, fit, load_network, save_network
 
 
 class InterruptedTestError(Exception):

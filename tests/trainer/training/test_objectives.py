@@ -5,11 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import nn
-
-from trainer.data.windows import as_batch
-from trainer.network.network import Network, Output, normalise
-from trainer.training.objectives import (
+from edge_trainer.data.windows import as_batch
+from edge_trainer.network.network import Network, Output, normalise
+from edge_trainer.training.objectives import (
     AdversarialEmbedding,
     Batch,
     Estrangement,
@@ -20,9 +18,10 @@ from trainer.training.objectives import (
     Objective,
     Weighted,
 )
-from trainer.training.objectives.adversarial import Discriminator
-from trainer.training.objectives.estrangement import spoiled, to_nearest
-from trainer.training.objectives.injected import RowHead
+from edge_trainer.training.objectives.adversarial import Discriminator
+from edge_trainer.training.objectives.estrangement import spoiled, to_nearest
+from edge_trainer.training.objectives.injected import RowHead
+from torch import nn
 
 OBJECTIVES: dict[str, Objective] = {
     "reconstruction": MaskedReconstruction(),

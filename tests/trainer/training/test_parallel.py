@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from edge_trainer.training.loop import CHECKPOINT, NETWORK, fit, load_network
+from edge_trainer.training.pretrain import FOLDER
 
 from tests.support.torchrun import torchrun
 from tests.trainer.training import team
-from trainer.training.loop import CHECKPOINT, NETWORK, fit, load_network
-from trainer.training.pretrain import FOLDER
 
 
 @pytest.mark.slow
@@ -55,7 +55,7 @@ def test_pretraining_runs_under_torchrun(tmp_path: Path) -> None:
         "pretrain.signal_rows": 128, "pretrain.steps": 4, "pretrain.batch_windows": 8,
         "pretrain.estrangement_weight": 1.0, "pretrain.episode_signals": 4, "pretrain.adversarial_weight": 0.1,
     }  # fmt: skip
-    torchrun("-m", "trainer", "pretrain", *(f"--set={name}={value}" for name, value in settings.items()))
+    torchrun("-m", "edge_trainer", "pretrain", *(f"--set={name}={value}" for name, value in settings.items()))
     network, facts = load_network(tmp_path / "run" / FOLDER / NETWORK)
     assert network.window_rows == 32
     assert facts["measures"]["steps"] == 4

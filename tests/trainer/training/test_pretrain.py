@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from edge_trainer import config
+from edge_trainer.config import Config
+from edge_trainer.training import pretrain
+from edge_trainer.training.loop import CHECKPOINT, load_network
+from edge_trainer.training.objectives import NearTriplet
 
 from edge_agent.errors import ConfigError, TrainingError
-from trainer import config
-from trainer.config import Config
-from trainer.training import pretrain
-from trainer.training.loop import CHECKPOINT, load_network
-from trainer.training.objectives import NearTriplet
 
 
 def changed(base: Config, **pretrain_settings: object) -> Config:

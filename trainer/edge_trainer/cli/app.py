@@ -1,0 +1,267 @@
+"""The command line `edge-trainer`: parses, reports, exits; every command is one stage."""
+
+import shlex
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from edge_agent.errors import EdgeAgentError
+from edge_trainer import config
+from edge_trainer.bundle import export, sign
+from edge_trainer.data import join_labels
+from edge_trainer.evaluation import evaluate
+from edge_trainer.report import training_report
+from edge_trainer.training import calibrate, finetune, fit, pretrain
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Train, calibrate, evaluate and export models."
+)
+_console = Console(stderr=True)
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="TOML file with the run's settings.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Directory of the run.")]
+Data = Annotated[Path | None, typer.Option(help="Directory that recordings are named from.")]
+Seed = Annotated[int | None, typer.Option(help="Of all chance in the run.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any setting, as section.key=value in TOML; may be repeated."),
+]
+Recordings = Annotated[
+    list[Path] | None,
+    typer.Option("--recordings", "-r", help="Folder or file of Parquet or CSV; may be repeated."),
+]
+
+
+def main() -> None:
+    """Entry point: an expected error ends with one line and its exit code."""
+    try:
+        app()
+    except EdgeAgentError as error:
+        _console.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+
+
+@app.command("pretrain")
+def pretrain_command(
+    *,
+    file: ConfigFile = None,
+    out: Out = None,
+    data: Data = None,
+    seed: Seed = None,
+    recordings: Recordings = None,
+    architecture: Annotated[str | None, typer.Option(help="conv or dense.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps.")] = None,
+    settings: Set = None,
+) -> None:
+    """Learn what machines' signals look like, without labels."""
+    flags = {
+        "pretrain.recordings": recordings,
+        "pretrain.architecture": architecture,
+        "pretrain.steps": steps,
+    }
+    _run(pretrain.run, _config(file, _common(out, data, seed) | flags, settings))
+
+
+@app.command("finetune")
+def finetune_command(  # noqa: PLR0913  a parameter for each flag
+    *,
+    file: ConfigFile = None,
+    out: Out = None,
+    data: Data = None,
+    seed: Seed = None,
+    recordings: Recordings = None,
+    names: Annotated[Path | None, typer.Option(help="CSV or TOML with the name of each label.")] = None,
+    alpha: Annotated[
+        float | None, typer.Option(help="Weight of the fault loss against the unlabelled one.")
+    ] = None,
+    freeze_encoder: Annotated[bool | None, typer.Option(help="Train the head alone.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps at most.")] = None,
+    settings: Set = None,
+) -> None:
+    """Teach the pre-trained network to name faults, from recordings with labels."""
+    flags = {
+        "finetune.recordings": recordings,
+        "finetune.names_file": names,
+        "finetune.alpha": alpha,
+        "finetune.freeze_encoder": freeze_encoder,
+        "finetune.steps": steps,
+    }
+    _run(finetune.run, _config(file, _common(out, data, seed) | flags, settings))
+
+
+@app.command("export")
+def export_command(
+    *,
+    file: ConfigFile = None,
+    out: Out = None,
+    seed: Seed = None,
+    to: Annotated[Path | None, typer.Option(help="Put the bundle's files into this directory, too.")] = None,
+    int8: Annotated[bool | None, typer.Option("--int8", help="Convolutions as bytes.")] = None,
+    settings: Set = None,
+) -> None:
+    """Write the trained network as a bundle that the agent can verify and run."""
+
+    def stage(given: config.Config) -> Path:
+        written = export.run(given)
+        return written if to is None else export.place(written, to)
+
+    _run(stage, _config(file, _common(out, None, seed) | {"export.int8": int8}, settings))
+
+
+@app.command("calibrate")
+def calibrate_command(
+    *,
+    file: ConfigFile = None,
+    out: Out = None,
+    data: Data = None,
+    seed: Seed = None,
+    recordings: Recordings = None,
+    budget_per_week: Annotated[
+        float | None, typer.Option(help="False alarms that the machine may cost a week.")
+    ] = None,
+    settings: Set = None,
+) -> None:
+    """Learn from calm recordings what is normal for a machine, into the run's bundle."""
+    flags = {"calibrate.recordings": recordings, "calibrate.budget_per_week": budget_per_week}
+    _run(calibrate.run, _config(file, _common(out, data, seed) | flags, settings))
+
+
+@app.command("evaluate")
+def evaluate_command(
+    *,
+    file: ConfigFile = None,
+    out: Out = None,
+    data: Data = None,
+    seed: Seed = None,
+    recordings: Recordings = None,
+    settings: Set = None,
+) -> None:
+    """Replay recordings through the agent's own pipeline and measure."""
+    flags = {"evaluate.recordings": recordings}
+    _run(evaluate.run, _config(file, _common(out, data, seed) | flags, settings))
+
+
+@app.command("fit")
+def fit_command(
+    *,
+    file: ConfigFile = None,
+    out: Out = None,
+    data: Data = None,
+    seed: Seed = None,
+    settings: Set = None,
+) -> None:
+    """All stages in one run directory; a stage without recordings is left out."""
+
+    def report(name: str, path: Path) -> None:
+        _console.print(f"{name}: {path}", highlight=False, soft_wrap=True)
+
+    _run(lambda given: fit.run(given, report=report), _config(file, _common(out, data, seed), settings))
+
+
+@app.command("report")
+def report_command(
+    run: Annotated[Path, typer.Argument(help="Directory of a run.")] = Path("runs/latest"),
+) -> None:
+    """One page about a training, from what its stages have left: curves, embeddings, scores, faults, model card."""
+    print(training_report.write(run))  # noqa: T201  the artefact's path, for scripts
+
+
+@app.command("label")
+def label_command(
+    recordings: Annotated[Path, typer.Argument(help="Folder that `edge-agent record` wrote.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", "-o", help="New folder for the labelled runs.")],
+    failures: Annotated[Path | None, typer.Option(help="CSV of machine, start, end, fault.")] = None,
+    state: Annotated[
+        list[Path] | None,
+        typer.Option(help="State directory of an agent whose operators named alarms; may be repeated."),
+    ] = None,
+    margin_s: Annotated[
+        float, typer.Option(help="Leave out rows so near to an interval, before and after.", min=0)
+    ] = 0.0,
+) -> None:
+    """Join recordings with what was wrong when: labelled runs for the other stages."""
+    found = join_labels.run(recordings, out=out, failures=failures, state_dirs=state or (), margin_s=margin_s)
+    for one in found.unmatched:
+        _console.print(f"nothing was recorded of {one.machine} while it had {one.fault}", soft_wrap=True)
+    told = f"{len(found.runs)} runs, {found.rows} rows, {found.labelled_rows} of them labelled"
+    _console.print(f"{told}: {', '.join(found.names.values())}", highlight=False, soft_wrap=True)
+    print(out)  # noqa: T201  the artefact's path, for scripts
+
+
+Passphrase = Annotated[
+    bool, typer.Option("--passphrase", help="Ask for the key's passphrase; else the key has none.")
+]
+
+
+@app.command("keygen")
+def keygen_command(
+    out: Annotated[
+        Path, typer.Argument(help="File for the private key; the public one gets the suffix .pub.")
+    ],
+    *,
+    passphrase: Passphrase = False,
+) -> None:
+    """Make a key pair to sign bundles with; gateways get the public half."""
+    private, public = sign.keygen(out, passphrase=_asked(passphrase, confirm=True))
+    _console.print(f"keep to yourself: {private}", highlight=False, soft_wrap=True)
+    print(public)  # noqa: T201  the artefact's path, for scripts
+
+
+@app.command("sign")
+def sign_command(
+    bundle: Annotated[Path, typer.Argument(help="Directory of the bundle.")],
+    *,
+    key: Annotated[list[Path], typer.Option(help="Private key; twice while keys are exchanged.")],
+    counter: Annotated[
+        int | None,
+        typer.Option(help="Higher than every release before; without it, seconds since 1970.", min=1),
+    ] = None,
+    days: Annotated[int | None, typer.Option(help="Reported as too old after so many days.", min=1)] = None,
+    to: Annotated[Path | None, typer.Option(help="Directory for the signed bundle, replaced whole.")] = None,
+    passphrase: Passphrase = False,
+) -> None:
+    """Vouch for a bundle: agents that know the key refuse altered, older and foreign ones."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    written = sign.run(
+        bundle,
+        keys=key,
+        counter=counter or int(now.timestamp()),
+        expires=None if days is None else now + timedelta(days=days),
+        to=to,
+        passphrase=_asked(passphrase, confirm=False),
+    )
+    print(written)  # noqa: T201  the artefact's path, for scripts
+
+
+def _asked(wanted: bool, *, confirm: bool) -> bytes | None:  # noqa: FBT001 - the flag as it was given
+    if not wanted:
+        return None
+    answer: str = typer.prompt("passphrase", hide_input=True, confirmation_prompt=confirm)
+    return answer.encode()
+
+
+def _common(out: Path | None, data: Path | None, seed: int | None) -> dict[str, Any]:
+    return {"run.out": out, "run.data": data, "run.seed": seed}
+
+
+def _run(stage: Callable[[config.Config], Path], given: config.Config) -> None:
+    print(stage(given))  # noqa: T201  the artefact's path, for scripts
+
+
+def _config(file: Path | None, flags: dict[str, Any], settings: list[str] | None) -> config.Config:
+    """File, then `--set`, then the named flags; later ones win."""
+    given = [(key, value) for key, value in flags.items() if value is not None]
+    loaded = config.load(file, [*map(config.parse_override, settings or ()), *given])
+    run = loaded.run.model_copy(
+        update={
+            "created": loaded.run.created or datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": loaded.run.command or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        }
+    )
+    return loaded.model_copy(update={"run": run})

@@ -1,0 +1,36 @@
+"""All stages in order, in one run directory: pretrain, finetune, export, calibrate, evaluate; then their report."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from edge_trainer.bundle import export
+from edge_trainer.config import Config
+from edge_trainer.evaluation import evaluate
+from edge_trainer.report import training_report
+from edge_trainer.training import calibrate, finetune, pretrain
+
+Stage = Callable[[Config], Path]
+
+
+def stages(config: Config) -> tuple[tuple[str, Stage], ...]:
+    """(name, stage) in order; a stage that no recordings were named for is left out."""
+    asked = {
+        "pretrain": (pretrain.run, True),
+        "finetune": (finetune.run, bool(config.finetune.recordings)),
+        "export": (export.run, True),
+        "calibrate": (calibrate.run, bool(config.calibrate.recordings)),
+        "evaluate": (evaluate.run, bool(config.evaluate.recordings)),
+    }
+    return tuple((name, stage) for name, (stage, wanted) in asked.items() if wanted)
+
+
+def run(config: Config, *, report: Callable[[str, Path], None] = lambda _name, _path: None) -> Path:
+    """Run the stages; returns the bundle. `report` is told each stage's name and artefact.
+
+    Raises:
+        EdgeAgentError: whatever a stage raises; a later call goes on where this one stopped.
+    """
+    for name, stage in stages(config):
+        report(name, stage(config))
+    report("report", training_report.write(config.run.out))
+    return export.find_bundle(config.run.out)
