@@ -1,4 +1,4 @@
-"""The frozen nouns that walk down the street, from a delivery's bytes to an alarm.
+"""The frozen nouns that pass between rooms, from a delivery's bytes to an alarm.
 
 Each is checked once, where it is made; inside the house nothing is checked again. Times are integers of
 nanoseconds since 1970 UTC (`_ns`). Axes: B windows, C channels, T rows, D embedding.
@@ -175,9 +175,9 @@ class ChannelEvidence:
     Attributes:
         contribution: share of the score, 0 to 1.
         observed: latest value; None where nothing was observed.
-        normal_low, normal_high: where 98 % of the calm rows lay.
-        deviation: distance of the latest value from the calm centre, in robust standard deviations.
-        symptom: one word of `evidence.SYMPTOMS`.
+        normal_low, normal_high: where 98 % of the normal rows lay.
+        deviation: distance of the latest value from the normal centre, in robust standard deviations.
+        symptom: one word of `attribution.SYMPTOMS`.
     """
 
     name: str
@@ -259,7 +259,7 @@ class Profile:
     Attributes:
         channels: C names in the order of every array's channel axis.
         memory: name -> array, all that `detect.ensemble` reads; includes "threshold", "location", "scale".
-        rows: how many calm rows it was learnt from.
+        rows: how many normal rows it was learnt from.
         period_ns: median step between rows.
         hop_rows: rows between two scored windows.
         encoder: digest of the bundle whose encoder it was learnt with.

@@ -189,7 +189,7 @@ class Agent:
             time.sleep(0.2)
         return ledger
 
-    def ring(self, machine: str) -> BufferState:
+    def buffer_state(self, machine: str) -> BufferState:
         """The machine's rows as they are on disk."""
         contents = Database(self.state / "state.db").read()
         found = decode_states(contents.states, [(turn, block) for turn, block, _ in contents.samples])

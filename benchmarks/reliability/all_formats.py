@@ -159,7 +159,7 @@ def run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         bad = {name: turned_away(name, agent, user, node) for name in FORMATS}
         ledger = agent.ledger()
         agent.stop()
-        heard = {name: agent.ring(f"m-{name}").row_count for name in FORMATS}
+        heard = {name: agent.buffer_state(f"m-{name}").row_count for name in FORMATS}
     finally:
         node.close()
         user.close()

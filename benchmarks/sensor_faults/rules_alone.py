@@ -40,7 +40,7 @@ def bare_profile(name: str, channels: tuple[str, ...], calm: Float32) -> Profile
 
 def findings_alone(profile: Profile, values: Float32) -> tuple[tuple[Alarm, ...], float]:
     """(the findings that opened over the rows, share of the machine's cells that would be hidden)."""
-    inspector = SensorMonitor(
+    monitor = SensorMonitor(
         profile,
         QualitySettings(),
         ranges=[(-np.inf, np.inf)] * len(profile.channels),
@@ -51,7 +51,7 @@ def findings_alone(profile: Profile, values: Float32) -> tuple[tuple[Alarm, ...]
     hidden = 0
     for at in range(0, len(values), 256):
         part = values[at : at + 256]
-        seen = inspector.inspect(part, (at + np.arange(len(part))) * SECOND)
+        seen = monitor.check(part, (at + np.arange(len(part))) * SECOND)
         opened += [one for one in seen.findings if one.revision == 1]
         hidden += int(seen.hidden.sum())
     return tuple(opened), hidden / values.size

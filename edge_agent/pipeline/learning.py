@@ -1,4 +1,4 @@
-"""Commissioning one machine: a request's calm rows to the profile that scoring reads. Slow (seconds); pure."""
+"""Commissioning one machine: a request's normal rows to the profile that scoring reads. Slow (seconds); pure."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ _WEEK_NS = 7 * 24 * 3600 * 1_000_000_000
 _ASSUMED_PERIOD_NS = 1_000_000_000
 """Recordings without times count as one row a second."""
 _LEAST_OBSERVED = 0.5
-"""A channel that was silent in more of the calm rows is left out: nothing is known of its normal behaviour."""
+"""A channel that was silent in more of the normal rows is left out: nothing is known of its normal behaviour."""
 
 
 def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSettings) -> Profile:

@@ -19,8 +19,8 @@ from edge_agent.records import THRESHOLD, Alarm, Float32, Profile, ScoreBlock
 from edge_agent.sensors.monitor import QualityState, SensorMonitor
 from edge_agent.signals.row_buffer import BufferState, RowBuffer
 
-_LOOK_ROWS = 32
-"""New rows that wait for a look at most."""
+_CHECK_ROWS = 32
+"""New rows that wait to be checked at most."""
 _SECOND_NS = 1_000_000_000
 
 MachineState = Literal["commissioning", "learning", "ready", "failed"]
@@ -32,7 +32,7 @@ class MachineStatus:
 
     Attributes:
         threshold_ratio: the threshold in use relative to the one that was learnt; None while nothing is learnt.
-        drift: how far its calm rows and scores have moved since it was learnt.
+        drift: how far its normal rows and scores have moved since it was learnt.
         learnt_ns: when it was learnt, by the time of its data; None while it is not.
     """
 
@@ -61,7 +61,7 @@ class MachineView:
 
     Attributes:
         rows: [R, C] in physical units, NaN where hidden.
-        low, high: [C] where 98 % of the calm rows lay; None while nothing is learnt.
+        low, high: [C] where 98 % of the normal rows lay; None while nothing is learnt.
         period_ns: median step between rows, 0 where times say nothing.
         faults: what people have called this machine's alarms.
         hidden: channels that the score leaves out, because their sensors are under suspicion.
@@ -124,22 +124,22 @@ class Machine:
     drift_statistics: DriftStatistics | None = None
     last_score: float | None = None
     reason: str = ""
-    inspector: SensorMonitor | None = None
-    looked_row: int = 0
-    """Row count at which the rows were last looked at."""
+    sensor_monitor: SensorMonitor | None = None
+    checked_row: int = 0
+    """Row count at which the rows were last checked."""
 
     def due(self) -> bool:
-        """Whether rows are to be looked at now: a window ends in the new ones, or a second's worth of them waits.
+        """Whether rows are to be checked now: a window ends in the new ones, or a second's worth of them waits.
 
-        One look at twenty rows costs little more than one at a single row, and finds the same.
+        Checking twenty rows costs little more than checking a single one, and finds the same.
         """
         if self.profile is None:
             return True
-        before, count, hop = self.looked_row, self.rows.store.row_count, max(self.profile.hop_rows, 1)
-        waiting = min(_LOOK_ROWS, _SECOND_NS // max(self.profile.period_ns, 1))
+        before, count, hop = self.checked_row, self.rows.store.row_count, max(self.profile.hop_rows, 1)
+        waiting = min(_CHECK_ROWS, _SECOND_NS // max(self.profile.period_ns, 1))
         if count // hop == before // hop and 0 <= count - before < waiting:
             return False
-        self.looked_row = count
+        self.checked_row = count
         return True
 
     def ask_to_learn(self, name: str, *, commission_rows: int) -> list[CommissionRequest]:
@@ -242,7 +242,7 @@ class Machine:
             profile=profile_identity(self.profile),
             decider=self.trigger.save(),
             book=self.condition.save(),
-            quality=QualityState() if self.inspector is None else self.inspector.save(),
+            quality=QualityState() if self.sensor_monitor is None else self.sensor_monitor.save(),
         )
 
     def restore(self, memento: Memento, ring: BufferState | None) -> None:
@@ -258,14 +258,14 @@ class Machine:
             self.wanted_at = memento.wanted_at
         self.trigger.restore(memento.decider)
         self.condition.restore(memento.book)
-        if self.inspector is not None:
-            self.inspector.restore(memento.quality)
+        if self.sensor_monitor is not None:
+            self.sensor_monitor.restore(memento.quality)
 
     def go_on(self) -> None:
         """Take the kept rows for inspected and scored."""
         self.rows.skip_due()
-        if self.inspector is not None:
-            self.inspector.reread(*self.rows.inspected_rows())
+        if self.sensor_monitor is not None:
+            self.sensor_monitor.reread(*self.rows.inspected_rows())
 
     def status(self) -> MachineStatus:
         """What the status message says."""
@@ -298,5 +298,5 @@ class Machine:
             learnt_ns=profile.learnt_ns if profile else None,
             learnt_rows=profile.rows if profile else 0,
             faults=self.naming.library.faults,
-            hidden=() if self.inspector is None else self.inspector.hidden,
+            hidden=() if self.sensor_monitor is None else self.sensor_monitor.hidden,
         )

@@ -56,5 +56,5 @@ class Machines(dict[str, Machine]):
 
     def open_findings(self) -> tuple[Alarm, ...]:
         """What is wrong with sensors."""
-        inspectors = (machine.inspector for machine in self.values())
-        return tuple(alarm for inspector in inspectors if inspector for alarm in inspector.open_findings)
+        monitors = (machine.sensor_monitor for machine in self.values())
+        return tuple(alarm for monitor in monitors if monitor for alarm in monitor.open_findings)

@@ -23,7 +23,7 @@ from edge_agent.pipeline.machine import Machine, MachineStatus, Memento
 from edge_agent.pipeline.machines import Machines
 from edge_agent.pipeline.results import CommissionRequest, Failure, Labelled, StepResults
 from edge_agent.pipeline.settings import PipelineSettings
-from edge_agent.pipeline.validation import aligner, inspect, succeeding, visible_parts
+from edge_agent.pipeline.validation import aligner, check_sensors, next_sensor_monitor, visible_parts
 from edge_agent.records import (
     Alarm,
     Delivery,
@@ -95,7 +95,7 @@ class Pipeline:
         machine.tracker = machine.drift_statistics = None
         machine.rows.arrange(profile.channels, period_ns=profile.period_ns, hop_rows=profile.hop_rows)
         machine.naming.arrange(profile)
-        machine.inspector = succeeding(machine, settings=self._settings, scorer=self._scorer)
+        machine.sensor_monitor = next_sensor_monitor(machine, settings=self._settings, scorer=self._scorer)
 
     def install_faults(self, library: FaultLibrary) -> None:
         """Begin with what was named before a restart; its machine needs no profile yet."""
@@ -158,7 +158,7 @@ class Pipeline:
                 continue
             if profile.encoder != encoder or (before is not None and profile.memory is before.memory):
                 machine.profile = replace(template, machine=name)
-                machine.inspector = succeeding(machine, settings=settings, scorer=scorer)
+                machine.sensor_monitor = next_sensor_monitor(machine, settings=settings, scorer=scorer)
                 if tuple(machine.rows.store.channels) != template.channels:
                     self.install(machine.profile)
 
@@ -183,7 +183,7 @@ class Pipeline:
         """What to write down of a machine, beside its rows."""
         return self.machines[name].save(name)
 
-    def ring(self, name: str) -> BufferState:
+    def buffer_state(self, name: str) -> BufferState:
         """What to write down of a machine's rows."""
         return self.machines[name].rows.save()
 
@@ -352,11 +352,11 @@ class Pipeline:
         """(the windows of a machine that fell due, what its new rows say of its sensors)."""
         due = machine.rows.take_due()
         try:
-            inspection = inspect(machine.inspector, due)
+            report = check_sensors(machine.sensor_monitor, due)
         except Exception:
             self.books.book_skipped(0 if due.windows is None else len(due.windows.values))
             raise
-        return visible_parts(due, inspection), inspection.findings
+        return visible_parts(due, report), report.findings
 
     def _score(self, blocks: list[WindowBlock], profiles: list[Profile]) -> list[ScoreBlock]:
         """All machines in one call; where that fails, one by one, so that only the guilty machine is passed over."""

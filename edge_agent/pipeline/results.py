@@ -11,7 +11,7 @@ from edge_agent.records import Alarm, Float32, Frame, Profile, ScoreBlock
 
 @dataclass(frozen=True, slots=True)
 class CommissionRequest:
-    """A machine has given its calm rows and wants to be learnt.
+    """A machine has given its normal rows and wants to be learnt.
 
     Attributes:
         rows: [R, C] in physical units, NaN where hidden.

@@ -16,7 +16,7 @@ class PipelineSettings:
     """What the pipeline needs to know; the defaults are the product's.
 
     Attributes:
-        commission_rows: N, calm rows that a new machine is learnt from.
+        commission_rows: N, normal rows that a new machine is learnt from.
         machines_limit, channels_limit: bounds against floods of topics and of channel names.
         seed: of everything random in learning.
         channel_rules: what people know of channels before anything is learnt.

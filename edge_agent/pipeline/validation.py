@@ -1,4 +1,4 @@
-"""Joins what is known of channels to a machine's rows and windows: alignment, inspection, what a score leaves out."""
+"""Joins what is known of channels to a machine's rows and windows: alignment, report, what a score leaves out."""
 
 from dataclasses import replace
 
@@ -14,13 +14,15 @@ from edge_agent.signals.channel_rules import alignment, physical_range
 from edge_agent.signals.row_buffer import Due
 
 
-def succeeding(machine: Machine, *, settings: PipelineSettings, scorer: Scorer) -> SensorMonitor | None:
-    """The inspector for a machine's profile, going on with findings that hold; None where nothing was learnt for it."""
-    before, profile = machine.inspector, machine.profile
+def next_sensor_monitor(
+    machine: Machine, *, settings: PipelineSettings, scorer: Scorer
+) -> SensorMonitor | None:
+    """The monitor for a machine's profile, going on with findings that hold; None where nothing was learnt for it."""
+    before, profile = machine.sensor_monitor, machine.profile
     if profile is None or not settings.quality.enabled or "quality/run" not in profile.memory:
         return None
     rules = settings.channel_rules
-    inspector = SensorMonitor(
+    monitor = SensorMonitor(
         profile,
         settings.quality,
         ranges=[
@@ -30,9 +32,9 @@ def succeeding(machine: Machine, *, settings: PipelineSettings, scorer: Scorer) 
         model=scorer.bundle.digest,
     )
     if before is not None:
-        inspector.restore(before.save())
-    inspector.reread(*machine.rows.inspected_rows())
-    return inspector
+        monitor.restore(before.save())
+    monitor.reread(*machine.rows.inspected_rows())
+    return monitor
 
 
 def aligner(machine: str, settings: PipelineSettings, *, scorer: Scorer) -> Aligner | None:
@@ -49,24 +51,24 @@ def aligner(machine: str, settings: PipelineSettings, *, scorer: Scorer) -> Alig
     )
 
 
-def inspect(inspector: SensorMonitor | None, due: Due) -> SensorReport:
+def check_sensors(monitor: SensorMonitor | None, due: Due) -> SensorReport:
     """What the rows that are new say of the sensors."""
-    return NOTHING if inspector is None or not len(due.rows) else inspector.inspect(due.rows, due.times_ns)
+    return NOTHING if monitor is None or not len(due.rows) else monitor.check(due.rows, due.times_ns)
 
 
-def visible_parts(due: Due, inspection: SensorReport) -> list[WindowBlock]:
+def visible_parts(due: Due, report: SensorReport) -> list[WindowBlock]:
     """The windows that fell due, in order, parted where the set of hidden channels changes.
 
     Args:
         due: what the machine's rows have given out.
-        inspection: of the newest rows, those in which the windows end.
+        report: of the newest rows, those in which the windows end.
     """
     block = due.windows
     if block is None:
         return []
-    if not inspection.hidden.any():
+    if not report.hidden.any():
         return [block]
-    hidden = inspection.hidden[block.end_rows - (due.row_count - len(inspection.hidden))]  # B C
+    hidden = report.hidden[block.end_rows - (due.row_count - len(report.hidden))]  # B C
     edges = np.flatnonzero((hidden[1:] != hidden[:-1]).any(axis=1)) + 1
     parts = []
     for start, end in zip([0, *edges.tolist()], [*edges.tolist(), len(hidden)], strict=True):

@@ -1,6 +1,6 @@
 """What each sensor does, row by row: how long it has not changed or been heard, and how much noise is left. Pure.
 
-Everything is compared with the machine's own calm rows. Axes: R rows, C channels.
+Everything is compared with the machine's own normal rows. Axes: R rows, C channels.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ NOISE_ROWS = 10
 """Second differences that the noise is measured from: few, because a window of 16 rows hears a silence, too."""
 BEFORE_ROWS = NOISE_ROWS + 1
 _LEVELS = 8
-"""Parts of the calm range, each with a least noise of its own: a machine at rest is quieter."""
+"""Parts of the normal range, each with a least noise of its own: a machine at rest is quieter."""
 
 _LEVEL_ROWS = 200
-"""Calm rows from which on a part of the range is known; else the least noise of all counts."""
+"""Normal rows from which on a part of the range is known; else the least noise of all counts."""
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -71,7 +71,7 @@ class QuickCheck:
     Attributes:
         joined: the `BEFORE_ROWS` rows before these, and these.
         run: [C] for how many values each channel has stood still.
-        far: whether a value lies farther from the one before than calm ones do.
+        far: whether a value lies farther from the one before than normal ones do.
     """
 
     joined: Float32
@@ -218,7 +218,7 @@ def consecutive(flags: Bools, before: Ints, *, unknown: Bools) -> Ints:
 
 
 def reference(rows: Float32, observed: Bools | None = None) -> dict[str, NDArray[np.generic]]:
-    """What findings compare with, learnt from calm rows [R, C]; `observed` marks cells that were not merely held."""
+    """What findings compare with, learnt from normal rows [R, C]; `observed` marks cells that were not merely held."""
     seen = ChannelHistory(rows.shape[1]).check(rows if observed is None else np.where(observed, rows, np.nan))
     count = np.arange(1, len(rows) + 1)[:, np.newaxis]
     heard = count > seen.gap  # not before the first value
@@ -239,14 +239,14 @@ def reference(rows: Float32, observed: Bools | None = None) -> dict[str, NDArray
 
 
 def level_of(values: Float32, *, low: Float32, high: Float32) -> Ints:
-    """In which part of the calm range each value [R, C] lies, from 0; beyond it, in the outermost."""
+    """In which part of the normal range each value [R, C] lies, from 0; beyond it, in the outermost."""
     share = (values - low) / np.maximum(high - low, np.float32(1e-30))
     level: Ints = np.clip(np.nan_to_num(share * _LEVELS), 0, _LEVELS - 1).astype(np.int64)
     return level
 
 
 def _noise_by_level(values: Float32, noise: Float32, *, low: Float32, high: Float32) -> Float32:
-    """The least noise [L, C] while the value lay in each part of the calm range, or in one beside it."""
+    """The least noise [L, C] while the value lay in each part of the normal range, or in one beside it."""
     level, channels = level_of(values, low=low, high=high), np.arange(values.shape[1])
     found = np.full((_LEVELS + 2, values.shape[1]), np.inf, np.float32)
     np.minimum.at(found, (level + 1, channels[np.newaxis]), noise)

@@ -1,7 +1,7 @@
 """What is wrong with a machine's sensors, apart from the machine: findings with a life of their own. Pure.
 
 A channel under suspicion is hidden from the score at once, so that a broken sensor raises no machine alarm; a finding
-is said only when the suspicion has lasted. Both limits stand well above anything the machine's own calm rows showed.
+is said only when the suspicion has lasted. Both limits stand well above anything the machine's own normal rows showed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ _PER_CHANNEL: tuple[Finding, ...] = FINDINGS[:6]
 """The gravest first: a channel has one finding at a time."""
 _WORDS: Mapping[str, str] = {"missing": "missing", "frozen": "frozen", "noise gone": "quieter"}
 _CONSTANT = 0.3
-"""A channel that stood still for so large a part of the calm rows measures nothing: it may go on standing."""
+"""A channel that stood still for so large a part of the normal rows measures nothing: it may go on standing."""
 _NEAR_LIMIT = 0.002
 """Share of a configured range within which a value that stands still is stuck at the range's end."""
 _STALE_SHARE = 0.5
@@ -47,15 +47,15 @@ class QualitySettings:
     """From when on a sensor is suspected, and from when on a finding is said.
 
     Attributes:
-        suspect_times, suspect_rows: it stood still, or was silent, for so many times the longest calm while and so many
-            rows more: it is hidden from the score.
+        suspect_times, suspect_rows: it stood still, or was silent, for so many times the longest normal while and so
+            many rows more: it is hidden from the score.
         certain_times, certain_rows: the same for a finding.
-        quiet_share: noise below this share of the least calm noise is suspicious.
+        quiet_share: noise below this share of the least normal noise is suspicious.
         quiet_rows: so many such rows in a row are a finding.
         range_rows: rows out of the configured range that are a finding.
         unit_rows: rows in another unit that are a finding.
         clear_rows: rows without suspicion that end a finding.
-        rate_ratio, rate_rows: a row comes so many times more or less often than in calm operation, over so many rows.
+        rate_ratio, rate_rows: a row comes so many times more or less often than in normal operation, over so many rows.
     """
 
     enabled: bool = True
@@ -157,7 +157,7 @@ class SensorMonitor:
         channels = self._profile.channels
         return tuple(channels[at] for at in np.flatnonzero(self._well < self._window_rows).tolist())
 
-    def inspect(self, rows: Float32, times_ns: NDArray[np.int64]) -> SensorReport:
+    def check(self, rows: Float32, times_ns: NDArray[np.int64]) -> SensorReport:
         """Look at the next rows [R, C] as they were observed, NaN elsewhere."""
         quick = None
         if self._ordinary or self._unsuspected():
@@ -188,9 +188,9 @@ class SensorMonitor:
     def _check(
         self, rows: Float32, units: tuple[NDArray[np.int64], NDArray[np.bool_]] | None = None
     ) -> tuple[FullCheck, _Judged, NDArray[np.int64]]:
-        """(what was seen, what it is taken for, [R, C] rows since a channel was suspected).
+        """(what was found, what it is taken for, [R, C] rows since a channel was suspected).
 
-        `units` is what their watch has said of these rows, where it was asked already.
+        `units` is what their own check has found of these rows, where it was asked already.
         """
         seen = self._history.check(rows)
         judged = self._judge(rows, seen, self._units.check(seen) if units is None else units)
@@ -228,12 +228,12 @@ class SensorMonitor:
     ) -> _Judged:
         s = self._settings
         memory: Mapping[str, NDArray[Any]] = self._profile.memory
-        calm_run, calm_gap = memory["quality/run"], memory["quality/gap"]
+        normal_run, normal_gap = memory["quality/run"], memory["quality/gap"]
         run = seen.run * self._measures
-        standing = run > s.suspect_times * calm_run + s.suspect_rows
-        frozen = run > s.certain_times * calm_run + s.certain_rows
-        silent = seen.gap > s.suspect_times * calm_gap + s.suspect_rows
-        missing = seen.gap > s.certain_times * calm_gap + s.certain_rows
+        standing = run > s.suspect_times * normal_run + s.suspect_rows
+        frozen = run > s.certain_times * normal_run + s.certain_rows
+        silent = seen.gap > s.suspect_times * normal_gap + s.suspect_rows
+        missing = seen.gap > s.certain_times * normal_gap + s.certain_rows
         quiet = (seen.noise < s.quiet_share * self._usual_noise(seen)) & (seen.noise > 0)
         quiet_for = consecutive(quiet, self._quiet, unknown=np.isnan(seen.noise))
         out = (rows < self._low) | (rows > self._high)
@@ -258,7 +258,7 @@ class SensorMonitor:
         )
 
     def _usual_noise(self, seen: FullCheck) -> Float32:
-        """The least calm noise while the value was about what it is, [R, C]."""
+        """The least normal noise while the value was about what it is, [R, C]."""
         memory: Mapping[str, NDArray[Any]] = self._profile.memory
         if "quality/noise_at" not in memory:  # learnt by an older agent
             least: Float32 = np.broadcast_to(memory["quality/noise"], seen.noise.shape)
@@ -304,7 +304,7 @@ class SensorMonitor:
         if len(self._paces) < self._settings.rate_rows:
             return
         paces = self._paces[-self._settings.rate_rows :]
-        self._paces = paces[self._settings.rate_rows // 4 :]  # the next look is so many rows away
+        self._paces = paces[self._settings.rate_rows // 4 :]  # the next check is so many rows away
         ranked, half = sorted(paces), len(paces) // 2
         ratio, limit = (ranked[half] + ranked[-half - 1]) / 2, self._settings.rate_ratio
         changed = ratio > limit or ratio < 1.0 / limit
@@ -371,7 +371,7 @@ class SensorMonitor:
         )
 
     def restore(self, state: QualityState) -> None:
-        """Go on where another inspector of the same channels stood; then `reread`."""
+        """Go on where another monitor of the same channels stood; then `reread`."""
         self._units.restore(state.units)
         self._count = state.count
         self._before = state.rows

@@ -1,10 +1,10 @@
 """Whether a sensor began to speak in another unit: its value jumped by a conversion that people mix up. Pure.
 
-A conversion is only told where chance is ruled out: the jump must be far larger than any calm step, and the value must
-land where the conversion of the value before it lies, as close as calm steps alone would leave it. A channel that
-steps wildly when it is calm is judged by `_STRETCH` rows on either side: level and noise must have changed by the same
-factor at once, and the factor's inverse must bring every value back among the calm ones. Nobody is blamed who was
-unusual before the jump.
+A conversion is only told where chance is ruled out: the jump must be far larger than any normal step, and the value
+must land where the conversion of the value before it lies, as close as normal steps alone would leave it. A channel
+that steps wildly when all is well is judged by `_STRETCH` rows on either side: level and noise must have changed by the
+same factor at once, and the factor's inverse must bring every value back among the normal ones. Nobody is blamed who
+was unusual before the jump.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,12 +45,12 @@ CONVERSIONS: tuple[tuple[float, float], ...] = (
 )
 """(gain, offset) pairs, both ways. kW and hp are too near to each other: a machine fault jumps by a third as easily."""
 _FAR = 3.0
-"""A jump counts from so many of the largest calm steps on, of the unit before and after."""
+"""A jump counts from so many of the largest normal steps on, of the unit before and after."""
 _NEAR = 1.5
 _SHARPEST = 0.2
-"""Share of the jump that the largest calm step may be in the new unit; more, and chance hits a conversion."""
+"""Share of the jump that the largest normal step may be in the new unit; more, and chance hits a conversion."""
 _MARGIN = 0.25
-"""Share of the calm range by which it may be left without being left."""
+"""Share of the normal range by which it may be left without being left."""
 _WIDE = 1.0
 """The same where level and noise are compared: a slow channel wanders."""
 _BACK_ROWS = 3
@@ -125,7 +125,7 @@ def conversion(before: float, now: float, *, step: float) -> tuple[float, float]
     Args:
         before: the last value in the old unit.
         now: the next value.
-        step: the largest step between two calm rows, in the old unit.
+        step: the largest step between two normal rows, in the old unit.
     """
     jump = abs(now - before)
     if jump < _FAR * step:  # too near for any
@@ -184,7 +184,7 @@ class UnitMonitor:
         )
 
     def restore(self, state: UnitState) -> None:
-        """Go on where another watch stood."""
+        """Go on where another monitor stood."""
         n_channels = len(self._step)
         self._changed |= {at: _Changed(gain, offset) for at, gain, offset in state.changed if at < n_channels}
         self._barred |= {at: until for at, until in state.barred if at < n_channels}
@@ -217,7 +217,7 @@ class UnitMonitor:
         return leaps.index(True, at) if True in leaps[at:] else len(leaps)
 
     def _steps(self, seen: Moves) -> Values:
-        """The largest steps that calm rows allow, [R, C]: where rows were lost in between, so many times one row's."""
+        """[R, C] the largest steps that normal rows allow; where rows were lost in between, so many times one row's."""
         steps: Values = np.minimum(self._step * seen.apart, self._farthest)
         return steps
 
@@ -229,8 +229,8 @@ class UnitMonitor:
                 return 0
             before = _held(seen.joined[at : at + BEFORE_ROWS, channel])
             low, high = self._wide_low[channel], self._wide_high[channel]
-            calm = len(before) > 0 and bool(((low <= before) & (before <= high)).all())
-            if not calm:
+            normal = len(before) > 0 and bool(((low <= before) & (before <= high)).all())
+            if not normal:
                 return 0
             doubt = self._doubts[channel] = _Doubt(before, [])
         doubt.after.append(value)
@@ -251,7 +251,7 @@ class UnitMonitor:
         noise, level = _noise(before), _median(before)
         usual = self._low[channel] <= least and most <= self._high[channel]
         if usual and abs(_median(after) - level) <= self._drift[channel]:
-            return None  # calm rows went as far in their own unit
+            return None  # normal rows went as far in their own unit
         best, closest = None, np.inf
         for gain in _GAINS:
             if not (low <= least / gain and most / gain <= high):
@@ -272,8 +272,8 @@ class UnitMonitor:
             if channel in self._doubts:
                 return 0
             # A value that was unusual before it jumped speaks of the machine, not of a unit.
-            calm = self._low[channel] <= previous <= self._high[channel]
-            found = conversion(previous, value, step=step) if calm else None
+            normal = self._low[channel] <= previous <= self._high[channel]
+            found = conversion(previous, value, step=step) if normal else None
             if found is None:
                 return 0
             self._changed[channel] = _Changed(*found)

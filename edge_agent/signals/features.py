@@ -14,7 +14,7 @@ Float32 = NDArray[np.float32]
 
 # Upper edges (share of the Nyquist frequency) of the spectral bands: narrow where machines move slowly.
 _BAND_EDGES = (0.04, 0.09, 0.19, 0.38, 0.65, 1.0)
-# Power below this (calm scale squared) is silence: keeps the logarithm of a flat window finite.
+# Power below this (normal scale squared) is silence: keeps the logarithm of a flat window finite.
 _SILENCE = 1e-4
 # Bounds of a standardised value: a channel that never moved says little by moving, but not nothing.
 _LIMIT = 100.0
@@ -47,10 +47,10 @@ def _location_and_spread(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def standardise(windows: Float32, *, location: Float32, scale: Float32, limit: Float32) -> Float32:
-    """Windows [B, C, T] in units of the calm scale, hidden cells (NaN) filled.
+    """Windows [B, C, T] in units of the normal scale, hidden cells (NaN) filled.
 
     A hidden cell takes the last observed value before it, one before the first observed cell takes that
-    one, and a channel hidden throughout is at its calm location: missing data alone is no anomaly.
+    one, and a channel hidden throughout is at its normal location: missing data alone is no anomaly.
     `limit` bounds what one channel can say. Location, scale and limit are [C], or [B, C] for windows of
     several machines.
     """

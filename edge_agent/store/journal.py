@@ -233,7 +233,7 @@ class Journal:
         return max(0, min(oldest, self._turn - _MARKED_TURNS))
 
     def _encode_buffer(self, pipeline: Pipeline, name: str) -> bytes:
-        return msgspec.msgpack.encode(_WrittenBuffer(self._turn, pipeline.ring(name)))
+        return msgspec.msgpack.encode(_WrittenBuffer(self._turn, pipeline.buffer_state(name)))
 
     def _number(self, frame: Frame, states: dict[str, bytes | None]) -> int:
         """The number of a frame's layout; a new one is written down."""

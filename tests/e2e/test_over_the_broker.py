@@ -222,7 +222,7 @@ def test_a_killed_agent_goes_on_with_its_alarm_and_scores_nothing_twice(agent: A
     # The alarm closes before the last row is there; what is unread at a stop waits at the broker.
     wait_until(lambda: agent.settled_for(3.0), what="the last rows")
     assert agent.stop() == 0
-    ring = agent.ring("pump-1")
+    ring = agent.buffer_state("pump-1")
     assert ring.row_count == 1541, "a row was lost or counted twice"
 
 

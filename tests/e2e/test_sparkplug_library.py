@@ -125,7 +125,7 @@ def counted(agent: Agent, what: str) -> float:
 
 def taken(agent: Agent) -> tuple[NDArray[np.int64], NDArray[np.float32], int]:
     """What the agent keeps of the machine: times in ms [R], pressure and flow [R, 2], stretches without a hole."""
-    ring = agent.ring(MACHINE)
+    ring = agent.buffer_state(MACHINE)
     rows = np.frombuffer(ring.rows, np.float32).reshape(-1, len(ring.channels))
     times = np.frombuffer(ring.times, np.int64) // 10**6
     order = [ring.channels.index(name) for name in ("pressure", "flow")]

@@ -146,7 +146,7 @@ def test_aliases_that_change_hands_with_a_restart_never_mix_two_channels_in_a_ro
             node.die()
     wait_until(lambda: agent.ledger().get("received", 0) >= node.sent, what="all messages")
     assert agent.stop() == 0
-    ring = agent.ring(MACHINE)
+    ring = agent.buffer_state(MACHINE)
     taken = np.frombuffer(ring.rows, np.float32).reshape(-1, len(ring.channels))
     assert len(taken) > 50
     pressure, flow = taken[:, ring.channels.index("pressure")], taken[:, ring.channels.index("flow")]

@@ -106,14 +106,14 @@ def test_rows_that_are_ordinary_at_a_check_are_so_at_a_thorough_check(
 
 def inspected(profile: Profile, blocks: list[np.ndarray]) -> list[tuple[tuple[Alarm, ...], list[list[bool]]]]:
     """Of each block, its findings and which rows hide a channel."""
-    inspector = SensorMonitor(
+    monitor = SensorMonitor(
         profile, SETTINGS.quality, ranges=[(-np.inf, np.inf)] * 2, window_rows=128, model="m"
     )
     found, row = [], 0
     for block in blocks:
         times = np.arange(row, row + len(block)) * PERIOD_NS
         row += len(block)
-        seen = inspector.inspect(block, times)
+        seen = monitor.check(block, times)
         hidden = seen.hidden if seen.hidden.size else np.zeros((len(block), 2), np.bool_)
         found.append((seen.findings, hidden.tolist()))
     return found

@@ -185,7 +185,7 @@ def test_findings_go_on_under_their_ids_after_a_restart(scorer: Scorer, profile:
     sent = frames_of(values, start=2000, block=1, channels=CHANNELS)
     opened = [one for frame in sent[:400] for one in first.feed([frame]).findings]
     second = ready(scorer, profile)
-    assert second.restore(first.memento("m"), first.ring("m"))
+    assert second.restore(first.memento("m"), first.buffer_state("m"))
     second.recall([])
     assert second.machines.open_findings() == first.machines.open_findings() != ()
     closed = [one for frame in sent[400:] for one in second.feed([frame]).findings]

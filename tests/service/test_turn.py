@@ -76,7 +76,7 @@ def test_an_agent_that_crashes_again_and_again_says_what_an_undisturbed_one_says
     play(crashing, story, crash_after=lambda number: number % every == 0)
     assert crashing.alerts == undisturbed.alerts
     machine = story[0].delivery.topic.split("/")[1]
-    assert crashing.ring(machine) == undisturbed.ring(machine)
+    assert crashing.buffer_state(machine) == undisturbed.buffer_state(machine)
 
 
 @pytest.mark.parametrize("mode", ["snapshot", "off"])
@@ -190,9 +190,9 @@ def test_a_disk_that_fails_costs_nothing_but_the_safety_of_that_time(
     agent.turn(story[342:344])
     assert agent.processor.state_writer.failure == ""
     assert agent.reports[-1] == "state_recovered"
-    before = agent.ring("pump-1")
+    before = agent.buffer_state("pump-1")
     agent.crash()
-    assert agent.ring("pump-1") == before
+    assert agent.buffer_state("pump-1") == before
     play(agent, story[344:], crash_after=lambda _: False)
     assert len({alarm_id for alarm_id, _ in agent.alerts}) == 1
 
@@ -254,12 +254,12 @@ def test_rows_that_make_no_sense_do_not_cost_the_alarm(
     agent = begin(config)
     play(agent, arrivals(STORY[:2]), crash_after=lambda _: False)
     (opened,) = agent.processor.pipeline.machines.open_alarms()
-    ring = agent.ring("pump-1")
+    ring = agent.buffer_state("pump-1")
     broken = msgspec.msgpack.encode([10**6, replace(ring, times=ring.times[:-8])])
     agent.processor.state_writer._database.commit(Changes(10**6, {"ring/pump-1": broken}))
     agent.crash()
     assert [alarm.id for alarm in agent.processor.pipeline.machines.open_alarms()] == [opened.id]
-    assert agent.ring("pump-1").row_count == 0
+    assert agent.buffer_state("pump-1").row_count == 0
     play(agent, arrivals([(380, 600, 0.0)]), crash_after=lambda _: False)
     assert agent.processor.pipeline.machines.open_alarms() == ()
 

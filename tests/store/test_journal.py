@@ -86,8 +86,8 @@ def test_rings_are_written_when_due_and_older_blocks_are_given_up(pipeline: Pipe
         assert fresh.restore(memento, found.buffers[memento.machine][1])
     fresh.recall(found.frames())
     for name in ("m", "other"):
-        assert fresh.ring(name).rows == pipeline.ring(name).rows
-        assert fresh.ring(name).row_count == 1000
+        assert fresh.buffer_state(name).rows == pipeline.buffer_state(name).rows
+        assert fresh.buffer_state(name).row_count == 1000
 
 
 def test_a_quiet_machine_s_ring_is_written_as_well(pipeline: Pipeline) -> None:

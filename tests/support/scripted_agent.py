@@ -95,8 +95,8 @@ class ScriptedAgent:
         outbox._waiting.clear()
         outbox._updates.clear()
 
-    def ring(self, machine: str) -> Any:
-        return self.processor.pipeline.ring(machine)
+    def buffer_state(self, machine: str) -> Any:
+        return self.processor.pipeline.buffer_state(machine)
 
 
 def arrivals(spans: Sequence[tuple[int, int, float]], *, machine: str = "pump-1") -> list[Arrival]:
