@@ -204,20 +204,23 @@ class MemoryArrays(Generic[M]):
         marks = {name: repr(hint) for name, hint in hints.items()}
         self._fields = [(f"{detector.name}_{name}", _LEFT_LAZY in mark) for name, mark in marks.items()]
         needed = [name for name in marks if name not in detector.memory._field_defaults]
-        self._needed = frozenset(f"{detector.name}_{name}" for name in needed)
+        self.needed = frozenset(f"{detector.name}_{name}" for name in needed)
         self._telling = [f"{detector.name}_{name}" for name in needed if _BY_CHANNEL not in marks[name]]
         self.names = frozenset(name for name, _ in self._fields)
 
     def present(self, arrays: Entries) -> bool:
         """Whether the detector was fitted to this machine."""
-        return self._needed <= arrays.keys()
+        return self.needed <= arrays.keys()
 
     def read(self, arrays: Entries) -> M:
         """The detector's memory of a machine."""
         known = []
         for name, lazy in self._fields:
             array = arrays.get(name)
-            known.append(array if array is None or lazy else held(array))
+            if array is None or lazy or isinstance(array, np.ndarray):
+                known.append(array)
+            else:
+                known.append(array())
         return self._memory._make(known)
 
     def write(self, memory: M) -> dict[str, NDArray[Any] | Lazy]:

@@ -81,6 +81,7 @@ class Ensemble:
         self._alarming = tuple(one for one in listed if one.alarms)
         self._ranking = tuple(one for one in listed if not one.alarms)
         self.names = tuple(name for one in listed for name in one.detector.scores)
+        self._needed = frozenset[str]().union(*(one.arrays.needed for one in self._alarming))
         self._places = {name: at for at, name in enumerate(self.names)}
 
     def fit(self, normal: NormalWindows) -> tuple[dict[str, NDArray[Any]], Float32]:
@@ -141,8 +142,8 @@ class Ensemble:
     def score_together(self, machines: Sequence[Arrays], looked: Sequence[WindowViews]) -> list[Scores]:
         """What may alarm, of windows of several machines that were looked at together: as `score` without `ranking`."""
         groups: dict[tuple[Any, ...], list[int]] = {}
-        for at, (arrays, seen) in enumerate(zip(machines, looked, strict=True)):
-            known = entries(arrays)
+        entered = [entries(arrays) for arrays in machines]
+        for at, (known, seen) in enumerate(zip(entered, looked, strict=True)):
             asked = self._asked(known, ranking=False)
             shapes = [one.arrays.shapes(known) for one in asked]
             n_scores = held(known["calibration"]).shape
@@ -153,7 +154,7 @@ class Ensemble:
             for first in range(0, len(members), _MACHINES_AT_A_TIME):
                 chosen = members[first : first + _MACHINES_AT_A_TIME]
                 scores, start = (
-                    self._score_alike(asked, [machines[at] for at in chosen], [looked[at] for at in chosen]),
+                    self._score_alike(asked, [entered[at] for at in chosen], [looked[at] for at in chosen]),
                     0,
                 )
                 for at in chosen:
@@ -163,14 +164,13 @@ class Ensemble:
         return [found[at] for at in range(len(machines))]
 
     def _score_alike(
-        self, asked: Sequence[Listed], machines: Sequence[Arrays], looked: Sequence[WindowViews]
+        self, asked: Sequence[Listed], machines: Sequence[Entries], looked: Sequence[WindowViews]
     ) -> Scores:
-        entered = [entries(arrays) for arrays in machines]
-        due = DueWindows([ViewScales.read(each) for each in entered], looked)
+        due = DueWindows([ViewScales.read(each) for each in machines], looked)
         found = _raw_scores(
-            [(one.detector, [one.arrays.read(each) for each in entered]) for one in asked], due
+            [(one.detector, [one.arrays.read(each) for each in machines]) for one in asked], due
         )
-        known = [Fusion.read(each) for each in entered]
+        known = [Fusion.read(each) for each in machines]
         fusion = Fusion(
             calibration=due.by_window([one.calibration for one in known]),
             weights=due.by_window([one.weights for one in known]),
@@ -182,6 +182,8 @@ class Ensemble:
     def _asked(self, arrays: Entries, *, ranking: bool) -> tuple[Listed, ...]:
         """The detectors to ask, of those that the machine was learnt with."""
         n_scores = held(arrays["calibration"]).shape[-1]
+        if not ranking and n_scores == len(self.names) and self._needed <= arrays.keys():
+            return self._alarming
         return tuple(
             one
             for one in (self._listed if ranking else self._alarming)

@@ -19,8 +19,8 @@ class LazyArrays(Mapping[str, NDArray[Any]]):
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Begin with all that the arrays hold; what is lazy there stays lazy."""
-        self._entries: dict[str, NDArray[Any] | Lazy] = (
-            arrays.entries() if isinstance(arrays, LazyArrays) else dict(arrays)
+        self._entries: dict[str, NDArray[Any] | Lazy] = dict(
+            arrays.entries if isinstance(arrays, LazyArrays) else arrays
         )
 
     def __getitem__(self, name: str) -> NDArray[Any]:
@@ -36,9 +36,10 @@ class LazyArrays(Mapping[str, NDArray[Any]]):
     def __len__(self) -> int:
         return len(self._entries)
 
-    def entries(self) -> dict[str, NDArray[Any] | Lazy]:
-        """All arrays as they are here, the lazy ones lazy."""
-        return dict(self._entries)
+    @property
+    def entries(self) -> Mapping[str, NDArray[Any] | Lazy]:
+        """All arrays as they are here, the lazy ones lazy; to look at, not to change."""
+        return self._entries
 
     def joined(self, more: Mapping[str, NDArray[Any] | Lazy]) -> "LazyArrays":
         """Other arrays: these with some added or replaced."""
@@ -57,7 +58,7 @@ class LazyArrays(Mapping[str, NDArray[Any]]):
 
 def entries(arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any] | Lazy]:
     """All arrays as they are there, the lazy ones lazy, as quick to look up as can be."""
-    return arrays.entries() if isinstance(arrays, LazyArrays) else arrays
+    return arrays.entries if isinstance(arrays, LazyArrays) else arrays
 
 
 def held(array: NDArray[Any] | Lazy) -> NDArray[Any]:
