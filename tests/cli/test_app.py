@@ -166,9 +166,21 @@ def test_help_needs_no_runtime() -> None:
         "from edge_agent.cli.app import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print(sorted(sys.modules.keys() & {'onnxruntime', 'paho', 'numpy', 'torch'}))"
+        "print(sorted(sys.modules.keys() & {'onnxruntime', 'paho', 'numpy', 'torch', 'pydantic', 'msgspec'}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_new_command_is_a_line_in_the_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def greet(name: str) -> None:
+        """Say hello."""
+        sys.stdout.write(f"hello {name}\n")
+
+    monkeypatch.setitem(command.COMMANDS, "greet", greet)
+    command.assemble()(["greet", "pump-1"], standalone_mode=False)
+    assert capsys.readouterr().out == "hello pump-1\n"
