@@ -88,7 +88,8 @@ def _waveforms(_config: Config, _address: BrokerAddress, _report: Report) -> Age
     return WaveformPart()
 
 
-PARTS: Sequence[Callable[[Config, BrokerAddress, Report], AgentPart | None]] = (
+PartBuilder = Callable[[Config, BrokerAddress, Report], AgentPart | None]
+PARTS: Sequence[PartBuilder] = (
     _sharing,
     _sparkplug,
     _page,
@@ -121,6 +122,7 @@ class Service:
         store: StateDir,
         telemetry: Telemetry,
         reread: Callable[[], Config] | None = None,
+        parts: Sequence[PartBuilder] = PARTS,
     ) -> None:
         """Wire an agent; nothing runs yet.
 
@@ -155,8 +157,8 @@ class Service:
             tell=_report,
         )
         address = broker_address(config)
-        parts = [build(config, address, _report) for build in PARTS]
-        self._parts = [part for part in parts if part is not None]
+        built = [build(config, address, _report) for build in parts]
+        self._parts = [part for part in built if part is not None]
         self._processor = TurnProcessor(
             config,
             scorer=scorer,

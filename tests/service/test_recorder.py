@@ -1,6 +1,7 @@
 """The recorder acknowledges nothing that is not on disk, and counts what it could not use."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def test_nothing_is_acknowledged_while_the_disk_fails_and_nothing_is_lost_after(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr("edge_agent.recordings.spool.os.fsync", full)
+        broken.setattr(os, "fsync", full)
         with pytest.raises(StateError, match="No space"):
             ours.keep_batch(batch(*range(10)))
     assert ours.figures.received == 0
