@@ -1,5 +1,6 @@
 """Rows are gathered and windows cut as the module's rules say."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from edge_agent.records import Frame
 from edge_agent.signals.alignment import Aligner
-from edge_agent.signals.row_buffer import RowBuffer
+from edge_agent.signals.row_buffer import BufferState, RowBuffer
 from edge_agent.signals.settings import WindowSettings
 
 SECOND = 1_000_000_000
@@ -211,3 +212,27 @@ def test_with_a_grid_a_gateway_clock_that_is_set_back_begins_afresh() -> None:
             assert rows.accept(frame) == "accepted"
     assert rows.store.row_count == 10 + 8  # all of the first, and what the lateness lets out of the second
     assert rows.store.last_time_ns == 1007 * second
+
+
+WRITTEN = (
+    "de0011a86368616e6e656c7392a161a162a9726f775f636f756e7405ac6c6173745f74696d655f6e73ceee6b2800a4726f7773c42000"
+    "00c03f000080bf00002040000000c000006040000000c000009040000080c0a574696d6573c42000ca9a3b0000000000943577000000"
+    "00005ed0b20000000000286bee00000000a6737461727473c42000000000000000000000000000000000000000000000000000000000"
+    "00000000a3616765c41000000000000000000000000000000000a46c617374c40800009040000080c0a770656e64696e67c4080000b0"
+    "400000c07faa70656e64696e675f6e73cf000000012a05f200ab7365676d656e745f726f7700aa73636f7265645f726f7700a7737061"
+    "6e5f6e73ceee6b2800a8686f705f726f777302a47365656ec4080101010101000101a5616c69676ec0a96f70656e65645f6e7300"
+)
+"""A buffer of two channels as agents in the field have written it down: four rows, a held cell, half a row that waits,
+nothing scored yet."""
+
+
+def test_what_older_agents_wrote_goes_on_and_is_written_the_same() -> None:
+    raw = bytes.fromhex(WRITTEN)
+    rows = RowBuffer("m", WindowSettings(hold_rows=2), window_rows=4, keep_rows=4)
+    rows.restore(msgspec.msgpack.decode(raw, type=BufferState))
+    assert msgspec.msgpack.encode(rows.save()) == raw
+    assert rows.accept(frame(5, -5.0, channels=("b",), partial=True)) == "accepted"
+    windows = rows.take_due().windows
+    assert windows is not None
+    assert windows.end_rows.tolist() == [5]
+    np.testing.assert_array_equal(windows.values[-1], [[2.5, 3.5, 4.5, 5.5], [-2, -2, -4, -5]])
