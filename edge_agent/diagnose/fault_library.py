@@ -58,7 +58,7 @@ class _CaseHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end_ns: int = 0
 
 
-class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _LibraryHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema_version: int
     machine: str
     cases: tuple[_CaseHeader, ...]
@@ -66,7 +66,7 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def encode(library: FaultLibrary) -> bytes:
     """The library as npz bytes."""
-    header = _Header(
+    header = _LibraryHeader(
         schema_version=_SCHEMA_VERSION,
         machine=library.machine,
         cases=tuple(
@@ -88,7 +88,7 @@ def decode(path: Path, raw: bytes) -> FaultLibrary:
     """
     arrays = decode_arrays(path, raw)
     try:
-        header = msgspec.json.decode(arrays.pop(_HEADER).tobytes(), type=_Header)
+        header = msgspec.json.decode(arrays.pop(_HEADER).tobytes(), type=_LibraryHeader)
         cases = tuple(
             Case(
                 case.alarm,

@@ -15,7 +15,7 @@ _READABLE = (2, 3)
 """3 may lack what only ranks; 2 had it in any case."""
 
 
-class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _ProfileHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema_version: int
     machine: str
     channels: tuple[str, ...]
@@ -28,7 +28,7 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def encode(profile: Profile) -> bytes:
     """The profile as npz bytes."""
-    header = _Header(
+    header = _ProfileHeader(
         schema_version=_SCHEMA_VERSION,
         machine=profile.machine,
         channels=profile.channels,
@@ -50,7 +50,7 @@ def decode(path: Path, raw: bytes, *, limit_bytes: int = LIMIT_BYTES) -> Profile
     """
     arrays = decode_arrays(path, raw, limit_bytes=limit_bytes)
     try:
-        header = msgspec.json.decode(arrays.pop(_HEADER).tobytes(), type=_Header)
+        header = msgspec.json.decode(arrays.pop(_HEADER).tobytes(), type=_ProfileHeader)
     except (KeyError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BundleError(path, f"not a machine profile: {error}") from error
     if header.schema_version not in _READABLE:
