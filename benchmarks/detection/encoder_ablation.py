@@ -1,4 +1,4 @@
-"""What a pre-trained encoder is worth: its distance voice alone, and the whole ranking, beside random weights.
+"""What a pre-trained encoder is worth: its distance alone, and the whole ranking, beside random weights.
 
 Runs on recordings that no published figure of this project is measured on (servers, spacecraft telemetry that the
 benchmark files do not use, streams of NAB without the two scored ones), every ninth row: here choices are made.
@@ -103,7 +103,7 @@ def summarise(
 def alone(
     series: Series, ends: NDArray[np.int64], *, encode: Encode, window_rows: int
 ) -> NDArray[np.float64]:
-    """Distance of the embeddings to the machine's memory as the agent's voice takes it, of windows at `ends`."""
+    """Distance of the embeddings to the machine's memory as the agent's detector takes it, of windows at `ends`."""
     place = scales(series.rows[: series.calm_rows])
     stride = -(-(series.calm_rows - window_rows + 1) // CALM_WINDOWS)
     calm = np.arange(window_rows, series.calm_rows + 1, stride)

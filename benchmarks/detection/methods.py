@@ -146,7 +146,7 @@ def _ranking(score: NDArray[np.floating]) -> Outcome:
 
 
 def _listen(series: Series, encode: Encode | None) -> dict[str, NDArray[np.float64]]:
-    """What may alarm, the ranking, and each voice as the logarithm that the ranking adds; each on rows."""
+    """What may alarm, the ranking, and each raw score as the logarithm that the ranking adds; each on rows."""
     rows = series.recording.values
     T = LENGTHS_ROWS[-1]
     memory = commission(

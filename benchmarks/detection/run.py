@@ -72,7 +72,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--methods", nargs="+", help=f"only these, as the table names them; ours is {AGENT!r}"
     )
-    parser.add_argument("--ablate", action="store_true", help="untrained encoder, none, each voice alone")
+    parser.add_argument("--ablate", action="store_true", help="untrained encoder, none, each detector alone")
     parser.add_argument("--bundle", type=Path, default=SHIPPED, help="another model, for instance int8")
     return parser.parse_args()
 

@@ -2,7 +2,7 @@
 
 For the diagnosis benchmark. Calm is the first half of a normal recording; its second half and the faulty recordings
 are judged. Nothing is chosen on them. Measure: area under the ROC curve; of the agent, by what ranks its windows
-(`chorus.Scores.rank`) and by what alarms (`value`).
+(`fusion.Scores.rank`) and by what alarms (`value`).
 
 Axes: M blocks, S samples of a block, A axes, F numbers, R rows, C channels of the spectral frames.
 """

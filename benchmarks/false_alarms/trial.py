@@ -144,7 +144,7 @@ class _Chosen:
         values, rows, times = block.values[keep], block.end_rows[keep], block.times_ns[keep]
         chosen = replace(block, values=values, end_rows=rows, times_ns=times)
         *alarming, _ranking = profile.memory["weights"]
-        if np.any(np.array(alarming)[:, [ENSEMBLE.names.index(voice) for voice in _OF_THE_ENCODER]]):
+        if np.any(np.array(alarming)[:, [ENSEMBLE.names.index(name) for name in _OF_THE_ENCODER]]):
             return self._scorer.score([chosen], profiles)
         scores = ENSEMBLE.score(profile.memory, values, None)
         return [_told(chosen, profile, np.column_stack([scores.parts, scores.recent]))]

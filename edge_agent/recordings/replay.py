@@ -24,7 +24,7 @@ from edge_agent.records import Alarm, Delivery, Float32, Frame, Profile, Reject,
 _BLOCK_ROWS = 1024
 _SECOND_NS = 1_000_000_000
 _COVER_ROWS = 64
-"""Rows that a window covers, for the aligned score: the voices look at the newest 16 to 128 rows."""
+"""Rows that a window covers, for the aligned score: the detectors look at the newest 16 to 128 rows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,12 +122,12 @@ def test_without_ranking_the_alarm_and_its_shares_are_the_same() -> None:
     memory = learn(plant(1200, 3))
     windows = windows_of(plant(300, 3, seed=4), step=20)
     windows[:, 1, -10:] += 3.0
-    full, lean = score(memory, windows, None), score(memory, windows, None, ranking=False)
-    assert lean.value == pytest.approx(full.value, rel=1e-5)
-    assert lean.recent == pytest.approx(full.recent, rel=1e-5)
-    assert lean.contributions == pytest.approx(full.contributions, abs=1e-5)
+    full, alarming = score(memory, windows, None), score(memory, windows, None, ranking=False)
+    assert alarming.value == pytest.approx(full.value, rel=1e-5)
+    assert alarming.recent == pytest.approx(full.recent, rel=1e-5)
+    assert alarming.contributions == pytest.approx(full.contributions, abs=1e-5)
     assert full.rank.all()
-    assert not lean.rank.any()
+    assert not alarming.rank.any()
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_features_of_a_step_do_not_see_later_rows() -> None:
 
 
 def test_a_level_beyond_the_usual_is_not_expected() -> None:
-    """A machine that stands still at a wrong level must have an error, or no voice of reconstruction."""
+    """A machine that stands still at a wrong level must have an error, or the reconstruction tells nothing."""
     still = torch.full((1, 1, 128), 40.0)
     with torch.no_grad():
         output = network("conv")(still, torch.ones_like(still), torch.zeros(1, 1), torch.full((1, 1), 2.0))

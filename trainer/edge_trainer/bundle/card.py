@@ -9,7 +9,7 @@ from edge_trainer.network.network import LEVEL_DIM, Network
 _LIMITS = """\
 - A window is {window_rows} rows. What happens slower than that is seen only through the machine's own level.
 - Embedding and reconstruction judge each channel by itself; that a relation between channels broke is for the
-  agent's own voices (and, where there is one, the head) to see.
+  agent's own detectors (and, where there is one, the head) to see.
 - Figures above were measured on the data named above. Nothing follows for another machine before it has been
   commissioned and watched.
 - The model raises alarms for people to look at. It is no safety function and must not be one.
