@@ -68,6 +68,9 @@ format: $(VENV)/.done  ## put the code into its form
 e2e: $(VENV)/.done  ## the tests over a real mosquitto only
 	$(BIN)/python -m pytest -m broker
 
+golden: $(VENV)/.done  ## keep what comes of the golden corpus now, after a change of behaviour that was meant -> tests/golden/corpus
+	EDGE_AGENT_DATA=$(DATA) PYTHONPATH=. OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.golden.record
+
 faults: $(VENV)/.done  ## break broker, agent, network, disk and clock (FORM=long, STRICT=1) -> benchmarks/results/faults.json
 	FAULTS_FORM=$(FORM) FAULTS_STRICT=$(STRICT) FAULTS_RESULTS=benchmarks/results/faults.json \
 		$(BIN)/python -m pytest -n 2 -m faults tests/faults; status=$$?; \
