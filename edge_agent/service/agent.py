@@ -20,9 +20,8 @@ from edge_agent.metrics.exporter import Telemetry
 from edge_agent.metrics.snapshot import Health, Snapshot, frozen
 from edge_agent.mqtt.connection import BrokerAddress, Connection, Report
 from edge_agent.mqtt.egress import Egress
-from edge_agent.mqtt.inbox import Batch, Inbox
+from edge_agent.mqtt.inbox import Batch
 from edge_agent.mqtt.ingest import Ingest
-from edge_agent.mqtt.load_shedding import LoadShedder
 from edge_agent.mqtt.outbox import Message
 from edge_agent.records import ReceivedMessage
 from edge_agent.service import health
@@ -33,7 +32,7 @@ from edge_agent.service.reload import Fresh, Reloader, warn_of_age
 from edge_agent.service.sparkplug import SparkplugPart
 from edge_agent.service.systemd import Supervisor
 from edge_agent.service.turn import Turn, TurnProcessor
-from edge_agent.service.wiring import TimedScorer, broker_address, machine_of
+from edge_agent.service.wiring import TimedScorer, broker_address, machine_of, new_inbox, new_load_shedder
 from edge_agent.store.state_dir import StateDir
 from edge_agent.web.metrics_routes import MetricsRoutes
 from edge_agent.web.server import HttpServer
@@ -143,29 +142,13 @@ class Service:
         self._stop = threading.Event()
         self._receipt_topic = config.alerts.receipt_topic.replace("{agent}", config.agent.name)
         self._status_topic = config.alerts.status_topic.replace("{agent}", config.agent.name)
-        self._inbox = Inbox(
-            messages_limit=config.broker.queue_messages,
-            bytes_limit=config.broker.queue_bytes,
-            shed_after_s=config.broker.shed_after_s,
-            monotonic=time.monotonic,
-        )
-        self._load_shedder = LoadShedder(
-            topic=f"agents/{config.agent.name}/echo",
-            longest_wait_s=config.broker.longest_wait_s,
-            boot=uuid.uuid4().hex,
-            machine_of=machine_of(config),
-            tell=_report,
-        )
+        self._inbox = new_inbox(config, monotonic=time.monotonic)
+        self._load_shedder = new_load_shedder(config, boot=uuid.uuid4().hex, report=_report)
         address = broker_address(config)
         built = [build(config, address, _report) for build in parts]
         self._parts = [part for part in built if part is not None]
         self._processor = TurnProcessor(
-            config,
-            scorer=scorer,
-            store=store,
-            telemetry=telemetry,
-            report=_report,
-            observers=self._parts,
+            config, scorer=scorer, store=store, telemetry=telemetry, report=_report, observers=self._parts
         )
         self._ingest = Ingest(
             address,

@@ -18,8 +18,10 @@ from edge_agent.model import profile as profiles
 from edge_agent.model.rollback import Counters, refuse_expired
 from edge_agent.model.session import ModelSession
 from edge_agent.model.signature import ANYONE, load_trust
-from edge_agent.mqtt.connection import BrokerAddress
+from edge_agent.mqtt.connection import BrokerAddress, Report
 from edge_agent.mqtt.credentials import Login, Tls
+from edge_agent.mqtt.inbox import Inbox
+from edge_agent.mqtt.load_shedding import LoadShedder
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.sensors.monitor import QualitySettings
@@ -183,6 +185,27 @@ def broker_address(config: Config) -> BrokerAddress:
         retry_max_s=broker.retry_max_s,
         login=login,
         tls=tls,
+    )
+
+
+def new_inbox(config: Config, *, monotonic: Callable[[], float]) -> Inbox:
+    """The queue between the broker and the turns, as long as the configuration says."""
+    return Inbox(
+        messages_limit=config.broker.queue_messages,
+        bytes_limit=config.broker.queue_bytes,
+        shed_after_s=config.broker.shed_after_s,
+        monotonic=monotonic,
+    )
+
+
+def new_load_shedder(config: Config, *, boot: str, report: Report) -> LoadShedder:
+    """What measures how long messages wait; `boot` tells this process's echoes from those of another life."""
+    return LoadShedder(
+        topic=f"agents/{config.agent.name}/echo",
+        longest_wait_s=config.broker.longest_wait_s,
+        boot=boot,
+        machine_of=machine_of(config),
+        tell=report,
     )
 
 
