@@ -226,7 +226,7 @@ def test_readers_change_nothing(large: Path) -> None:
 
 def run_alone(folder: Path, out: Path, *, buffer_bytes: int, steps: int) -> dict[str, Any]:
     command = ["tests/trainer/data/streaming.py", str(folder), str(buffer_bytes), str(steps), str(out)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT}/trainer"}
     subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, check=True)
     seen: dict[str, Any] = json.loads((out.parent / f"0-{out.name}").read_text(encoding="utf-8"))
     return seen
