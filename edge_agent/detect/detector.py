@@ -22,7 +22,7 @@ windows, L newest rows of a window, E windows that end before the first whole on
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, get_type_hints
+from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, get_args, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -201,11 +201,14 @@ class MemoryArrays(Generic[M]):
     def __init__(self, detector: Detector[M]) -> None:
         self._memory = detector.memory
         hints = get_type_hints(detector.memory, include_extras=True)
-        marks = {name: repr(hint) for name, hint in hints.items()}
-        self._fields = [(f"{detector.name}_{name}", _LEFT_LAZY in mark) for name, mark in marks.items()]
-        needed = [name for name in marks if name not in detector.memory._field_defaults]
+        self._fields = [
+            (f"{detector.name}_{name}", _is_marked(hint, _LEFT_LAZY)) for name, hint in hints.items()
+        ]
+        needed = [name for name in hints if name not in detector.memory._field_defaults]
         self.needed = frozenset(f"{detector.name}_{name}" for name in needed)
-        self._telling = [f"{detector.name}_{name}" for name in needed if _BY_CHANNEL not in marks[name]]
+        self._telling = [
+            f"{detector.name}_{name}" for name in needed if not _is_marked(hints[name], _BY_CHANNEL)
+        ]
         self.names = frozenset(name for name, _ in self._fields)
 
     def present(self, arrays: Entries) -> bool:
@@ -231,3 +234,8 @@ class MemoryArrays(Generic[M]):
     def shapes(self, arrays: Entries) -> tuple[tuple[int, ...], ...]:
         """What must be equal for machines to be scored together."""
         return tuple(held(arrays[name]).shape for name in self._telling)
+
+
+def _is_marked(hint: Any, mark: str) -> bool:
+    """Whether a field's type, or a part of it such as all but None, is annotated so."""
+    return mark in getattr(hint, "__metadata__", ()) or any(_is_marked(part, mark) for part in get_args(hint))
