@@ -1,5 +1,7 @@
 """The worker that learns new machines one at a time, beside the pipeline's thread: it takes seconds each."""
 
+import contextlib
+import ctypes
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -76,4 +78,15 @@ class Learner:
                 log.exception("machine_learning_crashed", machine=request.machine)
                 result = f"internal error: {error!r}"
             self._learnt.put(Learnt(request.machine, result, time.perf_counter() - started))
+            if self._requests.empty():
+                _give_memory_back()
             self._busy.clear()
+
+
+def _give_memory_back() -> None:
+    """Return to the system what learning has freed: the C library would keep it for the next machine.
+
+    Where the library has no such door nothing is done.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
