@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from edge_agent.detect.detector import Encode, NormalWindows
-from edge_agent.detect.reconstruction import reconstruction_errors
+from edge_agent.detect.detectors.reconstruction import reconstruction_errors
 from edge_agent.detect.view_scales import CHANGE_ROWS, ViewScales, fit_views
 from edge_agent.signals.features import Float32, standardise, views
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from edge_agent.commissioning.baseline import commission
 from edge_agent.detect.detectors import ENSEMBLE
-from edge_agent.detect.mahalanobis import mahalanobis
+from edge_agent.detect.detectors.mahalanobis import mahalanobis
 from edge_agent.detect.reference_bank import neighbours, square_of
 from edge_agent.signals.features import statistics
 

@@ -4,14 +4,14 @@ A profile keeps what is learnt of each raw score by its place in this table, so 
 taken out or moved. Machines learnt before a line was added go on without its detector until they are learnt again.
 """
 
-from edge_agent.detect.channel_neighbours import ChannelNeighbours
-from edge_agent.detect.contrast import Contrast
-from edge_agent.detect.embedding_neighbours import EmbeddingNeighbours
+from edge_agent.detect.detectors.channel_neighbours import ChannelNeighbours
+from edge_agent.detect.detectors.contrast import Contrast
+from edge_agent.detect.detectors.embedding_neighbours import EmbeddingNeighbours
+from edge_agent.detect.detectors.level_jump import LevelJump
+from edge_agent.detect.detectors.mahalanobis import Mahalanobis
+from edge_agent.detect.detectors.nearest_neighbours import NearestNeighbours
+from edge_agent.detect.detectors.reconstruction import Reconstruction
 from edge_agent.detect.ensemble import Ensemble, Listed, Weight
-from edge_agent.detect.level_jump import LevelJump
-from edge_agent.detect.mahalanobis import Mahalanobis
-from edge_agent.detect.nearest_neighbours import NearestNeighbours
-from edge_agent.detect.reconstruction import Reconstruction
 from edge_agent.detect.view_scales import ALARM_KNEE, RANK_KNEE
 
 # In what alarms, the raw-window model counts less but is the only one that sees relations between channels.

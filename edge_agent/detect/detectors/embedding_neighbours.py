@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.channel_neighbours import fit_channel_bank
 from edge_agent.detect.detector import Detector, DueWindows, NormalWindows, RawScore
+from edge_agent.detect.detectors.channel_neighbours import fit_channel_bank
 from edge_agent.detect.reference_bank import Barred, excess, neighbours, norm
 from edge_agent.signals.features import Float32
 
