@@ -85,7 +85,7 @@ deb: $(VENV)/.done  ## the Debian package (ARCH=arm64 for the other architecture
 	$(BIN)/python deploy/package/build.py --arch $(ARCH)
 
 service: deb  ## install, break, upgrade and purge the package in a booted Debian 12 (root, debootstrap) -> benchmarks/results/service.json
-	SERVICE_RESULTS=benchmarks/results/service.json $(BIN)/python -m pytest -x -p no:cacheprovider -m service tests/service
+	SERVICE_RESULTS=benchmarks/results/service.json $(BIN)/python -m pytest -x -p no:cacheprovider -m service tests/deploy
 
 docs: $(VENV)/.done  ## the documentation as a site, its reference pages from the code -> build/site
 	$(BIN)/python deploy/reference.py
