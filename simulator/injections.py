@@ -19,7 +19,7 @@ def some_faults(
     length_rows: tuple[int, int],
     severity: tuple[float, float] = (0.3, 1.0),
 ) -> tuple[Injection, ...]:
-    """Faults that do not overlap, at random places between `first_row` and `rows`, with calm rows between them.
+    """Faults that do not overlap, at random places between `first_row` and `rows`, with normal rows between them.
 
     Args:
         kind: Key in `KINDS`.

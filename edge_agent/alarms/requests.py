@@ -1,7 +1,7 @@
 """The bytes of a command to a checked request or a refusal, and the answer to bytes. Decides nothing, sends nothing.
 
 A command is JSON on `agents/{agent}/cmd/{name}`. Unknown fields, wrong types, long texts and what cannot be printed
-are refused whole: a mistyped `for_s` must not become a shelf without end.
+are refused whole: a mistyped `for_s` must not become shelving without end.
 """
 
 from dataclasses import dataclass

@@ -126,16 +126,20 @@ class DueWindows:
     """
 
     def __init__(
-        self, scales: Sequence[ViewScales], looked: Sequence[WindowViews], *, encoded: Encoded | None = None
+        self,
+        scales: Sequence[ViewScales],
+        described: Sequence[WindowViews],
+        *,
+        encoded: Encoded | None = None,
     ) -> None:
         self.scales = scales
-        self.counts = [len(seen.z) for seen in looked]
+        self.counts = [len(seen.z) for seen in described]
         ends = np.cumsum(self.counts).tolist()
         self.slices = [slice(end - count, end) for end, count in zip(ends, self.counts, strict=True)]
-        self._repeated = ends[-1] > len(looked)
-        one = len(looked) == 1
-        self.z = looked[0].z if one else np.concatenate([seen.z for seen in looked])
-        self.views = looked[0].views if one else np.concatenate([seen.views for seen in looked], axis=1)
+        self._repeated = ends[-1] > len(described)
+        one = len(described) == 1
+        self.z = described[0].z if one else np.concatenate([seen.z for seen in described])
+        self.views = described[0].views if one else np.concatenate([seen.views for seen in described], axis=1)
         self.encoded = encoded
         self.found: dict[str, RawScore] = {}
 

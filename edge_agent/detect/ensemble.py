@@ -131,19 +131,19 @@ class Ensemble:
         step = max(1, _STEP_NUMBERS // _numbers(memories))
         parts = []
         for at in range(0, max(len(windows), 1), step):
-            looked = describe_views(
+            described = describe_views(
                 arrays, windows[at : at + step], change_rows=CHANGE_ROWS if ranking else ()
             )
-            due = DueWindows([scales], [looked], encoded=_part(encoded, at, step))
+            due = DueWindows([scales], [described], encoded=_part(encoded, at, step))
             found = _raw_scores([(detector, [memory]) for detector, memory in memories], due)
             parts.append(self._fused(fusion, found, due, ranking=ranking))
         return parts[0] if len(parts) == 1 else _concatenated(parts)
 
-    def score_together(self, machines: Sequence[Arrays], looked: Sequence[WindowViews]) -> list[Scores]:
-        """What may alarm, of windows of several machines that were looked at together: as `score` without `ranking`."""
+    def score_together(self, machines: Sequence[Arrays], described: Sequence[WindowViews]) -> list[Scores]:
+        """What may alarm, of windows of several machines that were described together: as `score` without `ranking`."""
         groups: dict[tuple[Any, ...], list[int]] = {}
         entered = [entries(arrays) for arrays in machines]
-        for at, (known, seen) in enumerate(zip(entered, looked, strict=True)):
+        for at, (known, seen) in enumerate(zip(entered, described, strict=True)):
             asked = self._asked(known, ranking=False)
             shapes = [one.arrays.shapes(known) for one in asked]
             n_scores = held(known["calibration"]).shape
@@ -154,19 +154,21 @@ class Ensemble:
             for first in range(0, len(members), _MACHINES_AT_A_TIME):
                 chosen = members[first : first + _MACHINES_AT_A_TIME]
                 scores, start = (
-                    self._score_alike(asked, [entered[at] for at in chosen], [looked[at] for at in chosen]),
+                    self._score_alike(
+                        asked, [entered[at] for at in chosen], [described[at] for at in chosen]
+                    ),
                     0,
                 )
                 for at in chosen:
-                    count = len(looked[at].z)
+                    count = len(described[at].z)
                     found[at] = scores.part(slice(start, start + count))
                     start += count
         return [found[at] for at in range(len(machines))]
 
     def _score_alike(
-        self, asked: Sequence[Listed], machines: Sequence[Entries], looked: Sequence[WindowViews]
+        self, asked: Sequence[Listed], machines: Sequence[Entries], described: Sequence[WindowViews]
     ) -> Scores:
-        due = DueWindows([ViewScales.read(each) for each in machines], looked)
+        due = DueWindows([ViewScales.read(each) for each in machines], described)
         found = _raw_scores(
             [(one.detector, [one.arrays.read(each) for each in machines]) for one in asked], due
         )

@@ -114,11 +114,11 @@ class Scorer:
 
     def _score_unasked(self, blocks: Sequence[WindowBlock], profiles: Sequence[Profile]) -> list[ScoreBlock]:
         """By the detectors that need no network; machines whose channels can all be seen are scored together."""
-        looked = describe_together([p.memory for p in profiles], [b.values for b in blocks])
-        whole = [at for at, seen in enumerate(looked) if seen is not None and not blocks[at].hidden]
+        described = describe_together([p.memory for p in profiles], [b.values for b in blocks])
+        whole = [at for at, seen in enumerate(described) if seen is not None and not blocks[at].hidden]
         joint = self._ensemble.score_together(
             [profiles[at].memory for at in whole],
-            [seen for at in whole if (seen := looked[at]) is not None],
+            [seen for at in whole if (seen := described[at]) is not None],
         )
         scores = dict(zip(whole, joint, strict=True))
         return [

@@ -27,7 +27,7 @@ in ten windows of faults that were never learnt lay below it."""
 # Unlabelled windows and pairs that are looked at: bounds the time of learning (an eigenproblem of their sum).
 _MOST_NORMAL = 1000
 _MOST_PAIRS = 1000
-# Calm windows that a machine's memory keeps for it: on simulated machines twice as many gained nothing.
+# Normal windows that a machine's memory keeps for it: on simulated machines twice as many gained nothing.
 _KEPT_NORMAL = 256
 _NORMAL = "diagnose_calm"
 # Variance below this share of the mean variance counts as noise of the estimate and is not shrunk away.

@@ -230,7 +230,7 @@ class SensorMonitor:
         memory: Mapping[str, NDArray[Any]] = self._profile.memory
         normal_run, normal_gap = memory["quality/run"], memory["quality/gap"]
         run = seen.run * self._measures
-        standing = run > s.suspect_times * normal_run + s.suspect_rows
+        unchanged = run > s.suspect_times * normal_run + s.suspect_rows
         frozen = run > s.certain_times * normal_run + s.certain_rows
         silent = seen.gap > s.suspect_times * normal_gap + s.suspect_rows
         missing = seen.gap > s.certain_times * normal_gap + s.certain_rows
@@ -240,7 +240,7 @@ class SensorMonitor:
         out_for = consecutive(out, self._out, unknown=np.isnan(rows))
         unit_for, doubted = units
         self._quiet, self._out = quiet_for[-1], out_for[-1]
-        suspect = standing | silent | (quiet_for > 0) | (out_for > 0) | (unit_for > 0)
+        suspect = unchanged | silent | (quiet_for > 0) | (out_for > 0) | (unit_for > 0)
         if not self._open and not suspect.any():
             return _Judged(suspect, doubted, {})
         stuck = frozen & self._at_limit(seen)
@@ -253,7 +253,7 @@ class SensorMonitor:
                 "stuck at limit": stuck,
                 "unit changed": unit_for >= s.unit_rows,
                 "frozen": frozen & ~stuck,
-                "noise gone": (quiet_for >= s.quiet_rows) & ~standing,
+                "noise gone": (quiet_for >= s.quiet_rows) & ~unchanged,
             },
         )
 

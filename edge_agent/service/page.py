@@ -128,7 +128,7 @@ class PagePart(AgentPart):
                 one for one in reversed(processor.alarm_manager.lifecycle.kept.history) if one.machine == name
             ]
             found[name] = Closeup(
-                glance=processor.pipeline.machines.view(name, latest_rows=_ROWS),
+                machine_view=processor.pipeline.machines.view(name, latest_rows=_ROWS),
                 near=history.near.curve(),
                 far=history.far.curve(),
                 latest=history.latest,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
-Verdict = Literal["welcome", "no_token_set", "wrong_token", "too_often"]
+Admission = Literal["welcome", "no_token_set", "wrong_token", "too_often"]
 
 TOKEN_LEAST = 16
 """Characters: a shorter token could be guessed."""
@@ -56,7 +56,7 @@ class TokenGuard:
         """Whether there is a token to compare with. The file is read anew: it may be exchanged at any time."""
         return self._token() is not None
 
-    def judge(self, authorization: str, address: str) -> Verdict:
+    def judge(self, authorization: str, address: str) -> Admission:
         """What to make of an `Authorization` header."""
         now_s = self._monotonic()
         recent = [at_s for at_s in self._failures.get(address, ()) if now_s - at_s < _FAILURES_WITHIN_S]

@@ -68,7 +68,7 @@ def machine(view: View, name: str) -> bytes | None:
     if status is None or closeup is None:
         return None
     record = view.calls.get(name, _NOT_CALLED).record
-    glance = closeup.glance
+    machine_view = closeup.machine_view
     findings = [one for one in _sorted(view, "sensor") if one.alarm.machine == name]
     return msgspec.json.encode(
         {
@@ -79,12 +79,16 @@ def machine(view: View, name: str) -> bytes | None:
             "near": _curve(closeup.near),
             "far": _curve(closeup.far),
             "channels": _channels(closeup),
-            "channel_count": len(glance.channels) if glance else 0,
-            "period_s": glance.period_ns / 1e9 if glance else 0,
-            "last": payload.rfc3339(glance.last_time_ns) if glance and glance.last_time_ns else None,
-            "learnt": payload.rfc3339(glance.learnt_ns) if glance and glance.learnt_ns else None,
-            "learnt_rows": glance.learnt_rows if glance else 0,
-            "faults": list(glance.faults) if glance else [],
+            "channel_count": len(machine_view.channels) if machine_view else 0,
+            "period_s": machine_view.period_ns / 1e9 if machine_view else 0,
+            "last": payload.rfc3339(machine_view.last_time_ns)
+            if machine_view and machine_view.last_time_ns
+            else None,
+            "learnt": payload.rfc3339(machine_view.learnt_ns)
+            if machine_view and machine_view.learnt_ns
+            else None,
+            "learnt_rows": machine_view.learnt_rows if machine_view else 0,
+            "faults": list(machine_view.faults) if machine_view else [],
             "history": _history(closeup.past),
         }
     )
@@ -246,32 +250,32 @@ def _counts(counted: Mapping[Any, int]) -> dict[str, int]:
 
 def _channels(closeup: Closeup) -> list[dict[str, Any]]:
     """The guiltiest first; only so many with their rows."""
-    glance = closeup.glance
-    if glance is None:
+    machine_view = closeup.machine_view
+    if machine_view is None:
         return []
-    latest = closeup.latest if closeup.latest and closeup.latest.channels == glance.channels else None
-    n_channels = len(glance.channels)
+    latest = closeup.latest if closeup.latest and closeup.latest.channels == machine_view.channels else None
+    n_channels = len(machine_view.channels)
     shares = [0.0] * n_channels if latest is None else latest.shares.tolist()
     order = sorted(range(n_channels), key=lambda at: (-shares[at] if math.isfinite(shares[at]) else 0.0, at))
     return [
-        _channel(glance, at, share=shares[at], latest=latest, with_rows=place < _CHANNELS_LIMIT)
+        _channel(machine_view, at, share=shares[at], latest=latest, with_rows=place < _CHANNELS_LIMIT)
         for place, at in enumerate(order)
     ]
 
 
 def _channel(
-    glance: MachineView, at: int, *, share: float, latest: Expectation | None, with_rows: bool
+    machine_view: MachineView, at: int, *, share: float, latest: Expectation | None, with_rows: bool
 ) -> dict[str, Any]:
-    column = glance.rows[:, at]
-    known = glance.low is not None and glance.high is not None and at < len(glance.low)
+    column = machine_view.rows[:, at]
+    known = machine_view.low is not None and machine_view.high is not None and at < len(machine_view.low)
     return {
-        "name": glance.channels[at],
-        "hidden": glance.channels[at] in glance.hidden,
+        "name": machine_view.channels[at],
+        "hidden": machine_view.channels[at] in machine_view.hidden,
         "share": _figure(share),
         "seen": _figure(float(column[-1])) if len(column) else None,
         "expected": None if latest is None else _figure(float(latest.expected[at])),
-        "low": _figure(float(glance.low[at])) if known and glance.low is not None else None,
-        "high": _figure(float(glance.high[at])) if known and glance.high is not None else None,
+        "low": _figure(float(machine_view.low[at])) if known and machine_view.low is not None else None,
+        "high": _figure(float(machine_view.high[at])) if known and machine_view.high is not None else None,
         "rows": _figures(column) if with_rows else [],
     }
 

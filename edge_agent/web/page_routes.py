@@ -76,10 +76,10 @@ class CommandGate:
 
     def pass_on(self, name: str, body: bytes, *, authorization: str, address: str) -> tuple[int, bytes]:
         """Status and answer: the reply to the command, as MQTT's readers get it, or why it was not asked."""
-        verdict = self._guard.judge(authorization, address)
-        if verdict != "welcome":
-            status, why = _REFUSALS[verdict]
-            return status, _problem(verdict, why)
+        admission = self._guard.judge(authorization, address)
+        if admission != "welcome":
+            status, why = _REFUSALS[admission]
+            return status, _problem(admission, why)
         if name == "token":
             return 200, b"{}"
         if name not in self._offered:

@@ -40,12 +40,12 @@ class Closeup:
     """One machine that somebody looks at.
 
     Attributes:
-        glance: its latest rows; None where the machine is not known any more.
+        machine_view: its latest rows; None where the machine is not known any more.
         near, far: its scores of the last minutes and of the last day.
         past: its closed alarms, the latest first, each with the name that people gave it.
     """
 
-    glance: MachineView | None
+    machine_view: MachineView | None
     near: Curve
     far: Curve
     latest: Expectation | None

@@ -66,8 +66,8 @@ def test_a_repeated_request_gets_the_same_answer_and_changes_nothing() -> None:
     first = office.ask("shelve", machine="pump-1", for_s=60)
     later = office.ask("shelve", machine="pump-1", for_s=60, now_ns=NOW_NS + 30 * SECOND)
     assert (later.entry, later.repeated, later.notifications) == (first.entry, True, ())
-    shelf = office.life.kept.shelvings["pump-1"]
-    assert shelf.until_ns == NOW_NS + 60 * SECOND
+    shelving = office.life.kept.shelvings["pump-1"]
+    assert shelving.until_ns == NOW_NS + 60 * SECOND
     assert office.result("unshelve", machine="pump-1") == ("refused", "id_reused")
     assert office.ask("shelve", machine="pump-1", for_s=60).entry == first.entry, "the first one keeps its id"
 

@@ -9,92 +9,92 @@ class Hall:
     """A broker that hangs up on messages beyond a limit, and a member with profiles of these lengths."""
 
     def __init__(self, lengths: dict[str, int], *, most_bytes: int) -> None:
-        self.telling = Announcements(limit_bytes=1_000_000)
+        self.announcements = Announcements(limit_bytes=1_000_000)
         self.lengths = lengths
         self.most_bytes = most_bytes
         self.beat = 0
         self.ends = 0
         self.kept: set[str] = set()
-        self.telling.add(lengths)
+        self.announcements.add(lengths)
 
     def second(self) -> None:
         """A profile, if one may go, then a beat that comes back unless the connection ended."""
-        machine = self.telling.next()
-        if machine is not None and self.lengths[machine] <= self.telling.limit_bytes:
-            self.telling.note_sent(machine, n_bytes=self.lengths[machine], beat=self.beat)
+        machine = self.announcements.next()
+        if machine is not None and self.lengths[machine] <= self.announcements.limit_bytes:
+            self.announcements.note_sent(machine, n_bytes=self.lengths[machine], beat=self.beat)
             if self.lengths[machine] > self.most_bytes:
                 self.ends += 1
-                self.telling.note_disconnect()
-                self.telling.add(self.lengths)
+                self.announcements.note_disconnect()
+                self.announcements.add(self.lengths)
                 return
             self.kept.add(machine)
         self.beat += 1
-        self.telling.note_returned_beat(self.beat)
+        self.announcements.note_returned_beat(self.beat)
 
 
 def test_profiles_are_told_in_turn_and_each_once() -> None:
-    telling = Announcements(limit_bytes=100)
-    telling.add(["a", "b", "a"])
-    assert [telling.next(), telling.next(), telling.next()] == ["a", "b", None]
+    announcements = Announcements(limit_bytes=100)
+    announcements.add(["a", "b", "a"])
+    assert [announcements.next(), announcements.next(), announcements.next()] == ["a", "b", None]
 
 
 def test_what_was_just_told_no_longer_waits() -> None:
-    telling = Announcements(limit_bytes=100)
-    telling.add(["a"])
-    telling.note_sent("a", n_bytes=10, beat=1)
-    assert telling.next() is None
+    announcements = Announcements(limit_bytes=100)
+    announcements.add(["a"])
+    announcements.note_sent("a", n_bytes=10, beat=1)
+    assert announcements.next() is None
 
 
 def test_only_a_beat_sent_behind_it_says_that_a_profile_was_taken() -> None:
-    telling = Announcements(limit_bytes=100)
-    telling.note_sent("a", n_bytes=10, beat=1)
-    telling.note_disconnect()
-    telling.note_sent("a", n_bytes=10, beat=2)
-    telling.add(["b"])
-    telling.note_returned_beat(2)
-    assert (telling.may_announce, telling.next()) == (False, None)
-    telling.note_returned_beat(3)
-    assert (telling.may_announce, telling.next()) == (True, "b")
+    announcements = Announcements(limit_bytes=100)
+    announcements.note_sent("a", n_bytes=10, beat=1)
+    announcements.note_disconnect()
+    announcements.note_sent("a", n_bytes=10, beat=2)
+    announcements.add(["b"])
+    announcements.note_returned_beat(2)
+    assert (announcements.may_announce, announcements.next()) == (False, None)
+    announcements.note_returned_beat(3)
+    assert (announcements.may_announce, announcements.next()) == (True, "b")
 
 
 def test_after_an_end_with_several_under_way_they_go_one_at_a_time_until_all_are_told() -> None:
-    telling = Announcements(limit_bytes=100)
+    announcements = Announcements(limit_bytes=100)
     for machine in ("a", "b"):
-        telling.note_sent(machine, n_bytes=10, beat=1)
-    assert telling.may_announce
-    assert not telling.note_disconnect()
-    telling.note_sent("a", n_bytes=10, beat=1)
-    assert not telling.may_announce
-    telling.note_returned_beat(2)
-    telling.note_sent("b", n_bytes=10, beat=2)
-    assert telling.may_announce  # none waits any more
+        announcements.note_sent(machine, n_bytes=10, beat=1)
+    assert announcements.may_announce
+    assert not announcements.note_disconnect()
+    announcements.note_sent("a", n_bytes=10, beat=1)
+    assert not announcements.may_announce
+    announcements.note_returned_beat(2)
+    announcements.note_sent("b", n_bytes=10, beat=2)
+    assert announcements.may_announce  # none waits any more
 
 
 def test_ends_with_nothing_under_way_say_nothing() -> None:
-    telling = Announcements(limit_bytes=100)
-    assert not any(telling.note_disconnect() for _ in range(10))
-    assert telling.limit_bytes == 100
-    assert telling.may_announce
+    announcements = Announcements(limit_bytes=100)
+    assert not any(announcements.note_disconnect() for _ in range(10))
+    assert announcements.limit_bytes == 100
+    assert announcements.may_announce
 
 
 def test_three_ends_in_a_row_with_a_profile_alone_make_its_length_too_long() -> None:
-    telling = Announcements(limit_bytes=100)
+    announcements = Announcements(limit_bytes=100)
     found = []
     for n_bytes in (70, 50, 60):
-        telling.note_sent("a", n_bytes=n_bytes, beat=1)
-        found.append(telling.note_disconnect())
+        announcements.note_sent("a", n_bytes=n_bytes, beat=1)
+        found.append(announcements.note_disconnect())
     assert found == [False, False, True]
-    assert telling.limit_bytes == 49
+    assert announcements.limit_bytes == 49
 
 
 def test_a_profile_as_long_that_was_taken_speaks_for_chance() -> None:
-    telling = Announcements(limit_bytes=100)
+    announcements = Announcements(limit_bytes=100)
     for beat in range(1, 20):
-        telling.note_sent("a", n_bytes=50, beat=beat)
-        assert not telling.note_disconnect()
-        telling.note_sent("b", n_bytes=50, beat=beat)
-        telling.note_returned_beat(beat + 1)
-    assert telling.limit_bytes == 100
+        announcements.note_sent("a", n_bytes=50, beat=beat)
+        assert not announcements.note_disconnect()
+        announcements.note_sent("b", n_bytes=50, beat=beat)
+        announcements.note_returned_beat(beat + 1)
+    assert announcements.limit_bytes == 100
 
 
 @pytest.mark.parametrize("order", ["abcdefgh", "hgfedcba"])
@@ -107,7 +107,7 @@ def test_a_broker_that_hangs_up_gets_all_that_it_takes_after_few_ends(order: str
     assert hall.ends <= 3 * 4  # at worst three for each length that is too long
     before = hall.ends
     for _ in range(100):
-        hall.telling.add(lengths)
+        hall.announcements.add(lengths)
         hall.second()
     assert hall.ends == before
 

@@ -90,7 +90,7 @@ def test_an_alarm_is_acknowledged_shelved_and_raised_again(agent: Agent, user: U
     assert command(user, "ack", "r2", alarm=alarm_id)["result"] == "unchanged"
 
     assert command(user, "shelve", "r3", machine="pump-1", for_s=600)["result"] == "done"
-    wait_until(lambda: user.status["machines"]["pump-1"].get("shelved"), what="the shelf in the status")
+    wait_until(lambda: user.status["machines"]["pump-1"].get("shelved"), what="the shelving in the status")
     before = len(user.alerts)
     user.publish_rows("pump-1", 340, 440, shift=FAULT_SHIFT)
     wait_until(lambda: marks(user, alarm_id).get("event") == "updated", what="a silent update")
@@ -157,7 +157,7 @@ def test_a_command_counts_once_and_is_remembered_over_a_restart(agent: Agent, us
     agent.start().ready()
     assert command(user, "shelve", "once", machine="pump-1", for_s=3600) == first
     assert command(user, "ack", "once", alarm="other")["reason"] == "id_reused"
-    wait_until(lambda: user.status["machines"]["pump-1"].get("shelved"), what="the shelf, restored")
+    wait_until(lambda: user.status["machines"]["pump-1"].get("shelved"), what="the shelving, restored")
     assert "late" not in user.replies
     user.publish_rows("pump-1", 340, 640)
     wait_until(lambda: any(told["state"] == "closed" for told in user.alerts), what="the closing revision")
@@ -226,7 +226,7 @@ def test_the_command_line_lists_acknowledges_and_shelves(agent: Agent, broker: B
     assert json.loads(acked.stdout)["result"] == "done"
     wait_until(lambda: marks(user, alarm_id)["acknowledged"], what="the acknowledgement at the broker")
     assert alarms("shelve", "pump-1", "--for", "30", "--comment", "cleaning").stdout == "done\n"
-    wait_until(lambda: user.status["machines"]["pump-1"].get("shelved"), what="the shelf")
+    wait_until(lambda: user.status["machines"]["pump-1"].get("shelved"), what="the shelving")
     table = json.loads(alarms("--json", "list").stdout)
     assert table["alarms"][0]["lifecycle"]["acknowledged"]["by"] == "anna"
     assert table["status"]["machines"]["pump-1"]["shelved"]["comment"] == "cleaning"

@@ -72,13 +72,13 @@ def test_a_spool_that_is_turned_into_tables_twice_counts_once(tmp_path: Path) ->
 
 
 def test_small_tables_of_a_day_become_one_and_the_day_is_found_again(tmp_path: Path) -> None:
-    keeper = archive(tmp_path)
+    recordings = archive(tmp_path)
     for number in range(1, 11):
-        keeper.take(frames(10 * number, 10 * number + 10), number=number)
-        keeper.tidy(today=DAY, reserved_bytes=0)
+        recordings.take(frames(10 * number, 10 * number + 10), number=number)
+        recordings.tidy(today=DAY, reserved_bytes=0)
     assert rows(tmp_path) == list(range(10, 110))
     assert len(recording.find(tmp_path)) < 8
-    keeper.tidy(today=DAY + 1, reserved_bytes=0)
+    recordings.tidy(today=DAY + 1, reserved_bytes=0)
     (path,) = recording.find(tmp_path)
     assert path.parent.name == "day=2024-10-04"
     assert recording.read_series(path)["machine"] == MACHINE
@@ -86,11 +86,11 @@ def test_small_tables_of_a_day_become_one_and_the_day_is_found_again(tmp_path: P
 
 
 def test_a_merge_that_was_cut_off_leaves_no_row_twice(tmp_path: Path) -> None:
-    keeper = archive(tmp_path / "a")
+    recordings = archive(tmp_path / "a")
     for number in (1, 2, 3):
-        keeper.take(frames(10 * number, 10 * number + 10), number=number)
+        recordings.take(frames(10 * number, 10 * number + 10), number=number)
     shutil.copytree(tmp_path / "a", tmp_path / "before")
-    keeper.tidy(today=DAY + 1, reserved_bytes=0)
+    recordings.tidy(today=DAY + 1, reserved_bytes=0)
     shutil.copytree(tmp_path / "before", tmp_path / "a", dirs_exist_ok=True)  # the small ones are still there
     (tmp_path / "a" / "machine=press 4.b" / "day=2024-10-04" / ".rows-1-1.parquet.partial").write_bytes(
         b"PAR"
@@ -101,23 +101,23 @@ def test_a_merge_that_was_cut_off_leaves_no_row_twice(tmp_path: Path) -> None:
 
 
 def test_the_oldest_day_goes_first_and_is_counted(tmp_path: Path) -> None:
-    keeper = archive(tmp_path)
+    recordings = archive(tmp_path)
     for number, day in enumerate([DAY, DAY + 1, DAY + 2], start=1):
-        keeper.take(frames(0, 2000, day=day), number=number)
-    keeper = archive(tmp_path, disk_bytes=keeper.bytes - 1)
-    keeper.tidy(today=DAY + 2, reserved_bytes=0)
+        recordings.take(frames(0, 2000, day=day), number=number)
+    recordings = archive(tmp_path, disk_bytes=recordings.bytes - 1)
+    recordings.tidy(today=DAY + 2, reserved_bytes=0)
     days = sorted(path.parent.name for path in recording.find(tmp_path))
     assert days == ["day=2024-10-05", "day=2024-10-06"]
-    assert (keeper.days_dropped, keeper.rows_dropped) == (1, 2000)
-    keeper.tidy(today=DAY + 2, reserved_bytes=10**9)
-    assert keeper.bytes == 0
-    assert keeper.rows_dropped == 6000
+    assert (recordings.days_dropped, recordings.rows_dropped) == (1, 2000)
+    recordings.tidy(today=DAY + 2, reserved_bytes=10**9)
+    assert recordings.bytes == 0
+    assert recordings.rows_dropped == 6000
 
 
 def test_a_damaged_table_is_set_aside_and_the_others_stay(tmp_path: Path) -> None:
-    keeper = archive(tmp_path)
-    keeper.take(frames(0, 10), number=1)
-    keeper.take(frames(10, 20), number=2)
+    recordings = archive(tmp_path)
+    recordings.take(frames(0, 10), number=1)
+    recordings.take(frames(10, 20), number=2)
     first = recording.find(tmp_path)[0]
     first.write_bytes(first.read_bytes()[:40])
     again = archive(tmp_path)
@@ -126,9 +126,9 @@ def test_a_damaged_table_is_set_aside_and_the_others_stay(tmp_path: Path) -> Non
 
 
 def test_the_index_names_every_table(tmp_path: Path) -> None:
-    keeper = archive(tmp_path)
-    keeper.take([*frames(0, 10), *frames(0, 30, machine="../etc")], number=1)
-    keeper.tidy(today=DAY, reserved_bytes=0)
+    recordings = archive(tmp_path)
+    recordings.take([*frames(0, 10), *frames(0, 30, machine="../etc")], number=1)
+    recordings.tidy(today=DAY, reserved_bytes=0)
     with (tmp_path / INDEX).open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert {line["machine"]: int(line["length"]) for line in lines} == {MACHINE: 10, "../etc": 30}

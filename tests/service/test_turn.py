@@ -83,8 +83,8 @@ def test_an_agent_that_crashes_again_and_again_says_what_an_undisturbed_one_says
 def test_without_a_full_journal_the_alarm_still_goes_on_under_its_id(
     begin: Callable[..., ScriptedAgent], config: Config, mode: str
 ) -> None:
-    lean = config.model_copy(update={"journal": config.journal.model_copy(update={"mode": mode})})
-    agent = begin(lean)
+    sparing = config.model_copy(update={"journal": config.journal.model_copy(update={"mode": mode})})
+    agent = begin(sparing)
     story = arrivals([*STORY[:2], (380, 600, 0.0)])
     play(agent, story[:340], crash_after=lambda _: False)
     (opened,) = agent.processor.pipeline.machines.open_alarms()

@@ -87,8 +87,8 @@ def test_without_a_file_the_page_is_for_reading_only() -> None:
 def test_who_guesses_must_wait_and_others_need_not(file: Path) -> None:
     clock = _Clock()
     guard = TokenGuard(file, monotonic=clock)
-    verdicts = [guard.judge("Bearer guess", "10.0.0.9") for _ in range(12)]
-    assert verdicts == ["wrong_token"] * 10 + ["too_often"] * 2
+    answers = [guard.judge("Bearer guess", "10.0.0.9") for _ in range(12)]
+    assert answers == ["wrong_token"] * 10 + ["too_often"] * 2
     assert guard.judge(f"Bearer {TOKEN}", "10.0.0.9") == "too_often", "a right guess is no reward"
     assert guard.judge(f"Bearer {TOKEN}", "10.0.0.8") == "welcome"
     clock.now_s += 61

@@ -47,7 +47,7 @@ def view(folder: Path) -> View:
     )
 
 
-def glance(n_channels: int, *, value: float = 1.0) -> MachineView:
+def machine_view(n_channels: int, *, value: float = 1.0) -> MachineView:
     return MachineView(
         channels=tuple(f"c{at}" for at in range(n_channels)),
         rows=np.full((128, n_channels), value, np.float32),
@@ -81,7 +81,9 @@ def test_five_hundred_machines_in_alarm_are_a_bounded_document(tiny_bundle: Path
 
 
 def test_a_machine_of_a_thousand_channels_is_a_bounded_document(tiny_bundle: Path) -> None:
-    wide = replace(view(tiny_bundle), closeups={"pump-1": Closeup(glance(1000), Curve(), Curve(), None)})
+    wide = replace(
+        view(tiny_bundle), closeups={"pump-1": Closeup(machine_view(1000), Curve(), Curve(), None)}
+    )
     body = documents.machine(wide, "pump-1")
     assert body is not None
     assert len(body) < 400_000
@@ -101,7 +103,7 @@ def test_what_is_no_number_is_null_and_never_breaks_the_json(tiny_bundle: Path) 
         status = replace(READY, last_score=value, threshold_ratio=value)
         wild = np.full(2, value, np.float32)
         closeup = Closeup(
-            glance(2, value=value),
+            machine_view(2, value=value),
             Curve((1.0,), (value,)),
             Curve(),
             Expectation(("c0", "c1"), wild, wild, NOW_NS),
@@ -120,7 +122,7 @@ def test_a_sensor_finding_is_data_quality_and_no_alarm_of_the_machine(tiny_bundl
     found = replace(
         view(tiny_bundle),
         records=(AlarmState(FROZEN),),
-        closeups={"pump-1": Closeup(glance(2), Curve(), Curve(), None)},
+        closeups={"pump-1": Closeup(machine_view(2), Curve(), Curve(), None)},
     )
     told = json.loads(documents.state(found))
     assert (told["alarm_count"], told["finding_count"]) == (0, 1)

@@ -21,7 +21,7 @@ from edge_agent.cli.demo.stage import Observation, Stage
 from edge_agent.errors import EdgeAgentError
 
 _COMMISSION_ROWS = 3600
-_CALM_ROWS = 300
+_NORMAL_ROWS = 300
 """Rows between the learning and the first fault, in which nothing may be alerted."""
 _AFTER_ROWS = 300
 """Rows from the last fault's beginning to the end."""
@@ -58,7 +58,7 @@ class Fault:
     named: bool = False
 
 
-_FIRST = _COMMISSION_ROWS + _CALM_ROWS
+_FIRST = _COMMISSION_ROWS + _NORMAL_ROWS
 FAULTS = (
     Fault("pump-1", "pump", "cavitation", ("vibration", "discharge_pressure"), _FIRST, end_row=_FIRST + 250),
     Fault("motor-1", "motor", "phase_unbalance", ("current_u", "current_w"), _FIRST + 200),
@@ -138,7 +138,7 @@ def plant_arguments(start_ts: float) -> list[str]:
 
 
 def _play(stage: Stage, screen: Screen) -> None:
-    """Calm rows, learning, then live rows with faults."""
+    """Normal rows, learning, then live rows with faults."""
     machines = len(MACHINES)
     screen.say(f"{machines} machines nobody knows: their first {_COMMISSION_ROWS} rows (an hour at 1 Hz)")
     for _ in range(_COMMISSION_ROWS // 100):

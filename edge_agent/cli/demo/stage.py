@@ -233,11 +233,11 @@ class Stage(AbstractContextManager["Stage"]):
         self, module: str, *arguments: str, stdout: int | None = None, stderr: IO[bytes] | None = None
     ) -> subprocess.Popen[bytes]:
         # One thread each: the demo's programs share a small computer.
-        calm = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
             [sys.executable, "-m", module, *arguments],
             stdin=subprocess.DEVNULL,
-            env=calm | os.environ,
+            env=one_thread | os.environ,
             stdout=stdout,
             stderr=stderr,
         )

@@ -22,9 +22,9 @@ def recorded(tmp_path: Path) -> Path:
     """Rows 0 to 999 of pump-1, without 400 to 499: it stood still."""
     rows = [row for row in range(1000) if not 400 <= row < 500]
     times = [(START_S + row) * SECOND_NS for row in rows]
-    keeper = Archive(tmp_path / "recordings", disk_bytes=10**9)
-    keeper.open()
-    keeper.take([Frame("pump-1", ("flow", "heat"), times, [(row, row % 7) for row in rows])], number=1)
+    recorded = Archive(tmp_path / "recordings", disk_bytes=10**9)
+    recorded.open()
+    recorded.take([Frame("pump-1", ("flow", "heat"), times, [(row, row % 7) for row in rows])], number=1)
     return tmp_path / "recordings"
 
 
