@@ -1,4 +1,4 @@
-"""Logs: the only room that imports structlog, and does so without rich.
+"""Logs: the only file that imports structlog, and does so without rich.
 
 structlog draws tracebacks with rich where rich is installed, and imports all of it for that: 11 MB in an agent that
 writes JSON lines. Tracebacks reach our renderers as text, so that nothing of it would ever be used.

@@ -29,7 +29,7 @@ from edge_agent.signals.settings import WindowSettings
 AGENT = "edge-agent"
 COVER_ROWS = 64
 SETTINGS = PipelineSettings(window=WindowSettings(hop_s=0.0))
-VOICE_GROUPS = ("together", "shape", "wide", "alone", "change", "contrast", "embedding", "reconstruction")
+DETECTOR_GROUPS = ("together", "shape", "wide", "alone", "change", "contrast", "embedding", "reconstruction")
 _WEEK_S = 7 * 24 * 3600.0
 _CHUNK_WINDOWS = 512
 # Threshold of the baselines: this point of what the last quarter of the calm rows scored, learnt from the rest.
@@ -77,7 +77,7 @@ def ablations(encode: Encode) -> Method:
                     [said[name] for name in said if name == group or name.startswith(f"{group}_")], axis=0
                 )
             )
-            for group in VOICE_GROUPS
+            for group in DETECTOR_GROUPS
         }
         deaf = _listen(series, None)
         found[f"{AGENT}, no encoder"] = Outcome(deaf["value"], ahead(deaf["rank"]), None)

@@ -90,7 +90,7 @@ def by_rule(learnt: list[Learnt]) -> dict[str, list[float]]:
 
 def opened(known: Known, limits: list[float]) -> list[int]:
     """Rows after the first day at which alarms opened, by thresholds that stay where they are."""
-    trigger, rows = Trigger(SETTINGS.decide), []
+    trigger, rows = Trigger(SETTINGS.trigger), []
     for row in sorted(known):
         *parts, recent = (known[row] / limits).tolist()
         if row < DAY_ROWS:

@@ -38,7 +38,7 @@ _TYPED_PER_BYTE = 1
 """Numbers outside `raw_data` take a byte each at the very least."""
 
 
-class _Refused(Exception):  # noqa: N818 - does not leave this room
+class _Refused(Exception):  # noqa: N818 - does not leave this file
     """Why the model is not let in."""
 
 

@@ -274,7 +274,7 @@ class Pipeline:
                 keep_rows=self._settings.commission_rows,
                 aligner=aligner(name, self._settings, scorer=self._scorer),
             ),
-            trigger=Trigger(self._settings.decide),
+            trigger=Trigger(self._settings.trigger),
             condition=Condition(self._settings.alarm, model=self._scorer.bundle.digest),
             naming=FaultNaming(name, self._settings.naming),
             wanted_at=self._settings.commission_rows,

@@ -26,7 +26,7 @@ class PipelineSettings:
     machines_limit: int = 1000
     channels_limit: int = 256
     seed: int = 0
-    decide: TriggerSettings = field(default_factory=TriggerSettings)
+    trigger: TriggerSettings = field(default_factory=TriggerSettings)
     alarm: ConditionSettings = field(default_factory=ConditionSettings)
     naming: NamingSettings = field(default_factory=NamingSettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)

@@ -1,4 +1,4 @@
-"""The database of one agent's state: the only room that imports sqlite3. Knows names and bytes, not their meaning.
+"""The database of one agent's state: the only file that imports sqlite3. Knows names and bytes, not their meaning.
 
 One file in the state directory, written ahead (WAL) and synchronised at every commit, so that a transaction is on the
 disk, whole, when `commit` returns. Every value carries a checksum of itself and its name, because SQLite has none.
