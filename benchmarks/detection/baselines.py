@@ -1,7 +1,7 @@
 """What practitioners would use instead, each behind the same two calls; none of it ships with the agent.
 
-A detector learns from calm rows [R, C] in calm scales and then scores rows in order, each from itself and earlier
-rows alone. What learning costs is bounded by taking evenly spaced windows of long calm parts.
+A detector learns from normal rows [R, C] in normal scales and then scores rows in order, each from itself and earlier
+rows alone. What learning costs is bounded by taking evenly spaced windows of long normal parts.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,20 +21,20 @@ class Detector(Protocol):
     """Learns once, then scores."""
 
     def fit(self, rows: Rows) -> None:
-        """Learn from calm rows [R, C]."""
+        """Learn from normal rows [R, C]."""
 
     def score(self, rows: Rows) -> Rows:
         """Score rows [R, C] in order of time; [R], higher is worse."""
 
 
 class Pca:
-    """Hotelling's T2 and the squared prediction error of the newest 16 rows, each divided by its 99 % point of calm."""
+    """Hotelling's T2 and the squared prediction error of the newest 16 rows, each divided by its normal 99 % point."""
 
     def __init__(self, *, rows: int = 16, explained: float = 0.95) -> None:
         self._rows, self._explained = rows, explained
 
     def fit(self, rows: Rows) -> None:
-        """Principal components that explain 95 % of the calm variance."""
+        """Principal components that explain 95 % of the normal variance."""
         seen = _spread(_windows(rows, self._rows))
         self._mean = seen.mean(axis=0)
         _, sizes, axes = np.linalg.svd(seen - self._mean, full_matrices=False)
@@ -66,7 +66,7 @@ class KMeans:
         self._rows, self._centres = rows, centres
 
     def fit(self, rows: Rows) -> None:
-        """Cluster calm windows."""
+        """Cluster normal windows."""
         from sklearn.cluster import KMeans as Clusters  # noqa: PLC0415  only where this baseline is asked for
 
         seen = _spread(self._seen(rows))
@@ -108,7 +108,7 @@ class HalfSpaceTrees:
     """Streaming half-space trees; keep learning while they score, as they are meant to."""
 
     def fit(self, rows: Rows) -> None:
-        """25 trees on rows scaled to 0..1 by the calm range."""
+        """25 trees on rows scaled to 0..1 by the normal range."""
         from river.anomaly import HalfSpaceTrees as Trees  # noqa: PLC0415
 
         self._low = rows.min(axis=0)

@@ -1,4 +1,4 @@
-"""The machines that detection is measured on: recordings with the length of their calm part; no method looks in here.
+"""The machines that detection is measured on: recordings with the length of their normal part; no method looks in here.
 
 Every set yields `Series`. A folder of one's own needs an `index.csv` with `series_id, file, train_end`; a `label`
 column in the files is optional, and without it only alarms a week can be told.
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edge_agent.recordings import tables as recordings
 from edge_agent.recordings.tables import Recording
 
-SKAB_CALM_ROWS = 400
+SKAB_NORMAL_ROWS = 400
 _MINUTE_NS = 60_000_000_000
 
 
@@ -25,13 +25,13 @@ class Series:
 
     Attributes:
         recording: rows [R, C]; its label is None where nothing is known.
-        calm_rows: rows that a method may learn from; their labels are not shown to it.
+        normal_rows: rows that a method may learn from; their labels are not shown to it.
         judged_from: first row that counts in the ranking measures.
         published: method -> VUS-PR of the same file, from the benchmark's own tables.
     """
 
     recording: Recording
-    calm_rows: int
+    normal_rows: int
     judged_from: int
     published: Mapping[str, float] = field(default_factory=dict)
 
@@ -48,7 +48,7 @@ def tsb_ad_m(data: Path) -> Iterator[Series]:
         if row["split"] == "Eva":
             yield Series(
                 recording=_rebuilt(row, data=data),
-                calm_rows=int(row["tsb_train_len"]),
+                normal_rows=int(row["tsb_train_len"]),
                 judged_from=0,
                 published=published[row["tsb_file"]],
             )
@@ -69,22 +69,22 @@ def skab(data: Path, *, seed: int | None = None) -> Iterator[Series]:
         found = recordings.read(data / "skab" / row["file"], exclude=("changepoint",))
         order = np.arange(len(found.values))
         if rng is not None:
-            judged = order[SKAB_CALM_ROWS:]
-            order[SKAB_CALM_ROWS:] = np.roll(judged, int(rng.integers(len(judged))))
+            judged = order[SKAB_NORMAL_ROWS:]
+            order[SKAB_NORMAL_ROWS:] = np.roll(judged, int(rng.integers(len(judged))))
         yield Series(
             recording=_taken(found, order, name=row["series_id"]),
-            calm_rows=SKAB_CALM_ROWS,
-            judged_from=SKAB_CALM_ROWS,
+            normal_rows=SKAB_NORMAL_ROWS,
+            judged_from=SKAB_NORMAL_ROWS,
         )
 
 
 def folder(data: Path) -> Iterator[Series]:
-    """Any folder with an `index.csv` (series_id, file, train_end); series without a calm part are left out."""
+    """Any folder with an `index.csv` (series_id, file, train_end); series without a normal part are left out."""
     for row in _rows(data / "index.csv"):
         if not row["train_end"]:
             continue
         found = recordings.read(data / row["file"])
-        calm = int(float(row["train_end"]))
+        normal = int(float(row["train_end"]))
         label = None if found.label is None else (found.label > 0).astype(np.int16)
         yield Series(
             recording=Recording(
@@ -94,8 +94,8 @@ def folder(data: Path) -> Iterator[Series]:
                 values=found.values,
                 label=label,
             ),
-            calm_rows=calm,
-            judged_from=calm,
+            normal_rows=normal,
+            judged_from=normal,
         )
 
 

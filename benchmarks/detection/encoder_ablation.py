@@ -33,7 +33,7 @@ from edge_agent.signals.features import Float32, scales
 
 STRIDE_ROWS = 9
 COVER_ROWS = 64
-CALM_WINDOWS, BANK_WINDOWS = 600, 256
+NORMAL_WINDOWS, BANK_WINDOWS = 600, 256
 LEAST_REACH = 0.1
 CHUNK_WINDOWS = 128
 SCORED_NAB = ("machine_temperature", "ambient_temperature")
@@ -46,18 +46,18 @@ SHIPPED = [
     "random:0",
 ]
 SERVERS, TELEMETRY, STREAMS = 6, 12, 24
-"""Series of each set: evenly chosen from those with an anomaly after the calm part."""
+"""Series of each set: evenly chosen from those with an anomaly after the normal part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One machine of the yardstick: rows [R, C], labels [R], length of the calm part."""
+    """One machine of the yardstick: rows [R, C], labels [R], length of the normal part."""
 
     group: str
     name: str
     rows: Float32
     label: NDArray[np.bool_]
-    calm_rows: int
+    normal_rows: int
 
 
 def main() -> int:
@@ -87,7 +87,7 @@ def summarise(
     """Each group's VUS-PR [causal, aligned], and the mean of the groups."""
     found: dict[str, list[tuple[float, float]]] = {}
     for series in machines:
-        ends = np.arange(max(series.calm_rows, window_rows), len(series.rows) + 1, STRIDE_ROWS)
+        ends = np.arange(max(series.normal_rows, window_rows), len(series.rows) + 1, STRIDE_ROWS)
         score = judge(series, ends, encode=encode, window_rows=window_rows)
         label, reach = series.label[ends - 1], period(series.rows[::STRIDE_ROWS, 0])
         cover = COVER_ROWS // STRIDE_ROWS
@@ -104,15 +104,15 @@ def alone(
     series: Series, ends: NDArray[np.int64], *, encode: Encode, window_rows: int
 ) -> NDArray[np.float64]:
     """Distance of the embeddings to the machine's memory as the agent's detector takes it, of windows at `ends`."""
-    place = scales(series.rows[: series.calm_rows])
-    stride = -(-(series.calm_rows - window_rows + 1) // CALM_WINDOWS)
-    calm = np.arange(window_rows, series.calm_rows + 1, stride)
-    known = np.swapaxes(embed(series, calm, place=place, encode=encode, window_rows=window_rows), 0, 1)
-    chosen = np.unique(np.linspace(0, len(calm) - 1, BANK_WINDOWS).astype(np.int64))
+    place = scales(series.rows[: series.normal_rows])
+    stride = -(-(series.normal_rows - window_rows + 1) // NORMAL_WINDOWS)
+    normal = np.arange(window_rows, series.normal_rows + 1, stride)
+    known = np.swapaxes(embed(series, normal, place=place, encode=encode, window_rows=window_rows), 0, 1)
+    chosen = np.unique(np.linspace(0, len(normal) - 1, BANK_WINDOWS).astype(np.int64))
     bank = np.ascontiguousarray(known[:, chosen])
     square = reference_bank.square_of(bank)
-    apart = min(window_rows, int(calm[-1] - calm[0]) // 4)
-    barred = np.abs(calm[:, None] - calm[chosen][None]) < apart
+    apart = min(window_rows, int(normal[-1] - normal[0]) // 4)
+    barred = np.abs(normal[:, None] - normal[chosen][None]) < apart
     usual_distance, _ = reference_bank.neighbours(known, bank, square=square, barred=barred)
     usual, high = np.quantile(usual_distance, [0.5, 0.99], axis=-1).astype(np.float32)
     seen = np.swapaxes(embed(series, ends, place=place, encode=encode, window_rows=window_rows), 0, 1)
@@ -142,7 +142,7 @@ def fused(
 ) -> NDArray[np.float64]:
     """The agent's whole ranking of the same windows."""
     memory = commission(
-        series.rows[: series.calm_rows],
+        series.rows[: series.normal_rows],
         window_rows=window_rows,
         encode=encode,
         budget_per_week=1.0,

@@ -31,7 +31,7 @@ def measure(series: Series, outcome: Outcome) -> dict[str, Any]:
             found[f"auc_pr_{name}"] = round(figures.auc_pr, 4)
             found[f"auc_roc_{name}"] = round(figures.auc_roc, 4)
     if outcome.alarm is not None:
-        later = slice(series.calm_rows, None)
+        later = slice(series.normal_rows, None)
         truth = np.zeros(len(given.values), np.int16) if label is None else label
         found |= _alarms(outcome.alarm[later], truth[later], row_s=_row_s(series))
     return found

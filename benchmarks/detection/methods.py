@@ -32,8 +32,8 @@ SETTINGS = PipelineSettings(window=WindowSettings(hop_s=0.0))
 DETECTOR_GROUPS = ("together", "shape", "wide", "alone", "change", "contrast", "embedding", "reconstruction")
 _WEEK_S = 7 * 24 * 3600.0
 _CHUNK_WINDOWS = 512
-# Threshold of the baselines: this point of what the last quarter of the calm rows scored, learnt from the rest.
-_CALM_POINT = 0.99
+# Threshold of the baselines: this point of what the last quarter of the normal rows scored, learnt from the rest.
+_NORMAL_POINT = 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def agent(scorer: Scorer, *, name: str = AGENT) -> Method:
 
     def run(series: Series) -> dict[str, Outcome]:
         given = series.recording
-        profile = commission_recording(given, rows=series.calm_rows, scorer=scorer, settings=SETTINGS)
+        profile = commission_recording(given, rows=series.normal_rows, scorer=scorer, settings=SETTINGS)
         played = replay(given, scorer=scorer, settings=SETTINGS, profile=profile)
         return {name: Outcome(played.score, played.score_aligned, played.alarm)}
 
@@ -87,16 +87,16 @@ def ablations(encode: Encode) -> Method:
 
 
 def baseline(name: str, *, make: Callable[[], Detector]) -> Method:
-    """A baseline on the same rows in calm scales."""
+    """A baseline on the same rows in normal scales."""
 
     def run(series: Series) -> dict[str, Outcome]:
-        rows, calm = _in_calm_scales(series), series.calm_rows
-        split = calm - calm // 4
+        rows, normal = _in_normal_scales(series), series.normal_rows
+        split = normal - normal // 4
         rehearsal = make()
         rehearsal.fit(rows[:split])
-        limit = float(np.quantile(rehearsal.score(rows[split:calm]), _CALM_POINT))
+        limit = float(np.quantile(rehearsal.score(rows[split:normal]), _NORMAL_POINT))
         detector = make()
-        detector.fit(rows[:calm])
+        detector.fit(rows[:normal])
         score = detector.score(rows)
         return {name: Outcome(score, ahead(score), score > limit)}
 
@@ -150,7 +150,7 @@ def _listen(series: Series, encode: Encode | None) -> dict[str, NDArray[np.float
     rows = series.recording.values
     T = LENGTHS_ROWS[-1]
     memory = commission(
-        rows[: series.calm_rows],
+        rows[: series.normal_rows],
         window_rows=T,
         encode=encode,
         budget_per_week=1.0,
@@ -170,8 +170,8 @@ def _listen(series: Series, encode: Encode | None) -> dict[str, NDArray[np.float
     return {name: np.concatenate([np.full(T - 1, column[0]), column]) for name, column in table.items()}
 
 
-def _in_calm_scales(series: Series) -> NDArray[np.float64]:
-    """Rows [R, C] in calm scales, gaps filled as the agent fills them."""
+def _in_normal_scales(series: Series) -> NDArray[np.float64]:
+    """Rows [R, C] in normal scales, gaps filled as the agent fills them."""
     values = series.recording.values
-    known = scales(values[: series.calm_rows])
+    known = scales(values[: series.normal_rows])
     return standardise(values.T[None], **known)[0].T.astype(np.float64)

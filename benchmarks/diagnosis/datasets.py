@@ -25,9 +25,9 @@ _PAIR_ROWS = 8  # between two neighbouring windows: much is new, the state is mo
 
 @dataclass(frozen=True, slots=True)
 class Unlabelled:
-    """What may be known of the machine without a label: [M, F] calm windows, [P, 2, F] neighbouring ones."""
+    """What may be known of the machine without a label: [M, F] normal windows, [P, 2, F] neighbouring ones."""
 
-    calm: NDArray[np.float32] | None
+    normal: NDArray[np.float32] | None
     pairs: NDArray[np.float32] | None
 
 
@@ -44,8 +44,8 @@ class LabelledSet:
     """Windows of known faults.
 
     Attributes:
-        windows: [N, C, T] in calm units (or raw samples): what MiniRocket is given.
-        simple: [N, C * 11 or F] hand-made window statistics in calm units: what the forests and regressions get.
+        windows: [N, C, T] in normal units (or raw samples): what MiniRocket is given.
+        simple: [N, C * 11 or F] hand-made window statistics in normal units: what the forests and regressions get.
         described: [N, F] what `edge_agent.diagnose.classifier` sees.
         labels: [N] class; `names` tells it.
         units: [N] physical unit (run, bearing): never both in training and in test.
@@ -86,7 +86,7 @@ def read_index(folder: Path) -> list[dict[str, str]]:
 
 
 def remember(rows: NDArray[np.float32]) -> Memory:
-    """A machine's memory from calm rows [R, C]."""
+    """A machine's memory from normal rows [R, C]."""
     return commission(
         rows, window_rows=WINDOW_ROWS, encode=None, budget_per_week=1.0, windows_per_week=10_000.0, seed=0
     )
@@ -109,7 +109,7 @@ class Gather:
             "units": [],
         }
         self.pairs: dict[int, list[NDArray[np.float32]]] = {}
-        self.calm: dict[int, list[NDArray[np.float32]]] = {}
+        self.normal: dict[int, list[NDArray[np.float32]]] = {}
 
     def add(self, memory: Memory, rows: NDArray[np.float32], *, label: int, unit: int, hop: int) -> None:
         """Windows wholly inside `rows`, all of one class."""
@@ -133,14 +133,15 @@ class Gather:
         self.pairs.setdefault(unit, []).append(np.stack([described[:-2], described[2:]], axis=1))
 
     def finish(self, name: str, names: tuple[str, ...], test_units: frozenset[int] | None) -> LabelledSet:
-        """The set; calm windows and pairs come from training units only (unit -1: the machine's own calm)."""
+        """The set; normal windows and pairs come from training units only (unit -1: the machine's own normal)."""
 
         def unlabelled(train: NDArray[np.int64]) -> Unlabelled:
             own = [-1, *train.tolist()]
-            calm = [part for unit in own for part in self.calm.get(unit, [])]
+            normal = [part for unit in own for part in self.normal.get(unit, [])]
             pairs = [part for unit in own for part in self.pairs.get(unit, [])]
             return Unlabelled(
-                calm=np.concatenate(calm) if calm else None, pairs=np.concatenate(pairs) if pairs else None
+                normal=np.concatenate(normal) if normal else None,
+                pairs=np.concatenate(pairs) if pairs else None,
             )
 
         joined = {part: np.concatenate(found) for part, found in self.parts.items()}
@@ -150,10 +151,10 @@ class Gather:
 def tep(data: Path) -> LabelledSet:
     """Tennessee Eastman: labels from runs d00..d21, tests on the runs dXX_te from the fault's onset on."""
     folder = data / "tep_braatz"
-    calm = read_rows(folder / "d00.parquet")[0]
-    memory = remember(calm)
+    normal = read_rows(folder / "d00.parquet")[0]
+    memory = remember(normal)
     gather = Gather()
-    gather.calm[-1] = [describe(memory, cut(calm, hop=1), None)]
+    gather.normal[-1] = [describe(memory, cut(normal, hop=1), None)]
     for fault in range(22):
         train = read_rows(folder / f"d{fault:02d}.parquet")[0]
         test = read_rows(folder / f"d{fault:02d}_te.parquet")[0][0 if fault == 0 else 160 :]
@@ -164,7 +165,7 @@ def tep(data: Path) -> LabelledSet:
 
 
 def skab(data: Path) -> LabelledSet:
-    """Water circulation testbed: a run is a unit, its first 400 rows are its calm; faults of at least 2 runs."""
+    """Water circulation testbed: a run is a unit, its first 400 rows are its normal; faults of at least 2 runs."""
     folder = data / "skab"
     index = [row for row in read_index(folder) if row["fault_id"]]
     faults = [float(row["fault_id"]) for row in index]
@@ -175,14 +176,14 @@ def skab(data: Path) -> LabelledSet:
             continue
         rows, label = read_rows(folder / row["file"], but=("label", "changepoint"))
         memory = remember(rows[:400])
-        gather.calm[unit] = [describe(memory, cut(rows[:400], hop=4), None)]
+        gather.normal[unit] = [describe(memory, cut(rows[:400], hop=4), None)]
         gather.history(memory, rows[400:], unit=unit)
         gather.add(memory, rows[label > 0], label=kept.index(fault), unit=unit, hop=16)
     return gather.finish("skab", tuple(f"fault {fault:.0f}" for fault in kept), None)
 
 
 def cnc(data: Path) -> LabelledSet:
-    """Milling machine, worn or unworn tool: a run is a unit; no calm recording, the fleet's rows stand in."""
+    """Milling machine, worn or unworn tool: a run is a unit; no normal recording, the fleet's rows stand in."""
     folder = data / "cnc_tool_wear"
     index = read_index(folder)
     runs = [read_rows(folder / row["file"], but=("label", "process"))[0] for row in index]
@@ -190,17 +191,17 @@ def cnc(data: Path) -> LabelledSet:
     gather = Gather()
     for unit, (row, run) in enumerate(zip(index, runs, strict=True)):
         gather.add(memory, run, label=int(row["tool_condition"] == "worn"), unit=unit, hop=16)
-        # No calm recording: what the fleet does is what is usual, as it is for the memory.
-        gather.calm[unit] = [describe(memory, cut(run, hop=8), None)]
+        # No normal recording: what the fleet does is what is usual, as it is for the memory.
+        gather.normal[unit] = [describe(memory, cut(run, hop=8), None)]
     return gather.finish("cnc", ("unworn", "worn"), None)
 
 
 def plant(kind: str, machine_seed: int) -> LabelledSet:
     """One machine of the project's simulator: 3 runs of each fault to learn from, 3 to test on, other strengths."""
-    calm = simulate(kind, rows=4000, seed=10_000 + machine_seed, machine_seed=machine_seed).values
-    memory = remember(calm)
+    normal = simulate(kind, rows=4000, seed=10_000 + machine_seed, machine_seed=machine_seed).values
+    memory = remember(normal)
     gather = Gather()
-    gather.calm[-1] = [describe(memory, cut(calm, hop=4), None)]
+    gather.normal[-1] = [describe(memory, cut(normal, hop=4), None)]
     rng = np.random.default_rng(machine_seed)
     names = tuple(fault.name for fault in KINDS[kind].faults)
     test = set()

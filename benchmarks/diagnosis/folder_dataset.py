@@ -1,8 +1,8 @@
 """Any folder of recordings with an index.csv, cut into labelled windows for the diagnosis benchmark; no method is here.
 
 `index.csv` has `series_id, file, train_end` and the columns that hold class and physical unit, which flags name. Rows
-`[0, train_end)` of a series are its calm; its class is that of its rows after them, or, where the table
-has a column `label`, of those whose label is above 0. A series without calm rows is seen relative to the whole fleet.
+`[0, train_end)` of a series are its normal; its class is that of its rows after them, or, where the table
+has a column `label`, of those whose label is above 0. A series without normal rows is seen relative to the whole fleet.
 
 Axes: N windows, C channels, R rows.
 """
@@ -19,7 +19,7 @@ from benchmarks.diagnosis.datasets import WINDOW_ROWS, Gather, LabelledSet, cut,
 from edge_agent.diagnose.classifier import describe
 from edge_agent.recordings import tables as recording
 
-_FEWEST_CALM_ROWS = 3 * WINDOW_ROWS
+_FEWEST_NORMAL_ROWS = 3 * WINDOW_ROWS
 _MOST_WINDOWS = 40
 """Of one series: neighbours tell the same."""
 _FLEET_ROWS = 20_000
@@ -32,7 +32,7 @@ def load_folder(
 
     Args:
         folder: with `index.csv` and the files that it names.
-        class_column: column of the index with the fault; series where it is empty count as calm only.
+        class_column: column of the index with the fault; series where it is empty count as normal only.
         unit_column: column of the index with the physical unit that is never in training and test at once.
         exclude: columns of the tables that are no channels.
         every: rows are thinned to every so many, for slow processes.
@@ -94,24 +94,24 @@ def _gather(
     unit_of: list[int],
     every: int,
 ) -> LabelledSet:
-    calm = [
+    normal = [
         each[: int(float(row.get("train_end") or 0)) // every] for row, each in zip(index, rows, strict=True)
     ]
     fleet: Mapping[str, Any] | None = None
     gather = Gather()
     for at, (each, label) in enumerate(zip(rows, labels, strict=True)):
-        faulty = each[len(calm[at]) :] if label is None or not (label > 0).any() else each[label > 0]
+        faulty = each[len(normal[at]) :] if label is None or not (label > 0).any() else each[label > 0]
         if len(faulty) < WINDOW_ROWS:
             continue
-        if len(calm[at]) >= _FEWEST_CALM_ROWS:
-            memory = remember(calm[at])
-            own = calm[at]
+        if len(normal[at]) >= _FEWEST_NORMAL_ROWS:
+            memory = remember(normal[at])
+            own = normal[at]
         else:
             thin = max(1, sum(map(len, rows)) // _FLEET_ROWS)
             fleet = fleet or remember(np.concatenate([one[::thin] for one in rows]))
             memory, own = fleet, each
         hop = max(1, (len(own) - WINDOW_ROWS) // 200)
-        gather.calm.setdefault(unit_of[at], []).append(describe(memory, cut(own, hop=hop), None))
+        gather.normal.setdefault(unit_of[at], []).append(describe(memory, cut(own, hop=hop), None))
         if len(faulty) > WINDOW_ROWS + 16:
             gather.history(memory, faulty[: 64 * WINDOW_ROWS], unit=unit_of[at])
         hop = max(8, (len(faulty) - WINDOW_ROWS) // _MOST_WINDOWS)

@@ -26,18 +26,18 @@ Method = Callable[[LabelledSet, NDArray[np.int64], NDArray[np.int64], Unlabelled
 def ours(
     data: LabelledSet, shown: NDArray[np.int64], asked: NDArray[np.int64], free: Unlabelled, _: NDArray[Any]
 ) -> Answer:
-    """`edge_agent.diagnose.classifier` with the calm windows and the neighbouring windows of the training units."""
+    """`edge_agent.diagnose.classifier` with the normal windows and the neighbouring windows of the training units."""
     faults = classifier.learn(
-        data.described[shown], data.labels[shown], normal=free.calm, pairs=free.pairs, seed=0
+        data.described[shown], data.labels[shown], normal=free.normal, pairs=free.pairs, seed=0
     )
     return classifier.classify(faults, data.described[asked])
 
 
-def ours_calm(
+def ours_normal(
     data: LabelledSet, shown: NDArray[np.int64], asked: NDArray[np.int64], free: Unlabelled, _: NDArray[Any]
 ) -> Answer:
-    """The same with calm windows alone: what a gateway knows on its first day."""
-    faults = classifier.learn(data.described[shown], data.labels[shown], normal=free.calm, seed=0)
+    """The same with normal windows alone: what a gateway knows on its first day."""
+    faults = classifier.learn(data.described[shown], data.labels[shown], normal=free.normal, seed=0)
     return classifier.classify(faults, data.described[asked])
 
 
@@ -104,7 +104,7 @@ def seen_otherwise(view: str) -> Method:
 
 METHODS: Mapping[str, Method] = {
     "edge-agent": ours,
-    "edge-agent, calm windows only": ours_calm,
+    "edge-agent, calm windows only": ours_normal,
     "edge-agent, no unlabelled windows": ours_scratch,
     "random forest, statistics": forest,
     "logistic regression, statistics": regression,

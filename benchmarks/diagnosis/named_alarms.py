@@ -37,12 +37,12 @@ from edge_agent.records import Frame, Profile, Reject  # noqa: E402
 from edge_agent.signals.settings import WindowSettings  # noqa: E402
 from simulator import KINDS, MEASURED_KINDS, Injection, simulate  # noqa: E402
 
-_CALM_ROWS, _RUN_ROWS, _FAULT_ROW = 3600, 620, 200
+_NORMAL_ROWS, _RUN_ROWS, _FAULT_ROW = 3600, 620, 200
 _SECOND_NS = 1_000_000_000
 _FEED_ROWS = 10
 _NAMED = (1, 2, 3)
 _EARLY_WINDOW = 4
-_SETTINGS = PipelineSettings(commission_rows=_CALM_ROWS, window=WindowSettings(hop_s=0.0))
+_SETTINGS = PipelineSettings(commission_rows=_NORMAL_ROWS, window=WindowSettings(hop_s=0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ class Event:
 
 def events_of(kind: str, machine_seed: int, *, scorer: Scorer, runs: int) -> tuple[Profile, list[Event], int]:
     """(profile of a machine, its alarms, how many runs there were: not every fault is alarmed)."""
-    calm = simulate(kind, rows=_CALM_ROWS, seed=500 + machine_seed, machine_seed=machine_seed)
-    request = CommissionRequest("m", calm.channels, calm.values, _SECOND_NS, 1, 0)
+    normal = simulate(kind, rows=_NORMAL_ROWS, seed=500 + machine_seed, machine_seed=machine_seed)
+    request = CommissionRequest("m", normal.channels, normal.values, _SECOND_NS, 1, 0)
     profile = learn(request, scorer=scorer, settings=_SETTINGS)
     events = []
     for number, fault in enumerate(KINDS[kind].faults):

@@ -1,6 +1,6 @@
 """Day one on a high-rate sensor: blocks of a normal machine against blocks of a faulty one, learnt without any label.
 
-For the diagnosis benchmark. Calm is the first half of a normal recording; its second half and the faulty recordings
+For the diagnosis benchmark. The first half of a normal recording is learnt; its second half and the faulty recordings
 are judged. Nothing is chosen on them. Measure: area under the ROC curve; of the agent, by what ranks its windows
 (`fusion.Scores.rank`) and by what alarms (`value`).
 
@@ -34,11 +34,11 @@ _LEAST_SPREAD = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One machine: calm samples [S, A] to learn from, blocks [M, S, A] of its later calm and of its faults."""
+    """One machine: normal samples [S, A] to learn from, blocks [M, S, A] of its later normal ones and of its faults."""
 
     rate_hz: float
     turning_hz: float
-    calm: Floats
+    learnt: Floats
     later: Floats
     faulty: Floats
 
@@ -54,8 +54,8 @@ def cwru(data: Path) -> Iterator[Trial]:
         if row["fault"] != "Normal"
     ]
     for row in normal:
-        calm, later = _halves(read_rows(folder / row["file"])[0][:, :1], _CWRU_SAMPLES)
-        yield Trial(_CWRU_RATE_HZ, _CWRU_TURNING_HZ, calm, later, np.concatenate(faulty))
+        learnt, later = _halves(read_rows(folder / row["file"])[0][:, :1], _CWRU_SAMPLES)
+        yield Trial(_CWRU_RATE_HZ, _CWRU_TURNING_HZ, learnt, later, np.concatenate(faulty))
 
 
 def fan(data: Path) -> Iterator[Trial]:
@@ -66,8 +66,8 @@ def fan(data: Path) -> Iterator[Trial]:
             read_rows(folder / f"fan_0_{speed}_{weights}_weight.parquet", but=("label", "window"))[0]
             for weights in (0, 1)
         ]
-        calm, later = _halves(samples[0], FAN_SAMPLES)
-        yield Trial(FAN_RATE_HZ, _FAN_TURNING_HZ, calm, later, cut_blocks(samples[1], FAN_SAMPLES))
+        learnt, later = _halves(samples[0], FAN_SAMPLES)
+        yield Trial(FAN_RATE_HZ, _FAN_TURNING_HZ, learnt, later, cut_blocks(samples[1], FAN_SAMPLES))
 
 
 TRIALS = {"cwru_normal": cwru, "fan_normal": fan}
@@ -104,10 +104,10 @@ def _halves(samples: Floats, size: int) -> tuple[Floats, Floats]:
 def _scores(trial: Trial) -> Iterator[tuple[str, NDArray[Any]]]:
     asked = np.concatenate([trial.later, trial.faulty])
     size = asked.shape[1]
-    calm = cut_blocks(trial.calm, size)
-    yield "loudness alone", _far(_loudness(calm), _loudness(asked))
-    yield "hand-made spectra, distance to calm", _far(_hand(trial, calm), _hand(trial, asked))
-    rows = SpectralFrames.of_blocks(size, rate_hz=trial.rate_hz, rows=ROWS).rows(trial.calm)
+    learnt = cut_blocks(trial.learnt, size)
+    yield "loudness alone", _far(_loudness(learnt), _loudness(asked))
+    yield "hand-made spectra, distance to calm", _far(_hand(trial, learnt), _hand(trial, asked))
+    rows = SpectralFrames.of_blocks(size, rate_hz=trial.rate_hz, rows=ROWS).rows(trial.learnt)
     windows = frames_of(asked, rate_hz=trial.rate_hz)
     encoders: dict[str, Encode | None] = {"no": None}
     if len(views()) > 1:
@@ -126,7 +126,7 @@ def _scores(trial: Trial) -> Iterator[tuple[str, NDArray[Any]]]:
 
 
 def _agent(rows: Floats, windows: Floats, encode: Encode | None) -> Scores:
-    """The agent's own detectors, on a memory of calm rows [R, C]."""
+    """The agent's own detectors, on a memory of normal rows [R, C]."""
     memory = commission(
         rows, window_rows=ROWS, encode=encode, budget_per_week=1.0, windows_per_week=10_000.0, seed=0
     )
@@ -146,9 +146,9 @@ def _hand(trial: Trial, blocks: Floats) -> Floats:
     return np.concatenate(seen, axis=1)
 
 
-def _far(calm: Floats, asked: Floats) -> NDArray[Any]:
-    """Mean distance to the nearest calm blocks, every number in units of its calm spread."""
-    centre, spread = calm.mean(axis=0), np.maximum(calm.std(axis=0), _LEAST_SPREAD)
-    nearest = NearestNeighbors(n_neighbors=_NEIGHBOURS).fit((calm - centre) / spread)
+def _far(learnt: Floats, asked: Floats) -> NDArray[Any]:
+    """Mean distance to the nearest learnt blocks, every number in units of its learnt spread."""
+    centre, spread = learnt.mean(axis=0), np.maximum(learnt.std(axis=0), _LEAST_SPREAD)
+    nearest = NearestNeighbors(n_neighbors=_NEIGHBOURS).fit((learnt - centre) / spread)
     distance: NDArray[Any] = nearest.kneighbors((asked - centre) / spread)[0].mean(axis=1)
     return distance

@@ -63,9 +63,9 @@ def frame_means(samples: Floats, reference: NDArray[np.bool_], *, rate_hz: float
 
 
 def _relative(found: Floats, reference: NDArray[np.bool_]) -> Floats:
-    calm = found[reference]
-    spread = np.maximum(calm.std(axis=0), _LEAST_SPREAD)
-    return signed_log(((found - calm.mean(axis=0)) / spread).astype(np.float32))
+    normal = found[reference]
+    spread = np.maximum(normal.std(axis=0), _LEAST_SPREAD)
+    return signed_log(((found - normal.mean(axis=0)) / spread).astype(np.float32))
 
 
 VIEWS: Mapping[str, See] = {

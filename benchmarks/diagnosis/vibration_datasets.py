@@ -26,9 +26,9 @@ class Blocks:
 
     Attributes:
         samples: [M, S, A]. hand: [M, F] what `describe_frames` says of them.
-        label, unit, recording: [M]; label -1 and unit -1 for a calm recording that is no class.
+        label, unit, recording: [M]; label -1 and unit -1 for a normal recording that is no class.
         chosen: [N] the labelled blocks that take part, far enough from each other.
-        calm: [M] whether a block may serve as the machine's calm, labels aside.
+        normal: [M] whether a block may serve as the machine's normal, labels aside.
     """
 
     samples: Floats
@@ -37,16 +37,16 @@ class Blocks:
     unit: NDArray[np.int64]
     recording: NDArray[np.int64]
     chosen: NDArray[np.int64]
-    calm: NDArray[np.bool_]
+    normal: NDArray[np.bool_]
 
-    def view(self, relative: Floats, *, given_calm: bool) -> View:
-        """Of described blocks [M, F]; their calm is the machine's own recording, or the calm training blocks."""
+    def view(self, relative: Floats, *, given_normal: bool) -> View:
+        """Of described blocks [M, F]; their normal is the machine's own recording, or the normal training blocks."""
         follows = np.flatnonzero((self.recording[:-1] == self.recording[1:]) & (self.label[:-1] >= 0))
 
         def unlabelled(train: NDArray[np.int64]) -> Unlabelled:
-            calm = self.calm if given_calm else self.calm & np.isin(self.unit, train)
+            normal = self.normal if given_normal else self.normal & np.isin(self.unit, train)
             first = follows[np.isin(self.unit[follows], train)]
-            return Unlabelled(relative[calm], np.stack([relative[first], relative[first + 1]], axis=1))
+            return Unlabelled(relative[normal], np.stack([relative[first], relative[first + 1]], axis=1))
 
         return View(relative[self.chosen], unlabelled)
 
@@ -74,9 +74,9 @@ def cwru(data: Path) -> LabelledSet:
         label = kinds.index(kind) if known else -1
         unit = bearings.index((kind, row["dia_mil"])) if known else -1
         parts.append((blocks, hand, label, unit, number, 3 if known else 0))
-    blocks = _joined(parts, calm_label=-1)
-    own = _standard(blocks.hand, blocks.hand[blocks.calm])[:, ENVELOPE]
-    return _labelled("cwru", kinds, blocks, own, rate_hz=CWRU_RATE_HZ, given_calm=True)
+    blocks = _joined(parts, normal_label=-1)
+    own = _standard(blocks.hand, blocks.hand[blocks.normal])[:, ENVELOPE]
+    return _labelled("cwru", kinds, blocks, own, rate_hz=CWRU_RATE_HZ, given_normal=True)
 
 
 def fan(data: Path) -> LabelledSet:
@@ -94,9 +94,9 @@ def fan(data: Path) -> LabelledSet:
         )
         unit = 2 * speeds.index(row["speed"]) + int(row["fault"])
         parts.append((blocks, hand_spectra(blocks), int(row["fault"]), unit, number, 6))
-    blocks = _joined(parts, calm_label=0)
+    blocks = _joined(parts, normal_label=0)
     own = _standard(blocks.hand, blocks.hand)
-    return _labelled("fan", ("balanced", "imbalanced"), blocks, own, rate_hz=FAN_RATE_HZ, given_calm=False)
+    return _labelled("fan", ("balanced", "imbalanced"), blocks, own, rate_hz=FAN_RATE_HZ, given_normal=False)
 
 
 def hand_spectra(blocks: Floats) -> Floats:
@@ -108,7 +108,7 @@ def hand_spectra(blocks: Floats) -> Floats:
     return np.concatenate(seen, axis=1)
 
 
-def _joined(parts: list[tuple[Floats, Floats, int, int, int, int]], *, calm_label: int) -> Blocks:
+def _joined(parts: list[tuple[Floats, Floats, int, int, int, int]], *, normal_label: int) -> Blocks:
     """Of (blocks, hand, label, unit, recording, every so many is chosen; 0: none) a recording."""
     sizes = [len(part[0]) for part in parts]
     label, unit, recording = (np.repeat([part[at] for part in parts], sizes) for at in (2, 3, 4))
@@ -123,19 +123,19 @@ def _joined(parts: list[tuple[Floats, Floats, int, int, int, int]], *, calm_labe
         unit=unit,
         recording=recording,
         chosen=np.flatnonzero(np.concatenate(chosen)),
-        calm=label == calm_label,
+        normal=label == normal_label,
     )
 
 
 def _labelled(
-    name: str, names: tuple[str, ...], blocks: Blocks, own: Floats, *, rate_hz: float, given_calm: bool
+    name: str, names: tuple[str, ...], blocks: Blocks, own: Floats, *, rate_hz: float, given_normal: bool
 ) -> LabelledSet:
     """The set with the hand-made numbers as its own view, and those of `spectral_views.views`.
 
-    Where the machine's calm is known it is the reference; else all recordings are.
+    Where the machine's normal is known it is the reference; else all recordings are.
     """
-    reference = blocks.calm if given_calm else np.ones(len(blocks.calm), np.bool_)
-    main = blocks.view(own, given_calm=given_calm)
+    reference = blocks.normal if given_normal else np.ones(len(blocks.normal), np.bool_)
+    main = blocks.view(own, given_normal=given_normal)
     return LabelledSet(
         name=name,
         windows=blocks.samples[blocks.chosen, :_ROCKET_SAMPLES].transpose(0, 2, 1),
@@ -147,7 +147,7 @@ def _labelled(
         test_units=None,
         unlabelled=main.unlabelled,
         views={
-            view: blocks.view(see(blocks.samples, reference, rate_hz=rate_hz), given_calm=given_calm)
+            view: blocks.view(see(blocks.samples, reference, rate_hz=rate_hz), given_normal=given_normal)
             for view, see in views().items()
         },
     )

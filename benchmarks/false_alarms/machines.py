@@ -1,4 +1,4 @@
-"""Simulated machines for the measure of false alarms: calm for weeks, with or without drift, and with known shifts.
+"""Simulated machines for the measure of false alarms: normal for weeks, with or without drift, and with known shifts.
 
 Nothing here is learnt from or fitted to a recording. A machine has four channels sampled every 10 s: AR(1) noise with
 heavy-tailed innovations (Student's t, 4 degrees of freedom), two channels of which share most of theirs, a daily cycle
@@ -33,7 +33,7 @@ _SHIFT_EVERY_ROWS = 3 * 3600 // PERIOD_S
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A level shift: rows [start, end) of one channel, `size` calm standard deviations high."""
+    """A level shift: rows [start, end) of one channel, `size` normal standard deviations high."""
 
     start: int
     end: int
@@ -42,7 +42,7 @@ class Shift:
 
 
 def machine(seed: int, *, days: int, drift: bool) -> Recording:
-    """A calm machine for so many days, the first of which is to be learnt from."""
+    """A normal machine for so many days, the first of which is to be learnt from."""
     rng = np.random.default_rng([seed, 1])
     rows, n = days * DAY_ROWS, len(CHANNELS)
     shared, own = _noise(rng, rows, 1), _noise(rng, rows, n)
@@ -65,11 +65,11 @@ def machine(seed: int, *, days: int, drift: bool) -> Recording:
     )
 
 
-def shifted(calm: Recording, seed: int) -> tuple[Recording, list[Shift]]:
+def shifted(normal: Recording, seed: int) -> tuple[Recording, list[Shift]]:
     """The same machine with level shifts of 30 minutes from its second day on, the sizes in turn."""
     rng = np.random.default_rng([seed, 2])
-    values = calm.values.copy()
-    deviation = calm.values[:DAY_ROWS].std(axis=0)
+    values = normal.values.copy()
+    deviation = normal.values[:DAY_ROWS].std(axis=0)
     shifts = []
     for at in range(DAY_ROWS, len(values) - _SHIFT_EVERY_ROWS + 1, _SHIFT_EVERY_ROWS):
         start = at + int(rng.integers(_SHIFT_EVERY_ROWS // 3))
@@ -79,7 +79,7 @@ def shifted(calm: Recording, seed: int) -> tuple[Recording, list[Shift]]:
         sign = rng.choice([-1.0, 1.0])
         values[shift.start : shift.end, shift.channel] += sign * shift.size * deviation[shift.channel]
         shifts.append(shift)
-    return Recording(calm.name, calm.channels, calm.times_ns, values, None), shifts
+    return Recording(normal.name, normal.channels, normal.times_ns, values, None), shifts
 
 
 def _noise(rng: np.random.Generator, rows: int, n: int) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """False alarms a week and shifts found, through the agent's own pipeline, beside other rules on the same scores.
 
 Simulated machines (`alarm_machines`): 28 days at 10 s, the first day learnt from, with and without drift; each also
-with level shifts of 30 minutes and 3 to 6 calm standard deviations on one channel. Windows are scored once with the
+with level shifts of 30 minutes and 3 to 6 normal standard deviations on one channel. Windows are scored once with the
 shipped model, once in 60 s (`window.hop_s = 60`), and the recorded scores then go through the agent's pipeline, and for
 other rules through the same delays and hysteresis.
 
@@ -155,7 +155,7 @@ def judge(recording: Recording, *, learn_rows: int, scorer: Scorer) -> dict[str,
     stretches = [(start, end) for start, end in segments(label) if end > learn_rows]
     late = at[at >= learn_rows]
     step_s = float(np.median(np.diff(times))) / 1e9
-    calm_weeks = float(np.sum(~label[learn_rows:])) * step_s / WEEK_S
+    normal_weeks = float(np.sum(~label[learn_rows:])) * step_s / WEEK_S
     false = int(np.sum(~label[late]))
     return {
         "channels": len(recording.channels),
@@ -164,8 +164,8 @@ def judge(recording: Recording, *, learn_rows: int, scorer: Scorer) -> dict[str,
         "found": sum(bool(np.any((late >= start) & (late < end))) for start, end in stretches),
         "alarms": len(late),
         "false_alarms": false,
-        "calm_weeks": round(calm_weeks, 2),
-        "false_alarms_a_week": round(false / calm_weeks, 3) if calm_weeks else None,
+        "calm_weeks": round(normal_weeks, 2),
+        "false_alarms_a_week": round(false / normal_weeks, 3) if normal_weeks else None,
     }
 
 

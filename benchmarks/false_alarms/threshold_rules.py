@@ -1,4 +1,4 @@
-"""Other rules for a threshold from calm scores, to hold the agent's against; each sees the same scores as the agent."""
+"""Other rules for a threshold from normal scores, to hold the agent's against; each sees the agent's own scores."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 Scores = NDArray[np.float64]
-# Calm hours that the scores of a day of commissioning make.
+# Normal hours that the scores of a day of commissioning make.
 _BLOCKS = 24
 _EXCESSES = 0.02
 _EULER = 0.5772156649015329

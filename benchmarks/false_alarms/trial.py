@@ -53,19 +53,19 @@ class Recorded:
 
 
 def simulate(seed: int, *, drift: bool, scorer: Scorer) -> list[dict[str, Any]]:
-    """One machine: what each rule made of its calm weeks and of its shifts."""
-    calm = machine(seed, days=DAYS, drift=drift)
-    faulty, shifts = shifted(calm, seed)
-    profile, learnt = learn(calm, scorer=scorer)
-    known = scores_of(calm, profile=profile, scorer=scorer, rows=np.ones(len(calm.values), bool))
-    touched = np.zeros(len(calm.values), bool)
+    """One machine: what each rule made of its normal weeks and of its shifts."""
+    normal = machine(seed, days=DAYS, drift=drift)
+    faulty, shifts = shifted(normal, seed)
+    profile, learnt = learn(normal, scorer=scorer)
+    known = scores_of(normal, profile=profile, scorer=scorer, rows=np.ones(len(normal.values), bool))
+    touched = np.zeros(len(normal.values), bool)
     for shift in shifts:
         touched[shift.start : shift.end + scorer.window_rows] = True
     anew = known | scores_of(faulty, profile=profile, scorer=scorer, rows=touched)
     told = []
     for name, limits in {SHIPPED: None, UNMOVED: [1.0] * len(learnt), **by_rule(learnt)}.items():
         if limits is None:
-            false, ratio = played(calm, profile, Recorded(scorer, known))
+            false, ratio = played(normal, profile, Recorded(scorer, known))
             raised, _ = played(faulty, profile, Recorded(scorer, anew))
         else:
             false, raised, ratio = opened(known, limits), opened(anew, limits), None
@@ -101,8 +101,8 @@ def opened(known: Known, limits: list[float]) -> list[int]:
     return rows
 
 
-def learn(calm: Recording, *, scorer: Scorer) -> tuple[Profile, list[Learnt]]:
-    """The machine's profile; of each part and of the newest rows the calm scores and the threshold learnt from them."""
+def learn(normal: Recording, *, scorer: Scorer) -> tuple[Profile, list[Learnt]]:
+    """The machine's profile; of each part and of the newest rows the normal scores and the threshold of them."""
     seen: list[NDArray[np.float64]] = []
     own = baseline.threshold
 
@@ -111,7 +111,7 @@ def learn(calm: Recording, *, scorer: Scorer) -> tuple[Profile, list[Learnt]]:
         return own(scores, **how)
 
     with mock.patch.object(baseline, "threshold", listen):
-        profile = commission_recording(calm, rows=DAY_ROWS, scorer=scorer, settings=SETTINGS)
+        profile = commission_recording(normal, rows=DAY_ROWS, scorer=scorer, settings=SETTINGS)
     limits = [*np.ravel(profile.memory["threshold"]).tolist(), float(profile.memory["recent_threshold"])]
     return profile, list(zip(seen, limits, strict=True))
 

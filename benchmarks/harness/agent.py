@@ -85,14 +85,14 @@ class Agent:
 
     def start(self, *, wait: bool = True) -> Self:
         """Begin, and wait until its page of health says yes."""
-        calm = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [*self._before, sys.executable, *self.launcher, "run", "--config", str(self.config)],
                 cwd=ROOT,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                env=os.environ | calm | self._env,
+                env=os.environ | one_thread | self._env,
             )
         self.starts += 1
         if wait:

@@ -68,7 +68,7 @@ def main() -> int:
 
 
 def packed() -> dict[str, float]:
-    """The whole memory beside the packed one, on calm and on faulty rows: relative differences of the alarm's value."""
+    """The whole memory beside the packed one, on normal and on faulty rows: relative differences of what alarms."""
     scorer = load_scorer(Config.model_validate({}), ranking=True)
     rows = _rows(seed=0)
     memory = learn(_request("m", rows), scorer=scorer, settings=PipelineSettings()).memory

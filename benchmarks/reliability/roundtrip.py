@@ -29,7 +29,7 @@ from edge_agent.recordings import tables as recording
 from simulator import Injection, Run, simulate
 
 _MACHINE, _KIND, _MACHINE_SEED = "pump-1", "pump", 7
-_CALM_ROWS, _FAULT_ROWS, _REST_ROWS = 1800, 240, 400
+_NORMAL_ROWS, _FAULT_ROWS, _REST_ROWS = 1800, 240, 400
 _EPISODES = 4
 _PATIENCE_S = 120.0
 _START_S = 1_767_225_600
@@ -73,7 +73,7 @@ def walk(folder: Path, faults: Sequence[str]) -> dict[str, Any]:
 def history(faults: Sequence[str]) -> tuple[Run, list[tuple[int, int, str]]]:
     """(a pump's past, (first row, row after the last, fault) of each time that it failed)."""
     table = []
-    at = _CALM_ROWS
+    at = _NORMAL_ROWS
     for _ in range(_EPISODES):
         for fault in faults:
             table.append((at, at + _FAULT_ROWS, fault))

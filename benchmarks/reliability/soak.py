@@ -76,13 +76,13 @@ class Load:
         self.names = [f"machine-{number:03d}" for number in range(machines)]
         self.faults: list[tuple[str, float, float]] = []
         """Machine, and monotonic times of its fault's begin and end."""
-        self._calm = [_tails(seed + at, shift=0.0) for at in range(VARIANTS)]
+        self._normal = [_tails(seed + at, shift=0.0) for at in range(VARIANTS)]
         self._broken = [_tails(seed + at, shift=SHIFT) for at in range(VARIANTS)]
 
     def learning(self, first_s: float) -> Iterator[Row]:
         """What one machine is learnt from."""
         for number in range(LEARN_ROWS):
-            yield Row(LEARNT, number, _stamped(self._calm[0][number], first_s + number / RATE_HZ))
+            yield Row(LEARNT, number, _stamped(self._normal[0][number], first_s + number / RATE_HZ))
 
     def rows(self, *, seconds: float, first_s: float) -> Iterator[Row]:
         """All machines in turn, 20 times a second of machine time; in the last minute nothing breaks."""
@@ -94,7 +94,7 @@ class Load:
                 now_s = started + at_s
                 self.faults.append((broken, now_s, now_s + FAULT_S))
             for place, name in enumerate(self.names):
-                tails = self._broken if name == broken and at_s < until_s else self._calm
+                tails = self._broken if name == broken and at_s < until_s else self._normal
                 tail = tails[place % VARIANTS][(number + 37 * place) % CYCLE_ROWS]
                 yield Row(name, number, _stamped(tail, first_s + at_s))
 

@@ -1,10 +1,10 @@
-"""Vibration as blocks over a real broker: learnt while calm, alarmed when damaged, named after what operators said.
+"""Vibration as blocks over a real broker: learnt while normal, alarmed when damaged, named after what operators said.
 
 `python -m benchmarks.reliability.waveforms --data DIR` sends blocks of the CWRU bearing (48 kHz) and of a ceiling fan
 (200 Hz) through mosquitto to `edge-agent run`; labels go to it as commands. It writes
 benchmarks/results/waveforms.{json,md}.
 
-CWRU holds 5 s of a healthy bearing, about 30 frames: both commissioning and the calm control draw blocks at random
+CWRU holds 5 s of a healthy bearing, about 30 frames: both commissioning and the normal control draw blocks at random
 places of all of them, so that this control says nothing of false alarms; learnt from one half, the other half is
 alarmed. Of each damaged bearing the first half of a recording is labelled; what must be named is its second half, and
 another bearing with the same damage. The fan's control is its unseen last part; its faulty run is one recording, of
@@ -44,7 +44,7 @@ class Trial:
 
     Attributes:
         source: lines of `[source.waveform]`.
-        learn, control: calm. named: (true fault, what is labelled, what must then be named by its relation to it).
+        learn, control: normal. named: (true fault, what is labelled, what must then be named by its relation to it).
         blocks: frames sent of each.
     """
 
@@ -74,15 +74,15 @@ def cwru(data: Path) -> Trial:
         half = len(samples) // 2
         return name, samples[:half], {"same bearing, later": samples[half:], "another bearing": read(other)}
 
-    calm = read("Normal")
+    normal = read("Normal")
     return Trial(
         machine="motor",
         rate_hz=48_000.0,
         frame_samples=8192,
         channels=("de",),
         source="rpm = 1797.0\nbearing = { rollers = 9, roller_diameter = 0.3126, pitch_diameter = 1.537 }\n",
-        learn=calm,
-        control=calm,
+        learn=normal,
+        control=normal,
         named=(
             fault("inner race", "IR_7_DE48", "IR_21_DE48"),
             fault("outer race", "ORat6_7_DE48", "ORat6_21_DE48"),
@@ -101,7 +101,7 @@ def fan(data: Path) -> Trial:
         path = data / "fan_accel" / f"{name}.parquet"
         return tables.read(path, channels=["acc_x", "acc_y", "acc_z"]).values
 
-    calm, weight = read("fan_0_low_0_weight"), read("fan_0_low_1_weight")
+    normal, weight = read("fan_0_low_0_weight"), read("fan_0_low_1_weight")
     half = len(weight) // 400 * 200
     return Trial(
         machine="fan",
@@ -109,8 +109,8 @@ def fan(data: Path) -> Trial:
         frame_samples=200,
         channels=("x", "y", "z"),
         source="",
-        learn=calm[: 360 * 200],
-        control=calm[360 * 200 :],
+        learn=normal[: 360 * 200],
+        control=normal[360 * 200 :],
         named=(("weight on a blade", weight[:half], {"same fan, later": weight[half:]}),),
         learn_blocks=360,
         recover_blocks=220,
@@ -283,8 +283,8 @@ def table(report: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for trial in report["trials"]:
-        calm = f"{trial['alarms_in_control']} alarms in {trial['control_rows']} calm rows"
-        lines.append(f"| {trial['machine']} | none | control | {calm} | | |")
+        normal = f"{trial['alarms_in_control']} alarms in {trial['control_rows']} calm rows"
+        lines.append(f"| {trial['machine']} | none | control | {normal} | | |")
         for one in trial["faults"]:
             alarmed = "yes" if one["alarmed"] else "no"
             said = (

@@ -91,15 +91,15 @@ def trials(kind: str, seed: int, *, scorer: Scorer, paces: Sequence[tuple[float,
     ]
     chosen = rng.choice(measures, size=min(CHANNELS_EACH, len(measures)), replace=False).tolist()
     for share, hours in paces:
-        calm = run.values[PLANT_LEARN_ROWS : PLANT_LEARN_ROWS + 3600 * hours]
-        base = hear(profile, run.channels, calm, scorer=scorer)
+        normal = run.values[PLANT_LEARN_ROWS : PLANT_LEARN_ROWS + 3600 * hours]
+        base = hear(profile, run.channels, normal, scorer=scorer)
         for channel in chosen:
             at = run.channels.index(channel)
-            drifted = calm.copy()
-            drifted[:, at] *= (1 + share * np.arange(len(calm)) / 3600).astype(np.float32)
+            drifted = normal.copy()
+            drifted[:, at] *= (1 + share * np.arange(len(normal)) / 3600).astype(np.float32)
             heard = hear(profile, run.channels, drifted, scorer=scorer)
             scale = float(profile.memory["scale"][profile.channels.index(channel)])
-            level = float(np.median(np.abs(calm[:, at]))) / scale
+            level = float(np.median(np.abs(normal[:, at]))) / scale
             yield judged(heard, base, name=name, channel=channel, share=share, level_scales=level)
 
 

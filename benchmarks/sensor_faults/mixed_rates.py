@@ -2,7 +2,7 @@
 
 `python -m benchmarks.sensor_faults.mixed_rates` sends each recording twice through the agent's pipeline with a grid
 of one second: tidy, and as factories send it. Both use the profile that was learnt from tidy rows. A window's cell
-counts as equal within a quarter of the channel's calm scale; the 1 Hz recording of the hydraulic rig has no faster
+counts as equal within a quarter of the channel's normal scale; the 1 Hz recording of the hydraulic rig has no faster
 channels, so only its losses, lateness and repeats are real to it.
 """
 

@@ -17,21 +17,21 @@ LEARN_ROWS = 3600
 FAULT_ROWS = 900
 
 
-def bare_profile(name: str, channels: tuple[str, ...], calm: Float32) -> Profile:
+def bare_profile(name: str, channels: tuple[str, ...], normal: Float32) -> Profile:
     """What sensors are held to, and nothing that a score needs."""
     memory = {
-        **reference(calm),
-        "location": np.median(calm, axis=0),
-        "scale": calm.std(axis=0) + 1e-9,
-        "evidence/low": calm.min(axis=0),
-        "evidence/high": calm.max(axis=0),
+        **reference(normal),
+        "location": np.median(normal, axis=0),
+        "scale": normal.std(axis=0) + 1e-9,
+        "evidence/low": normal.min(axis=0),
+        "evidence/high": normal.max(axis=0),
     }
     return Profile(
         machine=name,
         channels=channels,
         encoder="",
         learnt_ns=0,
-        rows=len(calm),
+        rows=len(normal),
         period_ns=SECOND,
         hop_rows=1,
         memory=memory,

@@ -3,7 +3,7 @@
 `python -m benchmarks.sensor_faults.run` breaks sensors of SKAB's runs and of simulated plants one at a time and
 counts what the agent's pipeline says, beside what it says of the same rows unbroken: an alarm that rises there, too,
 is not blamed on the sensor. Limits were chosen on plants with seeds below 100 (`--tune`); the seeds that count are
-above. Channels that stood still for a third of the calm rows (doors, valves, set points) are no measurements and are
+above. Channels that stood still for a third of the normal rows (doors, valves, set points) are no measurements and are
 not broken.
 """
 
@@ -67,13 +67,13 @@ def frames(name: str, channels: tuple[str, ...], values: Float32) -> Iterator[Fr
         yield Frame(name, channels, [(at + row) * SECOND for row in range(len(part))], part)
 
 
-def commissioned(name: str, channels: tuple[str, ...], calm: Float32, *, scorer: Scorer | None) -> Profile:
+def commissioned(name: str, channels: tuple[str, ...], normal: Float32, *, scorer: Scorer | None) -> Profile:
     """Learnt from the rows, as the agent would."""
     if scorer is None:
-        return bare_profile(name, channels, calm)
-    settings = PipelineSettings(commission_rows=len(calm))
+        return bare_profile(name, channels, normal)
+    settings = PipelineSettings(commission_rows=len(normal))
     pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=settings)
-    for frame in frames(name, channels, calm):
+    for frame in frames(name, channels, normal):
         for request in pipeline.feed([frame]).commissions:
             return learn(request, scorer=scorer, settings=settings)
     raise RuntimeError(f"{name} was not learnt")
@@ -128,7 +128,7 @@ def trials(  # noqa: PLR0913 - one experiment, told in full
     start = 256 + LEAD_ROWS
     base = said(profile, channels, head, scorer=scorer)
     usual = {(one.kind, one.channels[0].name if one.channels else "") for one in base}
-    calm_alarms = sum(one.kind == "machine" for one in base)
+    normal_alarms = sum(one.kind == "machine" for one in base)
     measures = [
         at
         for at, channel in enumerate(profile.channels)
@@ -151,7 +151,7 @@ def trials(  # noqa: PLR0913 - one experiment, told in full
             found=right[0].fault if right else "",
             right=bool(right),
             delay_rows=int(right[0].onset_ns // SECOND - start) if right else None,
-            machine_alarm=alarms > calm_alarms,
+            machine_alarm=alarms > normal_alarms,
             others=tuple(
                 f"{one.fault}: {one.channels[0].name if one.channels else ''}"
                 for one in found
@@ -161,7 +161,7 @@ def trials(  # noqa: PLR0913 - one experiment, told in full
 
 
 def skab_trials(folder: Path, *, scorer: Scorer | None) -> Iterable[Trial]:
-    """Every run of the testbed, in the calm rows after those that are learnt."""
+    """Every run of the testbed, in the normal rows after those that are learnt."""
     rng = np.random.default_rng(1)
     for path in sorted(folder.glob("*.parquet")):
         if path.stem == "anomaly-free":
@@ -204,7 +204,7 @@ def plant_trials(
             )
 
 
-def calm_findings(seeds: dict[str, Iterable[int]], *, scorer: Scorer, hours: int) -> dict[str, int]:
+def normal_findings(seeds: dict[str, Iterable[int]], *, scorer: Scorer, hours: int) -> dict[str, int]:
     """Findings on machines that are well, over hours that nothing was learnt from."""
     found: Counter[str] = Counter()
     for kind, of_kind in seeds.items():
@@ -300,16 +300,16 @@ def main() -> None:
         for one in found:
             if not one.right or one.machine_alarm or one.others:
                 print(one)
-        print(calm_findings(seeds, scorer=scorer, hours=arguments.hours))
+        print(normal_findings(seeds, scorer=scorer, hours=arguments.hours))
         return
     found = [*skab_trials(arguments.data / "skab", scorer=scorer), *plant_trials(PLANT_SEEDS, scorer=scorer)]
-    calm = calm_findings(
+    normal = normal_findings(
         {kind: [*of][:2] for kind, of in PLANT_SEEDS.items()}, scorer=scorer, hours=arguments.hours
     )
     write(
         {
             "sensor_faults": table(found),
-            "calm": calm,
+            "calm": normal,
             "cost": cost(scorer=scorer),
             "trials": [asdict(one) for one in found],
         }

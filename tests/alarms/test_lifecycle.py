@@ -57,7 +57,7 @@ def alarm(
     )
 
 
-def calm(opened: Alarm) -> Alarm:
+def normal(opened: Alarm) -> Alarm:
     return replace(opened, state="closed", closed_ns=opened.time_ns, revision=opened.revision + 1)
 
 
@@ -148,7 +148,7 @@ class Plant(RuleBasedStateMachine):
     def recover(self, machine: str) -> None:
         self.step()
         if machine in self.active:
-            self.say(self.life.take_alarm(calm(self.active.pop(machine)), now_ns=self.now_ns))
+            self.say(self.life.take_alarm(normal(self.active.pop(machine)), now_ns=self.now_ns))
             self.forget_one_shot(machine)
 
     @rule(machine=st.sampled_from(MACHINES))
@@ -325,7 +325,7 @@ def test_an_alarm_that_was_called_is_marked_when_shelved_and_closed_aloud() -> N
         ("shelved", True)
     ]
     assert said(life.take_alarm(alarm(revision=2), now_ns=START_NS)) == [("updated", False)]
-    assert said(life.take_alarm(calm(alarm()), now_ns=START_NS)) == [("closed", True)]
+    assert said(life.take_alarm(normal(alarm()), now_ns=START_NS)) == [("closed", True)]
     assert said(life.take_alarm(alarm(number=2), now_ns=START_NS)) == [("opened", True)], "once is once"
 
 
@@ -346,17 +346,17 @@ def test_an_acknowledged_alarm_that_grows_worse_wants_to_be_seen_again() -> None
 def test_a_latched_alarm_stays_until_somebody_has_seen_it() -> None:
     life = AlarmLifecycle(LifecycleSettings(latched=True))
     life.take_alarm(alarm(), now_ns=START_NS)
-    (latched,) = life.take_alarm(calm(alarm()), now_ns=START_NS)
+    (latched,) = life.take_alarm(normal(alarm()), now_ns=START_NS)
     assert (latched.event, latched.alarm.state, latched.record.active) == ("latched", "open", False)
     (ended,) = life.acknowledge("pump-1-1", Acknowledgement("anna", START_NS), now_ns=START_NS)
     assert (ended.event, ended.alarm.state, ended.live) == ("acknowledged", "closed", True)
-    assert ended.alarm.closed_ns == calm(alarm()).closed_ns, "the machine was calm then, not now"
+    assert ended.alarm.closed_ns == normal(alarm()).closed_ns, "the machine was calm then, not now"
 
 
 def test_a_new_alarm_ends_the_latched_one_aloud() -> None:
     life = AlarmLifecycle(LifecycleSettings(latched=True))
     life.take_alarm(alarm(), now_ns=START_NS)
-    life.take_alarm(calm(alarm()), now_ns=START_NS)
+    life.take_alarm(normal(alarm()), now_ns=START_NS)
     assert said(life.take_alarm(alarm(number=2), now_ns=START_NS)) == [("superseded", True), ("opened", True)]
 
 
@@ -367,7 +367,7 @@ def test_a_flood_is_held_counted_and_released_oldest_first() -> None:
     assert [record.alarm.machine for record in life.held_alarms()] == ["m2", "m3", "m4"]
     (grave,) = life.take_alarm(alarm("m9", severity="critical"), now_ns=START_NS + 9)
     assert grave.live, "a critical alarm is never held"
-    life.take_alarm(calm(alarm("m3", at=3)), now_ns=START_NS + 10)
+    life.take_alarm(normal(alarm("m3", at=3)), now_ns=START_NS + 10)
     released = life.tick(START_NS + 700 * SECOND)
     assert [(t.event, t.alarm.machine) for t in released] == [("released", "m2"), ("released", "m4")]
     assert life.kept.held_total == 3
@@ -379,13 +379,13 @@ def test_one_machine_that_flaps_does_not_use_up_the_calls_of_the_others() -> Non
     for number in range(4):
         (opened,) = life.take_alarm(alarm(number=number), now_ns=START_NS + number)
         lives.append(opened.live)
-        life.take_alarm(calm(alarm(number=number)), now_ns=START_NS + number)
+        life.take_alarm(normal(alarm(number=number)), now_ns=START_NS + number)
     assert lives == [True, True, False, False]
     assert life.take_alarm(alarm("mill"), now_ns=START_NS)[0].live
 
 
 def test_a_closing_that_nobody_remembers_is_still_told() -> None:
-    (told,) = new().take_alarm(calm(alarm(revision=6)), now_ns=START_NS)
+    (told,) = new().take_alarm(normal(alarm(revision=6)), now_ns=START_NS)
     assert (told.alarm.revision, told.alarm.state, told.live) == (7, "closed", True)
 
 
@@ -401,7 +401,7 @@ def test_closed_alarms_can_be_acknowledged_while_they_are_remembered() -> None:
     life = AlarmLifecycle(LifecycleSettings(history=2))
     for number in range(3):
         life.take_alarm(alarm(number=number), now_ns=START_NS)
-        life.take_alarm(calm(alarm(number=number)), now_ns=START_NS)
+        life.take_alarm(normal(alarm(number=number)), now_ns=START_NS)
     assert life.find_alarm("pump-1-0") is None
     assert life.acknowledge("pump-1-2", Acknowledgement("anna", START_NS), now_ns=START_NS) == []
     past = life.find_alarm("pump-1-2")
@@ -438,5 +438,5 @@ def test_other_settings_count_from_the_next_tick_and_forget_nothing() -> None:
     life.tick(START_NS + 1)  # not a second later, yet by the new windows
     (record,) = life.kept.records.values()
     assert record.hidden
-    ended = life.take_alarm(calm(alarm(revision=2)), now_ns=START_NS + 200 * SECOND)
+    ended = life.take_alarm(normal(alarm(revision=2)), now_ns=START_NS + 200 * SECOND)
     assert [notification.alarm.state for notification in ended] == ["closed"]  # not latched any more

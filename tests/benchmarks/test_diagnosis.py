@@ -18,7 +18,7 @@ CHANNELS = ("flow", "pressure", "vibration")
 
 
 def folder_of_faults(folder: Path) -> Path:
-    """Two faults on four machines each, calm for 300 rows; a third fault that only one machine ever had."""
+    """Two faults on four machines each, normal for 300 rows; a third fault that only one machine ever had."""
     rng = np.random.default_rng(0)
     index = [("leak", f"m{n}") for n in range(4)] + [("rough", f"m{n}") for n in range(4)] + [("rare", "m9")]
     lines = ["series_id,file,train_end,fault,machine"]

@@ -63,12 +63,12 @@ def test_it_is_the_distance_to_the_moving_mean_in_moving_standard_deviations() -
 
 def test_a_block_is_its_rows_and_machines_and_channels_are_apart() -> None:
     rng = np.random.default_rng(1)
-    calm, other = rows_of(rng, rows=200), rows_of(rng, rows=200) * 50
-    broken = calm.copy()
+    normal, other = rows_of(rng, rows=200), rows_of(rng, rows=200) * 50
+    broken = normal.copy()
     broken[150] += 40.0
     found = judged(
         [
-            message("a", {"c0": calm.tolist(), "c1": other.tolist()}),
+            message("a", {"c0": normal.tolist(), "c1": other.tolist()}),
             message("b", {"c0": other.tolist(), "c1": broken.tolist()}),
         ]
     )

@@ -76,7 +76,7 @@ def test_check_refuses_fewer_rows_than_learning_needs_and_names_the_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_bundle: Path
 ) -> None:
     window_rows = bundle.read(tiny_bundle).manifest.window_rows
-    calm = np.random.default_rng(0).normal(size=(window_rows + 120, 2)).astype(np.float32)
+    normal = np.random.default_rng(0).normal(size=(window_rows + 120, 2)).astype(np.float32)
     how = {
         "window_rows": window_rows,
         "encode": None,
@@ -84,7 +84,7 @@ def test_check_refuses_fewer_rows_than_learning_needs_and_names_the_line(
         "windows_per_week": 6e5,
         "seed": 0,
     }
-    fewest = next(n for n in range(100, len(calm)) if learns(calm[:n], how))
+    fewest = next(n for n in range(100, len(normal)) if learns(normal[:n], how))
     for rows, code in ((fewest - 1, 2), (fewest, 0)):
         text = f'[model]\nbundle = "{tiny_bundle}"\n[commission]\nrows = {rows}\n'
         assert edge_agent(monkeypatch, "check", "-c", write(tmp_path, text)) == code

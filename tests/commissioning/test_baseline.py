@@ -1,4 +1,4 @@
-"""What a gateway learns from calm rows: enough to score, bounded, honest, and robust to rows that are not calm."""
+"""What a gateway learns from normal rows: enough to score, bounded, honest, and robust to rows that are not normal."""
 
 import io
 
@@ -56,11 +56,11 @@ def test_windows_bridge_no_seam() -> None:
     assert apart["jump_spread"].max() < bridged["jump_spread"].max()
 
 
-def test_fresh_calm_rows_stay_below_the_threshold_and_a_fault_rises_above_it() -> None:
+def test_fresh_normal_rows_stay_below_the_threshold_and_a_fault_rises_above_it() -> None:
     memory = learn(plant(2000, 4))
     fresh = plant(1000, 4, seed=1)
-    calm = score(memory, windows_of(fresh, step=4), None).value
-    assert np.mean(calm > 1.0) < 0.01
+    normal = score(memory, windows_of(fresh, step=4), None).value
+    assert np.mean(normal > 1.0) < 0.01
     fresh[-40:, 2] += 4 * memory["scale"][2]
     assert score(memory, windows_of(fresh)[-1:], None).value[0] > 1.0
 
@@ -89,7 +89,7 @@ def test_the_memory_does_not_grow_with_the_recording() -> None:
     assert sum(a.nbytes for a in long.values()) == sum(a.nbytes for a in short.values())
 
 
-def test_a_faulty_part_of_the_calm_rows_is_still_recognised_as_a_fault() -> None:
+def test_a_faulty_part_of_the_normal_rows_is_still_recognised_as_a_fault() -> None:
     rows = plant(3000, 3)
     rows[1500:1520, 1] += 30 * rows[:1000, 1].std()
     memory = learn(rows)
@@ -143,8 +143,8 @@ def test_rows_that_cannot_teach_anything_are_refused_with_a_reason(rows: np.ndar
 def test_a_machine_that_stood_still_scores_nothing_until_it_moves() -> None:
     still = np.full((600, 3), 5.0, np.float32)
     memory = learn(still)
-    calm = score(memory, windows_of(still)[-1:], None)
-    assert calm.value[0] == 0.0
+    normal = score(memory, windows_of(still)[-1:], None)
+    assert normal.value[0] == 0.0
     moved = still.copy()
     moved[-40:, 1] = 9.0
     found = score(memory, windows_of(moved)[-1:], None)

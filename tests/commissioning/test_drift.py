@@ -31,13 +31,13 @@ def feed(
         )
 
 
-def calm_life(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def normal_life(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     return rng.normal(5.0, 1.0, (n, CHANNELS)), rng.gamma(4.0, 0.1, n)
 
 
 def learnt(n: int = 4000) -> dict[str, np.ndarray]:
-    rows, scores = calm_life(n, 0)
+    rows, scores = normal_life(n, 0)
     return drift.reference(rows.astype(np.float32), scores.astype(np.float32))
 
 
@@ -53,7 +53,7 @@ def test_the_index_is_the_textbooks() -> None:
 
 def test_more_of_the_same_is_no_drift() -> None:
     counted = statistics(learnt())
-    feed(counted, *calm_life(3000, 1))
+    feed(counted, *normal_life(3000, 1))
     told = counted.drift()
     assert told.inputs is not None
     assert told.scores is not None
@@ -62,7 +62,7 @@ def test_more_of_the_same_is_no_drift() -> None:
 
 def test_a_channel_that_has_moved_is_named() -> None:
     counted = statistics(learnt())
-    rows, scores = calm_life(3000, 1)
+    rows, scores = normal_life(3000, 1)
     rows[:, 1] += 1.0
     feed(counted, rows, scores)
     told = counted.drift()
@@ -75,7 +75,7 @@ def test_a_channel_that_has_moved_is_named() -> None:
 
 def test_scores_that_have_moved_are_told_apart_from_rows() -> None:
     counted = statistics(learnt())
-    rows, scores = calm_life(3000, 1)
+    rows, scores = normal_life(3000, 1)
     feed(counted, rows, scores * 1.6)
     told = counted.drift()
     assert told.scores is not None
@@ -117,8 +117,8 @@ def test_constants_and_switches_are_seen_to_change() -> None:
 
 def test_rows_in_alarm_and_hidden_channels_do_not_count() -> None:
     counted = statistics(learnt())
-    feed(counted, *calm_life(3000, 1))
-    rows, scores = calm_life(3000, 2)
+    feed(counted, *normal_life(3000, 1))
+    rows, scores = normal_life(3000, 2)
     feed(counted, rows + 5.0, scores, start=3000, normal=False)
     for at in range(0, 3000, 100):
         part = rows[at : at + 100].copy()
@@ -135,7 +135,7 @@ def test_rows_in_alarm_and_hidden_channels_do_not_count() -> None:
 
 def test_nothing_is_told_from_few_rows_nor_by_an_older_memory() -> None:
     counted = statistics(learnt())
-    rows, scores = calm_life(640, 1)
+    rows, scores = normal_life(640, 1)
     feed(counted, rows + 3.0, scores)
     assert counted.drift().inputs is None
     older = statistics({"location": np.zeros(3)})
@@ -148,11 +148,11 @@ def test_nothing_is_told_from_few_rows_nor_by_an_older_memory() -> None:
 
 def test_old_rows_are_forgotten() -> None:
     counted = statistics(learnt())
-    rows, scores = calm_life(1440, 1)
+    rows, scores = normal_life(1440, 1)
     feed(counted, rows + 1.0, scores)
     moved = counted.drift().inputs
     for day in range(1, 11):
-        feed(counted, *calm_life(1440, 10 + day), start=1440 * day)
+        feed(counted, *normal_life(1440, 10 + day), start=1440 * day)
     assert moved is not None
     assert moved > 0.5
     assert (counted.drift().inputs or 0.0) < 0.05
@@ -161,7 +161,7 @@ def test_old_rows_are_forgotten() -> None:
 def test_counts_survive_a_restart() -> None:
     memory = learnt()
     first = statistics(memory)
-    rows, scores = calm_life(3200, 1)
+    rows, scores = normal_life(3200, 1)
     feed(first, rows + 1.0, scores)
     again = statistics({**memory, **first.arrays()})
     assert again.drift().inputs == pytest.approx(first.drift().inputs, rel=1e-3)
@@ -169,7 +169,7 @@ def test_counts_survive_a_restart() -> None:
 
 def test_a_gap_lowers_the_share_of_time_scored() -> None:
     counted = statistics(learnt())
-    rows, scores = calm_life(600, 1)
+    rows, scores = normal_life(600, 1)
     feed(counted, rows, scores)
     assert counted.drift().scored_share == pytest.approx(1.0)
     feed(counted, rows, scores, start=1200)  # ten hours of twenty

@@ -1,4 +1,4 @@
-"""The threshold keeps the operator's budget on fresh calm scores, and says so with few of them."""
+"""The threshold keeps the operator's budget on fresh normal scores, and says so with few of them."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ WEEK_WINDOWS = 60_480
 
 
 def smooth_noise(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Calm scores of overlapping windows: exponential-tailed and correlated."""
+    """Normal scores of overlapping windows: exponential-tailed and correlated."""
     noise = rng.exponential(size=size + 15)
     return np.convolve(noise, np.ones(16) / 16, mode="valid")
 
@@ -19,7 +19,7 @@ def alarms(scores: np.ndarray, level: float) -> int:
     return int(np.sum(above[1:] & ~above[:-1]))
 
 
-def test_one_day_of_calm_scores_keeps_one_false_alarm_a_week() -> None:
+def test_one_day_of_normal_scores_keeps_one_false_alarm_a_week() -> None:
     rng = np.random.default_rng(11)
     kept = []
     for _ in range(20):
@@ -38,7 +38,7 @@ def test_a_larger_budget_lowers_the_threshold() -> None:
     assert levels[0] > levels[1] > levels[2]
 
 
-def test_less_calm_time_than_one_budgeted_alarm_takes_puts_every_calm_score_below_the_threshold() -> None:
+def test_less_normal_time_than_one_budgeted_alarm_takes_puts_every_normal_score_below_the_threshold() -> None:
     scores = np.random.default_rng(5).random(500)
     assert threshold(scores, windows_per_week=WEEK_WINDOWS, budget_per_week=1.0) >= scores.max()
 

@@ -37,21 +37,21 @@ def live(
     return opened, in_alarm
 
 
-def calm(days: int, seed: int = 0, *, spread: float = 0.05) -> np.ndarray:
-    """Light-tailed calm scores; two neighbours are alike, as windows that share rows are."""
+def normal(days: int, seed: int = 0, *, spread: float = 0.05) -> np.ndarray:
+    """Light-tailed normal scores; two neighbours are alike, as windows that share rows are."""
     noise = np.random.default_rng(seed).gumbel(0.4, spread, days * DAY_WINDOWS // 2)
     return np.repeat(noise, 2)
 
 
-def test_nothing_moves_before_a_day_of_calm_hours() -> None:
+def test_nothing_moves_before_a_day_of_normal_hours() -> None:
     follow = tracker()
-    live(calm(1), follow)
+    live(normal(1), follow)
     assert follow.ratio.tolist() == [1.0, 1.0]
 
 
-def test_the_threshold_moves_to_what_the_calm_hours_ask_for() -> None:
+def test_the_threshold_moves_to_what_the_normal_hours_ask_for() -> None:
     follow = tracker(lowest=0.5, fall_per_day=0.5, highest=3.0)
-    scores = calm(10, spread=0.03)
+    scores = normal(10, spread=0.03)
     live(scores, follow)
     hourly = scores.reshape(-1, 60).max(axis=1)[-72 - 3 : -3]
     assert follow.ratio[0] == pytest.approx(level(hourly, chance=1 / 168), rel=0.03)
@@ -61,7 +61,7 @@ def test_a_drifting_machine_keeps_its_budget_where_a_fixed_threshold_does_not() 
     drift = 1.0 + np.linspace(0.0, 0.5, 28 * DAY_WINDOWS)
     following = fixed = 0
     for seed in range(5):
-        scores = calm(28, seed) * drift
+        scores = normal(28, seed) * drift
         following += len(live(scores, tracker())[0])
         fixed += len(live(scores, tracker(follow_drift=False))[0])
     assert following <= 5 * 4
@@ -70,9 +70,9 @@ def test_a_drifting_machine_keeps_its_budget_where_a_fixed_threshold_does_not() 
 
 def test_a_fault_that_lasts_for_days_stays_in_alarm_and_is_not_learnt() -> None:
     follow = tracker()
-    live(calm(5), follow)
+    live(normal(5), follow)
     before = follow.ratio.copy()
-    _, in_alarm = live(calm(10, 1) + 1.0, follow, start=5 * DAY_WINDOWS)
+    _, in_alarm = live(normal(10, 1) + 1.0, follow, start=5 * DAY_WINDOWS)
     assert all(in_alarm[5:])
     assert follow.ratio == pytest.approx(before, rel=0.01)
 
@@ -80,7 +80,7 @@ def test_a_fault_that_lasts_for_days_stays_in_alarm_and_is_not_learnt() -> None:
 @pytest.mark.parametrize("growth_per_day", [0.02, 0.05, 0.2, 1.0])
 def test_a_fault_that_grows_slowly_is_alarmed_at_the_upper_bound_at_the_latest(growth_per_day: float) -> None:
     days = int(2.0 / growth_per_day) + 3
-    scores = calm(days, spread=0.01) + growth_per_day * np.arange(days * DAY_WINDOWS) / DAY_WINDOWS
+    scores = normal(days, spread=0.01) + growth_per_day * np.arange(days * DAY_WINDOWS) / DAY_WINDOWS
     opened, in_alarm = live(scores, tracker(highest=1.5))
     assert opened
     assert scores[opened[0]] <= 1.5 * 1.05
@@ -130,7 +130,7 @@ def test_a_short_alarm_hardly_over_the_threshold_raises_it_and_a_clear_one_does_
     ratios = {}
     for height in (1.1, 4.0):
         follow = tracker(rise_per_day=1.0)
-        scores = calm(7, spread=0.04)
+        scores = normal(7, spread=0.04)
         for at in range(DAY_WINDOWS + 30, len(scores), DAY_WINDOWS // 3):
             scores[at : at + 4] = height
         live(scores, follow)
@@ -139,7 +139,7 @@ def test_a_short_alarm_hardly_over_the_threshold_raises_it_and_a_clear_one_does_
 
 
 def test_a_restart_goes_on_where_the_last_run_left_off() -> None:
-    scores = calm(12) * 1.6
+    scores = normal(12) * 1.6
     whole = tracker()
     live(scores, whole)
     first = tracker()

@@ -65,10 +65,15 @@ class Container:
     def popen(self, command: str) -> subprocess.Popen[str]:
         """A shell command inside, which goes on beside us."""
         inside = ["nsenter", f"--target={self._leader}", "--mount", "--uts", "--ipc", "--net", "--pid", "--"]
-        calm = {"PATH": os.environ["PATH"], "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+        environment = {"PATH": os.environ["PATH"], "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
         pipe = subprocess.PIPE
         return subprocess.Popen(
-            [*inside, "/bin/sh", "-c", command], env=calm, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+            [*inside, "/bin/sh", "-c", command],
+            env=environment,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
         )
 
     def run(self, command: str, *, given: str | None = None, ok: bool = True, timeout_s: float = 90) -> str:

@@ -64,7 +64,7 @@ def package(revision: int) -> Path:
 
 
 def simulated() -> list[str]:
-    """Payloads of one pump, calm at first, then cavitating."""
+    """Payloads of one pump, normal at first, then cavitating."""
     arguments = ["--rows", str(FAULT_ROW + 200), "--seed", "7", "--start-ts", str(int(time.time()) - 1000)]
     arguments += ["--machine", "pump-1=pump", "--fault", f"pump-1:cavitation:{FAULT_ROW}:30"]
     plant = [sys.executable, "-m", "simulator", *arguments]

@@ -6,8 +6,8 @@ import pytest
 from edge_agent.diagnose.attribution import SYMPTOMS, explain, reference
 
 RNG = np.random.default_rng(1)
-CALM = RNG.normal(50.0, 2.0, (1000, 1)).astype(np.float32)
-MEMORY = {"location": np.array([50.0], np.float32), "scale": np.array([2.0], np.float32), **reference(CALM)}
+NORMAL = RNG.normal(50.0, 2.0, (1000, 1)).astype(np.float32)
+MEMORY = {"location": np.array([50.0], np.float32), "scale": np.array([2.0], np.float32), **reference(NORMAL)}
 NOISE = RNG.normal(0.0, 2.0, 128).astype(np.float32)
 
 
@@ -42,15 +42,15 @@ def test_symptom(window: np.ndarray, expected: str) -> None:
     assert symptom(window) == expected
 
 
-def test_the_usual_range_holds_98_percent_of_calm_rows() -> None:
+def test_the_usual_range_holds_98_percent_of_normal_rows() -> None:
     low, high = MEMORY["evidence/low"], MEMORY["evidence/high"]
-    inside = (low <= CALM) & (high >= CALM)
+    inside = (low <= NORMAL) & (high >= NORMAL)
     assert 0.975 <= inside.mean() <= 0.985
 
 
 def test_channels_without_a_share_are_not_named() -> None:
     found = explain(
-        {**MEMORY, "location": np.zeros(2), "scale": np.ones(2)} | reference(np.tile(CALM, (1, 2))),
+        {**MEMORY, "location": np.zeros(2), "scale": np.ones(2)} | reference(np.tile(NORMAL, (1, 2))),
         channels=["a", "b"],
         window=np.ones((2, 128), np.float32),
         contributions=np.array([0.0, 1.0], np.float32),

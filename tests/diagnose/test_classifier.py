@@ -37,7 +37,7 @@ def accuracy(faults: dict[str, np.ndarray], seed: int) -> float:
     return float(np.mean(faults["classes"][probability.argmax(axis=1)] == labels))
 
 
-def test_one_example_a_class_is_enough_once_calm_windows_show_what_moves_anyway() -> None:
+def test_one_example_a_class_is_enough_once_normal_windows_show_what_moves_anyway() -> None:
     rng = np.random.default_rng(0)
     examples, labels = relation(rng, K)
     blind = dict(learn(examples, labels, normal=None, seed=0))
@@ -46,7 +46,7 @@ def test_one_example_a_class_is_enough_once_calm_windows_show_what_moves_anyway(
     assert accuracy(taught, seed=1) > accuracy(blind, seed=1) + 0.2
 
 
-def test_pairs_of_neighbours_teach_the_same_without_a_calm_recording() -> None:
+def test_pairs_of_neighbours_teach_the_same_without_a_normal_recording() -> None:
     rng = np.random.default_rng(1)
     examples, labels = relation(rng, K)
     pairs = np.stack([usual(rng, 300), usual(rng, 300)], axis=1)
@@ -153,16 +153,16 @@ def test_examples_without_labels_are_refused(described: np.ndarray, labels: list
 @settings(max_examples=30)
 @given(
     n_examples=st.integers(1, 12),
-    n_calm=st.integers(0, 5),
+    n_normal=st.integers(0, 5),
     seed=st.integers(0, 1000),
     scale=st.sampled_from([0.0, 1e-6, 1.0, 1e6]),
 )
 def test_whatever_is_learnt_the_answer_is_a_probability(
-    n_examples: int, n_calm: int, seed: int, scale: float
+    n_examples: int, n_normal: int, seed: int, scale: float
 ) -> None:
     rng = np.random.default_rng(seed)
     examples = (scale * rng.standard_normal((n_examples, 7))).astype(np.float32)
-    quiet = (scale * rng.standard_normal((n_calm, 7))).astype(np.float32)
+    quiet = (scale * rng.standard_normal((n_normal, 7))).astype(np.float32)
     faults = learn(examples, rng.integers(0, 3, n_examples), normal=quiet, seed=0)
     probability, known = classify(faults, (scale * rng.standard_normal((9, 7))).astype(np.float32))
     assert probability.shape == (9, len(faults["classes"]))
@@ -205,10 +205,10 @@ def test_from_rows_to_a_name_with_hidden_cells() -> None:
     assert np.mean(classify(faults, described)[0].argmax(axis=1) == truth) > 0.95
 
 
-def test_a_calm_window_is_described_as_near_zero_and_a_fault_as_far() -> None:
+def test_a_normal_window_is_described_as_near_zero_and_a_fault_as_far() -> None:
     memory = commission(
         rows_of(1), window_rows=T, encode=None, budget_per_week=1.0, windows_per_week=1000.0, seed=0
     )
-    calm_size = np.abs(describe(memory, windows_of(rows_of(8)), None)).mean()
+    normal_size = np.abs(describe(memory, windows_of(rows_of(8)), None)).mean()
     faulty = describe(memory, windows_of(rows_of(9, fault="shift")), None).reshape(-1, C, 14)
-    assert np.abs(faulty[:, 3, 0]).min() > 2 * calm_size  # the mean of the shifted channel
+    assert np.abs(faulty[:, 3, 0]).min() > 2 * normal_size  # the mean of the shifted channel

@@ -56,7 +56,7 @@ def unstamped(rows: Iterator[Row]) -> Iterator[Row]:
         yield Row(row.machine, row.number, b'{"values"' + row.payload.partition(b'"values"')[2])
 
 
-def calm(hall: Hall, rows: int, *, per_s: float = ROWS_PER_S * len(floor.MACHINES)) -> None:
+def normal(hall: Hall, rows: int, *, per_s: float = ROWS_PER_S * len(floor.MACHINES)) -> None:
     hall.publisher.send(floor.rows(hall.row, hall.row + rows), per_s=per_s)
     hall.row += rows
 
@@ -97,7 +97,7 @@ def test_clock_steps(open_hall: Enter, clock: GatewayClock) -> None:
     steps = (HOUR_S, -HOUR_S, 0, 48 * HOUR_S, -HOUR_S, 0)
     for shift_s in steps:
         clock.shift(shift_s)
-        calm(hall, 100)
+        normal(hall, 100)
     heard_of(hall, hall.publisher.acknowledged)
     storm = len(hall.reader.alerts())
     finish(
@@ -142,12 +142,12 @@ def test_boot_in_1970(open_hall: Enter, clock: GatewayClock) -> None:
     """The gateway has no battery: it starts in 1970 and gets the time later."""
     clock.shift(-int(time.time()) + 60)
     hall = open_hall(env=clock.env)
-    calm(hall, 100)
+    normal(hall, 100)
     heard_of(hall, hall.publisher.acknowledged)
     before = hall.agent.ledger()
     clock.shift(0)
     time.sleep(1.0)
-    calm(hall, 100)
+    normal(hall, 100)
     heard_of(hall, hall.publisher.acknowledged)
     storm = len(hall.reader.alerts())
     finish(
@@ -187,7 +187,7 @@ def test_source_clocks(open_hall: Enter) -> None:
         after = hall.agent.ledger()
         told[name] = {key: after[key] - before[key] for key in after if after[key] > before[key]}
         assert "accepted" not in told[name], (name, told[name])
-        calm(hall, 40)
+        normal(hall, 40)
         heard_of(hall, hall.publisher.acknowledged)
     storm = len(hall.reader.alerts())
     finish(
@@ -213,7 +213,7 @@ def test_source_clock_an_hour_ahead(open_hall: Enter, clock: GatewayClock) -> No
     ]
     hall.publisher.send(jumped, per_s=400)
     hall.row += 60
-    calm(hall, 60)
+    normal(hall, 60)
     heard_of(hall, hall.publisher.acknowledged)
     ledger, storm = hall.agent.ledger(), len(hall.reader.alerts())
     hall.row += HOUR_S + 100

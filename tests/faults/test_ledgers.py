@@ -64,10 +64,10 @@ def test_planned_faults_leave_room_for_their_alarms(seed: int) -> None:
 
 def test_a_row_is_the_same_each_time_and_a_fault_shifts_one_channel() -> None:
     fault = Fault("press-1", 10, 20, "flow", -1)
-    calm = [json.loads(row.payload) for row in floor.rows(0, 30, machines=["press-1"])]
+    normal = [json.loads(row.payload) for row in floor.rows(0, 30, machines=["press-1"])]
     broken = [json.loads(row.payload) for row in floor.rows(0, 30, machines=["press-1"], faults=[fault])]
-    assert [n for n in range(30) if calm[n] != broken[n]] == list(range(10, 20))
-    assert calm[15]["values"]["flow"] - broken[15]["values"]["flow"] == pytest.approx(12 * 0.4)
+    assert [n for n in range(30) if normal[n] != broken[n]] == list(range(10, 20))
+    assert normal[15]["values"]["flow"] - broken[15]["values"]["flow"] == pytest.approx(12 * 0.4)
     assert row_of(stamp(15)) == 15
 
 

@@ -84,7 +84,7 @@ def test_three_times_its_pace(open_hall: Enter) -> None:
     latencies = hall.latencies_s()
     full = [kib for at_s, kib in memory_kib if at_s >= WARM_UP_S]
     growth_mib = (max(full) - full[0]) / 1024
-    calm = hall.settle([])  # what was open when the load ended is closed by calm rows
+    normal = hall.settle([])  # what was open when the load ended is closed by normal rows
     after = hall.some_faults(16, seed=SEED, gap_rows=100)
     record(
         "overload",
@@ -100,7 +100,7 @@ def test_three_times_its_pace(open_hall: Enter) -> None:
         growth_mib=round(growth_mib, 1),
         resident_mib=round(max(full) / 1024),
         connections=hall.agent.series()['edge_agent_broker_connects_total{client="ingest"}'],
-        opened_meanwhile=calm.first_revisions,
+        opened_meanwhile=normal.first_revisions,
         **bound("decision_to_reader_max_s", delivery_s(hall), 2.0),
         **bound("sensor_to_alert_max_s", max(latencies, default=0.0), 2.0),
         **bound("backlog_gone_s", recovered_s, 30.0),

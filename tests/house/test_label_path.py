@@ -23,7 +23,7 @@ from edge_agent.service.agent import Service
 from edge_agent.service.page import PagePart
 from edge_agent.service.wiring import load_scorer
 from edge_agent.store.state_dir import StateDir
-from tests.support.scripted_agent import CALM, FAULTY, arrivals
+from tests.support.scripted_agent import FAULTY, NORMAL, arrivals
 
 ROOMS_LIMIT = 8
 TOKEN = "sixteen-characters-and-more"  # noqa: S105 - of this test alone
@@ -93,7 +93,7 @@ def alarmed(tmp_path: Path, tiny_bundle: Path) -> Iterator[Service]:
     service = Service(config, scorer=load_scorer(config), store=store, telemetry=Telemetry())
     service._start()
     processor = service._processor
-    for arrival in arrivals([(*CALM, 0.0)]):
+    for arrival in arrivals([(*NORMAL, 0.0)]):
         service._inbox.put(arrival)
     wait_until(lambda: turned(service) and processor.pipeline.profiles(), what="the machine to be learnt")
     for arrival in arrivals([(*FAULTY, FAULT_SHIFT)]):

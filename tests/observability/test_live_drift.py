@@ -43,7 +43,7 @@ def test_threshold_drift(scene: Scene) -> None:
 
 
 def test_score_drift(scene: Scene) -> None:
-    """Wear goes on while the scores are calm, and back a little where they alarm."""
+    """Wear goes on while the scores are normal, and back a little where they alarm."""
     machine = commissioned(scene, "fan-8")
     shift = 1.5
 

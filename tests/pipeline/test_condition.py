@@ -10,7 +10,7 @@ from edge_agent.records import Alarm, Profile, ScoreBlock, WindowBlock
 SECOND = 1_000_000_000
 CHANNELS = ("flow", "pressure", "vibration")
 LABELS = ("normal", "leak", "cavitation")
-CALM = np.random.default_rng(0).normal(10.0, 1.0, (500, 3)).astype(np.float32)
+NORMAL = np.random.default_rng(0).normal(10.0, 1.0, (500, 3)).astype(np.float32)
 PROFILE = Profile(
     machine="pump-1",
     channels=CHANNELS,
@@ -18,7 +18,7 @@ PROFILE = Profile(
         "location": np.full(3, 10, np.float32),
         "scale": np.ones(3, np.float32),
         "threshold": np.float32(2.0),
-        **reference(CALM),
+        **reference(NORMAL),
     },
     rows=500,
     period_ns=SECOND,
@@ -35,7 +35,7 @@ def block(
     start: int = 100,
 ) -> ScoreBlock:
     count = len(scores)
-    values = np.tile(CALM[:128].T, (count, 1, 1))
+    values = np.tile(NORMAL[:128].T, (count, 1, 1))
     values[:, 1] += 20.0
     return ScoreBlock(
         windows=WindowBlock("pump-1", values, np.arange(count), (start + np.arange(count)) * SECOND),

@@ -11,9 +11,9 @@ from tests.support.ramp_machine import drifting_rows, feed_rows, ramp_pipeline, 
 
 
 def learnt() -> Profile:
-    calm = drifting_rows(1, seed=7)
-    profile = ramp_profile(**drift.reference(calm[:, np.newaxis], calm))
-    return replace(profile, rows=len(calm), learnt_ns=5 * 10**9)
+    normal = drifting_rows(1, seed=7)
+    profile = ramp_profile(**drift.reference(normal[:, np.newaxis], normal))
+    return replace(profile, rows=len(normal), learnt_ns=5 * 10**9)
 
 
 def test_rows_and_scores_that_have_moved_are_told_and_outlive_a_restart() -> None:

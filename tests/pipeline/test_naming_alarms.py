@@ -26,7 +26,7 @@ PLAN = ("gauge off", "rough", "gauge off", "rough")
 
 
 def machine_rows() -> np.ndarray:
-    """Calm rows to learn from, then the faults of `PLAN`, each followed by a calm stretch."""
+    """Normal rows to learn from, then the faults of `PLAN`, each followed by a normal stretch."""
     rng = np.random.default_rng(3)
     count = 700 + len(PLAN) * (FAULT_ROWS + REST_ROWS)
     flow = 50 + 5 * np.sin(np.arange(count) / 40) + rng.normal(0, 0.3, count)
@@ -68,7 +68,7 @@ def feed(street: Pipeline, rows: slice) -> list[Alarm]:
 
 
 def during(number: int) -> slice:
-    """Rows from the calm stretch before fault `number` until that after it is nearly over."""
+    """Rows from the normal stretch before fault `number` until that after it is nearly over."""
     return slice(start_of(number) - 100, start_of(number) + FAULT_ROWS + REST_ROWS - 100)
 
 

@@ -82,8 +82,8 @@ def test_a_new_machine_is_commissioned_and_its_fault_is_alarmed_with_the_guilty_
 ) -> None:
     drive(pipeline, deliveries(rows(600)), scorer=scorer)
     assert pipeline.statuses()["pump-1"].state == "ready"
-    calm = drive(pipeline, deliveries(rows(400, seed=3, start=600), start=600), scorer=scorer)
-    assert alarms(calm) == []
+    normal = drive(pipeline, deliveries(rows(400, seed=3, start=600), start=600), scorer=scorer)
+    assert alarms(normal) == []
     said = alarms(
         drive(pipeline, deliveries(with_fault(400, fault_at=100, start=1000), start=1000), scorer=scorer)
     )

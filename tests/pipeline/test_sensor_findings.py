@@ -113,8 +113,8 @@ def test_samples_that_are_lost_now_and_then_hide_no_broken_sensor(
 def test_a_feature_of_a_vibration_has_no_unit_that_could_change(scorer: Scorer) -> None:
     values, names = rows(1800, seed=5), ("flow", "de.peak", "vibration", "temperature")
     pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=SETTINGS)
-    calm = [Frame("m", names, [t * SECOND for t in range(1200)], values[:1200].astype(np.float32))]
-    learnt = learn(pipeline.feed(calm).commissions[0], scorer=scorer, settings=SETTINGS)
+    normal = [Frame("m", names, [t * SECOND for t in range(1200)], values[:1200].astype(np.float32))]
+    learnt = learn(pipeline.feed(normal).commissions[0], scorer=scorer, settings=SETTINGS)
     pipeline.install(learnt)
     values[1400:, 1] *= 10.0
     steps = [
@@ -165,7 +165,7 @@ def test_a_machine_fault_beside_a_frozen_sensor_is_still_seen_and_says_what_its_
 ) -> None:
     values = rows(900, seed=7)
     values[FAULT_AT:, 1] = values[FAULT_AT, 1]
-    values[500:, 2] += 3.0  # thirty calm spreads of the vibration
+    values[500:, 2] += 3.0  # thirty normal spreads of the vibration
     steps = watch(scorer, profile, values, block=1)
     alarms = [one for step in steps for one in step.alarms]
     assert alarms
@@ -174,7 +174,7 @@ def test_a_machine_fault_beside_a_frozen_sensor_is_still_seen_and_says_what_its_
     assert 500 <= alarms[0].onset_ns / SECOND - 2000 <= 520
 
 
-def test_calm_rows_raise_no_findings(scorer: Scorer, profile: Profile) -> None:
+def test_normal_rows_raise_no_findings(scorer: Scorer, profile: Profile) -> None:
     assert findings(watch(scorer, profile, rows(20_000, seed=9), block=1024)) == []
 
 

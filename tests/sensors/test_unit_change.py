@@ -22,7 +22,7 @@ def doubted(rows: np.ndarray) -> list[int]:
     return [at for at, row in enumerate(rows) if units.check(history.check(row[np.newaxis]))[1].any()]
 
 
-def test_a_step_across_lost_rows_is_measured_against_as_many_calm_steps() -> None:
+def test_a_step_across_lost_rows_is_measured_against_as_many_normal_steps() -> None:
     rows = ramp(200, seed=1)
     assert doubted(rows) == []
     rows[50] = LOST
@@ -55,14 +55,14 @@ def test_most_of_the_rows_before_a_jump_must_be_known(lost: int, known: bool) ->
     assert bool(doubted(rows)) is known
 
 
-def test_a_stop_that_calm_rows_had_too_is_no_change_of_unit() -> None:
-    calm = {
+def test_a_stop_that_normal_rows_had_too_is_no_change_of_unit() -> None:
+    normal = {
         "step": 69.362,
         "drift": 69.937,
         "low": 0.0,
         "high": 81.367,
     }  # SE of the hydraulic rig, and its rows 1,429 on
-    units = UnitMonitor({f"quality/{name}": np.array([value], np.float32) for name, value in calm.items()})
+    units = UnitMonitor({f"quality/{name}": np.array([value], np.float32) for name, value in normal.items()})
     rows = [69.32, 69.32, 76.31, 76.31, 69.23, 69.23, 69.16, 69.16, 69.69, 69.69, 69.52, 69.52, 69.51, 69.51]
     rows += [0.0] * 8 + [63.1, 63.1, 69.66, 69.66, 69.09, 69.09, 69.12, 69.12, 68.98, 68.98, 55.79, 55.79]
     history = ChannelHistory(1)

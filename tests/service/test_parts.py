@@ -19,7 +19,7 @@ from edge_agent.service.parts import AgentPart
 from edge_agent.service.turn import Turn, TurnProcessor
 from edge_agent.service.wiring import load_scorer
 from edge_agent.store.state_dir import StateDir
-from tests.support.scripted_agent import CALM, arrivals
+from tests.support.scripted_agent import NORMAL, arrivals
 
 
 class Toy(AgentPart):
@@ -99,7 +99,7 @@ def test_a_part_starts_sees_turns_and_profiles_and_stops_in_the_opposite_order(
     service = begin(Toy("one", said), Toy("two", said))
     assert said == ["one starts", "two starts"]
     assert "one is amiss" in service.health().amiss
-    for arrival in arrivals([(*CALM, 0.0)]):
+    for arrival in arrivals([(*NORMAL, 0.0)]):
         service._inbox.put(arrival)
 
     def learnt() -> bool:

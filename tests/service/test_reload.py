@@ -286,8 +286,8 @@ def other_network(parent: Path, tiny_bundle: Path, *, with_profile_of: str | Non
     if with_profile_of is None:
         return path
     config_scorer = tiny.scorer(path)
-    calm = np.array([list(values.values()) for _, values in rows(with_profile_of, 0, 300)], np.float32)
-    request = CommissionRequest(with_profile_of, CHANNELS, calm, 10**9, 1, 0)
+    normal = np.array([list(values.values()) for _, values in rows(with_profile_of, 0, 300)], np.float32)
+    request = CommissionRequest(with_profile_of, CHANNELS, normal, 10**9, 1, 0)
     learnt = learn(request, scorer=config_scorer, settings=PipelineSettings())
     return bundle.write(parent, read.manifest, {**contents, PROFILE: profile.encode(learnt)})
 

@@ -21,8 +21,8 @@ from edge_agent.service.turn import Turn
 from edge_agent.store.atomic_file import allow_open
 from edge_agent.store.journal import Changes
 from tests.support.scripted_agent import (
-    CALM,
     FAULTY,
+    NORMAL,
     NOW_NS,
     STORY,
     ScriptedAgent,
@@ -118,7 +118,7 @@ def test_no_window_bridges_rows_that_were_passed_over(
     config: Config, begin: Callable[..., ScriptedAgent]
 ) -> None:
     agent = begin(config)
-    play(agent, arrivals([(CALM[0], FAULTY[1], 0.0)]), crash_after=lambda _: False)
+    play(agent, arrivals([(NORMAL[0], FAULTY[1], 0.0)]), crash_after=lambda _: False)
     pipeline = agent.processor.pipeline
     scored, window_rows = pipeline.ledger.windows_scored, pipeline.window_rows
     assert scored > 0

@@ -69,9 +69,9 @@ def told_bare(rows: RowBuffer, *sets: tuple[float, float]) -> list[str]:
 
 def test_bare_numbers_of_a_sender_that_was_held_up_are_rows_and_no_duplicates() -> None:
     rows = buffer(hold_rows=5)
-    calm = [(t + 0.2, 10.0 * t) for t in range(5)]
+    normal = [(t + 0.2, 10.0 * t) for t in range(5)]
     late = [(7.1, 50.0), (7.2, 60.0), (7.3, 70.0)]  # the rows of 5.2 and 6.2 come with that of 7.2
-    assert set(told_bare(rows, *calm, *late, (8.2, 80.0))) == {"accepted"}
+    assert set(told_bare(rows, *normal, *late, (8.2, 80.0))) == {"accepted"}
     assert rows.latest()[:, 0].tolist() == [0, 10, 20, 30, 40, 50, 60, 70, 80]
     np.testing.assert_array_equal(rows.latest()[:, 1], rows.latest()[:, 0] + 1)
     assert told_bare(rows, (8.3, 90.0)) == ["surplus", "surplus"], "every cell has had its row by now"

@@ -92,12 +92,12 @@ def test_a_block_gives_the_asked_rows_and_a_tone_lifts_its_own_band() -> None:
     frames = SpectralFrames.of_blocks(S, rate_hz=RATE_HZ, rows=32)
     noise = 0.1 * np.random.default_rng(0).standard_normal((S, 2)).astype(np.float32)
     tone = noise + np.sin(2 * np.pi * 3_000.0 * np.arange(S) / RATE_HZ).astype(np.float32)[:, None] * [1, 0]
-    calm, loud = frames.rows(noise), frames.rows(tone.astype(np.float32))
-    assert calm.shape == (32, len(frames.names(("x", "y"))))
+    normal, loud = frames.rows(noise), frames.rows(tone.astype(np.float32))
+    assert normal.shape == (32, len(frames.names(("x", "y"))))
     bands = np.geomspace(60.0, 6_000.0, N_ROW_BANDS + 1)
-    risen = (loud - calm).mean(axis=0)
+    risen = (loud - normal).mean(axis=0)
     assert risen[:N_ROW_BANDS].argmax() == np.searchsorted(bands, 3_000.0) - 1
-    np.testing.assert_allclose(loud[:, 2 * N_ROW_BANDS :], calm[:, 2 * N_ROW_BANDS :])
+    np.testing.assert_allclose(loud[:, 2 * N_ROW_BANDS :], normal[:, 2 * N_ROW_BANDS :])
 
 
 def test_too_short_a_block_is_refused() -> None:

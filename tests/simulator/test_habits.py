@@ -289,25 +289,25 @@ def test_a_batch_keeps_its_recipe_to_the_end() -> None:
 def test_troubles_touch_their_rows_alone_and_are_recorded(what: str) -> None:
     name = "" if what == "outage" else "flow"
     trouble = Trouble(what=what, channel=name, start_row=400, end_row=500, amount=-127.0)  # type: ignore[arg-type]
-    calm = simulator.simulate("pump", rows=1000, seed=2)
+    normal = simulator.simulate("pump", rows=1000, seed=2)
     run = simulator.simulate("pump", rows=1000, seed=2, injections=[trouble])
     at = run.channels.index("flow")
     others = [number for number in range(len(run.channels)) if number != at]
     rows = np.r_[0:400, 500:1000]
-    np.testing.assert_array_equal(run.values[rows], calm.values[rows])
+    np.testing.assert_array_equal(run.values[rows], normal.values[rows])
     if what == "outage":
         assert np.isnan(run.values[400:500]).all()
     else:
-        np.testing.assert_array_equal(run.values[:, others], calm.values[:, others])
+        np.testing.assert_array_equal(run.values[:, others], normal.values[:, others])
     part = run.values[400:500, at]
     expected = {
         "stuck": lambda: len(set(part)) == 1,
-        "drift": lambda: part[-1] == pytest.approx(calm.values[499, at] - 127.0, abs=0.1),
+        "drift": lambda: part[-1] == pytest.approx(normal.values[499, at] - 127.0, abs=0.1),
         "spike": lambda: set(part) == {-127.0},
         "noise": lambda: part.std() > 50.0,
         "dropout": lambda: np.isnan(part).all(),
         "outage": lambda: np.isnan(part).all(),
-        "recalibration": lambda: np.allclose(part, calm.values[400:500, at] - 127.0, atol=0.1),
+        "recalibration": lambda: np.allclose(part, normal.values[400:500, at] - 127.0, atol=0.1),
     }
     assert expected[what]()
     (event,) = run.events

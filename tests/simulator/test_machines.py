@@ -109,15 +109,15 @@ def test_a_fault_is_seen_in_a_factory_with_habits(kind: str) -> None:
     drawn = replace(drawn, habits=replace(drawn.habits, troubles=None, reporting=None))
     rows, start = 8640, 4000
     fault = KINDS[kind].faults[0]
-    calm = drawn.run(rows=rows, seed=1, rate_hz=0.1, start_ts=MONDAY_TS)
+    normal = drawn.run(rows=rows, seed=1, rate_hz=0.1, start_ts=MONDAY_TS)
     faulty = drawn.run(
         rows=rows, seed=1, rate_hz=0.1, start_ts=MONDAY_TS, injections=[Injection(fault.name, start, 360)]
     )
-    np.testing.assert_array_equal(calm.values[:start], faulty.values[:start])
-    np.testing.assert_array_equal(calm.running, faulty.running)
+    np.testing.assert_array_equal(normal.values[:start], faulty.values[:start])
+    np.testing.assert_array_equal(normal.running, faulty.running)
     seen = np.flatnonzero(faulty.running & (np.arange(rows) > start + 720))
-    moved = np.abs(faulty.values[seen] - calm.values[seen]).mean(axis=0)
-    usual = np.maximum(calm.values[calm.running].std(axis=0), 1e-3)
+    moved = np.abs(faulty.values[seen] - normal.values[seen]).mean(axis=0)
+    usual = np.maximum(normal.values[normal.running].std(axis=0), 1e-3)
     guilty = faulty.guilty()[start]
     ours = len(KINDS[kind].channels)
     assert (moved / usual)[guilty].max() > 0.15

@@ -99,7 +99,7 @@ def test_a_quiet_machine_s_ring_is_written_as_well(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("mode", ["snapshot", "off"])
-def test_calm_rows_alone_write_nothing_in_the_sparing_modes(pipeline: Pipeline, mode: str) -> None:
+def test_normal_rows_alone_write_nothing_in_the_sparing_modes(pipeline: Pipeline, mode: str) -> None:
     journal = Journal(mode, snapshot_s=60.0)  # type: ignore[arg-type]
     first = journal.changes_of_turn(pipeline.feed([frame(0)]), pipeline, marks=b"x", now_s=0.0)
     assert set(first.states) == {"machine/m"}

@@ -17,9 +17,9 @@ from edge_agent.service.turn import Clocks, Turn, TurnProcessor
 from edge_agent.service.wiring import load_scorer, pipeline_settings
 from edge_agent.store.state_dir import StateDir
 
-CALM, FAULTY, AFTER = (0, 300), (300, 380), (380, 560)
+NORMAL, FAULTY, AFTER = (0, 300), (300, 380), (380, 560)
 NOW_NS = (START_TS + 10_000) * 1_000_000_000
-STORY = [(*CALM, 0.0), (*FAULTY, FAULT_SHIFT), (*AFTER, 0.0)]
+STORY = [(*NORMAL, 0.0), (*FAULTY, FAULT_SHIFT), (*AFTER, 0.0)]
 
 
 class LearnsAtOnce(Learner):

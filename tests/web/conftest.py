@@ -19,7 +19,7 @@ from tests.support.browser import headless
 TOKEN = "canary-token-3b1e77a0"  # noqa: S105 - of this test alone
 HOSTILE = "<img src=x onerror=document.body.dataset.owned=1>"
 HOSTILE_CHANNEL = "\"><svg onload=document.body.dataset.owned=1 x='"
-CALM_ROWS, WARM_ROWS, FAULT_ROWS = 300, 260, 90
+NORMAL_ROWS, WARM_ROWS, FAULT_ROWS = 300, 260, 90
 WELL = ("fan-2", "conveyor-3", "compressor-4")
 
 
@@ -60,14 +60,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder: Path = tmp_path_factory.mktemp("hall")
     broker = Broker(folder).start()
     agent = Agent(
-        folder, bundle=ROOT / "edge_agent/models/pretrained", port=broker.port, commission_rows=CALM_ROWS
+        folder, bundle=ROOT / "edge_agent/models/pretrained", port=broker.port, commission_rows=NORMAL_ROWS
     )
     port = free_port()
     (folder / "token").write_text(f"{TOKEN}\n")
     page = f'[page]\nenabled = true\nlisten = "127.0.0.1:{port}"\ntoken_file = "token"\n'
     agent.config.write_text(agent.config.read_text() + page)
     user = User(broker.port)
-    began_s = int(time.time()) - CALM_ROWS - WARM_ROWS - FAULT_ROWS
+    began_s = int(time.time()) - NORMAL_ROWS - WARM_ROWS - FAULT_ROWS
     world = World(agent, user, f"http://127.0.0.1:{port}/", began_s)
     try:
         agent.start().ready()
@@ -82,17 +82,17 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def _play(world: World) -> None:
     learnt = ("pump-1", HOSTILE, *WELL)
     for machine in learnt:
-        world.publish(machine, 0, CALM_ROWS)
+        world.publish(machine, 0, NORMAL_ROWS)
     for machine in learnt:
         wait_until(lambda name=machine: world.user.machine(name) == "ready", what=machine)
     for machine in learnt:
-        world.publish(machine, CALM_ROWS, CALM_ROWS + WARM_ROWS)
+        world.publish(machine, NORMAL_ROWS, NORMAL_ROWS + WARM_ROWS)
     world.publish("mixer-5", 0, 130)
     for payload in (b"not json", b'{"values": {}}', b'{"values": {"flow": "wet"}}'):
         world.user.publish("sensors/pump-1", payload)
-    last = CALM_ROWS + WARM_ROWS + FAULT_ROWS
+    last = NORMAL_ROWS + WARM_ROWS + FAULT_ROWS
     for machine in learnt:
         broken = FAULT_SHIFT if machine in ("pump-1", HOSTILE) else 0.0
-        world.publish(machine, CALM_ROWS + WARM_ROWS, last, shift=broken)
+        world.publish(machine, NORMAL_ROWS + WARM_ROWS, last, shift=broken)
     world.alarm("pump-1")
     world.alarm(HOSTILE)

@@ -80,7 +80,7 @@ class PretrainSection(_Section):
     reconstruction_weight: Weight = 1.0
     triplet_weight: Weight = 0.2
     estrangement_weight: Weight = 0.0
-    """Of the objective that asks what the agent asks: is a faulty window farther from the memory than a calm one?"""
+    """Of the objective that asks what the agent asks: is a faulty window farther from the memory than a normal one?"""
     injected_weight: Weight = 0.0
     """Of the row-wise classifier of injected anomalies."""
     adversarial_weight: Weight = 0.0
@@ -127,7 +127,7 @@ class ExportSection(_Section):
 
 
 class CalibrateSection(_Section):
-    """What is normal for the machine, from calm recordings."""
+    """What is normal for the machine, from normal recordings."""
 
     recordings: tuple[str, ...] = ()
     machine: str = "machine"

@@ -18,7 +18,7 @@ LEARN_ROWS = 1200
 MACHINES = tuple(f"press-{number}" for number in range(1, 9))
 _BLOCK_ROWS = 512
 _FAULT_ROWS = (24, 36)
-_CALM_ROWS = (90, 130)
+_NORMAL_ROWS = (90, 130)
 """Between two faults: long enough for the alarm to close and the window of 64 rows to forget."""
 _TAIL_ROWS = 150
 _CHANNELS = {"pressure": 0.1, "flow": 0.4, "current": 0.05}
@@ -53,7 +53,7 @@ def plan(
         last = at[machine] + int(rng.integers(*_FAULT_ROWS))
         channel, sign = names[int(rng.integers(len(names)))], int(rng.choice((-1, 1)))
         faults.append(Fault(machine, at[machine], last, channel, sign))
-        at[machine] = last + int(rng.integers(*_CALM_ROWS))
+        at[machine] = last + int(rng.integers(*_NORMAL_ROWS))
     return faults
 
 

@@ -55,8 +55,8 @@ def test_what_cannot_be_learnt_from_is_refused(trained: Config) -> None:
     recordings = trained.run.data
     with pytest.raises(TrainingError, match="no calm row"):
         calibrate.run(changed(trained, recordings=("fault1_0.csv",)))
-    calm = (recordings / "calm.csv").read_text(encoding="utf-8").splitlines()
-    (recordings / "short.csv").write_text("\n".join(calm[:60]) + "\n", encoding="utf-8")
+    normal = (recordings / "calm.csv").read_text(encoding="utf-8").splitlines()
+    (recordings / "short.csv").write_text("\n".join(normal[:60]) + "\n", encoding="utf-8")
     with pytest.raises(CommissionError):
         calibrate.run(changed(trained, recordings=("short.csv",)))
     (recordings / "other.csv").write_text("speed\n1\n", encoding="utf-8")

@@ -21,7 +21,7 @@ from edge_trainer.data.windows import robust_place
 from edge_trainer.training.objectives.batch import Batch
 
 NORMAL = "normal"
-_FEWEST_CALM_ROWS = 100
+_FEWEST_NORMAL_ROWS = 100
 """With fewer normal rows, centre and spread are taken from all rows."""
 _FEWEST_FAULTY_ROWS = 4
 """Of a window with a fault that has just begun."""
@@ -148,8 +148,8 @@ def _labels(recordings: Sequence[Recording], names: Mapping[int, str]) -> list[i
 def _place(recordings: Sequence[Recording]) -> tuple[Float32, Float32]:
     values = np.concatenate([item.values for item in recordings])
     label = np.concatenate([item.label for item in recordings if item.label is not None])
-    calm = values[label == 0]
-    rows = calm if len(calm) >= _FEWEST_CALM_ROWS else values
+    normal = values[label == 0]
+    rows = normal if len(normal) >= _FEWEST_NORMAL_ROWS else values
     places = np.array([robust_place(column) for column in rows.T], np.float32)
     return places[:, 0].copy(), places[:, 1].copy()
 

@@ -157,12 +157,12 @@ def point_measures(alarm: ArrayLike, label: ArrayLike) -> PointMeasures:
     raised, positive = np.asarray(alarm).astype(bool), np.asarray(label) > 0
     hits = float(np.sum(raised & positive))
     false, missed = float(np.sum(raised & ~positive)), float(np.sum(~raised & positive))
-    calm = float(np.sum(~positive))
+    normal = float(np.sum(~positive))
     return PointMeasures(
         f1=_ratio(2 * hits, 2 * hits + false + missed),
         precision=_ratio(hits, hits + false),
         recall=_ratio(hits, hits + missed),
-        far=_ratio(false, calm),
+        far=_ratio(false, normal),
         mar=_ratio(missed, hits + missed),
     )
 
@@ -175,7 +175,7 @@ def event_measures(
     Args:
         alarm: true where an alarm is raised.
         label: > 0 where the machine is faulty.
-        rows_per_week: rows in a week, for the false-alarm rate (counted over calm rows only).
+        rows_per_week: rows in a week, for the false-alarm rate (counted over normal rows only).
         merge_rows: alarms with a pause of at most this many rows are one alarm.
         grace_rows: rows after an event's end in which an alarm still belongs to it (a causal window keeps
             seeing the fault for its own length).
@@ -192,7 +192,7 @@ def event_measures(
         if hits.size:
             delay[index] = hits[0]
     n_found, n_false = int(np.isfinite(delay).sum()), int((~true_alarm).sum())
-    calm_weeks = float(np.sum(~positive)) / rows_per_week
+    normal_weeks = float(np.sum(~positive)) / rows_per_week
     return EventMeasures(
         n_events=len(events),
         n_found=n_found,
@@ -201,7 +201,7 @@ def event_measures(
         recall=_ratio(n_found, len(events)),
         precision=_ratio(len(alarms) - n_false, len(alarms)),
         delay_rows=delay,
-        false_alarms_per_week=_ratio(n_false, calm_weeks),
+        false_alarms_per_week=_ratio(n_false, normal_weeks),
     )
 
 

@@ -67,7 +67,7 @@ def _measure_run(item: Judged, *, window_rows: int) -> dict[str, Any]:
         "calm_rows_in_alarm": _plain(points.far),
         "faulty_rows_missed": _plain(points.mar),
     }
-    # Before the first whole window there is no score; those rows are calm by habit and would flatter any score.
+    # Before the first whole window there is no score; those rows are normal by habit and would flatter any score.
     scored = slice(window_rows - 1, None)
     if 0 < np.count_nonzero(label[scored]) < len(label[scored]):
         period = measures.period(np.nan_to_num(item.recording.values[:, 0]))
@@ -84,7 +84,7 @@ def _measure_run(item: Judged, *, window_rows: int) -> dict[str, Any]:
 
 
 def _pool(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Counts added up over the runs, ranks averaged over the runs that have faulty and calm rows."""
+    """Counts added up over the runs, ranks averaged over the runs that have faulty and normal rows."""
     events, found = sum(run["events"] for run in runs), sum(run["events_found"] for run in runs)
     false, weeks = sum(run["false_alarms"] for run in runs), sum(run["calm_weeks"] for run in runs)
     delays = [delay for run in runs for delay in run["delay_rows"] if delay is not None]

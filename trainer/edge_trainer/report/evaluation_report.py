@@ -96,19 +96,19 @@ def _runs_picture(judged: Sequence[Judged]) -> Figure:
 
 
 def _distribution_picture(judged: Sequence[Judged]) -> Figure:
-    calm, faulty = [np.empty(0, np.float32)], [np.empty(0, np.float32)]
+    normal, faulty = [np.empty(0, np.float32)], [np.empty(0, np.float32)]
     for item in judged:
         bad = (
             np.zeros(len(item.replay.score), np.bool_)
             if item.recording.label is None
             else item.recording.label > 0
         )
-        calm.append(item.replay.score[~bad])
+        normal.append(item.replay.score[~bad])
         faulty.append(item.replay.score[bad])
     figure = Figure(figsize=(8, 3), layout="constrained")
     pictures.distributions(
         figure.add_subplot(),
-        calm=np.concatenate(calm),
+        normal=np.concatenate(normal),
         faulty=np.concatenate(faulty),
         thresholds=[THRESHOLD],
     )
@@ -130,7 +130,7 @@ def _classes(figures: Mapping[str, Any]) -> tuple[Sequence[Mapping[str, Any]], F
 
 
 def _worst_picture(judged: Sequence[Judged], scorer: Scorer, *, count: int) -> Figure:
-    """The calm windows of single channels with the largest error in the channel's own scale."""
+    """The normal windows of single channels with the largest error in the channel's own scale."""
     found = [place for item in judged for place in _worst_of(item, scorer, count=count)]
     found.sort(key=lambda place: -place[0])
     figure = Figure(figsize=(12, 1.6 * -(-count // 2)), layout="constrained")
@@ -145,7 +145,7 @@ def _worst_picture(judged: Sequence[Judged], scorer: Scorer, *, count: int) -> F
 def _worst_of(item: Judged, scorer: Scorer, *, count: int) -> list[tuple[float, str, Float32, Float32]]:
     """(error, title, window [T], reconstruction [T]) of a run's worst windows, one a channel at most."""
     learnt, T = item.replay.profile, scorer.window_rows
-    starts = _calm_starts(item, window_rows=T)
+    starts = _normal_starts(item, window_rows=T)
     if len(starts) == 0:
         return []
     order = [item.recording.channels.index(name) for name in learnt.channels]
@@ -166,13 +166,13 @@ def _worst_of(item: Judged, scorer: Scorer, *, count: int) -> list[tuple[float, 
     return places
 
 
-def _calm_starts(item: Judged, *, window_rows: int) -> NDArray[np.int64]:
+def _normal_starts(item: Judged, *, window_rows: int) -> NDArray[np.int64]:
     starts = np.arange(0, len(item.recording.values) - window_rows + 1, window_rows // _WINDOW_STEP_SHARE)
     if item.recording.label is None:
         return starts
     faulty = np.concatenate([[0], np.cumsum(item.recording.label > 0)])
-    calm: NDArray[np.int64] = starts[faulty[starts + window_rows] == faulty[starts]]
-    return calm
+    normal: NDArray[np.int64] = starts[faulty[starts + window_rows] == faulty[starts]]
+    return normal
 
 
 def _training_curves(run: Path) -> list[tuple[str, str]]:

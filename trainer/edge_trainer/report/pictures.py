@@ -117,11 +117,11 @@ def score_over_rows(
     axes.tick_params(labelsize=6)
 
 
-def distributions(axes: Axes, *, calm: Float32, faulty: Float32, thresholds: Sequence[float]) -> None:
-    """Scores of calm and of faulty rows with the thresholds (several where each run has its own)."""
-    everything = np.concatenate([calm, faulty])
+def distributions(axes: Axes, *, normal: Float32, faulty: Float32, thresholds: Sequence[float]) -> None:
+    """Scores of normal and of faulty rows with the thresholds (several where each run has its own)."""
+    everything = np.concatenate([normal, faulty])
     edges = np.linspace(0.0, float(np.quantile(everything, 0.995)) if len(everything) else 1.0, 60)
-    for values, name, colour in ((calm, "calm rows", "C0"), (faulty, "faulty rows", "C1")):
+    for values, name, colour in ((normal, "calm rows", "C0"), (faulty, "faulty rows", "C1")):
         if len(values):
             axes.hist(
                 np.minimum(values, edges[-1]),

@@ -33,13 +33,13 @@ def run(config: Config) -> Path:
     """Learn the machine's normal behaviour; returns the bundle that now carries its profile.
 
     Raises:
-        TrainingError: no calm rows, channels that differ, or no bundle was exported.
+        TrainingError: no normal rows, channels that differ, or no bundle was exported.
         CommissionError: the rows do not suffice.
     """
     settings = config.calibrate
     before = bundle.read(export.find_bundle(config.run.out))
     scorer = Scorer.load(before, provider="cpu", threads=config.run.threads)
-    request = _request(_calm(before, config), settings, learnt=config.run.created)
+    request = _request(_normal(before, config), settings, learnt=config.run.created)
     learnt = learn(
         request,
         scorer=scorer,
@@ -69,7 +69,7 @@ def run(config: Config) -> Path:
     return written
 
 
-def _calm(before: Bundle, config: Config) -> list[Recording]:
+def _normal(before: Bundle, config: Config) -> list[Recording]:
     """The recordings, in the head's order of channels where there is a head."""
     wanted = tuple(channel.name for channel in before.manifest.channels) or None
     settings = config.calibrate
@@ -85,7 +85,7 @@ def _calm(before: Bundle, config: Config) -> list[Recording]:
 def _request(
     recordings: Sequence[Recording], settings: CalibrateSection, *, learnt: str
 ) -> CommissionRequest:
-    """The calm rows (label 0, or all where there are no labels) of all recordings, one after the other."""
+    """The normal rows (label 0, or all where there are no labels) of all recordings, one after the other."""
     rows = np.concatenate(
         [item.values if item.label is None else item.values[item.label == 0] for item in recordings]
     )

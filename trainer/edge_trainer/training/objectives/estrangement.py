@@ -1,4 +1,4 @@
-"""The agent's own question as an objective: is a faulty window farther from the memory than a calm one?"""
+"""The agent's own question as an objective: is a faulty window farther from the memory than a normal one?"""
 
 from dataclasses import dataclass
 
@@ -22,19 +22,19 @@ _LIFTS = (1.5, 8.0)
 
 @dataclass(frozen=True, slots=True)
 class Estrangement:
-    """A window with an injected anomaly must lie farther from its signal's memory than calm windows do.
+    """A window with an injected anomaly must lie farther from its signal's memory than normal windows do.
 
-    Each of some signals brings K windows as its memory. Calm distances are those of each remembered window to the
+    Each of some signals brings K windows as its memory. Normal distances are those of each remembered window to the
     others and of an untouched further window; faulty ones those of the same further window with an anomaly
     (`synthetic.inject`, a lasting displacement, or a window of a foreign signal at this one's level). The loss is the
-    mean of softplus((margin + log calm - log faulty) / temperature) over all pairs of a signal: logarithms, because
-    an agent judges distances relative to the machine's own calm ones, so that nothing is gained by larger numbers.
+    mean of softplus((margin + log normal - log faulty) / temperature) over all pairs of a signal: logarithms, because
+    an agent judges distances relative to the machine's own normal ones, so that nothing is gained by larger numbers.
     The untouched window and its faulty twin drift together by a little, for a drift is no fault.
     Source: training as one will be asked, in episodes: Snell et al., "Prototypical networks", NeurIPS 2017; injected
     anomalies as negatives: Carmona et al., "Neural contextual anomaly detection", IJCAI 2022.
 
     Attributes:
-        margin: by how much, in nats, a faulty distance should exceed a calm one.
+        margin: by how much, in nats, a faulty distance should exceed a normal one.
         temperature: nats over which a violated pair begins to count.
         faulty: faulty twins of each further window.
         wander: standard deviation of the drift, robust spreads.
@@ -46,14 +46,15 @@ class Estrangement:
     wander: float = 0.3
 
     def loss(self, network: Network, batch: Batch, rng: np.random.Generator) -> tuple[Tensor, Output]:
-        """Distances of calm and of faulty windows to the memory of their signals, pair by pair."""
+        """Distances of normal and of faulty windows to the memory of their signals, pair by pair."""
         S, K, _ = batch.memory.shape
         location, scale = batch.location[:S], batch.scale[:S]
-        calm = self._wandered(batch.window[:S, 0].numpy(), scale.numpy(), rng)
+        normal = self._wandered(batch.window[:S, 0].numpy(), scale.numpy(), rng)
         faulty = [
-            spoiled(calm, location=location.numpy(), scale=scale.numpy(), rng=rng) for _ in range(self.faulty)
+            spoiled(normal, location=location.numpy(), scale=scale.numpy(), rng=rng)
+            for _ in range(self.faulty)
         ]
-        queries = torch.from_numpy(np.stack([calm, *faulty], axis=1))  # S 1+F T
+        queries = torch.from_numpy(np.stack([normal, *faulty], axis=1))  # S 1+F T
         present = batch.present[:S].expand(-1, 1 + self.faulty, -1)
         windows = torch.cat([batch.memory, queries], 1)
         observed = torch.cat([batch.memory_present, present], 1)
@@ -70,7 +71,7 @@ class Estrangement:
         return self._apart(network.learnt(output.embedding), K), own
 
     def _apart(self, points: Tensor, remembered: int) -> Tensor:
-        """The loss of points [S, K + 1 + F, D]: memory, calm window, faulty ones."""
+        """The loss of points [S, K + 1 + F, D]: memory, normal window, faulty ones."""
         K = remembered
         memory, asked = points[:, :K], points[:, K:]
         among = to_nearest(memory, memory, barred=torch.eye(K, dtype=torch.bool))  # S K
