@@ -1,6 +1,6 @@
 """Detection beside published figures: `python -m benchmarks.detection.run [--only tsb|skab] [--data DIR]`.
 
-Every machine is learnt from its normal rows alone (no labels, one setting for all) and then heard to the end through the
+Every machine is learnt from its normal rows alone (no labels, one setting for all) and then replayed through the
 agent's own pipeline. `--data` takes the shared recordings or any folder with an `index.csv` (series_id, file,
 train_end). What was measured of a file is kept in `benchmarks/.cache` until the code or the model changes.
 """
