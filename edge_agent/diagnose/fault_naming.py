@@ -1,7 +1,7 @@
 """A machine's own names for its faults: what operators called its alarms, and what the next one is called. Pure.
 
 The windows of an alarm are kept, thinned, while it is open and for the last few that have closed; whoever drives this
-may put those elsewhere, see `alarm_windows`. Naming an alarm makes a `Case` of them, and all cases are learnt from anew:
+may put those elsewhere, see `alarm_windows`. Naming an alarm makes a `Case` of them, and all cases are learnt anew:
 a fraction of a second, no network.
 
 Axes: B windows, C channels, T rows, F numbers of a window, K faults, W windows of a case.

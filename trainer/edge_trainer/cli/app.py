@@ -126,7 +126,7 @@ def calibrate_command(
     ] = None,
     settings: Set = None,
 ) -> None:
-    """Learn from normal recordings what is normal for a machine, into the run's bundle."""
+    """Learn from calm recordings what is normal for a machine, into the run's bundle."""
     flags = {"calibrate.recordings": recordings, "calibrate.budget_per_week": budget_per_week}
     _run(calibrate.run, _config(file, _common(out, data, seed) | flags, settings))
 
