@@ -1,7 +1,7 @@
 """Alarms and commands between the pipeline and the outbox: what is said of an alarm, to whom, and what is answered.
 
-Joins `lifecycle` and `command_handler` and puts their words into messages. Reads no clock and opens no connection;
-`service` drives it and keeps what `take_states` gives over restarts.
+Joins `lifecycle` and `command_handler` and puts their words into messages; retained commands are refused here. Reads no
+clock and opens no connection; `service` drives it and keeps what `take_states` gives over restarts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from edge_agent.alarms import audit, state
-from edge_agent.alarms import payload as alert
+from edge_agent.alarms import payload as alarm_payload
 from edge_agent.alarms.command_handler import CommandHandler, CommandSettings, HandledCommand, MachinesPort
 from edge_agent.alarms.lifecycle import AlarmLifecycle, LifecycleSettings
 from edge_agent.alarms.maintenance import MaintenanceWindow
@@ -130,7 +130,7 @@ class AlarmManager:
 
     def _close_unknown(self, left: OpenAlarm) -> None:
         """An alarm that the outbox still says and that nobody knows any more."""
-        closing = alert.closing_after_restart(left.payload)
+        closing = alarm_payload.closing_after_restart(left.payload)
         if closing is None:
             log.warning("open_alarm_unreadable", id=left.id)
             self._outbox.forget_alarm(left.id)
@@ -152,7 +152,7 @@ class AlarmManager:
     def _message(self, notification: Notification) -> OpenAlarm:
         alarm = notification.alarm
         topic = self._settings.alert_topic.fill(machine=alarm.machine, agent=self._settings.agent)
-        payload = alert.encode_notification(notification, agent=self._settings.agent)
+        payload = alarm_payload.encode_notification(notification, agent=self._settings.agent)
         return OpenAlarm(alarm.id, topic, payload, revision=alarm.revision, live=notification.live)
 
     def _log(self, notification: Notification) -> None:
@@ -175,7 +175,7 @@ class AlarmManager:
                 severity=alarm.severity,
                 fault=alarm.fault,
                 channels=[channel.name for channel in alarm.channels],
-                summary=alert.summary(alarm),
+                summary=alarm_payload.summary(alarm),
                 called=notification.live,
             )
         elif notification.event != "updated":

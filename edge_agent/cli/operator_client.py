@@ -93,7 +93,7 @@ class OperatorClient:
             nonlocal settled_s
             for heard in self._connection.drain_messages():
                 settled_s = time.monotonic() + _SETTLED_S
-                self._take(heard, view)
+                self._take_message(heard, view)
             return view if view.status and time.monotonic() >= settled_s else None
 
         return self._until(gather, what=f"the status of an agent named {self._agent}")
@@ -120,7 +120,7 @@ class OperatorClient:
             raise CommandError(f"refused ({reason}): {reply.get('detail', '')}", reason)
         return reply
 
-    def _take(self, heard: ReceivedMessage, view: AgentView) -> None:
+    def _take_message(self, heard: ReceivedMessage, view: AgentView) -> None:
         message = _decoded(heard.payload)
         if heard.topic == self._status_topic:
             view.status = message

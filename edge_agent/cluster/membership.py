@@ -112,10 +112,10 @@ class Membership:
         self._sent[self._seq] = now_s
         return Beat(self._boot, self._seq)
 
-    def hear(self, member: str, beat: Beat, *, now_s: float) -> None:
+    def take_beat(self, member: str, beat: Beat, *, now_s: float) -> None:
         """A member's beat, perhaps our own, came from the broker."""
         if member == self.name:
-            self._hear_own(beat, now_s)
+            self._take_own_beat(beat, now_s)
             return
         known = self._others.get(member)
         if known is not None and known.boot == beat.boot and beat.seq <= known.seq:
@@ -145,7 +145,7 @@ class Membership:
         self.active = joined and (self.active or self._caught_up_seq >= self._first_seq)
         self.view = frozenset({self.name, *(name for name, other in self._others.items() if other.counted)})
 
-    def _hear_own(self, beat: Beat, now_s: float) -> None:
+    def _take_own_beat(self, beat: Beat, now_s: float) -> None:
         sent_s = self._sent.get(beat.seq) if beat.boot == self._boot else None
         if sent_s is None:
             return

@@ -1,4 +1,4 @@
-"""What still has to reach the broker, and what must be said again after a reconnect. Bounded; no MQTT, no file.
+"""What has yet to reach the broker, retained messages too, and what is said again after a reconnect. Bounded; no file.
 
 A message leaves only when the broker has acknowledged it or, where subscribers give receipts, when one of them has it.
 Because an acknowledgement is no durability, the latest word on every open alarm, and the last word on those that closed
@@ -190,7 +190,7 @@ class Outbox:
             if since_s > latest_s:
                 return
             del self._unconfirmed[name]
-            self._settle(row, merged=True)
+            self._end_row(row, merged=True)
             if row.message.key not in self._waiting:
                 self.put(row.message)
 
@@ -228,7 +228,7 @@ class Outbox:
         if self._receipts and message.alert and name not in self._unconfirmed:
             self._unconfirmed[name] = (row, self._monotonic())
         else:
-            self._settle(row, delivered=True)
+            self._end_row(row, delivered=True)
         return message
 
     def mark_confirmed(self, alarm_id: str, revision: int) -> bool:
@@ -236,7 +236,7 @@ class Outbox:
         held = self._unconfirmed.pop((alarm_id, revision), None)
         if held is None:
             return False
-        self._settle(held[0], delivered=True)
+        self._end_row(held[0], delivered=True)
         return True
 
     def requeue_sent(self) -> None:
@@ -245,7 +245,7 @@ class Outbox:
         self._in_flight.clear()
         for row in reversed(again):
             if row.message.key in self._waiting:
-                self._settle(row, merged=True)
+                self._end_row(row, merged=True)
             else:
                 self.bytes -= row.size
                 self._line_up(row)
@@ -308,9 +308,9 @@ class Outbox:
         row = self._waiting.pop(key, None)
         self._updates.pop(key, None)
         if row is not None:
-            self._settle(row, merged=merged, dropped=not merged)
+            self._end_row(row, merged=merged, dropped=not merged)
 
-    def _settle(
+    def _end_row(
         self, row: _QueuedMessage, *, delivered: bool = False, merged: bool = False, dropped: bool = False
     ) -> None:
         """A row has come to its end, and is taken off every list already."""
@@ -333,7 +333,7 @@ class Outbox:
                 self._forget_waiting(key, merged=True)
                 return True
         if self._unconfirmed:
-            self._settle(self._unconfirmed.popitem(last=False)[1][0], dropped=True)
+            self._end_row(self._unconfirmed.popitem(last=False)[1][0], dropped=True)
         elif len(self._waiting) > 1:
             self._forget_waiting(next(iter(self._waiting)), merged=False)
         else:

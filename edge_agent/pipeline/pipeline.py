@@ -70,12 +70,12 @@ class Pipeline:
     def step(self, deliveries: Sequence[Delivery], source_events: Sequence[SourceEvents] = ()) -> StepResults:
         """Take messages in, and what other sources have decoded, and bring every machine they touch up to date."""
         for told in source_events:
-            self._hear(told)
+            self._take_events(told)
         for delivery in deliveries:
             outcome: _Outcome
             try:
                 decoded = self._decode(delivery)
-                outcome = decoded if isinstance(decoded, Reject) else self._take(decoded)
+                outcome = decoded if isinstance(decoded, Reject) else self._take_frame(decoded)
             except Exception as error:  # noqa: BLE001 - one message must not cost the others
                 outcome = Reject("internal_error")
                 self._failures.append(Failure(delivery.topic, repr(error)))
@@ -85,7 +85,7 @@ class Pipeline:
     def feed(self, frames: Sequence[Frame]) -> StepResults:
         """The same for frames that need no decoding: recordings."""
         for frame in frames:
-            self.books.book(self._take(frame))
+            self.books.book(self._take_frame(frame))
         return self._advance()
 
     def install(self, profile: Profile) -> None:
@@ -224,7 +224,7 @@ class Pipeline:
 
     # -- messages to rows -----------------------------------------------------------------------------------
 
-    def _take(self, frame: Frame) -> _Outcome:
+    def _take_frame(self, frame: Frame) -> _Outcome:
         """Take a frame into its machine's rows; what became of it."""
         for _, reason in frame.bad_values:
             self.books.book_values(reason)
@@ -247,14 +247,14 @@ class Pipeline:
             self._accepted.append(frame)
         return outcome
 
-    def _hear(self, told: SourceEvents) -> None:
+    def _take_events(self, told: SourceEvents) -> None:
         """What a source with a state of its own tells: its message counts once, whatever came of it."""
         outcome: _Outcome | None = told.outcome
         taken: list[_Outcome] = []
         try:
             for event in told.events:
                 if isinstance(event, Frame):
-                    taken.append(self._take(event))
+                    taken.append(self._take_frame(event))
                 elif (machine := self.machines.get(event.machine)) is not None:
                     machine.rows.interrupt()
         except Exception as error:  # noqa: BLE001 - one message must not cost the others
@@ -318,7 +318,7 @@ class Pipeline:
                     continue
                 if not machine.due():
                     continue
-                parts, found = self._look(machine)
+                parts, found = self._take_due(machine)
                 findings += found
                 blocks += parts
                 profiles += [machine.profile] * len(parts)
@@ -348,7 +348,7 @@ class Pipeline:
                 self.books.book_values(reason, count)
         lost.clear()
 
-    def _look(self, machine: Machine) -> tuple[list[WindowBlock], tuple[Alarm, ...]]:
+    def _take_due(self, machine: Machine) -> tuple[list[WindowBlock], tuple[Alarm, ...]]:
         """(the windows of a machine that fell due, what its new rows say of its sensors)."""
         due = machine.rows.take_due()
         try:

@@ -110,7 +110,7 @@ class Archive:
         self._parts.pop(path, None)
         self.damaged.append(atomic_file.set_aside(path))
 
-    def take(self, frames: Iterable[Frame], *, number: int) -> int:
+    def take_frames(self, frames: Iterable[Frame], *, number: int) -> int:
         """Write a spool's frames as tables; returns the number of rows.
 
         Raises:

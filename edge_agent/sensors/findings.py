@@ -1,9 +1,26 @@
-"""A finding about a sensor or a source as an alarm of kind `sensor`: how it opens and how it closes. Pure."""
+"""Which findings there are about sensors and sources, and one as an alarm of kind `sensor`: opened, closed. Pure."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Literal, get_args
 
 from edge_agent.records import THRESHOLD, Alarm, ChannelEvidence
+
+Finding = Literal[
+    "missing",
+    "out of range",
+    "stuck at limit",
+    "unit changed",
+    "frozen",
+    "noise gone",
+    "stale",
+    "rate changed",
+]
+"""What `monitor` can say of a sensor; the last two are said of a machine's source, not of one channel."""
+CHANNEL_FINDINGS: tuple[Finding, ...] = get_args(Finding)[:6]
+"""The gravest first: a channel has one finding at a time."""
+SourceFinding = Literal["silent", "clock skew"]
+"""What `source_monitor` can say of a source."""
 
 
 def opened(

@@ -6,31 +6,17 @@ is said only when the suspicion has lasted. Both limits stand well above anythin
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.records import Alarm, ChannelEvidence, Float32, Profile
-from edge_agent.sensors import findings as sensor_alarm
 from edge_agent.sensors.checks import NOISE_ROWS, Bounds, ChannelHistory, FullCheck, consecutive, level_of
+from edge_agent.sensors.findings import CHANNEL_FINDINGS, Finding, closed, opened
 from edge_agent.sensors.unit_change import UnitMonitor, UnitState
 from edge_agent.signals import vibration
 
-Finding = Literal[
-    "missing",
-    "out of range",
-    "stuck at limit",
-    "unit changed",
-    "frozen",
-    "noise gone",
-    "stale",
-    "rate changed",
-]
-"""What can be wrong with a sensor; the last two are said of a machine's source, not of one channel."""
-FINDINGS: tuple[Finding, ...] = get_args(Finding)
-_PER_CHANNEL: tuple[Finding, ...] = FINDINGS[:6]
-"""The gravest first: a channel has one finding at a time."""
 _WORDS: Mapping[str, str] = {"missing": "missing", "frozen": "frozen", "noise gone": "quieter"}
 _CONSTANT = 0.3
 """A channel that stood still for so large a part of the normal rows measures nothing: it may go on standing."""
@@ -289,7 +275,7 @@ class SensorMonitor:
             yield self._begin("", "stale", time_ns, channels=still, seen=seen, at=at)
         if not all_still and "" in self._open and self._open[""].fault == "stale":
             yield self._close("", time_ns)
-        for finding in _PER_CHANNEL:
+        for finding in CHANNEL_FINDINGS:
             for channel in np.flatnonzero(judged.certain[finding][at]).tolist():
                 if channels[channel] in self._open or (all_still and frozen[channel]):
                     continue
@@ -328,7 +314,7 @@ class SensorMonitor:
     ) -> Alarm:
         self._count += 1
         evidence = [self._evidence(one, finding, float(seen.filled[at, one])) for one in channels if seen]
-        alarm = self._open[name] = sensor_alarm.opened(
+        alarm = self._open[name] = opened(
             self._profile.machine,
             finding,
             number=f"s{self._count}",
@@ -340,7 +326,7 @@ class SensorMonitor:
         return alarm
 
     def _close(self, name: str, time_ns: int) -> Alarm:
-        return sensor_alarm.closed(self._open.pop(name), time_ns=time_ns)
+        return closed(self._open.pop(name), time_ns=time_ns)
 
     def _evidence(self, channel: int, finding: Finding, value: float) -> ChannelEvidence:
         memory = self._profile.memory

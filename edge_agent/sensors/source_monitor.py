@@ -1,7 +1,7 @@
 """What is wrong with a machine's source, whatever its values say: it has gone silent, or its clock is wrong. Pure.
 
 A source is the clock and the connection behind a machine's messages, so nothing here looks at values or scores. Its
-findings live like those of `quality`, with kind `sensor`, and no machine counts as anomalous for them.
+findings live like those of `monitor`, with kind `sensor`, and no machine counts as anomalous for them.
 
 `Hearing` is the one place for when a machine counts as silent. A machine that nobody could have heard, because the
 agent has just begun, had no connection or was held up itself, counts as heard; so does one whose source vouches that it
@@ -10,15 +10,12 @@ lives and has nothing to report.
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
 
 import msgspec
 
 from edge_agent.records import Alarm
-from edge_agent.sensors import findings
+from edge_agent.sensors.findings import SourceFinding, closed, opened
 
-SourceFinding = Literal["silent", "clock skew"]
-SOURCE_FINDINGS: tuple[SourceFinding, ...] = get_args(SourceFinding)
 ANY_SOURCE = ""
 """Silence is of a machine, whichever of its sources stopped last; a clock is of one source."""
 _SILENT_AFTER_S = 30.0
@@ -60,7 +57,7 @@ class Hearing:
         """From when on machines could be heard without a break."""
         self._machines: dict[str, _Heard] = {}
 
-    def note(self, names: Iterable[str], *, now_s: float) -> None:
+    def note_rows(self, names: Iterable[str], *, now_s: float) -> None:
         """Rows of these machines have come."""
         for name in names:
             known = self._machines.get(name)
@@ -125,7 +122,7 @@ class _Clock:
     wrong: int = 0
     well: int = 0
 
-    def note(self, ahead_ns: int, *, wrong: bool, at_ns: int) -> None:
+    def note_stamp(self, ahead_ns: int, *, wrong: bool, at_ns: int) -> None:
         if not wrong:
             self.well += 1
             self.wrong = 0
@@ -201,14 +198,14 @@ class SourceMonitor:
             if not wrong or len(self._clocks) >= self._machines_limit:
                 return
             clock = self._clocks[key] = _Clock()
-        clock.note(ahead_ns, wrong=wrong, at_ns=at_ns)
+        clock.note_stamp(ahead_ns, wrong=wrong, at_ns=at_ns)
         if clock.well >= _WELL_MESSAGES or (key not in self._open and clock.is_skewed(at_ns=at_ns)):
             self._due[key] = None
 
     def observe_rows(self, names: Iterable[str], *, now_s: float, told: Iterable[str] = ()) -> None:
         """Rows of these machines have come; `told`: of whom there were rows at all, taken or not."""
         names = [*names]
-        self.hearing.note(names, now_s=now_s)
+        self.hearing.note_rows(names, now_s=now_s)
         self._unheard.update(told)
         self._unheard.difference_update(names)
         if self._open:
@@ -298,13 +295,13 @@ class SourceMonitor:
         self, key: tuple[str, str], finding: SourceFinding, *, onset_ns: int, now_ns: int, model: str
     ) -> Alarm:
         self._count += 1
-        alarm = self._open[key] = findings.opened(
+        alarm = self._open[key] = opened(
             key[0], finding, number=f"w{self._count}", onset_ns=onset_ns, time_ns=now_ns, model=model
         )
         return alarm
 
     def _close(self, key: tuple[str, str], now_ns: int) -> Alarm:
-        return findings.closed(self._open.pop(key), time_ns=now_ns)
+        return closed(self._open.pop(key), time_ns=now_ns)
 
     # -- across restarts -------------------------------------------------------------------------------------
 

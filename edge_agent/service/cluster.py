@@ -55,7 +55,7 @@ class SharingPart(AgentPart):
         )
         self._ownership = Ownership(name, never=self.own_topic, machine_of=machine_of(config))
         self._asked: dict[str, float] = {}
-        self._settled: set[str] = set()  # machines whose profile was asked for, or is known
+        self._sought: set[str] = set()  # machines whose profile was asked for, or is known
         self._announcements = Announcements(limit_bytes=self._limit_bytes)
         self._session = 0
         self._reviewed_s = 0.0
@@ -121,7 +121,7 @@ class SharingPart(AgentPart):
     def _work(self, processor: TurnProcessor, *, hearing: bool) -> None:
         now_s = time.monotonic()
         for message in self.connection.drain_messages():
-            self._hear(message, processor, now_s=now_s)
+            self._take_message(message, processor, now_s=now_s)
         if (
             self.connection.subscribed
             and self.connection.subscribed == self.connection.session
@@ -160,23 +160,23 @@ class SharingPart(AgentPart):
         self.foreign += len(batch.arrivals) - len(kept) - len(echoes)
         return replace(batch, arrivals=kept)
 
-    def _hear(self, message: ReceivedMessage, processor: TurnProcessor, *, now_s: float) -> None:
+    def _take_message(self, message: ReceivedMessage, processor: TurnProcessor, *, now_s: float) -> None:
         if message.topic.startswith(self._beats):
             member = message.topic.removeprefix(self._beats)
             beat = decode(message.payload)
             if beat is not None:
-                self._members.hear(member, beat, now_s=now_s)
+                self._members.take_beat(member, beat, now_s=now_s)
                 if beat.boot == self._boot:
                     self._announcements.note_returned_beat(beat.seq)
             elif not message.payload:
                 self._members.left(member)
         elif message.topic.startswith(self._profiles) and message.payload:
-            self._take(message.topic.removeprefix(self._profiles), message.payload, processor)
+            self._take_profile(message.topic.removeprefix(self._profiles), message.payload, processor)
 
     def _enter(self, session: int, processor: TurnProcessor, *, now_s: float) -> None:
         if session != self._session:
             self._session = session
-            self._settled -= self._asked.keys()
+            self._sought -= self._asked.keys()
             self._asked.clear()
             if self._announcements.note_disconnect():
                 log.warning("profiles_not_taken", longer_than_bytes=self._announcements.limit_bytes)
@@ -190,7 +190,7 @@ class SharingPart(AgentPart):
         """Keep a profile at the broker for the machine's next owner; said later where there is no connection."""
         limit_bytes = self._announcements.limit_bytes
         payload = pack(profile, limit_bytes=limit_bytes)
-        self._settled.add(profile.machine)
+        self._sought.add(profile.machine)
         topic = f"{self._profiles}{profile.machine}"
         if payload is None:
             log.warning("profile_too_long", machine=profile.machine, limit_bytes=limit_bytes)
@@ -204,13 +204,13 @@ class SharingPart(AgentPart):
         for machine in self._ownership.foreign(list(machines)):
             if machines[machine].state != "learning":  # it comes back when it is learnt, and goes then
                 processor.release(machine)
-                self._settled.discard(machine)
+                self._sought.discard(machine)
                 log.info("machine_given_up", machine=machine)
         for machine in [name for name, asked_s in self._asked.items() if now_s - asked_s >= _ASK_S]:
             self._answered(machine)
         for machine in [name for name, known in machines.items() if known.profile is None]:
-            if machine not in self._settled and len(self._asked) < _ASKED_LIMIT:
-                self._settled.add(machine)
+            if machine not in self._sought and len(self._asked) < _ASKED_LIMIT:
+                self._sought.add(machine)
                 self._asked[machine] = now_s
                 self.connection.subscribe(f"{self._profiles}{machine}")
         while (waiting := self._announcements.next()) is not None:
@@ -223,7 +223,7 @@ class SharingPart(AgentPart):
         self._asked.pop(machine, None)
         self.connection.unsubscribe(f"{self._profiles}{machine}")
 
-    def _take(self, machine: str, payload: bytes, processor: TurnProcessor) -> None:
+    def _take_profile(self, machine: str, payload: bytes, processor: TurnProcessor) -> None:
         """What the broker has kept of a machine that we asked for, and know nothing of."""
         if machine not in self._asked:
             return

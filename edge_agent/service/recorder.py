@@ -198,7 +198,7 @@ class Recorder:
         )
 
     def _to_tables(self, number: int, path: Path) -> None:
-        rows = self.archive.take(spools.read(path), number=number)
+        rows = self.archive.take_frames(spools.read(path), number=number)
         try:
             path.unlink()
         except OSError as error:

@@ -189,7 +189,7 @@ class Journal:
     ) -> list[str]:
         """Write down what differs; returns the machines whose rows were rearranged: their buffer is due at once."""
         names = {score.windows.machine for score in step.scores}
-        names |= {name for name in step.touched if not self._settled(name)}
+        names |= {name for name in step.touched if not self._changes_by_scores_alone(name)}
         names |= set(changed)
         due = []
         for name in sorted(names):
@@ -202,7 +202,7 @@ class Journal:
                 due.append(name)
         return due
 
-    def _settled(self, name: str) -> bool:
+    def _changes_by_scores_alone(self, name: str) -> bool:
         """Whether a machine changes by nothing but scores."""
         saved = self._saved.get(name)
         return saved is not None and bool(saved.profile)

@@ -114,7 +114,7 @@ class World:
             if beat is None:
                 membership.left(name)
             else:
-                membership.hear(name, beat, now_s=now_s)
+                membership.take_beat(name, beat, now_s=now_s)
                 if name == node.name:
                     membership.caught_up(beat)
         if node.connected:
@@ -176,7 +176,7 @@ def alone(membership: Membership, *, until_s: float, begin_s: float = 0.0) -> No
     t = begin_s
     while t < until_s:
         if (beat := membership.beat(now_s=t)) is not None:
-            membership.hear(membership.name, beat, now_s=t)
+            membership.take_beat(membership.name, beat, now_s=t)
             membership.caught_up(beat)
         membership.tick(now_s=t)
         t += 0.5
@@ -198,15 +198,15 @@ def test_a_member_joins_after_its_patience_and_stops_when_its_lease_is_over() ->
 def test_a_dead_member_is_missed_after_lease_and_settling_and_its_kept_beat_is_no_life() -> None:
     member = Membership("a", boot="1", terms=TERMS)
     member.connected(1, now_s=0.0)
-    member.hear("b", Beat("x", 7), now_s=1.0)
+    member.take_beat("b", Beat("x", 7), now_s=1.0)
     alone(member, until_s=8.6)
     assert member.view == {"a", "b"}
     alone(member, begin_s=8.6, until_s=10.0)
     assert member.view == {"a"}
-    member.hear("b", Beat("x", 7), now_s=10.0)
+    member.take_beat("b", Beat("x", 7), now_s=10.0)
     member.tick(now_s=10.0)
     assert member.view == {"a"}
-    member.hear("b", Beat("y", 1), now_s=10.0)
+    member.take_beat("b", Beat("y", 1), now_s=10.0)
     member.tick(now_s=10.0)
     assert member.view == {"a", "b"}
 
@@ -214,14 +214,14 @@ def test_a_dead_member_is_missed_after_lease_and_settling_and_its_kept_beat_is_n
 def test_a_member_whose_own_beats_are_late_does_not_take_anothers_silence_for_its_end() -> None:
     member = Membership("a", boot="1", terms=TERMS)
     member.connected(1, now_s=0.0)
-    member.hear("b", Beat("x", 7), now_s=1.0)
+    member.take_beat("b", Beat("x", 7), now_s=1.0)
     alone(member, until_s=6.6)  # the latest beat that came back was sent at 6 s, within the other's lease
     member.tick(now_s=9.5)
     assert member.active
     assert member.view == {"a", "b"}
     late = member.beat(now_s=9.5)
     assert late is not None
-    member.hear("a", late, now_s=10.0)
+    member.take_beat("a", late, now_s=10.0)
     member.tick(now_s=10.0)
     assert member.view == {"a"}
 
@@ -233,7 +233,7 @@ def test_messages_that_waited_are_worked_off_before_anything_is_owned() -> None:
     for t in range(20):
         if (beat := member.beat(now_s=float(t))) is not None:
             beats.append(beat)
-            member.hear("a", beat, now_s=float(t))
+            member.take_beat("a", beat, now_s=float(t))
         member.tick(now_s=float(t))
     assert not member.active
     member.caught_up(Beat("another", 99))

@@ -66,15 +66,15 @@ def test_what_was_appended_is_read_back_up_to_where_a_crash_tore_it(tmp_path: Pa
 
 def test_a_spool_that_is_turned_into_tables_twice_counts_once(tmp_path: Path) -> None:
     first = archive(tmp_path)
-    first.take(frames(0, 50), number=1)
-    archive(tmp_path).take(frames(0, 50), number=1)  # the process died before the spool was removed
+    first.take_frames(frames(0, 50), number=1)
+    archive(tmp_path).take_frames(frames(0, 50), number=1)  # the process died before the spool was removed
     assert rows(tmp_path) == list(range(50))
 
 
 def test_small_tables_of_a_day_become_one_and_the_day_is_found_again(tmp_path: Path) -> None:
     recordings = archive(tmp_path)
     for number in range(1, 11):
-        recordings.take(frames(10 * number, 10 * number + 10), number=number)
+        recordings.take_frames(frames(10 * number, 10 * number + 10), number=number)
         recordings.tidy(today=DAY, reserved_bytes=0)
     assert rows(tmp_path) == list(range(10, 110))
     assert len(recording.find(tmp_path)) < 8
@@ -88,7 +88,7 @@ def test_small_tables_of_a_day_become_one_and_the_day_is_found_again(tmp_path: P
 def test_a_merge_that_was_cut_off_leaves_no_row_twice(tmp_path: Path) -> None:
     recordings = archive(tmp_path / "a")
     for number in (1, 2, 3):
-        recordings.take(frames(10 * number, 10 * number + 10), number=number)
+        recordings.take_frames(frames(10 * number, 10 * number + 10), number=number)
     shutil.copytree(tmp_path / "a", tmp_path / "before")
     recordings.tidy(today=DAY + 1, reserved_bytes=0)
     shutil.copytree(tmp_path / "before", tmp_path / "a", dirs_exist_ok=True)  # the small ones are still there
@@ -103,7 +103,7 @@ def test_a_merge_that_was_cut_off_leaves_no_row_twice(tmp_path: Path) -> None:
 def test_the_oldest_day_goes_first_and_is_counted(tmp_path: Path) -> None:
     recordings = archive(tmp_path)
     for number, day in enumerate([DAY, DAY + 1, DAY + 2], start=1):
-        recordings.take(frames(0, 2000, day=day), number=number)
+        recordings.take_frames(frames(0, 2000, day=day), number=number)
     recordings = archive(tmp_path, disk_bytes=recordings.bytes - 1)
     recordings.tidy(today=DAY + 2, reserved_bytes=0)
     days = sorted(path.parent.name for path in recording.find(tmp_path))
@@ -116,8 +116,8 @@ def test_the_oldest_day_goes_first_and_is_counted(tmp_path: Path) -> None:
 
 def test_a_damaged_table_is_set_aside_and_the_others_stay(tmp_path: Path) -> None:
     recordings = archive(tmp_path)
-    recordings.take(frames(0, 10), number=1)
-    recordings.take(frames(10, 20), number=2)
+    recordings.take_frames(frames(0, 10), number=1)
+    recordings.take_frames(frames(10, 20), number=2)
     first = recording.find(tmp_path)[0]
     first.write_bytes(first.read_bytes()[:40])
     again = archive(tmp_path)
@@ -127,7 +127,7 @@ def test_a_damaged_table_is_set_aside_and_the_others_stay(tmp_path: Path) -> Non
 
 def test_the_index_names_every_table(tmp_path: Path) -> None:
     recordings = archive(tmp_path)
-    recordings.take([*frames(0, 10), *frames(0, 30, machine="../etc")], number=1)
+    recordings.take_frames([*frames(0, 10), *frames(0, 30, machine="../etc")], number=1)
     recordings.tidy(today=DAY, reserved_bytes=0)
     with (tmp_path / INDEX).open(newline="") as file:
         lines = list(csv.DictReader(file))

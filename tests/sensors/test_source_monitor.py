@@ -114,8 +114,8 @@ def test_a_machine_that_sends_every_minute_may_pause_for_ten() -> None:
 def test_one_long_pause_does_not_become_what_is_usual() -> None:
     hearing = Hearing()
     for second in range(100):
-        hearing.note(["m"], now_s=float(second))
-    hearing.note(["m"], now_s=100_000.0)
+        hearing.note_rows(["m"], now_s=float(second))
+    hearing.note_rows(["m"], now_s=100_000.0)
     assert hearing.gaps_s()["m"] < 5.0
 
 
@@ -147,7 +147,7 @@ def test_machines_that_are_not_learnt_are_not_called_silent() -> None:
 
 def test_the_page_counts_the_time_without_a_connection_and_the_finding_does_not() -> None:
     hearing = Hearing()
-    hearing.note(["m"], now_s=0.0)
+    hearing.note_rows(["m"], now_s=0.0)
     hearing.since_s = 90.0
     assert hearing.silent_s(["m"], now_s=100.0) == {"m": 100.0}
     assert hearing.silent_s(["m"], now_s=100.0, excused=True) == {}

@@ -24,7 +24,9 @@ def recorded(tmp_path: Path) -> Path:
     times = [(START_S + row) * SECOND_NS for row in rows]
     recorded = Archive(tmp_path / "recordings", disk_bytes=10**9)
     recorded.open()
-    recorded.take([Frame("pump-1", ("flow", "heat"), times, [(row, row % 7) for row in rows])], number=1)
+    recorded.take_frames(
+        [Frame("pump-1", ("flow", "heat"), times, [(row, row % 7) for row in rows])], number=1
+    )
     return tmp_path / "recordings"
 
 
