@@ -85,6 +85,7 @@ class Memento:
 
     Attributes:
         profile: which profile it was scored with, see `profile_identity`; "" while there is none.
+        decider, book: of its trigger and its condition, under the names that they have on disk.
     """
 
     machine: str
@@ -245,16 +246,16 @@ class Machine:
             quality=QualityState() if self.sensor_monitor is None else self.sensor_monitor.save(),
         )
 
-    def restore(self, memento: Memento, ring: BufferState | None) -> None:
+    def restore(self, memento: Memento, buffer: BufferState | None) -> None:
         """Go on where the memento was taken.
 
         Raises:
-            ValueError: the ring's arrays do not fit each other.
+            ValueError: the buffer's arrays do not fit each other.
         """
-        if ring is not None:
-            self.rows.restore(ring)
+        if buffer is not None:
+            self.rows.restore(buffer)
         self.state, self.reason = memento.state, memento.reason
-        if memento.state == "failed" and ring is not None:
+        if memento.state == "failed" and buffer is not None:
             self.wanted_at = memento.wanted_at
         self.trigger.restore(memento.decider)
         self.condition.restore(memento.book)

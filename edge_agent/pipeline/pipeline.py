@@ -187,14 +187,14 @@ class Pipeline:
         """What to write down of a machine's rows."""
         return self.machines[name].rows.save()
 
-    def restore(self, memento: Memento, ring: BufferState | None) -> bool:
+    def restore(self, memento: Memento, buffer: BufferState | None) -> bool:
         """Let a machine go on where it stood; call it before the first step.
 
         Returns:
             Whether it can: not if the profile that it was scored with is gone, or is another one now.
 
         Raises:
-            ValueError: the ring's arrays do not fit each other.
+            ValueError: the buffer's arrays do not fit each other.
         """
         name, known = memento.machine, self.machines.get(memento.machine)
         profile = known.profile if known is not None else None
@@ -205,7 +205,7 @@ class Pipeline:
         machine = known or self._add_machine(name)
         if profile is not None and machine.profile is None:
             self.install(profile)
-        machine.restore(memento, ring)
+        machine.restore(memento, buffer)
         if profile is not None and not memento.profile:  # it was learnt in the very moment of the end
             self.install(profile)
         return True

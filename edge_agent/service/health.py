@@ -26,7 +26,7 @@ MACHINES_LIMIT = 500
 _CALLED = MachineCalls()
 
 
-def connections_seen(*connections: Connection) -> dict[str, ConnectionSeries]:
+def connection_series(*connections: Connection) -> dict[str, ConnectionSeries]:
     """Each MQTT client by name."""
     return {
         connection.name: ConnectionSeries(
@@ -36,7 +36,7 @@ def connections_seen(*connections: Connection) -> dict[str, ConnectionSeries]:
     }
 
 
-def machines_seen(
+def machine_series(
     machines: Mapping[str, MachineStatus], findings: Sequence[Alarm]
 ) -> dict[str, MachineSeries]:
     """Each machine by name; `findings` about their sensors are those that hold."""
@@ -60,7 +60,7 @@ def machines_seen(
     }
 
 
-def outbox_seen(outbox: Outbox) -> OutboxSeries:
+def outbox_series(outbox: Outbox) -> OutboxSeries:
     """What became of the alert messages."""
     return OutboxSeries(
         made=outbox.made,
@@ -74,7 +74,7 @@ def outbox_seen(outbox: Outbox) -> OutboxSeries:
     )
 
 
-def state_seen(state_writer: StateWriter) -> StateSeries:
+def state_series(state_writer: StateWriter) -> StateSeries:
     """How keeping fares."""
     figures = state_writer.counts
     return StateSeries(

@@ -24,7 +24,7 @@ class RowArrays:
 
     def __init__(self) -> None:
         self._values: Float32 = np.empty((_FIRST_ROWS, 0), np.float32)
-        self._seen: Bools = np.empty((_FIRST_ROWS, 0), np.bool_)
+        self._observed: Bools = np.empty((_FIRST_ROWS, 0), np.bool_)
         self._times: Ints = np.empty(_FIRST_ROWS, np.int64)
         self._starts: Ints = np.empty(_FIRST_ROWS, np.int64)
         self._count = 0
@@ -38,9 +38,9 @@ class RowArrays:
         return self._values[: self._count]
 
     @property
-    def seen(self) -> Bools:
+    def observed(self) -> Bools:
         """[R, C] cells that were observed and not held; not a copy."""
-        return self._seen[: self._count]
+        return self._observed[: self._count]
 
     @property
     def times(self) -> Ints:
@@ -56,20 +56,20 @@ class RowArrays:
         """Add channels, hidden in the past."""
         hidden = np.full((len(self._values), count), np.nan, np.float32)
         self._values = np.concatenate([self._values, hidden], axis=1)
-        self._seen = np.concatenate([self._seen, np.zeros(hidden.shape, np.bool_)], axis=1)
+        self._observed = np.concatenate([self._observed, np.zeros(hidden.shape, np.bool_)], axis=1)
 
     def arrange(self, order: list[int]) -> None:
         """Keep these channels alone, in this order."""
-        self._values, self._seen = self._values[:, order], self._seen[:, order]
+        self._values, self._observed = self._values[:, order], self._observed[:, order]
 
     def extend(
-        self, values: Float32, *, seen: Bools | bool, times: Ints, starts: Ints, keep: int, double: bool
+        self, values: Float32, *, observed: Bools | bool, times: Ints, starts: Ints, keep: int, double: bool
     ) -> None:
         """Add rows; where there is no room, the newest `keep` of the older ones stay, in twice the room if `double`."""
         self._make_room(len(values), keep, double=double)
         new = slice(self._count, self._count + len(values))
         self._values[new], self._times[new], self._starts[new] = values, times, starts
-        self._seen[new] = seen
+        self._observed[new] = observed
         self._count = new.stop
 
     def _make_room(self, count: int, keep: int, *, double: bool) -> None:
@@ -79,18 +79,18 @@ class RowArrays:
         size = keep + max(count, (keep if double else 0) + _SPARE_ROWS)
         kept = slice(self._count - keep, self._count)
         if size <= len(self._values) <= 2 * size:
-            for array in (self._values, self._seen, self._times, self._starts):
+            for array in (self._values, self._observed, self._times, self._starts):
                 array[:keep] = array[kept]
             self._count = keep
             return
-        self._values, self._seen = _moved(self._values, kept, size), _moved(self._seen, kept, size)
+        self._values, self._observed = _moved(self._values, kept, size), _moved(self._observed, kept, size)
         self._times, self._starts = _moved(self._times, kept, size), _moved(self._starts, kept, size)
         self._count = keep
 
-    def restore(self, values: Float32, *, seen: Bools, times: Ints, starts: Ints) -> None:
+    def restore(self, values: Float32, *, observed: Bools, times: Ints, starts: Ints) -> None:
         """Begin with these rows instead."""
         every, size = slice(0, len(values)), len(values) + _SPARE_ROWS
-        self._values, self._seen = _moved(values, every, size), _moved(seen, every, size)
+        self._values, self._observed = _moved(values, every, size), _moved(observed, every, size)
         self._times, self._starts = _moved(times, every, size), _moved(starts, every, size)
         self._count = len(values)
 

@@ -216,9 +216,9 @@ class RowBuffer:
         kept = store.kept
         new = slice(max(0, len(kept) - (store.row_count - self._inspected_row)), None)
         self._inspected_row = store.row_count
-        rows, seen = kept.values[new], kept.seen[new]
+        rows, observed = kept.values[new], kept.observed[new]
         return Due(
-            rows=rows.copy() if seen.all() else np.where(seen, rows, np.float32(np.nan)),
+            rows=rows.copy() if observed.all() else np.where(observed, rows, np.float32(np.nan)),
             times_ns=kept.times[new].copy(),
             windows=self._cutter.cut(),
             row_count=store.row_count,
@@ -234,7 +234,7 @@ class RowBuffer:
         """(the kept ones of the rows that `take_due` gave out, [R, C], how many it gave out so far)."""
         kept = self.store.kept
         old = slice(max(0, len(kept) - (self.store.row_count - self._inspected_row)))
-        return np.where(kept.seen[old], kept.values[old], np.float32(np.nan)), self._inspected_row
+        return np.where(kept.observed[old], kept.values[old], np.float32(np.nan)), self._inspected_row
 
     def latest(self, rows: int | None = None) -> Float32:
         """A copy of the kept rows, [R, C], or of the latest of them."""
@@ -255,7 +255,7 @@ class RowBuffer:
         kept, period_ns = self.store.kept, self.period_ns()
         return History(
             rows=kept.values.copy()[-rows:],
-            observed=kept.seen.copy()[-rows:],
+            observed=kept.observed.copy()[-rows:],
             period_ns=period_ns,
             hop_rows=self.hop_rows(period_ns),
         )
@@ -272,7 +272,7 @@ class RowBuffer:
             last_time_ns=store.last_time_ns,
             rows=rows.values[kept].tobytes(),
             times=rows.times[kept].tobytes(),
-            seen=rows.seen[kept].tobytes(),
+            seen=rows.observed[kept].tobytes(),
             starts=rows.starts[kept].tobytes(),
             age=store.age.tobytes(),
             last=store.last.tobytes(),
@@ -299,11 +299,11 @@ class RowBuffer:
         pending = None if state.pending is None else np.frombuffer(state.pending, np.float32).copy()
         if len(starts) != len(times) or {len(age), len(last), C if pending is None else len(pending)} != {C}:
             raise ValueError("arrays of different lengths")
-        seen = np.frombuffer(state.seen, np.bool_).reshape(rows.shape) if state.seen else ~np.isnan(rows)
+        observed = np.frombuffer(state.seen, np.bool_).reshape(rows.shape) if state.seen else ~np.isnan(rows)
         store, waiting = self.store, self._rows
         self._columns_of.clear()
         store.restore(state.channels, age=age, last=last)
-        store.kept.restore(rows, seen=seen, times=times, starts=starts)
+        store.kept.restore(rows, observed=observed, times=times, starts=starts)
         store.row_count, store.last_time_ns = state.row_count, state.last_time_ns
         store.segment_row, store.span_ns = state.segment_row, state.span_ns
         waiting.pending, waiting.pending_ns, waiting.opened_ns = pending, state.pending_ns, state.opened_ns

@@ -105,12 +105,12 @@ class RowStore:
         """Close rows: rising times [R] later than the last, values [R, C], which are overwritten."""
         if self._fresh:
             self._add_fresh()
-        seen = ~np.isnan(rows)
+        observed = ~np.isnan(rows)
         self.age, self.last = hold(rows, age=self.age, last=self.last, limit=self._hold_rows)
         last = (self.last_time_ns, self.segment_row)
         starts = segment_starts(times, last=last, span_ns=self.span_ns, row=self.row_count)
         self.segment_row = int(starts[-1])
-        self._extend(rows, seen=seen, times=times, starts=starts)
+        self._extend(rows, observed=observed, times=times, starts=starts)
         self.row_count += len(rows)
         self.last_time_ns = int(times[-1])
 
@@ -130,13 +130,15 @@ class RowStore:
         self._fresh.clear()
         values = np.array(rows, np.float32)
         self.last[:], self.age[:] = values[-1], 0
-        self._extend(values, seen=True, times=np.array(times, np.int64), starts=np.array(starts, np.int64))
+        self._extend(
+            values, observed=True, times=np.array(times, np.int64), starts=np.array(starts, np.int64)
+        )
 
-    def _extend(self, values: Float32, *, seen: Bools | bool, times: Ints, starts: Ints) -> None:
+    def _extend(self, values: Float32, *, observed: Bools | bool, times: Ints, starts: Ints) -> None:
         wanted = 0 if self.wanted_row is None else self.row_count - self.wanted_row
         keep = max(self.keep_rows, wanted)
         double = self.wanted_row is None
-        self._arrays.extend(values, seen=seen, times=times, starts=starts, keep=keep, double=double)
+        self._arrays.extend(values, observed=observed, times=times, starts=starts, keep=keep, double=double)
 
     def restore(self, channels: Sequence[str], *, age: Ints, last: Float32) -> None:
         """Go on with these channels; the rows follow by `kept.restore`."""
