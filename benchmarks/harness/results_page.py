@@ -117,7 +117,7 @@ def measured_at(report: Mapping[str, Any]) -> str:
 def origin(name: str, report: Mapping[str, Any]) -> str:
     """A line about where a report comes from."""
     if not report:
-        return f"| `{name}.py` | {GAP} | | | |"
+        return f"| `{name}.json` | {GAP} | | | |"
     told = next(
         (part for part in [report, *report.get("sets", {}).values()] if "date" in part or "made" in part), {}
     )
@@ -127,7 +127,7 @@ def origin(name: str, report: Mapping[str, Any]) -> str:
     parts = [*report.get("sets", {}).values(), *report.get("measured", {}).values()]
     commits = {str(part["commit"]) for part in parts if "commit" in part}
     commit = ", ".join(sorted(commits)) or told.get("commit", "")
-    return f"| `{name}.py` | {date} | {commit} | {shown} | {str(report.get('model', ''))[:12]} |"
+    return f"| `{name}.json` | {date} | {commit} | {shown} | {str(report.get('model', ''))[:12]} |"
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ _TURN_S = 0.02
 _LONGEST_TURN_S = 0.045
 _GATHER_S = 0.0125
 """A turn is put off in steps of this while messages keep coming: fewer transactions and calls. Longer than a network
-thread waits between two looks, see `bulk`. Where the broker waits for us nothing comes, and we do not wait."""
+thread waits between two reads, see `bulk_client`. Where the broker waits for us nothing comes, and we do not wait."""
 _BUSY_MESSAGES = 256
 """With so many waiting there is nothing to wait for."""
 _BATCH_MESSAGES = 500

@@ -1,4 +1,4 @@
-"""What `throughput.py` found, as a table for people and a picture. Measures nothing."""
+"""What `run` measured, as a table for people and a picture. Measures nothing."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Stage 4: the network as a bundle that an agent can trust; trains nothing.
+"""Stage 3: the network as a bundle that an agent can trust; trains nothing.
 
 torch -> ONNX -> onnxruntime must answer as torch does on the golden windows, or nothing is written.
 """
