@@ -16,7 +16,7 @@ from edge_agent.alarms.lifecycle import AlarmLifecycle, LifecycleSettings
 from edge_agent.alarms.maintenance import MaintenanceWindow
 from edge_agent.alarms.state import MachineCalls, Notification
 from edge_agent.logs import get_logger
-from edge_agent.metrics.snapshot import ControlSeries
+from edge_agent.metrics.snapshot import AlarmManagerSeries
 from edge_agent.mqtt.outbox import Message, OpenAlarm, Outbox
 from edge_agent.records import Alarm, ReceivedMessage
 from edge_agent.topics import Template
@@ -281,10 +281,10 @@ class AlarmManager:
         }
         return {name: calls for name, calls in found.items() if calls != MachineCalls()}
 
-    def series(self, *, dropped: int) -> ControlSeries:
+    def series(self, *, dropped: int) -> AlarmManagerSeries:
         """What metrics say; `dropped` commands never got here."""
         held = self.lifecycle.kept.held_total
-        return ControlSeries(dict(self._counts), self.lifecycle.counts(), held, dropped + self._dropped)
+        return AlarmManagerSeries(dict(self._counts), self.lifecycle.counts(), held, dropped + self._dropped)
 
 
 def _read(states: Mapping[str, bytes]) -> tuple[state.KeptAlarms | None, audit.AuditLog | None]:

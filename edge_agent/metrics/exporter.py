@@ -28,7 +28,7 @@ DECISION_S = (0.005, 0.01, *(step / 40 for step in range(1, 9)), 0.25, 0.5, 1.0,
 _SLOW_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
-class Telemetry:
+class Exporter:
     """The metrics and their page."""
 
     def __init__(self) -> None:

@@ -61,7 +61,7 @@ class StateSeries:
 
 
 @dataclass(frozen=True, slots=True)
-class ControlSeries:
+class AlarmManagerSeries:
     """What is told of alarms and commands.
 
     Attributes:
@@ -97,7 +97,7 @@ class Snapshot:
     heard_share: float = 1.0
     machines: Mapping[str, MachineSeries] = field(default_factory=dict)
     alarms_opened: int = 0
-    control: ControlSeries = field(default_factory=ControlSeries)
+    alarm_manager: AlarmManagerSeries = field(default_factory=AlarmManagerSeries)
     alerts_sent: int = 0
     alerts_acknowledged: int = 0
     alerts: OutboxSeries = field(default_factory=OutboxSeries)

@@ -16,7 +16,7 @@ from edge_agent.alarms import payload
 from edge_agent.config.file import Config
 from edge_agent.errors import UsageError
 from edge_agent.logs import get_logger, set_up_logs
-from edge_agent.metrics.exporter import Telemetry
+from edge_agent.metrics.exporter import Exporter
 from edge_agent.metrics.snapshot import Health, Snapshot, frozen
 from edge_agent.mqtt.connection import BrokerAddress, Connection, Report
 from edge_agent.mqtt.egress import Egress
@@ -119,7 +119,7 @@ class Service:
         *,
         scorer: TimedScorer,
         store: StateDir,
-        telemetry: Telemetry,
+        exporter: Exporter,
         reread: Callable[[], Config] | None = None,
         parts: Sequence[PartBuilder] = PARTS,
     ) -> None:
@@ -131,13 +131,13 @@ class Service:
         self._config = config
         self._scorer = scorer
         self._store = store
-        self._telemetry = telemetry
+        self._exporter = exporter
         self._supervisor = Supervisor()
         self._reloader = Reloader(
             read=reread or (lambda: config),
             config=config,
             scorer=scorer,
-            observe=telemetry.inference_seconds.observe,
+            observe=exporter.inference_seconds.observe,
         )
         self._stop = threading.Event()
         self._receipt_topic = config.alerts.receipt_topic.replace("{agent}", config.agent.name)
@@ -148,7 +148,7 @@ class Service:
         built = [build(config, address, _report) for build in parts]
         self._parts = [part for part in built if part is not None]
         self._processor = TurnProcessor(
-            config, scorer=scorer, store=store, telemetry=telemetry, report=_report, observers=self._parts
+            config, scorer=scorer, store=store, exporter=exporter, report=_report, observers=self._parts
         )
         self._ingest = Ingest(
             address,
@@ -161,7 +161,7 @@ class Service:
         )
         self._metrics = HttpServer(
             (config.metrics.host, config.metrics.port),
-            MetricsRoutes(telemetry, health=self.health),
+            MetricsRoutes(exporter, health=self.health),
             name="metrics-page",
         )
         self._egress: Egress
@@ -363,7 +363,7 @@ class Service:
         self._egress.publish_waiting()
         if now_s - self._snapshot_s >= _SNAPSHOT_EVERY_S:
             self._take_snapshot(now_s)
-            snapshot, judged = self._telemetry.snapshot, self.health()
+            snapshot, judged = self._exporter.snapshot, self.health()
             for part in self._parts:
                 part.show(self._processor, snapshot=snapshot, health=judged)
 
@@ -390,7 +390,7 @@ class Service:
             heard_share=self._load_shedder.share,
             machines=health.machine_series(processor.pipeline.statuses(), processor.open_findings()),
             alarms_opened=self._processor.alarm_manager.alarms_opened,
-            control=self._processor.alarm_manager.series(dropped=self._egress.messages_dropped),
+            alarm_manager=self._processor.alarm_manager.series(dropped=self._egress.messages_dropped),
             alerts_sent=self._egress.alerts_sent,
             alerts_acknowledged=self._egress.alerts_acknowledged,
             alerts=health.outbox_series(self._processor.outbox),
@@ -403,7 +403,7 @@ class Service:
         )
         for part in self._parts:
             snapshot = part.add_figures(snapshot)
-        self._telemetry.snapshot = snapshot
+        self._exporter.snapshot = snapshot
 
     def _connections(self) -> tuple[Connection, ...]:
         return (

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from edge_agent.config.file import Config
 from edge_agent.logs import get_logger
-from edge_agent.metrics.exporter import Telemetry
+from edge_agent.metrics.exporter import Exporter
 from edge_agent.model.rollback import Counters
 from edge_agent.service.agent import Service
 from edge_agent.service.recorder import Recorder
@@ -46,13 +46,13 @@ def run(config: Config, *, reread: Callable[[], Config]) -> None:
     """
     _keep_heap()
     counters = Counters(config.agent.state_dir)
-    telemetry = Telemetry()
+    exporter = Exporter()
     scorer = load_scorer(
         config,
         counters=counters,
         ranking=False,
         aside=True,
-        observe=telemetry.inference_seconds.observe,
+        observe=exporter.inference_seconds.observe,
     )
     warn_of_age(scorer.bundle, now=datetime.now(UTC))
     if config.broker.tls_insecure:
@@ -62,7 +62,7 @@ def run(config: Config, *, reread: Callable[[], Config]) -> None:
     store.open()
     remember(scorer.bundle, counters)
     try:
-        service = Service(config, scorer=scorer, store=store, telemetry=telemetry, reread=reread)
+        service = Service(config, scorer=scorer, store=store, exporter=exporter, reread=reread)
         _heed_signals(
             {signal.SIGTERM: service.stop, signal.SIGINT: service.stop, signal.SIGHUP: service.reload}
         )

@@ -16,7 +16,7 @@ from edge_agent.alarms.manager import AlarmManager
 from edge_agent.config.file import Config
 from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.logs import Throttle, get_logger
-from edge_agent.metrics.exporter import Telemetry
+from edge_agent.metrics.exporter import Exporter
 from edge_agent.model.bundle import Bundle
 from edge_agent.model.lazy_arrays import LazyArrays
 from edge_agent.mqtt.duplicates import digest
@@ -98,7 +98,7 @@ class TurnProcessor:
         *,
         scorer: TimedScorer,
         store: StateDir,
-        telemetry: Telemetry,
+        exporter: Exporter,
         report: Report,
         observers: Sequence[Observer] = (),
         learner: Learner | None = None,
@@ -118,7 +118,7 @@ class TurnProcessor:
             journal=Journal(config.journal.mode, snapshot_s=config.journal.snapshot_s),
             outbox=self.outbox,
             report=report,
-            timed=telemetry.commit_seconds.time,
+            timed=exporter.commit_seconds.time,
         )
         self.learner = learner or Learner(scorer=scorer, settings=pipeline_settings(config))
         self.pipeline: Pipeline
@@ -126,7 +126,7 @@ class TurnProcessor:
         self._config = config
         self._store = store
         self._scorer = scorer
-        self._telemetry = telemetry
+        self._exporter = exporter
         self._observers = tuple(observers)
         self._monotonic = clocks.monotonic_s
         self._wall_clock_ns = clocks.wall_ns
@@ -272,10 +272,10 @@ class TurnProcessor:
         deliveries = self._without_duplicates(turn.batch)
         started = time.perf_counter()
         step = self.pipeline.step(deliveries, turn.source_events)
-        self._telemetry.step_seconds.observe(time.perf_counter() - started)
+        self._exporter.step_seconds.observe(time.perf_counter() - started)
         now_s = self._monotonic()
         for at_s, together in groupby(turn.batch.arrivals, key=_AT_S):
-            self._telemetry.decision_seconds.observe(now_s - at_s, times=sum(1 for _ in together))
+            self._exporter.decision_seconds.observe(now_s - at_s, times=sum(1 for _ in together))
         if step.failures:
             self.internal_errors += len(step.failures)
             self._log_failures(step.failures)
@@ -323,7 +323,7 @@ class TurnProcessor:
 
     def _install_learnt(self) -> None:
         for learnt in self.learner.finished():
-            self._telemetry.commission_seconds.observe(learnt.took_s)
+            self._exporter.commission_seconds.observe(learnt.took_s)
             self.state_writer.note_changed_machine(learnt.machine)
             if not isinstance(learnt.result, str) and learnt.result.encoder != self._scorer.bundle.encoder:
                 self.pipeline.relearn(learnt.machine)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 
-from edge_agent.metrics.exporter import CONTENT_TYPE, Telemetry
+from edge_agent.metrics.exporter import CONTENT_TYPE, Exporter
 from edge_agent.metrics.snapshot import Health
 from edge_agent.web.server import HttpRequest, HttpResponse
 
@@ -13,8 +13,8 @@ class MetricsRoutes:
 
     body_limit_bytes = 0
 
-    def __init__(self, telemetry: Telemetry, *, health: Callable[[], Health]) -> None:
-        self._telemetry = telemetry
+    def __init__(self, exporter: Exporter, *, health: Callable[[], Health]) -> None:
+        self._exporter = exporter
         self._health = health
 
     def answer(self, request: HttpRequest) -> HttpResponse:
@@ -22,7 +22,7 @@ class MetricsRoutes:
         if request.method != "GET":
             return self.malformed(501)
         if request.path == "/metrics":
-            return HttpResponse(200, self._telemetry.page(), CONTENT_TYPE)
+            return HttpResponse(200, self._exporter.page(), CONTENT_TYPE)
         if request.path in {"/healthz", "/readyz"}:
             health = self._health()
             good = health.alive and (request.path == "/healthz" or not health.amiss)

@@ -307,7 +307,7 @@ def said(notifications: list[Notification]) -> list[tuple[str, bool]]:
     return [(notification.event, notification.live) for notification in notifications]
 
 
-def test_a_shelved_alarm_is_tracked_in_silence_and_raised_again_when_the_shelf_ends() -> None:
+def test_a_shelved_alarm_is_tracked_in_silence_and_raised_again_when_shelving_ends() -> None:
     life, at_ns = new(), START_NS
     life.shelve("pump-1", Shelving("anna", at_ns, at_ns + 60 * SECOND), now_ns=at_ns)
     assert said(life.take_alarm(alarm(), now_ns=at_ns + SECOND)) == [("opened", False)]
@@ -389,7 +389,7 @@ def test_a_closing_that_nobody_remembers_is_still_told() -> None:
     assert (told.alarm.revision, told.alarm.state, told.live) == (7, "closed", True)
 
 
-def test_a_clock_that_is_set_back_does_not_stretch_a_shelf() -> None:
+def test_a_clock_that_is_set_back_does_not_stretch_shelving() -> None:
     life = new()
     life.shelve("pump-1", Shelving("anna", START_NS, START_NS + 60 * SECOND), now_ns=START_NS)
     long_ago = START_NS - 10**6 * SECOND

@@ -43,7 +43,7 @@ class Door:
         self.revoked = self.authority.issue("stolen")
         self.authority.revoke(self.revoked)
         self.reports: list[tuple[str, dict[str, Any]]] = []
-        self._links: list[Ingest] = []
+        self._connections: list[Ingest] = []
         self._clients: list[mqtt.Client] = []
         self._broker: Broker | None = None
 
@@ -71,7 +71,7 @@ class Door:
 
     def knock(self, tls: Tls | None, *, port: int | None = None) -> Ingest:
         assert self._broker is not None
-        link = Ingest(
+        connection = Ingest(
             BrokerAddress("127.0.0.1", port or self._broker.port, retry_max_s=1, tls=tls),
             client_id="agent",
             filters=["sensors/+"],
@@ -80,9 +80,9 @@ class Door:
             wall_clock_ns=lambda: 0,
             report=lambda event, **facts: self.reports.append((event, facts)),
         )
-        self._links.append(link)
-        link.start()
-        return link
+        self._connections.append(connection)
+        connection.start()
+        return connection
 
     def tls(self, identity: Identity | None = None, **given: Any) -> Tls:
         shown = identity or self.agent
@@ -98,8 +98,8 @@ class Door:
         return str(found[0])
 
     def close(self) -> None:
-        for link in self._links:
-            link.stop()
+        for connection in self._connections:
+            connection.stop()
         for client in self._clients:
             client.disconnect()
             client.loop_stop()
@@ -116,8 +116,8 @@ def door(tmp_path: Path) -> Iterator[Door]:
 
 def test_the_right_certificates_let_in(door: Door) -> None:
     door.open()
-    link = door.knock(door.tls())
-    wait_until(lambda: link.connected, what="the connection")
+    connection = door.knock(door.tls())
+    wait_until(lambda: connection.connected, what="the connection")
     assert [event for event, _ in door.reports] == ["broker_connected"]
 
 
@@ -137,11 +137,11 @@ def test_a_broker_with_a_wrong_certificate_is_refused_and_named_as_such(
 ) -> None:
     issue, complaint = BROKERS_NOT_OURS[kind]
     door.open(issue(door))
-    link = door.knock(door.tls())
+    connection = door.knock(door.tls())
     assert complaint in door.reason()
-    assert not link.connected
-    assert link._thread is not None
-    assert link._thread.is_alive()
+    assert not connection.connected
+    assert connection._thread is not None
+    assert connection._thread.is_alive()
     record_property("faults", 1)
 
 
@@ -159,15 +159,15 @@ def test_an_agent_with_a_wrong_certificate_is_told_why_and_keeps_trying_calmly(
 ) -> None:
     make, complaint = AGENTS_NOT_WANTED[kind]
     door.open()
-    link = door.knock(make(door))
+    connection = door.knock(make(door))
     assert complaint in door.reason().lower()
-    wait_until(lambda: link._failures >= 3, what="further attempts")
-    started_s, before = time.monotonic(), link._failures
-    wait_until(lambda: link._failures >= before + 2, what="further attempts")
+    wait_until(lambda: connection._failures >= 3, what="further attempts")
+    started_s, before = time.monotonic(), connection._failures
+    wait_until(lambda: connection._failures >= before + 2, what="further attempts")
     assert time.monotonic() - started_s > 1, "it storms"
-    assert not link.connected
+    assert not connection.connected
     told = sum(event == "broker_unreachable" for event, _ in door.reports)
-    assert told < link._failures  # the 1st, 2nd, 4th, 8th ... only
+    assert told < connection._failures  # the 1st, 2nd, 4th, 8th ... only
     record_property("faults", 1)
 
 
@@ -176,13 +176,13 @@ def test_new_certificates_count_from_the_next_attempt_on(door: Door, record_prop
     mine = Identity(door.folder / "mine.pem", door.folder / "mine.key", 0)
     shutil.copy(door.revoked.cert, mine.cert)
     shutil.copy(door.revoked.key, mine.key)
-    link = door.knock(door.tls(mine))
+    connection = door.knock(door.tls(mine))
     assert "revoked" in door.reason()
     mine.key.unlink()  # half-way through an exchange
     wait_until(lambda: any("no usable certificate" in str(facts) for _, facts in door.reports), what="it")
     shutil.copy(door.agent.cert, mine.cert)
     shutil.copy(door.agent.key, mine.key)
-    wait_until(lambda: link.connected, what="the connection with the new certificate")
+    wait_until(lambda: connection.connected, what="the connection with the new certificate")
     record_property("faults", 2)  # a revoked certificate, and one whose key is missing
 
 
@@ -190,8 +190,8 @@ def test_the_name_is_left_unchecked_only_where_that_was_asked_for(
     door: Door, record_property: Record
 ) -> None:
     door.open(door.authority.issue("elsewhere", address="10.0.0.1"))
-    link = door.knock(door.tls(check_host=False))
-    wait_until(lambda: link.connected, what="the connection")
+    connection = door.knock(door.tls(check_host=False))
+    wait_until(lambda: connection.connected, what="the connection")
     door.reports.clear()
     door.knock(door.tls(check_host=False, ca_file=door.other.file))
     assert "CERTIFICATE_VERIFY_FAILED" in door.reason()  # the certificate is checked nevertheless
@@ -215,10 +215,10 @@ def test_a_subscription_that_the_broker_refuses_is_named(
         access=f"allow_anonymous true\nplugin {PLUGIN}\nplugin_opt_config_file {tmp_path}/rights.json",
     ).start()
     door._broker = broker
-    link = door.knock(None)
-    wait_until(lambda: link.refused, what="the refusal")
-    assert link.refused == ("sensors/+",)
-    assert link.connected
+    connection = door.knock(None)
+    wait_until(lambda: connection.refused, what="the refusal")
+    assert connection.refused == ("sensors/+",)
+    assert connection.connected
     assert ("subscription_refused", {"client": "ingest", "topics": ["sensors/+"]}) in door.reports
     record_property("faults", 1)
 

@@ -20,7 +20,7 @@ import numpy as np
 import structlog
 
 from edge_agent.config.file import load
-from edge_agent.metrics.exporter import Telemetry
+from edge_agent.metrics.exporter import Exporter
 from edge_agent.records import RejectReason
 from edge_agent.service.agent import Service
 from edge_agent.service.turn import Clocks, TurnProcessor
@@ -65,23 +65,23 @@ def live(
             broker.turn(moment)
             return
         leave(settings.agent.state_dir)
-        pages.append(telemetry.page().decode())
+        pages.append(exporter.page().decode())
         service.stop()
 
     with clock.rule(), _quiet(), ExitStack() as stack:
         stack.enter_context(mock.patch.object(random, "random", _half))
         for name, stand_in in ((CLIENT, broker.client), (PROCESSOR, processor), (GATHER, between_turns)):
             stack.enter_context(mock.patch(name, stand_in))
-        settings, telemetry = load(config), Telemetry()
+        settings, exporter = load(config), Exporter()
         store = StateDir(settings.agent.state_dir)
         store.open()
         try:
-            scorer = load_scorer(settings, ranking=False, observe=telemetry.inference_seconds.observe)
-            service = Service(settings, scorer=scorer, store=store, telemetry=telemetry)
+            scorer = load_scorer(settings, ranking=False, observe=exporter.inference_seconds.observe)
+            service = Service(settings, scorer=scorer, store=store, exporter=exporter)
             service.run()
         finally:
             store.close()
-        pages.append(telemetry.page().decode())
+        pages.append(exporter.page().decode())
     return Outcome(
         scores=tap.scores.arrays(),
         told=told_lines(broker.told),

@@ -18,7 +18,7 @@ import edge_agent
 from benchmarks.harness.patience import free_port, wait_until
 from benchmarks.harness.user import FAULT_SHIFT
 from edge_agent.config.file import Config
-from edge_agent.metrics.exporter import Telemetry
+from edge_agent.metrics.exporter import Exporter
 from edge_agent.service.agent import Service
 from edge_agent.service.page import PagePart
 from edge_agent.service.wiring import load_scorer
@@ -90,7 +90,7 @@ def alarmed(tmp_path: Path, tiny_bundle: Path) -> Iterator[Service]:
     )
     store = StateDir(config.agent.state_dir)
     store.open()
-    service = Service(config, scorer=load_scorer(config), store=store, telemetry=Telemetry())
+    service = Service(config, scorer=load_scorer(config), store=store, exporter=Exporter())
     service._start()
     processor = service._processor
     for arrival in arrivals([(*NORMAL, 0.0)]):

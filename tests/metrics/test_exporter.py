@@ -6,11 +6,11 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge_agent.metrics.collectors import MACHINES_LIMIT
-from edge_agent.metrics.exporter import DECISION_S, Telemetry
+from edge_agent.metrics.exporter import DECISION_S, Exporter
 from edge_agent.metrics.series import TABLE
 from edge_agent.metrics.snapshot import (
+    AlarmManagerSeries,
     ConnectionSeries,
-    ControlSeries,
     MachineSeries,
     ShareSeries,
     Snapshot,
@@ -21,8 +21,8 @@ from edge_agent.records import Ledger
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
-def samples(telemetry: Telemetry) -> dict[tuple[str, tuple[str, ...]], float]:
-    families = text_string_to_metric_families(telemetry.page().decode())
+def samples(exporter: Exporter) -> dict[tuple[str, tuple[str, ...]], float]:
+    families = text_string_to_metric_families(exporter.page().decode())
     return {
         (sample.name, tuple(sample.labels.values())): sample.value
         for family in families
@@ -64,7 +64,7 @@ def full() -> Snapshot:
         ledger=ledger,
         machines=machines,
         connections=connections,
-        control=ControlSeries({("ack", "done"): 2}, {"held": 1}, held=3, dropped=4),
+        alarm_manager=AlarmManagerSeries({("ack", "done"): 2}, {"held": 1}, held=3, dropped=4),
         build=("1", "b", "d", "cpu"),
         reloads={"refused": 1},
         waveforms={("pump", "de.rms"): 0.5},
@@ -76,31 +76,31 @@ def full() -> Snapshot:
 
 
 def test_every_series_of_the_table_appears_and_nothing_else_of_ours() -> None:
-    telemetry = Telemetry()
-    telemetry.snapshot = full()
+    exporter = Exporter()
+    exporter.snapshot = full()
     for histogram in (
-        telemetry.step_seconds,
-        telemetry.inference_seconds,
-        telemetry.decision_seconds,
-        telemetry.commission_seconds,
+        exporter.step_seconds,
+        exporter.inference_seconds,
+        exporter.decision_seconds,
+        exporter.commission_seconds,
     ):
         histogram.observe(0.1)
-    found = {name for name, _ in samples(telemetry) if name.startswith("edge_agent")}
+    found = {name for name, _ in samples(exporter) if name.startswith("edge_agent")}
     plain = {name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count") for name in found}
     plain = {name.removesuffix("_created") for name in plain}
     assert plain == {series.name for series in TABLE}
 
 
 def test_a_tally_counts_as_a_histogram_does() -> None:
-    telemetry, registry = Telemetry(), CollectorRegistry()
+    exporter, registry = Exporter(), CollectorRegistry()
     edges = DECISION_S
     usual = Histogram("edge_agent_decision_seconds", "x", registry=registry, buckets=edges)
     for value, times in [(0.0, 1), (0.005, 3), (0.0051, 2), (0.2, 5), (29.9, 1), (30.0, 1), (31.0, 4)]:
-        telemetry.decision_seconds.observe(value, times)
+        exporter.decision_seconds.observe(value, times)
         for _ in range(times):
             usual.observe(value)
     named = "edge_agent_decision_seconds"
-    ours = [line for line in telemetry.page().decode().splitlines() if line.startswith(named)]
+    ours = [line for line in exporter.page().decode().splitlines() if line.startswith(named)]
     theirs = [line for line in generate_latest(registry).decode().splitlines() if line.startswith(named)]
     assert sorted(ours) == sorted(line for line in theirs if "_created" not in line)
 
@@ -125,9 +125,9 @@ def test_the_documentation_lists_every_series_with_its_labels() -> None:
 
 
 def test_the_ledger_on_the_page_adds_up() -> None:
-    telemetry = Telemetry()
-    telemetry.snapshot = full()
-    found = samples(telemetry)
+    exporter = Exporter()
+    exporter.snapshot = full()
+    found = samples(exporter)
     outcomes = {
         labels[0]: value for (name, labels), value in found.items() if name == "edge_agent_messages_total"
     }
@@ -138,18 +138,18 @@ def test_the_ledger_on_the_page_adds_up() -> None:
 
 
 def test_scores_are_told_relative_to_their_threshold() -> None:
-    telemetry = Telemetry()
-    telemetry.snapshot = full()
-    found = samples(telemetry)
+    exporter = Exporter()
+    exporter.snapshot = full()
+    found = samples(exporter)
     assert found["edge_agent_score_ratio", ("pump",)] == 0.25
     assert ("edge_agent_score_ratio", ("new",)) not in found
     assert found["edge_agent_rows", ("new",)] == 7
 
 
 def test_drift_is_told_where_it_is_known_and_zero_is_known() -> None:
-    telemetry = Telemetry()
-    telemetry.snapshot = full()
-    found = samples(telemetry)
+    exporter = Exporter()
+    exporter.snapshot = full()
+    found = samples(exporter)
     assert found["edge_agent_input_drift", ("pump",)] == 0.75
     assert found["edge_agent_score_drift", ("pump",)] == 0.0
     assert found["edge_agent_scored_share", ("pump",)] == 0.9
@@ -162,9 +162,9 @@ def test_a_flood_of_machines_does_not_flood_prometheus() -> None:
         f"m{number}": MachineSeries("ready", 1, 1.0, 1.0, alarm_open=True)
         for number in range(MACHINES_LIMIT + 40)
     }
-    telemetry = Telemetry()
-    telemetry.snapshot = Snapshot(machines=machines)
-    found = samples(telemetry)
+    exporter = Exporter()
+    exporter.snapshot = Snapshot(machines=machines)
+    found = samples(exporter)
     assert sum(name == "edge_agent_score" for name, _ in found) == MACHINES_LIMIT
     assert found["edge_agent_alarms_open", ("other",)] == 40
     assert found["edge_agent_machines", ("ready",)] == MACHINES_LIMIT + 40

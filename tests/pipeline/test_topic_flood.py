@@ -11,7 +11,7 @@ import structlog
 from edge_agent.config.sources import SourceSection
 from edge_agent.formats.routing import delivery_decoder
 from edge_agent.metrics.collectors import MACHINES_LIMIT
-from edge_agent.metrics.exporter import Telemetry
+from edge_agent.metrics.exporter import Exporter
 from edge_agent.metrics.snapshot import MachineSeries, Snapshot, frozen
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.settings import PipelineSettings
@@ -88,15 +88,15 @@ def test_a_flood_of_machines_does_not_fill_prometheus(tiny_bundle: Path) -> None
     pipeline = new_pipeline(tiny_bundle, machines_limit=2000)
     for batch in flood(0, 3000):
         pipeline.step(batch)
-    telemetry = Telemetry()
-    telemetry.snapshot = Snapshot(
+    exporter = Exporter()
+    exporter.snapshot = Snapshot(
         ledger=frozen(pipeline.ledger),
         machines={
             name: MachineSeries(status.state, status.rows_heard, 1.0, 1.0, alarm_open=True)
             for name, status in pipeline.statuses().items()
         },
     )
-    page = telemetry.page().decode()
+    page = exporter.page().decode()
     assert page.count("\nedge_agent_alarms_open{") == MACHINES_LIMIT + 1
     assert 'edge_agent_alarms_open{machine="other"} 1500' in page
     assert page.count("\nedge_agent_") < 12 * MACHINES_LIMIT

@@ -19,7 +19,7 @@ from edge_agent.config.file import Config
 from edge_agent.errors import BundleError, DatabaseError, StateError, UsageError
 from edge_agent.formats.routing import delivery_decoder
 from edge_agent.logs import set_up_logs
-from edge_agent.metrics.exporter import Telemetry
+from edge_agent.metrics.exporter import Exporter
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.records import Delivery, Frame, Reject
@@ -35,10 +35,10 @@ class Running:
     """A service in a thread, and what stands around it."""
 
     def __init__(self, config: Config) -> None:
-        self.telemetry = Telemetry()
+        self.exporter = Exporter()
         self.store = StateDir(config.agent.state_dir)
         self.store.open()
-        self.service = Service(config, scorer=load_scorer(config), store=self.store, telemetry=self.telemetry)
+        self.service = Service(config, scorer=load_scorer(config), store=self.store, exporter=self.exporter)
         self._thread = threading.Thread(target=self.service.run)
         self._thread.start()
 
@@ -103,13 +103,13 @@ def test_a_fault_is_alerted_and_every_message_accounted_for(
     sent += 1 + user.publish_rows("pump-1", 360, 390, shift=FAULT_SHIFT)
     opened = wait_until(lambda: user.alerts and user.alerts[0], what="the alert")
     assert opened["channels"][0]["name"] == "pressure"
-    wait_until(lambda: running.telemetry.snapshot.ledger.received == sent, what="all messages")
-    ledger = running.telemetry.snapshot.ledger
+    wait_until(lambda: running.exporter.snapshot.ledger.received == sent, what="all messages")
+    ledger = running.exporter.snapshot.ledger
     assert ledger.balance() == 0
     assert (ledger.accepted, ledger.rejected) == (390, {"not_json": 1})
     assert ledger.late + ledger.duplicate == 10
-    wait_until(lambda: running.telemetry.snapshot.machines["pump-1"].alarm_open, what="the machine's alarm")
-    wait_until(lambda: running.telemetry.snapshot.alarms_opened == 1, what="the count of alarms")
+    wait_until(lambda: running.exporter.snapshot.machines["pump-1"].alarm_open, what="the machine's alarm")
+    wait_until(lambda: running.exporter.snapshot.alarms_opened == 1, what="the count of alarms")
 
 
 def alike(told: object, expected: object) -> bool:
@@ -183,7 +183,7 @@ def test_a_full_disk_does_not_stop_the_watch(
         wait_until(lambda: user.machine("pump-1") == "ready", what="the machine to be learnt")
         wait_until(lambda: "No space left" in " ".join(running.service.health().amiss), what="the complaint")
         assert running.service.health().alive
-        assert running.telemetry.snapshot.state.degraded
+        assert running.exporter.snapshot.state.degraded
         user.publish_rows("pump-1", 300, 340, shift=FAULT_SHIFT)
         wait_until(lambda: user.alerts, what="the alert")
     wait_until(running.ready, what="the complaint to end when there is room again")
@@ -207,13 +207,13 @@ def test_with_a_receipt_topic_an_alert_waits_until_a_subscriber_has_it(
     user.publish_rows("pump-1", 0, 300)
     wait_until(lambda: user.machine("pump-1") == "ready", what="the machine to be learnt")
     user.publish_rows("pump-1", 300, 340, shift=FAULT_SHIFT)
-    wait_until(lambda: running.telemetry.snapshot.alerts_acknowledged, what="the broker to have it")
-    assert running.telemetry.snapshot.alerts.delivered == 0
+    wait_until(lambda: running.exporter.snapshot.alerts_acknowledged, what="the broker to have it")
+    assert running.exporter.snapshot.alerts.delivered == 0
     user.publish("agents/hall/receipts", b"no receipt")
     told = wait_until(lambda: user.alerts, what="the alert")[0]
     receipt = {"id": told["id"], "revision": told["revision"]}
     user.publish("agents/hall/receipts", json.dumps(receipt).encode())
-    wait_until(lambda: running.telemetry.snapshot.alerts.delivered == 1, what="the receipt to be booked")
+    wait_until(lambda: running.exporter.snapshot.alerts.delivered == 1, what="the receipt to be booked")
 
 
 def test_a_leaving_agent_says_so_and_is_not_waited_for(
@@ -231,7 +231,7 @@ def test_a_taken_port_is_named(config: Config) -> None:
         wrong = config.model_copy(update={"metrics": config.metrics.model_copy(update={"port": port})})
         store = StateDir(config.agent.state_dir)
         store.open()
-        service = Service(wrong, scorer=load_scorer(wrong), store=store, telemetry=Telemetry())
+        service = Service(wrong, scorer=load_scorer(wrong), store=store, exporter=Exporter())
         with pytest.raises(UsageError, match=str(port)):
             service.run()
         store.close()

@@ -10,7 +10,7 @@ import structlog
 
 from benchmarks.harness.patience import free_port, wait_until
 from edge_agent.config.file import Config
-from edge_agent.metrics.exporter import Telemetry
+from edge_agent.metrics.exporter import Exporter
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.pipeline.results import StepResults
 from edge_agent.records import Profile, ReceivedMessage
@@ -84,7 +84,7 @@ def begin(tmp_path: Path, tiny_bundle: Path) -> Iterator[Callable[..., Service]]
         builders = [lambda *_, toy=toy: toy for toy in toys]
         scorer = load_scorer(config)
         parts = [*PARTS, *builders]
-        service = Service(config, scorer=scorer, store=store, telemetry=Telemetry(), parts=parts)
+        service = Service(config, scorer=scorer, store=store, exporter=Exporter(), parts=parts)
         service._start()
         return service
 

@@ -22,7 +22,7 @@ from iotcore import Broker
 from benchmarks.harness.patience import free_port, wait_until
 from benchmarks.harness.user import User, rows
 from edge_agent.config.file import load
-from edge_agent.metrics.exporter import Telemetry
+from edge_agent.metrics.exporter import Exporter
 from edge_agent.model import bundle, profile
 from edge_agent.model.bundle import CARD, GOLDEN, MANIFEST, MODEL, PROFILE
 from edge_agent.model.rollback import Counters
@@ -97,12 +97,12 @@ class Line:
         self.store = StateDir(config.agent.state_dir)
         self.store.open()
         counters.remember(scorer.bundle)
-        self.telemetry = Telemetry()
+        self.exporter = Exporter()
         self.service = Service(
             config,
             scorer=scorer,
             store=self.store,
-            telemetry=self.telemetry,
+            exporter=self.exporter,
             reread=lambda: load(self.file),
         )
         self._time_turns()
@@ -141,7 +141,7 @@ class Line:
         before, first = dict(self.counts), len(self.gaps_s)
         self.service.reload()
         wait_until(lambda: self.counts != before, what="an outcome")
-        wait_until(lambda: self.telemetry.snapshot.reloads == self.counts, what="a snapshot")
+        wait_until(lambda: self.exporter.snapshot.reloads == self.counts, what="a snapshot")
         self._reloads.append((first, len(self.gaps_s) + 1))  # the turn that reloaded may not have ended
         return {name: count - before[name] for name, count in self.counts.items() if count != before[name]}
 
@@ -155,13 +155,13 @@ class Line:
 
     @property
     def digest(self) -> str:
-        return self.telemetry.snapshot.build[2]
+        return self.exporter.snapshot.build[2]
 
     def settle(self) -> None:
         self._quiet.set()
         self.load_thread.join()
-        wait_until(lambda: self.telemetry.snapshot.ledger.received >= self.sent, what="all rows")
-        assert self.telemetry.snapshot.ledger.balance() == 0
+        wait_until(lambda: self.exporter.snapshot.ledger.received >= self.sent, what="all rows")
+        assert self.exporter.snapshot.ledger.balance() == 0
 
     def under_load(self, *machines: str) -> None:
         self.load_thread = threading.Thread(target=self.load_it, args=machines)
@@ -196,9 +196,7 @@ def told(line: Line, what: str, record_property: Callable[[str, object], None]) 
     """Count what was done and lost, and how long turns had to wait for it; strict runs want an idle machine."""
     pauses_ms = line.pauses_ms()
     p50, p99 = np.percentile(pauses_ms, [50, 99]).tolist()
-    lost = (
-        line.sent - 600 - line.telemetry.snapshot.ledger.windows_scored
-    )  # every row after learning ends one
+    lost = line.sent - 600 - line.exporter.snapshot.ledger.windows_scored  # every row after learning ends one
     record_property("faults", sum(line.counts.values()))
     record_property("refused", line.counts["refused"])
     record_property("windows_lost", lost)
@@ -230,7 +228,7 @@ def test_reloads_under_load_lose_no_window_and_bad_ones_change_nothing(
         assert running.reload() == ({"refused": 1} if bad else {"applied": 1})
         assert running.service._config.window.hold_rows == good
     running.settle()
-    ledger = running.telemetry.snapshot.ledger
+    ledger = running.exporter.snapshot.ledger
     assert ledger.accepted == ledger.received == running.sent
     told(running, "configurations", record_property)
 
@@ -307,8 +305,8 @@ def test_another_network_is_taken_only_with_profiles_for_what_was_learnt(
     assert running.reload() == {"applied": 1}
     assert running.digest == bundle.read(whole).digest
     running.sent += running.user.publish_rows("m1", 300, 340)
-    wait_until(lambda: running.telemetry.snapshot.ledger.received == running.sent, what="the rows")
-    assert running.telemetry.snapshot.ledger.windows_scored == 40
+    wait_until(lambda: running.exporter.snapshot.ledger.received == running.sent, what="the rows")
+    assert running.exporter.snapshot.ledger.windows_scored == 40
     assert running.user.machine("m1") == "ready"
 
 
@@ -357,14 +355,14 @@ def test_other_topics_are_listened_to_and_the_old_ones_no_more(line: Callable[..
     assert running.reload() == {"applied": 1}
     payload = json.dumps({"ts": 1_600_000_300, "values": dict.fromkeys(CHANNELS, 5.0)}).encode()
 
-    while running.telemetry.snapshot.ledger.accepted == 300:  # the broker may not know of our wish yet
+    while running.exporter.snapshot.ledger.accepted == 300:  # the broker may not know of our wish yet
         running.user.publish("plant/m1", payload).wait_for_publish(5)
         time.sleep(0.3)
     running.user.publish("sensors/m1", b"on the old topic").wait_for_publish(5)
     running.user.publish("plant/m1", b"after it").wait_for_publish(5)
-    wait_until(lambda: running.telemetry.snapshot.ledger.rejected, what="the last message")
+    wait_until(lambda: running.exporter.snapshot.ledger.rejected, what="the last message")
     time.sleep(0.5)
-    assert running.telemetry.snapshot.ledger.rejected == {"not_json": 1}
+    assert running.exporter.snapshot.ledger.rejected == {"not_json": 1}
 
 
 def test_settings_that_need_a_restart_are_named_and_do_not_change(line: Callable[..., Line]) -> None:

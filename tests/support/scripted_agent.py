@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.harness.user import FAULT_SHIFT, START_TS, rows
 from edge_agent.config.file import Config
-from edge_agent.metrics.exporter import Telemetry
+from edge_agent.metrics.exporter import Exporter
 from edge_agent.mqtt.inbox import Arrival, Batch, Receipt
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.results import CommissionRequest
@@ -60,7 +60,7 @@ class ScriptedAgent:
             self.config,
             scorer=scorer,
             store=self.store,
-            telemetry=Telemetry(),
+            exporter=Exporter(),
             report=lambda event, **_: self.reports.append(event),
             learner=LearnsAtOnce(scorer=scorer, settings=pipeline_settings(self.config)),
             clocks=Clocks(monotonic_s=lambda: time.monotonic() if self.now_s is None else self.now_s),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge_agent.metrics.exporter import Telemetry
+from edge_agent.metrics.exporter import Exporter
 from edge_agent.metrics.snapshot import Health
 from edge_agent.web.metrics_routes import MetricsRoutes
 from edge_agent.web.server import HttpServer
@@ -20,7 +20,7 @@ def healths() -> list[Health]:
 
 @pytest.fixture
 def port(healths: list[Health]) -> Iterator[int]:
-    routes = MetricsRoutes(Telemetry(), health=lambda: healths[-1])
+    routes = MetricsRoutes(Exporter(), health=lambda: healths[-1])
     server = HttpServer(("127.0.0.1", 0), routes, name="metrics")
     server.start()
     yield server.port or 0

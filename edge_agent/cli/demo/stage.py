@@ -262,9 +262,9 @@ class Stage(AbstractContextManager["Stage"]):
             outbox=self._outbox,
             report=lambda *_, **__: None,
         )
-        for link in (self._reader, self._writer):
-            link.start()
-            self._leaving.callback(link.stop)
+        for connection in (self._reader, self._writer):
+            connection.start()
+            self._leaving.callback(connection.stop)
 
 
 def _port(wanted: int) -> int:
