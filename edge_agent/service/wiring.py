@@ -97,7 +97,7 @@ def with_rejects_logged(decode: Decode, *, monotonic: Callable[[], float]) -> De
     """The same decoder, which logs the first rejected message of each reason in a minute, and how many it kept."""
     lines = Throttle(monotonic=monotonic)
 
-    def watched(delivery: Delivery) -> Frame | Reject:
+    def gauged(delivery: Delivery) -> Frame | Reject:
         decoded = decode(delivery)
         if isinstance(decoded, Reject) and lines.passes(decoded.reason):
             log.warning(
@@ -109,7 +109,7 @@ def with_rejects_logged(decode: Decode, *, monotonic: Callable[[], float]) -> De
             )
         return decoded
 
-    return watched
+    return gauged
 
 
 def machine_of(config: Config) -> Callable[[str], str | None]:
@@ -274,8 +274,8 @@ def start_scorer(
     """
     model = config.model
     asked = ranking or config.page.enabled
-    late = aside and not asked and not bundle.manifest.labels
-    session = (ModelSession.open_when_asked if late else ModelSession.open)(
+    lazy = aside and not asked and not bundle.manifest.labels
+    session = (ModelSession.open_when_asked if lazy else ModelSession.open)(
         bundle, provider=model.provider, require=model.require_provider, threads=model.threads
     )
     return TimedScorer(session, ranking=ranking, expecting=asked, observe=observe)

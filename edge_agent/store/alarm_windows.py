@@ -1,6 +1,6 @@
 """Windows kept of alarms, on disk: which are to be written and which to go, and the way back. Belongs to one thread.
 
-Windows of an alarm that is over are held until they are written, and late from then on. Those of an open alarm are
+Windows of an alarm that is over are held until they are written, and lazy from then on. Those of an open alarm are
 held; they are written at a wanted end only, because they change until the alarm is over. Where nothing can be written
 they stay held, as many as without a disk.
 """
