@@ -97,7 +97,7 @@ def with_rejects_logged(decode: Decode, *, monotonic: Callable[[], float]) -> De
     """The same decoder, which logs the first rejected message of each reason in a minute, and how many it kept."""
     lines = Throttle(monotonic=monotonic)
 
-    def gauged(delivery: Delivery) -> Frame | Reject:
+    def decode_and_log(delivery: Delivery) -> Frame | Reject:
         decoded = decode(delivery)
         if isinstance(decoded, Reject) and lines.passes(decoded.reason):
             log.warning(
@@ -109,7 +109,7 @@ def with_rejects_logged(decode: Decode, *, monotonic: Callable[[], float]) -> De
             )
         return decoded
 
-    return gauged
+    return decode_and_log
 
 
 def machine_of(config: Config) -> Callable[[str], str | None]:
