@@ -43,6 +43,11 @@ class WindowCutter:
         if self.hop_rows == 0:
             return None
         store, span, step = self._store, self._window_rows, self.hop_rows
+        if (
+            -(-(self.scored_row + 1) // step) * step > store.row_count
+        ):  # most calls: the rows stay as they came
+            self._pass(store.row_count)
+            return None
         kept = store.kept
         first_row = store.row_count - len(kept)
         earliest = max(self.scored_row + 1, first_row + span)
