@@ -68,3 +68,10 @@ def test_alerts_before_the_fault_or_on_strangers_are_false() -> None:
     early = alert(FAULT.machine, FAULT.start_row - 1, [])
     stranger = alert("someone", FAULT.start_row + 1000, [])
     assert false_alarms([good, early, stranger], start_ts=START_TS) == [early, stranger]
+
+
+def test_a_machine_that_waits_for_the_others_to_be_learnt_is_no_alarm() -> None:
+    silent = alert(FAULT.machine, FAULT.start_row + 5, [], fault="silent")
+    found = alert(FAULT.machine, FAULT.start_row + 30, [FAULT.guilty[0]])
+    assert judge(FAULT, [silent, found], start_ts=START_TS).good
+    assert false_alarms([alert(FAULT.machine, 0, [], fault="silent")], start_ts=START_TS) == []

@@ -167,7 +167,7 @@ def _play(stage: Stage, screen: Screen) -> None:
 def _name_first_alarm(stage: Stage, screen: Screen) -> bool:
     """The technician has been there: the closed alarm gets the name of the fault; whether there was one to name."""
     for alert in stage.alerts:
-        if alert["machine"] == _AGAIN.machine and alert["state"] == "closed":
+        if alert["machine"] == _AGAIN.machine and alert["state"] == "closed" and not _of_source(alert):
             stage.command("label", alarm=alert["id"], fault=_AGAIN.name)
             screen.say(
                 f"watching; the technician has been at {_AGAIN.machine} and named its alarm: {_AGAIN.name}"
@@ -211,7 +211,8 @@ def judge(fault: Fault, alerts: Sequence[dict[str, Any]], *, start_ts: float) ->
     begin = start_ts + fault.start_row
     for alert in alerts:
         delay_s = datetime.fromisoformat(alert["onset"]).timestamp() - begin
-        if alert["machine"] == fault.machine and alert["revision"] == 1 and delay_s >= 0:
+        ours = alert["machine"] == fault.machine and not _of_source(alert)
+        if ours and alert["revision"] == 1 and delay_s >= 0:
             channels = tuple(channel["name"] for channel in alert["channels"][:2])
             said = [later["fault"]["name"] for later in alerts if later["id"] == alert["id"]][-1]
             good = bool(set(channels) & set(fault.guilty)) and (not fault.named or said == fault.name)
@@ -226,8 +227,14 @@ def false_alarms(alerts: Sequence[dict[str, Any]], *, start_ts: float) -> list[d
         alert
         for alert in alerts
         if alert["revision"] == 1
+        and not _of_source(alert)
         and datetime.fromisoformat(alert["onset"]).timestamp() < begin.get(alert["machine"], float("inf"))
     ]
+
+
+def _of_source(alert: dict[str, Any]) -> bool:
+    """Whether it tells of a silent source: on a busy computer a learnt machine waits for the others to be learnt."""
+    return bool(alert["fault"]["name"] == "silent")
 
 
 def _report(
