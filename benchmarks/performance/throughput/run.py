@@ -132,7 +132,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     phases: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for repeat in range(options.repeats):
-            for name, tree in trees.items():
+            turned = list(trees.items())[:: -1 if repeat % 2 else 1]  # nobody is always first
+            for name, tree in turned:
                 place = Path(folder) / f"{name}{repeat}"
                 phases.append({"name": name, **agent_phase(options, tree, profiles, place)})
             phases.append({"name": "empty", **empty_phase(options, Path(folder) / f"empty{repeat}")})
