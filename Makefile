@@ -51,8 +51,9 @@ check-oldest:  ## all tests on the oldest libraries that pyproject.toml allows a
 demo: $(VENV)-demo/.done  ## three simulated machines: commissioned, broken, alerted (no torch, no mosquitto)
 	$(VENV)-demo/bin/edge-agent demo
 
+# Half of the tests' time is spent waiting for other processes, so more workers than cores; each counts on one thread.
 test: $(VENV)/.done  ## all tests; what is missing on this machine is skipped with a message
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadgroup
 
 check: $(VENV)/.done  ## exactly what CI runs: format, lint, types, imports, tests
 	$(BIN)/ruff format --check .

@@ -21,7 +21,7 @@ _DEADLINE_S = 590
 def script(page: str) -> str:
     """The commands of a page's console blocks: lines after a prompt, and the texts that some are fed."""
     lines = [line for block in _BLOCK.findall(page) for line in block.splitlines()]
-    return "\n".join(line.removeprefix("$ ") for line in lines)
+    return "\n".join(line.removeprefix("$ ").removeprefix("> ") for line in lines)
 
 
 def run_as_printed(page: str, folder: Path) -> str:
