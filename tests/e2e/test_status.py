@@ -44,19 +44,21 @@ def test_an_agent_is_seen_with_its_machines_alarms_and_losses_and_missed_when_it
         user.publish("sensors/pump-2", b"no json")
         wait_until(lambda: user.alerts, what="the alert")
         wait_until(lambda: agent.ledger().get("rejected"), what="the ledger")
-        place = f"alerts/pump-1/{user.alerts[0]['id']}"
+        raised = user.alerts[0]
+        place = f"alerts/pump-1/{raised['id']}"
         wait_until(lambda: user.retained.get(place), what="the retained alert, which `status` reads")
 
         text, told = status(*where), status(*where, "--json")
         assert (text.returncode, told.returncode) == (0, 0), text.stdout + text.stderr
         assert "online and well" in text.stdout
-        assert user.alerts[-1]["summary"].split(":")[0] in text.stdout
+        assert raised["summary"].split(":")[0] in text.stdout
         assert "1 rejected" in text.stdout
         table = json.loads(told.stdout)
         assert table["well"]
         assert table["losses"]["rejected"] == 1
         assert table["status"]["machines"]["pump-1"]["state"] == "ready"
-        assert [alarm["id"] for alarm in table["alarms"]] == [user.alerts[-1]["id"]]
+        # On a slow machine the source has been silent for so long meanwhile that it has a finding of its own.
+        assert raised["id"] in [alarm["id"] for alarm in table["alarms"]]
 
         agent.kill()  # its last will says so
         wait_until(lambda: user.status.get("state") == "offline", what="the last will")
