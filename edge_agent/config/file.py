@@ -40,6 +40,7 @@ from edge_agent.config.sections import (
     SharingSection,
 )
 from edge_agent.config.sources import SourceSection
+from edge_agent.detect.trigger import OnDelaySettings
 from edge_agent.diagnose.fault_naming import NamingSettings
 from edge_agent.errors import ConfigError
 from edge_agent.signals.settings import WindowSettings
@@ -69,6 +70,7 @@ class Config(Section):
     journal: JournalSection = JournalSection()
     record: RecordSection = RecordSection()
     commands: CommandsSection = CommandsSection()
+    alarm: OnDelaySettings = OnDelaySettings()
     lifecycle: LifecycleSection = LifecycleSection()
     sharing: SharingSection = SharingSection()
     maintenance: Annotated[tuple[MaintenanceSection, ...], Field(max_length=200)] = ()

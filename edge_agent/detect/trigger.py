@@ -6,7 +6,7 @@ people is `alarms`; a score of 1 is the threshold whatever the machine.
 The rules it keeps, in the words of ISA-18.2:
 
 1. On-delay. An alarm is raised by `on_delay_windows` windows in a row above the threshold, and by no fewer: one window
-   alone is no evidence.
+   alone is no evidence. How many that are is a matter of time: `on_delay_windows`.
 2. Deadband. A score counts as back to normal only below `release`, which lies under the threshold. A score that hovers
    between the two neither raises an alarm nor clears one.
 3. Off-delay. An alarm is cleared by `off_delay_windows` windows in a row below `release`, or, where its fault could be
@@ -26,13 +26,37 @@ A session, with the default delays:
     trigger.step(0.2, recent=0.1)   # "cleared"
 """
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Interval
 
 from edge_agent.records import THRESHOLD
 
 TriggerState = Literal["normal", "raised", "active", "cleared"]
 """Of one window: "raised" and "cleared" are the first and the last of an alarm."""
+
+
+_FEWEST_WINDOWS, _MOST_WINDOWS = 2, 6
+"""Of an on-delay: one window is no evidence, and more than six windows in a row tell little more than six do."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnDelaySettings:
+    """What the file says of when an alarm opens: its section `[alarm]` is this class, with its keys, defaults and bounds.
+
+    Attributes:
+        on_s: the score is above the threshold for so long, but for 2 windows at least and 6 at most.
+    """
+
+    on_s: Annotated[float, Interval(ge=0, le=3600)] = 60.0
+
+
+def on_delay_windows(settings: OnDelaySettings, *, hop_ns: int) -> int:
+    """The windows in a row that raise an alarm, of a machine with so much time from one window to the next."""
+    windows = math.ceil(settings.on_s * 1e9 / max(hop_ns, 1))
+    return min(max(windows, _FEWEST_WINDOWS), _MOST_WINDOWS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +89,10 @@ class Trigger:
         self._seen_recent = False  # the active alarm's fault could be seen in the newest rows alone
         self._armed = True  # the score has been below release since the last alarm
         self._echo_windows = 0  # windows still to come that hold rows of the last fault
+
+    def adopt(self, settings: TriggerSettings) -> None:
+        """Go by other delays from the next window on."""
+        self._settings = settings
 
     def save(self) -> TriggerSnapshot:
         """What to give to `restore` so that the next states are the same."""

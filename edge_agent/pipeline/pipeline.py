@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Literal
 
 from edge_agent.detect.scorer import Scorer
-from edge_agent.detect.trigger import Trigger
+from edge_agent.detect.trigger import Trigger, TriggerSettings, on_delay_windows
 from edge_agent.diagnose.fault_library import FaultLibrary
 from edge_agent.diagnose.fault_naming import FaultNaming, Refused
 from edge_agent.pipeline.condition import Condition
@@ -93,6 +93,7 @@ class Pipeline:
         machine = self.machines.get(profile.machine) or self._add_machine(profile.machine)
         machine.profile, machine.state, machine.reason = profile, "ready", ""
         machine.tracker = machine.drift_statistics = None
+        machine.trigger.adopt(_delays(profile, self._settings))
         machine.rows.arrange(profile.channels, period_ns=profile.period_ns, hop_rows=profile.hop_rows)
         machine.naming.arrange(profile)
         machine.sensor_monitor = next_sensor_monitor(machine, settings=self._settings, scorer=self._scorer)
@@ -154,6 +155,8 @@ class Pipeline:
         for name, machine in self.machines.items():
             machine.condition.change_model(scorer.bundle.digest)
             profile = machine.profile
+            if profile is not None:
+                machine.trigger.adopt(_delays(profile, settings))
             if profile is None or template is None or not _fits(template, profile):
                 continue
             if profile.encoder != encoder or (before is not None and profile.memory is before.memory):
@@ -380,6 +383,12 @@ class Pipeline:
         else:
             alarms += called
         return block
+
+
+def _delays(profile: Profile, settings: PipelineSettings) -> TriggerSettings:
+    """When alarms of a machine begin and end, at its own pace."""
+    hop_ns = profile.hop_rows * profile.period_ns
+    return replace(settings.trigger, on_delay_windows=on_delay_windows(settings.on_delay, hop_ns=hop_ns))
 
 
 def _fits(template: Profile | None, profile: Profile) -> bool:

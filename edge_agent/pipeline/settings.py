@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from edge_agent.commissioning.settings import BudgetSettings
-from edge_agent.detect.trigger import TriggerSettings
+from edge_agent.detect.trigger import OnDelaySettings, TriggerSettings
 from edge_agent.diagnose.fault_naming import NamingSettings
 from edge_agent.pipeline.condition import ConditionSettings
 from edge_agent.sensors.monitor import QualitySettings
@@ -19,6 +19,7 @@ class PipelineSettings:
         commission_rows: N, normal rows that a new machine is learnt from.
         machines_limit, channels_limit: bounds against floods of topics and of channel names.
         seed: of everything random in learning.
+        trigger: how alarms begin and end; `on_delay` sets its on-delay once a machine's pace is known.
         channel_rules: what people know of channels before anything is learnt.
     """
 
@@ -27,6 +28,7 @@ class PipelineSettings:
     channels_limit: int = 256
     seed: int = 0
     trigger: TriggerSettings = field(default_factory=TriggerSettings)
+    on_delay: OnDelaySettings = field(default_factory=OnDelaySettings)
     alarm: ConditionSettings = field(default_factory=ConditionSettings)
     naming: NamingSettings = field(default_factory=NamingSettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)

@@ -28,6 +28,7 @@ LIVE = frozenset(
         "model",
         "commission",
         "budget",
+        "alarm",
         "window",
         "limits",
         "log",

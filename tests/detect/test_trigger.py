@@ -1,10 +1,19 @@
 """The threshold's state machine."""
 
+from dataclasses import replace
+
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.detect.trigger import Trigger, TriggerSettings, TriggerSnapshot
+from edge_agent.detect.trigger import (
+    OnDelaySettings,
+    Trigger,
+    TriggerSettings,
+    TriggerSnapshot,
+    on_delay_windows,
+)
 
 RULES = TriggerSettings(on_delay_windows=2, off_delay_windows=3, release=0.5)
 
@@ -31,6 +40,25 @@ def test_opens_after_the_on_delay_and_closes_after_the_off_delay() -> None:
         "cleared",
         "normal",
     ]
+
+
+@pytest.mark.parametrize(
+    ("hop_s", "windows"), [(0.05, 6), (1, 6), (10, 6), (12, 5), (20, 3), (30, 2), (60, 2), (300, 2)]
+)
+def test_the_on_delay_is_a_minute_but_two_to_six_windows(hop_s: float, windows: int) -> None:
+    assert on_delay_windows(OnDelaySettings(), hop_ns=round(hop_s * 1e9)) == windows
+
+
+def test_the_on_delay_can_be_set() -> None:
+    assert on_delay_windows(OnDelaySettings(on_s=0), hop_ns=10**9) == 2
+    assert on_delay_windows(OnDelaySettings(on_s=4), hop_ns=10**9) == 4
+
+
+def test_another_on_delay_counts_from_the_next_window_on() -> None:
+    trigger = Trigger(RULES)
+    trigger.step(2, recent=2)
+    trigger.adopt(replace(RULES, on_delay_windows=3))
+    assert [trigger.step(2, recent=2) for _ in range(2)] == ["normal", "raised"]
 
 
 def test_hovering_below_the_threshold_but_above_release_keeps_it_open() -> None:
