@@ -44,7 +44,7 @@ _FEWEST_WINDOWS, _MOST_WINDOWS = 2, 6
 
 @dataclass(frozen=True, slots=True)
 class OnDelaySettings:
-    """What the file says of when an alarm opens: its section `[alarm]` is this class, with its keys, defaults and bounds.
+    """What the file says of when an alarm opens: its section `[alarm]` is this class, with its keys and bounds.
 
     Attributes:
         on_s: the score is above the threshold for so long, but for 2 windows at least and 6 at most.

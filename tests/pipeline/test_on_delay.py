@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 
 from edge_agent.detect.trigger import OnDelaySettings
+from edge_agent.diagnose import attribution
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Frame, Profile
 from tests.support.frames import SECOND, undecoded
 from tests.support.ramp_machine import Ramp, ramp_profile
+
+
+def machine_profile(period_s: int) -> Profile:
+    evidence = attribution.reference(np.linspace(0, 1, 200, dtype=np.float32)[:, np.newaxis])
+    return replace(ramp_profile(**evidence), period_ns=period_s * SECOND)
 
 
 def pipeline(profile: Profile, *, on_s: float) -> Pipeline:
@@ -34,13 +40,12 @@ def opened_at(line: Pipeline, *, period_s: int, first: int = 0) -> int | None:
 
 @pytest.mark.parametrize(("period_s", "row"), [(1, 5), (10, 5), (20, 2), (60, 1), (300, 1)])
 def test_the_pace_of_the_machine_says_how_many_windows_a_minute_is(period_s: int, row: int) -> None:
-    profile = replace(ramp_profile(), period_ns=period_s * SECOND)
+    profile = machine_profile(period_s)
     assert opened_at(pipeline(profile, on_s=60.0), period_s=period_s) == row
 
 
 def test_another_setting_counts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    profile = replace(ramp_profile(), period_ns=10 * SECOND)
-    line = pipeline(profile, on_s=60.0)
+    line = pipeline(machine_profile(10), on_s=60.0)
     monkeypatch.setattr(Ramp.bundle, "encoder", "0" * 64, raising=False)
     line.adopt(
         decode=undecoded,
