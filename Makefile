@@ -169,6 +169,9 @@ quality: $(VENV)/.done  ## broken sensors, drifting gains, channels of different
 alarms: $(VENV)/.done  ## the false-alarm budget on 24 simulated machines for 28 days (about 10 minutes) -> benchmarks/results/alarms.*
 	$(BIN)/python -m benchmarks.false_alarms.run
 
+everyday: $(VENV)/.done  ## 34 ordinary machines, three seeds each: false incidents, the fault, time in alarm (about 6 minutes) -> benchmarks/results/everyday.*
+	$(BIN)/python -m benchmarks.everyday.run
+
 results: $(VENV)/.done  ## what the benchmarks measured, beside the goals -> docs/results.md
 	$(BIN)/python -m benchmarks.harness.results_page
 

@@ -90,17 +90,22 @@ def baseline(name: str, *, make: Callable[[], Detector]) -> Method:
     """A baseline on the same rows in normal scales."""
 
     def run(series: Series) -> dict[str, Outcome]:
-        rows, normal = _in_normal_scales(series), series.normal_rows
-        split = normal - normal // 4
-        rehearsal = make()
-        rehearsal.fit(rows[:split])
-        limit = float(np.quantile(rehearsal.score(rows[split:normal]), _NORMAL_POINT))
-        detector = make()
-        detector.fit(rows[:normal])
-        score = detector.score(rows)
+        score, limit = with_limit(series, make=make)
         return {name: Outcome(score, ahead(score), score > limit)}
 
     return run
+
+
+def with_limit(series: Series, *, make: Callable[[], Detector]) -> tuple[NDArray[np.float64], float]:
+    """(what a baseline scores row by row, [R], above which it would alarm)."""
+    rows, normal = _in_normal_scales(series), series.normal_rows
+    split = normal - normal // 4
+    rehearsal = make()
+    rehearsal.fit(rows[:split])
+    limit = float(np.quantile(rehearsal.score(rows[split:normal]), _NORMAL_POINT))
+    detector = make()
+    detector.fit(rows[:normal])
+    return detector.score(rows), limit
 
 
 def methods(scorer: Scorer, *, ablate: bool) -> dict[str, Method]:

@@ -1,8 +1,8 @@
 """The benchmarks' figures beside the goals: writes `docs/results.md` from `results.md`; measures nothing itself.
 
 `python -m benchmarks.harness.results_page` reads what `detection.run` (also for the int8 encoder), `diagnosis.run`,
-`named_alarms`, `false_alarms.run`, `cost` and `skab_live` left in `benchmarks/results`. Here is what the template's
-holes need beyond a look-up.
+`named_alarms`, `false_alarms.run`, `everyday.run`, `cost` and `skab_live` left in `benchmarks/results`. Here is what
+the template's holes need beyond a look-up.
 """
 
 import argparse
@@ -17,7 +17,16 @@ from benchmarks.harness.pages import GAP, NotMeasured, render
 AGENT = "edge-agent"
 SCRATCH = "edge-agent, no unlabelled windows"
 FORESTS = ("random forest, statistics", "MiniRocket + ridge")
-_REPORTS = ("detection", "detection_int8", "diagnosis", "named_alarms", "alarms", "cost", "skab_live")
+_REPORTS = (
+    "detection",
+    "detection_int8",
+    "diagnosis",
+    "named_alarms",
+    "alarms",
+    "everyday",
+    "cost",
+    "skab_live",
+)
 _TEMPLATE = Path(__file__).with_name("results.md")
 Rows = Mapping[str, Mapping[str, Any]]
 
@@ -41,6 +50,7 @@ def page(results: Path) -> str:
         best,
         alarm_figures,
         failures_found,
+        ordinary,
         shots,
         above,
         measured_at,
@@ -92,6 +102,16 @@ def failures_found(series: Sequence[Mapping[str, Any]]) -> bool | None:
     if not series:
         return None
     return all(row["found"] == row["stretches"] and (row["false_alarms_a_week"] or 0) <= 1 for row in series)
+
+
+def ordinary(row: Mapping[str, Any]) -> str:
+    """How ordinary machines are left in peace, and how many of their faults are found."""
+    if not row:
+        return GAP
+    return (
+        f"{row['false_a_week']:g} false incidents a week, {row['found']} of {row['faults']} faults, "
+        f"{row['in_alarm']:.2%} of calm time; {row['kept']} of {row['machines']} machines as they should be"
+    )
 
 
 def shots(row: Mapping[str, Any]) -> str:
