@@ -5,7 +5,7 @@ does it; nobody accepts, names or answers anything.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from benchmarks.detection.baselines import BASELINES
 from benchmarks.detection.datasets import Series
 from benchmarks.detection.methods import with_limit
 from edge_agent.detect.scorer import Scorer
-from edge_agent.detect.trigger import Trigger
+from edge_agent.detect.trigger import Trigger, on_delay_windows
 from edge_agent.detect.view_scales import LENGTHS_ROWS
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
@@ -139,7 +139,9 @@ def rival(name: str, recording: Recording, *, learn_rows: int, hop_rows: int) ->
     raw, limit = with_limit(series, make=BASELINES[name])
     score = raw / max(limit, 1e-12)
     times = row_times_ns(recording)
-    trigger = Trigger(PipelineSettings().trigger)
+    settings = settings_for(recording, learn_rows=learn_rows, hop_rows=hop_rows)
+    delay = on_delay_windows(settings.on_delay, hop_ns=round(settings.window.hop_s * 1e9))
+    trigger = Trigger(replace(settings.trigger, on_delay_windows=delay))
     span = -(-WINDOW_ROWS // hop_rows)
     rows = np.arange(learn_rows + hop_rows - 1, len(score), hop_rows)
     found: list[Episode] = []
