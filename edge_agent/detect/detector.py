@@ -41,6 +41,8 @@ M = TypeVar("M", bound=NamedTuple)
 _BY_CHANNEL, _LEFT_LAZY = "by channel", "left lazy"
 ByChannel = Annotated[Float32, _BY_CHANNEL]
 """A field of a memory whose shape follows from the number of channels and the window's rows."""
+EachAlone = Annotated[NDArray[Any], _BY_CHANNEL]
+"""A field of a memory that is used machine by machine, whatever its shape."""
 LeftLazy = Annotated[NDArray[np.uint8] | Lazy, _LEFT_LAZY]
 """A field of a memory that the detector itself asks for when it needs it, once."""
 
@@ -68,10 +70,18 @@ class RawScore(NamedTuple):
     Attributes:
         value: [B].
         contributions: what each channel adds to it, or to its square, [B, C]; at least 0.
+        cells: what it says of each channel's newest rows, [B, C, L], for detectors that are listed after it; None of
+            most. Of normal windows it is among what was found under `cells_of` the score's name.
     """
 
     value: Float32
     contributions: Float32
+    cells: Float32 | None = None
+
+
+def cells_of(score: str) -> str:
+    """The name under which `NormalWindows.found` holds a raw score's `cells`."""
+    return f"{score}_cells"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +100,7 @@ class NormalWindows:
         early: the same of windows that end before the first whole one, [E, C, L].
         embedding: [W, C, D], None without an encoder.
         errors: of the reconstruction over the window and over its newest rows, [2, C, W], None without an encoder.
-        found: raw scores [W] of the detectors that are listed before.
+        found: raw scores [W] of the detectors that are listed before, and their cells [W, C, L].
     """
 
     rows: Float32
@@ -105,6 +115,13 @@ class NormalWindows:
     embedding: Float32 | None
     errors: Float32 | None
     found: Mapping[str, Float32]
+
+    def present(self, rows: int) -> NDArray[np.bool_]:
+        """Whether a channel was observed in so many newest rows of a window, [W, C]."""
+        seen = np.cumsum(np.isfinite(self.rows), axis=0, dtype=np.int64)
+        before = np.where((self.ends > rows)[:, None], seen[self.ends - rows - 1], 0)
+        found: NDArray[np.bool_] = seen[self.ends - 1] > before
+        return found
 
     def points(self, *, knee: float, views: slice = slice(None)) -> Float32:
         """Some views relative to normal ones, [P, W, C, F]; see `describe`."""
@@ -121,6 +138,7 @@ class DueWindows:
         scales: of each machine.
         counts: windows of each machine. slices: where they are.
         z: standardised windows, [B, C, T]. views: of them, [P, B, C, F].
+        present: channels that were observed within a window, [B, C].
         encoded: what the network makes of them, None where it was not asked.
         found: raw scores of the detectors that are listed before.
     """
@@ -140,6 +158,7 @@ class DueWindows:
         one = len(described) == 1
         self.z = described[0].z if one else np.concatenate([seen.z for seen in described])
         self.views = described[0].views if one else np.concatenate([seen.views for seen in described], axis=1)
+        self.present = described[0].present if one else np.concatenate([seen.present for seen in described])
         self.encoded = encoded
         self.found: dict[str, RawScore] = {}
 
@@ -147,6 +166,14 @@ class DueWindows:
     def lengths(self) -> tuple[int, ...]:
         """Rows of the views, ascending; the same for all machines here."""
         return self.scales[0].lengths
+
+    def with_changes(self) -> Float32:
+        """The views [P, B, C, F] with the changes against the longest, which who only alarms leaves out."""
+        n_lengths, changes = len(self.lengths), self.scales[0].change_lengths
+        if len(self.views) == n_lengths + len(changes):
+            return self.views
+        newest = [self.views[self.lengths.index(rows)] - self.views[n_lengths - 1] for rows in changes]
+        return np.concatenate([self.views, np.stack(newest)]) if newest else self.views
 
     def by_window(self, arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """One array of each machine -> for each window that of its machine, [B, ...]."""
@@ -159,7 +186,8 @@ class DueWindows:
             self._by_view([one.centre[views] for one in self.scales]),
             self._by_view([one.spread[views] for one in self.scales]),
         )
-        return describe(self.views[views], centre=centre, spread=spread, knee=knee)
+        seen = self.views if views.stop is not None else self.with_changes()
+        return describe(seen[views], centre=centre, spread=spread, knee=knee)
 
     def _by_view(self, known: Sequence[Float32]) -> Float32:
         """[P, C, F] of one machine, [P, B, C, F] of several."""

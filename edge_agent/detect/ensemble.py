@@ -59,13 +59,13 @@ class Weight:
 
 
 class Listed:
-    """A line of the table: a detector, and how much it counts."""
+    """A line of the table: a detector, and how much it counts, or that it judges by what the others found."""
 
-    def __init__(self, detector: Detector[Any], *weights: Weight) -> None:
+    def __init__(self, detector: Detector[Any], *weights: Weight, judges: bool = False) -> None:
         self.detector = detector
         self.weights = weights
         self.arrays = MemoryArrays(detector)
-        self.alarms = any(weight.part != "rank" for weight in weights)
+        self.alarms = judges or any(weight.part != "rank" for weight in weights)
         """Whether it is needed for alarms; a detector that only ranks is left out on a gateway."""
 
 
@@ -74,14 +74,15 @@ class Ensemble:
 
     Attributes:
         names: of all raw scores, in the order in which profiles keep what is learnt of each.
+        alarming: the lines that are needed for alarms.
     """
 
     def __init__(self, listed: Sequence[Listed]) -> None:
         self._listed = tuple(listed)
-        self._alarming = tuple(one for one in listed if one.alarms)
+        self.alarming = tuple(one for one in listed if one.alarms)
         self._ranking = tuple(one for one in listed if not one.alarms)
         self.names = tuple(name for one in listed for name in one.detector.scores)
-        self._needed = frozenset[str]().union(*(one.arrays.needed for one in self._alarming))
+        self._needed = frozenset[str]().union(*(one.arrays.needed for one in self.alarming))
         self._places = {name: at for at, name in enumerate(self.names)}
 
     def fit(self, normal: NormalWindows) -> tuple[dict[str, NDArray[Any]], Float32]:
@@ -139,6 +140,14 @@ class Ensemble:
             parts.append(self._fused(fusion, found, due, ranking=ranking))
         return parts[0] if len(parts) == 1 else _concatenated(parts)
 
+    def hear(self, arrays: Arrays, windows: Float32) -> DueWindows:
+        """Windows [B, C, T] of one machine with what the detectors that can alarm say, for who trains a judge."""
+        known = entries(arrays)
+        due = DueWindows([ViewScales.read(known)], [describe_views(arrays, windows, change_rows=())])
+        asked = self._asked(known, ranking=False)
+        _raw_scores([(one.detector, [one.arrays.read(known)]) for one in asked], due)
+        return due
+
     def score_together(self, machines: Sequence[Arrays], described: Sequence[WindowViews]) -> list[Scores]:
         """What may alarm, of windows of several machines that were described together: as `score` without `ranking`."""
         groups: dict[tuple[Any, ...], list[int]] = {}
@@ -185,10 +194,10 @@ class Ensemble:
         """The detectors to ask, of those that the machine was learnt with."""
         n_scores = held(arrays["calibration"]).shape[-1]
         if not ranking and n_scores == len(self.names) and self._needed <= arrays.keys():
-            return self._alarming
+            return self.alarming
         return tuple(
             one
-            for one in (self._listed if ranking else self._alarming)
+            for one in (self._listed if ranking else self.alarming)
             if self._places[one.detector.scores[0]] < n_scores and one.arrays.present(arrays)
         )
 
@@ -206,7 +215,7 @@ class Ensemble:
             name: arrays[name] for name in arrays if name not in dropped and not name.startswith(_FORGOTTEN)
         }
         known = entries(arrays)
-        for one in self._alarming:
+        for one in self.alarming:
             if one.arrays.present(known):
                 memory = one.detector.compact(one.arrays.read(known))
                 kept |= {name: held(array) for name, array in one.arrays.write(memory).items()}

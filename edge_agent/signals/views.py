@@ -30,10 +30,12 @@ class WindowViews:
     Attributes:
         z: standardised windows, [B, C, T].
         views: of them, [P, B, C, F].
+        present: channels that were observed within a window, [B, C].
     """
 
     z: Float32
     views: Float32
+    present: NDArray[np.bool_]
 
 
 def describe_together(memories: Sequence[Memory], windows: Sequence[Float32]) -> list[WindowViews | None]:
@@ -69,16 +71,22 @@ def _describe_group(
         name: np.repeat(np.stack([memories[at][name] for at in members]), counts, axis=0)
         for name in ("location", "scale", "limit")
     }
-    z = standardise(np.concatenate([windows[at] for at in members]), **usual)
+    joined = np.concatenate([windows[at] for at in members])
+    z, present = standardise(joined, **usual), _present(joined)
     seen = views(z, lengths_rows=lengths_rows, change_rows=())
     start = 0
     for at, count in zip(members, counts, strict=True):
         part = slice(start, start + count)
-        found[at] = WindowViews(z[part], seen[:, part])
+        found[at] = WindowViews(z[part], seen[:, part], present[part])
         start += count
 
 
 def describe_views(memory: Memory, windows: Float32, *, change_rows: Sequence[int]) -> WindowViews:
     """The views of windows [B, C, T] of one machine; the newest `change_rows` against the longest view, too."""
     z = standardise(windows, location=memory["location"], scale=memory["scale"], limit=memory["limit"])
-    return WindowViews(z, views(z, lengths_rows=memory["lengths"].tolist(), change_rows=change_rows))
+    seen = views(z, lengths_rows=memory["lengths"].tolist(), change_rows=change_rows)
+    return WindowViews(z, seen, _present(windows))
+
+
+def _present(windows: Float32) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(windows).any(axis=-1))

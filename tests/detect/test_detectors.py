@@ -172,10 +172,18 @@ def test_shape_distance_agrees_with_the_textbook_and_its_parts_with_the_whole() 
     mean = rng.standard_normal(8).astype(np.float32)
     root = rng.standard_normal((8, 8))
     precision = (root @ root.T).astype(np.float32)
-    distance = mahalanobis(z, mean=mean, precision=precision)
+    distance, residuals = mahalanobis(z, mean=mean, precision=precision)
     for index in range(3):
         away = z[index, :, -4:].ravel() - mean
         assert distance[index] == pytest.approx(np.sqrt(away @ precision @ away), rel=1e-4)
+    covariance = np.linalg.inv(precision.astype(np.float64))
+    away = z[0, :, -4:].ravel() - mean
+    for cell in range(8):
+        others = np.delete(np.arange(8), cell)
+        weights = np.linalg.solve(covariance[np.ix_(others, others)], covariance[others, cell])
+        spread = np.sqrt(covariance[cell, cell] - covariance[cell, others] @ weights)
+        expected = (away[cell] - away[others] @ weights) / spread
+        assert residuals[0].ravel()[cell] == pytest.approx(expected, rel=1e-2, abs=1e-3)
 
 
 def test_a_plain_step_of_one_heavy_tailed_channel_is_an_alarm_after_any_slow_drift() -> None:

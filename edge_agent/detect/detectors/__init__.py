@@ -7,6 +7,7 @@ taken out or moved. Machines learnt before a line was added go on without its de
 from edge_agent.detect.detectors.channel_neighbours import ChannelNeighbours
 from edge_agent.detect.detectors.contrast import Contrast
 from edge_agent.detect.detectors.embedding_neighbours import EmbeddingNeighbours
+from edge_agent.detect.detectors.in_context import InContext
 from edge_agent.detect.detectors.level_jump import LevelJump
 from edge_agent.detect.detectors.mahalanobis import Mahalanobis
 from edge_agent.detect.detectors.nearest_neighbours import NearestNeighbours
@@ -34,6 +35,7 @@ DETECTORS = (
     Listed(EmbeddingNeighbours(), Weight("rank", 1.5)),
     Listed(Reconstruction()),
     Listed(LevelJump(), Weight("by itself", 1.0)),
+    Listed(InContext(), judges=True),
 )
 
 ENSEMBLE = Ensemble(DETECTORS)

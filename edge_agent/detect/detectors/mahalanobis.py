@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.detector import ByChannel, Detector, DueWindows, NormalWindows, RawScore
+from edge_agent.detect.detector import ByChannel, Detector, DueWindows, NormalWindows, RawScore, cells_of
 from edge_agent.signals.features import Float32
 
 _FOLDS = 5
@@ -45,24 +45,29 @@ class Mahalanobis(Detector[Gaussian]):
         early = normal.early.reshape(len(normal.early), -1).astype(np.float64)
         points = z.reshape(len(z), -1).astype(np.float64)
         mean, precision = gaussian(np.concatenate([early, points[kept]]))
-        distance = np.empty(len(z), np.float32)
+        distance, cells = np.empty(len(z), np.float32), np.empty_like(z)
         for start, end in pairwise(np.linspace(0, len(z), _FOLDS + 1).astype(np.int64)):
             apart = (ends <= ends[start] - z.shape[2]) | (ends >= ends[end - 1] + z.shape[2])
             others = points[kept & apart]
             if start > 0:
                 others = np.concatenate([early, others])
             fold_mean, fold_precision = gaussian(others)
-            distance[start:end] = mahalanobis(z[start:end], mean=fold_mean, precision=fold_precision)
-        return Gaussian(mean, precision, _relief(precision, rows=z.shape[2])), {"shape": distance}
+            distance[start:end], cells[start:end] = mahalanobis(
+                z[start:end], mean=fold_mean, precision=fold_precision
+            )
+        found = {"shape": distance, cells_of("shape"): cells}
+        return Gaussian(mean, precision, _relief(precision, rows=z.shape[2])), found
 
     def score(self, memories: Sequence[Gaussian], windows: DueWindows) -> dict[str, RawScore]:
-        """The distance, and what each channel adds to its square."""
+        """The distance, what each channel adds to its square, and the conditional residual of each cell."""
         apart = _newest_apart(windows.z, mean=windows.by_window([memory.mean for memory in memories]))
         pull = np.empty_like(apart)
         for memory, part in zip(memories, windows.slices, strict=True):
             np.matmul(apart[part], memory.precision, out=pull[part])
         relief = windows.by_window([memory.relief for memory in memories])
-        return {"shape": RawScore(_distance(apart, pull), _relieved(pull, relief=relief))}
+        scale = windows.by_window([_residual_scale(memory.precision) for memory in memories])
+        cells = _residuals(pull, scale, n_channels=windows.z.shape[1])
+        return {"shape": RawScore(_distance(apart, pull), _relieved(pull, relief=relief), cells)}
 
     def mask(self, memory: Gaussian, channels: NDArray[np.int64], *, n_channels: int) -> Gaussian:
         """The Gaussian of the channels that can be seen: a marginal."""
@@ -77,10 +82,29 @@ class Mahalanobis(Detector[Gaussian]):
         )
 
 
-def mahalanobis(z: Float32, *, mean: Float32, precision: Float32) -> Float32:
-    """Distance [B] of the newest raw rows of standardised windows [B, C, T]; `mean` [K], `precision` [K, K]."""
+def mahalanobis(z: Float32, *, mean: Float32, precision: Float32) -> tuple[Float32, Float32]:
+    """(distance [B], conditional residuals [B, C, L]) of the newest raw rows of standardised windows [B, C, T].
+
+    `mean` is [K], `precision` [K, K].
+    """
     apart = _newest_apart(z, mean=mean)
-    return _distance(apart, apart @ precision)
+    pull = apart @ precision
+    return _distance(apart, pull), _residuals(pull, _residual_scale(precision), n_channels=z.shape[1])
+
+
+def _residual_scale(precision: Float32) -> Float32:
+    """Root of the diagonal [K] of the precision [K, K]."""
+    found: Float32 = np.sqrt(precision.diagonal())
+    return found
+
+
+def _residuals(pull: Float32, scale: Float32, *, n_channels: int) -> Float32:
+    """How far each cell is from what all other cells let expect, in its own deviations then, [B, C, L].
+
+    Given the others, the cell k of a Gaussian with precision P has the variance 1 / P_kk and is (P x)_k / P_kk off its
+    mean (Rue and Held, "Gaussian Markov Random Fields", 2005, theorem 2.3): `pull` [B, K] over the root of P_kk.
+    """
+    return (pull / scale).reshape(len(pull), n_channels, -1)
 
 
 def _newest_apart(z: Float32, *, mean: Float32) -> Float32:
