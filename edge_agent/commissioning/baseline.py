@@ -28,10 +28,6 @@ from edge_agent.signals.features import Float32, scales
 _FEWEST_WINDOWS = 100
 # Normal windows that are looked at; more would only cost time, neighbours being almost equal.
 _MOST_WINDOWS = 4000
-# Windows further out than this many times the usual reach, but at most this share, are forgotten:
-# commissioning rows are rarely all normal.
-_TRIM_BEYOND = 6.0
-_TRIM_SHARE = 0.05
 # How much the threshold is raised for each window's length that the normal rows hold too few.
 _SHORTNESS = 0.5
 _LEAST_THRESHOLD = (
@@ -104,24 +100,19 @@ def _fitted(
 ) -> tuple[dict[str, NDArray[Any]], Float32, Float32]:
     """(the arrays with all that is learnt but thresholds, fused scores [kept W, 2], of the newest rows [kept W]).
 
-    Learnt twice where some windows turn out to be unlike the rest: the second time without them.
+    What was seen once is remembered as all else, and tells nothing of what is usual: neither the scale of a raw score
+    nor the threshold comes from it.
     """
-    kept = np.ones(len(observed.ends), dtype=bool)
-    for _ in range(2):
-        learnt = dict(arrays) | observed.fit_scales(arrays["lengths"].tolist(), kept=kept)
-        if observed.embedding is not None:
-            learnt |= _embedding_scales(observed.embedding, kept)
-        normal = observed.normal(learnt, kept=kept, rng=np.random.default_rng(seed))
-        fitted, raw = ensemble.fit(normal)
-        learnt |= fitted
-        learnt["calibration"] = _calibration(raw[kept])
-        calibrated = fusion.calibrate(learnt["calibration"], raw)
-        scores, recent, _ = fusion.fuse(learnt["weights"], calibrated)
-        alike = _alike(scores[:, 0]) & kept
-        if np.array_equal(alike, kept):
-            break
-        kept = alike
-    return learnt, scores[kept], recent[kept]
+    learnt = dict(arrays) | observed.fit_scales(arrays["lengths"].tolist())
+    normal = observed.normal(learnt, rng=np.random.default_rng(seed))
+    kept = normal.kept
+    if observed.embedding is not None:
+        learnt |= _embedding_scales(observed.embedding, kept)
+    fitted, raw = ensemble.fit(normal)
+    learnt |= fitted
+    learnt["calibration"] = _calibration(raw[kept])
+    scores, recent, _ = fusion.fuse(learnt["weights"], fusion.calibrate(learnt["calibration"], raw[kept]))
+    return learnt, scores, recent
 
 
 def _embedding_scales(embedding: Float32, kept: NDArray[np.bool_]) -> dict[str, Float32]:
@@ -151,10 +142,3 @@ def _calibration(raw: Float32) -> Float32:
     middle, reach = usual_and_reach(raw.T, 0.0)
     calibration: Float32 = np.stack([middle, np.maximum(reach, 1e-3 * np.abs(middle) + 1e-6)])
     return calibration
-
-
-def _alike(scores: Float32) -> NDArray[np.bool_]:
-    """Windows that look like the rest: all but the few that stand far out."""
-    middle, high = np.quantile(scores, [0.5, 0.9])
-    fence = max(middle + _TRIM_BEYOND * (high - middle), float(np.quantile(scores, 1.0 - _TRIM_SHARE)))
-    return np.asarray(scores <= fence)

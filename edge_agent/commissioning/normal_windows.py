@@ -4,7 +4,7 @@ Axes: R rows, C channels, W normal windows, T rows of a window, P views of a win
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from edge_agent.detect.detector import Encode, NormalWindows
 from edge_agent.detect.detectors.reconstruction import reconstruction_errors
-from edge_agent.detect.view_scales import CHANGE_ROWS, ViewScales, fit_views
+from edge_agent.detect.left_out import LeftOut, rare_windows
+from edge_agent.detect.reference_bank import leave_out
+from edge_agent.detect.view_scales import ALARM_KNEE, CHANGE_ROWS, ViewScales, fit_views
 from edge_agent.signals.features import Float32, standardise, views
 
 # Windows that a bank remembers of all channels together and of each alone, which has fewer states.
@@ -22,11 +24,12 @@ _CHANNEL_REFERENCE_WINDOWS = 256
 _CHUNK_WINDOWS = 256
 # Newest rows that are kept of each window as they are.
 _NEWEST_ROWS = 16
+_NOT_YET = LeftOut(0.0, np.empty((0, 0), np.float32), np.empty((0, 0), np.int64))
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Normal windows before it is known which of them are to be learnt from; see `NormalWindows` of each."""
+    """Normal windows before it is known which of them are remembered, and which were seen once; see `NormalWindows`."""
 
     rows: Float32
     ends: NDArray[np.int64]
@@ -36,17 +39,22 @@ class Observed:
     embedding: Float32 | None
     errors: Float32 | None
 
-    def normal(
-        self, arrays: Mapping[str, NDArray[Any]], *, kept: NDArray[np.bool_], rng: np.random.Generator
-    ) -> NormalWindows:
+    def normal(self, arrays: Mapping[str, NDArray[Any]], *, rng: np.random.Generator) -> NormalWindows:
         """What detectors are fitted to, by what is known of the machine already."""
-        return NormalWindows(
+        scales, n_windows = ViewScales.read(arrays), len(self.ends)
+        lengths = scales.lengths
+        reference = np.broadcast_to(
+            _spread_out(n_windows, _REFERENCE_WINDOWS, rng),
+            (len(lengths), min(n_windows, _REFERENCE_WINDOWS)),
+        )
+        normal = NormalWindows(
             rows=self.rows,
             ends=self.ends,
-            kept=kept,
-            reference=_spread_out(kept, _REFERENCE_WINDOWS, rng),
-            reference_channel=_spread_out(kept, _CHANNEL_REFERENCE_WINDOWS, rng),
-            scales=ViewScales.read(arrays),
+            kept=np.ones(n_windows, dtype=bool),
+            reference=reference,
+            reference_channel=_spread_out(n_windows, _CHANNEL_REFERENCE_WINDOWS, rng),
+            left_out=_NOT_YET,
+            scales=scales,
             views=self.views,
             newest=self.newest,
             early=self.early,
@@ -54,10 +62,15 @@ class Observed:
             errors=self.errors,
             found={},
         )
+        points = normal.points(knee=ALARM_KNEE, views=slice(len(lengths)))
+        flat = points.reshape(len(lengths), n_windows, -1)
+        left_out = leave_out(flat, knee=ALARM_KNEE, ends=self.ends, chosen=reference, lengths=lengths)
+        rare = rare_windows(left_out.distance, ends=self.ends, window_rows=lengths[-1])
+        return replace(normal, left_out=left_out, kept=~rare)
 
-    def fit_scales(self, lengths: Sequence[int], *, kept: NDArray[np.bool_]) -> dict[str, Float32]:
-        """What views are compared with, by the kept windows; the same once more for diagnosis, by length."""
-        found = fit_views(self.views[:, kept])
+    def fit_scales(self, lengths: Sequence[int]) -> dict[str, Float32]:
+        """What views are compared with; the same once more for diagnosis, by length."""
+        found = fit_views(self.views)
         for view, rows in enumerate(lengths):
             found[f"statistics_{rows}_centre"] = found["view_centre"][view]
             found[f"statistics_{rows}_spread"] = found["view_spread"][view]
@@ -103,11 +116,10 @@ def observe(
     )
 
 
-def _spread_out(kept: NDArray[np.bool_], n_windows: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def _spread_out(n_windows: int, n_wanted: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Windows to remember: spread evenly over the normal time, at a random point of each share."""
-    candidates = np.flatnonzero(kept)
-    if candidates.size <= n_windows:
-        return candidates
-    edges = np.linspace(0, candidates.size, n_windows + 1)
-    at = edges[:-1] + rng.random(n_windows) * np.diff(edges)
-    return candidates[np.minimum(at.astype(np.int64), candidates.size - 1)]
+    if n_windows <= n_wanted:
+        return np.arange(n_windows)
+    edges = np.linspace(0, n_windows, n_wanted + 1)
+    at = edges[:-1] + rng.random(n_wanted) * np.diff(edges)
+    return np.minimum(at.astype(np.int64), n_windows - 1)

@@ -82,6 +82,7 @@ _FOLDS = 3
 _HELD_VARIANCE = 0.95
 _MOST_CELLS = 384
 _NEWEST_RESIDUALS = 4
+_BANK = ("square", "bank", "codes", "least", "step")
 _SMALL = 0.05  # normal scales that are added to a spread, so that a still channel does not make a fault of a breath
 _CONSTANT_LIMIT = 50.0  # a channel's bound is lower where it never moved (`signals.features.scales`)
 
@@ -122,7 +123,7 @@ class Context(NamedTuple):
 
     def remembering(self, bank: ReferenceBank) -> "Context":
         """The same with another bank."""
-        return self._replace(**bank._asdict())
+        return self._replace(**{name: getattr(bank, name) for name in _BANK})
 
 
 class Findings(NamedTuple):
@@ -260,8 +261,7 @@ def masked(memory: Context, channels: NDArray[np.int64], *, n_channels: int) -> 
     components, variances = _principal((seen * memory.variances) @ seen.T)
     views = np.arange(len(_VIEWS))[:, np.newaxis]
     banks = (views * n_channels + channels).ravel()
-    packed = ("square", "bank", "codes", "least", "step")
-    parts = {name: held(part)[banks] for name in packed if (part := getattr(memory, name)) is not None}
+    parts = {name: held(part)[banks] for name in _BANK if (part := getattr(memory, name)) is not None}
     return memory._replace(
         usual=memory.usual[channels],
         reach=memory.reach[channels],

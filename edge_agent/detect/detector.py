@@ -27,6 +27,7 @@ from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, get_a
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.detect.left_out import LeftOut
 from edge_agent.detect.view_scales import ViewScales, describe
 from edge_agent.model.lazy_arrays import Lazy, held
 from edge_agent.signals.features import Float32
@@ -91,9 +92,10 @@ class NormalWindows:
     Attributes:
         rows: the normal rows, [R, C] in physical units.
         ends: row after each window's newest one, [W].
-        kept: windows to learn from [W]; the others are thought not to be normal after all.
-        reference: places of the windows that a bank remembers, spread over the time; `reference_channel` of those
-            that a bank of each channel by itself remembers, which has fewer states.
+        kept: windows that say what is usual [W]; the others were seen once, and are remembered all the same.
+        reference: places of the windows that a bank remembers of each length, spread over the time, [P, M];
+            `reference_channel` of those that a bank of each channel by itself remembers, which has fewer states.
+        left_out: how far each window is from the remembered others.
         scales: what views are compared with.
         views: [P, W, C, F].
         newest: newest rows in normal scales, [W, C, L].
@@ -108,6 +110,7 @@ class NormalWindows:
     kept: NDArray[np.bool_]
     reference: NDArray[np.int64]
     reference_channel: NDArray[np.int64]
+    left_out: LeftOut
     scales: ViewScales
     views: Float32
     newest: Float32
@@ -141,6 +144,7 @@ class DueWindows:
         present: channels that were observed within a window, [B, C].
         encoded: what the network makes of them, None where it was not asked.
         found: raw scores of the detectors that are listed before.
+        nearest: by rows of the view, which remembered window is the nearest to each window, [B].
     """
 
     def __init__(
@@ -161,6 +165,7 @@ class DueWindows:
         self.present = described[0].present if one else np.concatenate([seen.present for seen in described])
         self.encoded = encoded
         self.found: dict[str, RawScore] = {}
+        self.nearest: dict[int, NDArray[np.int64]] = {}
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -179,6 +184,23 @@ class DueWindows:
         """One array of each machine -> for each window that of its machine, [B, ...]."""
         stacked = np.stack(arrays)
         return np.repeat(stacked, self.counts, axis=0) if self._repeated else stacked
+
+    def tolerated(self, raw: Float32, tolerances: Sequence[Float32 | None], *, rows: int) -> Float32:
+        """Raw figures [B] or [B, C] in what the nearest remembered window of so many rows tolerates.
+
+        Args:
+            raw: the figures.
+            tolerances: of each machine's remembered windows, [M] or [M, C]; None where it has none.
+            rows: of the view.
+        """
+        nearest = self.nearest.get(rows)
+        if nearest is None or all(known is None for known in tolerances):
+            return raw
+        found = raw.copy()
+        for known, part in zip(tolerances, self.slices, strict=True):
+            if known is not None:
+                found[part] /= known[nearest[part]]
+        return found
 
     def points(self, *, knee: float, views: slice = slice(None)) -> Float32:
         """Some views relative to normal ones, [P, B, C, F]; see `describe`."""

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.detect.detector import LeftLazy
+from edge_agent.detect.left_out import LeftOut
 from edge_agent.model.lazy_arrays import Lazy, held
 from edge_agent.signals.features import Float32
 
@@ -33,6 +34,7 @@ class ReferenceBank(NamedTuple):
         square: squared length of each, [P, M].
         bank: the windows, [P, M, K].
         codes: where they are packed, [P, M, K] from 0 to 255; a window is `codes * step + least`, both [P, 1, K].
+        tolerance: what a distance to each is divided by, [P, M], see `left_out`; None: by nothing.
     """
 
     square: Float32
@@ -40,6 +42,7 @@ class ReferenceBank(NamedTuple):
     codes: LeftLazy | None = None
     least: Float32 | None = None
     step: Float32 | None = None
+    tolerance: Float32 | None = None
 
     def at_hand(self) -> "ReferenceBank":
         """The same with its codes asked for, once."""
@@ -53,6 +56,13 @@ class ReferenceBank(NamedTuple):
         """The remembered windows [P, B, K] that are `chosen` [P, B]."""
         place = np.arange(len(chosen))[:, None], chosen
         return self.bank[place] if self.bank is not None else self._unpacked(place)
+
+    def tolerated(self, distance: Float32, nearest: NDArray[np.int64]) -> Float32:
+        """Distances [P, B] to the `nearest` windows [P, B], in what these tolerate."""
+        if self.tolerance is None:
+            return distance
+        found: Float32 = distance / self.tolerance[np.arange(len(nearest))[:, None], nearest]
+        return found
 
     def _unpacked(self, place: slice | tuple[NDArray[np.int64], NDArray[np.int64]]) -> Float32:
         codes, least, step = self._packed()
@@ -85,8 +95,8 @@ class ReferenceBank(NamedTuple):
         least = self.bank.min(axis=1, keepdims=True)
         step = np.maximum((self.bank.max(axis=1, keepdims=True) - least) / _LEVELS, _LEAST_STEP)
         codes = np.rint((self.bank - least) / step).astype(np.uint8)
-        packed = ReferenceBank(
-            self.square, codes=codes, least=least.astype(np.float32), step=step.astype(np.float32)
+        packed = self._replace(
+            bank=None, codes=codes, least=least.astype(np.float32), step=step.astype(np.float32)
         )
         return packed._replace(square=packed.lengths_squared())
 
@@ -98,7 +108,7 @@ class ReferenceBank(NamedTuple):
 
         hand = self.at_hand()
         codes = None if hand.codes is None else columns(held(hand.codes), channels, n_channels=n_channels)
-        found = ReferenceBank(self.square, part(self.bank), codes, part(self.least), part(self.step))
+        found = self._replace(bank=part(self.bank), codes=codes, least=part(self.least), step=part(self.step))
         found = found._replace(square=found.lengths_squared())
         if self.codes is None:
             return found
@@ -210,10 +220,34 @@ class Barred:
 
 def held_out_distances(points: Float32, bank: Float32, barred: Barred) -> Float32:
     """Distance of each normal window [..., W, K] to the remembered ones [..., M, K] that it may meet."""
+    return held_out_neighbours(points, bank, barred)[0]
+
+
+def held_out_neighbours(points: Float32, bank: Float32, barred: Barred) -> tuple[Float32, NDArray[np.int64]]:
+    """(the same, the nearest of those, [..., W])."""
     n_windows = points.shape[-2]
     parts: Sequence[slice] = [slice(at, at + _CHUNK_WINDOWS) for at in range(0, n_windows, _CHUNK_WINDOWS)]
     square = square_of(bank)
+    found = [neighbours(points[..., part, :], bank, square=square, barred=barred.of(part)) for part in parts]
+    distance, nearest = (np.concatenate(each, axis=-1) for each in zip(*found, strict=True))
+    return distance, nearest
+
+
+def leave_out(
+    flat: Float32, *, knee: float, ends: NDArray[np.int64], chosen: NDArray[np.int64], lengths: Sequence[int]
+) -> LeftOut:
+    """How far each normal window is from the remembered others.
+
+    Args:
+        flat: points, one view a length, [P, W, K].
+        knee: of the points.
+        ends: row after each window's newest one, [W].
+        chosen: which windows are remembered, [P, M].
+        lengths: rows of each view.
+    """
     found = [
-        neighbours(points[..., part, :], bank, square=square, barred=barred.of(part))[0] for part in parts
+        held_out_neighbours(view, view[places], Barred(ends, places, reach_rows=rows))
+        for view, places, rows in zip(flat, chosen, lengths, strict=True)
     ]
-    return np.concatenate(found, axis=-1)
+    distance, nearest = zip(*found, strict=True)
+    return LeftOut(knee, np.stack(distance), np.stack(nearest))

@@ -89,13 +89,27 @@ def test_the_memory_does_not_grow_with_the_recording() -> None:
     assert sum(a.nbytes for a in long.values()) == sum(a.nbytes for a in short.values())
 
 
-def test_a_faulty_part_of_the_normal_rows_is_still_recognised_as_a_fault() -> None:
-    rows = plant(3000, 3)
+def _with_one_burst() -> tuple[np.ndarray, np.ndarray]:
+    """(normal rows of which 20 were wild, a window that ends in 20 rows just as wild)."""
+    rows, again = plant(3000, 3), plant(T, 3, seed=5)
     rows[1500:1520, 1] += 30 * rows[:1000, 1].std()
-    memory = learn(rows)
-    fault = plant(T, 3, seed=5)
-    fault[-20:, 1] += 30 * rows[:1000, 1].std()
-    assert score(memory, windows_of(fault), None).value[0] > 1.0
+    again[-20:, 1] += 30 * rows[:1000, 1].std()
+    return rows, again
+
+
+def test_what_was_seen_once_is_remembered_and_is_no_alarm_when_it_comes_again() -> None:
+    rows, again = _with_one_burst()
+    assert score(learn(plant(3000, 3)), windows_of(again), None).value[0] > 1.0
+    assert score(learn(rows), windows_of(again), None).value[0] < 1.0
+
+
+def test_what_was_seen_once_sets_no_threshold_and_hides_no_other_fault() -> None:
+    rows, _ = _with_one_burst()
+    without, memory = learn(plant(3000, 3)), learn(rows)
+    assert np.all(memory["threshold"] < 1.2 * without["threshold"])
+    other = plant(T, 3, seed=5)
+    other[-20:, 2] += 4 * memory["scale"][2]
+    assert score(memory, windows_of(other), None).value[0] > 1.0
 
 
 def test_location_and_scale_ignore_a_tenth_of_wild_rows() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.detect.detector import ByChannel, Detector, DueWindows, NormalWindows, RawScore, cells_of
+from edge_agent.detect.left_out import tolerance
 from edge_agent.signals.features import Float32
 
 _FOLDS = 5
@@ -24,11 +25,13 @@ class Gaussian(NamedTuple):
     Attributes:
         mean: [C * L]. precision: inverse covariance, [C * L, C * L].
         relief: inverse of each channel's own block of the precision, [C, L, L].
+        tolerance: what a distance is divided by near each remembered window, [M], see `left_out`; None: by nothing.
     """
 
     mean: ByChannel
     precision: ByChannel
     relief: ByChannel
+    tolerance: Float32 | None = None
 
 
 class Mahalanobis(Detector[Gaussian]):
@@ -55,8 +58,11 @@ class Mahalanobis(Detector[Gaussian]):
             distance[start:end], cells[start:end] = mahalanobis(
                 z[start:end], mean=fold_mean, precision=fold_precision
             )
-        found = {"shape": distance, cells_of("shape"): cells}
-        return Gaussian(mean, precision, _relief(precision, rows=z.shape[2])), found
+        lengths, chosen, nearest = normal.scales.lengths, normal.reference, normal.left_out.nearest
+        view = lengths.index(_view_rows(lengths, z.shape[2]))
+        known = tolerance(distance, ends=ends, chosen=chosen[view], reach_rows=lengths[view], kept=kept)
+        memory = Gaussian(mean, precision, _relief(precision, rows=z.shape[2]), known)
+        return memory, {"shape": distance / known[nearest[view]], cells_of("shape"): cells}
 
     def score(self, memories: Sequence[Gaussian], windows: DueWindows) -> dict[str, RawScore]:
         """The distance, what each channel adds to its square, and the conditional residual of each cell."""
@@ -67,7 +73,12 @@ class Mahalanobis(Detector[Gaussian]):
         relief = windows.by_window([memory.relief for memory in memories])
         scale = windows.by_window([_residual_scale(memory.precision) for memory in memories])
         cells = _residuals(pull, scale, n_channels=windows.z.shape[1])
-        return {"shape": RawScore(_distance(apart, pull), _relieved(pull, relief=relief), cells)}
+        distance = windows.tolerated(
+            _distance(apart, pull),
+            [memory.tolerance for memory in memories],
+            rows=_view_rows(windows.lengths, relief.shape[-1]),
+        )
+        return {"shape": RawScore(distance, _relieved(pull, relief=relief), cells)}
 
     def mask(self, memory: Gaussian, channels: NDArray[np.int64], *, n_channels: int) -> Gaussian:
         """The Gaussian of the channels that can be seen: a marginal."""
@@ -75,11 +86,16 @@ class Mahalanobis(Detector[Gaussian]):
         cells = (channels[:, np.newaxis] * rows + np.arange(rows)).ravel()
         covariance = np.linalg.inv(memory.precision.astype(np.float64))
         precision = np.linalg.inv(covariance[np.ix_(cells, cells)])
-        return Gaussian(
+        return memory._replace(
             mean=memory.mean[cells],
             precision=precision.astype(np.float32),
             relief=_relief(precision, rows=rows),
         )
+
+
+def _view_rows(lengths: Sequence[int], newest_rows: int) -> int:
+    """Rows of the view that is looked at for what is tolerated: the longest of at most the newest rows."""
+    return max((rows for rows in lengths if rows <= newest_rows), default=lengths[0])
 
 
 def mahalanobis(z: Float32, *, mean: Float32, precision: Float32) -> tuple[Float32, Float32]:

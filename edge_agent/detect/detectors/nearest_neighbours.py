@@ -2,6 +2,8 @@
 
 A memory-bank detector (as PatchCore, Roth et al., CVPR 2022, is for pictures): no density is estimated, and what was
 normal in several ways stays so. One raw score a view: short ones see a fault early, long ones see a slow one at all.
+A distance is divided by what the nearest remembered window tolerates (`left_out`): what was seen once is no alarm when
+it comes again, and makes no other window less strange.
 
 Axes: P views of a window, B windows, M remembered windows, C channels, F statistics of a view.
 """
@@ -12,13 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.detect.detector import Detector, DueWindows, NormalWindows, RawScore
-from edge_agent.detect.reference_bank import (
-    Barred,
-    ReferenceBank,
-    held_out_distances,
-    nearest_of,
-    square_of,
-)
+from edge_agent.detect.left_out import tolerance
+from edge_agent.detect.reference_bank import ReferenceBank, leave_out, nearest_of, square_of
 from edge_agent.detect.view_scales import LENGTHS_ROWS
 from edge_agent.signals.features import Float32
 
@@ -34,17 +31,27 @@ class NearestNeighbours(Detector[ReferenceBank]):
         self.scores = tuple(f"{name}_{rows}" for rows in LENGTHS_ROWS)
 
     def fit(self, normal: NormalWindows) -> tuple[ReferenceBank, dict[str, Float32]]:
-        """Remember windows that are spread over the normal time."""
+        """Remember windows that are spread over the normal time, and what each of them tolerates."""
         lengths, chosen = normal.scales.lengths, normal.reference
         points = normal.points(knee=self.knee, views=slice(len(lengths)))
         flat = points.reshape(len(points), len(normal.ends), -1)
-        bank = flat[:, chosen]
-        return ReferenceBank(square_of(bank), bank), {
-            f"{self.name}_{rows}": held_out_distances(
-                flat[view], bank[view], Barred(normal.ends, chosen, reach_rows=rows)
+        left_out = normal.left_out
+        if left_out.knee != self.knee:
+            left_out = leave_out(flat, knee=self.knee, ends=normal.ends, chosen=chosen, lengths=lengths)
+        bank = np.stack([view[places] for view, places in zip(flat, chosen, strict=True)])
+        tolerances = [
+            tolerance(
+                left_out.distance[view],
+                ends=normal.ends,
+                chosen=chosen[view],
+                reach_rows=rows,
+                kept=normal.kept,
             )
             for view, rows in enumerate(lengths)
-        }
+        ]
+        memory = ReferenceBank(square_of(bank), bank, tolerance=np.stack(tolerances))
+        distance = memory.tolerated(left_out.distance, left_out.nearest)
+        return memory, {f"{self.name}_{rows}": distance[view] for view, rows in enumerate(lengths)}
 
     def score(self, memories: Sequence[ReferenceBank], windows: DueWindows) -> dict[str, RawScore]:
         """Distance to the remembered windows; a channel contributes its part of the way to the nearest one."""
@@ -59,9 +66,12 @@ class NearestNeighbours(Detector[ReferenceBank]):
             if len(banks) > 1:
                 square[:, part] = bank.square[:, None]
         distance, nearest = nearest_of(likeness, flat, square=square)
+        for view, rows in enumerate(windows.lengths):
+            windows.nearest.setdefault(rows, nearest[view])
         apart = flat.copy()
         for bank, part in zip(banks, slices, strict=True):
             apart[:, part] -= bank.nearest_windows(nearest[:, part])
+            distance[:, part] = bank.tolerated(distance[:, part], nearest[:, part])
         parts = square_of(apart.reshape(P, B, C, F))
         return {
             f"{self.name}_{rows}": RawScore(distance[view], parts[view])
