@@ -11,10 +11,14 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from edge_agent.signals.features import scales, standardise
+
 Rows = NDArray[np.float64]
 
 _MOST_WINDOWS = 4000
 _CHUNK_ROWS = 4096
+_NORMAL_POINT = 0.99
+"""Threshold of a baseline: this point of what the last quarter of the normal rows scored, learnt from the rest."""
 
 
 class Detector(Protocol):
@@ -154,6 +158,23 @@ BASELINES: Mapping[str, Callable[[], Detector]] = {
     "half-space trees (river)": HalfSpaceTrees,
     "random cut forest (rcf3)": RandomCutForest,
 }
+
+
+def in_normal_scales(values: NDArray[np.float32], normal_rows: int) -> Rows:
+    """Rows [R, C] in the scales of the first so many, gaps filled as the agent fills them."""
+    known = scales(values[:normal_rows])
+    return standardise(values.T[None], **known)[0].T.astype(np.float64)
+
+
+def with_own_limit(make: Callable[[], Detector], rows: Rows, *, normal_rows: int) -> tuple[Rows, float]:
+    """(scores [R] of rows in normal scales, learnt from the first so many; the baseline's own threshold)."""
+    split = normal_rows - normal_rows // 4
+    rehearsal = make()
+    rehearsal.fit(rows[:split])
+    limit = float(np.quantile(rehearsal.score(rows[split:normal_rows]), _NORMAL_POINT))
+    detector = make()
+    detector.fit(rows[:normal_rows])
+    return detector.score(rows), limit
 
 
 def _windows(rows: Rows, length: int) -> Rows:

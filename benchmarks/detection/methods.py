@@ -4,36 +4,30 @@ Each takes a series and gives its scores row by row; none sees a label or a row 
 the aligned score, which looks ahead by 64 rows for every method alike.
 """
 
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from benchmarks.detection.baselines import BASELINES, Detector
+from benchmarks.detection.baselines import BASELINES, Detector, in_normal_scales, with_own_limit
 from benchmarks.detection.datasets import Series
+from benchmarks.detection.networks import AGENT, SHIPPED, judged
 from edge_agent.commissioning.baseline import commission
 from edge_agent.detect.detector import Encode
 from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.scorer import Scorer
 from edge_agent.detect.view_scales import LENGTHS_ROWS
-from edge_agent.model import bundle
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.recordings.replay import commission_recording, replay
-from edge_agent.signals.features import scales, standardise
 from edge_agent.signals.settings import WindowSettings
 
-AGENT = "edge-agent"
 COVER_ROWS = 64
 SETTINGS = PipelineSettings(window=WindowSettings(hop_s=0.0))
 DETECTOR_GROUPS = ("together", "shape", "wide", "alone", "change", "contrast", "embedding", "reconstruction")
 _WEEK_S = 7 * 24 * 3600.0
 _CHUNK_WINDOWS = 512
-# Threshold of the baselines: this point of what the last quarter of the normal rows scored, learnt from the rest.
-_NORMAL_POINT = 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +48,9 @@ class Outcome:
 Method = Callable[[Series], Mapping[str, Outcome]]
 
 
-def agent(scorer: Scorer, *, name: str = AGENT) -> Method:
-    """The agent as it ships, replayed: threshold, delays and closing included."""
+def agent(scorer: Scorer, *, name: str = AGENT, judge: str = SHIPPED) -> Method:
+    """The agent as it ships, replayed: threshold, delays and closing included; `judge` as `networks` names them."""
+    scorer = judged(scorer, judge)
 
     def run(series: Series) -> dict[str, Outcome]:
         given = series.recording
@@ -98,14 +93,8 @@ def baseline(name: str, *, make: Callable[[], Detector]) -> Method:
 
 def with_limit(series: Series, *, make: Callable[[], Detector]) -> tuple[NDArray[np.float64], float]:
     """(what a baseline scores row by row, [R], above which it would alarm)."""
-    rows, normal = _in_normal_scales(series), series.normal_rows
-    split = normal - normal // 4
-    rehearsal = make()
-    rehearsal.fit(rows[:split])
-    limit = float(np.quantile(rehearsal.score(rows[split:normal]), _NORMAL_POINT))
-    detector = make()
-    detector.fit(rows[:normal])
-    return detector.score(rows), limit
+    rows = in_normal_scales(series.recording.values, series.normal_rows)
+    return with_own_limit(make, rows, normal_rows=series.normal_rows)
 
 
 def methods(scorer: Scorer, *, ablate: bool) -> dict[str, Method]:
@@ -113,28 +102,9 @@ def methods(scorer: Scorer, *, ablate: bool) -> dict[str, Method]:
     found: dict[str, Method] = {AGENT: agent(scorer)}
     found |= {name: baseline(name, make=make) for name, make in BASELINES.items()}
     if ablate:
-        found["untrained"] = agent(untrained(scorer), name=f"{AGENT}, untrained encoder")
+        found["untrained"] = agent(scorer, name=f"{AGENT}, untrained encoder", judge="random:0")
         found["ablations"] = ablations(scorer.encode)
     return found
-
-
-def untrained(scorer: Scorer) -> Scorer:
-    """A model of the same shape with random weights, exported as any other."""
-    import torch  # noqa: PLC0415  only where the ablation is asked for
-    from edge_trainer.bundle.export import Identity, write_bundle  # noqa: PLC0415
-    from edge_trainer.network.network import Network  # noqa: PLC0415
-
-    manifest = scorer.bundle.manifest
-    torch.manual_seed(0)
-    network = Network(
-        architecture=manifest.architecture,
-        window_rows=manifest.window_rows,
-        embedding_dim=manifest.embedding_dim,
-    )
-    identity = Identity(name="untrained", version="0", created="", training={}, measures={}, card="untrained")
-    with tempfile.TemporaryDirectory() as parent:
-        written = write_bundle(Path(parent), network, identity, seed=0)
-        return Scorer.load(bundle.read(written), provider="cpu")
 
 
 def ahead(score: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -173,10 +143,3 @@ def _listen(series: Series, encode: Encode | None) -> dict[str, NDArray[np.float
     table["value"] = np.concatenate([part.value for part in parts]).astype(np.float64)
     table["rank"] = np.concatenate([part.rank for part in parts]).astype(np.float64)
     return {name: np.concatenate([np.full(T - 1, column[0]), column]) for name, column in table.items()}
-
-
-def _in_normal_scales(series: Series) -> NDArray[np.float64]:
-    """Rows [R, C] in normal scales, gaps filled as the agent fills them."""
-    values = series.recording.values
-    known = scales(values[: series.normal_rows])
-    return standardise(values.T[None], **known)[0].T.astype(np.float64)

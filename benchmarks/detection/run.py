@@ -6,7 +6,6 @@ train_end). What was measured of a file is kept in `benchmarks/.cache` until the
 """
 
 import argparse
-import hashlib
 import json
 import os
 import sys
@@ -22,13 +21,14 @@ from benchmarks.detection import datasets as sets
 from benchmarks.detection.baselines import BASELINES
 from benchmarks.detection.datasets import Series
 from benchmarks.detection.measures import measure, pooled
-from benchmarks.detection.methods import AGENT, Method, methods
+from benchmarks.detection.methods import Method, methods
+from benchmarks.detection.networks import AGENT
 from benchmarks.detection.report import picture, table
+from benchmarks.harness.figure_cache import digest, kept
 from benchmarks.harness.provenance import circumstances
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
 
-CACHE = ROOT / "benchmarks/.cache"
 SHIPPED = ROOT / "edge_agent/models/pretrained"
 TURN_SEED = 0
 _FREE = ("__init__.py", "encoder_ablation.py", "report.py", "run.py", "skab_live.py")
@@ -120,18 +120,16 @@ def _measure(
 ) -> dict[str, dict[str, Any]]:
     """Figures of what the method calls itself, kept until code or model change."""
     ours = method_name not in BASELINES
-    key = "\n".join([name, series.recording.name, method_name, model if ours else "", _code(agent=ours)])
-    kept = CACHE / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
-    if kept.exists():
-        cached: dict[str, dict[str, Any]] = json.loads(kept.read_text())
-        return cached
-    started = time.process_time()
-    outcomes = method(series)
-    spent = round(time.process_time() - started, 2)
-    figures = {label: measure(series, outcome) | {"cpu_s": spent} for label, outcome in outcomes.items()}
-    CACHE.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(figures))
-    return figures
+
+    def figures() -> dict[str, dict[str, Any]]:
+        started = time.process_time()
+        outcomes = method(series)
+        spent = round(time.process_time() - started, 2)
+        return {label: measure(series, outcome) | {"cpu_s": spent} for label, outcome in outcomes.items()}
+
+    parts = [name, series.recording.name, method_name, model if ours else "", _code(agent=ours)]
+    found: dict[str, dict[str, Any]] = kept(parts, figures)
+    return found
 
 
 def _code(*, agent: bool) -> str:
@@ -139,7 +137,7 @@ def _code(*, agent: bool) -> str:
     files = [file for file in sorted(Path(__file__).parent.glob("*.py")) if file.name not in _FREE]
     if agent:
         files += sorted((ROOT / "edge_agent").rglob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    return digest(files)
 
 
 def _published(chosen: list[Series]) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from edge_trainer.bundle.export import FOLDER, find_bundle
 from numpy.typing import NDArray
 
 from benchmarks import ROOT
-from benchmarks.detection.methods import untrained
+from benchmarks.detection.networks import untrained
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
 from edge_agent.signals.features import scales, signed_log

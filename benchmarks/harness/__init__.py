@@ -4,6 +4,7 @@
     publisher, subscriber    sensors that keep a ledger of what was acknowledged; a control room that keeps its own
     user, edge_node          someone at the broker who sends and commands; a Sparkplug edge node
     patience                 waiting for a state of the world, and giving up loudly
+    figure_cache             figures that were measured before, until what decided them changes
     fault_ledger             the file of faults that were put in, and what became of them
     provenance, results_page when, where and from which commit a figure is; figures beside the goals
 
