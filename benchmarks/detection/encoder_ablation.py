@@ -2,7 +2,8 @@
 
 Runs on recordings that no published figure of this project is measured on (servers, spacecraft telemetry that the
 benchmark files do not use, streams of NAB without the two scored ones), every ninth row: here choices are made.
-VUS-PR, causal (the window that ends at the row) and aligned (mean over the windows that cover a row).
+VUS-PR, causal (the window that ends at the row) and aligned (mean over the windows that cover a row). With `--fused`,
+"none" is the ranking of a machine that was learnt without any network.
 """
 
 import argparse
@@ -22,11 +23,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from benchmarks import ROOT
+from benchmarks.detection.networks import NONE
 from edge_agent.commissioning.baseline import commission
 from edge_agent.detect import reference_bank
 from edge_agent.detect.detector import Encode, Encoded
 from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.scorer import Scorer
+from edge_agent.detect.view_scales import LENGTHS_ROWS
 from edge_agent.model import bundle
 from edge_agent.recordings import tables
 from edge_agent.signals.features import Float32, scales
@@ -63,18 +66,21 @@ class Series:
 def main() -> int:
     """Measure each named model; a table to the screen, JSON where asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("models", nargs="*", help="bundle, network.pt or random:SEED (conv, 32 numbers)")
+    parser.add_argument("models", nargs="*", help="bundle, network.pt, random:SEED (conv, 32 numbers), none")
     parser.add_argument("--data", type=Path, default=ROOT / "../shared/data")
     parser.add_argument("--fused", action="store_true", help="the whole ranking, too (minutes a model)")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    names = options.models or [*SHIPPED, *([NONE] if options.fused else [])]
+    if NONE in names and not options.fused:
+        parser.error(f"{NONE}: without a network there is no distance, only a whole ranking (--fused)")
     torch.set_num_threads(1)
     machines = list(yardstick(options.data))
     results = {}
-    for name in options.models or SHIPPED:
+    for name in names:
         window_rows, encode = encoder(name)
-        judge = fused if options.fused else alone
-        results[name] = summarise(machines, judge, encode=encode, window_rows=window_rows)
+        score = fused if options.fused else alone
+        results[name] = summarise(machines, score, encode=encode, window_rows=window_rows)
         print(f"{name}: {json.dumps(results[name])}", flush=True)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
@@ -82,13 +88,17 @@ def main() -> int:
 
 
 def summarise(
-    machines: list[Series], judge: Callable[..., NDArray[np.float64]], *, encode: Encode, window_rows: int
+    machines: list[Series],
+    score_of: Callable[..., NDArray[np.float64]],
+    *,
+    encode: Encode | None,
+    window_rows: int,
 ) -> dict[str, list[float]]:
     """Each group's VUS-PR [causal, aligned], and the mean of the groups."""
     found: dict[str, list[tuple[float, float]]] = {}
     for series in machines:
         ends = np.arange(max(series.normal_rows, window_rows), len(series.rows) + 1, STRIDE_ROWS)
-        score = judge(series, ends, encode=encode, window_rows=window_rows)
+        score = score_of(series, ends, encode=encode, window_rows=window_rows)
         label, reach = series.label[ends - 1], period(series.rows[::STRIDE_ROWS, 0])
         cover = COVER_ROWS // STRIDE_ROWS
         ahead = np.concatenate([score, np.full(cover - 1, score[-1])])
@@ -138,9 +148,9 @@ def embed(
 
 
 def fused(
-    series: Series, ends: NDArray[np.int64], *, encode: Encode, window_rows: int
+    series: Series, ends: NDArray[np.int64], *, encode: Encode | None, window_rows: int
 ) -> NDArray[np.float64]:
-    """The agent's whole ranking of the same windows."""
+    """The agent's whole ranking of the same windows; by statistics alone without an encoder."""
     memory = commission(
         series.rows[: series.normal_rows],
         window_rows=window_rows,
@@ -153,12 +163,15 @@ def fused(
     ranks = []
     for at in range(0, len(ends), CHUNK_WINDOWS):
         part = np.ascontiguousarray(windows[ends[at : at + CHUNK_WINDOWS] - window_rows])
-        ranks.append(ENSEMBLE.score(memory, part, encode(part, memory["location"], memory["scale"])).rank)
+        encoded = None if encode is None else encode(part, memory["location"], memory["scale"])
+        ranks.append(ENSEMBLE.score(memory, part, encoded).rank)
     return np.concatenate(ranks).astype(np.float64)
 
 
-def encoder(name: str) -> tuple[int, Encode]:
-    """(window length, encoder) of a bundle's folder, of a network's file, or of random weights."""
+def encoder(name: str) -> tuple[int, Encode | None]:
+    """(window length, encoder) of a bundle's folder, of a network's file, of random weights, or of none."""
+    if name == NONE:
+        return LENGTHS_ROWS[-1], None
     if name.startswith("random:"):
         torch.manual_seed(int(name.removeprefix("random:")))
         network = Network(architecture="conv", window_rows=128, embedding_dim=32).eval()
