@@ -7,6 +7,7 @@ in it is a part of that or a question of its own, started the same way. `make he
     diagnosis/      is the fault called by its name, from few labels
     false_alarms/   is the budget of false alarms kept
     everyday/       are machines left in peace that stop, change product, carry meters and doors
+    few_minutes/    what is found, and how quiet it is, on machines learnt from ten minutes or an hour
     sensor_faults/  are broken sensors told from broken machines, whatever rates they have
     performance/    how fast, how large, beside limits and peers
     reliability/    is anything lost: faults, hours of load, every format, the whole way from recording to name

@@ -1,8 +1,8 @@
 """The benchmarks' figures beside the goals: writes `docs/results.md` from `results.md`; measures nothing itself.
 
-`python -m benchmarks.harness.results_page` reads what `detection.run` (also for the int8 encoder), `diagnosis.run`,
-`named_alarms`, `false_alarms.run`, `everyday.run`, `cost` and `skab_live` left in `benchmarks/results`. Here is what
-the template's holes need beyond a look-up.
+`python -m benchmarks.harness.results_page` reads what `detection.run` (also for the int8 encoder), `few_minutes.run`,
+`diagnosis.run`, `named_alarms`, `false_alarms.run`, `everyday.run`, `cost` and `skab_live` left in
+`benchmarks/results`. Here is what the template's holes need beyond a look-up.
 """
 
 import argparse
@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import RESULTS, ROOT
+from benchmarks.detection.networks import AGENT, LEFT_OUT, NO_NETWORK, RANDOM
 from benchmarks.harness.pages import GAP, NotMeasured, render
 
-AGENT = "edge-agent"
 SCRATCH = "edge-agent, no unlabelled windows"
 FORESTS = ("random forest, statistics", "MiniRocket + ridge")
 _REPORTS = (
     "detection",
     "detection_int8",
+    "few_minutes",
     "diagnosis",
     "named_alarms",
     "alarms",
@@ -55,8 +56,11 @@ def page(results: Path) -> str:
         above,
         measured_at,
         origin,
+        few_figures,
+        with_interval,
     )
     words = {"AGENT": AGENT, "SCRATCH": SCRATCH, "FORESTS": FORESTS, "GAP": GAP, "unmeasured": NotMeasured()}
+    words |= {"LEFT_OUT": LEFT_OUT, "NO_NETWORK": NO_NETWORK, "RANDOM": RANDOM}
     return render(
         _TEMPLATE, results, reports=_REPORTS, helpers=words | {helper.__name__: helper for helper in used}
     )
@@ -95,6 +99,22 @@ def alarm_figures(row: Mapping[str, Any]) -> str:
     if not row or not row.get("f1"):
         return GAP
     return f"F1 {row['f1']:.3f}, FAR {row['far_percent']:.1f}, MAR {row['mar_percent']:.1f}"
+
+
+def few_figures(row: Mapping[str, Any]) -> str:
+    """What was found on plants learnt from few minutes, and how quiet it was."""
+    if not row:
+        return GAP
+    false, calm = row["false_alarms_12h"]["mean"], row["calm_in_alarm_percent"]["mean"]
+    return f"{with_interval(row['found'])} found, {false:.2f} false alarms in 12 h, {calm:.1f} % in alarm"
+
+
+def with_interval(figure: Mapping[str, float], form: str = "{:.2f}") -> str:
+    """A figure and where it lies in nine of ten resamples."""
+    if not figure:
+        return GAP
+    low, high = form.format(figure["low"]), form.format(figure["high"])
+    return f"{form.format(figure['mean'])} [{low}, {high}]"
 
 
 def failures_found(series: Sequence[Mapping[str, Any]]) -> bool | None:
