@@ -6,19 +6,21 @@ learn from, the common scale of their raw scores and the threshold are decided h
 Axes: R rows, C channels, W normal windows, T rows of a window, V raw scores.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.commissioning import drift, normal_windows
+from edge_agent.commissioning import drift, judge_threshold, normal_windows
 from edge_agent.commissioning.normal_windows import Observed
 from edge_agent.commissioning.threshold import shared, threshold
 from edge_agent.detect import fusion
 from edge_agent.detect.detector import Encode
 from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.ensemble import Ensemble
+from edge_agent.detect.judge import Judge
 from edge_agent.detect.reference_bank import usual_and_reach
 from edge_agent.detect.view_scales import LENGTHS_ROWS, centre_and_spread
 from edge_agent.errors import CommissionError
@@ -47,6 +49,7 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
     hop_rows: int = 1,
     seams: Sequence[int] = (),
     ensemble: Ensemble = ENSEMBLE,
+    judge: Judge | None = None,
 ) -> Mapping[str, NDArray[Any]]:
     """Learn what is normal for a machine.
 
@@ -60,6 +63,7 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
         hop_rows: rows from one scored window to the next, so that normal rows are rightly counted as time.
         seams: rows before which time leaps: no window bridges them.
         ensemble: the detectors to fit.
+        judge: the pre-trained network that will decide, or None.
 
     Returns:
         name -> array; "location" and "scale" are [C], "threshold" is [2] (see `fusion`), "recent_threshold" 0-d.
@@ -74,37 +78,57 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
     observed = normal_windows.observe(
         arrays, rows, window_rows=window_rows, stride=stride, encode=encode, seams=seams
     )
-    found, scores, recent = _fitted(arrays, observed, ensemble=ensemble, seed=seed)
+    found, scores, recent, raw = _fitted(arrays, observed, ensemble=ensemble, seed=seed, judge=judge)
+    limit = partial(
+        threshold,
+        windows_per_week=windows_per_week,
+        stride=stride / hop_rows,
+        independent=len(rows) / window_rows,
+    )
     # Windows share rows: of few rows only a few windows are independent, and what they saw is not all that is normal.
     caution = 1.0 + _SHORTNESS * window_rows / len(rows)
-    limits = [
-        threshold(
-            part,
-            windows_per_week=windows_per_week,
-            budget_per_week=budget,
-            stride=stride / hop_rows,
-            independent=len(rows) / window_rows,
-        )
-        for part, budget in zip(
-            (*scores.T, recent), (*shared(budget_per_week, 2), budget_per_week), strict=True
-        )
-    ]
-    *together, newest = np.maximum(caution * np.array(limits, np.float32), np.float32(_LEAST_THRESHOLD))
-    found["threshold"], found["recent_threshold"] = np.array(together), newest
-    found |= drift.reference(rows, fusion.joined(scores / found["threshold"]))
+    found |= _thresholds(scores, recent, budget_per_week=budget_per_week, caution=caution, limit=limit)
+    over = scores / found["threshold"]
+    if judge is not None:
+        by_name = dict(zip(ensemble.names, raw.T, strict=True))
+        budget, _ = shared(budget_per_week, 2)
+        raised, over = judge_threshold.raised(judge, found, by_name, over=over, budget=budget, limit=limit)
+        found |= raised
+    found |= drift.reference(rows, fusion.joined(over))
     return {name: np.asarray(array) for name, array in found.items()}
 
 
+def _thresholds(
+    scores: Float32, recent: Float32, *, budget_per_week: float, caution: float, limit: Callable[..., float]
+) -> dict[str, NDArray[Any]]:
+    """Of normal windows' fused scores [W, 2], and of their newest rows [W]."""
+    budgets = (*shared(budget_per_week, 2), budget_per_week)
+    limits = [
+        limit(part, budget_per_week=budget) for part, budget in zip((*scores.T, recent), budgets, strict=True)
+    ]
+    *together, newest = np.maximum(caution * np.array(limits, np.float32), np.float32(_LEAST_THRESHOLD))
+    return {"threshold": np.array(together), "recent_threshold": newest}
+
+
 def _fitted(
-    arrays: Mapping[str, NDArray[Any]], observed: Observed, *, ensemble: Ensemble, seed: int
-) -> tuple[dict[str, NDArray[Any]], Float32, Float32]:
-    """(the arrays with all that is learnt but thresholds, fused scores [kept W, 2], of the newest rows [kept W]).
+    arrays: Mapping[str, NDArray[Any]],
+    observed: Observed,
+    *,
+    ensemble: Ensemble,
+    seed: int,
+    judge: Judge | None,
+) -> tuple[dict[str, NDArray[Any]], Float32, Float32, Float32]:
+    """What is learnt of the kept windows.
+
+    Returns:
+        (the arrays with all that is learnt but thresholds, fused scores [kept W, 2], of the newest rows [kept W], raw
+        scores [kept W, V]).
 
     What was seen once is remembered as all else, and tells nothing of what is usual: neither the scale of a raw score
     nor the threshold comes from it.
     """
     learnt = dict(arrays) | observed.fit_scales(arrays["lengths"].tolist())
-    normal = observed.normal(learnt, rng=np.random.default_rng(seed))
+    normal = observed.normal(learnt, rng=np.random.default_rng(seed), judge=judge)
     kept = normal.kept
     if observed.embedding is not None:
         learnt |= _embedding_scales(observed.embedding, kept)
@@ -112,7 +136,7 @@ def _fitted(
     learnt |= fitted
     learnt["calibration"] = _calibration(raw[kept])
     scores, recent, _ = fusion.fuse(learnt["weights"], fusion.calibrate(learnt["calibration"], raw[kept]))
-    return learnt, scores, recent
+    return learnt, scores, recent, raw[kept]
 
 
 def _embedding_scales(embedding: Float32, kept: NDArray[np.bool_]) -> dict[str, Float32]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edge_agent.detect.detector import Encode, NormalWindows
 from edge_agent.detect.detectors.reconstruction import reconstruction_errors
+from edge_agent.detect.judge import Judge
 from edge_agent.detect.left_out import LeftOut, rare_windows
 from edge_agent.detect.reference_bank import leave_out
 from edge_agent.detect.view_scales import ALARM_KNEE, CHANGE_ROWS, ViewScales, fit_views
@@ -39,7 +40,9 @@ class Observed:
     embedding: Float32 | None
     errors: Float32 | None
 
-    def normal(self, arrays: Mapping[str, NDArray[Any]], *, rng: np.random.Generator) -> NormalWindows:
+    def normal(
+        self, arrays: Mapping[str, NDArray[Any]], *, rng: np.random.Generator, judge: Judge | None = None
+    ) -> NormalWindows:
         """What detectors are fitted to, by what is known of the machine already."""
         scales, n_windows = ViewScales.read(arrays), len(self.ends)
         lengths = scales.lengths
@@ -61,6 +64,7 @@ class Observed:
             embedding=self.embedding,
             errors=self.errors,
             found={},
+            judge=judge,
         )
         points = normal.points(knee=ALARM_KNEE, views=slice(len(lengths)))
         flat = points.reshape(len(lengths), n_windows, -1)

@@ -25,6 +25,7 @@ from edge_agent.detect.detector import (
     ByChannel,
     DueWindows,
     EachAlone,
+    Entries,
     LeftLazy,
     NormalWindows,
     cells_of,
@@ -38,10 +39,11 @@ from edge_agent.detect.reference_bank import (
     usual_and_reach,
 )
 from edge_agent.detect.view_scales import CHANGE_ROWS, LENGTHS_ROWS, RANK_KNEE
+from edge_agent.model import judge as contract
 from edge_agent.model.lazy_arrays import held
 from edge_agent.signals.features import Float32, signed_log
 
-FEATURES = "1"
+FEATURES = contract.FEATURES
 """Version of the numbers below, in their order: a network says which one it reads."""
 
 _VIEWS = (*(f"last_{rows}" for rows in LENGTHS_ROWS), *(f"change_{rows}" for rows in CHANGE_ROWS))
@@ -102,7 +104,7 @@ class Context(NamedTuple):
         bank, codes, least, step: the remembered windows, whole or packed, see `ReferenceBank`; P * C banks.
     """
 
-    square: Float32
+    square: EachAlone
     usual: ByChannel
     reach: ByChannel
     channels: ByChannel
@@ -248,6 +250,24 @@ def learn(normal: NormalWindows) -> tuple[Context, Findings, NDArray[np.int64]] 
         bank=whole,
     )
     return memory, found, looked_at
+
+
+def features_of_normal(memory: Context, found: Findings) -> tuple[Float32, Float32]:
+    """The same of the normal windows that a machine was learnt from, by what `learn` found of them."""
+    return told(
+        found,
+        usual=memory.usual[np.newaxis],
+        reach=memory.reach[np.newaxis],
+        machine=np.stack([memory.machine_usual, memory.machine_reach])[np.newaxis],
+        channels=memory.channels[np.newaxis],
+        descriptors=memory.descriptors[np.newaxis],
+    )
+
+
+def rows_learnt(arrays: Entries) -> float:
+    """Normal rows that a machine was learnt from, by its arrays; 0 where it has none of a context."""
+    known = arrays.get("in_context_descriptors")
+    return 0.0 if known is None else float(round(LENGTHS_ROWS[-1] * float(np.exp(held(known)[0]))))
 
 
 def masked(memory: Context, channels: NDArray[np.int64], *, n_channels: int) -> Context:

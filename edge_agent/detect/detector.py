@@ -27,6 +27,7 @@ from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar, get_a
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.detect.judge import Judge
 from edge_agent.detect.left_out import LeftOut
 from edge_agent.detect.view_scales import ViewScales, describe
 from edge_agent.model.lazy_arrays import Lazy, held
@@ -103,6 +104,7 @@ class NormalWindows:
         embedding: [W, C, D], None without an encoder.
         errors: of the reconstruction over the window and over its newest rows, [2, C, W], None without an encoder.
         found: raw scores [W] of the detectors that are listed before, and their cells [W, C, L].
+        judge: the pre-trained network that judges windows, None where there is none.
     """
 
     rows: Float32
@@ -118,6 +120,7 @@ class NormalWindows:
     embedding: Float32 | None
     errors: Float32 | None
     found: Mapping[str, Float32]
+    judge: Judge | None = None
 
     def present(self, rows: int) -> NDArray[np.bool_]:
         """Whether a channel was observed in so many newest rows of a window, [W, C]."""
@@ -145,6 +148,7 @@ class DueWindows:
         encoded: what the network makes of them, None where it was not asked.
         found: raw scores of the detectors that are listed before.
         nearest: by rows of the view, which remembered window is the nearest to each window, [B].
+        judge: the pre-trained network that judges windows, None where there is none.
     """
 
     def __init__(
@@ -153,6 +157,7 @@ class DueWindows:
         described: Sequence[WindowViews],
         *,
         encoded: Encoded | None = None,
+        judge: Judge | None = None,
     ) -> None:
         self.scales = scales
         self.counts = [len(seen.z) for seen in described]
@@ -164,6 +169,7 @@ class DueWindows:
         self.views = described[0].views if one else np.concatenate([seen.views for seen in described], axis=1)
         self.present = described[0].present if one else np.concatenate([seen.present for seen in described])
         self.encoded = encoded
+        self.judge = judge
         self.found: dict[str, RawScore] = {}
         self.nearest: dict[int, NDArray[np.int64]] = {}
 

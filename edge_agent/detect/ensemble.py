@@ -27,6 +27,7 @@ from edge_agent.detect.detector import (
     RawScore,
 )
 from edge_agent.detect.fusion import Fusion, Scores
+from edge_agent.detect.judge import Judge
 from edge_agent.detect.view_scales import CHANGE_ROWS, ViewScales
 from edge_agent.model.lazy_arrays import LazyArrays, entries, held
 from edge_agent.signals.features import Float32
@@ -117,10 +118,17 @@ class Ensemble:
         return any(one.arrays.names and one.arrays.present(known) for one in self._ranking)
 
     def score(
-        self, arrays: Arrays, windows: Float32, encoded: Encoded | None, *, ranking: bool = True
+        self,
+        arrays: Arrays,
+        windows: Float32,
+        encoded: Encoded | None,
+        *,
+        ranking: bool = True,
+        judge: Judge | None = None,
     ) -> Scores:
         """Score windows [B, C, T] in physical units (NaN: hidden cell) of one machine.
 
+        The judge, where there is one, decides in the place of all statistics together (`fusion`).
         Detectors that need the encoder stay silent where `encoded` is None or the machine was learnt without it.
         Without `ranking`, or where the arrays are compacted, only the detectors that can alarm are asked, in about
         half of the time; `rank` is then 0.
@@ -128,14 +136,14 @@ class Ensemble:
         ranking = ranking and self.ranks(arrays)
         known = entries(arrays)
         memories = [(one.detector, one.arrays.read(known)) for one in self._asked(known, ranking=ranking)]
-        scales, fusion = ViewScales.read(known), Fusion.read(known)
+        scales, fusion = ViewScales.read(known), Fusion.read(known, judge)
         step = max(1, _STEP_NUMBERS // _numbers(memories))
         parts = []
         for at in range(0, max(len(windows), 1), step):
             described = describe_views(
                 arrays, windows[at : at + step], change_rows=CHANGE_ROWS if ranking else ()
             )
-            due = DueWindows([scales], [described], encoded=_part(encoded, at, step))
+            due = DueWindows([scales], [described], encoded=_part(encoded, at, step), judge=judge)
             found = _raw_scores([(detector, [memory]) for detector, memory in memories], due)
             parts.append(self._fused(fusion, found, due, ranking=ranking))
         return parts[0] if len(parts) == 1 else _concatenated(parts)
@@ -148,7 +156,9 @@ class Ensemble:
         _raw_scores([(one.detector, [one.arrays.read(known)]) for one in asked], due)
         return due
 
-    def score_together(self, machines: Sequence[Arrays], described: Sequence[WindowViews]) -> list[Scores]:
+    def score_together(
+        self, machines: Sequence[Arrays], described: Sequence[WindowViews], *, judge: Judge | None = None
+    ) -> list[Scores]:
         """What may alarm, of windows of several machines that were described together: as `score` without `ranking`."""
         groups: dict[tuple[Any, ...], list[int]] = {}
         entered = [entries(arrays) for arrays in machines]
@@ -164,7 +174,10 @@ class Ensemble:
                 chosen = members[first : first + _MACHINES_AT_A_TIME]
                 scores, start = (
                     self._score_alike(
-                        asked, [entered[at] for at in chosen], [described[at] for at in chosen]
+                        asked,
+                        [entered[at] for at in chosen],
+                        [described[at] for at in chosen],
+                        judge=judge,
                     ),
                     0,
                 )
@@ -175,18 +188,25 @@ class Ensemble:
         return [found[at] for at in range(len(machines))]
 
     def _score_alike(
-        self, asked: Sequence[Listed], machines: Sequence[Entries], described: Sequence[WindowViews]
+        self,
+        asked: Sequence[Listed],
+        machines: Sequence[Entries],
+        described: Sequence[WindowViews],
+        *,
+        judge: Judge | None,
     ) -> Scores:
-        due = DueWindows([ViewScales.read(each) for each in machines], described)
+        due = DueWindows([ViewScales.read(each) for each in machines], described, judge=judge)
         found = _raw_scores(
             [(one.detector, [one.arrays.read(each) for each in machines]) for one in asked], due
         )
-        known = [Fusion.read(each) for each in machines]
+        known = [Fusion.read(each, judge) for each in machines]
+        limits = [one.limits for one in known if one.limits is not None]
         fusion = Fusion(
             calibration=due.by_window([one.calibration for one in known]),
             weights=due.by_window([one.weights for one in known]),
             threshold=due.by_window([one.threshold for one in known]),
             recent_threshold=due.by_window([one.recent_threshold for one in known]),
+            limits=due.by_window(limits) if limits else None,
         )
         return self._fused(fusion, found, due, ranking=False)
 

@@ -1,5 +1,8 @@
 """Raw scores of all detectors to one: calibrated, weighed, and held against a threshold that keeps a budget.
 
+Where a pre-trained judge is heard (`judge`), it decides in the place of all statistics together: by itself on a machine
+that was learnt from little, with what they say on one that was learnt from more. The jump keeps its own part.
+
 Axes: B windows, C channels, V raw scores.
 """
 
@@ -10,12 +13,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.detect.context_features import rows_learnt
 from edge_agent.detect.detector import Entries, RawScore
+from edge_agent.detect.judge import LOGIT, STRANGENESS, Judge, alarm_logit, state_logit, value_of
 from edge_agent.model.lazy_arrays import held
 from edge_agent.signals.features import Float32
 
 # What a jump beyond its threshold adds to a score of 1, times its logarithm. Chosen on recordings that are not scored.
 _JUMP_WEIGHT = 0.25
+_JUDGED = frozenset({LOGIT, STRANGENESS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,7 @@ class Scores:
         rank: how unusual, [B]; orders windows by how sure several detectors are, whatever the budget.
         contributions: share of each channel in the value, [B, C]; at least 0, rows sum to 1 or are all 0.
         calibrated: each raw score on one scale, [B, V]; 0 is an ordinary normal window, 1 the 99 % point of normal
-            ones; a score that is absent is 0.
+            ones; a score that is absent is 0, and so is what the judge says, which has a scale of its own.
     """
 
     value: Float32
@@ -59,21 +65,24 @@ class Fusion(NamedTuple):
         weights: of each raw score in what alarms together, by itself, by the newest rows only, and in what ranks,
             [4, V]; each sums to 1.
         threshold: of the first two, [2]. recent_threshold: of the third, 0-d.
+        limits: of the judge, see `Judge.limits`, [3]; None without one.
     """
 
     calibration: Float32
     weights: Float32
     threshold: Float32
     recent_threshold: Float32
+    limits: Float32 | None = None
 
     @classmethod
-    def read(cls, arrays: Entries) -> "Fusion":
+    def read(cls, arrays: Entries, judge: Judge | None = None) -> "Fusion":
         """The one among a machine's arrays."""
         return cls(
             held(arrays["calibration"]),
             held(arrays["weights"]),
             held(arrays["threshold"]),
             held(arrays["recent_threshold"]),
+            None if judge is None else judge.limits(arrays, rows=rows_learnt(arrays)),
         )
 
     @property
@@ -95,6 +104,8 @@ class Fusion(NamedTuple):
         raw[:] = self.calibration[..., 0, :]
         shares = np.zeros((n_windows, self.n_scores, n_channels), np.float32)
         for name, score in found.items():
+            if name in _JUDGED:
+                continue
             raw[:, places[name]] = score.value
             shares[:, places[name]] = score.contributions
         calibrated = calibrate(self.calibration, raw)
@@ -104,14 +115,37 @@ class Fusion(NamedTuple):
         weighed = np.einsum("bv,bvc->bc", loud, shares)
         total = weighed.sum(axis=1, keepdims=True)
         over = (loudness / self.threshold).astype(np.float32)
+        recently = (recent / self.recent_threshold).astype(np.float32)
+        contributions = (weighed / np.maximum(total, np.float32(1e-30))).astype(np.float32)
+        if self.limits is not None and LOGIT in found:
+            logit, heard = found[LOGIT], found[STRANGENESS].value <= 1.0
+            alarm, state = judged(
+                self.limits, logit.value, value=over[:, 0], shape=calibrated[:, places["shape"]]
+            )
+            over[:, 0] = np.where(heard, alarm, over[:, 0])
+            recently = np.where(heard, state, recently)
+            contributions = np.where(heard[:, np.newaxis], logit.contributions, contributions)
         return Scores(
             value=joined(over),
             parts=over,
-            recent=(recent / self.recent_threshold).astype(np.float32),
+            recent=recently,
             rank=rank if ranking else np.zeros_like(rank),
-            contributions=(weighed / np.maximum(total, np.float32(1e-30))).astype(np.float32),
+            contributions=contributions,
             calibrated=calibrated,
         )
+
+
+def judged(limits: Float32, logit: Float32, *, value: Float32, shape: Float32) -> tuple[Float32, Float32]:
+    """What alarms and what tells when an alarm is over, [B] each, by a judge's logits [B].
+
+    Args:
+        limits: of the judge, [3] or [B, 3].
+        logit: what it says.
+        value: what all statistics together come to by their threshold, [B].
+        shape: calibrated Mahalanobis distance of the newest rows, [B].
+    """
+    alarm = alarm_logit(logit, value, statistics=limits[..., 2])
+    return value_of(alarm, limits[..., 0]), value_of(state_logit(logit, shape), limits[..., 1])
 
 
 def calibrate(calibration: Float32, raw: Float32) -> Float32:

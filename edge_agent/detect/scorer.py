@@ -8,6 +8,7 @@ Axes: B windows, C channels, T rows, V raw scores, K classes of a fault head.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from edge_agent.detect.detector import Arrays, Encoded
 from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.ensemble import Ensemble
 from edge_agent.detect.fusion import Scores
+from edge_agent.detect.judge import Judge
 from edge_agent.model.bundle import Bundle
 from edge_agent.model.session import ModelSession, Provider
 from edge_agent.records import Float32, Profile, ScoreBlock, WindowBlock
@@ -56,6 +58,11 @@ class Scorer:
     def bundle(self) -> Bundle:
         """Where the network is from."""
         return self.session.bundle
+
+    @cached_property
+    def judge(self) -> Judge | None:
+        """The pre-trained network that judges windows; None where the bundle has none."""
+        return None if self.bundle.judge is None else Judge.of(self.bundle.judge, self.session.judge)
 
     @property
     def provider(self) -> str:
@@ -119,6 +126,7 @@ class Scorer:
         joint = self._ensemble.score_together(
             [profiles[at].memory for at in whole],
             [seen for at in whole if (seen := described[at]) is not None],
+            judge=self.judge,
         )
         scores = dict(zip(whole, joint, strict=True))
         return [
@@ -148,7 +156,9 @@ class Scorer:
 
     def _scores(self, block: WindowBlock, profile: Profile, encoded: Encoded) -> Scores:
         if not block.hidden:
-            return self._ensemble.score(profile.memory, block.values, encoded, ranking=self.ranking)
+            return self._ensemble.score(
+                profile.memory, block.values, encoded, ranking=self.ranking, judge=self.judge
+            )
         scores = self._score_visible(block, profile, encoded)
         if not self.ranking:
             return scores
@@ -170,6 +180,7 @@ class Scorer:
             np.ascontiguousarray(block.values[:, kept]),
             seen,
             ranking=False,
+            judge=self.judge,
         )
         shares = np.zeros((B, C), np.float32)
         shares[:, kept] = scores.contributions

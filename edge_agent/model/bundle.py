@@ -21,7 +21,9 @@ import msgspec
 import numpy as np
 
 from edge_agent.errors import BundleError
+from edge_agent.model import judge as judges
 from edge_agent.model.arrays import decode_arrays
+from edge_agent.model.judge import BundledJudge, JudgeEntry
 from edge_agent.model.onnx_check import check_graph
 from edge_agent.model.signature import ANYONE, SIGNATURE, Trust
 from edge_agent.model.signature import LIMIT_BYTES as _SIGNATURE_LIMIT_BYTES
@@ -33,12 +35,14 @@ MODEL = "model.onnx"
 GOLDEN = "golden.npz"
 PROFILE = "profile.npz"
 CARD = "CARD.md"
-_FILES = frozenset({MODEL, GOLDEN, PROFILE, CARD})
+_FILES = frozenset({MODEL, GOLDEN, PROFILE, CARD}) | judges.FILES
 _REQUIRED = frozenset({MODEL, GOLDEN, CARD})
 _LIMIT_BYTES = 256 * 1024 * 1024
 """A gateway's memory is small; no edge model of this family comes near."""
 _MANIFEST_LIMIT_BYTES = 4 * 1024 * 1024
-_FILE_LIMITS_BYTES = {MODEL: 128 * 1024 * 1024, GOLDEN: 32 * 1024 * 1024, CARD: 1024 * 1024}
+_FILE_LIMITS_BYTES = {
+    MODEL: 128 * 1024 * 1024, GOLDEN: 32 * 1024 * 1024, CARD: 1024 * 1024, **judges.LIMITS_BYTES,
+}  # fmt: skip
 """Of single files; a profile may fill what is left."""
 _UNPARSABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _GOLDEN_SIGNALS_LIMIT = 4096
@@ -90,6 +94,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             processor round differently, those of int8 more so.
         training: settings of the run, seed included. measures: held-out figures. Both for reading, not for running.
         release: what the signer vouches for besides the files; left out of a bundle that was not signed.
+        judge: the network that judges windows; left out of a bundle that has none.
     """
 
     schema_version: int
@@ -108,6 +113,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     measures: dict[str, Any] = {}
     files: dict[str, FileEntry]
     release: Release | msgspec.UnsetType = msgspec.UNSET
+    judge: JudgeEntry | msgspec.UnsetType = msgspec.UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,7 @@ class Bundle:
 
     Attributes:
         signed_by: id of the trusted key that vouches for it; None where nobody was asked or nobody had to.
+        judge: the network that judges windows; None in a bundle that has none.
     """
 
     path: Path
@@ -144,6 +151,7 @@ class Bundle:
     profile: bytes | None
     card: str
     signed_by: str | None = None
+    judge: BundledJudge | None = None
 
     @property
     def encoder(self) -> str:
@@ -180,7 +188,14 @@ def read(path: Path, *, trust: Trust = ANYONE) -> Bundle:
         profile=contents.get(PROFILE),
         card=contents[CARD].decode(errors="replace"),
         signed_by=signed_by,
+        judge=_judge(path, manifest, contents),
     )
+
+
+def _judge(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> BundledJudge | None:
+    if isinstance(manifest.judge, msgspec.UnsetType):
+        return None
+    return judges.read(path, manifest.judge, contents, sha256=manifest.files[judges.MODEL].sha256)
 
 
 def _decode_manifest(path: Path, raw: bytes) -> Manifest:
@@ -203,12 +218,16 @@ class _SchemaVersion(msgspec.Struct):
 
 def _check_names(path: Path, manifest: Manifest) -> None:
     names = manifest.files.keys()
-    if missing := _REQUIRED - names:
+    with_judge = not isinstance(manifest.judge, msgspec.UnsetType)
+    required = _REQUIRED | judges.FILES if with_judge else _REQUIRED
+    if missing := required - names:
         raise BundleError(path / MANIFEST, f"lists no {', '.join(sorted(missing))}")
     if extra := names - _FILES:
         raise BundleError(path / MANIFEST, f"lists unknown files: {', '.join(sorted(extra))}")
+    if not with_judge and judges.FILES & names:
+        raise BundleError(path / MANIFEST, "lists the files of a judge and says nothing of it")
     for name, limit in _FILE_LIMITS_BYTES.items():
-        if (claimed := manifest.files[name].bytes) > limit:
+        if name in names and (claimed := manifest.files[name].bytes) > limit:
             raise BundleError(path / MANIFEST, f"claims {claimed} bytes for {name}, the limit is {limit}")
     total = sum(entry.bytes for entry in manifest.files.values())
     if total > _LIMIT_BYTES:

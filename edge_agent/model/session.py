@@ -1,19 +1,24 @@
-"""The network in an inference session: the only file that imports onnxruntime. Knows not what its answers mean.
+"""The networks in inference sessions: the only file that imports onnxruntime. Knows not what its answers mean.
 
-The runtime is loaded where a session starts: it takes 28 MB, and an agent whose alarms read no network needs none. A
-session is trusted only once it has answered its bundle's golden windows as the trainer's network did.
+The runtime is loaded where a session starts: it takes 28 MB, and an agent whose alarms read no network needs none. The
+encoder and the judge of a bundle have a session each; the judge, which is small, always runs on the CPU. A session is
+trusted only once it has answered its bundle's golden windows as the trainer's network did.
 
 Axes: B windows, C channels, T rows, D embedding dimensions, K classes of a fault head.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_agent.errors import BundleError, ProviderError
+from edge_agent.model import judge as judges
 from edge_agent.model.bundle import Bundle, Golden
 from edge_agent.model.isolated import in_a_copy
+from edge_agent.model.judge import BundledJudge
 from edge_agent.records import Float32
 
 Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
@@ -52,12 +57,15 @@ class ModelSession:
         mixes_channels: whether a fault head reads all channels of a window together; otherwise each is read by itself.
     """
 
-    def __init__(self, bundle: Bundle, provider: str, *, started: Any = None, threads: int = 1) -> None:
-        """Hold a session, or none, to start it on the CPU when the network is asked."""
+    def __init__(
+        self, bundle: Bundle, provider: str, *, started: Any = None, judging: Any = None, threads: int = 1
+    ) -> None:
+        """Hold the encoder's and the judge's session, or none, to start each on the CPU when it is asked."""
         self.bundle = bundle
         self.provider = provider
         self.mixes_channels = bool(bundle.manifest.labels)
         self._started = started
+        self._judging = judging
         self._threads = threads
 
     @classmethod
@@ -86,13 +94,14 @@ class ModelSession:
                 f"{', '.join(ort.get_available_providers())}"
             )
         started = _start(bundle, [_PROVIDERS[name] for name in present], threads=threads)
+        judging = None if bundle.judge is None else _start_judge(bundle.judge)
         running = started.get_providers()[0]
         name = next(name for name, long in _PROVIDERS.items() if long == running)
         if require and provider not in ("auto", name):
             raise ProviderError(
                 f"execution provider {provider!r} is required, but onnxruntime fell back to {name}"
             )
-        return cls(bundle, name, started=started, threads=threads)
+        return cls(bundle, name, started=started, judging=judging, threads=threads)
 
     @classmethod
     def open_when_asked(
@@ -122,7 +131,7 @@ class ModelSession:
 
     @property
     def started(self) -> bool:
-        """Whether the runtime is loaded."""
+        """Whether the encoder's session has begun."""
         return self._started is not None
 
     def ask(self, windows: Float32, location: Float32, scale: Float32) -> Answers:
@@ -139,6 +148,23 @@ class ModelSession:
         ]
         logits = joined[2] if self.mixes_channels else np.empty((len(windows), 0), np.float32)
         return Answers(joined[0], joined[1], logits)
+
+    def judge(
+        self, channels: Float32, machine: Float32, present: NDArray[np.bool_]
+    ) -> tuple[Float32, Float32]:
+        """What the bundle's judge, which it must have, says of features: logits of windows [B], of channels [B, C].
+
+        Args:
+            channels: [B, C, F].
+            machine: [B, G].
+            present: channels that were observed, [B, C].
+        """
+        if self._judging is None:
+            assert self.bundle.judge is not None  # noqa: S101 - as said above
+            self._judging = _start_judge(self.bundle.judge)
+        given = dict(zip(judges.INPUTS, (channels, machine, present), strict=True))
+        logit, of_channels = self._judging.run(judges.OUTPUTS, given)
+        return logit, of_channels
 
     def _run(self, windows: Float32, location: Float32, scale: Float32) -> list[Float32]:
         hidden = np.isnan(windows)
@@ -157,7 +183,24 @@ def _outputs(bundle: Bundle) -> list[str]:
 
 
 def _start(bundle: Bundle, providers: list[str], *, threads: int) -> Any:
-    """A session that answers the golden windows as it should."""
+    """The encoder in a session that answers the golden windows as it should."""
+    session = _begin(bundle.path / "model.onnx", bundle.model, providers, inputs=_INPUTS, threads=threads)
+    _check_golden(bundle, session)
+    return session
+
+
+def _start_judge(judge: BundledJudge) -> Any:
+    """The judge in a session that answers its golden windows as it should."""
+    session = _begin(judge.path, judge.model, [_PROVIDERS["cpu"]], inputs=judges.INPUTS, threads=1)
+    tolerance = min(judge.entry.golden_tolerance, _LARGEST_TOLERANCE)
+    golden = judge.golden._asdict()
+    given = {name: golden[name] for name in judges.INPUTS}
+    expected = {name: golden[name] for name in judges.OUTPUTS}
+    _check_answers(judge.path, session, given, expected, tolerance=tolerance)
+    return session
+
+
+def _begin(path: Path, model: bytes, providers: list[str], *, inputs: tuple[str, ...], threads: int) -> Any:
     import onnxruntime as ort  # noqa: PLC0415 - see above
 
     options = ort.SessionOptions()
@@ -168,32 +211,40 @@ def _start(bundle: Bundle, providers: list[str], *, threads: int) -> Any:
     options.log_severity_level = 3
     fallback = [*providers, *([] if _PROVIDERS["cpu"] in providers else [_PROVIDERS["cpu"]])]
     try:
-        session = ort.InferenceSession(bundle.model, options, providers=fallback)
+        session = ort.InferenceSession(model, options, providers=fallback)
     except Exception as error:  # onnxruntime raises its own kinds, derived from RuntimeError or Exception
-        raise BundleError(bundle.path / "model.onnx", f"onnxruntime cannot load it: {error}") from error
+        raise BundleError(path, f"onnxruntime cannot load it: {error}") from error
     names = {node.name for node in session.get_inputs()}
-    if names != set(_INPUTS):
-        raise BundleError(
-            bundle.path / "model.onnx", f"has inputs {sorted(names)}, expected {sorted(_INPUTS)}"
-        )
-    _check_golden(bundle, session)
+    if names != set(inputs):
+        raise BundleError(path, f"has inputs {sorted(names)}, expected {sorted(inputs)}")
     return session
 
 
 def _check_golden(bundle: Bundle, session: Any) -> None:
     """Re-score the golden windows: a model that answers otherwise than torch did is not trusted."""
-    golden, path = bundle.golden, bundle.path
+    golden = bundle.golden
+    given = {name: getattr(golden, name) for name in _INPUTS}
+    expected = {name: _golden_output(golden, name) for name in _outputs(bundle)}
     tolerance = min(bundle.manifest.golden_tolerance, _LARGEST_TOLERANCE)
-    outputs = _outputs(bundle)
+    _check_answers(bundle.path, session, given, expected, tolerance=tolerance)
+
+
+def _check_answers(
+    path: Path,
+    session: Any,
+    given: Mapping[str, NDArray[Any]],
+    expected: Mapping[str, Float32 | None],
+    *,
+    tolerance: float,
+) -> None:
     try:
-        answers = session.run(outputs, {name: getattr(golden, name) for name in _INPUTS})
+        answers = session.run(list(expected), given)
     except Exception as error:  # onnxruntime raises its own kinds, derived from RuntimeError or Exception
         raise BundleError(path, f"the model does not run on its golden windows: {error}") from error
-    for name, answer in zip(outputs, answers, strict=True):
-        expected = _golden_output(golden, name)
-        if expected is None or answer.shape != expected.shape:
+    for (name, wanted), answer in zip(expected.items(), answers, strict=True):
+        if wanted is None or answer.shape != wanted.shape:
             raise BundleError(path, f"golden {name} has not the shape that the model answers")
-        off = float(np.max(np.abs(answer - expected)) / (1.0 + np.max(np.abs(expected))))
+        off = float(np.max(np.abs(answer - wanted)) / (1.0 + np.max(np.abs(wanted))))
         if not off <= tolerance:
             raise BundleError(path, f"golden {name} differs by {off:.2g}, more than {tolerance}")
 

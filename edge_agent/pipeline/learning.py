@@ -32,6 +32,7 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSetti
         rows,
         window_rows=scorer.window_rows,
         encode=scorer.encode,
+        judge=scorer.judge,
         budget_per_week=settings.budget.false_alarms_per_week,
         windows_per_week=_WEEK_NS / (period_ns * request.hop_rows),
         hop_rows=request.hop_rows,

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -11,15 +12,16 @@ from edge_agent.detect.scorer import Scorer
 from edge_agent.model.arrays import encode_arrays
 from edge_agent.model.bundle import CARD, GOLDEN, MODEL, Manifest, read, write
 from edge_agent.records import Float32
+from tests.support.tiny_judge import TinyJudge
 
 ROWS = 64
 PATCHES = 8
 
 
-def bundle(parent: Path) -> Path:
-    """Write the bundle below `parent`; the same bytes every time."""
+def bundle(parent: Path, *, rows: int = ROWS, judge: TinyJudge | None = None) -> Path:
+    """Write the bundle below `parent`, for windows of so many rows; the same bytes every time."""
     rng = np.random.default_rng(1)
-    window = rng.normal(size=(3, 2, ROWS)).astype(np.float32)
+    window = rng.normal(size=(3, 2, rows)).astype(np.float32)
     location = np.zeros((3, 2), np.float32)
     scale = np.full((3, 2), 2.0, np.float32)
     embedding, reconstruction = expected(window, location, scale)
@@ -37,22 +39,24 @@ def bundle(parent: Path) -> Path:
         version="0",
         created=datetime(2024, 1, 1, tzinfo=UTC).isoformat(),
         architecture="conv",
-        window_rows=ROWS,
+        window_rows=rows,
         embedding_dim=PATCHES,
         files={},
+        judge=msgspec.UNSET if judge is None else judge.entry(),
     )
-    return write(parent, manifest, {MODEL: _graph(), GOLDEN: encode_arrays(arrays), CARD: b"# tiny\n"})
+    contents = {MODEL: _graph(rows), GOLDEN: encode_arrays(arrays), CARD: b"# tiny\n"}
+    return write(parent, manifest, contents if judge is None else contents | judge.contents())
 
 
 def expected(window: Float32, location: Float32, scale: Float32) -> tuple[Float32, Float32]:
     """What the graph answers, in numpy."""
     z = (window - location[..., None]) / scale[..., None]
-    means = z.reshape(*z.shape[:2], PATCHES, ROWS // PATCHES).mean(axis=3)
-    smooth = np.repeat(means, ROWS // PATCHES, axis=2)
+    means = z.reshape(*z.shape[:2], PATCHES, -1).mean(axis=3)
+    smooth = np.repeat(means, z.shape[2] // PATCHES, axis=2)
     return means, (smooth * scale[..., None] + location[..., None]).astype(np.float32)
 
 
-def _graph() -> bytes:
+def _graph(rows: int) -> bytes:
     def constant(name: str, values: list[int]) -> onnx.TensorProto:
         return numpy_helper.from_array(np.array(values, np.int64), name)
 
@@ -77,18 +81,18 @@ def _graph() -> bytes:
         nodes,
         "tiny",
         [
-            port("window", "B", "C", ROWS),
-            port("observed", "B", "C", ROWS),
+            port("window", "B", "C", rows),
+            port("observed", "B", "C", rows),
             port("location", "B", "C"),
             port("scale", "B", "C"),
         ],
-        [port("embedding", "B", "C", PATCHES), port("reconstruction", "B", "C", ROWS)],
+        [port("embedding", "B", "C", PATCHES), port("reconstruction", "B", "C", rows)],
         [
             constant("last", [2]),
             constant("axis", [3]),
-            constant("patched", [0, 0, PATCHES, ROWS // PATCHES]),
-            constant("repeats", [1, 1, 1, ROWS // PATCHES]),
-            constant("flat", [0, 0, ROWS]),
+            constant("patched", [0, 0, PATCHES, rows // PATCHES]),
+            constant("repeats", [1, 1, 1, rows // PATCHES]),
+            constant("flat", [0, 0, rows]),
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)

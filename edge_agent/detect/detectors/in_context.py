@@ -2,7 +2,7 @@
 
 It was trained on thousands of other machines, with injected faults and benign changes, to tell the two apart by
 `context_features`; of this machine it is told only what those say. Listed after nearest neighbours and Mahalanobis,
-whose raw scores it reads.
+whose raw scores it reads. What it says has a scale of its own, see `judge`.
 
 Axes: B windows, C channels, W normal windows.
 """
@@ -12,28 +12,52 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.context_features import Context, learn, masked
+from edge_agent.detect.context_features import (
+    DESCRIPTORS,
+    Context,
+    features,
+    features_of_normal,
+    learn,
+    masked,
+)
 from edge_agent.detect.detector import Detector, DueWindows, NormalWindows, RawScore
+from edge_agent.detect.judge import LOGIT, STRANGENESS, UNKNOWN, Judge
 from edge_agent.signals.features import Float32
 
 
 class InContext(Detector[Context]):
-    """The logit that a window is of a fault."""
+    """The logit that a window is of a fault, and how unlike the network's own machines this one is."""
 
     name = "in_context"
-    scores = ("in_context",)
+    scores = (LOGIT, STRANGENESS)
     memory = Context
     sums_over_channels = False
 
     def fit(self, normal: NormalWindows) -> tuple[Context, dict[str, Float32]] | None:
-        """Remember the machine; None for windows of other lengths than the network reads."""
+        """Remember the machine; None for windows of other lengths than the network reads.
+
+        Each normal window is judged by memories without its own rows, of those beyond a thousand every n-th; the
+        windows after one that is judged count as it does.
+        """
         learnt = learn(normal)
-        return None if learnt is None else (learnt[0], {})
+        if learnt is None:
+            return None
+        memory, found, looked_at = learnt
+        if normal.judge is None:
+            return memory, {}
+        channels, machine = features_of_normal(memory, found)
+        present = normal.present(normal.scales.lengths[-1])[looked_at]
+        logit, _, strange = _judged(normal.judge, channels, machine, present)
+        latest = np.searchsorted(looked_at, np.arange(len(normal.ends)), side="right") - 1
+        return memory, {LOGIT: logit[latest], STRANGENESS: strange[latest]}
 
     def score(self, memories: Sequence[Context], windows: DueWindows) -> dict[str, RawScore]:
-        """Nothing without a network."""
-        del memories, windows
-        return {}
+        """The logit with the channels' shares in it; nothing without a network."""
+        if windows.judge is None:
+            return {}
+        channels, machine = features(memories, windows)
+        logit, shares, strange = _judged(windows.judge, channels, machine, windows.present)
+        return {LOGIT: RawScore(logit, shares), STRANGENESS: RawScore(strange, np.zeros_like(shares))}
 
     def compact(self, memory: Context) -> Context:
         """The remembered windows packed into bytes."""
@@ -45,4 +69,18 @@ class InContext(Detector[Context]):
 
     def numbers(self, memory: Context) -> int:
         """A distance to each remembered window of each channel in each view."""
-        return memory.square.size
+        return int(memory.square.size)
+
+
+def _judged(
+    judge: Judge, channels: Float32, machine: Float32, present: NDArray[np.bool_]
+) -> tuple[Float32, Float32, Float32]:
+    """(logits [B], the channels' shares [B, C], strangeness [B]); an answer that is no number is no answer."""
+    logit, of_channels = judge.ask(channels, machine, present)
+    strange = judge.strangeness(machine[:, DESCRIPTORS], present)
+    strange[~np.isfinite(logit)] = UNKNOWN
+    heard = np.where(present & np.isfinite(of_channels), of_channels, np.float32(-np.inf))
+    largest = np.max(heard, axis=1, keepdims=True)
+    raised = np.exp(heard - np.where(np.isfinite(largest), largest, np.float32(0.0)))
+    shares = raised / np.maximum(raised.sum(axis=1, keepdims=True), np.float32(1e-30))
+    return np.nan_to_num(logit), shares.astype(np.float32, copy=False), strange

@@ -1,0 +1,128 @@
+"""The judge that a bundle may have, and how what it says becomes a score: 1 is the threshold, as of all scores.
+
+A pre-trained network says of a window "fault or not" as a logit (`detectors.in_context`). The number from which that
+alarms comes with the network, set on machines that it never saw; what a machine's own normal windows ask for may only
+raise it. On a machine that is unlike all that the network was trained on it is not heard: the statistics decide.
+
+Axes: B windows, C channels, F features of a channel, G features of the machine, D descriptors of the machine.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.model.judge import BundledJudge
+from edge_agent.model.lazy_arrays import Lazy, held
+from edge_agent.signals.features import Float32
+
+Ask = Callable[[Float32, Float32, NDArray[np.bool_]], tuple[Float32, Float32]]
+"""(channels [B, C, F], machine [B, G], present [B, C]) -> (logits of windows [B], of their channels [B, C])."""
+
+LOGIT, STRANGENESS = "in_context", "in_context_strangeness"
+"""Raw scores of the judge's detector: what it says, and how unlike its own machines this one is (1: too far)."""
+THRESHOLD = "in_context_threshold"
+"""Array of a machine: the alarm's threshold that it was found to need, and the judge that it is of, [2]."""
+STATISTICS_FROM_ROWS = 3000
+"""Normal rows from which the statistics count beside the judge: of fewer, their own scale is too uncertain."""
+STATISTICS_WEIGHT = 3.0
+"""Weight of the logarithm of what the statistics say: on machines of kinds that were kept out of training it takes
+false alarms away, and costs the others little."""
+STATE_WEIGHT = 2.0
+"""The same of the Mahalanobis distance of the newest rows, in what ends a state."""
+UNKNOWN = 1e6
+"""Strangeness of what cannot be judged at all."""
+LEAST_VALUE = 1e-3
+"""Below this the statistics say no less: a logarithm has no end."""
+_LEAST_EXCESS = 0.05
+_LOGITS_A_FOLD = 3.0
+"""So many logits more are a score e times as large."""
+_LARGEST_LOGIT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """A pre-trained network, and what its bundle says of it.
+
+    Attributes:
+        ask: the network.
+        threshold, state_threshold: logits from which a window alarms, and from which its newest rows do.
+        descriptors, descriptor_spread: [D] mean and standard deviation of the machines that it was trained on.
+        familiar: mean |z| of descriptors up to which a machine is like them.
+        identity: of the network.
+    """
+
+    ask: Ask
+    threshold: float
+    state_threshold: float
+    descriptors: Float32
+    descriptor_spread: Float32
+    familiar: float
+    identity: int
+
+    @classmethod
+    def of(cls, bundled: BundledJudge, ask: Ask) -> "Judge":
+        """The judge of a bundle, asked by `ask`."""
+        entry = bundled.entry
+        return cls(
+            ask=ask,
+            threshold=entry.threshold,
+            state_threshold=entry.state_threshold,
+            descriptors=np.array(entry.descriptors, np.float32),
+            descriptor_spread=np.array(entry.descriptor_spread, np.float32),
+            familiar=entry.familiar,
+            identity=bundled.identity,
+        )
+
+    def strangeness(self, descriptors: Float32, present: NDArray[np.bool_]) -> Float32:
+        """How unlike the judge's own machines those of windows are [B], 1 being the most that is familiar.
+
+        Args:
+            descriptors: [B, D].
+            present: [B, C]; where no channel was observed there is nothing to judge.
+        """
+        z = np.abs((descriptors - self.descriptors) / self.descriptor_spread)
+        strange: Float32 = (z.mean(axis=-1) / np.float32(self.familiar)).astype(np.float32)
+        strange[~present.any(axis=-1)] = UNKNOWN
+        return np.minimum(strange, np.float32(UNKNOWN))
+
+    def limits(self, arrays: Mapping[str, NDArray[Any] | Lazy], *, rows: float) -> Float32:
+        """Threshold of the alarm and of the state, and the statistics' weight, of a machine learnt from so many rows.
+
+        The state's is raised with the alarm's; one that was learnt with another judge means nothing.
+        """
+        alarm = self.threshold
+        if (known := arrays.get(THRESHOLD)) is not None:
+            raised, identity = held(known).tolist()
+            alarm = max(alarm, raised) if int(identity) == self.identity else alarm
+        state = self.state_threshold + (alarm - self.threshold)
+        weight = STATISTICS_WEIGHT if rows >= STATISTICS_FROM_ROWS else 0.0
+        return np.array([alarm, state, weight], np.float32)
+
+
+def alarm_logit(logit: Float32, value: Float32, *, statistics: Float32) -> Float32:
+    """What is held against the alarm's threshold: logits [B] and what the statistics come to [B], 1 their threshold."""
+    least = np.maximum(value, np.float32(LEAST_VALUE))
+    return np.asarray(_bounded(logit) + statistics * np.log(least), np.float32)
+
+
+def state_logit(logit: Float32, shape: Float32) -> Float32:
+    """The same of the newest rows alone: `shape` is their Mahalanobis distance, 0 the normal median, 1 the 99 % point.
+
+    A window remembers a fault until its last row has left it, so the state ends by what sees 16 rows only.
+    """
+    least = np.maximum(shape, np.float32(_LEAST_EXCESS))
+    return np.asarray(_bounded(logit) + np.float32(STATE_WEIGHT) * np.log(least), np.float32)
+
+
+def value_of(logit: Float32, threshold: Float32) -> Float32:
+    """A logit as a score, 1 at the threshold."""
+    found: Float32 = np.exp((logit - threshold) / np.float32(_LOGITS_A_FOLD)).astype(np.float32)
+    return found
+
+
+def _bounded(logit: Float32) -> Float32:
+    found: Float32 = np.clip(logit, -_LARGEST_LOGIT, _LARGEST_LOGIT).astype(np.float32)
+    return found
