@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.detection.networks import NONE, judged
 from benchmarks.few_minutes.alarms import (
     LEVELS,
     UNSCORED,
@@ -25,10 +24,7 @@ from benchmarks.few_minutes.alarms import (
 from benchmarks.few_minutes.figures import gained, summarised
 from benchmarks.few_minutes.plants import AFTER_ROWS, CALM_ROWS, HOP_ROWS, Plant, Spec, simulated, specs
 from benchmarks.harness import results_page
-from edge_agent.detect.scorer import Scorer
-from edge_agent.model import bundle
 from simulator import Injection
-from tests.support import tiny
 
 ROOT = Path(__file__).parents[2]
 LEARNT, FIRST, SECOND = 600, 2000, 6000
@@ -183,12 +179,6 @@ def test_what_gives_no_scores_is_not_moved() -> None:
     assert row["average_precision"] is None
     assert row["hit_rate_1"] is None
     assert row["median_delay_s"] is None
-
-
-def test_an_agent_without_a_network_learns_nothing_of_one(tmp_path: Path) -> None:
-    scorer = Scorer.load(bundle.read(tiny.bundle(tmp_path)), provider="cpu")
-    assert judged(scorer) is scorer
-    assert judged(scorer, NONE).encode is None
 
 
 def test_the_results_page_holds_figures_against_the_goals(tmp_path: Path) -> None:
