@@ -10,9 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.detection.baselines import BASELINES
-from benchmarks.detection.datasets import Series
-from benchmarks.detection.methods import with_limit
+from benchmarks.detection.baselines import BASELINES, in_normal_scales, with_own_limit
 from edge_agent.detect.scorer import Scorer
 from edge_agent.detect.trigger import Trigger, on_delay_windows
 from edge_agent.detect.view_scales import LENGTHS_ROWS
@@ -135,28 +133,28 @@ def _episode(revisions: list[Alarm], *, end_ns: int) -> Episode:
 
 def rival(name: str, recording: Recording, *, learn_rows: int, hop_rows: int) -> Heard:
     """A baseline by its own 99 % point, through the agent's trigger."""
-    series = Series(recording, normal_rows=learn_rows, judged_from=learn_rows)
-    raw, limit = with_limit(series, make=BASELINES[name])
+    rows = in_normal_scales(recording.values, learn_rows)
+    raw, limit = with_own_limit(BASELINES[name], rows, normal_rows=learn_rows)
     score = raw / max(limit, 1e-12)
     times = row_times_ns(recording)
     settings = settings_for(recording, learn_rows=learn_rows, hop_rows=hop_rows)
     delay = on_delay_windows(settings.on_delay, hop_ns=round(settings.window.hop_s * 1e9))
     trigger = Trigger(replace(settings.trigger, on_delay_windows=delay))
     span = -(-WINDOW_ROWS // hop_rows)
-    rows = np.arange(learn_rows + hop_rows - 1, len(score), hop_rows)
+    scored = np.arange(learn_rows + hop_rows - 1, len(score), hop_rows)
     found: list[Episode] = []
     first, peak = None, 0.0
-    for row in rows.tolist():
+    for row in scored.tolist():
         value = float(score[row])
         state = trigger.step(value, recent=value, span_windows=span)
         if state == "raised":
             first, peak = row, value
         peak = max(peak, value)
-        if first is not None and (state == "cleared" or row == rows[-1]):
+        if first is not None and (state == "cleared" or row == scored[-1]):
             spell = (int(times[first]), int(times[row]))
             found.append(Episode(str(len(found)), (spell,), peak, "", "machine/warning"))
             first = None
-    return Heard(tuple(found), times[rows], score[rows])
+    return Heard(tuple(found), times[scored], score[scored])
 
 
 def _frames(recording: Recording, *, learn_rows: int) -> Iterator[Frame]:
