@@ -7,8 +7,8 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
+from benchmarks.detection.networks import AGENT
 from benchmarks.everyday.machines import MACHINES
-from benchmarks.everyday.trial import AGENT
 from benchmarks.everyday.verdict import MOST_FALSE_A_WEEK, MOST_IN_ALARM
 
 mpl.use("Agg")

@@ -1,7 +1,8 @@
 """Ordinary machines: `python -m benchmarks.everyday.run [--machines a,b] [--seeds 1,2,3] [--recordings FOLDER]`.
 
 Each is learnt from its first day and watched for the week or two after, by the agent as it ships, and by baselines with
-their own 99 % points behind the agent's trigger. Counted are false incidents a week, whether the one real fault is
+their own 99 % points behind the agent's trigger; where a pre-trained network has a say in what alarms, also without
+it and with random weights in its place. Counted are false incidents a week, whether the one real fault is
 found, and the share of the calm time in alarm. Every second row is scored unless `--hop` says otherwise.
 
 `--recordings` judges Parquet or CSV files of others instead, with a `label` column, learnt from `--learn-rows` rows.
@@ -21,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import RESULTS, ROOT
+from benchmarks.detection.networks import AGENT, NO_NETWORK, RANDOM, REPLACED, decides
 from benchmarks.everyday.machines import LEARNT_ROWS, MACHINES, week
 from benchmarks.everyday.report import picture, summarise, table
-from benchmarks.everyday.trial import AGENT, RIVALS, Heard, hear, rival
+from benchmarks.everyday.trial import RIVALS, Heard, hear, rival
 from benchmarks.everyday.verdict import judge
 from benchmarks.harness.provenance import circumstances
 from edge_agent.detect.scorer import Scorer
@@ -128,7 +130,8 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def _tasks(options: argparse.Namespace) -> Iterator[Task]:
     """The agent's first: who stops the run early has them."""
-    for method in (AGENT,) if options.alone else (AGENT, *RIVALS):
+    networks = (NO_NETWORK, RANDOM) if decides(_scorer(options.model)) else ()
+    for method in (AGENT,) if options.alone else (AGENT, *networks, *RIVALS):
         task = partial(
             Task,
             method=method,
@@ -178,16 +181,17 @@ def _recording(task: Task) -> Recording:
 
 def _heard(task: Task, recording: Recording) -> Heard:
     how = {"learn_rows": task.learn_rows, "hop_rows": task.hop_rows}
-    if task.method != AGENT:
+    if task.method in RIVALS:
         return rival(task.method, recording, **how)
-    return hear(recording, scorer=_scorer(task.model), **how)
+    return hear(recording, scorer=_scorer(task.model, method=task.method), **how)
 
 
 @cache
-def _scorer(model: Path) -> Scorer:
+def _scorer(model: Path, *, method: str = AGENT) -> Scorer:
     """As `edge-agent run` has it: nothing is ranked, and the network is asked where an alarm depends on it."""
     session = ModelSession.open(bundle.read(model), provider="cpu", threads=1)
-    return Scorer(session, ranking=False, expecting=False)
+    shipped = Scorer(session, ranking=False, expecting=False)
+    return shipped if method == AGENT else REPLACED[method][0](shipped)
 
 
 if __name__ == "__main__":

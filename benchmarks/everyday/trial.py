@@ -22,7 +22,6 @@ from edge_agent.recordings.tables import Recording
 from edge_agent.records import Alarm, Delivery, Frame, Reject
 from edge_agent.signals.settings import WindowSettings
 
-AGENT = "edge-agent"
 RIVALS = ("PCA T2 + SPE", "k-means on z-scored windows")
 WINDOW_ROWS = LENGTHS_ROWS[-1]
 _BLOCK_ROWS = 1024
