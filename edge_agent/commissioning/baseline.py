@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.commissioning import drift, judge_threshold, normal_windows
+from edge_agent.commissioning.kind_finding import find_kinds
 from edge_agent.commissioning.normal_windows import Observed
 from edge_agent.commissioning.threshold import shared, threshold
 from edge_agent.detect import fusion
@@ -24,6 +25,7 @@ from edge_agent.detect.judge import Judge
 from edge_agent.detect.reference_bank import usual_and_reach
 from edge_agent.detect.view_scales import LENGTHS_ROWS, centre_and_spread
 from edge_agent.errors import CommissionError
+from edge_agent.signals.channel_kinds import ChannelKind, rows_with_rates, without_unscored
 from edge_agent.signals.features import Float32, scales
 
 # Fewer normal windows than this cannot tell how large a normal score may be.
@@ -47,6 +49,8 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
     windows_per_week: float,
     seed: int,
     hop_rows: int = 1,
+    period_s: float = np.inf,
+    kinds: Sequence[ChannelKind | None] = (),
     seams: Sequence[int] = (),
     ensemble: Ensemble = ENSEMBLE,
     judge: Judge | None = None,
@@ -61,6 +65,8 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
         windows_per_week: windows the machine is scored on in a week.
         seed: for the choice of remembered windows.
         hop_rows: rows from one scored window to the next, so that normal rows are rightly counted as time.
+        period_s: from one row to the next, infinite where that is not known; see `find_kinds`.
+        kinds: of the channels, where people say them; see `find_kinds`.
         seams: rows before which time leaps: no window bridges them.
         ensemble: the detectors to fit.
         judge: the pre-trained network that will decide, or None.
@@ -72,7 +78,8 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
         CommissionError: too few usable rows.
     """
     rows = _checked(rows, window_rows)
-    arrays: dict[str, NDArray[Any]] = dict(scales(rows))
+    arrays = find_kinds(rows, period_s=period_s, overrides=kinds)
+    arrays |= scales(rows_with_rates(rows, arrays))
     arrays["lengths"] = np.array([length for length in LENGTHS_ROWS if length <= window_rows])
     stride = -(-(len(rows) - window_rows + 1) // _MOST_WINDOWS)
     observed = normal_windows.observe(
@@ -94,7 +101,8 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
         budget, _ = shared(budget_per_week, 2)
         raised, over = judge_threshold.raised(judge, found, by_name, over=over, budget=budget, limit=limit)
         found |= raised
-    found |= drift.reference(rows, fusion.joined(over))
+    watched = without_unscored(rows.T, arrays, counters=False).T
+    found |= drift.reference(watched, fusion.joined(over))
     return {name: np.asarray(array) for name, array in found.items()}
 
 

@@ -17,6 +17,7 @@ from edge_agent.detect.judge import Judge
 from edge_agent.detect.left_out import LeftOut, rare_windows
 from edge_agent.detect.reference_bank import leave_out
 from edge_agent.detect.view_scales import ALARM_KNEE, CHANGE_ROWS, ViewScales, fit_views
+from edge_agent.signals.channel_kinds import transform, transform_rows, with_rates, without_unscored
 from edge_agent.signals.features import Float32, standardise, views
 
 # Windows that a bank remembers of all channels together and of each alone, which has fewer states.
@@ -98,19 +99,21 @@ def observe(
     known = {name: arrays[name] for name in ("location", "scale", "limit")}
     lengths = [int(length) for length in arrays["lengths"]]
     newest_rows = min(_NEWEST_ROWS, window_rows)
-    first = sliding_window_view(rows[: window_rows - 1], newest_rows, axis=0)
+    scored = transform_rows(rows, arrays)
+    first = sliding_window_view(scored[: window_rows - 1], newest_rows, axis=0)
     seen, newest, embedding, errors = [], [], [], []
     for start in range(0, len(windows), _CHUNK_WINDOWS):
         chunk = np.ascontiguousarray(windows[start : start + _CHUNK_WINDOWS])
-        z = standardise(chunk, **known)
+        z = standardise(transform(chunk, arrays), **known)
         seen.append(views(z, lengths_rows=lengths, change_rows=CHANGE_ROWS))
         newest.append(z[..., -newest_rows:].copy())
         if encode is not None:
-            encoded = encode(chunk, arrays["location"], arrays["scale"])
+            encoded = encode(with_rates(chunk, arrays), arrays["location"], arrays["scale"])
             embedding.append(encoded.embedding)
-            errors.append(reconstruction_errors(z, encoded.reconstruction, known))
+            rebuilt = without_unscored(encoded.reconstruction, arrays)
+            errors.append(reconstruction_errors(z, rebuilt, known))
     return Observed(
-        rows=rows,
+        rows=scored,
         ends=ends,
         views=np.concatenate(seen, axis=1),
         newest=np.concatenate(newest),

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from edge_agent.pipeline.settings import PipelineSettings
+from edge_agent.signals.channel_kinds import ChannelKind
 from edge_agent.signals.channel_rules import Align, ChannelRule
 from edge_agent.topics import is_name, parse
 
@@ -151,13 +152,14 @@ class CommissionSection(Section):
 
 
 class ChannelSection(Section):
-    """Physical range and alignment of the channels whose names match."""
+    """Physical range, alignment and kind of the channels whose names match."""
 
     machine: str = "*"
     channel: str = "*"
     low: float = Field(default=-inf, allow_inf_nan=True)
     high: float = Field(default=inf, allow_inf_nan=True)
     align: Align | None = None
+    kind: ChannelKind | None = None
 
     @model_validator(mode="after")
     def _range_is_one(self) -> Self:

@@ -91,7 +91,7 @@ class NormalWindows:
     """What a detector is fitted to: the windows of one machine's normal rows.
 
     Attributes:
-        rows: the normal rows, [R, C] in physical units.
+        rows: the normal rows, [R, C] in physical units, as `signals.channel_kinds` makes them to be scored.
         ends: row after each window's newest one, [W].
         kept: windows that say what is usual [W]; the others were seen once, and are remembered all the same.
         reference: places of the windows that a bank remembers of each length, spread over the time, [P, M];

@@ -30,6 +30,7 @@ from edge_agent.detect.fusion import Fusion, Scores
 from edge_agent.detect.judge import Judge
 from edge_agent.detect.view_scales import CHANGE_ROWS, ViewScales
 from edge_agent.model.lazy_arrays import LazyArrays, entries, held
+from edge_agent.signals.channel_kinds import ChannelKinds
 from edge_agent.signals.features import Float32
 from edge_agent.signals.views import WindowViews, describe_views
 
@@ -250,6 +251,8 @@ class Ensemble:
         channels, scales = np.asarray(visible), ViewScales.read(arrays)
         n_channels = len(scales.location)
         found: dict[str, Any] = dict(scales.masked(channels))
+        if (kinds := ChannelKinds.read(arrays)) is not None:
+            found |= kinds.masked(channels).arrays()
         found["calibration"] = calibration = arrays["calibration"].copy()
         share = np.sqrt(len(channels) / n_channels)
         known = entries(arrays)

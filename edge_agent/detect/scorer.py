@@ -21,6 +21,7 @@ from edge_agent.detect.judge import Judge
 from edge_agent.model.bundle import Bundle
 from edge_agent.model.session import ModelSession, Provider
 from edge_agent.records import Float32, Profile, ScoreBlock, WindowBlock
+from edge_agent.signals.channel_kinds import with_rates, without_unscored
 from edge_agent.signals.views import describe_together
 
 _MASKS_LIMIT = 64
@@ -102,7 +103,8 @@ class Scorer:
         if not (self.expecting or ranked):
             return self._score_unasked(blocks, profiles)
         T = self.window_rows
-        flat = np.concatenate([block.values.reshape(-1, 1, T) for block in blocks])  # sum(B*C) 1 T
+        shown = [with_rates(b.values, p.memory) for b, p in zip(blocks, profiles, strict=True)]
+        flat = np.concatenate([values.reshape(-1, 1, T) for values in shown])  # sum(B*C) 1 T
         location, scale = (
             np.concatenate([_spread(p.memory[name], b) for b, p in zip(blocks, profiles, strict=True)])
             for name in ("location", "scale")
@@ -111,9 +113,10 @@ class Scorer:
         results, start = [], 0
         for block, profile in zip(blocks, profiles, strict=True):
             B, C = block.values.shape[:2]
+            rebuilt = answers.reconstruction[start : start + B * C].reshape(B, C, T)
             part = Encoded(
                 embedding=answers.embedding[start : start + B * C].reshape(B, C, -1),
-                reconstruction=answers.reconstruction[start : start + B * C].reshape(B, C, T),
+                reconstruction=without_unscored(rebuilt, profile.memory),
             )
             start += B * C
             results.append(self._assembled(block, profile, part))
@@ -138,12 +141,13 @@ class Scorer:
         B, C = block.values.shape[:2]
         location = np.broadcast_to(profile.memory["location"].astype(np.float32), (B, C))
         scale = np.broadcast_to(profile.memory["scale"].astype(np.float32), (B, C))
-        values = block.values
+        values = with_rates(block.values, profile.memory)
         if block.hidden:
             values = values.copy()
             values[:, list(block.hidden)] = np.nan
         answers = self.session.ask(values, location, scale)
-        encoded = Encoded(embedding=answers.embedding, reconstruction=answers.reconstruction)
+        rebuilt = without_unscored(answers.reconstruction, profile.memory)
+        encoded = Encoded(embedding=answers.embedding, reconstruction=rebuilt)
         scores, labels = self._scores(block, profile, encoded), self.bundle.manifest.labels
         return _assemble(block, profile, scores, encoded, _softmax(answers.logits), labels=labels)
 
@@ -242,7 +246,7 @@ def _assemble(
         recent=scores.recent,
         rank=scores.rank,
         contributions=scores.contributions,
-        expected=encoded.reconstruction[:, :, -1],
+        expected=without_unscored(encoded.reconstruction[:, :, -1:], profile.memory, counters=False)[..., 0],
         classes=classes,
         labels=labels,
         parts=scores.parts,

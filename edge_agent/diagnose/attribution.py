@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from edge_agent.records import ChannelEvidence, Float32
 from edge_agent.signals import vibration
+from edge_agent.signals.channel_kinds import with_rates
 
 SYMPTOMS = ("high", "low", "rising", "falling", "noisier", "quieter", "frozen", "missing", "unusual pattern")
 
@@ -21,7 +22,10 @@ _LINE = 1.2
 
 
 def reference(normal: Float32) -> dict[str, NDArray[Any]]:
-    """What evidence compares with, learnt from normal rows [R, C]: the usual range and the usual step."""
+    """What evidence compares with, learnt from normal rows [R, C]: the usual range and the usual step.
+
+    Of a counter, the rows hold its rate: a meter is not abnormal for being later.
+    """
     low, high = np.nanpercentile(normal, [1.0, 99.0], axis=0)
     return {
         "evidence/low": low.astype(np.float32),
@@ -51,11 +55,11 @@ def explain(
     Args:
         memory: a profile's memory.
         channels: C names.
-        window: [C, T] the latest window in physical units.
+        window: [C, T] the latest window in physical units; of a counter, evidence is its rate an hour.
         contributions: [C] shares of the score.
         most: how many channels to name; a bearing's defect frequencies that stand out come on top.
     """
-    recent = window[:, -_RECENT_ROWS:]
+    recent = with_rates(window[np.newaxis], memory)[0, :, -_RECENT_ROWS:]
     order = np.argsort(-contributions, kind="stable").tolist()
     found = {
         at: _explain_channel(memory, name=channels[at], at=at, recent=recent[at], share=contributions[at])

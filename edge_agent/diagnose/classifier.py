@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edge_agent.diagnose.extra_trees import grow, vote
 from edge_agent.errors import UsageError
+from edge_agent.signals.channel_kinds import transform
 from edge_agent.signals.features import Float32, signed_log, standardise, statistics
 
 Faults = Mapping[str, NDArray[Any]]
@@ -64,7 +65,8 @@ def describe(memory: Mapping[str, NDArray[Any]], windows: Float32, embedding: Fl
     Returns:
         [B, F]; 0 is the normal centre, and magnitudes are logarithmic, so that no single number can rule.
     """
-    z = standardise(windows, location=memory["location"], scale=memory["scale"], limit=memory["limit"])
+    seen = transform(windows, memory)
+    z = standardise(seen, location=memory["location"], scale=memory["scale"], limit=memory["limit"])
     found = [_relative_statistics(memory, z)]
     if embedding is not None and "embedding_centre" in memory:
         found.append((embedding - memory["embedding_centre"]) / memory["embedding_spread"])

@@ -11,6 +11,8 @@ from edge_agent.pipeline.results import CommissionRequest
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Profile
 from edge_agent.sensors import checks
+from edge_agent.signals.channel_kinds import rows_with_rates
+from edge_agent.signals.channel_rules import kind_of
 
 _WEEK_NS = 7 * 24 * 3600 * 1_000_000_000
 _ASSUMED_PERIOD_NS = 1_000_000_000
@@ -28,6 +30,9 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSetti
     kept = _usable_channels(request, scorer)
     rows = np.ascontiguousarray(request.rows[:, kept])
     period_ns = request.period_ns or _ASSUMED_PERIOD_NS
+    told = [
+        kind_of(settings.channel_rules, machine=request.machine, channel=request.channels[at]) for at in kept
+    ]
     memory = commission(
         rows,
         window_rows=scorer.window_rows,
@@ -36,6 +41,8 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSetti
         budget_per_week=settings.budget.false_alarms_per_week,
         windows_per_week=_WEEK_NS / (period_ns * request.hop_rows),
         hop_rows=request.hop_rows,
+        period_s=period_ns / 1e9,
+        kinds=told,
         seed=settings.seed,
     )
     observed = None if request.observed is None else request.observed[:, kept]
@@ -44,7 +51,7 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSetti
         channels=tuple(request.channels[at] for at in kept),
         memory={
             **(memory if scorer.ranking else ENSEMBLE.compact(memory)),
-            **attribution.reference(rows),
+            **attribution.reference(rows_with_rates(rows, memory)),
             **checks.reference(rows, observed),
             **classifier.normal_reference(memory, rows, window_rows=scorer.window_rows),
         },

@@ -17,6 +17,7 @@ from edge_agent.pipeline.results import CommissionRequest
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import THRESHOLD, Alarm, Float32, Profile, ScoreBlock
 from edge_agent.sensors.monitor import QualityState, SensorMonitor
+from edge_agent.signals.channel_kinds import COUNTER, ChannelKinds
 from edge_agent.signals.row_buffer import BufferState, RowBuffer
 
 _CHECK_ROWS = 32
@@ -61,7 +62,7 @@ class MachineView:
 
     Attributes:
         rows: [R, C] in physical units, NaN where hidden.
-        low, high: [C] where 98 % of the normal rows lay; None while nothing is learnt.
+        low, high: [C] where 98 % of the normal rows lay, NaN of a counter; None while nothing is learnt.
         period_ns: median step between rows, 0 where times say nothing.
         faults: what people have called this machine's alarms.
         hidden: channels that the score leaves out, because their sensors are under suspicion.
@@ -289,11 +290,12 @@ class Machine:
     def view(self, latest_rows: int) -> MachineView:
         """The latest rows beside what is usual."""
         profile = self.profile
+        low, high = (None, None) if profile is None else _usual_range(profile)
         return MachineView(
             channels=tuple(self.rows.store.channels),
             rows=self.rows.latest(latest_rows),
-            low=None if profile is None else np.asarray(profile.memory["evidence/low"], np.float32),
-            high=None if profile is None else np.asarray(profile.memory["evidence/high"], np.float32),
+            low=low,
+            high=high,
             last_time_ns=self.rows.store.last_time_ns,
             period_ns=profile.period_ns if profile else self.rows.period_ns(),
             learnt_ns=profile.learnt_ns if profile else None,
@@ -301,3 +303,11 @@ class Machine:
             faults=self.naming.library.faults,
             hidden=() if self.sensor_monitor is None else self.sensor_monitor.hidden,
         )
+
+
+def _usual_range(profile: Profile) -> tuple[Float32, Float32]:
+    """Where normal values lay, [C] each; a counter's lie nowhere: evidence knows the range of its rate."""
+    low, high = (np.array(profile.memory[f"evidence/{end}"], np.float32) for end in ("low", "high"))
+    if (kinds := ChannelKinds.read(profile.memory)) is not None:
+        low[kinds.code == COUNTER] = high[kinds.code == COUNTER] = np.nan
+    return low, high

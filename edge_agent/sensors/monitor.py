@@ -16,6 +16,7 @@ from edge_agent.sensors.checks import NOISE_ROWS, Bounds, ChannelHistory, FullCh
 from edge_agent.sensors.findings import CHANNEL_FINDINGS, Finding, closed, opened
 from edge_agent.sensors.unit_change import UnitMonitor, UnitState
 from edge_agent.signals import vibration
+from edge_agent.signals.channel_kinds import ANALOG, COUNTER, IGNORED, ChannelKinds
 
 _WORDS: Mapping[str, str] = {"missing": "missing", "frozen": "frozen", "noise gone": "quieter"}
 _CONSTANT = 0.3
@@ -116,10 +117,17 @@ class SensorMonitor:
         self._profile, self._settings, self._model = profile, settings, model
         self._window_rows = window_rows
         self._low, self._high = np.array(ranges, np.float64).reshape(n_channels, 2).T
+        kinds = ChannelKinds.read(profile.memory)
+        code = np.zeros(n_channels, np.uint8) if kinds is None else kinds.code
+        self._analog, self._counter, self._ignored = code == ANALOG, code == COUNTER, code == IGNORED
+        self._low[self._ignored], self._high[self._ignored] = -np.inf, np.inf
         self._history = ChannelHistory(n_channels)
         # What the agent has computed of a vibration jumps by any factor when the machine breaks.
-        self._units = UnitMonitor(profile.memory, unitless=[*map(vibration.is_feature, profile.channels)])
+        computed = np.array([*map(vibration.is_feature, profile.channels)], np.bool_)
+        self._units = UnitMonitor(profile.memory, unitless=(computed | ~self._analog).tolist())
         self._measures = profile.memory["quality/run"].astype(np.int64) <= _CONSTANT * profile.rows
+        # A state may hold for as long as it likes.
+        self._measures &= self._analog | self._counter
         self._out = np.zeros(n_channels, np.int64)
         self._quiet = np.zeros(n_channels, np.int64)
         self._well = np.full(n_channels, _UNKNOWN_ROWS)
@@ -200,7 +208,7 @@ class SensorMonitor:
         memory: Mapping[str, NDArray[Any]] = self._profile.memory
         run = s.suspect_times * memory["quality/run"] + s.suspect_rows
         usual = memory.get("quality/noise_at", memory["quality/noise"][np.newaxis])
-        noise = _ROUNDING * s.quiet_share * usual.max(axis=0).astype(np.float64)
+        noise = _ROUNDING * s.quiet_share * usual.max(axis=0).astype(np.float64) * self._analog
         return Bounds(
             low=self._low,
             high=self._high,
@@ -218,9 +226,10 @@ class SensorMonitor:
         run = seen.run * self._measures
         unchanged = run > s.suspect_times * normal_run + s.suspect_rows
         frozen = run > s.certain_times * normal_run + s.certain_rows
-        silent = seen.gap > s.suspect_times * normal_gap + s.suspect_rows
-        missing = seen.gap > s.certain_times * normal_gap + s.certain_rows
-        quiet = (seen.noise < s.quiet_share * self._usual_noise(seen)) & (seen.noise > 0)
+        silent = (seen.gap > s.suspect_times * normal_gap + s.suspect_rows) & ~self._ignored
+        missing = (seen.gap > s.certain_times * normal_gap + s.certain_rows) & ~self._ignored
+        # Only of a measurement is the noise the sensor's.
+        quiet = (seen.noise < s.quiet_share * self._usual_noise(seen)) & (seen.noise > 0) & self._analog
         quiet_for = consecutive(quiet, self._quiet, unknown=np.isnan(seen.noise))
         out = (rows < self._low) | (rows > self._high)
         out_for = consecutive(out, self._out, unknown=np.isnan(rows))
@@ -329,16 +338,17 @@ class SensorMonitor:
         return closed(self._open.pop(name), time_ns=time_ns)
 
     def _evidence(self, channel: int, finding: Finding, value: float) -> ChannelEvidence:
-        memory = self._profile.memory
+        memory, counter = self._profile.memory, bool(self._counter[channel])
         missing = finding == "missing" or not np.isfinite(value)
         location, scale = float(memory["location"][channel]), float(memory["scale"][channel])
-        deviation = 0.0 if missing else (value - location) / scale
+        deviation = 0.0 if missing or counter else (value - location) / scale
+        usual = "quality" if counter else "evidence"  # of a counter evidence knows its rate
         return ChannelEvidence(
             name=self._profile.channels[channel],
             contribution=0.0,
             observed=None if missing else value,
-            normal_low=float(memory["evidence/low"][channel]),
-            normal_high=float(memory["evidence/high"][channel]),
+            normal_low=float(memory[f"{usual}/low"][channel]),
+            normal_high=float(memory[f"{usual}/high"][channel]),
             deviation=deviation,
             symptom=_WORDS.get(finding, "high" if deviation > 0 else "low"),
         )

@@ -56,8 +56,9 @@ def standardise(windows: Float32, *, location: Float32, scale: Float32, limit: F
     """
     z = (windows - location[..., None]) / scale[..., None]
     hidden = ~np.isfinite(z)
-    if hidden.any():
-        z = _filled(z, hidden)
+    gappy = hidden.any(axis=-1)
+    if gappy.any():
+        z[gappy] = _filled(z[gappy], hidden[gappy])
     bound = limit[..., None]
     bounded: Float32 = np.clip(z, -bound, bound).astype(np.float32, copy=False)
     return bounded

@@ -1,4 +1,4 @@
-"""What windows look like before they are compared with anything remembered: standardised, and in views.
+"""What windows look like before they are compared with anything remembered: by kind, standardised, and in views.
 
 One window costs almost as many calls of numpy as hundreds, so the windows of many machines that are due together are
 described together. Pure; judges nothing.
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.signals.channel_kinds import transform
 from edge_agent.signals.features import Float32, standardise, views
 
 Memory = Mapping[str, NDArray[Any]]
@@ -71,7 +72,7 @@ def _describe_group(
         name: np.repeat(np.stack([memories[at][name] for at in members]), counts, axis=0)
         for name in ("location", "scale", "limit")
     }
-    joined = np.concatenate([windows[at] for at in members])
+    joined = np.concatenate([transform(windows[at], memories[at]) for at in members])
     z, present = standardise(joined, **usual), _present(joined)
     seen = views(z, lengths_rows=lengths_rows, change_rows=())
     start = 0
@@ -83,9 +84,10 @@ def _describe_group(
 
 def describe_views(memory: Memory, windows: Float32, *, change_rows: Sequence[int]) -> WindowViews:
     """The views of windows [B, C, T] of one machine; the newest `change_rows` against the longest view, too."""
-    z = standardise(windows, location=memory["location"], scale=memory["scale"], limit=memory["limit"])
+    scored = transform(windows, memory)
+    z = standardise(scored, location=memory["location"], scale=memory["scale"], limit=memory["limit"])
     seen = views(z, lengths_rows=memory["lengths"].tolist(), change_rows=change_rows)
-    return WindowViews(z, seen, _present(windows))
+    return WindowViews(z, seen, _present(scored))
 
 
 def _present(windows: Float32) -> NDArray[np.bool_]:
