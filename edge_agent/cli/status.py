@@ -155,6 +155,7 @@ def parts(told: AgentStatus) -> "Iterator[RenderableType]":
     if status.get("machines"):
         yield ""
         yield _machines(told)
+        yield from _kinds(told)
     if told.samples:
         lost = {name: count for name, count in losses(told.samples).items() if count}
         received = int(told.samples.get(("edge_agent_messages_received_total", ""), 0))
@@ -174,6 +175,17 @@ def _machines(told: AgentStatus) -> "Table":
     for name, machine in told.view.status["machines"].items():
         table.add_row(*(Text(cell) for cell in _machine(name, machine, told)))
     return table
+
+
+def _kinds(told: AgentStatus) -> "Iterator[RenderableType]":
+    """A line for each machine with channels that are not analog."""
+    from rich.text import Text
+
+    from edge_agent.cli.tables import kinds_line
+
+    for name, machine in told.view.status["machines"].items():
+        if kinds := machine.get("kinds"):
+            yield Text(f"  {name}: {kinds_line(kinds.items())}")
 
 
 def _machine(name: str, machine: Mapping[str, Any], told: AgentStatus) -> tuple[str, str, str, str]:

@@ -2,12 +2,21 @@
 
 import io
 import sys
+from collections.abc import Iterable
 
 from rich.console import Console, RenderableType
 from rich.table import Table
 
 _UNBOUNDED_COLUMNS = 100_000
 """A pipe or file has no width: programs that read lines must find a row in one."""
+
+
+_MEANING = {
+    "counter": ", its rate is watched",
+    "state": ", not scored",
+    "constant": ", not scored",
+    "ignore": ", not watched",
+}
 
 
 def grid(*headings: str) -> Table:
@@ -26,6 +35,11 @@ def show(*parts: RenderableType) -> None:
     else:
         sys.stdout.write(text(*parts))
     sys.stdout.flush()
+
+
+def kinds_line(kinds: Iterable[tuple[str, str]]) -> str:
+    """What channels are that are not analog, and what that means, in a line."""
+    return "; ".join(f"{name}: {kind}{_MEANING.get(kind, '')}" for name, kind in kinds)
 
 
 def text(*parts: RenderableType) -> str:

@@ -17,7 +17,7 @@ from edge_agent.pipeline.results import CommissionRequest
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import THRESHOLD, Alarm, Float32, Profile, ScoreBlock
 from edge_agent.sensors.monitor import QualityState, SensorMonitor
-from edge_agent.signals.channel_kinds import COUNTER, ChannelKinds
+from edge_agent.signals.channel_kinds import COUNTER, ChannelKind, ChannelKinds, remarkable_kinds
 from edge_agent.signals.row_buffer import BufferState, RowBuffer
 
 _CHECK_ROWS = 32
@@ -35,6 +35,7 @@ class MachineStatus:
         threshold_ratio: the threshold in use relative to the one that was learnt; None while nothing is learnt.
         drift: how far its normal rows and scores have moved since it was learnt.
         learnt_ns: when it was learnt, by the time of its data; None while it is not.
+        kinds: (channel, kind) of its channels that are not analog.
     """
 
     state: MachineState
@@ -49,6 +50,7 @@ class MachineStatus:
     threshold_ratio: float | None = None
     drift: Drift = field(default_factory=Drift)
     learnt_ns: int | None = None
+    kinds: tuple[tuple[str, ChannelKind], ...] = ()
 
     @property
     def drifted(self) -> bool:
@@ -66,6 +68,7 @@ class MachineView:
         period_ns: median step between rows, 0 where times say nothing.
         faults: what people have called this machine's alarms.
         hidden: channels that the score leaves out, because their sensors are under suspicion.
+        kinds: (channel, kind) of its channels that are not analog.
     """
 
     channels: tuple[str, ...]
@@ -78,6 +81,7 @@ class MachineView:
     learnt_rows: int
     faults: tuple[str, ...]
     hidden: tuple[str, ...] = ()
+    kinds: tuple[tuple[str, ChannelKind], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +289,9 @@ class Machine:
             threshold_ratio=None if self.tracker is None else float(self.tracker.ratio[0]),
             drift=Drift() if self.drift_statistics is None else self.drift_statistics.drift(),
             learnt_ns=None if self.profile is None else self.profile.learnt_ns,
+            kinds=()
+            if self.profile is None
+            else remarkable_kinds(self.profile.memory, self.profile.channels),
         )
 
     def view(self, latest_rows: int) -> MachineView:
@@ -302,6 +309,7 @@ class Machine:
             learnt_rows=profile.rows if profile else 0,
             faults=self.naming.library.faults,
             hidden=() if self.sensor_monitor is None else self.sensor_monitor.hidden,
+            kinds=() if profile is None else remarkable_kinds(profile.memory, profile.channels),
         )
 
 

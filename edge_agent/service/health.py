@@ -21,6 +21,8 @@ from edge_agent.store.state_writer import StateWriter
 
 STUCK_AFTER_S = 30.0
 SCHEMA_VERSION = 1
+_KINDS_LIMIT = 32
+"""Channels of a machine that are not analog, as the status tells them."""
 MACHINES_LIMIT = 500
 """A message stays small enough for brokers that bound it; /metrics counts the rest."""
 _CALLED = MachineCalls()
@@ -157,6 +159,8 @@ def _machine(status: MachineStatus, calls: MachineCalls) -> dict[str, Any]:
     if status.reason:
         told["reason"] = status.reason
     told |= _since_learnt(status)
+    if status.kinds:
+        told["kinds"] = dict(status.kinds[:_KINDS_LIMIT])
     if status.open_alarm is not None:
         told["alarm"] = status.open_alarm
     if calls.record is not None:

@@ -13,7 +13,7 @@ What was learnt lies among a machine's arrays as `kind_<field>`. Without them ev
 Axes: B windows, C channels, T rows, K counters, V values.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -96,6 +96,14 @@ class ChannelKinds(NamedTuple):
         """Of some of the channels."""
         by_channel = [np.ascontiguousarray(array[channels]) for array in self[:-1]]
         return ChannelKinds._make([*by_channel, self.rows_per_hour])
+
+
+def remarkable_kinds(arrays: Arrays, channels: Sequence[str]) -> tuple[tuple[str, ChannelKind], ...]:
+    """(channel, kind) of those that are not analog; C names."""
+    code = arrays.get(_CODE)
+    if code is None or not code.any():
+        return ()
+    return tuple((channels[at], KINDS[code[at]]) for at in np.flatnonzero(code).tolist())
 
 
 def no_spikes(n_channels: int) -> tuple[Float32, Float32]:

@@ -15,6 +15,7 @@ from edge_agent.alarms.state import AlarmState, ClosedAlarm, MachineCalls
 from edge_agent.model.bundle import Bundle
 from edge_agent.pipeline.machine import MachineStatus, MachineView
 from edge_agent.records import Float32, Kind, Severity
+from edge_agent.signals.channel_kinds import ChannelKind
 from edge_agent.web.view import Closeup, Curve, Expectation, View
 
 SCHEMA_VERSION = 1
@@ -257,20 +258,35 @@ def _channels(closeup: Closeup) -> list[dict[str, Any]]:
     n_channels = len(machine_view.channels)
     shares = [0.0] * n_channels if latest is None else latest.shares.tolist()
     order = sorted(range(n_channels), key=lambda at: (-shares[at] if math.isfinite(shares[at]) else 0.0, at))
+    kinds = dict(machine_view.kinds)
     return [
-        _channel(machine_view, at, share=shares[at], latest=latest, with_rows=place < _CHANNELS_LIMIT)
+        _channel(
+            machine_view,
+            at,
+            kind=kinds.get(machine_view.channels[at], "analog"),
+            share=shares[at],
+            latest=latest,
+            with_rows=place < _CHANNELS_LIMIT,
+        )
         for place, at in enumerate(order)
     ]
 
 
 def _channel(
-    machine_view: MachineView, at: int, *, share: float, latest: Expectation | None, with_rows: bool
+    machine_view: MachineView,
+    at: int,
+    *,
+    kind: ChannelKind,
+    share: float,
+    latest: Expectation | None,
+    with_rows: bool,
 ) -> dict[str, Any]:
     column = machine_view.rows[:, at]
     known = machine_view.low is not None and machine_view.high is not None and at < len(machine_view.low)
     return {
         "name": machine_view.channels[at],
         "hidden": machine_view.channels[at] in machine_view.hidden,
+        "kind": kind,
         "share": _figure(share),
         "seen": _figure(float(column[-1])) if len(column) else None,
         "expected": None if latest is None else _figure(float(latest.expected[at])),

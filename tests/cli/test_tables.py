@@ -2,6 +2,8 @@
 
 from rich.text import Text
 
+from edge_agent.cli.operator_client import AgentView
+from edge_agent.cli.status import AgentStatus, parts
 from edge_agent.cli.tables import grid, text
 
 
@@ -13,3 +15,18 @@ def test_a_pipe_gets_one_line_a_row_without_colour_or_trailing_blanks() -> None:
     assert [line.split(" ")[0] for line in lines] == ["head", "machine", "pump-1", "m"]
     assert "[red] is no markup" in lines[2]
     assert all(line == line.rstrip() and "\x1b" not in line for line in lines)
+
+
+def test_the_status_says_which_channels_are_no_plain_measurements() -> None:
+    machines = {
+        "press": {
+            "state": "ready",
+            "kinds": {"energy": "counter", "door": "state", "odd": "of a later agent"},
+        },
+        "pump": {"state": "ready"},
+    }
+    told = AgentStatus("edge-1", (), {}, AgentView(status={"machines": machines}))
+    lines = text(*parts(told)).splitlines()
+    assert [line for line in lines if "counter" in line] == [
+        "  press: energy: counter, its rate is watched; door: state, not scored; odd: of a later agent"
+    ]

@@ -1,5 +1,7 @@
 """A machine with a meter, a door and a setting is left in peace by them, and its faults are told in words that fit."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import StepResults
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Profile
+from edge_agent.service.health import status_payload
 from edge_agent.signals.channel_kinds import ChannelKinds
 from edge_agent.signals.channel_rules import ChannelRule
 from tests.support.frames import frames_of, undecoded
@@ -42,14 +45,20 @@ def watch(scorer: Scorer, profile: Profile, values: np.ndarray) -> tuple[StepRes
     return pipeline.feed(frames), pipeline.machines[profile.machine]
 
 
+def profile_kinds(profile: Profile) -> tuple[str, ...]:
+    """Of all but the first two channels, which are analog."""
+    kinds = ChannelKinds.read(profile.memory)
+    assert kinds is not None
+    assert kinds.names[:ENERGY] == ("analog", "analog")
+    return kinds.names[ENERGY:]
+
+
 def calm() -> np.ndarray:
     return rows(900, first=5000, seed=1)
 
 
 def test_kinds_are_found_and_ruled(profile: Profile) -> None:
-    kinds = ChannelKinds.read(profile.memory)
-    assert kinds is not None
-    assert kinds.names == ("analog", "analog", "counter", "state", "constant", "ignore")
+    assert profile_kinds(profile) == ("counter", "state", "constant", "ignore")
 
 
 def test_meters_doors_and_settings_are_no_fault_of_a_machine_nor_of_a_sensor(
@@ -65,6 +74,12 @@ def test_meters_doors_and_settings_are_no_fault_of_a_machine_nor_of_a_sensor(
     said, machine = watch(scorer, profile, values)
     assert not said.findings
     assert not said.alarms
+    assert dict(machine.status().kinds) == dict(zip(CHANNELS[ENERGY:], profile_kinds(profile), strict=True))
+    assert machine.view(1).kinds == machine.status().kinds
+    raw = status_payload(
+        agent="a", version="1", online=True, model="m", provider="p", machines={"press": machine.status()}
+    )
+    assert json.loads(raw)["machines"]["press"]["kinds"] == dict(machine.status().kinds)
     drift = machine.status().drift
     assert drift.channel not in {ENERGY, DOOR, SETTING, SPARE}
 

@@ -155,6 +155,14 @@ def test_the_threshold_of_a_machine_that_drifted_is_told(tiny_bundle: Path) -> N
     assert json.loads(documents.state(drifted))["machines"][0]["threshold_ratio"] == 1.7
 
 
+def test_the_kind_of_each_channel_is_told(tiny_bundle: Path) -> None:
+    known = replace(machine_view(2), kinds=(("c1", "counter"),))
+    shown = replace(view(tiny_bundle), closeups={"pump-1": Closeup(known, Curve(), Curve(), None)})
+    body = documents.machine(shown, "pump-1")
+    assert body is not None
+    assert [channel["kind"] for channel in json.loads(body)["channels"]] == ["analog", "counter"]
+
+
 def test_without_a_token_no_command_is_offered_and_an_unknown_machine_is_none(tiny_bundle: Path) -> None:
     assert json.loads(documents.state(view(tiny_bundle)))["commands"] == []
     assert documents.machine(view(tiny_bundle), "nobody") is None

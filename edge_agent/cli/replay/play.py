@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import Progress
+from rich.text import Text
 
 from edge_agent.alarms import payload
-from edge_agent.cli.tables import grid, show
+from edge_agent.cli.tables import grid, kinds_line, show
 from edge_agent.config.file import Config
 from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose.fault_library import FaultLibrary
@@ -24,6 +25,7 @@ from edge_agent.recordings.replay import Replay, commission_recording, replay
 from edge_agent.recordings.tables import Recording
 from edge_agent.records import THRESHOLD
 from edge_agent.service.wiring import bundle_profile, load_scorer, pipeline_settings
+from edge_agent.signals.channel_kinds import remarkable_kinds
 
 ALARMS = "alarms.jsonl"
 _SUMMARY = ("series", "rows", "learnt from", "rows in alarm", "alarms", "named after labels", "faults said")
@@ -69,6 +71,7 @@ def run(
     summary = grid(*_SUMMARY)
     libraries: dict[frozenset[str], FaultLibrary] = {}
     failed: list[EdgeAgentError] = []
+    told: list[RenderableType] = []
     with _alarms_file(out) as lines:
         for file in files:
             try:
@@ -83,7 +86,9 @@ def run(
                 payload.encode(alarm, agent=config.agent.name).decode() + "\n" for alarm in played.alarms
             )
             summary.add_row(*_summary_row(recording, played))
-    show(summary)
+            if kinds := remarkable_kinds(played.profile.memory, played.profile.channels):
+                told.append(Text(f"{recording.name}: {kinds_line(kinds)}"))
+    show(summary, *told)
     if failed:
         for early in failed[:-1]:
             Console(stderr=True).print(f"[bold red]error:[/] {early}", highlight=False, soft_wrap=True)

@@ -196,12 +196,20 @@ function driftFacts({ inputs, channel, scores, scored_share: share }) {
 
 const span2 = (seconds) => (seconds < 10 ? `${figure(seconds)} s` : span(seconds));
 
+const KINDS = {
+  counter: "Counter: its rate is watched.",
+  state: "State: not scored.",
+  constant: "Constant while it was learnt: not scored.",
+  ignore: "Ignored, as configured.",
+};
+
 function channelItem(channel) {
   const out = channel.low !== null && channel.seen !== null && (channel.seen < channel.low || channel.seen > channel.high);
   return h("li", { class: `card channel ${channel.hidden ? "hidden-one" : ""}`, "data-key": channel.name },
     h("div", { class: "row" }, h("h3", { class: "name" }, channel.name),
       channel.hidden ? h("span", { class: "tag warning" }, "left out of the score")
         : channel.share >= 0.005 && h("span", { class: "quiet" }, `${Math.round(channel.share * 100)} % of the score`)),
+    KINDS[channel.kind] !== undefined && h("p", { class: "quiet" }, KINDS[channel.kind]),
     channel.rows.length > 0 && channelChart(channel),
     h("dl", { class: "beside" },
       h("div", null, h("dt", null, "Seen"), h("dd", { class: out ? "bad" : "" }, channel.seen === null ? "nothing"
