@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.detection.networks import AGENT, LEFT_OUT, NO_NETWORK, RANDOM
 from benchmarks.few_minutes.alarms import (
     LEVELS,
     UNSCORED,
@@ -22,9 +23,14 @@ from benchmarks.few_minutes.alarms import (
     triggered,
 )
 from benchmarks.few_minutes.figures import gained, summarised
+from benchmarks.few_minutes.methods import methods, on_gateway
 from benchmarks.few_minutes.plants import AFTER_ROWS, CALM_ROWS, HOP_ROWS, Plant, Spec, simulated, specs
 from benchmarks.harness import results_page
+from edge_agent.detect.scorer import Scorer
+from edge_agent.model import bundle
 from simulator import Injection
+from tests.support import tiny
+from tests.support.tiny_judge import TinyJudge
 
 ROOT = Path(__file__).parents[2]
 LEARNT, FIRST, SECOND = 600, 2000, 6000
@@ -179,6 +185,29 @@ def test_what_gives_no_scores_is_not_moved() -> None:
     assert row["average_precision"] is None
     assert row["hit_rate_1"] is None
     assert row["median_delay_s"] is None
+
+
+def test_where_a_judge_decides_none_and_random_ones_stand_beside_it(tmp_path: Path) -> None:
+    deciding, silent = (
+        on_gateway(
+            Scorer.load(bundle.read(tiny.bundle(tmp_path / name, judge=judge, rows=128)), provider="cpu")
+        )
+        for name, judge in (("judge", TinyJudge()), ("none", None))
+    )
+    known = methods(deciding, left_out=silent)
+    assert [len(known[name]) for name in (AGENT, LEFT_OUT, NO_NETWORK, RANDOM)] == [1, 1, 1, 3]
+    assert not {LEFT_OUT, NO_NETWORK, RANDOM} & methods(silent).keys()
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((1200, 2)).astype(np.float32)
+    rows[900:1100, 1] += 6.0
+    broken = Plant(Spec("pump", 0, LEARNT), ("flow", "pressure"), rows, (), ())
+    told = {name: [draw(broken) for draw in known[name]] for name in (AGENT, NO_NETWORK, RANDOM)}
+    values = [said.value for draws in told.values() for said in draws if isinstance(said, Scored)]
+    assert all(np.isfinite(value).all() and len(value) == len(broken.ends) for value in values)
+    assert len({tuple(value.tolist()) for value in values}) == 5
+    (ours,) = told[AGENT]
+    assert isinstance(ours, Scored)
+    assert ours.value[-60:-40].max() > 1.0 > np.median(ours.value[:50])
 
 
 def test_the_results_page_holds_figures_against_the_goals(tmp_path: Path) -> None:
