@@ -13,20 +13,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.commissioning import drift, judge_threshold, normal_windows
+from edge_agent.commissioning import drift, judge_threshold, mode_tree, normal_windows
 from edge_agent.commissioning.kind_finding import find_kinds
 from edge_agent.commissioning.normal_windows import Observed
 from edge_agent.commissioning.threshold import shared, threshold
 from edge_agent.detect import fusion
-from edge_agent.detect.detector import Encode
+from edge_agent.detect.detector import Encode, NormalWindows
 from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.ensemble import Ensemble
 from edge_agent.detect.judge import Judge
+from edge_agent.detect.left_out import plain_windows
 from edge_agent.detect.reference_bank import usual_and_reach
 from edge_agent.detect.view_scales import LENGTHS_ROWS, centre_and_spread
 from edge_agent.errors import CommissionError
-from edge_agent.signals.channel_kinds import ChannelKind, rows_with_rates, without_unscored
-from edge_agent.signals.features import Float32, scales
+from edge_agent.signals.channel_kinds import ChannelKind, rows_with_rates, transform_rows, without_unscored
+from edge_agent.signals.features import Float32, scales, standardise
 
 # Fewer normal windows than this cannot tell how large a normal score may be.
 _FEWEST_WINDOWS = 100
@@ -79,11 +80,19 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
     """
     rows = _checked(rows, window_rows)
     arrays = find_kinds(rows, period_s=period_s, overrides=kinds)
-    arrays |= scales(rows_with_rates(rows, arrays))
+    known = scales(rows_with_rates(rows, arrays))
+    arrays |= known
+    z = standardise(transform_rows(rows, arrays).T[None], **known)[0]
     arrays["lengths"] = np.array([length for length in LENGTHS_ROWS if length <= window_rows])
     stride = -(-(len(rows) - window_rows + 1) // _MOST_WINDOWS)
     observed = normal_windows.observe(
-        arrays, rows, window_rows=window_rows, stride=stride, encode=encode, seams=seams
+        arrays,
+        rows,
+        window_rows=window_rows,
+        stride=stride,
+        encode=encode,
+        seams=seams,
+        modes=mode_tree.find(z, n_lengths=len(arrays["lengths"])),
     )
     found, scores, recent, raw = _fitted(arrays, observed, ensemble=ensemble, seed=seed, judge=judge)
     limit = partial(
@@ -136,15 +145,27 @@ def _fitted(
     nor the threshold comes from it.
     """
     learnt = dict(arrays) | observed.fit_scales(arrays["lengths"].tolist())
+    observed, of_modes = observed.by_mode(learnt)
+    learnt |= of_modes
     normal = observed.normal(learnt, rng=np.random.default_rng(seed), judge=judge)
     kept = normal.kept
     if observed.embedding is not None:
         learnt |= _embedding_scales(observed.embedding, kept)
     fitted, raw = ensemble.fit(normal)
     learnt |= fitted
-    learnt["calibration"] = _calibration(raw[kept])
-    scores, recent, _ = fusion.fuse(learnt["weights"], fusion.calibrate(learnt["calibration"], raw[kept]))
-    return learnt, scores, recent, raw[kept]
+    calibrations, calibrated = _calibrated(raw, normal, views=ensemble.views_by_mode(normal.scales.lengths))
+    learnt |= calibrations
+    scores, recent, _ = fusion.fuse(learnt["weights"], calibrated)
+    counted = _settled(normal)
+    return learnt, scores[counted], recent[counted], raw[counted]
+
+
+def _settled(normal: NormalWindows) -> NDArray[np.bool_]:
+    """Windows that set the threshold, [W]: none that was seen once, and none whose newest rows changed the mode."""
+    if normal.sets is None or normal.scales.modes is None:
+        return normal.kept
+    settled = normal.kept & (normal.sets[0] < normal.scales.modes.count)
+    return settled if settled.sum() >= _FEWEST_WINDOWS else normal.kept
 
 
 def _embedding_scales(embedding: Float32, kept: NDArray[np.bool_]) -> dict[str, Float32]:
@@ -167,6 +188,24 @@ def _checked(rows: Float32, window_rows: int) -> Float32:
     if usable < needed:
         raise CommissionError(f"{usable} usable calm rows, {needed} are needed for windows of {window_rows}")
     return rows
+
+
+def _calibrated(
+    raw: Float32, normal: NormalWindows, *, views: NDArray[np.int64]
+) -> tuple[dict[str, Float32], Float32]:
+    """(the calibration, and that of each set of windows if there are some, the raw scores by it [W, V])."""
+    kept, sets = normal.kept, normal.sets
+    whole = _calibration(raw[kept])
+    if sets is None or normal.scales.modes is None:
+        return {"calibration": whole}, fusion.calibrate(whole, raw)
+    by_set = np.repeat(whole[None], normal.scales.modes.count + 1, axis=0)
+    for score, view in enumerate(views.tolist()):
+        for number in range(len(by_set) if view >= 0 else 0):
+            inside = plain_windows(sets[view] == number, kept)
+            if inside.any():
+                by_set[number, :, score] = _calibration(raw[inside, score : score + 1])[:, 0]
+    by_window = fusion.calibration_of_sets(whole, by_set, sets=sets, views=views)
+    return {"calibration": whole, "mode_calibration": by_set}, fusion.calibrate(by_window, raw)
 
 
 def _calibration(raw: Float32) -> Float32:

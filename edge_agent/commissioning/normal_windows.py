@@ -11,18 +11,23 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from edge_agent.commissioning.mode_tree import with_windows
 from edge_agent.detect.detector import Encode, NormalWindows
 from edge_agent.detect.detectors.reconstruction import reconstruction_errors
 from edge_agent.detect.judge import Judge
 from edge_agent.detect.left_out import LeftOut, rare_windows
+from edge_agent.detect.operating_modes import OperatingModes
 from edge_agent.detect.reference_bank import leave_out
-from edge_agent.detect.view_scales import ALARM_KNEE, CHANGE_ROWS, ViewScales, fit_views
+from edge_agent.detect.view_scales import ALARM_KNEE, CHANGE_ROWS, ViewScales, fit_mode_views, fit_views
 from edge_agent.signals.channel_kinds import transform, transform_rows, with_rates, without_unscored
 from edge_agent.signals.features import Float32, standardise, views
 
 # Windows that a bank remembers of all channels together and of each alone, which has fewer states.
 _REFERENCE_WINDOWS = 800
 _CHANNEL_REFERENCE_WINDOWS = 256
+# Of a set of windows, as far as there are any.
+_LEAST_OF_A_MODE = 64
+_LEAST_OF_TRANSITIONS = 200
 _CHUNK_WINDOWS = 256
 # Newest rows that are kept of each window as they are.
 _NEWEST_ROWS = 16
@@ -40,6 +45,8 @@ class Observed:
     early: Float32
     embedding: Float32 | None
     errors: Float32 | None
+    modes: OperatingModes | None = None
+    sets: NDArray[np.int64] | None = None
 
     def normal(
         self, arrays: Mapping[str, NDArray[Any]], *, rng: np.random.Generator, judge: Judge | None = None
@@ -58,6 +65,7 @@ class Observed:
             reference=reference,
             reference_channel=_spread_out(n_windows, _CHANNEL_REFERENCE_WINDOWS, rng),
             left_out=_NOT_YET,
+            sets=self.sets,
             scales=scales,
             views=self.views,
             newest=self.newest,
@@ -69,8 +77,10 @@ class Observed:
         )
         points = normal.points(knee=ALARM_KNEE, views=slice(len(lengths)))
         flat = points.reshape(len(lengths), n_windows, -1)
-        left_out = leave_out(flat, knee=ALARM_KNEE, ends=self.ends, chosen=reference, lengths=lengths)
-        rare = rare_windows(left_out.distance, ends=self.ends, window_rows=lengths[-1])
+        left_out = leave_out(
+            flat, knee=ALARM_KNEE, ends=self.ends, chosen=reference, lengths=lengths, sets=self.sets
+        )
+        rare = rare_windows(left_out.distance, ends=self.ends, window_rows=lengths[-1], sets=self.sets)
         return replace(normal, left_out=left_out, kept=~rare)
 
     def fit_scales(self, lengths: Sequence[int]) -> dict[str, Float32]:
@@ -81,6 +91,17 @@ class Observed:
             found[f"statistics_{rows}_spread"] = found["view_spread"][view]
         return found
 
+    def by_mode(self, arrays: Mapping[str, NDArray[Any]]) -> tuple["Observed", dict[str, NDArray[Any]]]:
+        """(these with their sets, the arrays of the modes) where enough windows are of several modes; else neither."""
+        found = None if self.modes is None or self.sets is None else with_windows(self.modes, self.sets)
+        if found is None or self.sets is None:
+            return replace(self, modes=None, sets=None), {}
+        known = np.column_stack([found.known, np.zeros(len(found.known), dtype=bool)])
+        sets = np.where(np.take_along_axis(known, self.sets, axis=1), self.sets, found.count)
+        scales = ViewScales.read(arrays)
+        arrays_of = fit_mode_views(self.views, sets, scales=scales, n_modes=found.count)
+        return replace(self, sets=sets), {**found.arrays(), **arrays_of}
+
 
 def observe(
     arrays: Mapping[str, NDArray[Any]],
@@ -90,8 +111,12 @@ def observe(
     stride: int,
     encode: Encode | None,
     seams: Sequence[int] = (),
+    modes: OperatingModes | None = None,
 ) -> Observed:
-    """Look at every `stride`-th normal window, of those that bridge no seam, as all detectors do."""
+    """Look at every `stride`-th normal window, of those that bridge no seam, as all detectors do.
+
+    The sets of the windows are those where all `modes` are known at all lengths.
+    """
     ends = np.arange(window_rows, len(rows) + 1, stride)
     piece = np.searchsorted(np.asarray(seams), [ends - window_rows, ends - 1], side="right")
     ends = ends[piece[0] == piece[1]]
@@ -101,12 +126,14 @@ def observe(
     newest_rows = min(_NEWEST_ROWS, window_rows)
     scored = transform_rows(rows, arrays)
     first = sliding_window_view(scored[: window_rows - 1], newest_rows, axis=0)
-    seen, newest, embedding, errors = [], [], [], []
+    seen, newest, embedding, errors, sets = [], [], [], [], []
     for start in range(0, len(windows), _CHUNK_WINDOWS):
         chunk = np.ascontiguousarray(windows[start : start + _CHUNK_WINDOWS])
         z = standardise(transform(chunk, arrays), **known)
         seen.append(views(z, lengths_rows=lengths, change_rows=CHANGE_ROWS))
         newest.append(z[..., -newest_rows:].copy())
+        if modes is not None:
+            sets.append(modes.sets(z, lengths))
         if encode is not None:
             encoded = encode(with_rates(chunk, arrays), arrays["location"], arrays["scale"])
             embedding.append(encoded.embedding)
@@ -120,7 +147,41 @@ def observe(
         early=standardise(first, **known),
         embedding=np.concatenate(embedding) if embedding else None,
         errors=np.concatenate(errors, axis=2) if errors else None,
+        modes=modes,
+        sets=np.concatenate(sets, axis=1) if sets else None,
     )
+
+
+def _remembered(
+    sets: NDArray[np.int64] | None, n_windows: int, n_lengths: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Windows to remember of each length, [P, M]: of each set in proportion, and of none too few."""
+    if sets is None:
+        chosen = _spread_out(n_windows, _REFERENCE_WINDOWS, rng)
+        return np.broadcast_to(chosen, (n_lengths, len(chosen)))
+    counts = np.stack([np.bincount(of_length, minlength=int(sets.max()) + 1) for of_length in sets])
+    least = np.minimum(counts, _LEAST_OF_A_MODE)
+    least[:, -1] = np.minimum(counts[:, -1], _LEAST_OF_TRANSITIONS)
+    total = min(n_windows, max(_REFERENCE_WINDOWS, int(least.sum(axis=1).max())))
+    chosen_of = []
+    for of_length, available, fewest in zip(sets, counts, least, strict=True):
+        wanted = _shares(available, fewest, total)
+        places = [
+            np.flatnonzero(of_length == number)[_spread_out(int(n), int(n_wanted), rng)]
+            for number, (n, n_wanted) in enumerate(zip(available, wanted, strict=True))
+        ]
+        chosen_of.append(np.sort(np.concatenate(places)))
+    return np.stack(chosen_of)
+
+
+def _shares(available: NDArray[np.int64], fewest: NDArray[np.int64], total: int) -> NDArray[np.int64]:
+    """How many windows of each set are remembered: in proportion, none fewer than its fewest, `total` in all."""
+    wanted: NDArray[np.int64] = np.maximum(fewest, available * total // available.sum())
+    while wanted.sum() > total:
+        wanted[np.argmax(wanted - fewest)] -= 1
+    while wanted.sum() < total:
+        wanted[np.argmax(available - wanted)] += 1
+    return wanted
 
 
 def _spread_out(n_windows: int, n_wanted: int, rng: np.random.Generator) -> NDArray[np.int64]:

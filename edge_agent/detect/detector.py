@@ -49,6 +49,9 @@ LeftLazy = Annotated[NDArray[np.uint8] | Lazy, _LEFT_LAZY]
 """A field of a memory that the detector itself asks for when it needs it, once."""
 
 
+_WINDOWS_AT_A_TIME = 256
+
+
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """What the pre-trained encoder makes of B windows of C channels.
@@ -97,6 +100,7 @@ class NormalWindows:
         reference: places of the windows that a bank remembers of each length, spread over the time, [P, M];
             `reference_channel` of those that a bank of each channel by itself remembers, which has fewer states.
         left_out: how far each window is from the remembered others.
+        sets: of each window for each length, [lengths, W], see `operating_modes`; None: the machine has one mode.
         scales: what views are compared with.
         views: [P, W, C, F].
         newest: newest rows in normal scales, [W, C, L].
@@ -113,6 +117,7 @@ class NormalWindows:
     reference: NDArray[np.int64]
     reference_channel: NDArray[np.int64]
     left_out: LeftOut
+    sets: NDArray[np.int64] | None
     scales: ViewScales
     views: Float32
     newest: Float32
@@ -131,10 +136,19 @@ class NormalWindows:
 
     def points(self, *, knee: float, views: slice = slice(None)) -> Float32:
         """Some views relative to normal ones, [P, W, C, F]; see `describe`."""
-        scales = self.scales
-        return describe(
-            self.views[views], centre=scales.centre[views], spread=scales.spread[views], knee=knee
-        )
+        scales, seen = self.scales, self.views[views]
+        if self.sets is None:
+            return describe(seen, centre=scales.centre[views], spread=scales.spread[views], knee=knee)
+        found = np.empty_like(seen)
+        for at in range(0, seen.shape[1], _WINDOWS_AT_A_TIME):
+            part = slice(at, at + _WINDOWS_AT_A_TIME)
+            centre, spread = scales.of_sets(self.sets[:, part], views)
+            found[:, part] = describe(seen[:, part], centre=centre, spread=spread, knee=knee)
+        return found
+
+    def set_of(self, view: int) -> NDArray[np.int64] | None:
+        """The windows' sets of one length, [W]."""
+        return None if self.sets is None else self.sets[view]
 
 
 class DueWindows:
@@ -147,6 +161,7 @@ class DueWindows:
         present: channels that were observed within a window, [B, C].
         encoded: what the network makes of them, None where it was not asked.
         found: raw scores of the detectors that are listed before.
+        sets: of each machine's windows for each length, [lengths, its windows]; None where it has one mode.
         nearest: by rows of the view, which remembered window is the nearest to each window, [B].
         judge: the pre-trained network that judges windows, None where there is none.
     """
@@ -168,6 +183,10 @@ class DueWindows:
         self.z = described[0].z if one else np.concatenate([seen.z for seen in described])
         self.views = described[0].views if one else np.concatenate([seen.views for seen in described], axis=1)
         self.present = described[0].present if one else np.concatenate([seen.present for seen in described])
+        self.sets = [
+            None if one.modes is None else one.modes.sets(self.z[part], one.lengths)
+            for one, part in zip(scales, self.slices, strict=True)
+        ]
         self.encoded = encoded
         self.judge = judge
         self.found: dict[str, RawScore] = {}
@@ -209,11 +228,17 @@ class DueWindows:
         return found
 
     def points(self, *, knee: float, views: slice = slice(None)) -> Float32:
-        """Some views relative to normal ones, [P, B, C, F]; see `describe`."""
-        centre, spread = (
-            self._by_view([one.centre[views] for one in self.scales]),
-            self._by_view([one.spread[views] for one in self.scales]),
-        )
+        """Some views relative to normal ones of their set, [P, B, C, F]; see `describe`."""
+        if all(sets is None for sets in self.sets):
+            centre = self._by_view([one.centre[views] for one in self.scales])
+            spread = self._by_view([one.spread[views] for one in self.scales])
+        else:
+            none = np.zeros((1, 1), np.int64)
+            by_machine = [
+                one.of_sets(np.repeat(none, count, axis=1) if sets is None else sets, views)
+                for one, sets, count in zip(self.scales, self.sets, self.counts, strict=True)
+            ]
+            centre, spread = (np.concatenate(parts, axis=1) for parts in zip(*by_machine, strict=True))
         seen = self.views if views.stop is not None else self.with_changes()
         return describe(seen[views], centre=centre, spread=spread, knee=knee)
 
@@ -229,6 +254,8 @@ class Detector(Protocol[M]):
         name: begins the names of its arrays in a profile.
         scores: names of its raw scores.
         memory: what it learns of a machine: a named tuple of arrays.
+        by_mode: newest rows by whose set each raw score is brought to a common scale, in the order of `scores`; empty:
+            a raw score means the same in all modes.
         sums_over_channels: whether a raw score sums over the channels, so that with fewer of them less is usual.
     """
 
@@ -236,6 +263,7 @@ class Detector(Protocol[M]):
     scores: tuple[str, ...]
     memory: type[M]
     sums_over_channels: bool
+    by_mode: tuple[int, ...] = ()
 
     def fit(self, normal: NormalWindows) -> tuple[M, dict[str, Float32]] | None:
         """(what is learnt of a machine, each raw score of its windows [W]); None where it needs what is not there."""

@@ -26,7 +26,7 @@ from edge_agent.detect.detector import (
     NormalWindows,
     RawScore,
 )
-from edge_agent.detect.fusion import Fusion, Scores
+from edge_agent.detect.fusion import Fusion, Scores, calibration_of_sets
 from edge_agent.detect.judge import Judge
 from edge_agent.detect.view_scales import CHANGE_ROWS, ViewScales
 from edge_agent.model.lazy_arrays import LazyArrays, entries, held
@@ -86,6 +86,9 @@ class Ensemble:
         self.names = tuple(name for one in listed for name in one.detector.scores)
         self._needed = frozenset[str]().union(*(one.arrays.needed for one in self.alarming))
         self._places = {name: at for at, name in enumerate(self.names)}
+        self._by_mode = [
+            rows for one in listed for rows in (one.detector.by_mode or (0,) * len(one.detector.scores))
+        ]
 
     def fit(self, normal: NormalWindows) -> tuple[dict[str, NDArray[Any]], Float32]:
         """Learn from normal windows; (arrays by name, raw scores [W, V], 0 where one is absent)."""
@@ -112,6 +115,17 @@ class Ensemble:
                         weights[self._places[name]] += weight.amount / len(names)
         shares: Float32 = (weights / (weights.sum() or 1.0)).astype(np.float32)
         return shares
+
+    def views_by_mode(self, lengths: Sequence[int]) -> NDArray[np.int64]:
+        """Place of the length by whose set each raw score is calibrated, [V]; -1: by none."""
+        return np.array(
+            [
+                -1
+                if rows == 0
+                else max((at for at, length in enumerate(lengths) if length <= rows), default=0)
+                for rows in self._by_mode
+            ]
+        )
 
     def ranks(self, arrays: Arrays) -> bool:
         """Whether windows can be ranked by what was learnt of a machine."""
@@ -146,7 +160,7 @@ class Ensemble:
             )
             due = DueWindows([scales], [described], encoded=_part(encoded, at, step), judge=judge)
             found = _raw_scores([(detector, [memory]) for detector, memory in memories], due)
-            parts.append(self._fused(fusion, found, due, ranking=ranking))
+            parts.append(self._fused([fusion], fusion, found, due, ranking=ranking))
         return parts[0] if len(parts) == 1 else _concatenated(parts)
 
     def hear(self, arrays: Arrays, windows: Float32) -> DueWindows:
@@ -209,7 +223,7 @@ class Ensemble:
             recent_threshold=due.by_window([one.recent_threshold for one in known]),
             limits=due.by_window(limits) if limits else None,
         )
-        return self._fused(fusion, found, due, ranking=False)
+        return self._fused(known, fusion, found, due, ranking=False)
 
     def _asked(self, arrays: Entries, *, ranking: bool) -> tuple[Listed, ...]:
         """The detectors to ask, of those that the machine was learnt with."""
@@ -222,8 +236,28 @@ class Ensemble:
             if self._places[one.detector.scores[0]] < n_scores and one.arrays.present(arrays)
         )
 
-    def _fused(self, fusion: Fusion, found: dict[str, RawScore], due: DueWindows, *, ranking: bool) -> Scores:
+    def _fused(
+        self,
+        machines: Sequence[Fusion],
+        fusion: Fusion,
+        found: dict[str, RawScore],
+        due: DueWindows,
+        *,
+        ranking: bool,
+    ) -> Scores:
+        """What the raw scores come to: of one machine by its own fusion, of several by that of each window."""
         B, C, _ = due.z.shape
+        if any(sets is not None for sets in due.sets):
+            views = self.views_by_mode(due.lengths)
+            calibration = due.by_window([one.calibration for one in machines])
+            if len(calibration) < B:
+                calibration = np.repeat(calibration, B, axis=0)
+            for one, sets, part in zip(machines, due.sets, due.slices, strict=True):
+                if sets is not None and one.mode_calibration is not None:
+                    calibration[part] = calibration_of_sets(
+                        one.calibration, one.mode_calibration, sets=sets, views=views
+                    )
+            fusion = fusion._replace(calibration=calibration)
         return fusion.scores(found, self._places, n_windows=B, n_channels=C, ranking=ranking)
 
     def compact(self, arrays: Arrays) -> dict[str, NDArray[Any]]:
@@ -246,7 +280,7 @@ class Ensemble:
         """The arrays [of C channels] that compare the visible ones only, of which there is at least one.
 
         Distances over fewer channels are smaller; what is usual for them shrinks with the square root of the
-        channels' share.
+        channels' share. Not in transitions: the few channels that move there make most of a distance.
         """
         channels, scales = np.asarray(visible), ViewScales.read(arrays)
         n_channels = len(scales.location)
@@ -254,6 +288,9 @@ class Ensemble:
         if (kinds := ChannelKinds.read(arrays)) is not None:
             found |= kinds.masked(channels).arrays()
         found["calibration"] = calibration = arrays["calibration"].copy()
+        by_set = None
+        if "mode_calibration" in arrays:
+            found["mode_calibration"] = by_set = arrays["mode_calibration"].copy()
         share = np.sqrt(len(channels) / n_channels)
         known = entries(arrays)
         for one in self._listed:
@@ -264,6 +301,8 @@ class Ensemble:
                 for name in one.detector.scores:
                     if self._places[name] < calibration.shape[-1]:
                         calibration[:, self._places[name]] *= share
+                        if by_set is not None:
+                            by_set[:-1, :, self._places[name]] *= share
         return LazyArrays(arrays).joined(found)
 
 

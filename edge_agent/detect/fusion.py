@@ -66,6 +66,7 @@ class Fusion(NamedTuple):
             [4, V]; each sums to 1.
         threshold: of the first two, [2]. recent_threshold: of the third, 0-d.
         limits: of the judge, see `Judge.limits`, [3]; None without one.
+        mode_calibration: the calibration in each set of windows, [K + 1, 2, V]; None: one for all.
     """
 
     calibration: Float32
@@ -73,6 +74,7 @@ class Fusion(NamedTuple):
     threshold: Float32
     recent_threshold: Float32
     limits: Float32 | None = None
+    mode_calibration: Float32 | None = None
 
     @classmethod
     def read(cls, arrays: Entries, judge: Judge | None = None) -> "Fusion":
@@ -83,6 +85,7 @@ class Fusion(NamedTuple):
             held(arrays["threshold"]),
             held(arrays["recent_threshold"]),
             None if judge is None else judge.limits(arrays, rows=rows_learnt(arrays)),
+            held(arrays["mode_calibration"]) if "mode_calibration" in arrays else None,
         )
 
     @property
@@ -146,6 +149,24 @@ def judged(limits: Float32, logit: Float32, *, value: Float32, shape: Float32) -
     """
     alarm = alarm_logit(logit, value, statistics=limits[..., 2])
     return value_of(alarm, limits[..., 0]), value_of(state_logit(logit, shape), limits[..., 1])
+
+
+def calibration_of_sets(
+    calibration: Float32, by_set: Float32, *, sets: NDArray[np.int64], views: NDArray[np.int64]
+) -> Float32:
+    """The calibration of each window, [B, 2, V].
+
+    Args:
+        calibration: of the machine, [2, V].
+        by_set: of each set of windows, [K + 1, 2, V].
+        sets: of the windows for each length, [lengths, B].
+        views: place of the length by whose set a raw score is calibrated, [V]; -1: by none.
+    """
+    found = np.repeat(calibration[None], sets.shape[1], axis=0)
+    heard = np.flatnonzero(views[: calibration.shape[-1]] >= 0)
+    chosen = by_set[sets[views[heard]], :, heard[:, None]]  # heard B 2
+    found[:, :, heard] = chosen.transpose(1, 2, 0)
+    return found
 
 
 def calibrate(calibration: Float32, raw: Float32) -> Float32:

@@ -27,6 +27,7 @@ _PLAIN_SHARE = 0.9
 """At least this share of the windows, of each kind and of all, is no rare one."""
 _EDGE_QUANTILE = 0.99
 _LEAST = 1e-6
+_FEWEST_PLAIN = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +93,16 @@ def tolerance(
     whole = far if far.ndim == 1 else far.max(axis=1)
     found = np.ones_like(largest)
     for kind in _kinds(None if sets is None else sets[None], 0, len(ends)):
-        plain = kind & kept if (kind & kept).any() else kind
-        edge = max(float(np.quantile(whole[plain], _EDGE_QUANTILE)), _LEAST)
+        edge = max(float(np.quantile(whole[plain_windows(kind, kept)], _EDGE_QUANTILE)), _LEAST)
         mine = kind[chosen]
         found[mine] = np.maximum(largest[mine] / np.float32(edge), np.float32(1.0))
     return found
+
+
+def plain_windows(members: NDArray[np.bool_], kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which of a set's windows [W] say what is usual in it: the kept ones, or all where most of it was seen once."""
+    plain = members & kept
+    return plain if plain.sum() >= max(_FEWEST_PLAIN, members.sum() / 2) else members
 
 
 def largest_nearby(

@@ -35,6 +35,7 @@ class ReferenceBank(NamedTuple):
         bank: the windows, [P, M, K].
         codes: where they are packed, [P, M, K] from 0 to 255; a window is `codes * step + least`, both [P, 1, K].
         tolerance: what a distance to each is divided by, [P, M], see `left_out`; None: by nothing.
+        sets: the set that each was in, [P, M], see `operating_modes`; None: all are compared with all.
     """
 
     square: Float32
@@ -43,6 +44,7 @@ class ReferenceBank(NamedTuple):
     least: Float32 | None = None
     step: Float32 | None = None
     tolerance: Float32 | None = None
+    sets: NDArray[np.integer] | None = None
 
     def at_hand(self) -> "ReferenceBank":
         """The same with its codes asked for, once."""
@@ -56,6 +58,15 @@ class ReferenceBank(NamedTuple):
         """The remembered windows [P, B, K] that are `chosen` [P, B]."""
         place = np.arange(len(chosen))[:, None], chosen
         return self.bank[place] if self.bank is not None else self._unpacked(place)
+
+    def squares(self, sets: NDArray[np.int64] | None) -> Float32:
+        """Squared lengths [P, 1, M], or [P, B, M] for windows of these sets [P, B]: infinite of other sets' windows."""
+        if sets is None or self.sets is None:
+            return self.square[:, None]
+        found: Float32 = np.where(
+            self.sets[:, None] == sets[..., None], self.square[:, None], np.float32(np.inf)
+        )
+        return found
 
     def tolerated(self, distance: Float32, nearest: NDArray[np.int64]) -> Float32:
         """Distances [P, B] to the `nearest` windows [P, B], in what these tolerate."""
@@ -199,23 +210,32 @@ def usual_and_reach(distance: Float32, least: float) -> tuple[Float32, Float32]:
 
 @dataclass(frozen=True, slots=True)
 class Barred:
-    """Which remembered windows a normal window may not meet: those that share rows with it.
+    """Which remembered windows a normal window may not meet: those that share rows with it, or are of another set.
 
     Attributes:
         ends: row after each window's newest one, [W].
         chosen: which of the windows are remembered, [M].
         reach_rows: rows of what is compared.
+        sets: of each window, [W]; None: one.
     """
 
     ends: NDArray[np.int64]
     chosen: NDArray[np.int64]
     reach_rows: int
+    sets: NDArray[np.int64] | None = None
 
     def of(self, part: slice) -> NDArray[np.bool_]:
         """[part of W, M]; with few rows the far half of the recording counts in any case."""
         apart_rows = min(self.reach_rows, int(self.ends[-1] - self.ends[0]) // 4)
         near: NDArray[np.bool_] = np.abs(self.ends[part, None] - self.ends[self.chosen][None, :]) < apart_rows
-        return near
+        return near if self.sets is None else near | self.elsewhere(part)
+
+    def elsewhere(self, part: slice | NDArray[np.int64]) -> NDArray[np.bool_]:
+        """[part of W, M] those of another set."""
+        if self.sets is None:
+            return np.zeros((len(self.ends[part]), len(self.chosen)), dtype=bool)
+        found: NDArray[np.bool_] = self.sets[part, None] != self.sets[self.chosen][None, :]
+        return found
 
 
 def held_out_distances(points: Float32, bank: Float32, barred: Barred) -> Float32:
@@ -234,9 +254,17 @@ def held_out_neighbours(points: Float32, bank: Float32, barred: Barred) -> tuple
 
 
 def leave_out(
-    flat: Float32, *, knee: float, ends: NDArray[np.int64], chosen: NDArray[np.int64], lengths: Sequence[int]
+    flat: Float32,
+    *,
+    knee: float,
+    ends: NDArray[np.int64],
+    chosen: NDArray[np.int64],
+    lengths: Sequence[int],
+    sets: NDArray[np.int64] | None = None,
 ) -> LeftOut:
-    """How far each normal window is from the remembered others.
+    """How far each normal window is from the remembered others of its set.
+
+    A window that may meet none of them, because its set was seen only once, is as far as it is from the set's centre.
 
     Args:
         flat: points, one view a length, [P, W, K].
@@ -244,10 +272,18 @@ def leave_out(
         ends: row after each window's newest one, [W].
         chosen: which windows are remembered, [P, M].
         lengths: rows of each view.
+        sets: of each window in each view, [P, W]; None: one.
     """
-    found = [
-        held_out_neighbours(view, view[places], Barred(ends, places, reach_rows=rows))
-        for view, places, rows in zip(flat, chosen, lengths, strict=True)
-    ]
-    distance, nearest = zip(*found, strict=True)
-    return LeftOut(knee, np.stack(distance), np.stack(nearest))
+    distances, places = [], []
+    for view, (points, remembered, rows) in enumerate(zip(flat, chosen, lengths, strict=True)):
+        barred = Barred(ends, remembered, rows, None if sets is None else sets[view])
+        bank = points[remembered]
+        distance, nearest = held_out_neighbours(points, bank, barred)
+        alone = np.flatnonzero(~np.isfinite(distance))
+        if alone.size:
+            distance[alone] = np.sqrt(square_of(points[alone]))
+            elsewhere = barred.elsewhere(alone)
+            _, nearest[alone] = neighbours(points[alone], bank, square=square_of(bank), barred=elsewhere)
+        distances.append(distance)
+        places.append(nearest)
+    return LeftOut(knee, np.stack(distances), np.stack(places))

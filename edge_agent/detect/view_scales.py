@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.detect.operating_modes import OperatingModes
 from edge_agent.model.lazy_arrays import Lazy, held
 from edge_agent.signals.features import Float32, signed_log
 
@@ -25,6 +26,8 @@ RANK_KNEE = 5.0
 # Least normal spread of each statistic (normal scales; nats for the bands), so that a statistic that happened to
 # stand still does not make a fault of every breath.
 _LEAST_SPREAD = np.array([0.05, 0.05, 0.05, 0.05, 0.02] + [0.5] * 6, np.float32)
+# Least spread of a statistic in one mode, as a share of the machine's.
+_LEAST_SHARE = 0.02
 
 
 class ViewScales(NamedTuple):
@@ -34,6 +37,8 @@ class ViewScales(NamedTuple):
         location, scale, limit: [C], see `signals.features.scales`.
         lengths: rows of the views, ascending; then follow the changes that `change_lengths` tells.
         centre, spread: of each statistic of each view of normal windows, [P, C, F].
+        modes: of operation; None: one.
+        mode_centre, mode_spread: centre and spread in each set of windows, [P, K + 1, C, F]; the last of transitions.
     """
 
     location: Float32
@@ -42,10 +47,14 @@ class ViewScales(NamedTuple):
     lengths: tuple[int, ...]
     centre: Float32
     spread: Float32
+    modes: OperatingModes | None = None
+    mode_centre: Float32 | None = None
+    mode_spread: Float32 | None = None
 
     @classmethod
     def read(cls, arrays: Mapping[str, NDArray[Any] | Lazy]) -> "ViewScales":
         """Those among a machine's arrays."""
+        modes = OperatingModes.read(arrays)
         return cls(
             held(arrays["location"]),
             held(arrays["scale"]),
@@ -53,6 +62,9 @@ class ViewScales(NamedTuple):
             tuple(held(arrays["lengths"]).tolist()),
             held(arrays["view_centre"]),
             held(arrays["view_spread"]),
+            modes,
+            None if modes is None else held(arrays["mode_centre"]),
+            None if modes is None else held(arrays["mode_spread"]),
         )
 
     @property
@@ -66,19 +78,60 @@ class ViewScales(NamedTuple):
 
     def masked(self, channels: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """The arrays of some of the channels."""
-        return {
+        found = {
             "location": np.ascontiguousarray(self.location[channels]),
             "scale": np.ascontiguousarray(self.scale[channels]),
             "limit": np.ascontiguousarray(self.limit[channels]),
             "view_centre": np.ascontiguousarray(self.centre[:, channels]),
             "view_spread": np.ascontiguousarray(self.spread[:, channels]),
         }
+        if self.modes is not None and self.mode_centre is not None and self.mode_spread is not None:
+            found |= self.modes.masked(channels).arrays()
+            found["mode_centre"] = np.ascontiguousarray(self.mode_centre[:, :, channels])
+            found["mode_spread"] = np.ascontiguousarray(self.mode_spread[:, :, channels])
+        return found
+
+    def of_sets(self, sets: NDArray[np.int64], views: slice) -> tuple[Float32, Float32]:
+        """(centre, spread) of some views for windows of these sets [lengths, B], [P, B, C, F] each.
+
+        Views that are changes go by the set of the longest length.
+        """
+        if self.mode_centre is None or self.mode_spread is None:
+            shape = len(self.centre[views]), sets.shape[1], *self.centre.shape[1:]
+            return tuple(np.broadcast_to(one[views][:, None], shape) for one in (self.centre, self.spread))  # type: ignore[return-value]
+        n_views = len(self.mode_centre)
+        numbers = sets[np.minimum(np.arange(n_views), len(sets) - 1)][views]
+        place = np.arange(n_views)[views][:, None], numbers
+        return self.mode_centre[place], self.mode_spread[place]
 
 
 def fit_views(views: Float32) -> dict[str, Float32]:
     """`view_centre` and `view_spread` of normal views [P, W, C, F]."""
     centre, spread = centre_and_spread(views, _LEAST_SPREAD)
     return {"view_centre": centre, "view_spread": spread}
+
+
+def fit_mode_views(
+    views: Float32, sets: NDArray[np.int64], *, scales: ViewScales, n_modes: int
+) -> dict[str, Float32]:
+    """Centre and spread of normal views [P, W, C, F] in each set, by the windows' sets [lengths, W].
+
+    A mode that was visited once tells little of how much it varies from visit to visit: its spread is that of the whole
+    machine, and less with the root of the visits. Transitions are compared as the machine is.
+    """
+    centre, spread = (np.repeat(one[:, None], n_modes + 1, axis=1) for one in (scales.centre, scales.spread))
+    for view, seen in enumerate(views):
+        numbers = sets[min(view, len(sets) - 1)]
+        for number in range(n_modes):
+            inside = numbers == number
+            if not inside.any():
+                continue
+            own_centre, own_spread = centre_and_spread(seen[None, inside], _LEAST_SPREAD)
+            visits = 1 + np.count_nonzero(np.diff(np.flatnonzero(inside)) > 1)
+            share = np.float32(max(1.0 / np.sqrt(visits), _LEAST_SHARE))
+            centre[view, number] = own_centre[0]
+            spread[view, number] = np.maximum(own_spread[0], share * scales.spread[view])
+    return {"mode_centre": centre, "mode_spread": spread}
 
 
 def centre_and_spread(seen: Float32, least: Float32) -> tuple[Float32, Float32]:

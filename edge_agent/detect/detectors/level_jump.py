@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge_agent.detect.detector import ByChannel, Detector, DueWindows, NormalWindows, RawScore
 from edge_agent.detect.left_out import tolerance
-from edge_agent.detect.view_scales import centre_and_spread
+from edge_agent.detect.view_scales import LENGTHS_ROWS, centre_and_spread
 from edge_agent.signals.features import Float32
 
 _LEAST_SPREAD = np.array(0.05, np.float32)
@@ -39,6 +39,7 @@ class LevelJump(Detector[UsualSteps]):
     name = "jump"
     scores = ("jump",)
     memory = UsualSteps
+    by_mode = (LENGTHS_ROWS[-1],)
     sums_over_channels = False
 
     def fit(self, normal: NormalWindows) -> tuple[UsualSteps, dict[str, Float32]]:
@@ -52,6 +53,7 @@ class LevelJump(Detector[UsualSteps]):
             chosen=normal.reference[view],
             reach_rows=normal.scales.lengths[view],
             kept=normal.kept,
+            sets=normal.set_of(view),
         )
         apart /= known[normal.left_out.nearest[view]]
         return UsualSteps(centre, spread, known), {"jump": apart.max(axis=1)}

@@ -3,7 +3,8 @@
 A memory-bank detector (as PatchCore, Roth et al., CVPR 2022, is for pictures): no density is estimated, and what was
 normal in several ways stays so. One raw score a view: short ones see a fault early, long ones see a slow one at all.
 A distance is divided by what the nearest remembered window tolerates (`left_out`): what was seen once is no alarm when
-it comes again, and makes no other window less strange.
+it comes again, and makes no other window less strange. Where a machine has several operating modes, a window meets the
+remembered ones of its own only.
 
 Axes: P views of a window, B windows, M remembered windows, C channels, F statistics of a view.
 """
@@ -24,6 +25,7 @@ class NearestNeighbours(Detector[ReferenceBank]):
     """Nearest neighbours with statistics squashed beyond `knee` normal spreads."""
 
     memory = ReferenceBank
+    by_mode = LENGTHS_ROWS
     sums_over_channels = True
 
     def __init__(self, name: str, *, knee: float) -> None:
@@ -37,7 +39,14 @@ class NearestNeighbours(Detector[ReferenceBank]):
         flat = points.reshape(len(points), len(normal.ends), -1)
         left_out = normal.left_out
         if left_out.knee != self.knee:
-            left_out = leave_out(flat, knee=self.knee, ends=normal.ends, chosen=chosen, lengths=lengths)
+            left_out = leave_out(
+                flat,
+                knee=self.knee,
+                ends=normal.ends,
+                chosen=chosen,
+                lengths=lengths,
+                sets=normal.sets,
+            )
         bank = np.stack([view[places] for view, places in zip(flat, chosen, strict=True)])
         tolerances = [
             tolerance(
@@ -46,10 +55,14 @@ class NearestNeighbours(Detector[ReferenceBank]):
                 chosen=chosen[view],
                 reach_rows=rows,
                 kept=normal.kept,
+                sets=normal.set_of(view),
             )
             for view, rows in enumerate(lengths)
         ]
-        memory = ReferenceBank(square_of(bank), bank, tolerance=np.stack(tolerances))
+        sets = None
+        if normal.sets is not None:
+            sets = np.take_along_axis(normal.sets, chosen, axis=1).astype(np.uint8)
+        memory = ReferenceBank(square_of(bank), bank, tolerance=np.stack(tolerances), sets=sets)
         distance = memory.tolerated(left_out.distance, left_out.nearest)
         return memory, {f"{self.name}_{rows}": distance[view] for view, rows in enumerate(lengths)}
 
@@ -60,11 +73,11 @@ class NearestNeighbours(Detector[ReferenceBank]):
         flat = points.reshape(P, B, C * F)
         banks, slices = [memory.at_hand() for memory in memories], windows.slices
         likeness = np.empty((P, B, banks[0].square.shape[-1]), np.float32)
-        square = np.empty_like(likeness) if len(banks) > 1 else banks[0].square[:, None]
-        for bank, part in zip(banks, slices, strict=True):
+        square = np.empty_like(likeness) if len(banks) > 1 else banks[0].squares(windows.sets[0])
+        for bank, sets, part in zip(banks, windows.sets, slices, strict=True):
             likeness[:, part] = bank.products(flat[:, part])
             if len(banks) > 1:
-                square[:, part] = bank.square[:, None]
+                square[:, part] = bank.squares(sets)
         distance, nearest = nearest_of(likeness, flat, square=square)
         for view, rows in enumerate(windows.lengths):
             windows.nearest.setdefault(rows, nearest[view])

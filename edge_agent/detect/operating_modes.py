@@ -1,0 +1,156 @@
+"""In which operating mode a window was: a tree of thresholds on single channels, which people can read.
+
+A machine that stands at night, or does one thing after another, is not one machine: what is usual, how much it varies
+and what is rare belong to a mode. The tree is found by `commissioning.mode_tree`; each node asks whether the mean of a
+channel's newest rows is above a valley between two humps of its histogram ("speed below 640").
+
+A window belongs to a *set*, one for each length that is looked at: its mode, where all of those rows and two before
+them were in that mode; else the set of transitions, whose number is the number of modes. Between the sides of a node
+lies a zone of transit. A transit longer than any that was learnt is none: the nearest mode judges it.
+
+All of it follows from the window's own rows and what was learnt; nothing is remembered from one window to the next.
+Pure. Axes: B windows, C channels, T rows, N nodes, K modes, P lengths that are looked at.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.model.lazy_arrays import Lazy, held
+from edge_agent.signals.features import Float32
+
+Ints = NDArray[np.int64]
+
+_MEAN_ROWS = 3
+SETTLING_ROWS = 2
+"""Rows before those of a view that must be of the same mode: the mean of the newest rows lags."""
+_HIDDEN = -1
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingModes:
+    """The modes of one machine.
+
+    Attributes:
+        channel: of each node, parents before children, [N]; -1: one that cannot be seen.
+        split: in normal scales, [N]; above it lies the upper side.
+        transit: between which values the channel is on its way, [N, 2].
+        sides: what lies below and above: a node, or a mode m as -1 - m, [N, 2].
+        transit_rows: longest run of rows in transit that is one.
+        level, level_spread: of each channel's rows in each mode, in normal scales, [K, C].
+        known: of which modes windows of each length are remembered, [P, K].
+    """
+
+    channel: Ints
+    split: Float32
+    transit: Float32
+    sides: Ints
+    transit_rows: int
+    level: Float32
+    level_spread: Float32
+    known: NDArray[np.bool_]
+
+    @classmethod
+    def read(cls, arrays: Mapping[str, NDArray[Any] | Lazy]) -> "OperatingModes | None":
+        """Those among a machine's arrays; None where it has one mode, or was learnt by an agent that knew none."""
+        if "mode_channel" not in arrays:
+            return None
+        found: dict[str, Any] = {name: held(arrays[f"mode_{name}"]) for name in cls.__slots__}
+        return cls(**{**found, "transit_rows": int(found["transit_rows"])})
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What `read` reads."""
+        return {f"mode_{name}": np.asarray(getattr(self, name)) for name in self.__slots__}
+
+    @property
+    def count(self) -> int:
+        """K; also the number of the set of transitions."""
+        return len(self.level)
+
+    def masked(self, channels: Ints) -> "OperatingModes":
+        """By the channels that can be seen; where the tree asks another one, the nearest level decides."""
+        place = {channel: at for at, channel in enumerate(channels.tolist())}
+        return replace(
+            self,
+            channel=np.array([place.get(channel, _HIDDEN) for channel in self.channel.tolist()]),
+            level=np.ascontiguousarray(self.level[:, channels]),
+            level_spread=np.ascontiguousarray(self.level_spread[:, channels]),
+        )
+
+    def sets(self, z: Float32, lengths: Sequence[int]) -> Ints:
+        """The set of each standardised window [B, C, T] for each length, [P, B]."""
+        mode, moving = self.rows(z)
+        T = z.shape[-1]
+        unlike = moving | (mode != mode[:, -1:])
+        held_rows = T - np.where(unlike, np.arange(1, T + 1), 0).max(axis=1)
+        newest = mode[:, -1]
+        return np.stack(
+            [
+                np.where((held_rows >= min(rows + SETTLING_ROWS, T)) & known[newest], newest, self.count)
+                for rows, known in zip(lengths, self.known, strict=True)
+            ]
+        )
+
+    def rows(self, z: Float32) -> tuple[Ints, NDArray[np.bool_]]:
+        """Of each row of standardised windows [B, C, T]: (its mode, whether it is in transit), [B, T] each."""
+        if (self.channel == _HIDDEN).any():
+            return self._nearest_level(z), np.zeros((len(z), z.shape[-1]), dtype=bool)
+        values = newest_mean(z[:, self.channel])  # B N T
+        at = np.zeros((len(z), z.shape[-1]), np.int64)
+        moving = np.zeros(at.shape, dtype=bool)
+        for node, (split, (low, high), (below, above)) in enumerate(
+            zip(self.split, self.transit, self.sides, strict=True)
+        ):
+            here, value = at == node, values[:, node]
+            moving |= here & (value > low) & (value < high)
+            at = np.where(here, np.where(value > split, above, below), at)
+        return -1 - at, moving & (_run_rows(moving) <= self.transit_rows)
+
+    def _nearest_level(self, z: Float32) -> Ints:
+        """The mode whose levels each row is nearest to, [B, T]."""
+        values = newest_mean(z)
+        apart = [
+            np.square((values - level[:, None]) / spread[:, None]).sum(axis=1)
+            for level, spread in zip(self.level, self.level_spread, strict=True)
+        ]
+        found: Ints = np.argmin(apart, axis=0)
+        return found
+
+
+def newest_mean(z: Float32) -> Float32:
+    """Mean of each row [..., T] and the two before it, as far as there are any."""
+    found = z.copy()
+    for back in range(1, _MEAN_ROWS):
+        found[..., back:] += z[..., :-back]
+    found /= np.minimum(np.arange(1, z.shape[-1] + 1), _MEAN_ROWS).astype(np.float32)
+    return found
+
+
+def _run_rows(flags: NDArray[np.bool_]) -> Ints:
+    """Of each flag that is set, how many are in its row [B, T]; of others, 0 or less."""
+    T = flags.shape[1]
+    place = np.arange(T)
+    before = np.maximum.accumulate(np.where(flags, -1, place), axis=1)
+    after = np.minimum.accumulate(np.where(flags, T, place)[:, ::-1], axis=1)[:, ::-1]
+    found: Ints = after - before - 1
+    return found
+
+
+def told(modes: OperatingModes, *, channels: Sequence[str], location: Float32, scale: Float32) -> list[str]:
+    """In words what each mode is, for instance "speed below 640 and power above 3", in the channels' own units."""
+    words = [""] * modes.count
+
+    def walk(node: int, path: tuple[str, ...]) -> None:
+        if node < 0:
+            words[-1 - node] = " and ".join(path)
+            return
+        channel = int(modes.channel[node])
+        limit = float(modes.split[node] * scale[channel] + location[channel])
+        for side, next_node in zip(("below", "above"), modes.sides[node].tolist(), strict=True):
+            walk(next_node, (*path, f"{channels[channel]} {side} {limit:.3g}"))
+
+    walk(0, ())
+    return words

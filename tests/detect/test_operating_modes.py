@@ -1,0 +1,143 @@
+"""Operating modes: found where the evidence carries them, told by a window's own rows, judged each by itself."""
+
+import numpy as np
+import pytest
+
+from edge_agent.commissioning import mode_tree
+from edge_agent.commissioning.baseline import commission
+from edge_agent.detect.detectors import ENSEMBLE
+from edge_agent.detect.operating_modes import OperatingModes, told
+from edge_agent.signals.views import describe_together
+
+T, PHASE = 128, 300
+HOW: dict = {
+    "window_rows": T,
+    "encode": None,
+    "budget_per_week": 1.0,
+    "windows_per_week": 60_480.0,
+    "seed": 0,
+}
+
+
+def machine(n_rows: int, seed: int, *, phase: int = PHASE) -> np.ndarray:
+    """A machine that runs and rests in turn; its load is its own matter, its temperature hangs on the speed."""
+    rng = np.random.default_rng(seed)
+    running = (np.arange(n_rows) // phase) % 2
+    speed = 1500.0 * running + rng.normal(0, 4.0, n_rows)
+    current = 10.0 * running + rng.normal(0, 0.1, n_rows) * (0.1 + running)
+    load = 5.0 + rng.normal(0, 0.5, n_rows)
+    return np.stack([speed, current, load], axis=1).astype(np.float32)
+
+
+def windows_of(rows: np.ndarray, step: int = 1) -> np.ndarray:
+    return np.lib.stride_tricks.sliding_window_view(rows, T, axis=0)[::step].astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def memory() -> dict[str, np.ndarray]:
+    return dict(commission(machine(6000, 0), **HOW))
+
+
+def standardised(rows: np.ndarray) -> np.ndarray:
+    return ((rows - rows.mean(axis=0)) / rows.std(axis=0)).T.astype(np.float32)
+
+
+def test_modes_are_found_where_both_sides_were_visited_often_enough() -> None:
+    assert mode_tree.find(standardised(machine(6000, 0)), n_lengths=4) is not None
+    seldom = machine(1200, 0)  # twice each, and not for long
+    assert mode_tree.find(standardised(seldom), n_lengths=4) is None
+
+
+def test_a_machine_that_only_wanders_has_one_mode() -> None:
+    rng = np.random.default_rng(1)
+    steady = np.cumsum(rng.normal(0, 0.02, (2, 6000)), axis=1) * 0.1 + rng.normal(0, 1.0, (2, 6000))
+    assert mode_tree.find(steady.astype(np.float32), n_lengths=4) is None
+
+
+def test_a_mode_is_told_in_the_channels_own_units(memory: dict[str, np.ndarray]) -> None:
+    modes = OperatingModes.read(memory)
+    assert modes is not None
+    words = told(
+        modes,
+        channels=("speed", "current", "load"),
+        location=memory["location"],
+        scale=memory["scale"],
+    )
+    name, side, limit = words[0].split(" ")
+    assert (name, side) in {("speed", "below"), ("current", "below")}
+    assert 0.0 < float(limit) < 1500.0
+
+
+def test_a_window_belongs_to_the_mode_that_it_was_in_and_to_transitions_after_a_change(
+    memory: dict[str, np.ndarray],
+) -> None:
+    modes = OperatingModes.read(memory)
+    assert modes is not None
+    z = ((windows_of(machine(900, 3)) - memory["location"][:, None]) / memory["scale"][:, None]).astype(
+        np.float32
+    )
+    sets = modes.sets(z, (16, 32, 64, 128))
+    ends = np.arange(T, T + sets.shape[1])
+    at = {end: sets[:, place].tolist() for place, end in enumerate(ends.tolist())}
+    resting, running, changing = at[PHASE][0], at[2 * PHASE][0], modes.count
+    assert resting != running
+    assert at[PHASE] == [resting] * 4
+    assert at[PHASE + 10] == [changing] * 4
+    assert at[PHASE + 25] == [running, changing, changing, changing]
+    assert at[PHASE + 70] == [running, running, running, changing]
+    assert at[PHASE + 140] == [running] * 4
+
+
+def test_a_transit_that_does_not_end_is_judged_by_the_nearest_mode(memory: dict[str, np.ndarray]) -> None:
+    modes = OperatingModes.read(memory)
+    assert modes is not None
+    at = int(modes.channel[0])
+    between = np.tile(machine(T, 0)[-1:], (T, 1))
+    between[:, at] = modes.transit[0].mean() * memory["scale"][at] + memory["location"][at]
+    z = ((between.T[None] - memory["location"][:, None]) / memory["scale"][:, None]).astype(np.float32)
+    assert modes.transit_rows < T
+    assert (modes.sets(z, (16, 32, 64, 128)) < modes.count).all()
+
+
+def test_a_fault_that_is_small_beside_the_way_between_modes_is_found_and_calm_rows_are_not(
+    memory: dict[str, np.ndarray],
+) -> None:
+    calm = machine(4000, 5)
+    assert np.mean(ENSEMBLE.score(memory, windows_of(calm, 8), None, ranking=False).value > 1.0) < 0.01
+    faulty = machine(PHASE * 2, 6)
+    faulty[-40:, 1] += 1.5  # of 10 between the modes
+    found = ENSEMBLE.score(memory, windows_of(faulty)[-1:], None, ranking=False)
+    assert found.value[0] > 1.0
+    assert int(found.contributions[0].argmax()) == 1
+
+
+def test_machines_with_and_without_modes_are_scored_together_as_each_alone(
+    memory: dict[str, np.ndarray],
+) -> None:
+    one = dict(commission(machine(6000, 2, phase=10_000), **HOW))
+    assert OperatingModes.read(one) is None
+    blocks = [windows_of(machine(400, seed), 90)[:2] for seed in (7, 8, 9)]
+    machines = [memory, one, memory]
+    described = [seen for seen in describe_together(machines, blocks) if seen is not None]
+    joint = ENSEMBLE.score_together(machines, described)
+    for arrays, block, together in zip(machines, blocks, joint, strict=True):
+        alone = ENSEMBLE.score(arrays, block, None, ranking=False)
+        np.testing.assert_allclose(together.value, alone.value, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(together.contributions, alone.contributions, atol=1e-4)
+
+
+@pytest.mark.parametrize("hidden", [0, 1, 2])
+def test_whichever_sensor_is_hidden_the_other_channels_are_judged_in_their_mode(
+    memory: dict[str, np.ndarray], hidden: int
+) -> None:
+    seen = [at for at in range(3) if at != hidden]
+    masked = ENSEMBLE.mask(ENSEMBLE.compact(memory), seen)
+    calm = np.ascontiguousarray(machine(3000, 11)[:, seen])
+    assert np.mean(ENSEMBLE.score(masked, windows_of(calm, 8), None, ranking=False).value > 1.0) < 0.02
+
+
+def test_the_packed_memory_knows_the_modes(memory: dict[str, np.ndarray]) -> None:
+    windows = windows_of(machine(900, 12), 20)
+    whole = ENSEMBLE.score(memory, windows, None, ranking=False).value
+    small = ENSEMBLE.score(ENSEMBLE.compact(memory), windows, None).value
+    assert np.mean(np.abs(small - whole) > 0.005 + 0.005 * whole) < 0.05
