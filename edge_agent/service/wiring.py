@@ -298,11 +298,15 @@ def summary(scorer: Scorer, *, now: datetime) -> dict[str, str]:
     bundle, manifest = scorer.bundle, scorer.bundle.manifest
     faults = ", ".join(manifest.labels[1:]) or "none: any machine fits, faults stay unnamed"
     channels = ", ".join(channel.name for channel in manifest.channels) or "any"
+    judge = "none: the statistics decide"
+    if bundle.judge is not None:
+        judge = f"a pre-trained network decides, from logit {bundle.judge.entry.threshold:g} on"
     return {
         "model": f"{manifest.name} {manifest.version} ({bundle.digest[:12]}) in {bundle.path}: verified",
         "signed": vouched(bundle, now=now),
         "window": f"{manifest.window_rows} rows",
         "channels": channels,
+        "judge": judge,
         "faults": faults,
         "runs on": scorer.provider,
     }
