@@ -1,0 +1,132 @@
+"""A machine to learn from: rows, the first of which are calm, and what is wrong when. Draws nothing.
+
+Axes: R rows, C channels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_agent.records import Float32
+from edge_trainer.in_context import benign
+from edge_trainer.in_context.injections import Floats, Injected, inject, log_uniform, scales_of
+
+MOST_CHANNELS = 24
+"""Of machines with more, some are taken at random."""
+LEAST_ROWS = 700
+"""Fewer rows hold no context and anything to look at after it."""
+_CONTEXT_ROWS = (300, 20_000)
+_QUERY_ROWS = (1500, 25_000)
+_UNKNOWN_S = 1800.0
+_UNKNOWN_ROWS = (64, 1800)
+"""After something new half an hour passes until it is taken as normal, in rows at least and at most these."""
+_LONGEST_FAULT_ROWS = 600
+
+Split = Literal["training", "held out", "foreign"]
+"""What machines are for: to learn from, to measure with, and those of families that nothing is learnt from."""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRows:
+    """One machine's rows.
+
+    Attributes:
+        values: physical units, NaN where hidden, [R, C].
+        context_rows: the first rows, to be learnt from: nothing is wrong in them.
+        period_s: from row to row.
+        faults: what is wrong later.
+        judged: rows of which somebody could say whether they are faulty, [R].
+    """
+
+    values: Float32
+    context_rows: int
+    period_s: float
+    faults: tuple[Injected, ...]
+    judged: npt.NDArray[np.bool_]
+
+    @property
+    def label(self) -> npt.NDArray[np.bool_]:
+        """Rows in which something is wrong, [R]."""
+        wrong = np.zeros(len(self.values), np.bool_)
+        for fault in self.faults:
+            wrong[fault.start : fault.stop] = True
+        return wrong
+
+
+def drawn_lengths(rng: np.random.Generator, *, longest: int | None = None) -> tuple[int, int]:
+    """(rows to learn from, rows in all): ten minutes to weeks, then hours to days, by the machine's own clock.
+
+    `longest` bounds the rows in all; both parts shrink with it.
+    """
+    context = int(log_uniform(rng, *_CONTEXT_ROWS))
+    rows = context + int(log_uniform(rng, *_QUERY_ROWS))
+    if longest is not None and rows > longest:
+        context = int(np.clip(context * longest / rows, _CONTEXT_ROWS[0], longest // 2))
+        rows = longest
+    return context, rows
+
+
+def unknown_rows(period_s: float) -> int:
+    """Rows until a lasting change is taken as normal."""
+    return int(np.clip(_UNKNOWN_S / period_s, *_UNKNOWN_ROWS))
+
+
+def some_channels(
+    rng: np.random.Generator, n_channels: int, *, most: int = MOST_CHANNELS
+) -> npt.NDArray[np.int64]:
+    """Which of a machine's channels are taken: all, or, of many or now and then, some."""
+    count = min(n_channels, most)
+    if n_channels > 2 and rng.random() < 0.3:
+        count = int(rng.integers(1, count + 1))
+    return np.sort(rng.choice(n_channels, count, replace=False))
+
+
+def troubled(rng: np.random.Generator, values: Float32, *, context_rows: int, period_s: float) -> MachineRows:
+    """A calm machine's rows [R, C] with benign changes and injected faults; `values` is changed in place."""
+    n_rows = len(values)
+    _fill(values)
+    scale, _ = scales_of(values[:context_rows])
+    judged = np.ones(n_rows, np.bool_)
+    benign.drift(rng, values, scale=scale)
+    if rng.random() < 0.3:
+        benign.glitches(rng, values, scale=scale)
+    if rng.random() < 0.25:
+        start = benign.new_set_point(rng, values, first_row=context_rows, scale=scale)
+        judged[start : start + unknown_rows(period_s)] = False
+    faults = _faults(rng, values, context_rows=context_rows, scale=scale)
+    return MachineRows(values, context_rows, period_s, faults, judged)
+
+
+def _faults(
+    rng: np.random.Generator, values: Float32, *, context_rows: int, scale: Floats
+) -> tuple[Injected, ...]:
+    n_rows = len(values)
+    faults = []
+    pause = max(1.0, (n_rows - context_rows) / 4000)
+    at = context_rows + int(rng.integers(20, 400))
+    while at < n_rows - 40 and rng.random() < 0.9:
+        stop = min(at + int(log_uniform(rng, 3, _LONGEST_FAULT_ROWS)), n_rows)
+        fault = inject(rng, values, start=at, stop=stop, general=scale)
+        faults.append(fault)
+        if rng.random() < 0.2:
+            benign.recovery(rng, values, stop=stop, guilty=fault.guilty, scale=scale)
+        at = stop + int(rng.integers(160, 900) * pause)
+    return tuple(faults)
+
+
+def rows_since_fault(faults: Sequence[Injected], n_rows: int) -> npt.NDArray[np.int64]:
+    """Rows since the end of the last fault that has ended, [R]; very many where none has."""
+    since = np.full(n_rows, 1 << 20, np.int64)
+    for fault in sorted(faults, key=lambda each: each.stop):
+        since[fault.stop :] = np.arange(n_rows - min(fault.stop, n_rows))
+    return since
+
+
+def _fill(values: Float32) -> None:
+    """Hold the last reading where one is missing, in place; injections need a number to change."""
+    row = np.arange(len(values))[:, None]
+    said = np.maximum.accumulate(np.where(np.isfinite(values), row, 0), axis=0)
+    values[:] = np.nan_to_num(np.take_along_axis(values, said, axis=0))
