@@ -1,0 +1,96 @@
+"""What a judge is worth on machines that it never saw, beside random weights and beside the statistics alone.
+
+Windows of one machine are ranked against each other, so that no threshold is asked for: average precision within a
+machine, mean over the machines of a family, mean over families.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from edge_agent.detect.fusion import joined
+from edge_agent.detect.judge import STATISTICS_WEIGHT, alarm_logit
+from edge_trainer.evaluation.measures import auc_pr
+from edge_trainer.in_context.corpus import Corpus
+from edge_trainer.in_context.training import judged
+
+_STATISTICS = np.array(STATISTICS_WEIGHT, np.float32)
+Scores = npt.NDArray[np.floating]
+
+
+def by_family(corpus: Corpus, score: Scores) -> dict[str, float]:
+    """Mean average precision within a machine of each family; families without a fault are left out."""
+    found: dict[str, list[float]] = {}
+    for number, family in enumerate(corpus.family.tolist()):
+        mine = corpus.episode == number
+        label = corpus.label[mine]
+        if 0 < label.sum() < len(label):
+            found.setdefault(family, []).append(auc_pr(score[mine], label))
+    return {family: float(np.mean(values)) for family, values in sorted(found.items())}
+
+
+def by_context(corpus: Corpus, score: Scores) -> dict[str, float]:
+    """The same of machines that were learnt from little, more and much."""
+    bounds = {"below 1000": (0, 1000), "1000 to 3000": (1000, 3000), "3000 and more": (3000, 1 << 40)}
+    found = {}
+    for name, (low, high) in bounds.items():
+        rows = corpus.context_rows
+        values = [
+            auc_pr(score[mine], corpus.label[mine])
+            for number in np.flatnonzero((rows >= low) & (rows < high))
+            if 0 < corpus.label[mine := corpus.episode == number].sum() < mine.sum()
+        ]
+        if values:
+            found[name] = float(np.mean(values))
+    return found
+
+
+def guilty_first(corpus: Corpus, channels: Scores) -> float:
+    """Share of faulty windows whose loudest channel is a guilty one; windows of one channel do not count."""
+    starts = corpus.starts
+    hits = [
+        corpus.guilty[start : start + count][int(np.argmax(channels[start : start + count]))]
+        for start, count, faulty in zip(starts, corpus.counts, corpus.label, strict=True)
+        if faulty and count > 1 and corpus.guilty[start : start + count].any()
+    ]
+    return float(np.mean(hits)) if hits else float("nan")
+
+
+def mean_of(families: Mapping[str, float]) -> float:
+    """Mean over families."""
+    return float(np.mean(list(families.values()))) if families else float("nan")
+
+
+def table(corpus: Corpus, networks: Mapping[str, nn.Module]) -> dict[str, dict[str, float]]:
+    """Column by column: average precision of each family, their mean, and hits of the guilty channel.
+
+    Besides the networks there are the statistics alone, and the statistics with the first network added.
+    """
+    columns: dict[str, dict[str, float]] = {}
+    statistics = joined(corpus.parts)
+    columns["statistics alone"] = _column(corpus, statistics)
+    for name, network in networks.items():
+        logit, channels = judged(network, corpus)
+        columns[name] = _column(corpus, logit) | {"guilty channel first": guilty_first(corpus, channels)}
+        together = alarm_logit(logit, corpus.parts[:, 0], statistics=_STATISTICS)
+        columns[f"{name} and statistics"] = _column(corpus, together)
+    return columns
+
+
+def _column(corpus: Corpus, score: Scores) -> dict[str, float]:
+    families = by_family(corpus, score)
+    contexts = {f"learnt from {name} rows": value for name, value in by_context(corpus, score).items()}
+    return {"mean": mean_of(families), **contexts, **families}
+
+
+def as_markdown(columns: Mapping[str, Mapping[str, float]]) -> str:
+    """The table for people, a row a family."""
+    names = list(columns)
+    rows = list(dict.fromkeys(key for column in columns.values() for key in column))
+    lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for row in rows:
+        cells = [f"{columns[name][row]:.3f}" if row in columns[name] else "" for name in names]
+        lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
