@@ -129,12 +129,15 @@ waveforms: $(VENV)/.done  ## real vibration as blocks over mosquitto: alarmed, n
 
 train: tep  ## the trainer's whole road on a public data set
 
-pretrained: $(VENV)/.done  ## re-make the shipped model from its seed
+pretrained: $(VENV)/.done  ## re-make the shipped models from their seeds; MINUTES=60 for the judge's machines, goes on where it stopped
 	$(BIN)/edge-trainer pretrain --config trainer/configs/pretrained.toml
 	$(BIN)/edge-trainer export --config trainer/configs/pretrained.toml --to edge_agent/models/pretrained
 	$(BIN)/edge-trainer export --config trainer/configs/pretrained.toml --set run.name=conv-int8 --int8 --to edge_agent/models/pretrained-int8
 	$(BIN)/edge-trainer pretrain --config trainer/configs/small.toml
 	$(BIN)/edge-trainer export --config trainer/configs/small.toml --to edge_agent/models/pretrained-small
+	$(BIN)/edge-trainer judge fit --config trainer/configs/judge.toml --data $(DATA) --minutes $(MINUTES) --to edge_agent/models/pretrained
+	$(BIN)/edge-trainer judge export --config trainer/configs/judge.toml --to edge_agent/models/pretrained-int8
+	$(BIN)/edge-trainer judge export --config trainer/configs/judge.toml --to edge_agent/models/pretrained-small
 
 ablation: $(VENV)/.done  ## what the encoders are worth, beside random weights, on recordings that are not scored
 	$(BIN)/python -m benchmarks.detection.encoder_ablation --data $(DATA)

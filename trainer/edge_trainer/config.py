@@ -150,6 +150,41 @@ class EvaluateSection(_Section):
     """How many of the windows that the model restores worst are drawn in the report."""
 
 
+class JudgeSection(_Section):
+    """The judge in context: which machines it learns from, how, and what its alarms may cost."""
+
+    corpus: Path = Path("runs/judge/corpus")
+    """Folder of the shards; those that are there are not made again."""
+    episodes: Positive = 6000
+    held_out_episodes: Positive = 300
+    """Of machines that nothing is learnt from, to measure with."""
+    foreign_episodes: Annotated[int, Field(ge=0)] = 100
+    """Of families that nothing is learnt from; they need recordings."""
+    shard_episodes: Positive = 25
+    windows: Annotated[int, Field(ge=16, le=512)] = 64
+    """Of each machine: a third in faults, a sixth just after them, half calm."""
+    jobs: Annotated[int, Field(ge=1, le=64)] = 2
+    """Processes; each has one core."""
+    minutes: Annotated[float, Field(gt=0)] = 40.0
+    """For making the corpus; training then goes on with what is there."""
+    without: tuple[str, ...] = ()
+    """Families that are left out of training, by name or by group (`plant`, `recording`, ...)."""
+    hidden: Positive = 96
+    dropout: Share = 0.15
+    epochs: Positive = 3
+    batch_windows: Positive = 256
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    seeds: Annotated[int, Field(ge=1, le=8)] = 3
+    """Networks that are trained alike from other seeds; the judge that ships is their mean."""
+    fresh_machines: Positive = 120
+    """That the threshold is set on."""
+    fresh_minutes: Annotated[float, Field(gt=0)] = 10.0
+    false_alarms: Weight = 0.5
+    """In 43,200 calm rows, twelve hours of a row a second: the bound that the threshold keeps on fresh machines."""
+    calm_share: Share = 0.005
+    """Of calm time that may be in alarm."""
+
+
 class Config(_Section):
     """A training run."""
 
@@ -159,6 +194,7 @@ class Config(_Section):
     export: ExportSection = ExportSection()
     calibrate: CalibrateSection = CalibrateSection()
     evaluate: EvaluateSection = EvaluateSection()
+    judge: JudgeSection = JudgeSection()
 
 
 def load(path: Path | None, overrides: Sequence[tuple[str, Any]] = ()) -> Config:

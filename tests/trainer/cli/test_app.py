@@ -88,7 +88,7 @@ def test_fit_ends_with_a_bundle_and_can_be_repeated(trained: Config) -> None:
     assert (trained.run.out / "pretrain" / "checkpoint.pt").stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("name", ["pretrained.toml", "small.toml", "tep.toml"])
+@pytest.mark.parametrize("name", ["judge.toml", "pretrained.toml", "small.toml", "tep.toml"])
 def test_shipped_configurations_are_valid(name: str) -> None:
 
     assert config.load(ROOT / "trainer" / "configs" / name).run.name

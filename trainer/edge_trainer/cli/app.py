@@ -1,11 +1,10 @@
 """The command line `edge-trainer`: parses, reports, exits; every command is one stage."""
 
-import shlex
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -13,6 +12,8 @@ from rich.console import Console
 from edge_agent.errors import EdgeAgentError
 from edge_trainer import config
 from edge_trainer.bundle import export, sign
+from edge_trainer.cli import judge
+from edge_trainer.cli.options import ConfigFile, Data, Out, Seed, Set, common, settings_of
 from edge_trainer.data import join_labels
 from edge_trainer.evaluation import evaluate
 from edge_trainer.report import training_report
@@ -21,16 +22,9 @@ from edge_trainer.training import calibrate, finetune, fit, pretrain
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Train, calibrate, evaluate and export models."
 )
+app.add_typer(judge.app, name="judge")
 _console = Console(stderr=True)
 
-ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="TOML file with the run's settings.")]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="Directory of the run.")]
-Data = Annotated[Path | None, typer.Option(help="Directory that recordings are named from.")]
-Seed = Annotated[int | None, typer.Option(help="Of all chance in the run.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Any setting, as section.key=value in TOML; may be repeated."),
-]
 Recordings = Annotated[
     list[Path] | None,
     typer.Option("--recordings", "-r", help="Folder or file of Parquet or CSV; may be repeated."),
@@ -64,7 +58,7 @@ def pretrain_command(
         "pretrain.architecture": architecture,
         "pretrain.steps": steps,
     }
-    _run(pretrain.run, _config(file, _common(out, data, seed) | flags, settings))
+    _run(pretrain.run, settings_of(file, common(out, data, seed) | flags, settings))
 
 
 @app.command("finetune")
@@ -91,7 +85,7 @@ def finetune_command(  # noqa: PLR0913  a parameter for each flag
         "finetune.freeze_encoder": freeze_encoder,
         "finetune.steps": steps,
     }
-    _run(finetune.run, _config(file, _common(out, data, seed) | flags, settings))
+    _run(finetune.run, settings_of(file, common(out, data, seed) | flags, settings))
 
 
 @app.command("export")
@@ -110,7 +104,7 @@ def export_command(
         written = export.run(given)
         return written if to is None else export.place(written, to)
 
-    _run(stage, _config(file, _common(out, None, seed) | {"export.int8": int8}, settings))
+    _run(stage, settings_of(file, common(out, None, seed) | {"export.int8": int8}, settings))
 
 
 @app.command("calibrate")
@@ -128,7 +122,7 @@ def calibrate_command(
 ) -> None:
     """Learn from calm recordings what is normal for a machine, into the run's bundle."""
     flags = {"calibrate.recordings": recordings, "calibrate.budget_per_week": budget_per_week}
-    _run(calibrate.run, _config(file, _common(out, data, seed) | flags, settings))
+    _run(calibrate.run, settings_of(file, common(out, data, seed) | flags, settings))
 
 
 @app.command("evaluate")
@@ -143,7 +137,7 @@ def evaluate_command(
 ) -> None:
     """Replay recordings through the agent's own pipeline and measure."""
     flags = {"evaluate.recordings": recordings}
-    _run(evaluate.run, _config(file, _common(out, data, seed) | flags, settings))
+    _run(evaluate.run, settings_of(file, common(out, data, seed) | flags, settings))
 
 
 @app.command("fit")
@@ -160,7 +154,7 @@ def fit_command(
     def report(name: str, path: Path) -> None:
         _console.print(f"{name}: {path}", highlight=False, soft_wrap=True)
 
-    _run(lambda given: fit.run(given, report=report), _config(file, _common(out, data, seed), settings))
+    _run(lambda given: fit.run(given, report=report), settings_of(file, common(out, data, seed), settings))
 
 
 @app.command("report")
@@ -246,22 +240,5 @@ def _asked(wanted: bool, *, confirm: bool) -> bytes | None:  # noqa: FBT001 - th
     return answer.encode()
 
 
-def _common(out: Path | None, data: Path | None, seed: int | None) -> dict[str, Any]:
-    return {"run.out": out, "run.data": data, "run.seed": seed}
-
-
 def _run(stage: Callable[[config.Config], Path], given: config.Config) -> None:
     print(stage(given))  # noqa: T201  the artefact's path, for scripts
-
-
-def _config(file: Path | None, flags: dict[str, Any], settings: list[str] | None) -> config.Config:
-    """File, then `--set`, then the named flags; later ones win."""
-    given = [(key, value) for key, value in flags.items() if value is not None]
-    loaded = config.load(file, [*map(config.parse_override, settings or ()), *given])
-    run = loaded.run.model_copy(
-        update={
-            "created": loaded.run.created or datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": loaded.run.command or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        }
-    )
-    return loaded.model_copy(update={"run": run})

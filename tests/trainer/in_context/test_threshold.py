@@ -1,0 +1,98 @@
+"""The threshold: the smallest at which fresh calm machines keep the budget, with the delays of a gateway."""
+
+import numpy as np
+import pytest
+from edge_trainer.in_context import fresh, threshold
+from edge_trainer.in_context.fresh import Watched
+from edge_trainer.in_context.injections import Injected
+
+from edge_agent.errors import TrainingError
+
+HOP = 4
+CALM_WINDOWS = 4000
+
+
+def watched(
+    logit: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
+    *,
+    faults: tuple[Injected, ...] = (),
+    value: float = 1.0,
+    context_rows: int = 600,
+) -> Watched:
+    count = len(logit)
+    return Watched(
+        family="pump",
+        context_rows=context_rows,
+        period_s=10.0,
+        rows=1000 + HOP * np.arange(count),
+        logits={"judge": logit},
+        parts=np.full((count, 2), value, np.float32),
+        shape=np.ones(count, np.float32),
+        judged=np.ones(count, np.bool_),
+        faults=faults,
+    )
+
+
+def calm(**blips: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """Logits of -3 with blips of so many windows (`w5=4.0`: five windows of 4), far from one another."""
+    logit = np.full(CALM_WINDOWS, -3.0, np.float32)
+    for number, (name, level) in enumerate(blips.items()):
+        at = 500 * (number + 1)
+        logit[at : at + int(name[1:])] = level
+    return logit
+
+
+def test_alarms_open_and_close_with_delay() -> None:
+    flags = np.zeros(60, np.bool_)
+    flags[[5, 10, 11, 12, 20, 40]] = True
+    assert fresh.merged(flags, on_delay=2, off_delay=15) == [(11, 35)]
+    assert fresh.merged(flags, on_delay=1, off_delay=3) == [(5, 8), (10, 15), (20, 23), (40, 43)]
+    assert fresh.joined_spans([(5, 8), (10, 15), (20, 23)], gap=4) == [(5, 15), (20, 23)]
+
+
+def test_one_window_alone_is_no_alarm() -> None:
+    reached = threshold.quality([watched(calm(w1=9.0))], "judge", 0.0)
+    assert reached.false_alarms == 0
+    assert reached.quiet == 1
+
+
+def test_the_smallest_threshold_that_keeps_the_budget() -> None:
+    machines = [watched(calm(w5=1.0, w6=2.05, w7=4.05)) for _ in range(3)]
+    per_unit = threshold.UNIT_ROWS / (HOP * CALM_WINDOWS)
+    strict = threshold.smallest(machines, "judge", false_alarms=0.5, calm_share=1.0)
+    assert strict.threshold == pytest.approx(4.1)
+    assert strict.false_alarms == 0
+    loose = threshold.smallest(machines, "judge", false_alarms=1.01 * per_unit, calm_share=1.0)
+    assert loose.threshold == pytest.approx(2.1)
+    assert loose.false_alarms == pytest.approx(per_unit, rel=0.01)
+    assert loose.quiet == 0
+
+
+def test_time_in_alarm_has_a_bound_of_its_own() -> None:
+    machines = [watched(calm(w900=1.0))]
+    reached = threshold.smallest(machines, "judge", false_alarms=99.0, calm_share=0.1)
+    assert reached.threshold == pytest.approx(1.0), "above it"
+    assert reached.calm_share == 0
+
+
+def test_an_alarm_of_a_fault_is_found_and_not_false() -> None:
+    logit = calm()
+    logit[1000:1050] = 5.0
+    fault = Injected("wear", 1000 + HOP * 1000, 1000 + HOP * 1040, np.array([True]))
+    reached = threshold.quality([watched(logit, faults=(fault,))], "judge", 2.0)
+    assert (reached.found, reached.false_alarms, reached.calm_share) == (1.0, 0.0, 0.0)
+    assert threshold.quality([watched(calm(), faults=(fault,))], "judge", 2.0).found == 0.0
+
+
+def test_the_statistics_count_where_enough_was_learnt() -> None:
+    short, long = (watched(calm(), value=np.e, context_rows=rows) for rows in (2999, 3000))
+    assert threshold.score_of(short, "judge")[0] == pytest.approx(-3.0)
+    assert threshold.score_of(long, "judge")[0] == pytest.approx(0.0)
+    assert threshold.score_of(short, threshold.STATISTICS)[0] == pytest.approx(np.log(1.0 + 0.25), abs=1.0)
+
+
+def test_without_machines_or_hope_there_is_no_threshold() -> None:
+    with pytest.raises(TrainingError, match="no fresh machine"):
+        threshold.smallest([], "judge", false_alarms=1.0, calm_share=1.0)
+    with pytest.raises(TrainingError, match="no threshold"):
+        threshold.smallest([watched(calm(w9=99.0))], "judge", false_alarms=0.0, calm_share=0.0)

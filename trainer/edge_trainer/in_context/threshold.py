@@ -1,0 +1,154 @@
+"""The one number that a judge's alarms begin at, set on fresh machines so that calm ones keep a budget of false alarms.
+
+A threshold drifts by about 0.3 from corpus to corpus, so it is never set by hand. What counts is rows, not hours: a
+machine with a row a minute gives a detector sixty times fewer chances to be wrong in an hour than one with a row a
+second.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_agent.detect.fusion import joined
+from edge_agent.detect.judge import (
+    LEAST_VALUE,
+    STATISTICS_FROM_ROWS,
+    STATISTICS_WEIGHT,
+    alarm_logit,
+    state_logit,
+)
+from edge_agent.errors import TrainingError
+from edge_trainer.in_context.fresh import Watched, joined_spans, merged
+from edge_trainer.in_context.look import HOP_ROWS, WINDOW_ROWS
+
+STATISTICS = "statistics"
+"""The network that says nothing: what the product's statistics alone come to."""
+UNIT_ROWS = 43_200
+"""Twelve hours of a row a second: what a budget of false alarms is told for."""
+_ON_S, _ON_WINDOWS = 60.0, (2, 6)
+_OFF_WINDOWS = 15
+_REOPEN_S = 3600.0
+_AFTER_ROWS = 2 * WINDOW_ROWS
+"""An alarm that begins so soon after a fault is of it: neither found nor false."""
+_GRID = np.round(np.arange(-4.0, 12.01, 0.1), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Alarms at one threshold over machines that were watched.
+
+    Attributes:
+        threshold: of the score.
+        false_alarms: per `UNIT_ROWS` calm rows. calm_share: of calm windows that are in alarm.
+        quiet: share of machines without a false alarm. found: share of faults.
+    """
+
+    threshold: float
+    false_alarms: float
+    calm_share: float
+    quiet: float
+    found: float
+
+
+def score_of(watched: Watched, network: str) -> npt.NDArray[np.floating]:
+    """What alarms [W], as on a gateway: the logit, with the statistics where enough was learnt for them.
+
+    Of `STATISTICS` it is the logarithm of what the statistics come to, which alarms above 0.
+    """
+    if network == STATISTICS:
+        told: npt.NDArray[np.floating] = np.log(np.maximum(joined(watched.parts), LEAST_VALUE))
+        return told
+    weight = STATISTICS_WEIGHT if watched.context_rows >= STATISTICS_FROM_ROWS else 0.0
+    return alarm_logit(watched.logits[network], watched.parts[:, 0], statistics=np.array(weight, np.float32))
+
+
+def quality(machines: Sequence[Watched], network: str, threshold: float) -> Quality:
+    """Alarms of all machines at a threshold; "statistics" is the network that says nothing but the product's value."""
+    false = quiet = found = faults = 0
+    calm_rows = calm_windows = calm_alarm = 0
+    for each in machines:
+        score = score_of(each, network)
+        spans = _alarms(each, score > threshold)
+        label, doubted = each.label, ~each.judged
+        near = _near(each, label)
+        mine = [span for span in spans if not near[span[0]] and not doubted[span[0]]]
+        false += len(mine)
+        quiet += not mine
+        inside = np.zeros(len(score), np.bool_)
+        for start, stop in spans:
+            inside[start:stop] = True
+        calm = ~near & ~doubted
+        calm_windows += int(calm.sum())
+        calm_alarm += int((inside & calm).sum())
+        calm_rows += HOP_ROWS * int(calm.sum())
+        for fault in each.faults:
+            there = (each.rows >= fault.start) & (each.rows < fault.stop + WINDOW_ROWS)
+            if ((each.rows >= fault.start) & (each.rows < fault.stop)).sum() >= _ON_WINDOWS[0]:
+                faults += 1
+                found += bool(inside[there].any())
+    return Quality(
+        threshold=float(threshold),
+        false_alarms=false * UNIT_ROWS / max(calm_rows, 1),
+        calm_share=calm_alarm / max(calm_windows, 1),
+        quiet=quiet / max(len(machines), 1),
+        found=found / max(faults, 1),
+    )
+
+
+def _alarms(each: Watched, above: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    hop_s = each.period_s * HOP_ROWS
+    on_delay = int(np.clip(np.ceil(_ON_S / hop_s), *_ON_WINDOWS))
+    return joined_spans(merged(above, on_delay=on_delay, off_delay=_OFF_WINDOWS), gap=int(_REOPEN_S / hop_s))
+
+
+def _near(each: Watched, label: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Windows in a fault or soon after one, [W]."""
+    near = label.copy()
+    for fault in each.faults:
+        near |= (each.rows >= fault.start) & (each.rows < fault.stop + _AFTER_ROWS)
+    return near
+
+
+def smallest(machines: Sequence[Watched], network: str, *, false_alarms: float, calm_share: float) -> Quality:
+    """What is reached at the smallest threshold that keeps both bounds, as all larger ones do.
+
+    Who alarms without end has but one alarm, so it is looked for from above.
+
+    Raises:
+        TrainingError: none does, or no machine was watched.
+    """
+    if not machines:
+        raise TrainingError("no fresh machine was watched: the threshold cannot be set")
+    kept: Quality | None = None
+    for threshold in _GRID[::-1]:
+        reached = quality(machines, network, float(threshold))
+        if reached.false_alarms > false_alarms or reached.calm_share > calm_share:
+            break
+        kept = reached
+    if kept is None:
+        raise TrainingError(f"{network}: no threshold up to {_GRID[-1]} keeps the budget of false alarms")
+    return kept
+
+
+def of_state(machines: Sequence[Watched], network: str) -> float:
+    """The threshold of the newest rows alone that parts windows in faults best from windows just after them.
+
+    Best is the largest difference of the share that is above it in faults and of that just after (Youden, "Index for
+    rating diagnostic tests", Cancer 3, 1950): only there does it matter whether a state has ended.
+    """
+    faulty, after = [], []
+    for each in machines:
+        logit, label = state_logit(each.logits[network], each.shape), each.label
+        faulty.append(logit[label & each.judged])
+        after.append(logit[_near(each, label) & ~label & each.judged])
+    ill, well = (np.sort(np.concatenate([np.empty(0, np.float32), *parts])) for parts in (faulty, after))
+    if len(ill) == 0 or len(well) == 0:
+        raise TrainingError("no fresh machine was faulty: the threshold of the state cannot be set")
+    gained = [
+        (len(ill) - np.searchsorted(ill, limit)) / len(ill)
+        - (len(well) - np.searchsorted(well, limit)) / len(well)
+        for limit in _GRID
+    ]
+    return float(_GRID[int(np.argmax(gained))])
