@@ -32,13 +32,15 @@ _FEW_FALLS = 2
 """Falls that a counter may have among its changes; so few always, if they start it again."""
 _RESET_RISES = 10.0
 """A counter that starts again falls by more than so many usual rises, which noise does not."""
-_RESET_SHARE = 0.1
-"""It starts again near 0: below this share of where it was."""
+_RESET_SHARE = 0.01
+"""It starts again near 0: within so many rises, or below this share of where it was."""
 _PARTS = 8
-_RISING_PARTS = 7
-"""Equal parts of the learnt rows, and in how many of them a counter rises."""
-_SETTLING = 2.0
-"""A rise that changes by this factor, from part to part in one direction, is a course towards an end, no counter."""
+_RISING_PARTS, _FEW_RISING_PARTS = 7, 3
+"""Equal parts of the learnt rows, and in how many of them a counter rises: few suffice where nothing else looks so."""
+_LEAST_LEVEL, _MOST_LEVEL = 0.02, 10.0
+"""Where the first value, in units of the rise, lies between: a temperature that warms up is there, too."""
+_SETTLING, _ONE_WAY = 2.0, 0.8
+"""There, rises of the parts that differ by the former factor and correlate so with time are no counter's."""
 _EXCHANGED = 64.0
 """A rise in a row by so many times the largest that was learnt: another meter."""
 _TWO_VALUES_ROWS = 4
@@ -125,17 +127,24 @@ def _is_counter(
     if len(falling) > max(_FEW_FALLS, _FALLS_SHARE * len(changes)):
         return False
     usual = float(np.median(changes[changes > 0]))
-    starts_again = (-steps[falling] > _RESET_RISES * usual) & (
-        seen[falling + 1] <= _RESET_SHARE * seen[falling]
-    )
+    near_zero = np.maximum(_RESET_RISES * usual, _RESET_SHARE * seen[falling])
+    starts_again = (-steps[falling] > _RESET_RISES * usual) & (seen[falling + 1] <= near_zero)
     if not starts_again.all():
         return False
     parts = np.array([part.sum() for part in np.array_split(np.maximum(steps, 0.0), _PARTS)])
-    if (parts > 0).sum() < _RISING_PARTS:
+    level = seen[0] / parts.sum()
+    if not _LEAST_LEVEL < level < _MOST_LEVEL:
+        return bool((parts > 0).sum() >= _FEW_RISING_PARTS)
+    return bool((parts > 0).sum() >= _RISING_PARTS) and not _is_course(parts)
+
+
+def _is_course(parts: NDArray[np.float64]) -> bool:
+    """Whether rises of equal parts of the time are of a course towards an end: they swell, then fade, or one alone."""
+    if parts.max() < _SETTLING * parts.min():
         return False
-    turns = np.diff(parts)
-    one_way = bool((turns > 0).all() or (turns < 0).all())
-    return not (one_way and parts.max() > _SETTLING * parts.min())
+    peak, turns = int(parts.argmax()), np.diff(parts)
+    one_hump = bool((turns[:peak] >= 0).all() and (turns[peak:] <= 0).all())
+    return one_hump or abs(float(np.corrcoef(np.arange(_PARTS), parts)[0, 1])) >= _ONE_WAY
 
 
 def _is_state(values: NDArray[np.float64], changes: NDArray[np.float64], *, n_rows: int) -> bool:
@@ -153,13 +162,20 @@ def _is_state(values: NDArray[np.float64], changes: NDArray[np.float64], *, n_ro
             or (codes and values[0] < _SMALL_CODES)
             or (quantum > _COARSE and returns)
         )
-    measured = not codes and (np.diff(values).max() <= _COARSE if whole else len(values) > _FEW_FRACTIONS)
-    if measured:
+    if not codes and _is_rounded(values, whole=whole):
         return False
     steps = np.abs(changes) <= 1.5 * quantum
     if steps.mean() >= _NEIGHBOURS_SHARE and (quantum <= _COARSE or len(changes) >= _MANY_CHANGES):
         return codes and values[0] <= 1 and len(values) <= _SMALL_CODES
     return codes or returns
+
+
+def _is_rounded(values: NDArray[np.float64], *, whole: bool) -> bool:
+    """Whether values, ascending, at least three, are a measurement's in few bits."""
+    gaps = np.diff(values)
+    if whole:
+        return bool(gaps.max() <= _COARSE)
+    return len(values) > _FEW_FRACTIONS or bool(gaps.min() <= _COARSE and values[0] != 0)
 
 
 def _fence(seen: Float32, low: np.float32, high: np.float32) -> tuple[float, float]:

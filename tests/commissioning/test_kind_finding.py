@@ -38,6 +38,9 @@ METERS = {
     "pieces": np.floor(51_234 + 0.35 * TIME),
     "16 bits": (50 * TIME) % 65_536,
     "total since midnight": 0.01 * ((TIME + 4000) % R),
+    "pieces of one shift a day": 9_000 + np.floor(np.clip(TIME - R // 4, 0, R // 3) * 0.1),
+    "energy of a day, most at noon": 5_000 + np.cumsum(0.01 + 0.02 * np.sin(np.pi * TIME / R) ** 2),
+    "energy of the sun since midnight": np.cumsum(np.maximum(-np.cos(2 * np.pi * TIME / R), 0.0)),
     "total of a machine that rests at noon": np.cumsum(np.abs(TIME - R // 2) > 400) * 0.2,
 }
 STATES = {
@@ -48,6 +51,7 @@ STATES = {
     "code": jumps([2, 3, 5], 120),
     "phases": (TIME // 200) % 6,
     "set point": jumps([180, 185, 190], 720),
+    "half open": jumps([0, 0.5, 1], 300),
     "alarm word": jumps([0, 4, 1024], 500),
 }
 ANALOG = {
@@ -61,10 +65,15 @@ ANALOG = {
     "slow saw": 20 + 60 * ((TIME % 2000) / 2000),
     "one rise of a saw about 0": -1 + 2 * TIME / R,
     "warming up": np.round(20 + 40 * (1 - np.exp(-TIME / 3000)), 1),
+    "warms and warms slower, in whole degrees": np.round(25 + 45 * (TIME / R) ** 0.7),
+    "an exhaust": np.round(26.5 + 140 / (1 + np.exp(4 - 10 * TIME / R)), 1),
+    "an exhaust, cooled between": np.round(26.5 + 340 * (1 - np.exp(-(TIME % 5000) / 1500)), 1),
+    "a ramp that is held": np.clip(20 + TIME * 0.01, 20, 80),
     "rises and falls": 1000 + np.cumsum(np.where(TIME % 3000 < 2000, 0.02, -0.02)),
     "rises with noise": 5 + 0.001 * TIME + noise(0.01),
     "eight bits": np.round(17 + np.sin(TIME / 900) + 0.8 * (TIME % 1000 < 60)) / 2.55,
     "degrees that leap once": np.round(86 + 3 * np.sin(TIME / 1400) + 2 * (TIME > 4000)),
+    "a tank that sloshes": jumps([32.157, 32.941, 33.333], 60),
     "many pulses": 5.0 * (np.random.default_rng(0).random(R) < 0.3) + noise(0.01),
 }
 
