@@ -51,6 +51,25 @@ def test_an_episode_judges_rows_in_faults_after_them_and_elsewhere() -> None:
     assert (made.weight < 1).any()
 
 
+def test_channels_that_a_gateway_leaves_out_are_left_out() -> None:
+    silent = machine()
+    silent.values[:400, 0] = np.nan
+    seen = silent.observed()
+    assert seen is not None
+    assert seen.values.shape == (ROWS, 2)
+    assert seen.faults[0].guilty.tolist() == [True, False]
+    silent.values[:400] = np.nan
+    assert silent.observed() is None
+
+
+def test_a_fault_that_the_score_does_not_see_is_not_judged() -> None:
+    rows = np.array([900, 1100, 1101])
+    present = np.array([[True, True, True], [True, True, True], [True, False, True]])
+    guilty, usable = machine().shown(rows, present)
+    assert usable.tolist() == [True, True, False]
+    assert guilty[1].tolist() == [False, True, False]
+
+
 def test_too_short_a_context_is_no_episode() -> None:
     family = Family("toy", "signal", 1.0, lambda _: machine(context_rows=WINDOW_ROWS))
     with pytest.raises(CommissionError):

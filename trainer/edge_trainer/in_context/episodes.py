@@ -55,36 +55,42 @@ def make(rng: np.random.Generator, family: Family, *, windows: int) -> Episode |
     Raises:
         CommissionError: nothing could be learnt from the machine's calm rows.
     """
-    machine = family.draw(rng)
+    machine = family.draw(rng).observed()
+    if machine is None:
+        return None
     rows = _chosen(rng, machine, windows=windows)
     if len(rows) < _FEWEST_WINDOWS:
         return None
     seen = look(machine, rows + 1)
-    label = machine.label[rows]
-    guilty = np.zeros((len(rows), machine.values.shape[1]), np.bool_)
-    what = np.full(len(rows), CALM, dtype="U32")
-    begun = np.full(len(rows), 1 << 20)
-    for fault in machine.faults:
-        inside = (rows >= fault.start) & (rows < fault.stop)
-        guilty[inside] |= fault.guilty
-        what[inside] = fault.name
-        begun[inside] = np.minimum(begun[inside], rows[inside] - fault.start)
-    since = rows_since_fault(machine.faults, len(machine.values))[rows]
-    weight = np.where(~label & (since < _FADING_ROWS), _FADING_WEIGHT, 1.0)
-    weight[label & (begun < _FRESH_ROWS)] = _FRESH_WEIGHT
+    guilty, usable = machine.shown(rows, seen.present)
+    what, weight = _told(machine, rows)
     return Episode(
         family=family.name,
         context_rows=machine.context_rows,
         period_s=machine.period_s,
-        channels=seen.channels,
-        machine=seen.machine,
-        present=seen.present,
-        label=label,
-        guilty=guilty & label[:, None],
-        weight=weight.astype(np.float32),
-        what=what,
-        parts=seen.parts,
+        channels=seen.channels[usable],
+        machine=seen.machine[usable],
+        present=seen.present[usable],
+        label=machine.label[rows][usable],
+        guilty=guilty[usable],
+        weight=weight[usable],
+        what=what[usable],
+        parts=seen.parts[usable],
     )
+
+
+def _told(machine: MachineRows, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.str_], Float32]:
+    """Of rows [W]: (name of the fault or "calm", how much each counts)."""
+    what = np.full(len(rows), CALM, dtype="U32")
+    begun = np.full(len(rows), 1 << 20)
+    for fault in machine.faults:
+        inside = (rows >= fault.start) & (rows < fault.stop)
+        what[inside] = fault.name
+        begun[inside] = np.minimum(begun[inside], rows[inside] - fault.start)
+    since = rows_since_fault(machine.faults, len(machine.values))[rows]
+    weight = np.where((what == CALM) & (since < _FADING_ROWS), _FADING_WEIGHT, 1.0)
+    weight[begun < _FRESH_ROWS] = _FRESH_WEIGHT
+    return what, weight.astype(np.float32)
 
 
 def _chosen(rng: np.random.Generator, machine: MachineRows, *, windows: int) -> npt.NDArray[np.int64]:

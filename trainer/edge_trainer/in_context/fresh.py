@@ -79,7 +79,9 @@ def _watched(plan: Plan, graphs: Mapping[str, bytes], until: float, number: int)
     there = families(data=plan.data, split="held out")
     rng = np.random.default_rng([plan.seed, _SPLIT, number])
     family = draw_family(rng, there)
-    machine = family.draw(rng)
+    machine = family.draw(rng).observed()
+    if machine is None:
+        return None
     n_rows = len(machine.values)
     first = max(machine.context_rows + WINDOW_ROWS, n_rows - _MOST_ROWS)
     ends = np.arange(first, n_rows + 1, HOP_ROWS)
@@ -91,10 +93,11 @@ def _watched(plan: Plan, graphs: Mapping[str, bytes], until: float, number: int)
         return None
     sessions = {name: session_of(raw) for name, raw in graphs.items()}
     logits: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in graphs}
-    seen_parts, shape = [], []
+    parts, shape, judged = [], [], []
     for at in range(0, len(ends), _CHUNK_WINDOWS):
         seen = look_with(arrays, machine.values, ends[at : at + _CHUNK_WINDOWS])
-        seen_parts.append(seen.parts)
+        parts.append(seen.parts)
+        judged.append(machine.shown(ends[at : at + _CHUNK_WINDOWS] - 1, seen.present)[1])
         shape.append(seen.shape)
         for name, session in sessions.items():
             logits[name].append(ask(session, seen.channels, seen.machine, seen.present)[0])
@@ -103,10 +106,10 @@ def _watched(plan: Plan, graphs: Mapping[str, bytes], until: float, number: int)
         context_rows=machine.context_rows,
         period_s=machine.period_s,
         rows=ends - 1,
-        logits={name: np.concatenate(parts) for name, parts in logits.items()},
-        parts=np.concatenate(seen_parts),
+        logits={name: np.concatenate(told) for name, told in logits.items()},
+        parts=np.concatenate(parts),
         shape=np.concatenate(shape),
-        judged=machine.judged[ends - 1],
+        judged=np.concatenate(judged),
         faults=machine.faults,
     )
 

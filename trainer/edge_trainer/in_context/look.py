@@ -66,6 +66,7 @@ def learnt(machine: MachineRows) -> Arrays:
         budget_per_week=_BUDGET_PER_WEEK,
         windows_per_week=_WEEK_S / (machine.period_s * HOP_ROWS),
         hop_rows=HOP_ROWS,
+        period_s=machine.period_s,
         seed=0,
         ensemble=_ALARMING,
     )

@@ -4,7 +4,7 @@ Axes: R rows, C channels.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -24,6 +24,8 @@ _UNKNOWN_S = 1800.0
 _UNKNOWN_ROWS = (64, 1800)
 """After something new half an hour passes until it is taken as normal, in rows at least and at most these."""
 _LONGEST_FAULT_ROWS = 600
+_LEAST_OBSERVED = 0.5
+"""Of the rows that are learnt from; a gateway leaves out channels that were silent in more."""
 
 Split = Literal["training", "held out", "foreign"]
 """What machines are for: to learn from, to measure with, and those of families that nothing is learnt from."""
@@ -46,6 +48,29 @@ class MachineRows:
     period_s: float
     faults: tuple[Injected, ...]
     judged: npt.NDArray[np.bool_]
+
+    def observed(self) -> "MachineRows | None":
+        """The machine without channels that were silent while it was learnt, as on a gateway; None where all were."""
+        seen = np.isfinite(self.values[: self.context_rows]).mean(axis=0) >= _LEAST_OBSERVED
+        if not seen.any():
+            return None
+        if seen.all():
+            return self
+        faults = tuple(replace(fault, guilty=fault.guilty[seen]) for fault in self.faults)
+        return replace(self, values=np.ascontiguousarray(self.values[:, seen]), faults=faults)
+
+    def shown(
+        self, rows: npt.NDArray[np.int64], present: npt.NDArray[np.bool_]
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """(guilty channels of rows [W, C]; which rows can be judged by channels that are `present` [W, C], [W]).
+
+        A fault whose channels are all hidden from the score, as states are, is told elsewhere or not at all.
+        """
+        guilty = np.zeros(present.shape, np.bool_)
+        for fault in self.faults:
+            inside = (rows >= fault.start) & (rows < fault.stop)
+            guilty[inside] |= fault.guilty
+        return guilty, self.judged[rows] & (~self.label[rows] | (guilty & present).any(axis=1))
 
     @property
     def label(self) -> npt.NDArray[np.bool_]:
