@@ -206,6 +206,7 @@ class Alarm:
         score, peak_score: how near an alarm, now and at its worst.
         threshold: the score from which on it is one; the same on every machine.
         hidden: channels that the score leaves out, because their sensors are under suspicion.
+        mode: of operation that the newest row is in, in words; "" where the machine has one, or is in transit.
     """
 
     id: str
@@ -225,6 +226,7 @@ class Alarm:
     closed_ns: int | None = None
     kind: Kind = "machine"
     hidden: tuple[str, ...] = ()
+    mode: str = ""
 
     @property
     def subject(self) -> str:

@@ -24,7 +24,8 @@ def encode(alarm: Alarm, *, agent: str) -> bytes:
 
 def to_payload(alarm: Alarm, *, agent: str) -> dict[str, Any]:
     """The alert message as plain values; every number is finite."""
-    return {
+    mode = {"mode": alarm.mode} if alarm.mode else {}
+    return mode | {
         "schema_version": SCHEMA_VERSION,
         "id": alarm.id,
         "revision": alarm.revision,

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.model.lazy_arrays import Lazy, held
-from edge_agent.signals.features import Float32
+from edge_agent.signals.channel_kinds import transform
+from edge_agent.signals.features import Float32, standardise
 
 Ints = NDArray[np.int64]
 
@@ -137,6 +138,25 @@ def _run_rows(flags: NDArray[np.bool_]) -> Ints:
     after = np.minimum.accumulate(np.where(flags, T, place)[:, ::-1], axis=1)[:, ::-1]
     found: Ints = after - before - 1
     return found
+
+
+def row_modes(arrays: Mapping[str, NDArray[Any]], rows: Float32) -> Ints | None:
+    """The mode of each row [R, C] in physical units, -1 in transit, [R]; None where the machine has one mode."""
+    modes = OperatingModes.read(arrays)
+    if modes is None:
+        return None
+    usual = {name: arrays[name] for name in ("location", "scale", "limit")}
+    mode, moving = modes.rows(standardise(transform(rows.T[np.newaxis], arrays), **usual))
+    found: Ints = np.where(moving, -1, mode)[0]
+    return found
+
+
+def mode_names(arrays: Mapping[str, NDArray[Any]], channels: Sequence[str]) -> tuple[str, ...]:
+    """What `told` says of a machine's modes; empty where it has one."""
+    modes = OperatingModes.read(arrays)
+    if modes is None:
+        return ()
+    return tuple(told(modes, channels=channels, location=arrays["location"], scale=arrays["scale"]))
 
 
 def told(modes: OperatingModes, *, channels: Sequence[str], location: Float32, scale: Float32) -> list[str]:

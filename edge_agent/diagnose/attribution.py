@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.detect.operating_modes import mode_names, row_modes
 from edge_agent.records import ChannelEvidence, Float32
 from edge_agent.signals import vibration
 from edge_agent.signals.channel_kinds import with_rates
@@ -19,19 +20,44 @@ _TREND = 2.0
 _NOISIER = 2.0
 _QUIETER = 0.33
 _LINE = 1.2
+_USUAL_PERCENT = (1.0, 99.0)
+_SPREADS_IN_RANGE = 4.65
+"""Standard deviations of a Gaussian from its 1 to its 99 % point."""
+_LEAST_SHARE_OF_SCALE = 0.02
 
 
-def reference(normal: Float32) -> dict[str, NDArray[Any]]:
+def reference(normal: Float32, mode: NDArray[np.int64] | None = None) -> dict[str, NDArray[Any]]:
     """What evidence compares with, learnt from normal rows [R, C]: the usual range and the usual step.
 
-    Of a counter, the rows hold its rate: a meter is not abnormal for being later.
+    Of a counter, the rows hold its rate: a meter is not abnormal for being later. Where the operating modes of the rows
+    [R] are known, the same is learnt of each by itself, too.
     """
-    low, high = np.nanpercentile(normal, [1.0, 99.0], axis=0)
-    return {
+    low, high = np.nanpercentile(normal, _USUAL_PERCENT, axis=0)
+    of_modes = {} if mode is None else _of_modes(normal, mode, low=low, high=high)
+    return of_modes | {
         "evidence/low": low.astype(np.float32),
         "evidence/high": high.astype(np.float32),
         "evidence/step": _step(normal),
     }
+
+
+def _of_modes(
+    normal: Float32, mode: NDArray[np.int64], *, low: Float32, high: Float32
+) -> dict[str, NDArray[Any]]:
+    """Usual ranges, middles and spreads of each channel in each mode, [K, C]; the machine's where none was seen."""
+    found = np.empty((4, int(mode.max()) + 1, normal.shape[1]), np.float32)
+    middle, spread = (low + high) / 2, (high - low) / _SPREADS_IN_RANGE
+    for number in range(found.shape[1]):
+        own = normal[mode == number]
+        seen = np.isfinite(own).any(axis=0) if len(own) else np.zeros(normal.shape[1], dtype=bool)
+        found[:, number] = low, high, middle, spread
+        if seen.any():
+            own_low, own_high = np.nanpercentile(own[:, seen], _USUAL_PERCENT, axis=0)
+            found[0, number, seen], found[1, number, seen] = own_low, own_high
+            found[2, number, seen] = np.nanmedian(own[:, seen], axis=0)
+            found[3, number, seen] = (own_high - own_low) / _SPREADS_IN_RANGE
+    names = ("low", "high", "location", "scale")
+    return {f"evidence/mode_{name}": part for name, part in zip(names, found, strict=True)}
 
 
 def _step(rows: Float32) -> Float32:
@@ -60,6 +86,7 @@ def explain(
         most: how many channels to name; a bearing's defect frequencies that stand out come on top.
     """
     recent = with_rates(window[np.newaxis], memory)[0, :, -_RECENT_ROWS:]
+    memory = _of_mode(memory, window)
     order = np.argsort(-contributions, kind="stable").tolist()
     found = {
         at: _explain_channel(memory, name=channels[at], at=at, recent=recent[at], share=contributions[at])
@@ -68,6 +95,27 @@ def explain(
     }
     # A line of a bearing's envelope tells what is damaged, however small its share beside the loudness.
     return tuple(one for at, one in found.items() if at in order[:most] or _stands_out(one))
+
+
+def mode_of(memory: Mapping[str, NDArray[Any]], *, channels: Sequence[str], window: Float32) -> str:
+    """In which mode of operation the newest row of a window [C, T] is; "" where there is one, or it is in transit."""
+    modes = row_modes(memory, window.T)
+    return "" if modes is None or modes[-1] < 0 else mode_names(memory, channels)[modes[-1]]
+
+
+def _of_mode(memory: Mapping[str, NDArray[Any]], window: Float32) -> Mapping[str, NDArray[Any]]:
+    """What evidence of a window [C, T] compares with: what is usual in the mode that its newest row is in."""
+    modes = row_modes(memory, window.T) if "evidence/mode_low" in memory else None
+    if modes is None or not 0 <= modes[-1] < len(memory["evidence/mode_low"]):
+        return memory
+    names = ("location", "scale", "evidence/low", "evidence/high", "evidence/step")
+    found = {name: memory[name] for name in names}
+    for name in ("low", "high"):
+        found[f"evidence/{name}"] = memory[f"evidence/mode_{name}"][modes[-1]]
+    found["location"] = memory["evidence/mode_location"][modes[-1]]
+    least = _LEAST_SHARE_OF_SCALE * memory["scale"]
+    found["scale"] = np.maximum(memory["evidence/mode_scale"][modes[-1]], least)
+    return found
 
 
 def guiltiest(channels: Sequence[str], contributions: Float32) -> str:

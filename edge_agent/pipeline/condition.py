@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from edge_agent.diagnose.attribution import explain, guiltiest
+from edge_agent.diagnose.attribution import explain, guiltiest, mode_of
 from edge_agent.diagnose.fault_naming import UNKNOWN, Belief, BeliefState, Opinion, head_opinion
 from edge_agent.records import (
     THRESHOLD,
@@ -138,7 +138,12 @@ class Condition:
             self._open = replace(self._open, peak_score=latest.peak_score)
             return None
         # Most windows of an alarm say nothing new: only for those that do is it worked out why.
-        latest = replace(latest, channels=self._evidence(block, shares, at=at, profile=profile))
+        window = block.windows.values[at]
+        latest = replace(
+            latest,
+            channels=self._evidence(block, shares, at=at, profile=profile),
+            mode=mode_of(profile.memory, channels=block.channels, window=window),
+        )
         if change == "cleared":
             self._open = None
             return replace(latest, state="closed", closed_ns=latest.time_ns)

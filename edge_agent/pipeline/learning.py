@@ -4,6 +4,7 @@ import numpy as np
 
 from edge_agent.commissioning.baseline import commission
 from edge_agent.detect.detectors import ENSEMBLE
+from edge_agent.detect.operating_modes import row_modes
 from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose import attribution, classifier
 from edge_agent.errors import CommissionError
@@ -51,7 +52,7 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSetti
         channels=tuple(request.channels[at] for at in kept),
         memory={
             **(memory if scorer.ranking else ENSEMBLE.compact(memory)),
-            **attribution.reference(rows_with_rates(rows, memory)),
+            **attribution.reference(rows_with_rates(rows, memory), row_modes(memory, rows)),
             **checks.reference(rows, observed),
             **classifier.normal_reference(memory, rows, window_rows=scorer.window_rows),
         },

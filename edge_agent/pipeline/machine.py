@@ -9,6 +9,7 @@ from edge_agent.commissioning.drift import Drift, DriftStatistics
 from edge_agent.commissioning.threshold import shared
 from edge_agent.commissioning.threshold_tracking import DRIFTED, ThresholdTracker
 from edge_agent.detect.fusion import joined
+from edge_agent.detect.operating_modes import mode_names
 from edge_agent.detect.trigger import Trigger, TriggerSnapshot, TriggerState
 from edge_agent.diagnose.fault_naming import FaultNaming
 from edge_agent.model.lazy_arrays import LazyArrays
@@ -69,6 +70,7 @@ class MachineView:
         faults: what people have called this machine's alarms.
         hidden: channels that the score leaves out, because their sensors are under suspicion.
         kinds: (channel, kind) of its channels that are not analog.
+        modes: of operation, in words; empty where it has one.
     """
 
     channels: tuple[str, ...]
@@ -82,6 +84,7 @@ class MachineView:
     faults: tuple[str, ...]
     hidden: tuple[str, ...] = ()
     kinds: tuple[tuple[str, ChannelKind], ...] = ()
+    modes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +313,7 @@ class Machine:
             faults=self.naming.library.faults,
             hidden=() if self.sensor_monitor is None else self.sensor_monitor.hidden,
             kinds=() if profile is None else remarkable_kinds(profile.memory, profile.channels),
+            modes=() if profile is None else mode_names(profile.memory, profile.channels),
         )
 
 

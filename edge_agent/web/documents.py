@@ -89,6 +89,7 @@ def machine(view: View, name: str) -> bytes | None:
             if machine_view and machine_view.learnt_ns
             else None,
             "learnt_rows": machine_view.learnt_rows if machine_view else 0,
+            "modes": list(machine_view.modes) if machine_view else [],
             "faults": list(machine_view.faults) if machine_view else [],
             "history": _history(closeup.past),
         }

@@ -2,6 +2,8 @@
 
 import base64
 
+import msgspec
+
 from edge_agent.alarms.state import (
     Acknowledgement,
     AlarmState,
@@ -87,4 +89,7 @@ KEPT = KeptAlarms(
 def test_what_an_older_agent_wrote_is_taken_over_and_written_as_before() -> None:
     raw = base64.b64decode(WRITTEN)
     assert decode(raw) == KEPT
-    assert encode(KEPT) == raw
+    written = msgspec.msgpack.decode(encode(KEPT))
+    for record in written["records"].values():
+        assert record["alarm"].pop("mode") == ""  # an older agent passes over what it does not know
+    assert msgspec.msgpack.encode(written, order="deterministic") == raw

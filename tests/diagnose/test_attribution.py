@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from edge_agent.diagnose.attribution import SYMPTOMS, explain, reference
+from edge_agent.commissioning.baseline import commission
+from edge_agent.detect.operating_modes import row_modes
+from edge_agent.diagnose.attribution import SYMPTOMS, explain, mode_of, reference
 
 RNG = np.random.default_rng(1)
 NORMAL = RNG.normal(50.0, 2.0, (1000, 1)).astype(np.float32)
@@ -46,6 +48,32 @@ def test_the_usual_range_holds_98_percent_of_normal_rows() -> None:
     low, high = MEMORY["evidence/low"], MEMORY["evidence/high"]
     inside = (low <= NORMAL) & (high >= NORMAL)
     assert 0.975 <= inside.mean() <= 0.985
+
+
+def test_evidence_is_of_the_mode_that_the_machine_is_in() -> None:
+    running = np.repeat(np.tile([0.0, 1.0], 10), 300)
+    noise = np.random.default_rng(3).normal(0.0, 1.0, (2, len(running)))
+    rows = np.stack([1500 * running, 10 * running], axis=1) + (noise * np.array([[4.0], [0.1]])).T
+    rows = rows.astype(np.float32)
+    how: dict = {
+        "window_rows": 128,
+        "encode": None,
+        "budget_per_week": 1.0,
+        "windows_per_week": 6e4,
+        "seed": 0,
+    }
+    memory = dict(commission(rows, **how))
+    memory |= reference(rows, row_modes(memory, rows))
+    window = rows[300:428].T.copy()
+    window[1, -40:] += 1.5
+    shares = np.array([0.1, 0.9], np.float32)
+    guilty = explain(memory, channels=["speed", "current"], window=window, contributions=shares, most=2)[0]
+    assert (guilty.name, guilty.symptom) == ("current", "high")
+    assert 9.5 < guilty.normal_low < guilty.normal_high < 10.5
+    assert guilty.deviation > 5.0
+    mode = mode_of(memory, channels=["speed", "current"], window=window)
+    assert mode.split(" ")[1] == "above"
+    assert mode_of(memory, channels=["speed", "current"], window=rows[174:302].T) == ""
 
 
 def test_channels_without_a_share_are_not_named() -> None:

@@ -180,6 +180,7 @@ export function machinePage(doc, { far, width }) {
       machine.threshold_ratio !== null && fact("Threshold",
         h("span", { class: drifted(machine) ? "warn" : "" }, `${score(machine.threshold_ratio)} times what was learnt`)),
       ...driftFacts(machine.drift),
+      doc.modes.length > 0 && fact("Operating modes", doc.modes.join("; ")),
       fact("Learnt", doc.learnt ? `${clock(doc.learnt, doc.time)}, from ${plural(doc.learnt_rows, "row")}` : "not yet")),
   ];
 }
