@@ -5,7 +5,7 @@ What a kind asks for is a function of the window alone, so that a window says th
 
 - analog: as it is, but for spikes: a value far outside of all that was learnt counts from its third row on.
 - counter: its rate over `RATE_ROWS` rows, an hour's worth of it. Where it starts again, or was not heard, the rate of
-  the rows before goes on.
+  the rows before goes on. From where it falls, but not to near 0, it is hidden: that is no counter.
 - state, constant, ignore: hidden, so that the score says nothing of them.
 
 What was learnt lies among a machine's arrays as `kind_<field>`. Without them every channel is scored as it is.
@@ -32,6 +32,10 @@ RATE_ROWS = 16
 """Rows that a rate is taken over: as many as the shortest view of a window has."""
 _USUAL_ROWS = 64
 """Rows before a reset or a gap whose rate goes on in its place."""
+_HIDDEN_ROWS = 128
+"""From where a counter falls as none does."""
+_RESET_SHARE = 0.01
+"""A counter starts again below this share of where it was, or with a rise that is still usual."""
 _HELD_SHARE = 1 / 16
 """More rows of a window that lie far out are no spikes: a signal that swings wildly must be seen."""
 _FARTHEST = np.finfo(np.float32).max
@@ -200,24 +204,34 @@ def _rates(counts: Float32, *, least_step: NDArray[np.float64], most_rise: Float
     heard = np.take_along_axis(counts, np.maximum(last, 0), axis=-1)
     rise = np.diff(heard.astype(np.float64), axis=-1)
     known = observed[..., 1:] & observed[..., :-1] & (rise >= 0) & (rise <= most_rise)
+    refuted = None
     if not known.all():
+        near_zero = np.maximum(most_rise, _RESET_SHARE * heard[..., :-1])
+        refuted = _lately((rise < 0) & (heard[..., 1:] > near_zero), _HIDDEN_ROWS) > 0
         rise = _continued(rise, known)
     level = np.concatenate([np.zeros((*rise.shape[:-1], 1)), np.cumsum(rise, axis=-1)], axis=-1)
     level += least_step * _dither(heard)
     found[..., RATE_ROWS:] = (level[..., RATE_ROWS:] - level[..., :-RATE_ROWS]) / RATE_ROWS
     found[..., RATE_ROWS:][last[..., :-RATE_ROWS] < 0] = np.nan
+    if refuted is not None:
+        found[..., 1:][refuted] = np.nan
+    return found
+
+
+def _lately(numbers: NDArray[Any], rows: int) -> NDArray[np.float64]:
+    """Sum of each row's and of those before it, so many in all, [..., T]."""
+    total: NDArray[np.float64] = np.cumsum(numbers, axis=-1, dtype=np.float64)
+    found = total.copy()
+    found[..., rows:] -= total[..., :-rows]
     return found
 
 
 def _continued(rise: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Rises [B, K, T - 1], the unknown ones as the known ones of the rows before, else of all rows, are in the mean."""
-    total: NDArray[np.float64] = np.cumsum(np.where(known, rise, 0.0), axis=-1)
-    count: NDArray[np.int64] = np.cumsum(known, axis=-1, dtype=np.int64)
-    lately, of_rows = total.copy(), count.copy()
-    lately[..., _USUAL_ROWS:] -= total[..., :-_USUAL_ROWS]
-    of_rows[..., _USUAL_ROWS:] -= count[..., :-_USUAL_ROWS]
-    overall = total[..., -1:] / np.maximum(count[..., -1:], 1)
-    usual = np.where(of_rows > 0, lately / np.maximum(of_rows, 1), overall)
+    risen = np.where(known, rise, 0.0)
+    count = _lately(known, _USUAL_ROWS)
+    overall = risen.sum(axis=-1, keepdims=True) / np.maximum(known.sum(axis=-1, keepdims=True), 1)
+    usual = np.where(count > 0, _lately(risen, _USUAL_ROWS) / np.maximum(count, 1), overall)
     return np.where(known, rise, usual)
 
 

@@ -86,6 +86,21 @@ def test_a_counter_that_is_not_heard_goes_on_at_its_rate() -> None:
     assert np.isnan(scored(values)[ENERGY]).all()
 
 
+def test_a_counter_that_falls_as_none_does_is_hidden_until_that_has_passed() -> None:
+    values = window()
+    values[0, ENERGY, 60:] -= 400.0  # to half of what it was
+    assert np.isnan(scored(values)[ENERGY, 60:]).all()
+    np.testing.assert_array_equal(scored(values)[ENERGY, :60], scored(window())[ENERGY, :60])
+    stretch = ROWS.copy()
+    stretch[1000:, ENERGY] -= 400.0
+    assert np.flatnonzero(np.isnan(transform_rows(stretch, ARRAYS)[16:, ENERGY])).tolist() == list(
+        range(984, 1112)
+    )
+    values[0, ENERGY] = 1000.0 - np.arange(T)
+    assert np.isnan(scored(values)[ENERGY]).all()
+    assert not np.isnan(scored(values)[PIECES, 16:]).any()
+
+
 def test_a_counter_that_stands_or_runs_faster_says_so() -> None:
     values = window()
     values[0, ENERGY, 60:] = values[0, ENERGY, 60]
