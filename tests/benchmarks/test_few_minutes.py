@@ -240,7 +240,7 @@ def test_the_results_page_holds_figures_against_the_goals(tmp_path: Path) -> Non
     assert verdict("Learnt from 10 minutes: pump, motor, furnace, left out") == "missed"
     assert verdict("Learnt from 10 minutes: thirteen more kinds, in the corpus") == ""
     assert verdict("Learnt from 60 minutes: pump, motor, furnace, in the corpus") == "missed"
-    assert verdict("Guilty channel first") == "**met**"
+    assert verdict("Guilty channel first") == "missed"
     assert verdict("Pre-trained minus random weights") == "missed"
     assert verdict("Pre-trained minus no network") == "**met**"
 
