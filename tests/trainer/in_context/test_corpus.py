@@ -12,7 +12,7 @@ from edge_trainer.in_context.machines import families
 from edge_trainer.in_context.machines.machine import MachineRows
 from numpy.typing import NDArray
 
-from edge_agent.errors import TrainingError
+from edge_agent.errors import RecordingError, TrainingError
 from tests.trainer.in_context.corpora import PoolInThisProcess, toy_family
 
 
@@ -97,6 +97,15 @@ def test_what_is_there_is_not_made_again(plan: Plan, monkeypatch: pytest.MonkeyP
     assert len(lines) == 3
     assert plan.path("training", 1).stat().st_mtime_ns == written
     assert len(corpus.read(plan, "training").family) > 4
+
+
+def test_an_error_of_another_process_says_which_shard(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object, split: str, *, windows: int) -> None:
+        raise RecordingError(Path("set"), f"no recording is long enough for {split}, {windows}")
+
+    monkeypatch.setattr(episodes, "make", broken)
+    with pytest.raises(TrainingError, match="training 4: set: no recording"):
+        corpus._written(plan, "training", 4)
 
 
 def test_when_the_time_is_up_nothing_is_begun(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ SIMULATED = {family.name: family for family in families(data=None, split="traini
 ROWS = 3000
 
 
-def write_set(folder: Path, *, rows: int = ROWS, faulty: bool = False) -> None:
+def write_set(folder: Path, *, rows: int = ROWS, length: int = ROWS, faulty: bool = False) -> None:
     folder.mkdir(parents=True)
     rng = np.random.default_rng(1)
     lines = [
@@ -23,7 +23,7 @@ def write_set(folder: Path, *, rows: int = ROWS, faulty: bool = False) -> None:
         *(f"{a:.4f},{b:.4f},{int(faulty)}" for a, b in rng.standard_normal((rows, 2))),
     ]
     (folder / "one.csv").write_text("\n".join(lines) + "\n")
-    (folder / "index.csv").write_text("series_id,file,rate_hz\none,one.csv,0.5\n")
+    (folder / "index.csv").write_text(f"series_id,file,length,rate_hz\none,one.csv,{length},0.5\n")
 
 
 @pytest.mark.parametrize("name", ["pump", "press", "ordinary", "mixture", "cycles", "heavy_tailed", "slow"])
@@ -64,6 +64,13 @@ def test_recordings_of_one_split_are_not_those_of_another(tmp_path: Path) -> Non
     assert not np.isin(held_out[:, 0], learnt[:, 0]).all()
     machine = recordings.draw(np.random.default_rng(0), "met_mast", data=tmp_path, split="held out")
     assert machine.period_s == 2.0
+
+
+def test_sets_that_are_too_short_to_be_parted_are_for_training_alone(tmp_path: Path) -> None:
+    write_set(tmp_path / "met_mast", length=1500)
+    write_set(tmp_path / "boat_nmea", length=500)
+    assert recordings.names(tmp_path, "training") == ("met_mast",)
+    assert recordings.names(tmp_path, "held out") == ()
 
 
 def test_faulty_recordings_are_not_learnt_from(tmp_path: Path) -> None:

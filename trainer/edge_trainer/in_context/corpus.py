@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.errors import CommissionError, TrainingError
+from edge_agent.errors import CommissionError, EdgeAgentError, TrainingError
 from edge_trainer.in_context import episodes
 from edge_trainer.in_context.episodes import Episode
 from edge_trainer.in_context.machines.families import draw_family, families
@@ -111,7 +111,7 @@ def make(
         running: set[Future[str]] = set()
         while True:
             while len(running) < jobs and time.monotonic() < until and (each := next(left, None)) is not None:
-                running.add(pool.submit(write_shard, plan, *each))
+                running.add(pool.submit(_written, plan, *each))
             if not running:
                 break
             finished, running = wait(running, return_when=FIRST_COMPLETED)
@@ -119,6 +119,14 @@ def make(
                 done += 1
                 report(f"{future.result()}, {done} of {len(missing)}")
     return len(missing) - done
+
+
+def _written(plan: Plan, split: Split, number: int) -> str:
+    """`write_shard` in a process of its own: only errors of one message pass from there."""
+    try:
+        return write_shard(plan, split, number)
+    except EdgeAgentError as error:
+        raise TrainingError(f"{split} {number}: {error}") from None
 
 
 def write_shard(plan: Plan, split: Split, number: int) -> str:

@@ -67,9 +67,10 @@ _DEFAULT_PERIOD_S = 1.0
 
 
 def names(data: Path, split: Split) -> tuple[str, ...]:
-    """The sets of a split that are there."""
+    """The sets that are there and have rows enough for a split."""
     wanted = FOREIGN if split == "foreign" else tuple(ATTRIBUTION)
-    return tuple(name for name in wanted if (data / name / "index.csv").exists())
+    least = LEAST_ROWS / _HELD_OUT_SHARE if split == "held out" else LEAST_ROWS
+    return tuple(name for name in wanted if max(_lengths(data / name), default=0.0) >= least)
 
 
 def draw(rng: np.random.Generator, name: str, *, data: Path, split: Split) -> MachineRows:
@@ -94,9 +95,7 @@ def draw(rng: np.random.Generator, name: str, *, data: Path, split: Split) -> Ma
 def _calm(folder: Path, split: Split) -> tuple[tuple[Float32, float], ...]:
     """(rows [R, C] of channels that are mostly observed, period in s) of each recording of a set."""
     found = []
-    with (folder / "index.csv").open(encoding="utf-8", newline="") as file:
-        listed = list(csv.DictReader(file))
-    for entry in listed:
+    for entry in _listed(folder):
         recording = tables.read(folder / entry["file"])
         label = None if folder.name in _CONDITIONS else recording.label
         wrong = label is not None and bool(np.mean(label > 0) > _MOSTLY)
@@ -108,6 +107,19 @@ def _calm(folder: Path, split: Split) -> tuple[tuple[Float32, float], ...]:
         if len(part) >= LEAST_ROWS and part.shape[1] > 0:
             found.append((part, 1.0 / rate if rate > 0 else _DEFAULT_PERIOD_S))
     return tuple(found)
+
+
+def _listed(folder: Path) -> list[dict[str, str]]:
+    """The recordings that a set's index names."""
+    index = folder / "index.csv"
+    if not index.exists():
+        return []
+    with index.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _lengths(folder: Path) -> list[float]:
+    return [float(entry.get("length") or 0.0) for entry in _listed(folder)]
 
 
 def _part(values: Float32, split: Split) -> Float32:
