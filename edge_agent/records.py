@@ -192,10 +192,11 @@ class ChannelEvidence:
 THRESHOLD = 1.0
 """A score says how near an alarm a window is, so that machines can be compared; each has its own limits behind it."""
 
-Kind = Literal["machine", "sensor"]
-"""What is unusual: a machine's behaviour, or one of its sensors."""
+Kind = Literal["machine", "sensor", "state"]
+"""What is unusual: a machine's behaviour, one of its sensors, or a state of the machine that was never learnt."""
 State = Literal["open", "closed"]
-Severity = Literal["warning", "major", "critical"]
+Severity = Literal["notice", "warning", "major", "critical"]
+"""The gravest last; a notice asks to be confirmed, not to be acted on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +231,7 @@ class Alarm:
 
     @property
     def subject(self) -> str:
-        """What has at most one alarm at a time: the machine, or one finding about its sensors."""
+        """What has at most one alarm at a time: the machine, or one finding about its sensors or states."""
         return self.machine if self.kind == "machine" else self.id
 
 

@@ -19,7 +19,7 @@ maintenance: a command or a window), and held (by flood control; not in the stan
 
 Rules that are kept here:
 
-- A machine has one alarm at most; findings about its sensors stand beside it, under their own subjects.
+- A machine has one alarm at most; findings about its sensors and notices stand beside it, under their own subjects.
 - Whatever hides an alarm, it is tracked, retained and counted; when nothing hides it any more and it is still there,
   it is raised again.
 - Every change is a revision, numbered without gaps, and every alarm that opened ends with one closing. Whoever was
@@ -374,7 +374,9 @@ def _graver(now: Alarm, before: Alarm) -> bool:
 
 
 def _finding(alarm: Alarm) -> str:
-    """What a closed alarm said of a sensor."""
+    """What a closed alarm said of a sensor, or of a state of the machine."""
     if alarm.kind == "machine":
         return ""
+    if alarm.kind == "state":
+        return f"notice: {alarm.fault}"
     return f"{', '.join(channel.name for channel in alarm.channels) or 'source'}: {alarm.fault}"

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from edge_agent.alarms.state import AlarmState, Masking, Notification
+from edge_agent.pipeline.notices import STANDSTILL
 from edge_agent.records import Alarm, ChannelEvidence
 from edge_agent.signals import vibration
 
@@ -117,7 +118,11 @@ def summary(alarm: Alarm) -> str:
     onset = _clock(alarm.onset_ns)
     if alarm.kind == "sensor":
         return _sensor_summary(alarm, onset=onset)
+    if alarm.kind == "state":
+        return _notice_summary(alarm)
     if alarm.state == "closed":
+        if alarm.fault == STANDSTILL:
+            return f"{alarm.machine} has come to a standstill: the alarm of {onset} was that; a notice tells of it."
         minutes = max(0.0, ((alarm.closed_ns or alarm.time_ns) - alarm.onset_ns) / 60e9)
         return f"{alarm.machine} is back to normal; the alarm of {onset} lasted {minutes:.0f} min."
     what = "behaves unusually"
@@ -143,6 +148,13 @@ def _sensor_summary(alarm: Alarm, *, onset: str) -> str:
     if alarm.state == "closed":
         return f"{alarm.machine}: {which} is well again; {alarm.fault} since {onset}."
     return f"{alarm.machine}: {which}: {alarm.fault} since {onset}; the score rests on the other channels."
+
+
+def _notice_summary(alarm: Alarm) -> str:
+    day = f"{datetime.fromtimestamp(alarm.onset_ns // 1_000_000_000, UTC):%a %H:%M} UTC"
+    if alarm.state == "closed":
+        return f"{alarm.machine} moves again; it had stood still since {day}."
+    return f"{alarm.machine} stands still since {day}; not seen while it was learnt. No alarm is raised meanwhile."
 
 
 def _clock(time_ns: int) -> str:

@@ -40,6 +40,7 @@ from edge_agent.config.sections import (
     SharingSection,
 )
 from edge_agent.config.sources import SourceSection
+from edge_agent.detect.standstill import StateSettings
 from edge_agent.detect.trigger import OnDelaySettings
 from edge_agent.diagnose.fault_naming import NamingSettings
 from edge_agent.errors import ConfigError
@@ -71,6 +72,7 @@ class Config(Section):
     record: RecordSection = RecordSection()
     commands: CommandsSection = CommandsSection()
     alarm: OnDelaySettings = OnDelaySettings()
+    state: StateSettings = StateSettings()
     lifecycle: LifecycleSection = LifecycleSection()
     sharing: SharingSection = SharingSection()
     maintenance: Annotated[tuple[MaintenanceSection, ...], Field(max_length=200)] = ()

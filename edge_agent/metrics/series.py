@@ -68,6 +68,12 @@ TABLE: tuple[Series, ...] = (
         ("machine",),
     ),
     Series(
+        "edge_agent_notices_open",
+        "gauge",
+        "Notices that hold: what the machine does that was never learnt and is no fault, such as standing still.",
+        ("machine",),
+    ),
+    Series(
         "edge_agent_data_timestamp_seconds",
         "gauge",
         "Time of the machine's latest row of data.",

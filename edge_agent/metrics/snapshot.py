@@ -17,6 +17,7 @@ class MachineSeries:
     alarm_open: bool
     threshold_ratio: float | None = None
     findings_open: int = 0
+    notices_open: int = 0
     data_s: float | None = None
     input_drift: float | None = None
     score_drift: float | None = None

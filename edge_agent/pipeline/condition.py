@@ -150,6 +150,18 @@ class Condition:
         self._open = latest
         return latest
 
+    def dismiss(self, fault: str, *, time_ns: int) -> Alarm | None:
+        """The open alarm was something that is told elsewhere: the closing revision, None where none is open.
+
+        It carries the name `fault`, unless somebody has said what it was.
+        """
+        if self._open is None:
+            return None
+        if not self._told:
+            self._open = replace(self._open, fault=fault, fault_probability=1.0)
+        left, self._open = self._open, None
+        return replace(left, revision=left.revision + 1, state="closed", time_ns=time_ns, closed_ns=time_ns)
+
     def name_fault(self, fault: str) -> Alarm | None:
         """Somebody who knows says what the open alarm is: the revision that passes it on, None where none is open."""
         if self._open is None:

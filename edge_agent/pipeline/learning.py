@@ -3,6 +3,7 @@
 import numpy as np
 
 from edge_agent.commissioning.baseline import commission
+from edge_agent.detect import standstill
 from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.operating_modes import row_modes
 from edge_agent.detect.scorer import Scorer
@@ -54,6 +55,7 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSetti
             **(memory if scorer.ranking else ENSEMBLE.compact(memory)),
             **attribution.reference(rows_with_rates(rows, memory), row_modes(memory, rows)),
             **checks.reference(rows, observed),
+            **standstill.reference(rows, observed),
             **classifier.normal_reference(memory, rows, window_rows=scorer.window_rows),
         },
         rows=len(rows),

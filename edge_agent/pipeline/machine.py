@@ -14,6 +14,7 @@ from edge_agent.detect.trigger import Trigger, TriggerSnapshot, TriggerState
 from edge_agent.diagnose.fault_naming import FaultNaming
 from edge_agent.model.lazy_arrays import LazyArrays
 from edge_agent.pipeline.condition import Condition, ConditionState
+from edge_agent.pipeline.notices import STANDSTILL, MachineNotices, NoticeState
 from edge_agent.pipeline.results import CommissionRequest
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import THRESHOLD, Alarm, Float32, Profile, ScoreBlock
@@ -27,6 +28,9 @@ _SECOND_NS = 1_000_000_000
 
 MachineState = Literal["commissioning", "learning", "ready", "failed"]
 
+_WindowState = TriggerState | Literal["muted", "dismissed"]
+"""Muted: the score raises no alarm just now; dismissed: so, and the open alarm was what the notice tells of."""
+
 
 @dataclass(frozen=True, slots=True)
 class MachineStatus:
@@ -37,6 +41,7 @@ class MachineStatus:
         drift: how far its normal rows and scores have moved since it was learnt.
         learnt_ns: when it was learnt, by the time of its data; None while it is not.
         kinds: (channel, kind) of its channels that are not analog.
+        notices: ids of what it does that was never learnt and is no fault.
     """
 
     state: MachineState
@@ -52,6 +57,7 @@ class MachineStatus:
     drift: Drift = field(default_factory=Drift)
     learnt_ns: int | None = None
     kinds: tuple[tuple[str, ChannelKind], ...] = ()
+    notices: tuple[str, ...] = ()
 
     @property
     def drifted(self) -> bool:
@@ -104,6 +110,7 @@ class Memento:
     decider: TriggerSnapshot
     book: ConditionState
     quality: QualityState = field(default_factory=QualityState)
+    notices: NoticeState = field(default_factory=NoticeState)
 
     def goes_on_with(self, profile: Profile | None) -> bool:
         """Whether scores by this profile mean what they meant when this was written down."""
@@ -134,6 +141,7 @@ class Machine:
     last_score: float | None = None
     reason: str = ""
     sensor_monitor: SensorMonitor | None = None
+    notices: MachineNotices | None = None
     checked_row: int = 0
     """Row count at which the rows were last checked."""
 
@@ -178,13 +186,17 @@ class Machine:
         span_windows = -(-block.windows.values.shape[-1] // self.profile.hop_rows)
         block, states = self._states(block, tracker, span_windows=span_windows)
         self.last_score = float(block.value[-1])
-        eventful = [at for at, state in enumerate(states) if state != "normal"]
+        eventful = [at for at, state in enumerate(states) if state not in ("normal", "muted")]
         named = self.naming.judge(block.windows.values[eventful]) if eventful else None
         alarms = []
         for place, at in enumerate(eventful):
             state, opinion = states[at], named[place] if named else None
             assert state != "normal"  # noqa: S101 - as chosen above
-            alarm = self.condition.advance(state, block, at=at, profile=self.profile, named=opinion)
+            assert state != "muted"  # noqa: S101 - as chosen above
+            if state == "dismissed":
+                alarm = self.condition.dismiss(STANDSTILL, time_ns=int(block.windows.times_ns[at]))
+            else:
+                alarm = self.condition.advance(state, block, at=at, profile=self.profile, named=opinion)
             if alarm is not None:
                 alarms.append(alarm)
             if self.condition.open_alarm is not None:
@@ -195,22 +207,35 @@ class Machine:
 
     def _states(
         self, block: ScoreBlock, tracker: ThresholdTracker, *, span_windows: int
-    ) -> tuple[ScoreBlock, list[TriggerState]]:
+    ) -> tuple[ScoreBlock, list[_WindowState]]:
         parts = block.value[:, np.newaxis] if block.parts is None else block.parts
         learnt = np.column_stack([parts, block.recent])  # B P+1, by the thresholds as they were learnt
         by_learnt = joined(learnt[:, :-1])
         block = replace(block, value=block.value.copy(), recent=block.recent.copy())
-        states: list[TriggerState] = []
+        states: list[_WindowState] = []
+        raised_ns = None if self.condition.open_alarm is None else self.condition.open_alarm.onset_ns
         for at, time_ns in enumerate(block.windows.times_ns.tolist()):
             now = learnt[at] / tracker.ratio
             value, recent = float(joined(now[:-1])), float(now[-1])
             block.value[at], block.recent[at] = value, recent
+            end_row = int(block.windows.end_rows[at])
+            if self.notices is not None and self.notices.mutes(end_row=end_row, time_ns=time_ns, score=value):
+                states.append(self._mute(self.notices, raised_ns))
+                continue
             states.append(self.trigger.step(value, recent=recent, span_windows=span_windows))
+            raised_ns = time_ns if states[-1] == "raised" else raised_ns
             in_alarm = states[-1] != "normal"
             tracker.observe_window(time_ns, learnt[at], in_alarm=in_alarm)
         normal = np.array([state == "normal" for state in states])
         self._statistics().observe_scores(block.windows, by_learnt, normal=normal)
         return block, states
+
+    def _mute(self, notices: MachineNotices, raised_ns: int | None) -> _WindowState:
+        """The state of a window whose score raises no alarm, with an alarm since `raised_ns` or none."""
+        if not self.trigger.active or raised_ns is None or not notices.was_the_stop(raised_ns):
+            return "muted"  # an alarm that was there before the machine stopped stays as it is
+        self.trigger.restore(TriggerSnapshot(armed=False))
+        return "dismissed"
 
     def _statistics(self) -> DriftStatistics:
         profile = self.profile
@@ -252,6 +277,7 @@ class Machine:
             decider=self.trigger.save(),
             book=self.condition.save(),
             quality=QualityState() if self.sensor_monitor is None else self.sensor_monitor.save(),
+            notices=NoticeState() if self.notices is None else self.notices.save(),
         )
 
     def restore(self, memento: Memento, buffer: BufferState | None) -> None:
@@ -269,12 +295,16 @@ class Machine:
         self.condition.restore(memento.book)
         if self.sensor_monitor is not None:
             self.sensor_monitor.restore(memento.quality)
+        if self.notices is not None:
+            self.notices.restore(memento.notices)
 
     def go_on(self) -> None:
         """Take the kept rows for inspected and scored."""
         self.rows.skip_due()
         if self.sensor_monitor is not None:
             self.sensor_monitor.reread(*self.rows.inspected_rows())
+        if self.notices is not None:
+            self.notices.reread(self.rows.inspected_rows()[0])
 
     def status(self) -> MachineStatus:
         """What the status message says."""
@@ -295,6 +325,7 @@ class Machine:
             kinds=()
             if self.profile is None
             else remarkable_kinds(self.profile.memory, self.profile.channels),
+            notices=() if self.notices is None else tuple(one.id for one in self.notices.open_notices),
         )
 
     def view(self, latest_rows: int) -> MachineView:

@@ -55,6 +55,8 @@ class Machines(dict[str, Machine]):
         return tuple(alarm for alarm in alarms if alarm is not None)
 
     def open_findings(self) -> tuple[Alarm, ...]:
-        """What is wrong with sensors."""
+        """What is wrong with sensors, and what machines do that was never learnt."""
         monitors = (machine.sensor_monitor for machine in self.values())
-        return tuple(alarm for monitor in monitors if monitor for alarm in monitor.open_findings)
+        findings = [alarm for monitor in monitors if monitor for alarm in monitor.open_findings]
+        notices = (machine.notices for machine in self.values())
+        return (*findings, *(alarm for each in notices if each for alarm in each.open_notices))

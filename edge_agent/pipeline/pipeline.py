@@ -23,7 +23,14 @@ from edge_agent.pipeline.machine import Machine, MachineStatus, Memento
 from edge_agent.pipeline.machines import Machines
 from edge_agent.pipeline.results import CommissionRequest, Failure, Labelled, StepResults
 from edge_agent.pipeline.settings import PipelineSettings
-from edge_agent.pipeline.validation import aligner, check_sensors, next_sensor_monitor, visible_parts
+from edge_agent.pipeline.validation import (
+    aligner,
+    check_sensors,
+    check_states,
+    next_notices,
+    next_sensor_monitor,
+    visible_parts,
+)
 from edge_agent.records import (
     Alarm,
     Delivery,
@@ -97,6 +104,7 @@ class Pipeline:
         machine.rows.arrange(profile.channels, period_ns=profile.period_ns, hop_rows=profile.hop_rows)
         machine.naming.arrange(profile)
         machine.sensor_monitor = next_sensor_monitor(machine, settings=self._settings, scorer=self._scorer)
+        machine.notices = next_notices(machine, settings=self._settings, scorer=self._scorer)
 
     def install_faults(self, library: FaultLibrary) -> None:
         """Begin with what was named before a restart; its machine needs no profile yet."""
@@ -157,11 +165,13 @@ class Pipeline:
             profile = machine.profile
             if profile is not None:
                 machine.trigger.adopt(_delays(profile, settings))
+                machine.notices = next_notices(machine, settings=settings, scorer=scorer)
             if profile is None or template is None or not _fits(template, profile):
                 continue
             if profile.encoder != encoder or (before is not None and profile.memory is before.memory):
                 machine.profile = replace(template, machine=name)
                 machine.sensor_monitor = next_sensor_monitor(machine, settings=settings, scorer=scorer)
+                machine.notices = next_notices(machine, settings=settings, scorer=scorer)
                 if tuple(machine.rows.store.channels) != template.channels:
                     self.install(machine.profile)
 
@@ -352,14 +362,15 @@ class Pipeline:
         lost.clear()
 
     def _take_due(self, machine: Machine) -> tuple[list[WindowBlock], tuple[Alarm, ...]]:
-        """(the windows of a machine that fell due, what its new rows say of its sensors)."""
+        """(the windows of a machine that fell due, what its new rows say of its states and sensors)."""
         due = machine.rows.take_due()
         try:
-            report = check_sensors(machine.sensor_monitor, due)
+            told = check_states(machine.notices, due)
+            report = check_sensors(machine.sensor_monitor, due, resting=told.resting)
         except Exception:
             self.books.book_skipped(0 if due.windows is None else len(due.windows.values))
             raise
-        return visible_parts(due, report), report.findings
+        return visible_parts(due, report), (*told.findings, *report.findings)
 
     def _score(self, blocks: list[WindowBlock], profiles: list[Profile]) -> list[ScoreBlock]:
         """All machines in one call; where that fails, one by one, so that only the guilty machine is passed over."""

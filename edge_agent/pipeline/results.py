@@ -43,7 +43,7 @@ class StepResults:
 
     alarms: tuple[Alarm, ...] = ()
     findings: tuple[Alarm, ...] = ()
-    """What is wrong with sensors; no machine counts as anomalous for it."""
+    """What is wrong with sensors, and notices of machines; no machine counts as anomalous for it."""
     scores: tuple[ScoreBlock, ...] = ()
     commissions: tuple[CommissionRequest, ...] = ()
     accepted: tuple[Frame, ...] = ()

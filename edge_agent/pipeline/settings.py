@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from edge_agent.commissioning.settings import BudgetSettings
+from edge_agent.detect.standstill import StateSettings
 from edge_agent.detect.trigger import OnDelaySettings, TriggerSettings
 from edge_agent.diagnose.fault_naming import NamingSettings
 from edge_agent.pipeline.condition import ConditionSettings
@@ -30,6 +31,7 @@ class PipelineSettings:
     trigger: TriggerSettings = field(default_factory=TriggerSettings)
     on_delay: OnDelaySettings = field(default_factory=OnDelaySettings)
     alarm: ConditionSettings = field(default_factory=ConditionSettings)
+    state: StateSettings = field(default_factory=StateSettings)
     naming: NamingSettings = field(default_factory=NamingSettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     quality: QualitySettings = field(default_factory=QualitySettings)

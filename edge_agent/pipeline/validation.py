@@ -1,11 +1,13 @@
-"""Joins what is known of channels to a machine's rows and windows: alignment, report, what a score leaves out."""
+"""Joins what is known of a machine and its channels to its rows: alignment, reports, what a score leaves out."""
 
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_agent.detect.scorer import Scorer
 from edge_agent.pipeline.machine import Machine
+from edge_agent.pipeline.notices import CalmSettings, MachineNotices, NoticeReport
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import WindowBlock
 from edge_agent.sensors.monitor import NOTHING, SensorMonitor, SensorReport
@@ -51,9 +53,38 @@ def aligner(machine: str, settings: PipelineSettings, *, scorer: Scorer) -> Alig
     )
 
 
-def check_sensors(monitor: SensorMonitor | None, due: Due) -> SensorReport:
-    """What the rows that are new say of the sensors."""
-    return NOTHING if monitor is None or not len(due.rows) else monitor.check(due.rows, due.times_ns)
+def next_notices(machine: Machine, *, settings: PipelineSettings, scorer: Scorer) -> MachineNotices | None:
+    """What looks for states that a machine's profile does not know, going on with notices that hold."""
+    before, profile = machine.notices, machine.profile
+    if profile is None:
+        return None
+    trigger = settings.trigger
+    notices = MachineNotices(
+        profile,
+        settings.state,
+        calm=CalmSettings(release=trigger.release, windows=trigger.off_delay_windows),
+        model=scorer.bundle.digest,
+    )
+    if before is not None:
+        notices.restore(before.save())
+    notices.reread(machine.rows.inspected_rows()[0])
+    return notices
+
+
+def check_states(notices: MachineNotices | None, due: Due) -> NoticeReport:
+    """What the rows that are new say of the machine's state."""
+    if notices is None or not len(due.rows):
+        return NoticeReport()
+    return notices.check(due.rows, due.times_ns, row_count=due.row_count)
+
+
+def check_sensors(
+    monitor: SensorMonitor | None, due: Due, *, resting: NDArray[np.bool_] | None = None
+) -> SensorReport:
+    """What the rows that are new say of the sensors; `resting`: [R] the machine stands still, or never does."""
+    if monitor is None or not len(due.rows):
+        return NOTHING
+    return monitor.check(due.rows, due.times_ns, resting=resting)
 
 
 def visible_parts(due: Due, report: SensorReport) -> list[WindowBlock]:

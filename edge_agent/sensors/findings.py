@@ -1,10 +1,10 @@
-"""Which findings there are about sensors and sources, and one as an alarm of kind `sensor`: opened, closed. Pure."""
+"""Which findings there are about sensors and sources, and one as an alarm with a life of its own. Pure."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal, get_args
 
-from edge_agent.records import THRESHOLD, Alarm, ChannelEvidence
+from edge_agent.records import THRESHOLD, Alarm, ChannelEvidence, Kind, Severity
 
 Finding = Literal[
     "missing",
@@ -23,7 +23,7 @@ SourceFinding = Literal["silent", "clock skew"]
 """What `source_monitor` can say of a source."""
 
 
-def opened(
+def opened(  # noqa: PLR0913 - what an alarm says
     machine: str,
     finding: str,
     *,
@@ -32,6 +32,8 @@ def opened(
     time_ns: int,
     model: str,
     channels: tuple[ChannelEvidence, ...] = (),
+    kind: Kind = "sensor",
+    severity: Severity = "warning",
 ) -> Alarm:
     """The first revision. `number` tells it from other findings of the machine that began in the same second."""
     onset = datetime.fromtimestamp(onset_ns // 1_000_000_000, UTC)
@@ -40,7 +42,7 @@ def opened(
         revision=1,
         machine=machine,
         state="open",
-        severity="warning",
+        severity=severity,
         onset_ns=onset_ns,
         time_ns=time_ns,
         score=THRESHOLD,
@@ -50,7 +52,7 @@ def opened(
         fault_probability=1.0,
         channels=channels,
         model=model,
-        kind="sensor",
+        kind=kind,
     )
 
 

@@ -151,8 +151,13 @@ class SensorMonitor:
         channels = self._profile.channels
         return tuple(channels[at] for at in np.flatnonzero(self._well < self._window_rows).tolist())
 
-    def check(self, rows: Float32, times_ns: NDArray[np.int64]) -> SensorReport:
-        """Look at the next rows [R, C] as they were observed, NaN elsewhere."""
+    def check(
+        self, rows: Float32, times_ns: NDArray[np.int64], *, resting: NDArray[np.bool_] | None = None
+    ) -> SensorReport:
+        """Look at the next rows [R, C] as they were observed, NaN elsewhere.
+
+        At rows that are `resting` [R] the machine stands still: that a sensor is quiet, too, says nothing of it.
+        """
         quick = None
         if self._ordinary or self._unsuspected():
             quick = self._history.quick_check(rows, self._bounds)
@@ -170,7 +175,7 @@ class SensorMonitor:
                 paces = tuple(self._pace(times_ns))
                 self._ordinary = self._all_well()
                 return SensorReport(doubted, paces)
-        seen, judged, well = self._check(rows, units)
+        seen, judged, well = self._check(rows, units, resting=resting)
         findings: list[Alarm] = []
         if self._open or any(certain.any() for certain in judged.certain.values()):
             for at in range(len(rows)):
@@ -180,14 +185,19 @@ class SensorMonitor:
         return SensorReport((well < self._window_rows) | judged.doubted, tuple(findings))
 
     def _check(
-        self, rows: Float32, units: tuple[NDArray[np.int64], NDArray[np.bool_]] | None = None
+        self,
+        rows: Float32,
+        units: tuple[NDArray[np.int64], NDArray[np.bool_]] | None = None,
+        *,
+        resting: NDArray[np.bool_] | None = None,
     ) -> tuple[FullCheck, _Judged, NDArray[np.int64]]:
         """(what was found, what it is taken for, [R, C] rows since a channel was suspected).
 
         `units` is what their own check has found of these rows, where it was asked already.
         """
         seen = self._history.check(rows)
-        judged = self._judge(rows, seen, self._units.check(seen) if units is None else units)
+        found = self._units.check(seen) if units is None else units
+        judged = self._judge(rows, seen, found, resting=resting)
         steps = np.arange(1, len(rows) + 1)[:, np.newaxis]
         latest = np.maximum.accumulate(np.where(judged.suspect, steps, -self._well), axis=0)
         well = np.minimum(steps - latest, _UNKNOWN_ROWS)
@@ -218,18 +228,26 @@ class SensorMonitor:
         )
 
     def _judge(
-        self, rows: Float32, seen: FullCheck, units: tuple[NDArray[np.int64], NDArray[np.bool_]]
+        self,
+        rows: Float32,
+        seen: FullCheck,
+        units: tuple[NDArray[np.int64], NDArray[np.bool_]],
+        *,
+        resting: NDArray[np.bool_] | None,
     ) -> _Judged:
         s = self._settings
         memory: Mapping[str, NDArray[Any]] = self._profile.memory
         normal_run, normal_gap = memory["quality/run"], memory["quality/gap"]
-        run = seen.run * self._measures
+        moves = np.ones((len(rows), 1), np.bool_) if resting is None else ~resting[:, np.newaxis]
+        run = seen.run * (self._measures & moves)
         unchanged = run > s.suspect_times * normal_run + s.suspect_rows
         frozen = run > s.certain_times * normal_run + s.certain_rows
         silent = (seen.gap > s.suspect_times * normal_gap + s.suspect_rows) & ~self._ignored
         missing = (seen.gap > s.certain_times * normal_gap + s.certain_rows) & ~self._ignored
         # Only of a measurement is the noise the sensor's.
-        quiet = (seen.noise < s.quiet_share * self._usual_noise(seen)) & (seen.noise > 0) & self._analog
+        quiet = (
+            (seen.noise < s.quiet_share * self._usual_noise(seen)) & (seen.noise > 0) & moves & self._analog
+        )
         quiet_for = consecutive(quiet, self._quiet, unknown=np.isnan(seen.noise))
         out = (rows < self._low) | (rows > self._high)
         out_for = consecutive(out, self._out, unknown=np.isnan(rows))

@@ -41,8 +41,8 @@ def connection_series(*connections: Connection) -> dict[str, ConnectionSeries]:
 def machine_series(
     machines: Mapping[str, MachineStatus], findings: Sequence[Alarm]
 ) -> dict[str, MachineSeries]:
-    """Each machine by name; `findings` about their sensors are those that hold."""
-    open_findings = Counter(finding.machine for finding in findings)
+    """Each machine by name; `findings` about their sensors, and notices, are those that hold."""
+    open_findings = Counter(finding.machine for finding in findings if finding.kind == "sensor")
     return {
         name: MachineSeries(
             state=status.state,
@@ -52,6 +52,7 @@ def machine_series(
             alarm_open=status.open_alarm is not None,
             threshold_ratio=status.threshold_ratio,
             findings_open=open_findings[name],
+            notices_open=len(status.notices),
             data_s=None if status.last_time_ns is None else status.last_time_ns / 1e9,
             input_drift=status.drift.inputs,
             score_drift=status.drift.scores,
@@ -163,6 +164,8 @@ def _machine(status: MachineStatus, calls: MachineCalls) -> dict[str, Any]:
         told["kinds"] = dict(status.kinds[:_KINDS_LIMIT])
     if status.open_alarm is not None:
         told["alarm"] = status.open_alarm
+    if status.notices:
+        told["notices"] = list(status.notices)
     if calls.record is not None:
         told["alarm"] = calls.record.alarm.id
         told["lifecycle"] = payload.marks(calls.record)

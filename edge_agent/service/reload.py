@@ -29,6 +29,7 @@ LIVE = frozenset(
         "commission",
         "budget",
         "alarm",
+        "state",
         "window",
         "limits",
         "log",

@@ -69,6 +69,7 @@ def pipeline_settings(config: Config) -> PipelineSettings:
         commission_rows=config.commission.rows,
         budget=config.budget,
         on_delay=config.alarm,
+        state=config.state,
         window=config.window,
         channel_rules=tuple(rule.rule for rule in config.channel),
         quality=QualitySettings(enabled=config.quality.enabled),

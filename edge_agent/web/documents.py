@@ -35,7 +35,7 @@ _ORDER = ("alarm", "silent", "failed", "learning", "commissioning", "unscored", 
 
 def state(view: View) -> bytes:
     """The overview: every machine, alarms, history, data quality."""
-    alarms, findings = _sorted(view, "machine"), _sorted(view, "sensor")
+    alarms, findings, notices = (_sorted(view, kind) for kind in ("machine", "sensor", "state"))
     told = {name: _machine(view, name, status) for name, status in view.machines.items()}
     order = sorted(told, key=lambda name: (_ORDER.index(told[name]["state"]), name))
     for record in findings:
@@ -54,6 +54,8 @@ def state(view: View) -> bytes:
             "machines": [{"name": name, **told[name]} for name in order[:MACHINES_LIMIT]],
             "alarm_count": len(alarms),
             "alarms": [_alarm(record, view) for record in alarms[:_ALARMS_LIMIT]],
+            "notice_count": len(notices),
+            "notices": [_alarm(record, view) for record in notices[:_ALARMS_LIMIT]],
             "finding_count": len(findings),
             "findings": [_alarm(record, view) for record in findings[:_ALARMS_LIMIT]],
             "history_count": view.past_count,
@@ -77,6 +79,7 @@ def machine(view: View, name: str) -> bytes | None:
             "machine": {"name": name, **_machine(view, name, status), "findings": len(findings)},
             "alarm": None if record is None else _alarm(record, view),
             "findings": [_alarm(one, view) for one in findings[:_ALARMS_LIMIT]],
+            "notices": [_alarm(one, view) for one in _sorted(view, "state") if one.alarm.machine == name],
             "near": _curve(closeup.near),
             "far": _curve(closeup.far),
             "channels": _channels(closeup),

@@ -2,6 +2,7 @@
 
 import { bar, channelChart, scoreChart, trend } from "./charts.js";
 import { h } from "./dom.js";
+import { noticeCards } from "./notices.js";
 import { findingsCard } from "./sensors.js";
 import { REASONS, STATES, beside, between, clock, count, figure, range, score, span } from "./words.js";
 
@@ -117,6 +118,10 @@ export function overview(doc, { search }) {
       doc.alarms.map((alarm) => alarmCard(alarm, doc, { titled: true })),
       doc.alarm_count > doc.alarms.length
         && h("p", { class: "quiet" }, `and ${plural(doc.alarm_count - doc.alarms.length, "more alarm")}`)),
+    doc.notices.length > 0 && h("section", { "aria-label": "Notices" },
+      noticeCards(doc.notices, doc, { titled: true }),
+      doc.notice_count > doc.notices.length
+        && h("p", { class: "quiet" }, `and ${plural(doc.notice_count - doc.notices.length, "more notice")}`)),
     doc.machine_count > 8 && h("label", { class: "search" }, "Find a machine",
       h("input", { id: "search", type: "search", autocomplete: "off", spellcheck: "false" })),
     doc.machine_count === 0
@@ -154,6 +159,7 @@ export function machinePage(doc, { far, width }) {
     h("div", { class: "row title" }, h("h1", { class: "name" }, machine.name), pill(machine.state, machine.severity)),
     told.length > 0 && h("p", { class: "quiet" }, told.join(" · ")),
     doc.alarm && alarmCard(doc.alarm, doc, { titled: false }),
+    noticeCards(doc.notices, doc, { titled: false }),
     doc.findings.length > 0 && h("section", { class: "card sensors", "aria-label": "Sensors" },
       h("h2", null, "Sensors"), findingsCard(doc.findings, doc, { titled: false })),
     shelf && h("div", { class: "actions" },
@@ -232,7 +238,7 @@ function pastList(list, doc, { named }) {
     h("p", { class: "quiet" }, `${named ? `${clock(past.onset, doc.time)} · ` : ""}lasted ${between(past.onset, past.closed)}`
       + ` · ${past.acknowledged_by ? `acknowledged by ${past.acknowledged_by}` : "not acknowledged"}`),
     past.comment && h("p", null, past.comment),
-    past.finding && h("p", null, `Sensor ${past.finding}`),
+    past.finding && h("p", null, past.severity === "notice" ? past.finding : `Sensor ${past.finding}`),
     past.fault && h("p", null, "It was ", h("strong", null, past.fault)),
     !past.finding && doc.commands.includes("label") && h("div", { class: "actions" },
       h("button", { type: "button", "data-do": "label", "data-alarm": past.id, "data-machine": past.machine },
