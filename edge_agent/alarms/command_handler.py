@@ -34,6 +34,20 @@ class LabelOutcome:
     alarm: Alarm | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AcceptOutcome:
+    """What became of an acceptance, or of taking one back.
+
+    Attributes:
+        reason: why it was not done, with `detail` for people; empty where it was, or where it was so already.
+        changed: whether something is normal now that was not, or the other way round.
+    """
+
+    reason: Reason = ""
+    detail: str = ""
+    changed: bool = True
+
+
 class MachinesPort(Protocol):
     """What commands reach beside alarms."""
 
@@ -42,6 +56,12 @@ class MachinesPort(Protocol):
 
     def label(self, machine: str, *, alarm: str, fault: str) -> LabelOutcome:
         """Remember that the alarm was that fault."""
+
+    def accept(self, machine: str, *, alarm: str, by: str, time_ns: int) -> AcceptOutcome:
+        """Take what the alarm told of for normal from now on."""
+
+    def take_back(self, alarm: str) -> AcceptOutcome:
+        """What was accepted of the alarm is no longer normal."""
 
     def recommission(self, machine: str) -> str:
         """Forget what is normal for the machine and gather its rows anew; the reason where that is impossible."""
@@ -106,6 +126,7 @@ class CommandHandler:
                 _way(requests.Suppress, self._suppress),
                 _way(requests.Unsuppress, self._unsuppress),
                 _way(requests.Label, self._label),
+                _way(requests.Accept, self._accept),
                 _way(requests.Recommission, self._recommission),
             )
         )
@@ -228,6 +249,25 @@ class CommandHandler:
             return _done((), detail=named.detail)
         notifications = self._lifecycle.take_alarm(named.alarm, now_ns=now_ns, event="labelled")
         return _done(notifications, detail=named.detail)
+
+    def _accept(self, request: requests.Accept, now_ns: int) -> CommandOutcome:
+        if request.undo:
+            outcome = self._machines.take_back(request.alarm)
+        else:
+            found = self._lifecycle.find_alarm(request.alarm)
+            if found is None:
+                return _unknown_alarm(request.alarm)
+            machine = found.alarm.machine if isinstance(found, AlarmState) else found.machine
+            outcome = self._machines.accept(machine, alarm=request.alarm, by=request.by, time_ns=now_ns)
+        if outcome.reason:
+            return _refuse(outcome.reason, outcome.detail)
+        if not outcome.changed:
+            return CommandOutcome("unchanged", detail=outcome.detail)
+        if request.undo:
+            return _done((), detail=outcome.detail)
+        seen = Acknowledgement(request.by, now_ns, request.comment)
+        notifications = self._lifecycle.accept(request.alarm, seen, now_ns=now_ns)
+        return _done(notifications, detail=outcome.detail)
 
     def _recommission(self, request: requests.Recommission, _now_ns: int) -> CommandOutcome:
         status = self._machines.statuses().get(request.machine)

@@ -176,6 +176,13 @@ class AlarmLifecycle:
             return self._close(record, "acknowledged")
         return self._review_state(record, "acknowledged", now_ns=now_ns)
 
+    def accept(self, alarm_id: str, seen: Acknowledgement, *, now_ns: int) -> list[Notification]:
+        """Somebody says that what an alarm told of is normal: it is over, and counts as acknowledged."""
+        record = self.find_alarm(alarm_id)
+        if not isinstance(record, AlarmState):
+            return self.acknowledge(alarm_id, seen, now_ns=now_ns)
+        return self._close(structs.replace(record, acknowledgement=seen), "accepted")
+
     def shelve(self, machine: str, why: Shelving, *, now_ns: int) -> list[Notification]:
         """Call nobody for a machine: until a time, or for as long as its present alarm is active."""
         self.kept.shelvings[machine] = why

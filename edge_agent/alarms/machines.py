@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from edge_agent.alarms.command_handler import LabelOutcome
+from edge_agent.alarms.command_handler import AcceptOutcome, LabelOutcome
 from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.errors import StateError
 from edge_agent.logs import get_logger
+from edge_agent.pipeline.acceptance import Accepted, NotAccepted
 from edge_agent.pipeline.machine import MachineStatus
 from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.records import Profile
 from edge_agent.store import fault_library
 from edge_agent.store.state_dir import StateDir
 
@@ -19,10 +21,25 @@ class PipelineMachines:
     """The agent's machines, as the command handler's `MachinesPort`."""
 
     def __init__(
-        self, pipeline: Pipeline, store: StateDir, *, state_dir: Path, on_forgotten: Callable[[str], None]
+        self,
+        pipeline: Pipeline,
+        store: StateDir,
+        *,
+        state_dir: Path,
+        on_changed: Callable[[Profile], None],
+        on_forgotten: Callable[[str], None],
     ) -> None:
-        """`on_forgotten` is called when a machine is gone, so that what is kept of it elsewhere goes, too."""
+        """Begin.
+
+        Args:
+            pipeline: of the machines.
+            store: what is kept of them.
+            state_dir: where their named alarms are.
+            on_changed: keeps a profile that has changed.
+            on_forgotten: is called when a machine is gone, so that what is kept of it elsewhere goes, too.
+        """
         self._pipeline = pipeline
+        self._on_changed = on_changed
         self._on_forgotten = on_forgotten
         self._store = store
         self._state_dir = state_dir
@@ -56,6 +73,22 @@ class PipelineMachines:
             log.warning("state_not_saved", path=str(error.path), reason=error.reason)
         log.info("fault_named", machine=machine, alarm=alarm, fault=labelled.fault)
         return LabelOutcome(detail=detail, alarm=labelled.alarm)
+
+    def accept(self, machine: str, *, alarm: str, by: str, time_ns: int) -> AcceptOutcome:
+        """What the alarm told of lies in the machine's profile from now on."""
+        found = self._pipeline.machines.accept(machine, alarm=alarm, by=by, time_ns=time_ns)
+        return self._kept(found, alarm=alarm, event="accepted")
+
+    def take_back(self, alarm: str) -> AcceptOutcome:
+        """What was accepted of the alarm leaves the profile again."""
+        return self._kept(self._pipeline.machines.take_back(alarm), alarm=alarm, event="acceptance_undone")
+
+    def _kept(self, found: Accepted | NotAccepted, *, alarm: str, event: str) -> AcceptOutcome:
+        if isinstance(found, NotAccepted):
+            return AcceptOutcome(found.reason or "", found.detail, changed=False)
+        self._on_changed(found.profile)
+        log.info(event, machine=found.machine, alarm=alarm)
+        return AcceptOutcome(detail=found.detail)
 
     def recommission(self, machine: str) -> str:
         """First what is kept, then what is known: a crash in between finds a machine that is new."""

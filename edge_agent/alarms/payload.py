@@ -63,6 +63,7 @@ def encode_notification(notification: Notification, *, agent: str) -> bytes:
 
 _ENDINGS = {
     "latched": "{machine} is back to normal; the alarm of {onset} waits to be acknowledged.",
+    "accepted": "{machine}: what was told of since {onset} is normal and known from now on.",
     "superseded": "{machine}: the alarm of {onset} is closed, because a new one has opened.",
     "recommissioned": "{machine}: the alarm of {onset} is closed, because the machine is learnt afresh.",
     "handed_over": "{machine}: the alarm of {onset} is closed, because another agent watches the machine now.",

@@ -39,6 +39,7 @@ Reason = Literal[
     "not_ready",
     "too_many_faults",
     "not_available",
+    "not_acceptable",
     "failed",
 ]
 """Why a command was refused. Bounded: readers act on it."""
@@ -108,6 +109,13 @@ class Label(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     fault: Fault
 
 
+class Accept(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What this notice tells of is normal from now on; or, with `undo`, is no longer."""
+
+    alarm: Name
+    undo: bool = False
+
+
 class Recommission(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Forget what is normal for this machine and learn it afresh from now on."""
 
@@ -122,6 +130,7 @@ COMMANDS: dict[str, type[Request]] = {
     "suppress": Suppress,
     "unsuppress": Unsuppress,
     "label": Label,
+    "accept": Accept,
     "recommission": Recommission,
 }
 

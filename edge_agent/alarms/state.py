@@ -20,6 +20,7 @@ Event = Literal[
     "updated",
     "acknowledged",
     "labelled",
+    "accepted",
     "shelved",
     "unshelved",
     "suppressed",

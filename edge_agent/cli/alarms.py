@@ -111,6 +111,18 @@ def label(
     _send(context, "label", {"alarm": alarm, "fault": fault, "comment": comment})
 
 
+@app.command()
+def accept(
+    context: typer.Context,
+    alarm: AlarmId,
+    *,
+    undo: Annotated[bool, typer.Option("--undo", help="It is not normal after all.")] = False,
+    comment: Comment = "",
+) -> None:
+    """Say that what a notice tells of is normal: it is known from then on."""
+    _send(context, "accept", {"alarm": alarm, "undo": undo, "comment": comment})
+
+
 def _send(context: typer.Context, name: str, fields: Mapping[str, Any]) -> None:
     from edge_agent.cli.operator_client import OperatorClient
 

@@ -15,7 +15,7 @@ from edge_agent.alarms.maintenance import DAYS, EVERY_MACHINE, MaintenanceWindow
 from edge_agent.config.sections import Section
 from edge_agent.topics import is_name, parse
 
-Command = Literal["ack", "shelve", "unshelve", "suppress", "unsuppress", "label", "recommission"]
+Command = Literal["ack", "shelve", "unshelve", "suppress", "unsuppress", "label", "accept", "recommission"]
 Limit = Annotated[int, Field(ge=0, le=10_000)]
 Span = Annotated[float, Field(gt=0, le=86_400 * 366, allow_inf_nan=False)]
 
@@ -27,7 +27,7 @@ _LIFECYCLE = LifecycleSettings()
 class CommandsSection(Section):
     """What operators may do over MQTT, and where."""
 
-    allow: tuple[Command, ...] = ("ack", "shelve", "unshelve", "label")
+    allow: tuple[Command, ...] = ("ack", "shelve", "unshelve", "label", "accept")
     topic: str = "agents/{agent}/cmd"
     reply_topic: str = "agents/{agent}/reply"
     max_age_s: Span = 300.0

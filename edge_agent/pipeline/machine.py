@@ -13,6 +13,8 @@ from edge_agent.detect.operating_modes import mode_names
 from edge_agent.detect.trigger import Trigger, TriggerSnapshot, TriggerState
 from edge_agent.diagnose.fault_naming import FaultNaming
 from edge_agent.model.lazy_arrays import LazyArrays
+from edge_agent.pipeline import acceptance
+from edge_agent.pipeline.acceptance import Acceptance, Accepted, NotAccepted
 from edge_agent.pipeline.condition import Condition, ConditionState
 from edge_agent.pipeline.notices import STANDSTILL, MachineNotices, NoticeState
 from edge_agent.pipeline.results import CommissionRequest
@@ -77,6 +79,7 @@ class MachineView:
         hidden: channels that the score leaves out, because their sensors are under suspicion.
         kinds: (channel, kind) of its channels that are not analog.
         modes: of operation, in words; empty where it has one.
+        accepted: what is normal of it because people said so.
     """
 
     channels: tuple[str, ...]
@@ -91,6 +94,7 @@ class MachineView:
     hidden: tuple[str, ...] = ()
     kinds: tuple[tuple[str, ChannelKind], ...] = ()
     modes: tuple[str, ...] = ()
+    accepted: tuple[Acceptance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +223,10 @@ class Machine:
             value, recent = float(joined(now[:-1])), float(now[-1])
             block.value[at], block.recent[at] = value, recent
             end_row = int(block.windows.end_rows[at])
-            if self.notices is not None and self.notices.mutes(end_row=end_row, time_ns=time_ns, score=value):
+            window = block.windows.values[at]
+            if self.notices is not None and self.notices.mutes(
+                window, end_row=end_row, time_ns=time_ns, score=value
+            ):
                 states.append(self._mute(self.notices, raised_ns))
                 continue
             states.append(self.trigger.step(value, recent=recent, span_windows=span_windows))
@@ -256,6 +263,43 @@ class Machine:
             memory=profile.memory,
         )
         return self.tracker
+
+    def accept(self, alarm: str, *, by: str, time_ns: int) -> Accepted | NotAccepted:
+        """Take what a notice told of for normal from now on."""
+        if self.profile is None or self.notices is None:
+            return NotAccepted("not_acceptable", "the machine is not learnt yet")
+        entries = acceptance.read(self.profile.memory)
+        known = next((entry for entry in entries if entry.alarm == alarm), None)
+        if known is not None:
+            return NotAccepted(None, f"accepted before by {known.by}")
+        if len(entries) >= acceptance.LIMIT:
+            return NotAccepted(
+                "too_many", f"{acceptance.LIMIT} things are accepted: learn the machine afresh"
+            )
+        entry = self.notices.acceptance(alarm, by=by, time_ns=time_ns)
+        if entry is None:
+            return NotAccepted(
+                "not_acceptable",
+                "only what a notice tells of can be accepted, and that of the latest notices; "
+                "for another state that is normal recommission the machine while it is in it",
+            )
+        return self._know([*entries, entry], detail=f"{entry.fault} is known from now on; undo takes it back")
+
+    def take_back(self, alarm: str) -> Accepted | None:
+        """What was accepted of an alarm is no longer normal; None where nothing was."""
+        entries = [] if self.profile is None else acceptance.read(self.profile.memory)
+        rest = [entry for entry in entries if entry.alarm != alarm]
+        if len(rest) == len(entries):
+            return None
+        return self._know(rest, detail="it is told again when it comes again")
+
+    def _know(self, entries: list[Acceptance], *, detail: str) -> Accepted:
+        assert self.profile is not None  # noqa: S101 - asked by who called
+        memory = LazyArrays(self.profile.memory).joined(acceptance.arrays(entries))
+        self.profile = replace(self.profile, memory=memory)
+        if self.notices is not None:
+            self.notices.know(entries)
+        return Accepted(self.profile.machine, self.profile, detail)
 
     def moved(self) -> list[Profile]:
         """The profile with thresholds that have moved, where that is worth keeping; each time once."""
@@ -345,6 +389,7 @@ class Machine:
             hidden=() if self.sensor_monitor is None else self.sensor_monitor.hidden,
             kinds=() if profile is None else remarkable_kinds(profile.memory, profile.channels),
             modes=() if profile is None else mode_names(profile.memory, profile.channels),
+            accepted=() if profile is None else acceptance.read(profile.memory),
         )
 
 

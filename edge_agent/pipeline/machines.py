@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from edge_agent.diagnose.fault_naming import Refused
+from edge_agent.pipeline.acceptance import Accepted, NotAccepted
 from edge_agent.pipeline.machine import Machine, MachineView
 from edge_agent.pipeline.results import Labelled
 from edge_agent.records import Alarm
@@ -31,6 +32,19 @@ class Machines(dict[str, Machine]):
         spelt = next(case.fault for case in library.cases if case.alarm == alarm)
         is_open = known.condition.open_alarm is not None and known.condition.open_alarm.id == alarm
         return Labelled(spelt, library, known.condition.name_fault(spelt) if is_open else None)
+
+    def accept(self, name: str, *, alarm: str, by: str, time_ns: int) -> Accepted | NotAccepted:
+        """Take what a notice of the machine told of for normal from now on; what must be kept, or why not."""
+        machine = self.get(name)
+        if machine is None:
+            return NotAccepted("unknown_machine", f"no machine {name!r} was heard")
+        return machine.accept(alarm, by=by, time_ns=time_ns)
+
+    def take_back(self, alarm: str) -> Accepted | NotAccepted:
+        """What was accepted of an alarm, of whichever machine, is no longer normal."""
+        found = (machine.take_back(alarm) for machine in self.values())
+        none = NotAccepted(None, f"nothing was accepted of {alarm}")
+        return next((one for one in found if one is not None), none)
 
     def view(self, name: str, *, latest_rows: int) -> MachineView | None:
         """A machine's latest rows beside what is usual; None where the machine is not known."""

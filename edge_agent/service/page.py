@@ -20,7 +20,7 @@ from edge_agent.web.page_routes import CommandGate, PageRoutes
 from edge_agent.web.server import HttpServer
 from edge_agent.web.view import Closeup, Curve, View
 
-OFFERED = ("ack", "shelve", "unshelve", "label")
+OFFERED = ("ack", "shelve", "unshelve", "label", "accept")
 """What a phone in front of the machine is for. `commands.allow` may say less."""
 _ROWS = 128
 _TREND_POINTS = 40

@@ -153,7 +153,11 @@ class TurnProcessor:
             log.warning("machines_begin_afresh", machines=lost, reason="their model or profile has changed")
         self.state_writer.restore_alarm_windows(self.pipeline)
         machines_port = PipelineMachines(
-            self.pipeline, self._store, state_dir=config.agent.state_dir, on_forgotten=self._forgot
+            self.pipeline,
+            self._store,
+            state_dir=config.agent.state_dir,
+            on_changed=self._keep,
+            on_forgotten=self._forgot,
         )
         machines_port.restore()
         states = self.state_writer.kept_values()

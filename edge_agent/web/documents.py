@@ -94,6 +94,7 @@ def machine(view: View, name: str) -> bytes | None:
             "learnt_rows": machine_view.learnt_rows if machine_view else 0,
             "modes": list(machine_view.modes) if machine_view else [],
             "faults": list(machine_view.faults) if machine_view else [],
+            "accepted": _accepted(machine_view) if machine_view else [],
             "history": _history(closeup.past),
         }
     )
@@ -222,6 +223,19 @@ def _history(past: Iterable[tuple[ClosedAlarm, str]]) -> list[dict[str, Any]]:
             "finding": one.finding,
         }
         for one, fault in past
+    ]
+
+
+def _accepted(machine_view: MachineView) -> list[dict[str, Any]]:
+    """What is normal because somebody said so, the latest first."""
+    return [
+        {
+            "alarm": entry.alarm,
+            "fault": entry.fault,
+            "by": entry.by,
+            "time": payload.rfc3339(entry.time_ns),
+        }
+        for entry in reversed(machine_view.accepted)
     ]
 
 

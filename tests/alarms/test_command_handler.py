@@ -8,7 +8,13 @@ import pytest
 
 from edge_agent.alarms import audit
 from edge_agent.alarms.audit import DONE_LIMIT, REFUSED_LIMIT, AuditLog
-from edge_agent.alarms.command_handler import CommandHandler, CommandSettings, HandledCommand, LabelOutcome
+from edge_agent.alarms.command_handler import (
+    AcceptOutcome,
+    CommandHandler,
+    CommandSettings,
+    HandledCommand,
+    LabelOutcome,
+)
 from edge_agent.alarms.lifecycle import AlarmLifecycle, LifecycleSettings
 from edge_agent.alarms.requests import COMMANDS
 from tests.support.hall import ALARM, NOW_NS, READY, SECOND, Hall
@@ -104,6 +110,7 @@ def test_a_flood_of_refused_commands_leaves_the_record_of_the_others() -> None:
         ("suppress", {"machine": "*", "until": "2020-01-01T00:00:00Z"}, "too_long"),
         ("recommission", {"machine": "other"}, "unknown_machine"),
         ("recommission", {"machine": "pump-1"}, "alarm_open"),
+        ("accept", {"alarm": "other"}, "unknown_alarm"),
         ("ack", {"alarm": "pump-1-a", "sent": "2027-01-15T07:54:59Z"}, "expired"),
     ],
 )
@@ -179,3 +186,29 @@ def test_a_damaged_audit_log_is_refused_whole() -> None:
     assert audit.decode(raw) == AuditLog()
     for damaged in (b"", raw[:-2], audit.encode(AuditLog(version=9))):
         assert audit.decode(damaged) is None
+
+
+def test_what_is_accepted_is_over_and_counts_as_acknowledged() -> None:
+    office = Office()
+    handled = office.ask("accept", alarm="pump-1-a")
+    assert office.hall.asked == [("accept", "pump-1", "pump-1-a", "anna", str(NOW_NS))]
+    (notification,) = handled.notifications
+    assert (notification.event, notification.alarm.state) == ("accepted", "closed")
+    assert office.life.find_alarm("pump-1-a") is office.life.kept.history[-1]
+    assert office.life.kept.history[-1].acknowledgement is not None
+
+
+def test_undo_takes_back_what_was_accepted_and_needs_no_alarm_that_is_remembered() -> None:
+    office = Office()
+    handled = office.ask("accept", alarm="long-ago", undo=True)
+    assert (handled.entry.result, handled.notifications) == ("done", ())
+    assert office.hall.asked == [("take_back", "long-ago")]
+
+
+def test_what_cannot_be_accepted_stays_as_it_is() -> None:
+    office = Office()
+    office.hall.accepted = AcceptOutcome("not_acceptable", "no notice", changed=False)
+    assert office.result("accept", alarm="pump-1-a") == ("refused", "not_acceptable")
+    office.hall.accepted = AcceptOutcome(detail="accepted before by Anna", changed=False)
+    assert office.result("accept", request="s", alarm="pump-1-a") == ("unchanged", "")
+    assert office.life.state_of("pump-1") is not None

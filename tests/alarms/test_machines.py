@@ -5,12 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_agent.alarms.command_handler import AcceptOutcome
 from edge_agent.alarms.machines import PipelineMachines
 from edge_agent.diagnose.fault_library import Case, FaultLibrary
 from edge_agent.diagnose.fault_naming import Refused
+from edge_agent.pipeline.acceptance import Accepted, NotAccepted
 from edge_agent.pipeline.results import Labelled
 from edge_agent.store import fault_library
 from edge_agent.store.state_dir import StateDir
+from tests.support.profiles import small_profile
 
 BOOK = FaultLibrary("pump-1", (Case("a-1", "leak", ("flow",), np.ones((1, 1, 64), np.float32)),))
 
@@ -30,6 +33,19 @@ class Machines:
             return Refused("unknown_alarm", "no such alarm")
         return Labelled(fault, BOOK, None)
 
+    @property
+    def machines(self) -> "Machines":
+        return self
+
+    def accept(self, machine: str, *, alarm: str, by: str, time_ns: int) -> Accepted | NotAccepted:
+        assert (by, time_ns) == ("Anna", 3)
+        known = Accepted(machine, small_profile(machine, memory={}), "known")
+        return known if alarm == "n-1" else NotAccepted("not_acceptable", "no notice")
+
+    def take_back(self, alarm: str) -> Accepted:
+        assert alarm == "n-1"
+        return Accepted("pump-1", small_profile("pump-1", memory={}), "again")
+
     def forget(self, machine: str) -> None:
         self.forgotten.append(machine)
 
@@ -44,6 +60,7 @@ def port(machines: Machines, folder: Path, told: list[str]) -> PipelineMachines:
         machines,
         StateDir(folder),
         state_dir=folder,
+        on_changed=lambda profile: told.append(f"changed {profile.machine}"),
         on_forgotten=lambda machine: told.append(f"forgot {machine}"),
     )  # type: ignore[arg-type]
 
@@ -88,3 +105,14 @@ def test_recommissioning_forgets_the_machine_and_what_is_kept_of_it(
     assert port(machines, tmp_path, told).recommission("pump-1") == ""
     assert machines.forgotten == ["pump-1"]
     assert told == ["forgot pump-1"]
+
+
+def test_what_is_accepted_is_kept_and_what_is_not_is_not(machines: Machines, tmp_path: Path) -> None:
+    told: list[str] = []
+    found = port(machines, tmp_path, told)
+    assert found.accept("pump-1", alarm="n-1", by="Anna", time_ns=3) == AcceptOutcome(detail="known")
+    assert found.accept("pump-1", alarm="n-2", by="Anna", time_ns=3) == AcceptOutcome(
+        "not_acceptable", "no notice", changed=False
+    )
+    assert found.take_back("n-1") == AcceptOutcome(detail="again")
+    assert told == ["changed pump-1", "changed pump-1"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edge_agent.alarms.command_handler import LabelOutcome
+from edge_agent.alarms.command_handler import AcceptOutcome, LabelOutcome
 from edge_agent.pipeline.machine import MachineStatus
 from edge_agent.records import Alarm
 
@@ -35,6 +35,7 @@ class Hall:
     status: dict[str, MachineStatus] = field(default_factory=lambda: {"pump-1": READY})
     asked: list[tuple[str, ...]] = field(default_factory=list)
     named: LabelOutcome = field(default_factory=LabelOutcome)
+    accepted: AcceptOutcome = field(default_factory=AcceptOutcome)
     broken: str = ""
 
     def statuses(self) -> Mapping[str, MachineStatus]:
@@ -43,6 +44,14 @@ class Hall:
     def label(self, machine: str, *, alarm: str, fault: str) -> LabelOutcome:
         self.asked.append(("label", machine, alarm, fault))
         return self.named
+
+    def accept(self, machine: str, *, alarm: str, by: str, time_ns: int) -> AcceptOutcome:
+        self.asked.append(("accept", machine, alarm, by, str(time_ns)))
+        return self.accepted
+
+    def take_back(self, alarm: str) -> AcceptOutcome:
+        self.asked.append(("take_back", alarm))
+        return self.accepted
 
     def recommission(self, machine: str) -> str:
         self.asked.append(("recommission", machine))

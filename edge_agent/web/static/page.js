@@ -100,12 +100,15 @@ const memory = (store) => ({
 });
 const kept = memory(() => localStorage);
 const session = memory(() => sessionStorage);
-const TITLES = { ack: "Acknowledge", shelve: "Shelve", unshelve: "Unshelve", label: "Name the fault" };
+const TITLES = { ack: "Acknowledge", shelve: "Shelve", unshelve: "Unshelve", label: "Name the fault",
+  accept: "This is normal", undo: "Undo" };
 const EXPLAINED = {
   ack: "You have seen this alarm and take care of it.",
   shelve: "Nobody is called for this machine for a while. It is still watched.",
   unshelve: "People are called for this machine again.",
   label: "Later alarms that look like this one carry the name.",
+  accept: "What this tells of is known from now on, and told no more. It can be undone.",
+  undo: "It is told again when it comes again.",
 };
 let asked = null;
 
@@ -150,13 +153,14 @@ async function submit(form) {
   const fields = { id: request, by: values.by.trim(), comment: values.comment.trim() };
   if (target.alarm) fields.alarm = target.alarm;
   else fields.machine = target.machine;
+  if (name === "undo") fields.undo = true;
   if (name === "label") fields.fault = values.fault.trim();
   if (name === "shelve") fields.for_s = Number(values.for_s);
   kept.set("by", fields.by);
   form.querySelector(".main").disabled = true;
   problem.textContent = "";
   try {
-    const answer = await fetch(`api/command/${name}`, {
+    const answer = await fetch(`api/command/${name === "undo" ? "accept" : name}`, {
       method: "POST",
       headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
       body: JSON.stringify(fields),

@@ -2,7 +2,7 @@
 
 import { bar, channelChart, scoreChart, trend } from "./charts.js";
 import { h } from "./dom.js";
-import { noticeCards } from "./notices.js";
+import { acceptedList, noticeCards } from "./notices.js";
 import { findingsCard } from "./sensors.js";
 import { REASONS, STATES, beside, between, clock, count, figure, range, score, span } from "./words.js";
 
@@ -177,6 +177,7 @@ export function machinePage(doc, { far, width }) {
       h("span", { class: "key seen" }, "seen"), h("span", { class: "key usual" }, "usual (98 % of calm time)"),
       h("span", { class: "key model" }, "expected by the model")),
     h("ul", { class: "channels" }, doc.channels.map((channel) => channelItem(channel))),
+    doc.accepted.length > 0 && [h("h2", null, "Accepted"), acceptedList(doc.accepted, doc)],
     h("h2", null, "Earlier alarms"),
     pastList(doc.history, doc, { named: false }),
     h("dl", { class: "facts" },
