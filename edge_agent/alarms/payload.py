@@ -8,6 +8,7 @@ import msgspec
 
 from edge_agent.alarms.state import AlarmState, Masking, Notification
 from edge_agent.pipeline.notices import STANDSTILL
+from edge_agent.pipeline.unseen_states import CHANGES
 from edge_agent.records import Alarm, ChannelEvidence
 from edge_agent.signals import vibration
 
@@ -153,9 +154,21 @@ def _sensor_summary(alarm: Alarm, *, onset: str) -> str:
 
 def _notice_summary(alarm: Alarm) -> str:
     day = f"{datetime.fromtimestamp(alarm.onset_ns // 1_000_000_000, UTC):%a %H:%M} UTC"
+    for channel in alarm.channels:
+        return f"{alarm.machine}: {_unseen_phrase(alarm, channel, day=day)}."
     if alarm.state == "closed":
         return f"{alarm.machine} moves again; it had stood still since {day}."
     return f"{alarm.machine} stands still since {day}; not seen while it was learnt. No alarm is raised meanwhile."
+
+
+def _unseen_phrase(alarm: Alarm, channel: ChannelEvidence, *, day: str) -> str:
+    if alarm.fault == CHANGES:
+        told = f"{channel.name} changes more often since {day} than it ever did while it was learnt"
+    else:
+        known = dict.fromkeys([f"{channel.normal_low:g}", f"{channel.normal_high:g}"])
+        seen = "nothing" if channel.observed is None else f"{channel.observed:g}"
+        told = f"{channel.name} was {seen} on {day}: never seen while it was learnt ({' to '.join(known)})"
+    return told + ("; known from now on" if alarm.state == "closed" else "")
 
 
 def _clock(time_ns: int) -> str:

@@ -26,6 +26,7 @@ class Acceptance(msgspec.Struct, frozen=True, omit_defaults=True):
         alarm: id of the notice or alarm that told of it.
         fault: what that called it.
         time_ns: when it was accepted, by the gateway's clock.
+        channel, value: of a value of a state, and of a state that changes more often.
         levels: of a standstill, where each channel stood, by name.
     """
 
@@ -33,6 +34,8 @@ class Acceptance(msgspec.Struct, frozen=True, omit_defaults=True):
     fault: str
     by: str
     time_ns: int
+    channel: str = ""
+    value: float | None = None
     levels: dict[str, float] = {}
 
 

@@ -1,21 +1,25 @@
 """What a machine does that was never learnt and is no fault: told once, as a notice with a life of its own. Pure.
 
 Standing still (`detect.standstill`) is a state, not an anomaly: while it lasts, and until the machine has come back to
-what it was, the score raises no alarm. Notices go the way of the findings about sensors, with kind `state`.
+what it was, the score raises no alarm. A value or a restlessness of a state that was never learnt (`unseen_states`) is
+over after a window, and known from then on. Notices go the way of the findings about sensors, with kind `state`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.detect.standstill import ROWS, Standstill, StateSettings
+from edge_agent.detect.unseen_values import SPAN_ROWS, DiscreteChannels
 from edge_agent.pipeline import acceptance
 from edge_agent.pipeline.acceptance import Acceptance
-from edge_agent.records import Alarm, Float32, Profile
+from edge_agent.pipeline.unseen_states import CHANGES, VALUE, News, UnseenState, UnseenStates
+from edge_agent.records import Alarm, ChannelEvidence, Float32, Profile
 from edge_agent.sensors.findings import closed, opened
+from edge_agent.signals.channel_kinds import ANALOG
 
 STANDSTILL = "standstill"
 _MOVING_ROWS = 32
@@ -44,6 +48,11 @@ class CalmSettings:
     windows: int
 
 
+_Key = tuple[str, str]
+"""What a notice says, and of which channel; of the machine: ""."""
+_Told = tuple[str, str, str, float | None]
+
+
 @dataclass(frozen=True, slots=True)
 class NoticeState:
     """What outlives a restart.
@@ -57,7 +66,9 @@ class NoticeState:
         calm_windows: windows in a row that were calm since.
         stopping_ns: since when it has seemed to come to a stand that is accepted; None: it does not.
         levels: [C] where the channels stood at the latest stand; empty before the first.
-        recent: (id, fault) of the latest notices that are over, oldest first.
+        recent: (id, fault, channel, value) of the latest notices that are over, oldest first.
+        unseen: what was told of states.
+        until: (fault, channel, row count) at which notices about states are over.
     """
 
     count: int = 0
@@ -69,7 +80,9 @@ class NoticeState:
     calm_windows: int = 0
     stopping_ns: int | None = None
     levels: tuple[float, ...] = ()
-    recent: tuple[tuple[str, str], ...] = ()
+    recent: tuple[_Told, ...] = ()
+    unseen: UnseenState = field(default_factory=UnseenState)
+    until: tuple[tuple[str, str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +105,10 @@ class MachineNotices:
         self._profile, self._settings, self._calm, self._model = profile, settings, calm, model
         self._standstill = None if settings.standstill == "off" else Standstill.read(profile.memory)
         self._tail = np.full((ROWS - 1, len(profile.channels)), np.nan, np.float32)
-        self._open: dict[str, Alarm] = {}
+        discrete = DiscreteChannels.read(profile.memory)
+        self._unseen = None if discrete is None else UnseenStates(profile.channels, discrete)
+        self._open: dict[_Key, Alarm] = {}
+        self._until: dict[_Key, int] = {}  # row counts
         self._count = 0
         self._since_ns = 0
         self._standing = False
@@ -101,7 +117,7 @@ class MachineNotices:
         self._calm_windows = 0
         self._stopping_ns: int | None = None
         self._levels: tuple[float, ...] = ()
-        self._recent: list[tuple[str, str]] = []
+        self._recent: list[_Told] = []
         self._stands: tuple[Float32, ...] = ()  # [C] where it may stand: what people have accepted
         self.know(acceptance.read(profile.memory))
         self._stood: Bools = np.zeros(0, np.bool_)  # whether it stood still at the newest rows
@@ -116,10 +132,12 @@ class MachineNotices:
 
     def acceptance(self, alarm: str, *, by: str, time_ns: int) -> Acceptance | None:
         """The entry that makes what a notice told of normal; None where no notice of late has that id."""
-        told = [(notice.id, notice.fault) for notice in self.open_notices] + self._recent
-        fault = next((fault for known, fault in told if known == alarm), None)
-        if fault is None:
+        told = next((one for one in (*map(_told, self.open_notices), *self._recent) if one[0] == alarm), None)
+        if told is None:
             return None
+        _, fault, channel, value = told
+        if fault != STANDSTILL:
+            return Acceptance(alarm=alarm, fault=fault, by=by, time_ns=time_ns, channel=channel, value=value)
         levels = zip(self._profile.channels, self._levels, strict=bool(self._levels))
         known = {name: level for name, level in levels if np.isfinite(level)}
         return Acceptance(alarm=alarm, fault=fault, by=by, time_ns=time_ns, levels=known)
@@ -132,22 +150,28 @@ class MachineNotices:
             for entry in entries
             if entry.fault == STANDSTILL
         )
-        if self._stands:
-            self._open.pop(STANDSTILL, None)
+        if self._unseen is not None:
+            self._unseen.accept(
+                values=[(one.channel, one.value) for one in entries if one.value is not None],
+                restless=[one.channel for one in entries if one.fault == CHANGES],
+            )
+        known = {(one.fault, one.channel) for one in entries}
+        self._open = {key: notice for key, notice in self._open.items() if key not in known}
 
     # -- rows ------------------------------------------------------------------------------------------------
 
     def check(self, rows: Float32, times_ns: NDArray[np.int64], *, row_count: int) -> NoticeReport:
         """Look at the next rows [R, C] as they were observed, NaN elsewhere; `row_count` with them."""
+        findings = [] if self._unseen is None else self._check_states(self._unseen, rows, times_ns, row_count)
         if self._standstill is None:
-            return NoticeReport(self._close_all(times_ns) if self._open else ())
+            self._standing = False
+            return NoticeReport((*findings, *self._close((STANDSTILL, ""), int(times_ns[-1]))))
         joined = np.concatenate([self._tail, rows])
         self._tail = joined[1 - ROWS :]
         self._stood, self._stood_from = np.zeros(len(rows), np.bool_), row_count - len(rows)
         if not self._standing and not self._standstill.quiet(joined).any():
-            return NoticeReport()
+            return NoticeReport(tuple(findings))
         activity = self._standstill.observe(joined)
-        findings = []
         for at, time_ns in enumerate(times_ns.tolist()):
             findings += self._advance(
                 still=bool(activity.still[at]), moving=bool(activity.moving[at]), time_ns=time_ns
@@ -157,6 +181,21 @@ class MachineNotices:
             self._levels = tuple(self._tail.mean(axis=0).tolist())
         return NoticeReport(tuple(findings), activity.quiet | self._stood)
 
+    def _check_states(
+        self, unseen: UnseenStates, rows: Float32, times_ns: NDArray[np.int64], row_count: int
+    ) -> list[Alarm]:
+        """What begins and ends of states: a notice is over after a window's length."""
+        over = [key for key, until in self._until.items() if not 0 <= until - row_count <= SPAN_ROWS]
+        found = [one for key in over for one in self._close(key, int(times_ns[-1]))]
+        for news in unseen.look(rows):
+            key = news.fault, news.channel
+            if key in self._open:
+                continue  # one notice of a channel at a time; what it says meanwhile is known from now on
+            time_ns = int(times_ns[news.row])
+            self._until[key] = row_count + SPAN_ROWS
+            found.append(self._begin(news.fault, onset_ns=time_ns, time_ns=time_ns, evidence=_evidence(news)))
+        return found
+
     def _advance(self, *, still: bool, moving: bool, time_ns: int) -> list[Alarm]:
         """What one row begins and ends."""
         if not self._standing:
@@ -165,7 +204,7 @@ class MachineNotices:
         if self._moving_rows < _MOVING_ROWS:
             return self._tell_standing(time_ns)
         self._standing = False
-        return self._close(STANDSTILL, time_ns)
+        return self._close((STANDSTILL, ""), time_ns)
 
     def _begin_standing(self, time_ns: int) -> list[Alarm]:
         self._standing, self._moving_rows = True, 0
@@ -174,7 +213,7 @@ class MachineNotices:
 
     def _tell_standing(self, time_ns: int) -> list[Alarm]:
         """Say that it stands, unless that is known or has been said."""
-        if self._stands or STANDSTILL in self._open:
+        if self._stands or (STANDSTILL, "") in self._open:
             return []
         return [self._begin(STANDSTILL, onset_ns=self._since_ns, time_ns=time_ns)]
 
@@ -206,9 +245,10 @@ class MachineNotices:
         """Whether most channels have gone a part of the way from their normal centre to a stand."""
         memory: Mapping[str, NDArray[Any]] = self._profile.memory
         centre, newest = memory["location"], window[:, -_NEWEST_ROWS:].mean(axis=1)
+        analog = memory.get("kind_code", np.zeros(len(centre), np.uint8)) == ANALOG
         for stand in self._stands:
             way = stand - centre
-            far = np.abs(way) > _FAR * memory["scale"]
+            far = analog & (np.abs(way) > _FAR * memory["scale"])
             gone = (newest[far] - centre[far]) / way[far] >= _STOPPING
             if far.any() and gone.mean() >= _MOST_STOPPING:
                 return True
@@ -224,31 +264,31 @@ class MachineNotices:
 
     # -- notices as alarms -----------------------------------------------------------------------------------
 
-    def _begin(self, fault: str, *, onset_ns: int, time_ns: int) -> Alarm:
+    def _begin(
+        self, fault: str, *, onset_ns: int, time_ns: int, evidence: ChannelEvidence | None = None
+    ) -> Alarm:
         self._count += 1
-        notice = self._open[fault] = opened(
+        channel = "" if evidence is None else evidence.name
+        notice = self._open[fault, channel] = opened(
             self._profile.machine,
             fault,
             number=f"n{self._count}",
             onset_ns=onset_ns,
             time_ns=time_ns,
             model=self._model,
+            channels=() if evidence is None else (evidence,),
             kind="state",
             severity="notice",
         )
         return notice
 
-    def _close(self, fault: str, time_ns: int) -> list[Alarm]:
-        notice = self._open.pop(fault, None)
+    def _close(self, key: _Key, time_ns: int) -> list[Alarm]:
+        self._until.pop(key, None)
+        notice = self._open.pop(key, None)
         if notice is None:
             return []
-        self._recent = [*self._recent, (notice.id, fault)][-_RECENT:]
+        self._recent = [*self._recent, _told(notice)][-_RECENT:]
         return [closed(notice, time_ns=time_ns)]
-
-    def _close_all(self, times_ns: NDArray[np.int64]) -> tuple[Alarm, ...]:
-        """What was open by other settings, or by what was learnt before."""
-        self._standing = False
-        return tuple(one for fault in [*self._open] for one in self._close(fault, int(times_ns[-1])))
 
     # -- across restarts -------------------------------------------------------------------------------------
 
@@ -265,6 +305,8 @@ class MachineNotices:
             stopping_ns=self._stopping_ns,
             levels=self._levels,
             recent=tuple(self._recent),
+            unseen=UnseenState() if self._unseen is None else self._unseen.save(),
+            until=tuple((*key, row) for key, row in self._until.items()),
         )
 
     def restore(self, state: NoticeState) -> None:
@@ -274,8 +316,32 @@ class MachineNotices:
         self._left_ns, self._calm_windows = state.left_ns, state.calm_windows
         self._stopping_ns, self._recent = state.stopping_ns, [*state.recent]
         self._levels = state.levels if len(state.levels) == len(self._profile.channels) else ()
-        self._open = {notice.fault: notice for notice in state.open}
+        self._open = {_told(notice)[1:3]: notice for notice in state.open}
+        self._until = {(fault, channel): row for fault, channel, row in state.until}
+        if self._unseen is not None:
+            self._unseen.restore(state.unseen)
 
     def reread(self, rows: Float32) -> None:
         """Remember the kept rows [R, C], as they were observed; what they said has been said."""
         self._tail = np.concatenate([self._tail, rows])[1 - ROWS :]
+        if self._unseen is not None:
+            self._unseen.reread(rows)
+
+
+def _told(notice: Alarm) -> _Told:
+    """What can be accepted of a notice."""
+    seen = notice.channels[0] if notice.channels else None
+    value = seen.observed if seen is not None and notice.fault == VALUE else None
+    return notice.id, notice.fault, "" if seen is None else seen.name, value
+
+
+def _evidence(news: News) -> ChannelEvidence:
+    return ChannelEvidence(
+        name=news.channel,
+        contribution=0.0,
+        observed=news.value if np.isfinite(news.value) else None,
+        normal_low=news.low,
+        normal_high=news.high,
+        deviation=0.0,
+        symptom="unusual pattern",
+    )
