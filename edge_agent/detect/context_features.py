@@ -32,7 +32,6 @@ from edge_agent.detect.detector import (
 )
 from edge_agent.detect.reference_bank import (
     Barred,
-    ReferenceBank,
     held_out_distances,
     nearest_of,
     square_of,
@@ -85,6 +84,8 @@ _HELD_VARIANCE = 0.95
 _MOST_CELLS = 384
 _NEWEST_RESIDUALS = 4
 _BANK = ("square", "bank", "codes", "least", "step")
+_LEVELS = np.float32(255)
+_LEAST_STEP = np.float32(1e-12)
 _SMALL = 0.05  # normal scales that are added to a spread, so that a still channel does not make a fault of a breath
 _CONSTANT_LIMIT = 50.0  # a channel's bound is lower where it never moved (`signals.features.scales`)
 
@@ -101,7 +102,10 @@ class Context(NamedTuple):
         variances: along them, [D].
         machine_usual, machine_reach: of the first seven features of the machine, [7].
         descriptors: the others, [10].
-        bank, codes, least, step: the remembered windows, whole or packed, see `ReferenceBank`; P * C banks.
+        bank: the remembered windows, [P * C, F, M]: of a few statistics of many windows, products are eight times as
+            quick with the windows in the last place.
+        codes: where they are packed, [P * C, F, M] from 0 to 255. least, step: [P * C, F, 1]; a statistic is
+            `codes * step + least`.
     """
 
     square: EachAlone
@@ -119,13 +123,31 @@ class Context(NamedTuple):
     least: Float32 | None = None
     step: Float32 | None = None
 
-    def remembered(self) -> ReferenceBank:
-        """Each channel's remembered windows in each view."""
-        return ReferenceBank(self.square, self.bank, self.codes, self.least, self.step)
+    def distances(self, points: Float32) -> Float32:
+        """Of points [P * C, B, F] to the windows that each channel remembers in each view, [P * C, B]."""
+        if self.bank is not None:
+            products = points @ self.bank
+        else:
+            codes, least, step = self._packed()
+            products = (points * np.swapaxes(step, 1, 2)) @ codes.astype(np.float32)
+            products += points @ least
+        found, _ = nearest_of(products, points, square=self.square[:, None])
+        return found
 
-    def remembering(self, bank: ReferenceBank) -> "Context":
-        """The same with another bank."""
-        return self._replace(**{name: getattr(bank, name) for name in _BANK})
+    def packed(self) -> "Context":
+        """The same in less room: each statistic as 256 levels between its least and its largest value."""
+        if self.bank is None:
+            return self
+        least = self.bank.min(axis=2, keepdims=True)
+        step = np.maximum((self.bank.max(axis=2, keepdims=True) - least) / _LEVELS, _LEAST_STEP)
+        codes = np.rint((self.bank - least) / step).astype(np.uint8)
+        near = codes * step + least
+        square = np.einsum("kfm,kfm->km", near, near)
+        return self._replace(square=square, bank=None, codes=codes, least=least, step=step)
+
+    def _packed(self) -> tuple[NDArray[np.uint8], Float32, Float32]:
+        assert self.codes is not None and self.least is not None and self.step is not None  # noqa: S101, PT018 - no bank
+        return held(self.codes), self.least, self.step
 
 
 class Findings(NamedTuple):
@@ -233,9 +255,9 @@ def learn(normal: NormalWindows) -> tuple[Context, Findings, NDArray[np.int64]] 
     usual, reach = _usual(np.moveaxis(found.apart[kept], 0, 2))
     reach[:, : len(_VIEWS)] = np.maximum(reach[:, : len(_VIEWS)], _LEAST_DISTANCE_REACH)
     machine_usual, machine_reach = _usual(found.together[kept].T)
-    whole = bank.reshape(-1, *bank.shape[2:])
+    whole = np.ascontiguousarray(np.swapaxes(bank, 2, 3)).reshape(-1, bank.shape[3], bank.shape[2])
     memory = Context(
-        square=square_of(whole),
+        square=square_of(bank).reshape(len(whole), -1),
         usual=usual,
         reach=reach,
         channels=_channel_descriptors(normal),
@@ -304,10 +326,8 @@ def _by_machine(
     distance = np.empty((B, C, P), np.float32)
     t2, spe = np.empty(B, np.float32), np.empty((B, C), np.float32)
     for memory, part in zip(memories, windows.slices, strict=True):
-        bank = memory.remembered().at_hand()
         own = np.ascontiguousarray(np.swapaxes(points[:, part], 1, 2)).reshape(P * C, -1, F)
-        away, _ = nearest_of(bank.products(own), own, square=bank.square[:, None])
-        distance[part] = away.reshape(P, C, -1).transpose(2, 1, 0)
+        distance[part] = memory.distances(own).reshape(P, C, -1).transpose(2, 1, 0)
         rows = memory.centre.size // C
         newest = windows.z[part, :, -rows:].reshape(-1, C * rows) - memory.centre
         t2[part], spe[part] = _in_subspace(

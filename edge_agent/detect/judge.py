@@ -84,9 +84,8 @@ class Judge:
             present: [B, C]; where no channel was observed there is nothing to judge.
         """
         z = np.abs((descriptors - self.descriptors) / self.descriptor_spread)
-        strange: Float32 = (z.mean(axis=-1) / np.float32(self.familiar)).astype(np.float32)
-        strange[~present.any(axis=-1)] = UNKNOWN
-        return np.minimum(strange, np.float32(UNKNOWN))
+        strange = z.sum(axis=-1) * np.float32(1.0 / (z.shape[-1] * self.familiar))
+        return np.where(present.any(axis=-1), strange, np.float32(UNKNOWN))
 
     def limits(self, arrays: Mapping[str, NDArray[Any] | Lazy], *, rows: float) -> Float32:
         """Threshold of the alarm and of the state, and the statistics' weight, of a machine learnt from so many rows.

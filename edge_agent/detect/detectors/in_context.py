@@ -24,6 +24,9 @@ from edge_agent.detect.detector import Detector, DueWindows, NormalWindows, RawS
 from edge_agent.detect.judge import LOGIT, STRANGENESS, UNKNOWN, Judge
 from edge_agent.signals.features import Float32
 
+_SILENT = -1e30
+"""Logit of a channel that was not observed, so that it takes no share."""
+
 
 class InContext(Detector[Context]):
     """The logit that a window is of a fault, and how unlike the network's own machines this one is."""
@@ -61,7 +64,7 @@ class InContext(Detector[Context]):
 
     def compact(self, memory: Context) -> Context:
         """The remembered windows packed into bytes."""
-        return memory.remembering(memory.remembered().compacted())
+        return memory.packed()
 
     def mask(self, memory: Context, channels: NDArray[np.int64], *, n_channels: int) -> Context:
         """The channels that can be seen."""
@@ -78,9 +81,10 @@ def _judged(
     """(logits [B], the channels' shares [B, C], strangeness [B]); an answer that is no number is no answer."""
     logit, of_channels = judge.ask(channels, machine, present)
     strange = judge.strangeness(machine[:, DESCRIPTORS], present)
-    strange[~np.isfinite(logit)] = UNKNOWN
-    heard = np.where(present & np.isfinite(of_channels), of_channels, np.float32(-np.inf))
-    largest = np.max(heard, axis=1, keepdims=True)
-    raised = np.exp(heard - np.where(np.isfinite(largest), largest, np.float32(0.0)))
+    told = np.isfinite(logit)
+    if not told.all():
+        strange, logit = np.where(told, strange, np.float32(UNKNOWN)), np.where(told, logit, np.float32(0.0))
+    heard = np.where(present, np.nan_to_num(of_channels), np.float32(_SILENT))
+    raised = np.exp(heard - heard.max(axis=1, keepdims=True)) * present
     shares = raised / np.maximum(raised.sum(axis=1, keepdims=True), np.float32(1e-30))
-    return np.nan_to_num(logit), shares.astype(np.float32, copy=False), strange
+    return logit, shares.astype(np.float32, copy=False), strange
