@@ -72,7 +72,7 @@ def test_meters_doors_and_settings_are_no_fault_of_a_machine_nor_of_a_sensor(
     values[600:, SPARE] = np.nan
     values[400, TEMPERATURE] = -127.0  # one broken reading
     said, machine = watch(scorer, profile, values)
-    assert not said.findings
+    assert {finding.kind for finding in said.findings} == {"state"}  # the setting's value was never learnt
     assert not said.alarms
     assert dict(machine.status().kinds) == dict(zip(CHANNELS[ENERGY:], profile_kinds(profile), strict=True))
     assert machine.view(1).kinds == machine.status().kinds
