@@ -23,6 +23,7 @@ from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.ensemble import Ensemble
 from edge_agent.detect.judge import Judge
 from edge_agent.detect.left_out import plain_windows
+from edge_agent.detect.operating_modes import OperatingModes
 from edge_agent.detect.reference_bank import usual_and_reach
 from edge_agent.detect.view_scales import LENGTHS_ROWS, centre_and_spread
 from edge_agent.errors import CommissionError
@@ -80,9 +81,7 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
     """
     rows = _checked(rows, window_rows)
     arrays = find_kinds(rows, period_s=period_s, overrides=kinds)
-    known = scales(rows_with_rates(rows, arrays))
-    arrays |= known
-    z = standardise(transform_rows(rows, arrays).T[None], **known)[0]
+    arrays |= scales(rows_with_rates(rows, arrays))
     arrays["lengths"] = np.array([length for length in LENGTHS_ROWS if length <= window_rows])
     stride = -(-(len(rows) - window_rows + 1) // _MOST_WINDOWS)
     observed = normal_windows.observe(
@@ -92,9 +91,9 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
         stride=stride,
         encode=encode,
         seams=seams,
-        modes=mode_tree.find(z, n_lengths=len(arrays["lengths"])),
+        modes=_modes(rows, arrays),
     )
-    found, scores, recent, raw = _fitted(arrays, observed, ensemble=ensemble, seed=seed, judge=judge)
+    found, *told = _fitted(arrays, observed, ensemble=ensemble, seed=seed, judge=judge)
     limit = partial(
         threshold,
         windows_per_week=windows_per_week,
@@ -103,16 +102,42 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
     )
     # Windows share rows: of few rows only a few windows are independent, and what they saw is not all that is normal.
     caution = 1.0 + _SHORTNESS * window_rows / len(rows)
-    found |= _thresholds(scores, recent, budget_per_week=budget_per_week, caution=caution, limit=limit)
-    over = scores / found["threshold"]
-    if judge is not None:
-        by_name = dict(zip(ensemble.names, raw.T, strict=True))
-        budget, _ = shared(budget_per_week, 2)
-        raised, over = judge_threshold.raised(judge, found, by_name, over=over, budget=budget, limit=limit)
-        found |= raised
-    watched = without_unscored(rows.T, arrays, counters=False).T
-    found |= drift.reference(watched, fusion.joined(over))
+    judged = judge, dict(zip(ensemble.names, told[-1].T, strict=True))
+    thresholds, over = _limits(
+        found, *told[:2], judged=judged, budget_per_week=budget_per_week, caution=caution, limit=limit
+    )
+    found |= thresholds
+    found |= drift.reference(without_unscored(rows.T, arrays, counters=False).T, fusion.joined(over))
     return {name: np.asarray(array) for name, array in found.items()}
+
+
+def _limits(
+    arrays: Mapping[str, NDArray[Any]],
+    scores: Float32,
+    recent: Float32,
+    *,
+    judged: tuple[Judge | None, Mapping[str, Float32]],
+    budget_per_week: float,
+    caution: float,
+    limit: Callable[..., float],
+) -> tuple[dict[str, NDArray[Any]], Float32]:
+    """(all thresholds, the scores by them [W, 2]) of normal windows, by the judge and the raw scores that it reads."""
+    found = _thresholds(scores, recent, budget_per_week=budget_per_week, caution=caution, limit=limit)
+    over, (judge, raw) = scores / found["threshold"], judged
+    if judge is not None:
+        budget, _ = shared(budget_per_week, 2)
+        raised, over = judge_threshold.raised(
+            judge, {**arrays, **found}, raw, over=over, budget=budget, limit=limit
+        )
+        found |= raised
+    return found, over
+
+
+def _modes(rows: Float32, arrays: Mapping[str, NDArray[Any]]) -> OperatingModes | None:
+    """The operating modes that normal rows [R, C] speak for."""
+    known = {name: arrays[name] for name in ("location", "scale", "limit")}
+    z = standardise(transform_rows(rows, arrays).T[None], **known)[0]
+    return mode_tree.find(z, n_lengths=len(arrays["lengths"]))
 
 
 def _thresholds(

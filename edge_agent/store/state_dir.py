@@ -6,6 +6,7 @@ A file that cannot be read is set aside under another name and reported, never d
 
 import errno
 import fcntl
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -105,8 +106,9 @@ class StateDir:
                 aside.append(self._set_aside(path, getattr(error, "reason", None) or str(error)))
                 continue
             if profile.encoder == encoder:
-                memory = LazyArrays(ENSEMBLE.compact(profile.memory))
-                _rest(memory, path, raw)
+                memory = LazyArrays(compacted := ENSEMBLE.compact(profile.memory))
+                packed = {name for name, array in compacted.items() if array is not profile.memory.get(name)}
+                _rest(memory, path, raw, but=packed)
                 found.append(replace(profile, memory=memory))
             else:
                 aside.append(self._set_aside(path, "learnt with another model bundle"))
@@ -149,15 +151,24 @@ class StateDir:
             return SetAside(path, f"{reason}; and it cannot be moved: {error.strerror}")
 
 
-def _rest(memory: LazyArrays, path: Path, raw: bytes) -> None:
-    """Have large arrays from the file at `path`, which holds `raw`; all stay held where it cannot be held open."""
+def _rest(memory: LazyArrays, path: Path, raw: bytes, *, but: Container[str] = ()) -> None:
+    """Have large arrays from the file at `path`, which holds `raw`, but those that are others there.
+
+    All stay held where the file cannot be held open.
+    """
     try:
         file = HeldFile(path)
     except OSError:
         return
     if file.size_bytes() == len(raw):
         found = places(raw, least_bytes=_REST_BYTES)
-        memory.put({name: _reading(file, place) for name, place in found.items() if name in memory})
+        memory.put(
+            {
+                name: _reading(file, place)
+                for name, place in found.items()
+                if name in memory and name not in but
+            }
+        )
 
 
 def _reading(file: HeldFile, place: Place) -> Lazy:

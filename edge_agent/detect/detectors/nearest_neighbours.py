@@ -47,7 +47,7 @@ class NearestNeighbours(Detector[ReferenceBank]):
                 lengths=lengths,
                 sets=normal.sets,
             )
-        bank = np.stack([view[places] for view, places in zip(flat, chosen, strict=True)])
+        bank = np.ascontiguousarray(np.stack([view[own] for view, own in zip(flat, chosen, strict=True)]))
         tolerances = [
             tolerance(
                 left_out.distance[view],
