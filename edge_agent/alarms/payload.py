@@ -149,7 +149,14 @@ def _sensor_summary(alarm: Alarm, *, onset: str) -> str:
     which = f"sensor {named}" if len(alarm.channels) == 1 else f"sensors {named}" if named else "the source"
     if alarm.state == "closed":
         return f"{alarm.machine}: {which} is well again; {alarm.fault} since {onset}."
+    if alarm.fault == "spikes":
+        worst = f", the worst {_said(alarm.channels[0].observed)}" if alarm.channels else ""
+        return f"{alarm.machine}: {which}: many single broken readings{worst}; the score leaves them out."
     return f"{alarm.machine}: {which}: {alarm.fault} since {onset}; the score rests on the other channels."
+
+
+def _said(value: float | None) -> str:
+    return "nothing" if value is None else f"{value:.4g}"
 
 
 def _notice_summary(alarm: Alarm) -> str:

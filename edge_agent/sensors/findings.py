@@ -15,8 +15,9 @@ Finding = Literal[
     "noise gone",
     "stale",
     "rate changed",
+    "spikes",
 ]
-"""What `monitor` can say of a sensor; the last two are said of a machine's source, not of one channel."""
+"""What `monitor` can say of a sensor; `stale` and `rate changed` are said of a machine's source, not of one channel."""
 CHANNEL_FINDINGS: tuple[Finding, ...] = get_args(Finding)[:6]
 """The gravest first: a channel has one finding at a time."""
 SourceFinding = Literal["silent", "clock skew"]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edge_agent.records import Alarm, ChannelEvidence, Float32, Profile
 from edge_agent.sensors.checks import NOISE_ROWS, Bounds, ChannelHistory, FullCheck, consecutive, level_of
 from edge_agent.sensors.findings import CHANNEL_FINDINGS, Finding, closed, opened
+from edge_agent.sensors.spikes import SpikeMonitor, SpikeState
 from edge_agent.sensors.unit_change import UnitMonitor, UnitState
 from edge_agent.signals import vibration
 from edge_agent.signals.channel_kinds import ANALOG, COUNTER, IGNORED, ChannelKinds
@@ -72,6 +73,7 @@ class QualityState:
     open: tuple[Alarm, ...] = ()
     units: UnitState = field(default_factory=UnitState)
     rows: tuple[tuple[int, ...], ...] = ()
+    spikes: SpikeState = field(default_factory=SpikeState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,10 @@ class SensorMonitor:
         self._out = np.zeros(n_channels, np.int64)
         self._quiet = np.zeros(n_channels, np.int64)
         self._well = np.full(n_channels, _UNKNOWN_ROWS)
+        self._spikes = SpikeMonitor.read(profile.memory, learnt_ns=profile.rows * profile.period_ns)
+        self._spiky: dict[
+            str, Alarm
+        ] = {}  # beside other findings of the same channels: nothing is hidden for them
         self._open: dict[str, Alarm] = {}
         self._count = 0
         self._paces: list[float] = []
@@ -143,7 +149,7 @@ class SensorMonitor:
     @property
     def open_findings(self) -> tuple[Alarm, ...]:
         """The findings that hold."""
-        return tuple(self._open.values())
+        return (*self._open.values(), *self._spiky.values())
 
     @property
     def hidden(self) -> tuple[str, ...]:
@@ -158,6 +164,26 @@ class SensorMonitor:
 
         At rows that are `resting` [R] the machine stands still: that a sensor is quiet, too, says nothing of it.
         """
+        report = self._inspect(rows, times_ns, resting=resting)
+        spiky = () if self._spikes is None else tuple(self._count_spikes(self._spikes, rows, times_ns))
+        return SensorReport(report.hidden, (*report.findings, *spiky)) if spiky else report
+
+    def _count_spikes(
+        self, spikes: SpikeMonitor, rows: Float32, times_ns: NDArray[np.int64]
+    ) -> Iterable[Alarm]:
+        for change in spikes.check(rows, times_ns):
+            name, time_ns = self._profile.channels[change.channel], int(times_ns[change.row])
+            if change.failing:
+                self._spiky[name] = self._opened(
+                    "spikes", time_ns, (self._evidence(change.channel, "spikes", change.value),)
+                )
+                yield self._spiky[name]
+            elif name in self._spiky:
+                yield closed(self._spiky.pop(name), time_ns=time_ns)
+
+    def _inspect(
+        self, rows: Float32, times_ns: NDArray[np.int64], *, resting: NDArray[np.bool_] | None
+    ) -> SensorReport:
         quick = None
         if self._ordinary or self._unsuspected():
             quick = self._history.quick_check(rows, self._bounds)
@@ -339,18 +365,21 @@ class SensorMonitor:
         seen: FullCheck | None = None,
         at: int = 0,
     ) -> Alarm:
-        self._count += 1
         evidence = [self._evidence(one, finding, float(seen.filled[at, one])) for one in channels if seen]
-        alarm = self._open[name] = opened(
+        alarm = self._open[name] = self._opened(finding, time_ns, tuple(evidence))
+        return alarm
+
+    def _opened(self, finding: Finding, time_ns: int, channels: tuple[ChannelEvidence, ...]) -> Alarm:
+        self._count += 1
+        return opened(
             self._profile.machine,
             finding,
             number=f"s{self._count}",
             onset_ns=time_ns,
             time_ns=time_ns,
             model=self._model,
-            channels=tuple(evidence),
+            channels=channels,
         )
-        return alarm
 
     def _close(self, name: str, time_ns: int) -> Alarm:
         return closed(self._open.pop(name), time_ns=time_ns)
@@ -381,6 +410,7 @@ class SensorMonitor:
             count=self._count,
             open=self.open_findings,
             units=self._units.save(row=history.row),
+            spikes=SpikeState() if self._spikes is None else self._spikes.save(),
             rows=() if self._ordinary else tuple(tuple(each.tolist()) for each in counts),
         )
 
@@ -389,7 +419,12 @@ class SensorMonitor:
         self._units.restore(state.units)
         self._count = state.count
         self._before = state.rows
+        if self._spikes is not None:
+            self._spikes.restore(state.spikes)
         for alarm in state.open:
+            if alarm.fault == "spikes":
+                self._spiky[alarm.channels[0].name] = alarm
+                continue
             whole = alarm.fault in ("stale", "rate changed")
             self._open["" if whole or not alarm.channels else alarm.channels[0].name] = alarm
 

@@ -144,6 +144,18 @@ def test_a_sensor_that_stands_still_at_the_end_of_its_range_is_stuck(
     ]
 
 
+def test_many_single_broken_readings_are_a_finding_and_no_alarm(scorer: Scorer, profile: Profile) -> None:
+    values = rows(600, seed=6)
+    values[200:400:40, 1] = -50.0
+    values[400, 1] = -90.0
+    steps = watch(scorer, profile, values, block=1)
+    assert [(one.fault, one.channels[0].name, one.state) for one in findings(steps)] == [
+        ("spikes", "pressure", "open")
+    ]
+    assert "many single broken readings, the worst -50" in alert.summary(findings(steps)[0])
+    assert [one for step in steps for one in step.alarms] == []
+
+
 def test_a_source_that_repeats_its_last_message_is_one_finding(scorer: Scorer, profile: Profile) -> None:
     values = rows(600, seed=6)
     values[FAULT_AT:] = values[FAULT_AT]

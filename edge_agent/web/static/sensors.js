@@ -18,7 +18,8 @@ function findingItem(finding, doc, titled) {
     h("p", { class: "quiet" }, `Since ${clock(finding.onset, doc.time)}, for ${between(finding.onset, finding.latest)}`
       + (finding.channels.length === 1 && channel.observed !== null
         ? ` · ${beside(channel.observed, channel.normal_low, channel.normal_high)}, usually ${range(channel.normal_low, channel.normal_high)}`
-        : "") + (names ? " · left out of the score until it recovers" : "")),
+        : "") + (!names ? "" : finding.fault.name === "spikes" ? " · these readings are left out of the score"
+        : " · left out of the score until it recovers")),
     seen && h("p", { class: "standing" }, `Acknowledged by ${seen.by}${seen.comment ? `: ${seen.comment}` : ""}`),
     !seen && doc.commands.includes("ack") && h("div", { class: "actions" },
       h("button", { type: "button", "data-do": "ack", "data-alarm": finding.id, "data-machine": finding.machine }, "Acknowledge")));

@@ -77,6 +77,7 @@ export const FINDINGS = {
   stale: "most channels stand still: the source seems to repeat old values",
   silent: "nothing usable is heard any more: it is not watched",
   "clock skew": "the source's clock is wrong: see Wrong clocks in the documentation",
+  spikes: "has many single broken readings",
   "rate changed": "rows come far more or less often than they did",
 };
 
