@@ -80,9 +80,7 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
         CommissionError: too few usable rows.
     """
     rows = _checked(rows, window_rows)
-    arrays = find_kinds(rows, period_s=period_s, overrides=kinds)
-    arrays |= scales(rows_with_rates(rows, arrays))
-    arrays["lengths"] = np.array([length for length in LENGTHS_ROWS if length <= window_rows])
+    arrays = _looked_at(rows, find_kinds(rows, period_s=period_s, overrides=kinds), window_rows=window_rows)
     stride = -(-(len(rows) - window_rows + 1) // _MOST_WINDOWS)
     observed = normal_windows.observe(
         arrays,
@@ -94,12 +92,8 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
         modes=_modes(rows, arrays),
     )
     found, *told = _fitted(arrays, observed, ensemble=ensemble, seed=seed, judge=judge)
-    limit = partial(
-        threshold,
-        windows_per_week=windows_per_week,
-        stride=stride / hop_rows,
-        independent=len(rows) / window_rows,
-    )
+    hops, independent = stride / hop_rows, len(rows) / window_rows
+    limit = partial(threshold, windows_per_week=windows_per_week, stride=hops, independent=independent)
     # Windows share rows: of few rows only a few windows are independent, and what they saw is not all that is normal.
     caution = 1.0 + _SHORTNESS * window_rows / len(rows)
     judged = judge, dict(zip(ensemble.names, told[-1].T, strict=True))
@@ -109,6 +103,14 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
     found |= thresholds
     found |= drift.reference(without_unscored(rows.T, arrays, counters=False).T, fusion.joined(over))
     return {name: np.asarray(array) for name, array in found.items()}
+
+
+def _looked_at(
+    rows: Float32, kinds: Mapping[str, NDArray[Any]], *, window_rows: int
+) -> dict[str, NDArray[Any]]:
+    """The kinds of the channels, their scales, and the lengths of a window that are looked at."""
+    lengths = np.array([length for length in LENGTHS_ROWS if length <= window_rows])
+    return {**kinds, **scales(rows_with_rates(rows, kinds)), "lengths": lengths}
 
 
 def _limits(
