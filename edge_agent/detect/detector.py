@@ -208,7 +208,7 @@ class DueWindows:
     def by_window(self, arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """One array of each machine -> for each window that of its machine, [B, ...]."""
         if len(arrays) == 1 and not self._repeated:  # the most frequent case, and stacking takes some µs
-            return arrays[0][np.newaxis]
+            return arrays[0][np.newaxis].copy()  # who asks may write into it
         stacked = np.stack(arrays)
         return np.repeat(stacked, self.counts, axis=0) if self._repeated else stacked
 

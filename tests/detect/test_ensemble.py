@@ -3,8 +3,11 @@
 import numpy as np
 
 from edge_agent.commissioning.baseline import commission
+from edge_agent.detect.detector import DueWindows
 from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.reference_bank import ReferenceBank
+from edge_agent.detect.view_scales import ViewScales
+from edge_agent.signals.views import describe_views
 
 
 def _memory(rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -70,3 +73,13 @@ def test_a_column_that_never_moved_is_kept_as_it_was() -> None:
     packed = ReferenceBank(np.zeros((1, 5), np.float32), bank).compacted()
     assert packed.bank is None
     np.testing.assert_allclose(packed.windows(), bank, atol=1e-6)
+
+
+def test_what_is_asked_for_each_window_may_be_written_into() -> None:
+    memory = _memory(_rows(0))
+    windows = np.lib.stride_tricks.sliding_window_view(_rows(1), 64, axis=0)[:1].copy()
+    due = DueWindows([ViewScales.read(memory)], [describe_views(memory, windows, change_rows=())])
+    found = due.by_window([memory["location"]])
+    assert found.shape == (1, 4)
+    found[0] = 0.0
+    assert memory["location"].any()
