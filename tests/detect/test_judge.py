@@ -286,3 +286,24 @@ def test_the_network_decides_which_alarms_there_are(tmp_path: Path) -> None:
     assert {alarm.channels[0].name for alarm in trained} == {NAMES[GUILTY]}
     assert len({alarm.id for alarm in trained}) == 1
     assert {alarm.id for alarm in untrained} != {alarm.id for alarm in trained}
+
+
+def two_modes(n_rows: int, *, seed: int) -> Float32:
+    """Channels that work for 250 rows and rest for 250."""
+    values = rows(n_rows, seed=seed)
+    values[:, :2] += np.where(np.arange(n_rows) // 250 % 2 == 0, 100.0, 0.0)[:, np.newaxis]
+    return values.astype(np.float32)
+
+
+def test_a_machine_with_operating_modes_is_judged_in_each(judged: Scorer) -> None:
+    request = CommissionRequest("m", NAMES, two_modes(5000, seed=17), SECOND, 4, 5000 * SECOND)
+    profile = learn(request, scorer=judged, settings=SETTINGS)
+    assert "mode_channel" in profile.memory
+    calm = two_modes(1500, seed=18)
+    faulty = calm.copy()
+    faulty[400:480, GUILTY] += 12.0  # small beside the way from mode to mode
+    seen = [np.lib.stride_tricks.sliding_window_view(each, T, axis=0)[::4].copy() for each in (calm, faulty)]
+    quiet, loud = (score(judged, profile, each) for each in seen)
+    during = slice((410 - T) // 4, (480 - T) // 4)
+    assert quiet.value.max() < 1.0 < loud.value[during].max()
+    assert int(loud.contributions[during][-1].argmax()) == GUILTY
