@@ -231,6 +231,10 @@ def _calibrated(
             inside = plain_windows(sets[view] == number, kept)
             if inside.any():
                 by_set[number, :, score] = _calibration(raw[inside, score : score + 1])[:, 0]
+                # What was visited once tells little of how far it may be on another visit.
+                visits = 1 + np.count_nonzero(np.diff(np.flatnonzero(sets[view] == number)) > 1)
+                least = whole[1, score] / np.float32(np.sqrt(visits))
+                by_set[number, 1, score] = max(by_set[number, 1, score], least)
     by_window = fusion.calibration_of_sets(whole, by_set, sets=sets, views=views)
     return {"calibration": whole, "mode_calibration": by_set}, fusion.calibrate(by_window, raw)
 
