@@ -146,7 +146,7 @@ class _Chosen:
         *alarming, _ranking = profile.memory["weights"]
         if np.any(np.array(alarming)[:, [ENSEMBLE.names.index(name) for name in _OF_THE_ENCODER]]):
             return self._scorer.score([chosen], profiles)
-        scores = ENSEMBLE.score(profile.memory, values, None)
+        scores = ENSEMBLE.score(profile.memory, values, None, ranking=False, judge=self._scorer.judge)
         return [_told(chosen, profile, np.column_stack([scores.parts, scores.recent]))]
 
 
