@@ -22,11 +22,15 @@ def trained(seed: int = 0) -> training.JudgeNetwork:
 def test_a_judge_learns_faults_and_guilty_channels_on_other_machines() -> None:
     held_out = corpus(seed=9)
     random = training.untrained(held_out, seed=5, hidden=16, dropout=0.0).eval()
-    columns = measures.table(held_out, {"trained": trained(), "random weights": random})
+    columns = measures.table(
+        held_out,
+        {"trained": trained(), "random weights": random},
+        groups={"pump": "plant", "slow": "slow"},
+    )
     assert columns["trained"]["mean"] > 0.85
     assert columns["trained"]["mean"] > columns["random weights"]["mean"] + 0.2
     assert columns["trained"]["guilty channel first"] > 0.8
-    assert {"slow", "pump"} < columns["trained"].keys()
+    assert {"slow", "pump", "all of group plant"} < columns["trained"].keys()
     assert "| slow |" in measures.as_markdown(columns)
 
 

@@ -63,26 +63,36 @@ def mean_of(families: Mapping[str, float]) -> float:
     return float(np.mean(list(families.values()))) if families else float("nan")
 
 
-def table(corpus: Corpus, networks: Mapping[str, nn.Module]) -> dict[str, dict[str, float]]:
-    """Column by column: average precision of each family, their mean, and hits of the guilty channel.
+def table(
+    corpus: Corpus, networks: Mapping[str, nn.Module], *, groups: Mapping[str, str]
+) -> dict[str, dict[str, float]]:
+    """Column by column: average precision of each family, their means, and hits of the guilty channel.
 
-    Besides the networks there are the statistics alone, and the statistics with the first network added.
+    Besides the networks there are the statistics alone, and each network with the statistics.
+
+    Args:
+        corpus: machines that no network has seen.
+        networks: by the name of their column.
+        groups: of the families; their means have rows of their own.
     """
-    columns: dict[str, dict[str, float]] = {}
-    statistics = joined(corpus.parts)
-    columns["statistics alone"] = _column(corpus, statistics)
+    columns = {"statistics alone": _column(corpus, joined(corpus.parts), groups)}
     for name, network in networks.items():
         logit, channels = judged(network, corpus)
-        columns[name] = _column(corpus, logit) | {"guilty channel first": guilty_first(corpus, channels)}
+        hits = {"guilty channel first": guilty_first(corpus, channels)}
+        columns[name] = _column(corpus, logit, groups) | hits
         together = alarm_logit(logit, corpus.parts[:, 0], statistics=_STATISTICS)
-        columns[f"{name} and statistics"] = _column(corpus, together)
+        columns[f"{name} and statistics"] = _column(corpus, together, groups)
     return columns
 
 
-def _column(corpus: Corpus, score: Scores) -> dict[str, float]:
-    families = by_family(corpus, score)
+def _column(corpus: Corpus, score: Scores, groups: Mapping[str, str]) -> dict[str, float]:
+    found = by_family(corpus, score)
+    of_group: dict[str, dict[str, float]] = {}
+    for family, value in found.items():
+        of_group.setdefault(groups[family], {})[family] = value
+    means = {f"all of group {name}": mean_of(of_group[name]) for name in sorted(of_group)}
     contexts = {f"learnt from {name} rows": value for name, value in by_context(corpus, score).items()}
-    return {"mean": mean_of(families), **contexts, **families}
+    return {"mean": mean_of(found), **means, **contexts, **found}
 
 
 def as_markdown(columns: Mapping[str, Mapping[str, float]]) -> str:

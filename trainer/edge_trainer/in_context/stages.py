@@ -6,7 +6,7 @@ Every stage may be broken off and begun again: shards and networks that are ther
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ FOLDER = "judge"
 GRAPH = "judge.onnx"
 _EVALUATION = "evaluation"
 _THRESHOLD = "threshold.json"
+_JUDGE, _RANDOM = "mean of seeds", "random weights"
+_RANDOM_SEED = 99
 _CURVE = (0.1, 0.3)
 """Shares of the machines that the curve of quality is drawn with, besides all of them."""
 
@@ -125,7 +127,7 @@ def evaluate(config: Config, report: Report) -> Path:
     torch.set_num_threads(config.run.threads)
     networks, plan = trained(config), plan_of(config)
     held_out = corpus.read(plan, "held out")
-    random = training.untrained(held_out, seed=99, hidden=config.judge.hidden, dropout=0.0).eval()
+    random = training.forgotten(networks[0], seed=_RANDOM_SEED)
     told: dict[str, Any] = {}
     splits: list[tuple[str, Corpus]] = [("held-out machines", held_out)]
     if any(plan.path("foreign", 0).parent.glob("*.npz")):
@@ -134,7 +136,9 @@ def evaluate(config: Config, report: Report) -> Path:
         splits.append(("families left out", corpus.only(held_out, np.isin(held_out.family, names))))
     for name, known in splits:
         told[name] = measures.table(
-            known, {"mean of seeds": JointJudge(networks), **_each(networks), "random weights": random}
+            known,
+            {_JUDGE: JointJudge(networks), **_each(networks), _RANDOM: random},
+            groups=_groups(config),
         )
     told["by machines"] = _curve(config, held_out, report)
     folder = config.run.out / FOLDER
@@ -169,10 +173,11 @@ def set_threshold(config: Config, report: Report) -> Path:
     """
     torch.set_num_threads(config.run.threads)
     settings, networks = config.judge, trained(config)
-    judge = JointJudge(networks)
-    sizes = networks[0].sizes
-    random = JudgeNetwork(**sizes, hidden=settings.hidden).eval()
-    graphs = {"mean of seeds": to_onnx(judge, **sizes), "random weights": to_onnx(random, **sizes)}
+    random = training.forgotten(networks[0], seed=_RANDOM_SEED)
+    graphs = {
+        _JUDGE: to_onnx(JointJudge(networks), **networks[0].sizes),
+        _RANDOM: to_onnx(random, **networks[0].sizes),
+    }
     watched = fresh.watch(
         plan_of(config),
         graphs,
@@ -182,20 +187,21 @@ def set_threshold(config: Config, report: Report) -> Path:
         report=report,
     )
     bounds = {"false_alarms": settings.false_alarms, "calm_share": settings.calm_share}
-    chosen = threshold.smallest(watched, "mean of seeds", **bounds)
+    chosen = threshold.smallest(watched, _JUDGE, **bounds)
     told = {
         "threshold": chosen.threshold,
-        "state_threshold": threshold.of_state(watched, "mean of seeds"),
+        "state_threshold": threshold.of_state(watched, _JUDGE),
         "machines": len(watched),
         "budget": bounds,
         "reached": _quality(chosen),
         "statistics alone": _quality(threshold.quality(watched, threshold.STATISTICS, 0.0)),
         "by learnt rows": _by_learnt_rows(watched, chosen.threshold),
+        "by group": _by_group(config, watched, chosen.threshold),
     }
     try:
-        told["random weights"] = _quality(threshold.smallest(watched, "random weights", **bounds))
+        told[_RANDOM] = _quality(threshold.smallest(watched, _RANDOM, **bounds))
     except TrainingError as error:
-        told["random weights"] = str(error)
+        told[_RANDOM] = str(error)
     path = config.run.out / FOLDER / _THRESHOLD
     _write_json(path, told)
     report(json.dumps(told, indent=2))
@@ -230,15 +236,32 @@ def export(config: Config, report: Report, *, to: Path | None = None) -> Path:
 
 def _by_learnt_rows(watched: Sequence[fresh.Watched], limit: float) -> dict[str, dict[str, float]]:
     """What one threshold reaches on machines that were learnt from little and from much."""
-    enough = STATISTICS_FROM_ROWS
-    parts = {
-        f"below {enough}": [each for each in watched if each.context_rows < enough],
-        f"{enough} and more": [each for each in watched if each.context_rows >= enough],
-    }
+    few, many = f"below {STATISTICS_FROM_ROWS}", f"{STATISTICS_FROM_ROWS} and more"
+    return _parted(watched, limit, lambda each: few if each.context_rows < STATISTICS_FROM_ROWS else many)
+
+
+def _by_group(config: Config, watched: Sequence[fresh.Watched], limit: float) -> dict[str, dict[str, float]]:
+    """The same on machines of each origin."""
+    group = _groups(config)
+    return _parted(watched, limit, lambda each: group[each.family])
+
+
+def _groups(config: Config) -> dict[str, str]:
+    """Origin of every family."""
+    data = plan_of(config).data
+    splits: tuple[Split, ...] = ("training", "held out", "foreign")
+    return {each.name: each.group for split in splits for each in families(data=data, split=split)}
+
+
+def _parted(
+    watched: Sequence[fresh.Watched], limit: float, part: Callable[[fresh.Watched], str]
+) -> dict[str, dict[str, float]]:
+    parts: dict[str, list[fresh.Watched]] = {}
+    for each in watched:
+        parts.setdefault(part(each), []).append(each)
     return {
-        name: {"machines": float(len(part)), **_quality(threshold.quality(part, "mean of seeds", limit))}
-        for name, part in parts.items()
-        if part
+        name: {"machines": float(len(mine)), **_quality(threshold.quality(mine, _JUDGE, limit))}
+        for name, mine in sorted(parts.items())
     }
 
 

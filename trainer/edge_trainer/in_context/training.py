@@ -96,6 +96,14 @@ def untrained(corpus: Corpus, *, seed: int, hidden: int, dropout: float) -> Judg
     return network
 
 
+def forgotten(network: JudgeNetwork, *, seed: int) -> JudgeNetwork:
+    """A judge that has learnt nothing but the features' scales, to be set beside one that has."""
+    torch.manual_seed(seed)
+    fresh = JudgeNetwork(**network.sizes, hidden=network.hidden, dropout=0.0)
+    fresh.load_state_dict(dict(network.named_buffers()), strict=False)
+    return fresh.eval()
+
+
 def train(
     corpus: Corpus,
     schedule: Schedule,
