@@ -1,7 +1,8 @@
 """Broken readings of single rows: how many a sensor has in a day, beside how many it had while it was learnt. Pure.
 
 A reading far outside of all that was learnt is held for at most two rows (`signals.channel_kinds`), so it says nothing
-of the machine; many of them say that a sensor, a cable or a converter is failing. What stays out longer is none.
+of the machine; many of them say that a sensor, a cable or a converter is failing. What stays out longer is none,
+nor is what comes back to values that are unusual, too: those are the machine's.
 
 Axes: R rows, C channels.
 """
@@ -61,9 +62,12 @@ def _spikes(values: Float32, low: np.float32, high: np.float32) -> int:
 class SpikeMonitor:
     """Counts one machine's."""
 
-    def __init__(self, low: Float32, high: Float32, most: NDArray[np.int64]) -> None:
-        """By the bounds of each channel [C], and how many spikes in a day are no finding [C]."""
+    def __init__(
+        self, low: Float32, high: Float32, most: NDArray[np.int64], *, usual: tuple[Float32, Float32]
+    ) -> None:
+        """By bounds of each channel [C], how many spikes in a day are no finding [C], and the usual lows and highs."""
         self._low, self._high, self._most = low, high, most
+        self._usual_low, self._usual_high = usual
         self._times: list[list[int]] = [[] for _ in most]
         self._run = np.zeros(len(most), np.int64)
         self._worst = [0.0] * len(most)
@@ -75,7 +79,8 @@ class SpikeMonitor:
         if kinds is None or _SPIKES not in memory:
             return None
         days = max(learnt_ns, 1) / _DAY_NS
-        return cls(kinds.low, kinds.high, (_TIMES * memory[_SPIKES] / days + _MORE).astype(np.int64))
+        most = (_TIMES * memory[_SPIKES] / days + _MORE).astype(np.int64)
+        return cls(kinds.low, kinds.high, most, usual=(memory["evidence/low"], memory["evidence/high"]))
 
     def check(self, rows: Float32, times_ns: NDArray[np.int64]) -> list[SpikeChange]:
         """What the next rows [R, C] begin and end."""
@@ -89,7 +94,8 @@ class SpikeMonitor:
             for channel in np.flatnonzero(far[row]).tolist():
                 self._note_worst(channel, float(values[channel]))
             back = ~far[row] & ~np.isnan(values)
-            for channel in np.flatnonzero(back & (self._run > 0) & (self._run <= _HELD_ROWS)).tolist():
+            well = back & (values >= self._usual_low) & (values <= self._usual_high)
+            for channel in np.flatnonzero(well & (self._run > 0) & (self._run <= _HELD_ROWS)).tolist():
                 found += self._count(channel, row=row, time_ns=time_ns)
             self._run = np.where(back, 0, self._run + far[row])
         return found

@@ -23,7 +23,8 @@ def memory(learnt: np.ndarray) -> dict[str, np.ndarray]:
         most_changes=np.zeros(n, np.int64),
         rows_per_hour=np.array(360.0, np.float32),
     ).arrays()
-    return {**kinds, **reference(learnt, kinds)}
+    usual = {"evidence/low": np.full(n, -1, np.float32), "evidence/high": np.full(n, 1, np.float32)}
+    return {**kinds, **usual, **reference(learnt, kinds)}
 
 
 def monitor(spikes: int) -> SpikeMonitor:
@@ -68,6 +69,12 @@ def test_what_stays_far_out_is_no_row_of_spikes() -> None:
     rows = np.zeros((1000, 2), np.float32)
     rows[10:900, 0] = 60
     rows[20:900:7, 0] = np.nan  # nor where some of it is lost
+    assert said(monitor(0), rows, block=8) == []
+
+
+def test_a_machine_whose_values_are_unusual_in_between_has_no_broken_sensor() -> None:
+    rows = np.full((1000, 2), 5, np.float32)
+    rows[10:900:20, 0] = 12
     assert said(monitor(0), rows, block=8) == []
 
 
