@@ -89,10 +89,16 @@ def run(
             if kinds := remarkable_kinds(played.profile.memory, played.profile.channels):
                 told.append(Text(f"{recording.name}: {kinds_line(kinds)}"))
     show(summary, *told)
-    if failed:
-        for early in failed[:-1]:
-            Console(stderr=True).print(f"[bold red]error:[/] {early}", highlight=False, soft_wrap=True)
-        raise failed[-1]
+    _raise_last(failed)
+
+
+def _raise_last(failed: Sequence[EdgeAgentError]) -> None:
+    """Say all that went wrong: the last as an error of the command, the others before it."""
+    if not failed:
+        return
+    for early in failed[:-1]:
+        Console(stderr=True).print(f"[bold red]error:[/] {early}", highlight=False, soft_wrap=True)
+    raise failed[-1]
 
 
 def _alarms_file(out: Path) -> TextIO:
