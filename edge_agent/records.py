@@ -130,6 +130,9 @@ class WindowBlock:
         end_rows: [B] index of each window's last row since the machine was first heard.
         times_ns: [B] event time of each window's last row.
         hidden: channels whose sensor is under suspicion: the score leaves them out.
+        shown: [B, C, T] the values as people and the network see them, with the rate of each counter; None: as long
+            as nobody has worked it out.
+        kinds: [C] codes of what the channels are, see `signals.channel_kinds`; None: all are scored as they are.
     """
 
     machine: str
@@ -137,6 +140,13 @@ class WindowBlock:
     end_rows: NDArray[np.int64]
     times_ns: NDArray[np.int64]
     hidden: tuple[int, ...] = ()
+    shown: Float32 | None = None
+    kinds: NDArray[np.uint8] | None = None
+
+
+def shown(block: WindowBlock) -> Float32:
+    """Windows as people and the network see them, [B, C, T]."""
+    return block.values if block.shown is None else block.shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +164,7 @@ class ScoreBlock:
         classes: [B, K] probability of each of `labels`; K is 0 where the model names no faults.
         labels: K names, the first being "normal".
         parts: [B, P] each with a threshold of its own, of which `value` is the largest; None: it is the only one.
+        mode: [B] number of the operating mode that each window's newest row is in, -1 in transit; None: there is one.
     """
 
     windows: WindowBlock
@@ -166,6 +177,7 @@ class ScoreBlock:
     classes: Float32
     labels: tuple[str, ...] = ()
     parts: Float32 | None = None
+    mode: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,7 @@ class _Chosen:
         keep = self._rows[block.end_rows]
         keep[-1] = True  # a block is never empty
         values, rows, times = block.values[keep], block.end_rows[keep], block.times_ns[keep]
-        chosen = replace(block, values=values, end_rows=rows, times_ns=times)
+        chosen = replace(block, values=values, end_rows=rows, times_ns=times, shown=None)
         *alarming, _ranking = profile.memory["weights"]
         if np.any(np.array(alarming)[:, [ENSEMBLE.names.index(name) for name in _OF_THE_ENCODER]]):
             return self._scorer.score([chosen], profiles)

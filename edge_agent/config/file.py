@@ -40,10 +40,10 @@ from edge_agent.config.sections import (
     SharingSection,
 )
 from edge_agent.config.sources import SourceSection
-from edge_agent.detect.standstill import StateSettings
 from edge_agent.detect.trigger import OnDelaySettings
 from edge_agent.diagnose.fault_naming import NamingSettings
 from edge_agent.errors import ConfigError
+from edge_agent.sensors.standstill import StateSettings
 from edge_agent.signals.settings import WindowSettings
 from edge_agent.topics import is_name
 

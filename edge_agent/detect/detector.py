@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from edge_agent.detect.judge import Judge
 from edge_agent.detect.left_out import LeftOut
+from edge_agent.detect.operating_modes import IN_TRANSIT
 from edge_agent.detect.view_scales import ViewScales, describe
 from edge_agent.model.lazy_arrays import Lazy, held
 from edge_agent.signals.features import Float32
@@ -162,6 +163,7 @@ class DueWindows:
         encoded: what the network makes of them, None where it was not asked.
         found: raw scores of the detectors that are listed before.
         sets: of each machine's windows for each length, [lengths, its windows]; None where it has one mode.
+        mode: that each window's newest row is in, [B], see `OperatingModes.observe`; None: each machine has one.
         nearest: by rows of the view, which remembered window is the nearest to each window, [B].
         judge: the pre-trained network that judges windows, None where there is none.
     """
@@ -183,10 +185,16 @@ class DueWindows:
         self.z = described[0].z if one else np.concatenate([seen.z for seen in described])
         self.views = described[0].views if one else np.concatenate([seen.views for seen in described], axis=1)
         self.present = described[0].present if one else np.concatenate([seen.present for seen in described])
-        self.sets = [
-            None if one.modes is None else one.modes.sets(self.z[part], one.lengths)
-            for one, part in zip(scales, self.slices, strict=True)
-        ]
+        self.sets: list[NDArray[np.int64] | None] = []
+        self.mode: NDArray[np.int64] | None = None
+        for machine, part in zip(scales, self.slices, strict=True):
+            if machine.modes is None:
+                self.sets.append(None)
+                continue
+            sets, newest = machine.modes.observe(self.z[part], machine.lengths)
+            self.sets.append(sets)
+            self.mode = np.full(ends[-1], IN_TRANSIT) if self.mode is None else self.mode
+            self.mode[part] = newest
         self.encoded = encoded
         self.judge = judge
         self.found: dict[str, RawScore] = {}

@@ -258,7 +258,8 @@ class Ensemble:
                         one.calibration, one.mode_calibration, sets=sets, views=views
                     )
             fusion = fusion._replace(calibration=calibration)
-        return fusion.scores(found, self._places, n_windows=B, n_channels=C, ranking=ranking)
+        scores = fusion.scores(found, self._places, n_windows=B, n_channels=C, ranking=ranking)
+        return scores if due.mode is None else replace(scores, mode=due.mode)
 
     def compact(self, arrays: Arrays) -> dict[str, NDArray[Any]]:
         """What alarming, evidence and naming read, in the least room; windows can no longer be ranked by it.
@@ -333,6 +334,7 @@ def _part(encoded: Encoded | None, at: int, step: int) -> Encoded | None:
 
 
 def _concatenated(parts: Sequence[Scores]) -> Scores:
+    modes = [part.mode for part in parts if part.mode is not None]
     return Scores(
         value=np.concatenate([part.value for part in parts]),
         parts=np.concatenate([part.parts for part in parts]),
@@ -340,4 +342,5 @@ def _concatenated(parts: Sequence[Scores]) -> Scores:
         rank=np.concatenate([part.rank for part in parts]),
         contributions=np.concatenate([part.contributions for part in parts]),
         calibrated=np.concatenate([part.calibrated for part in parts]),
+        mode=np.concatenate(modes) if modes else None,
     )

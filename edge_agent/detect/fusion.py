@@ -36,6 +36,7 @@ class Scores:
         contributions: share of each channel in the value, [B, C]; at least 0, rows sum to 1 or are all 0.
         calibrated: each raw score on one scale, [B, V]; 0 is an ordinary normal window, 1 the 99 % point of normal
             ones; a score that is absent is 0, and so is what the judge says, which has a scale of its own.
+        mode: number of the operating mode that the newest row is in, -1 in transit, [B]; None: there is one.
     """
 
     value: Float32
@@ -44,6 +45,7 @@ class Scores:
     rank: Float32
     contributions: Float32
     calibrated: Float32
+    mode: NDArray[np.int64] | None = None
 
     def part(self, chosen: slice) -> "Scores":
         """Those of some of the windows."""
@@ -54,6 +56,7 @@ class Scores:
             self.rank[chosen],
             self.contributions[chosen],
             self.calibrated[chosen],
+            None if self.mode is None else self.mode[chosen],
         )
 
 

@@ -29,6 +29,8 @@ _MEAN_ROWS = 3
 SETTLING_ROWS = 2
 """Rows before those of a view that must be of the same mode: the mean of the newest rows lags."""
 _HIDDEN = -1
+IN_TRANSIT = -1
+"""In the place of a mode's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +85,22 @@ class OperatingModes:
 
     def sets(self, z: Float32, lengths: Sequence[int]) -> Ints:
         """The set of each standardised window [B, C, T] for each length, [P, B]."""
+        return self.observe(z, lengths)[0]
+
+    def observe(self, z: Float32, lengths: Sequence[int]) -> tuple[Ints, Ints]:
+        """(the same, the mode of each window's newest row, `IN_TRANSIT` where it is, [B])."""
         mode, moving = self.rows(z)
         T = z.shape[-1]
         unlike = moving | (mode != mode[:, -1:])
         held_rows = T - np.where(unlike, np.arange(1, T + 1), 0).max(axis=1)
         newest = mode[:, -1]
-        return np.stack(
+        sets = np.stack(
             [
                 np.where((held_rows >= min(rows + SETTLING_ROWS, T)) & known[newest], newest, self.count)
                 for rows, known in zip(lengths, self.known, strict=True)
             ]
         )
+        return sets, np.where(moving[:, -1], IN_TRANSIT, newest)
 
     def rows(self, z: Float32) -> tuple[Ints, NDArray[np.bool_]]:
         """Of each row of standardised windows [B, C, T]: (its mode, whether it is in transit), [B, T] each."""
@@ -147,7 +154,7 @@ def row_modes(arrays: Mapping[str, NDArray[Any]], rows: Float32) -> Ints | None:
         return None
     usual = {name: arrays[name] for name in ("location", "scale", "limit")}
     mode, moving = modes.rows(standardise(transform(rows.T[np.newaxis], arrays), **usual))
-    found: Ints = np.where(moving, -1, mode)[0]
+    found: Ints = np.where(moving, IN_TRANSIT, mode)[0]
     return found
 
 

@@ -20,8 +20,8 @@ from edge_agent.detect.fusion import Scores
 from edge_agent.detect.judge import Judge
 from edge_agent.model.bundle import Bundle
 from edge_agent.model.session import ModelSession, Provider
-from edge_agent.records import Float32, Profile, ScoreBlock, WindowBlock
-from edge_agent.signals.channel_kinds import with_rates, without_unscored
+from edge_agent.records import Float32, Profile, ScoreBlock, WindowBlock, shown
+from edge_agent.signals.channel_kinds import COUNTER, STATE, with_kinds
 from edge_agent.signals.views import describe_together
 
 _MASKS_LIMIT = 64
@@ -95,6 +95,8 @@ class Scorer:
         """Score the due windows of several machines in one inference call."""
         if not blocks:
             return []
+        pairs = zip(blocks, profiles, strict=True)
+        blocks = [block if block.shown is not None else with_kinds(block, one.memory) for block, one in pairs]
         if self.session.mixes_channels:
             return [
                 self._score_mixed(block, profile) for block, profile in zip(blocks, profiles, strict=True)
@@ -103,8 +105,7 @@ class Scorer:
         if not (self.expecting or ranked):
             return self._score_unasked(blocks, profiles)
         T = self.window_rows
-        shown = [with_rates(b.values, p.memory) for b, p in zip(blocks, profiles, strict=True)]
-        flat = np.concatenate([values.reshape(-1, 1, T) for values in shown])  # sum(B*C) 1 T
+        flat = np.concatenate([shown(block).reshape(-1, 1, T) for block in blocks])  # sum(B*C) 1 T
         location, scale = (
             np.concatenate([_spread(p.memory[name], b) for b, p in zip(blocks, profiles, strict=True)])
             for name in ("location", "scale")
@@ -116,7 +117,7 @@ class Scorer:
             rebuilt = answers.reconstruction[start : start + B * C].reshape(B, C, T)
             part = Encoded(
                 embedding=answers.embedding[start : start + B * C].reshape(B, C, -1),
-                reconstruction=without_unscored(rebuilt, profile.memory),
+                reconstruction=_without_kinds(rebuilt, block, least=STATE),
             )
             start += B * C
             results.append(self._assembled(block, profile, part))
@@ -141,12 +142,12 @@ class Scorer:
         B, C = block.values.shape[:2]
         location = np.broadcast_to(profile.memory["location"].astype(np.float32), (B, C))
         scale = np.broadcast_to(profile.memory["scale"].astype(np.float32), (B, C))
-        values = with_rates(block.values, profile.memory)
+        values = shown(block)
         if block.hidden:
             values = values.copy()
             values[:, list(block.hidden)] = np.nan
         answers = self.session.ask(values, location, scale)
-        rebuilt = without_unscored(answers.reconstruction, profile.memory)
+        rebuilt = _without_kinds(answers.reconstruction, block, least=STATE)
         encoded = Encoded(embedding=answers.embedding, reconstruction=rebuilt)
         scores, labels = self._scores(block, profile, encoded), self.bundle.manifest.labels
         return _assemble(block, profile, scores, encoded, _softmax(answers.logits), labels=labels)
@@ -216,6 +217,15 @@ def _spread(per_channel: NDArray[np.generic], block: WindowBlock) -> Float32:
     return np.tile(per_channel.astype(np.float32), len(block.values))[:, np.newaxis]
 
 
+def _without_kinds(values: Float32, block: WindowBlock, *, least: int) -> Float32:
+    """Values [B, C, ...] with NaN for the channels whose kind has this code or a larger one."""
+    if block.kinds is None or not block.kinds.any():
+        return values
+    found = values.copy()
+    found[:, block.kinds >= least] = np.nan
+    return found
+
+
 def _unasked(block: WindowBlock) -> Encoded:
     """What a network says that was not asked: nothing, in the shapes of an answer."""
     return Encoded(
@@ -246,8 +256,9 @@ def _assemble(
         recent=scores.recent,
         rank=scores.rank,
         contributions=scores.contributions,
-        expected=without_unscored(encoded.reconstruction[:, :, -1:], profile.memory, counters=False)[..., 0],
+        expected=_without_kinds(encoded.reconstruction[:, :, -1], block, least=COUNTER),
         classes=classes,
         labels=labels,
         parts=scores.parts,
+        mode=scores.mode,
     )

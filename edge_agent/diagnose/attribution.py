@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.operating_modes import mode_names, row_modes
+from edge_agent.detect.operating_modes import IN_TRANSIT, mode_names
 from edge_agent.records import ChannelEvidence, Float32
 from edge_agent.signals import vibration
-from edge_agent.signals.channel_kinds import with_rates
 
 SYMPTOMS = ("high", "low", "rising", "falling", "noisier", "quieter", "frozen", "missing", "unusual pattern")
 
@@ -75,18 +74,20 @@ def explain(
     window: Float32,
     contributions: Float32,
     most: int,
+    mode: int = IN_TRANSIT,
 ) -> tuple[ChannelEvidence, ...]:
     """The guiltiest channels first.
 
     Args:
         memory: a profile's memory.
         channels: C names.
-        window: [C, T] the latest window in physical units; of a counter, evidence is its rate an hour.
+        window: [C, T] the latest window as it is shown: in physical units, of a counter its rate an hour.
         contributions: [C] shares of the score.
         most: how many channels to name; a bearing's defect frequencies that stand out come on top.
+        mode: number of the operating mode that the window's newest row is in.
     """
-    recent = with_rates(window[np.newaxis], memory)[0, :, -_RECENT_ROWS:]
-    memory = _of_mode(memory, window)
+    recent = window[:, -_RECENT_ROWS:]
+    memory = _of_mode(memory, mode)
     order = np.argsort(-contributions, kind="stable").tolist()
     found = {
         at: _explain_channel(memory, name=channels[at], at=at, recent=recent[at], share=contributions[at])
@@ -97,24 +98,22 @@ def explain(
     return tuple(one for at, one in found.items() if at in order[:most] or _stands_out(one))
 
 
-def mode_of(memory: Mapping[str, NDArray[Any]], *, channels: Sequence[str], window: Float32) -> str:
-    """In which mode of operation the newest row of a window [C, T] is; "" where there is one, or it is in transit."""
-    modes = row_modes(memory, window.T)
-    return "" if modes is None or modes[-1] < 0 else mode_names(memory, channels)[modes[-1]]
+def mode_of(memory: Mapping[str, NDArray[Any]], *, channels: Sequence[str], mode: int) -> str:
+    """The mode of operation with that number in words; "" in transit."""
+    return "" if mode == IN_TRANSIT else mode_names(memory, channels)[mode]
 
 
-def _of_mode(memory: Mapping[str, NDArray[Any]], window: Float32) -> Mapping[str, NDArray[Any]]:
-    """What evidence of a window [C, T] compares with: what is usual in the mode that its newest row is in."""
-    modes = row_modes(memory, window.T) if "evidence/mode_low" in memory else None
-    if modes is None or not 0 <= modes[-1] < len(memory["evidence/mode_low"]):
+def _of_mode(memory: Mapping[str, NDArray[Any]], mode: int) -> Mapping[str, NDArray[Any]]:
+    """What evidence compares with: what is usual in a mode; in transit, and where nothing is known of it, in all."""
+    if "evidence/mode_low" not in memory or not 0 <= mode < len(memory["evidence/mode_low"]):
         return memory
     names = ("location", "scale", "evidence/low", "evidence/high", "evidence/step")
     found = {name: memory[name] for name in names}
     for name in ("low", "high"):
-        found[f"evidence/{name}"] = memory[f"evidence/mode_{name}"][modes[-1]]
-    found["location"] = memory["evidence/mode_location"][modes[-1]]
+        found[f"evidence/{name}"] = memory[f"evidence/mode_{name}"][mode]
+    found["location"] = memory["evidence/mode_location"][mode]
     least = _LEAST_SHARE_OF_SCALE * memory["scale"]
-    found["scale"] = np.maximum(memory["evidence/mode_scale"][modes[-1]], least)
+    found["scale"] = np.maximum(memory["evidence/mode_scale"][mode], least)
     return found
 
 

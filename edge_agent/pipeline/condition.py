@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from edge_agent.detect.operating_modes import IN_TRANSIT
 from edge_agent.diagnose.attribution import explain, guiltiest, mode_of
 from edge_agent.diagnose.fault_naming import UNKNOWN, Belief, BeliefState, Opinion, head_opinion
 from edge_agent.records import (
@@ -21,6 +22,7 @@ from edge_agent.records import (
     Profile,
     ScoreBlock,
     Severity,
+    shown,
 )
 
 _SEVERITIES: tuple[Severity, ...] = ("warning", "major", "critical")
@@ -138,11 +140,11 @@ class Condition:
             self._open = replace(self._open, peak_score=latest.peak_score)
             return None
         # Most windows of an alarm say nothing new: only for those that do is it worked out why.
-        window = block.windows.values[at]
+        mode = IN_TRANSIT if block.mode is None else int(block.mode[at])
         latest = replace(
             latest,
-            channels=self._evidence(block, shares, at=at, profile=profile),
-            mode=mode_of(profile.memory, channels=block.channels, window=window),
+            channels=self._evidence(block, shares, at=at, profile=profile, mode=mode),
+            mode=mode_of(profile.memory, channels=block.channels, mode=mode),
         )
         if change == "cleared":
             self._open = None
@@ -223,13 +225,14 @@ class Condition:
         )
 
     def _evidence(
-        self, block: ScoreBlock, shares: Float32, *, at: int, profile: Profile
+        self, block: ScoreBlock, shares: Float32, *, at: int, profile: Profile, mode: int
     ) -> tuple[ChannelEvidence, ...]:
         return explain(
             profile.memory,
             channels=block.channels,
-            window=block.windows.values[at],
+            window=shown(block.windows)[at],
             contributions=shares,
+            mode=mode,
             most=self._settings.channels_named,
         )
 

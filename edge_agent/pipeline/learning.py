@@ -3,7 +3,6 @@
 import numpy as np
 
 from edge_agent.commissioning.baseline import commission
-from edge_agent.detect import standstill
 from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.operating_modes import row_modes
 from edge_agent.detect.scorer import Scorer
@@ -12,7 +11,7 @@ from edge_agent.errors import CommissionError
 from edge_agent.pipeline.results import CommissionRequest
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Profile
-from edge_agent.sensors import checks, spikes
+from edge_agent.sensors import checks, spikes, standstill
 from edge_agent.signals.channel_kinds import rows_with_rates
 from edge_agent.signals.channel_rules import kind_of
 

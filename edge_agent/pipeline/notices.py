@@ -1,6 +1,6 @@
 """What a machine does that was never learnt and is no fault: told once, as a notice with a life of its own. Pure.
 
-Standing still (`detect.standstill`) is a state, not an anomaly: while it lasts, and until the machine has come back to
+Standing still (`sensors.standstill`) is a state, not an anomaly: while it lasts, and until the machine has come back to
 what it was, the score raises no alarm. A value or a restlessness of a state that was never learnt (`unseen_states`) is
 over after a window, and known from then on. Notices go the way of the findings about sensors, with kind `state`.
 """
@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.standstill import ROWS, Standstill, StateSettings
-from edge_agent.detect.unseen_values import SPAN_ROWS, DiscreteChannels
 from edge_agent.pipeline import acceptance
 from edge_agent.pipeline.acceptance import Acceptance
 from edge_agent.pipeline.unseen_states import CHANGES, VALUE, News, UnseenState, UnseenStates
 from edge_agent.records import Alarm, ChannelEvidence, Float32, Profile
 from edge_agent.sensors.findings import closed, opened
+from edge_agent.sensors.standstill import ROWS, Standstill, StateSettings
+from edge_agent.sensors.unseen_values import SPAN_ROWS, DiscreteChannels
 from edge_agent.signals.channel_kinds import ANALOG
 
 STANDSTILL = "standstill"

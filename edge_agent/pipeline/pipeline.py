@@ -29,6 +29,7 @@ from edge_agent.pipeline.validation import (
     check_states,
     next_notices,
     next_sensor_monitor,
+    take_due,
     visible_parts,
 )
 from edge_agent.records import (
@@ -363,7 +364,7 @@ class Pipeline:
 
     def _take_due(self, machine: Machine) -> tuple[list[WindowBlock], tuple[Alarm, ...]]:
         """(the windows of a machine that fell due, what its new rows say of its states and sensors)."""
-        due = machine.rows.take_due()
+        due = take_due(machine)
         try:
             told = check_states(machine.notices, due)
             report = check_sensors(machine.sensor_monitor, due, resting=told.resting)

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 
 from edge_agent.commissioning.settings import BudgetSettings
-from edge_agent.detect.standstill import StateSettings
 from edge_agent.detect.trigger import OnDelaySettings, TriggerSettings
 from edge_agent.diagnose.fault_naming import NamingSettings
 from edge_agent.pipeline.condition import ConditionSettings
 from edge_agent.sensors.monitor import QualitySettings
+from edge_agent.sensors.standstill import StateSettings
 from edge_agent.signals.channel_rules import ChannelRule
 from edge_agent.signals.settings import WindowSettings
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_agent.detect.unseen_values import LASTING_ROWS, SPAN_ROWS, DiscreteChannels
 from edge_agent.records import Float32
+from edge_agent.sensors.unseen_values import LASTING_ROWS, SPAN_ROWS, DiscreteChannels
 
 VALUE, CHANGES = "value never learnt", "changes never learnt"
 _LIMIT = 200

@@ -12,6 +12,7 @@ from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import WindowBlock
 from edge_agent.sensors.monitor import NOTHING, SensorMonitor, SensorReport
 from edge_agent.signals.alignment import Aligner
+from edge_agent.signals.channel_kinds import with_kinds
 from edge_agent.signals.channel_rules import alignment, physical_range
 from edge_agent.signals.row_buffer import Due
 
@@ -71,6 +72,14 @@ def next_notices(machine: Machine, *, settings: PipelineSettings, scorer: Scorer
     return notices
 
 
+def take_due(machine: Machine) -> Due:
+    """What a machine's rows give out, its windows with what is shown of them."""
+    due, profile = machine.rows.take_due(), machine.profile
+    if due.windows is None or profile is None:
+        return due
+    return due._replace(windows=with_kinds(due.windows, profile.memory))
+
+
 def check_states(notices: MachineNotices | None, due: Due) -> NoticeReport:
     """What the rows that are new say of the machine's state."""
     if notices is None or not len(due.rows):
@@ -107,6 +116,7 @@ def visible_parts(due: Due, report: SensorReport) -> list[WindowBlock]:
             replace(
                 block,
                 values=block.values[start:end],
+                shown=None if block.shown is None else block.shown[start:end],
                 end_rows=block.end_rows[start:end],
                 times_ns=block.times_ns[start:end],
                 hidden=tuple(np.flatnonzero(hidden[start]).tolist()),

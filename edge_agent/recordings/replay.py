@@ -119,7 +119,10 @@ def replay(
             for outcome in _name(pipeline, alarms, pending.pop(0)):
                 library, named = outcome.library, named + 1
                 alarms += [outcome.alarm] if outcome.alarm else []
-        blocks += [replace(block, windows=replace(block.windows, values=_NOTHING)) for block in step.scores]
+        blocks += [
+            replace(block, windows=replace(block.windows, values=_NOTHING, shown=None))
+            for block in step.scores
+        ]
         done += len(frame.rows)
         progress(done)
     return _lay_out(recording, blocks=blocks, alarms=alarms, profile=profile, library=library, named=named)

@@ -2,6 +2,7 @@
 
 `monitor` holds one machine's channels against what its own normal rows showed (`checks`, `unit_change`);
 `source_monitor` knows who has gone silent and whose clock is wrong; `findings` makes alarms of kind `sensor` of both.
+What rows say of a machine's state, which is no anomaly either, is found here, too: `standstill`, `unseen_values`.
 
 Not here: whether the machine is anomalous (`detect`), and whether people are called (`alarms`).
 

@@ -14,12 +14,13 @@ Axes: B windows, C channels, T rows, K counters, V values.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.records import Float32
+from edge_agent.records import Float32, WindowBlock
 
 ChannelKind = Literal["analog", "counter", "state", "constant", "ignore"]
 KINDS: tuple[ChannelKind, ...] = get_args(ChannelKind)
@@ -140,6 +141,11 @@ def with_rates(windows: Float32, arrays: Arrays) -> Float32:
     """Windows [B, C, T] for people and for the network: all values as they came, but the rate of each counter."""
     kinds = ChannelKinds.read(arrays)
     return windows if kinds is None else _with_rates(windows, kinds)
+
+
+def with_kinds(block: WindowBlock, arrays: Arrays) -> WindowBlock:
+    """Windows of a machine with what is shown of them, so that it is worked out once for all who ask."""
+    return replace(block, shown=with_rates(block.values, arrays), kinds=arrays.get(_CODE))
 
 
 def transform_rows(rows: Float32, arrays: Arrays) -> Float32:

@@ -6,7 +6,7 @@ import pytest
 from edge_agent.commissioning import mode_tree
 from edge_agent.commissioning.baseline import commission
 from edge_agent.detect.detectors import ENSEMBLE
-from edge_agent.detect.operating_modes import OperatingModes, told
+from edge_agent.detect.operating_modes import OperatingModes, row_modes, told
 from edge_agent.signals.views import describe_together
 
 T, PHASE = 128, 300
@@ -109,6 +109,20 @@ def test_a_fault_that_is_small_beside_the_way_between_modes_is_found_and_calm_ro
     found = ENSEMBLE.score(memory, windows_of(faulty)[-1:], None, ranking=False)
     assert found.value[0] > 1.0
     assert int(found.contributions[0].argmax()) == 1
+
+
+def test_a_score_carries_the_mode_of_the_newest_row(memory: dict[str, np.ndarray]) -> None:
+    windows = windows_of(machine(800, 4))
+    found = ENSEMBLE.score(memory, windows, None).mode
+    newest = [modes[-1] for window in windows if (modes := row_modes(memory, window.T)) is not None]
+    assert found is not None
+    assert found.tolist() == newest
+    assert set(newest) == {-1, 0, 1}
+    (described,) = describe_together([memory], [windows[:2]])
+    assert described is not None
+    (together,) = ENSEMBLE.score_together([memory], [described])
+    assert together.mode is not None
+    assert together.mode.tolist() == newest[:2]
 
 
 def test_machines_with_and_without_modes_are_scored_together_as_each_alone(

@@ -67,13 +67,25 @@ def test_evidence_is_of_the_mode_that_the_machine_is_in() -> None:
     window = rows[300:428].T.copy()
     window[1, -40:] += 1.5
     shares = np.array([0.1, 0.9], np.float32)
-    guilty = explain(memory, channels=["speed", "current"], window=window, contributions=shares, most=2)[0]
+    modes = row_modes(memory, window.T)
+    assert modes is not None
+    running_mode = int(modes[-1])
+    (guilty, *_) = explain(
+        memory,
+        channels=["speed", "current"],
+        window=window,
+        contributions=shares,
+        most=2,
+        mode=running_mode,
+    )
     assert (guilty.name, guilty.symptom) == ("current", "high")
     assert 9.5 < guilty.normal_low < guilty.normal_high < 10.5
     assert guilty.deviation > 5.0
-    mode = mode_of(memory, channels=["speed", "current"], window=window)
+    mode = mode_of(memory, channels=["speed", "current"], mode=running_mode)
     assert mode.split(" ")[1] == "above"
-    assert mode_of(memory, channels=["speed", "current"], window=rows[174:302].T) == ""
+    leaving = row_modes(memory, rows[174:302])
+    assert leaving is not None
+    assert mode_of(memory, channels=["speed", "current"], mode=int(leaving[-1])) == ""
 
 
 def test_channels_without_a_share_are_not_named() -> None:

@@ -11,13 +11,13 @@ import pytest
 
 from edge_agent.alarms import payload as alert
 from edge_agent.detect.scorer import Scorer
-from edge_agent.detect.standstill import StateSettings
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.machine import Memento
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import StepResults
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Alarm, Profile
+from edge_agent.sensors.standstill import StateSettings
 from tests.support.frames import SECOND, frames_of, undecoded
 from tests.support.shift_machine import CHANNELS, PERIOD_S, shift_rows
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from edge_agent.alarms import payload as alert
-from edge_agent.detect.standstill import StateSettings
 from edge_agent.pipeline import acceptance
 from edge_agent.pipeline.notices import CalmSettings, MachineNotices, NoticeState
 from edge_agent.records import Alarm, Profile
+from edge_agent.sensors.standstill import StateSettings
 from edge_agent.signals.channel_kinds import ANALOG, CONSTANT, STATE, ChannelKinds
 from tests.support.profiles import small_profile
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge_agent.detect.standstill import ROWS, Standstill, reference
+from edge_agent.sensors.standstill import ROWS, Standstill, reference
 
 RUNNING = 400
 
