@@ -31,6 +31,9 @@ SETTLING_ROWS = 2
 _HIDDEN = -1
 IN_TRANSIT = -1
 """In the place of a mode's number."""
+_NEAR_WAY, _NEAR_SPREADS = 0.02, 3.0
+"""A row is in a mode within this share of the way to the next one, and within so many spreads more."""
+_LEAST_DISTANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,8 @@ class OperatingModes:
     def rows(self, z: Float32) -> tuple[Ints, NDArray[np.bool_]]:
         """Of each row of standardised windows [B, C, T]: (its mode, whether it is in transit), [B, T] each."""
         if (self.channel == _HIDDEN).any():
-            return self._nearest_level(z), np.zeros((len(z), z.shape[-1]), dtype=bool)
+            mode, moving = self._nearest_level(z)
+            return mode, moving & (_run_rows(moving) <= self.transit_rows)
         values = newest_mean(z[:, self.channel])  # B N T
         at = np.zeros((len(z), z.shape[-1]), np.int64)
         moving = np.zeros(at.shape, dtype=bool)
@@ -117,15 +121,39 @@ class OperatingModes:
             at = np.where(here, np.where(value > split, above, below), at)
         return -1 - at, moving & (_run_rows(moving) <= self.transit_rows)
 
-    def _nearest_level(self, z: Float32) -> Ints:
-        """The mode whose levels each row is nearest to, [B, T]."""
+    def _nearest_level(self, z: Float32) -> tuple[Ints, NDArray[np.bool_]]:
+        """(the mode whose levels each row is nearest to, whether the row is on its way to another one), [B, T] each.
+
+        On its way is what lies between the levels of the two nearest modes, on the line from one to the other, and
+        further from both than a mode's own rows are. Of modes that are too near to each other for that, nothing is.
+        """
         values = newest_mean(z)
-        apart = [
-            np.square((values - level[:, None]) / spread[:, None]).sum(axis=1)
-            for level, spread in zip(self.level, self.level_spread, strict=True)
-        ]
-        found: Ints = np.argmin(apart, axis=0)
-        return found
+        apart = np.stack(
+            [
+                np.square((values - level[:, None]) / spread[:, None]).sum(axis=1)
+                for level, spread in zip(self.level, self.level_spread, strict=True)
+            ]
+        )
+        mode, other = np.argsort(apart, axis=0)[:2]  # a tree has two modes or more
+        found, moving = mode.astype(np.int64), np.zeros(mode.shape, dtype=bool)
+        for first in range(self.count):
+            for second in range(first + 1, self.count):
+                pair = np.minimum(mode, other), np.maximum(mode, other)
+                here = (pair[0] == first) & (pair[1] == second)
+                if here.any():
+                    moving |= here & self._between(values, first, second)
+        return found, moving
+
+    def _between(self, values: Float32, first: int, second: int) -> NDArray[np.bool_]:
+        """Whether rows [B, C, T] are between the levels of two modes, [B, T]."""
+        way = self.level[second] - self.level[first]
+        weight = way / (np.square(self.level_spread[first]) + np.square(self.level_spread[second]))
+        square = float(way @ weight)  # of their distance, in spreads
+        edge = _NEAR_WAY + _NEAR_SPREADS / max(np.sqrt(square), _LEAST_DISTANCE)
+        share = np.einsum("bct,c->bt", values - self.level[first][:, None], weight) / max(
+            square, _LEAST_DISTANCE
+        )
+        return np.asarray((share > edge) & (share < 1.0 - edge))
 
 
 def newest_mean(z: Float32) -> Float32:

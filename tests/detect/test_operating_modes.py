@@ -150,6 +150,34 @@ def test_whichever_sensor_is_hidden_the_other_channels_are_judged_in_their_mode(
     assert np.mean(ENSEMBLE.score(masked, windows_of(calm, 8), None, ranking=False).value > 1.0) < 0.02
 
 
+def test_a_change_is_one_though_the_sensor_that_tells_the_mode_is_hidden(
+    memory: dict[str, np.ndarray],
+) -> None:
+    modes = OperatingModes.read(memory)
+    assert modes is not None
+    seen = [at for at in range(3) if at != int(modes.channel[0])]
+    rows = machine(PHASE, 13).astype(np.float64)  # at rest
+    rows[-20:, :2] += np.linspace(0.0, 1.0, 20)[:, None] * np.array([1500.0, 10.0])
+    z = ((windows_of(rows) - memory["location"][:, None]) / memory["scale"][:, None]).astype(np.float32)
+    sets = modes.masked(np.array(seen)).sets(np.ascontiguousarray(z[:, seen]), (16, 32, 64, 128))
+    resting = modes.sets(z, (16, 32, 64, 128))[0, 0]
+    assert (sets[:, -30] == resting).all()
+    assert (sets[:, -11:-4] == modes.count).all()
+
+
+def test_a_channel_that_stays_between_modes_is_judged_though_the_sensor_that_tells_them_is_hidden(
+    memory: dict[str, np.ndarray],
+) -> None:
+    modes = OperatingModes.read(memory)
+    assert modes is not None
+    seen = [at for at in range(3) if at != int(modes.channel[0])]
+    rows = machine(PHASE, 14).astype(np.float64)
+    rows[:, :2] += np.array([900.0, 6.0])
+    z = ((windows_of(rows) - memory["location"][:, None]) / memory["scale"][:, None]).astype(np.float32)
+    sets = modes.masked(np.array(seen)).sets(np.ascontiguousarray(z[:, seen]), (16, 32, 64, 128))
+    assert (sets < modes.count).all()
+
+
 def test_the_packed_memory_knows_the_modes(memory: dict[str, np.ndarray]) -> None:
     windows = windows_of(machine(900, 12), 20)
     whole = ENSEMBLE.score(memory, windows, None, ranking=False).value
