@@ -60,6 +60,8 @@ _LEAST_GAIN = 3.5
 """Level and noise that change by less may well be the machine's."""
 _ALIKE = 2.5
 """Noise, brought back, may differ so many times from that before: so few rows measure it roughly."""
+_LEFT = 0.1
+"""Share of the jump that a gain may leave: a machine that starts and stops wanders so far that any gain would do."""
 _KNOWN_ROWS = BEFORE_ROWS // 2 + 1
 """So many of the rows before a jump must have been observed: a lost sample does not make them say nothing."""
 _BARRED_ROWS = 300
@@ -260,7 +262,7 @@ class UnitMonitor:
             apart = min(_ALIKE, np.sqrt(max(gain, 1.0 / gain)))  # a small factor must be told from none
             alike = 1.0 / apart <= (_noise(back) + 1e-30) / (noise + 1e-30) <= apart
             miss = abs(_median(back) - level)
-            if alike and miss <= min(self._drift[channel], closest):
+            if alike and miss <= min(self._drift[channel], _LEFT * abs(_median(after) - level), closest):
                 best, closest = gain, miss
         return best
 

@@ -71,6 +71,22 @@ def test_a_stop_that_normal_rows_had_too_is_no_change_of_unit() -> None:
     assert [at for at, (changed, _) in enumerate(seen) if changed.any()] == []
 
 
+@pytest.mark.parametrize(("factor", "changes"), [(2.5, 0), (10.0, 20), (0.01, 20)])
+def test_a_machine_that_stops_at_night_may_be_louder_in_the_same_unit(factor: float, changes: int) -> None:
+    normal = {"step": 0.7, "drift": 1.6, "low": 0.1, "high": 2.3}  # at a stand .15, running 1.75
+    told = 0
+    for seed in range(20):
+        units = UnitMonitor(
+            {f"quality/{name}": np.array([value], np.float32) for name, value in normal.items()}
+        )
+        rows = 1.75 * np.exp(np.random.default_rng(seed).normal(0, 0.08, 120))
+        rows[60:] *= factor
+        history = ChannelHistory(1)
+        seen = [units.check(history.check(np.array([[value]], np.float32)))[0] for value in rows]
+        told += any(changed.any() for changed in seen)
+    assert told == changes
+
+
 def test_what_is_not_known_neither_goes_on_nor_ends_a_count() -> None:
     flags = np.array([[1], [0], [1], [0], [1]], np.bool_)
     unknown = np.array([[0], [1], [0], [0], [0]], np.bool_)
