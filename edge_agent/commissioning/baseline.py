@@ -31,6 +31,8 @@ from edge_agent.signals.channel_kinds import ChannelKind, rows_with_rates, trans
 from edge_agent.signals.features import Float32, scales, standardise
 
 # Fewer normal windows than this cannot tell how large a normal score may be.
+# A change of mode has begun so many rows before it is told.
+_CHANGE_TOLD_ROWS = 6
 _FEWEST_WINDOWS = 100
 # Normal windows that are looked at; more would only cost time, neighbours being almost equal.
 _MOST_WINDOWS = 4000
@@ -188,10 +190,16 @@ def _fitted(
 
 
 def _settled(normal: NormalWindows) -> NDArray[np.bool_]:
-    """Windows that set the threshold, [W]: none that was seen once, and none whose newest rows changed the mode."""
+    """Windows that set the threshold, [W]: none that was seen once, and none whose newest rows changed the mode.
+
+    Nor one that a change follows within a few rows: the mode is told by a mean of rows, which is late by some.
+    """
     if normal.sets is None or normal.scales.modes is None:
         return normal.kept
-    settled = normal.kept & (normal.sets[0] < normal.scales.modes.count)
+    moving = normal.sets[0] == normal.scales.modes.count
+    before = np.concatenate([[0], np.cumsum(moving)])
+    soon = np.searchsorted(normal.ends, normal.ends + _CHANGE_TOLD_ROWS, side="right")
+    settled = normal.kept & (before[soon] == before[:-1])
     return settled if settled.sum() >= _FEWEST_WINDOWS else normal.kept
 
 
