@@ -30,9 +30,9 @@ from edge_agent.errors import CommissionError
 from edge_agent.signals.channel_kinds import ChannelKind, rows_with_rates, transform_rows, without_unscored
 from edge_agent.signals.features import Float32, scales, standardise
 
-# Fewer normal windows than this cannot tell how large a normal score may be.
 # A change of mode has begun so many rows before it is told.
 _CHANGE_TOLD_ROWS = 6
+# Fewer normal windows than this cannot tell how large a normal score may be.
 _FEWEST_WINDOWS = 100
 # Normal windows that are looked at; more would only cost time, neighbours being almost equal.
 _MOST_WINDOWS = 4000

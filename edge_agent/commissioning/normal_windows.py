@@ -25,9 +25,6 @@ from edge_agent.signals.features import Float32, standardise, views
 # Windows that a bank remembers of all channels together and of each alone, which has fewer states.
 _REFERENCE_WINDOWS = 800
 _CHANNEL_REFERENCE_WINDOWS = 256
-# Of a set of windows, as far as there are any.
-_LEAST_OF_A_MODE = 64
-_LEAST_OF_TRANSITIONS = 200
 _CHUNK_WINDOWS = 256
 # Newest rows that are kept of each window as they are.
 _NEWEST_ROWS = 16
@@ -150,38 +147,6 @@ def observe(
         modes=modes,
         sets=np.concatenate(sets, axis=1) if sets else None,
     )
-
-
-def _remembered(
-    sets: NDArray[np.int64] | None, n_windows: int, n_lengths: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Windows to remember of each length, [P, M]: of each set in proportion, and of none too few."""
-    if sets is None:
-        chosen = _spread_out(n_windows, _REFERENCE_WINDOWS, rng)
-        return np.broadcast_to(chosen, (n_lengths, len(chosen)))
-    counts = np.stack([np.bincount(of_length, minlength=int(sets.max()) + 1) for of_length in sets])
-    least = np.minimum(counts, _LEAST_OF_A_MODE)
-    least[:, -1] = np.minimum(counts[:, -1], _LEAST_OF_TRANSITIONS)
-    total = min(n_windows, max(_REFERENCE_WINDOWS, int(least.sum(axis=1).max())))
-    chosen_of = []
-    for of_length, available, fewest in zip(sets, counts, least, strict=True):
-        wanted = _shares(available, fewest, total)
-        places = [
-            np.flatnonzero(of_length == number)[_spread_out(int(n), int(n_wanted), rng)]
-            for number, (n, n_wanted) in enumerate(zip(available, wanted, strict=True))
-        ]
-        chosen_of.append(np.sort(np.concatenate(places)))
-    return np.stack(chosen_of)
-
-
-def _shares(available: NDArray[np.int64], fewest: NDArray[np.int64], total: int) -> NDArray[np.int64]:
-    """How many windows of each set are remembered: in proportion, none fewer than its fewest, `total` in all."""
-    wanted: NDArray[np.int64] = np.maximum(fewest, available * total // available.sum())
-    while wanted.sum() > total:
-        wanted[np.argmax(wanted - fewest)] -= 1
-    while wanted.sum() < total:
-        wanted[np.argmax(available - wanted)] += 1
-    return wanted
 
 
 def _spread_out(n_windows: int, n_wanted: int, rng: np.random.Generator) -> NDArray[np.int64]:
