@@ -107,7 +107,8 @@ def test_a_graph_that_answers_otherwise_is_not_written() -> None:
 
 
 def test_too_large_a_bundle_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "to_onnx", lambda _: exported("dense"))
+    raw = exported("dense")
+    monkeypatch.setattr(export, "to_onnx", lambda _: raw)
     monkeypatch.setattr(export, "LARGEST_BYTES", 1000)
     with pytest.raises(TrainingError, match="the limit is 1000"):
         export.write_bundle(tmp_path, network("dense"), IDENTITY, seed=0)
