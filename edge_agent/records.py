@@ -156,8 +156,6 @@ class ScoreBlock:
     Attributes:
         value: [B] how near an alarm; above `THRESHOLD` the machine counts as anomalous.
         recent: [B] the same of the newest rows only.
-        rank: [B] how unusual; orders windows by how sure several detectors are, whatever the budget; 0 in a service,
-            which needs no ranking.
         contributions: [B, C] each channel's share of the score.
         expected: [B, C] the model's reconstruction of each window's last row, in physical units; NaN where the
             network was not asked.
@@ -171,7 +169,6 @@ class ScoreBlock:
     channels: tuple[str, ...]
     value: Float32
     recent: Float32
-    rank: Float32
     contributions: Float32
     expected: Float32
     classes: Float32

@@ -1,9 +1,8 @@
-"""What a pre-trained encoder is worth: its distance alone, and the whole ranking, beside random weights.
+"""What a pre-trained encoder's embedding is worth by its distance alone, beside random weights.
 
 Runs on recordings that no published figure of this project is measured on (servers, spacecraft telemetry that the
 benchmark files do not use, streams of NAB without the two scored ones), every ninth row: here choices are made.
-VUS-PR, causal (the window that ends at the row) and aligned (mean over the windows that cover a row). With `--fused`,
-"none" is the ranking of a machine that was learnt without any network.
+VUS-PR, causal (the window that ends at the row) and aligned (mean over the windows that cover a row).
 """
 
 import argparse
@@ -23,13 +22,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from benchmarks import ROOT
-from benchmarks.detection.networks import NONE
-from edge_agent.commissioning.baseline import commission
 from edge_agent.detect import reference_bank
 from edge_agent.detect.detector import Encode, Encoded
-from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.scorer import Scorer
-from edge_agent.detect.view_scales import LENGTHS_ROWS
 from edge_agent.model import bundle
 from edge_agent.recordings import tables
 from edge_agent.signals.features import Float32, scales
@@ -66,21 +61,17 @@ class Series:
 def main() -> int:
     """Measure each named model; a table to the screen, JSON where asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("models", nargs="*", help="bundle, network.pt, random:SEED (conv, 32 numbers), none")
+    parser.add_argument("models", nargs="*", help="bundle, network.pt, random:SEED (conv, 32 numbers)")
     parser.add_argument("--data", type=Path, default=ROOT / "../shared/data")
-    parser.add_argument("--fused", action="store_true", help="the whole ranking, too (minutes a model)")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    names = options.models or [*SHIPPED, *([NONE] if options.fused else [])]
-    if NONE in names and not options.fused:
-        parser.error(f"{NONE}: without a network there is no distance, only a whole ranking (--fused)")
+    names = options.models or SHIPPED
     torch.set_num_threads(1)
     machines = list(yardstick(options.data))
     results = {}
     for name in names:
         window_rows, encode = encoder(name)
-        score = fused if options.fused else alone
-        results[name] = summarise(machines, score, encode=encode, window_rows=window_rows)
+        results[name] = summarise(machines, alone, encode=encode, window_rows=window_rows)
         print(f"{name}: {json.dumps(results[name])}", flush=True)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
@@ -91,7 +82,7 @@ def summarise(
     machines: list[Series],
     score_of: Callable[..., NDArray[np.float64]],
     *,
-    encode: Encode | None,
+    encode: Encode,
     window_rows: int,
 ) -> dict[str, list[float]]:
     """Each group's VUS-PR [causal, aligned], and the mean of the groups."""
@@ -113,7 +104,7 @@ def summarise(
 def alone(
     series: Series, ends: NDArray[np.int64], *, encode: Encode, window_rows: int
 ) -> NDArray[np.float64]:
-    """Distance of the embeddings to the machine's memory as the agent's detector takes it, of windows at `ends`."""
+    """Distance of the embeddings to the machine's memory of windows at `ends`."""
     place = scales(series.rows[: series.normal_rows])
     stride = -(-(series.normal_rows - window_rows + 1) // NORMAL_WINDOWS)
     normal = np.arange(window_rows, series.normal_rows + 1, stride)
@@ -128,7 +119,9 @@ def alone(
     seen = np.swapaxes(embed(series, ends, place=place, encode=encode, window_rows=window_rows), 0, 1)
     distance, _ = reference_bank.neighbours(seen, bank, square=square)
     reach = np.maximum(high - usual, np.float32(LEAST_REACH))
-    return reference_bank.norm(reference_bank.excess(distance, usual=usual, reach=reach)).astype(np.float64)
+    return np.linalg.norm(reference_bank.excess(distance, usual=usual, reach=reach), axis=0).astype(
+        np.float64
+    )
 
 
 def embed(
@@ -147,31 +140,8 @@ def embed(
     )
 
 
-def fused(
-    series: Series, ends: NDArray[np.int64], *, encode: Encode | None, window_rows: int
-) -> NDArray[np.float64]:
-    """The agent's whole ranking of the same windows; by statistics alone without an encoder."""
-    memory = commission(
-        series.rows[: series.normal_rows],
-        window_rows=window_rows,
-        encode=encode,
-        budget_per_week=1.0,
-        windows_per_week=100_000.0,
-        seed=0,
-    )
-    windows = sliding_window_view(series.rows, window_rows, axis=0)
-    ranks = []
-    for at in range(0, len(ends), CHUNK_WINDOWS):
-        part = np.ascontiguousarray(windows[ends[at : at + CHUNK_WINDOWS] - window_rows])
-        encoded = None if encode is None else encode(part, memory["location"], memory["scale"])
-        ranks.append(ENSEMBLE.score(memory, part, encoded).rank)
-    return np.concatenate(ranks).astype(np.float64)
-
-
-def encoder(name: str) -> tuple[int, Encode | None]:
-    """(window length, encoder) of a bundle's folder, of a network's file, of random weights, or of none."""
-    if name == NONE:
-        return LENGTHS_ROWS[-1], None
+def encoder(name: str) -> tuple[int, Encode]:
+    """(window length, encoder) of a bundle's folder, of a network's file, or of random weights."""
     if name.startswith("random:"):
         torch.manual_seed(int(name.removeprefix("random:")))
         network = Network(architecture="conv", window_rows=128, embedding_dim=32).eval()

@@ -25,7 +25,7 @@ from edge_agent.signals.settings import WindowSettings
 
 COVER_ROWS = 64
 SETTINGS = PipelineSettings(window=WindowSettings(hop_s=0.0))
-DETECTOR_GROUPS = ("together", "shape", "wide", "alone", "change", "contrast", "embedding", "reconstruction")
+DETECTOR_GROUPS = ("together", "shape", "jump", "reconstruction")
 _WEEK_S = 7 * 24 * 3600.0
 _CHUNK_WINDOWS = 512
 
@@ -62,11 +62,11 @@ def agent(scorer: Scorer, *, name: str = AGENT, judge: str = SHIPPED) -> Method:
 
 
 def ablations(encode: Encode) -> Method:
-    """Without the encoder, and each detector alone; one pass over the windows serves all."""
+    """Each detector alone; one pass over the windows serves all."""
 
     def run(series: Series) -> dict[str, Outcome]:
         said = _listen(series, encode)
-        found = {
+        return {
             f"only {group}": _ranking(
                 np.mean(
                     [said[name] for name in said if name == group or name.startswith(f"{group}_")], axis=0
@@ -74,9 +74,6 @@ def ablations(encode: Encode) -> Method:
             )
             for group in DETECTOR_GROUPS
         }
-        deaf = _listen(series, None)
-        found[f"{AGENT}, no encoder"] = Outcome(deaf["value"], ahead(deaf["rank"]), None)
-        return found
 
     return run
 
@@ -102,7 +99,6 @@ def methods(scorer: Scorer, *, ablate: bool) -> dict[str, Method]:
     found: dict[str, Method] = {AGENT: agent(scorer)}
     found |= {name: baseline(name, make=make) for name, make in BASELINES.items()}
     if ablate:
-        found["untrained"] = agent(scorer, name=f"{AGENT}, untrained encoder", judge="random:0")
         found["ablations"] = ablations(scorer.encode)
     return found
 
@@ -120,8 +116,8 @@ def _ranking(score: NDArray[np.floating]) -> Outcome:
     return Outcome(score, ahead(score), None)
 
 
-def _listen(series: Series, encode: Encode | None) -> dict[str, NDArray[np.float64]]:
-    """What may alarm, the ranking, and each raw score as the logarithm that the ranking adds; each on rows."""
+def _listen(series: Series, encode: Encode) -> dict[str, NDArray[np.float64]]:
+    """The logarithm of each calibrated raw score, on rows."""
     rows = series.recording.values
     T = LENGTHS_ROWS[-1]
     memory = commission(
@@ -136,10 +132,8 @@ def _listen(series: Series, encode: Encode | None) -> dict[str, NDArray[np.float
     parts = []
     for at in range(0, len(windows), _CHUNK_WINDOWS):
         chunk = np.ascontiguousarray(windows[at : at + _CHUNK_WINDOWS])
-        encoded = None if encode is None else encode(chunk, memory["location"], memory["scale"])
+        encoded = encode(chunk, memory["location"], memory["scale"])
         parts.append(ENSEMBLE.score(memory, chunk, encoded))
     heard = np.log1p(np.maximum(np.concatenate([part.calibrated for part in parts]), 0.0)).astype(np.float64)
     table = {name: heard[:, at] for at, name in enumerate(ENSEMBLE.names)}
-    table["value"] = np.concatenate([part.value for part in parts]).astype(np.float64)
-    table["rank"] = np.concatenate([part.rank for part in parts]).astype(np.float64)
     return {name: np.concatenate([np.full(T - 1, column[0]), column]) for name, column in table.items()}

@@ -32,7 +32,7 @@ def judged(scorer: Scorer, judge: str = SHIPPED) -> Scorer:
     if judge == SHIPPED:
         return scorer
     if judge == NONE:
-        return WithoutNetwork(scorer.session, ranking=scorer.ranking, expecting=scorer.expecting)
+        return WithoutNetwork(scorer.session, expecting=scorer.expecting)
     seed = int(judge.removeprefix("random:"))
     return (
         with_judge(scorer, model=_scrambled, seed=seed) if decides(scorer) else untrained(scorer, seed=seed)
@@ -61,7 +61,7 @@ class WithoutNetwork(Scorer):
 def with_judge(scorer: Scorer, *, model: Callable[..., bytes], seed: int) -> Scorer:
     """The scorer with `model(the judge's graph, seed=...)` in the place of the judge that it has."""
     known: Any = scorer.judge
-    found = Scorer(scorer.session, ranking=scorer.ranking, expecting=scorer.expecting)
+    found = Scorer(scorer.session, expecting=scorer.expecting)
     found.judge = replace(  # what was learnt with one judge means nothing to another
         known, ask=_asked(model(scorer.bundle.judge.model, seed=seed)), identity=seed
     )

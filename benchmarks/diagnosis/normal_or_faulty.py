@@ -1,12 +1,12 @@
 """Day one on a high-rate sensor: blocks of a normal machine against blocks of a faulty one, learnt without any label.
 
 For the diagnosis benchmark. The first half of a normal recording is learnt; its second half and the faulty recordings
-are judged. Nothing is chosen on them. Measure: area under the ROC curve; of the agent, by what ranks its windows
-(`fusion.Scores.rank`) and by what alarms (`value`).
+are judged. Nothing is chosen on them. Measure: area under the ROC curve; of the agent, by its score.
 
 Axes: M blocks, S samples of a block, A axes, F numbers, R rows, C channels of the spectral frames.
 """
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
+from benchmarks import ROOT
 from benchmarks.diagnosis.datasets import read_index, read_rows
-from benchmarks.diagnosis.spectral_views import ROWS, Floats, encoder, frames_of, views
+from benchmarks.diagnosis.spectral_views import ROWS, Floats, frames_of
 from benchmarks.diagnosis.vibration_datasets import FAN_RATE_HZ, FAN_SAMPLES, cut_blocks
 from edge_agent.commissioning.baseline import commission
-from edge_agent.detect.detector import Encode
 from edge_agent.detect.detectors import ENSEMBLE
-from edge_agent.detect.fusion import Scores
+from edge_agent.detect.scorer import Scorer
+from edge_agent.model import bundle
 from edge_agent.signals.spectrum import SpectralFrames, describe_frames
 
 _CWRU_SAMPLES, _CWRU_RATE_HZ = 8192, 48_000.0
@@ -109,29 +110,28 @@ def _scores(trial: Trial) -> Iterator[tuple[str, NDArray[Any]]]:
     yield "hand-made spectra, distance to calm", _far(_hand(trial, learnt), _hand(trial, asked))
     rows = SpectralFrames.of_blocks(size, rate_hz=trial.rate_hz, rows=ROWS).rows(trial.learnt)
     windows = frames_of(asked, rate_hz=trial.rate_hz)
-    encoders: dict[str, Encode | None] = {"no": None}
-    if len(views()) > 1:
-        encoders |= {
-            name: encoder(trained=trained).encode
-            for name, trained in (("untrained", False), ("pre-trained", True))
-        }
-    for encoder_name, encode in encoders.items():
-        scores = _agent(rows, windows, encode)
-        yield f"spectral frames, {encoder_name} encoder, ranking", scores.rank
-        if encode is None:
-            yield "spectral frames, what alarms", scores.value
-        else:
-            embedding = scores.calibrated[:, ENSEMBLE.names.index("embedding")]
-            yield f"spectral frames, {encoder_name} encoder, its distance alone", embedding
+    yield "spectral frames, the agent's score", _agent(rows, windows)
 
 
-def _agent(rows: Floats, windows: Floats, encode: Encode | None) -> Scores:
-    """The agent's own detectors, on a memory of normal rows [R, C]."""
+def _agent(rows: Floats, windows: Floats) -> Floats:
+    """The score of the agent as it ships, judge included where windows are long enough for it, by rows [R, C]."""
+    judge = shipped().judge
     memory = commission(
-        rows, window_rows=ROWS, encode=encode, budget_per_week=1.0, windows_per_week=10_000.0, seed=0
+        rows,
+        window_rows=ROWS,
+        encode=None,
+        budget_per_week=1.0,
+        windows_per_week=10_000.0,
+        seed=0,
+        judge=judge,
     )
-    encoded = None if encode is None else encode(windows, memory["location"], memory["scale"])
-    return ENSEMBLE.score(memory, windows, encoded)
+    return ENSEMBLE.score(memory, windows, None, judge=judge).value
+
+
+@functools.cache
+def shipped() -> Scorer:
+    """The model that the agent ships with."""
+    return Scorer.load(bundle.read(ROOT / "edge_agent/models/pretrained"), provider="cpu")
 
 
 def _loudness(blocks: Floats) -> Floats:

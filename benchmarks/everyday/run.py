@@ -190,7 +190,7 @@ def _heard(task: Task, recording: Recording) -> Heard:
 def _scorer(model: Path, *, method: str = AGENT) -> Scorer:
     """As `edge-agent run` has it: nothing is ranked, and the network is asked where an alarm depends on it."""
     session = ModelSession.open(bundle.read(model), provider="cpu", threads=1)
-    shipped = Scorer(session, ranking=False, expecting=False)
+    shipped = Scorer(session, expecting=False)
     return shipped if method == AGENT else REPLACED[method][0](shipped)
 
 

@@ -51,6 +51,7 @@ def main() -> int:
         sys.stderr.write(f"{options.data}: no index.csv in it\n")
         return 2
     scorer = Scorer.load(bundle.read(ROOT / "edge_agent/models/pretrained"), provider="cpu")
+    scorer.expecting = False
     told = earlier(options.out.with_suffix(".json"), model=scorer.bundle.digest) if options.add else []
     done = {run["seed"] for run in told}
     options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,6 @@ from benchmarks.false_alarms.machines import DAY_ROWS, PERIOD_S, SIZES, Shift, m
 from benchmarks.false_alarms.threshold_rules import RULES
 from edge_agent.commissioning import baseline
 from edge_agent.commissioning.settings import BudgetSettings
-from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.scorer import Scorer
 from edge_agent.detect.trigger import Trigger
 from edge_agent.detect.view_scales import LENGTHS_ROWS
@@ -31,7 +30,6 @@ BLOCK_ROWS = 1024
 # Windows until every row of one has been replaced.
 SPAN_WINDOWS = -(-LENGTHS_ROWS[-1] * PERIOD_S // int(SETTINGS.window.hop_s))
 SHIPPED, UNMOVED = "edge-agent", "edge-agent, threshold never moved"
-_OF_THE_ENCODER = ("embedding", "reconstruction", "reconstruction_newest")
 Known = dict[int, NDArray[np.float32]]
 Learnt = tuple[NDArray[np.float64], float]
 
@@ -128,26 +126,19 @@ def scores_of(recording: Recording, *, profile: Profile, scorer: Scorer, rows: N
 
 
 class _Chosen:
-    """Stands before the scorer: lets only windows through that end in chosen rows.
-
-    The encoder is left out where none of its raw scores alarms, which takes most of the time and changes no alarm.
-    """
+    """Stands before the scorer: lets only windows through that end in chosen rows."""
 
     def __init__(self, scorer: Scorer, rows: NDArray[np.bool_]) -> None:
         self.bundle, self.window_rows = scorer.bundle, scorer.window_rows
         self._scorer, self._rows = scorer, rows
 
     def score(self, blocks: Sequence[WindowBlock], profiles: Sequence[Profile]) -> list[ScoreBlock]:
-        (block,), (profile,) = blocks, profiles
+        (block,) = blocks
         keep = self._rows[block.end_rows]
         keep[-1] = True  # a block is never empty
         values, rows, times = block.values[keep], block.end_rows[keep], block.times_ns[keep]
         chosen = replace(block, values=values, end_rows=rows, times_ns=times, shown=None)
-        *alarming, _ranking = profile.memory["weights"]
-        if np.any(np.array(alarming)[:, [ENSEMBLE.names.index(name) for name in _OF_THE_ENCODER]]):
-            return self._scorer.score([chosen], profiles)
-        scores = ENSEMBLE.score(profile.memory, values, None, ranking=False, judge=self._scorer.judge)
-        return [_told(chosen, profile, np.column_stack([scores.parts, scores.recent]))]
+        return self._scorer.score([chosen], profiles)
 
 
 def _told(block: WindowBlock, profile: Profile, scores: NDArray[np.float32]) -> ScoreBlock:
@@ -158,7 +149,6 @@ def _told(block: WindowBlock, profile: Profile, scores: NDArray[np.float32]) -> 
         channels=profile.channels,
         value=scores[:, :-1].max(axis=1),
         recent=scores[:, -1],
-        rank=scores[:, 0],
         contributions=np.full((n_windows, n_channels), 1.0 / n_channels, np.float32),
         expected=block.values[:, :, -1],
         classes=np.empty((n_windows, 0), np.float32),

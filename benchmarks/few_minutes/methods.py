@@ -43,8 +43,8 @@ def methods(scorer: Scorer, *, left_out: Scorer | None = None) -> dict[str, Sequ
 
 
 def on_gateway(scorer: Scorer) -> Scorer:
-    """The same model as a service asks it: for alarms, not for a ranking."""
-    return Scorer(scorer.session, ranking=False, expecting=False)
+    """The same model as a service asks it: for alarms, not for a picture."""
+    return Scorer(scorer.session, expecting=False)
 
 
 def agent(scorer: Scorer) -> Method:

@@ -49,7 +49,6 @@ def main() -> int:
 def measure(path: Path, *, calls: int) -> dict[str, float]:
     """Commissioning one machine, the network alone on a window, and the whole score of a window."""
     scorer = Scorer.load(bundles.read(path), provider="cpu")
-    scorer.ranking = False  # as the service runs
     rows = _rows()
     names = tuple(f"c{number}" for number in range(CHANNELS))
     request = CommissionRequest("m", names, rows, _SECOND_NS, 1, ROWS * _SECOND_NS)

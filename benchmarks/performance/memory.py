@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -69,9 +70,10 @@ def main() -> int:
 
 def packed() -> dict[str, float]:
     """The whole memory beside the packed one, on normal and on faulty rows: relative differences of what alarms."""
-    scorer = load_scorer(Config.model_validate({}), ranking=True)
-    rows = _rows(seed=0)
-    memory = learn(_request("m", rows), scorer=scorer, settings=PipelineSettings()).memory
+    scorer = load_scorer(Config.model_validate({}))
+    rows, asked = _rows(seed=0), PipelineSettings()
+    with mock.patch.object(ENSEMBLE, "compact", dict):
+        memory = learn(_request("m", rows), scorer=scorer, settings=asked).memory
     small = ENSEMBLE.compact(memory)
     T = scorer.window_rows
     apart, crossed, total, spent = [], 0, 0, {}
@@ -82,7 +84,7 @@ def packed() -> dict[str, float]:
         found = {}
         for name, each in (("whole", memory), ("packed", small)):
             started = time.process_time()
-            found[name] = ENSEMBLE.score(each, windows, None, ranking=False).value
+            found[name] = ENSEMBLE.score(each, windows, None).value
             spent[name] = spent.get(name, 0.0) + time.process_time() - started
         apart.append(np.abs(found["packed"] - found["whole"]) / np.maximum(found["whole"], 0.1))
         crossed += int(((found["packed"] > 1.0) != (found["whole"] > 1.0)).sum())
@@ -102,7 +104,7 @@ def packed() -> dict[str, float]:
 
 def fill(state: Path, *, machines: int) -> None:
     """A state directory with so many learnt machines; one is learnt, the others are its copies."""
-    scorer = load_scorer(Config.model_validate({}), ranking=False)
+    scorer = load_scorer(Config.model_validate({}))
     profile = learn(_request("m0", _rows(seed=0)), scorer=scorer, settings=PipelineSettings())
     store = StateDir(state)
     store.open()
@@ -114,7 +116,7 @@ def fill(state: Path, *, machines: int) -> None:
 def fleet(state: Path, *, watched: int, idle: int) -> dict[str, Any]:
     """Resident memory of a process with such a fleet; run in one of its own."""
     config = Config.model_validate({})
-    scorer = load_scorer(config, ranking=False, aside=True)  # as `process.run` does
+    scorer = load_scorer(config, aside=True)  # as `process.run` does
     allow_open(watched)
     with tempfile.TemporaryDirectory() as folder:
         store = StateDir(Path(folder))

@@ -54,7 +54,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=30_000, help="machine rows that count, of each point")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
-    scorer = load_scorer(Config.model_validate({}), ranking=False)
+    scorer = load_scorer(Config.model_validate({}))
     learnt = {channels: profile(scorer, channels) for channels in {*POINTS["channels"], _USUAL["channels"]}}
     found: dict[str, list[dict[str, float]]] = {}
     for axis, values in POINTS.items():

@@ -150,7 +150,7 @@ def main() -> None:
     """Measure and write."""
     argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     scorer = Scorer.load(bundle.read(ROOT / "edge_agent/models/pretrained"), provider="cpu")
-    scorer.ranking = scorer.expecting = False
+    scorer.expecting = False
     found = [
         one
         for kind, seeds in PLANTS.items()

@@ -118,7 +118,7 @@ def compared(sources: list[Source], rule: Align, *, scorer: Scorer) -> dict[str,
             blocks += pipeline.feed([frame]).scores
         seen.append(
             {
-                int(time): (block.windows.values[at], float(block.value[at]), float(block.rank[at]))
+                int(time): (block.windows.values[at], float(block.value[at]))
                 for block in blocks
                 for at, time in enumerate(block.windows.times_ns.tolist())
             }
@@ -138,7 +138,6 @@ def compared(sources: list[Source], rule: Align, *, scorer: Scorer) -> dict[str,
         "log_score_correlation": float(
             np.corrcoef(np.log1p([a[1] for a in tidy]), np.log1p([b[1] for b in messy]))[0, 1]
         ),
-        "rank_correlation": float(np.corrcoef([a[2] for a in tidy], [b[2] for b in messy])[0, 1]),
     }
 
 

@@ -288,7 +288,6 @@ def main() -> None:
         write_findings(arguments.data)
         return
     scorer = Scorer.load(bundle.read(ROOT / "edge_agent/models/pretrained"), provider="cpu")
-    scorer.ranking = False
     if arguments.cost:
         print(cost(scorer=scorer))
         return

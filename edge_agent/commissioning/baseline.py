@@ -25,7 +25,7 @@ from edge_agent.detect.judge import Judge
 from edge_agent.detect.left_out import plain_windows
 from edge_agent.detect.operating_modes import OperatingModes
 from edge_agent.detect.reference_bank import usual_and_reach
-from edge_agent.detect.view_scales import LENGTHS_ROWS, centre_and_spread
+from edge_agent.detect.view_scales import LENGTHS_ROWS
 from edge_agent.errors import CommissionError
 from edge_agent.signals.channel_kinds import ChannelKind, rows_with_rates, transform_rows, without_unscored
 from edge_agent.signals.features import Float32, scales, standardise
@@ -41,7 +41,6 @@ _SHORTNESS = 0.5
 _LEAST_THRESHOLD = (
     1.0  # the 99 % point of normal; a machine that stood still has nothing to set a threshold by
 )
-_LEAST_EMBEDDING_SPREAD = np.array(0.05, np.float32)
 
 
 def commission(  # noqa: PLR0913 - each is one number that the operator or the machine gives
@@ -177,14 +176,11 @@ def _fitted(
     observed, of_modes = observed.by_mode(learnt)
     learnt |= of_modes
     normal = observed.normal(learnt, rng=np.random.default_rng(seed), judge=judge)
-    kept = normal.kept
-    if observed.embedding is not None:
-        learnt |= _embedding_scales(observed.embedding, kept)
     fitted, raw = ensemble.fit(normal)
     learnt |= fitted
     calibrations, calibrated = _calibrated(raw, normal, views=ensemble.views_by_mode(normal.scales.lengths))
     learnt |= calibrations
-    scores, recent, _ = fusion.fuse(learnt["weights"], calibrated)
+    scores, recent = fusion.fuse(learnt["weights"], calibrated)
     counted = _settled(normal)
     return learnt, scores[counted], recent[counted], raw[counted]
 
@@ -201,12 +197,6 @@ def _settled(normal: NormalWindows) -> NDArray[np.bool_]:
     soon = np.searchsorted(normal.ends, normal.ends + _CHANGE_TOLD_ROWS, side="right")
     settled = normal.kept & (before[soon] == before[:-1])
     return settled if settled.sum() >= _FEWEST_WINDOWS else normal.kept
-
-
-def _embedding_scales(embedding: Float32, kept: NDArray[np.bool_]) -> dict[str, Float32]:
-    """What diagnosis compares embeddings with: their normal centre and spread, [C, D]."""
-    centre, spread = centre_and_spread(embedding[None, kept], _LEAST_EMBEDDING_SPREAD)
-    return {"embedding_centre": centre[0], "embedding_spread": spread[0]}
 
 
 def fewest_rows(window_rows: int) -> int:

@@ -28,7 +28,7 @@ _CHANNEL_REFERENCE_WINDOWS = 256
 _CHUNK_WINDOWS = 256
 # Newest rows that are kept of each window as they are.
 _NEWEST_ROWS = 16
-_NOT_YET = LeftOut(0.0, np.empty((0, 0), np.float32), np.empty((0, 0), np.int64))
+_NOT_YET = LeftOut(np.empty((0, 0), np.float32), np.empty((0, 0), np.int64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,6 @@ class Observed:
     views: Float32
     newest: Float32
     early: Float32
-    embedding: Float32 | None
     errors: Float32 | None
     modes: OperatingModes | None = None
     sets: NDArray[np.int64] | None = None
@@ -67,16 +66,13 @@ class Observed:
             views=self.views,
             newest=self.newest,
             early=self.early,
-            embedding=self.embedding,
             errors=self.errors,
             found={},
             judge=judge,
         )
         points = normal.points(knee=ALARM_KNEE, views=slice(len(lengths)))
         flat = points.reshape(len(lengths), n_windows, -1)
-        left_out = leave_out(
-            flat, knee=ALARM_KNEE, ends=self.ends, chosen=reference, lengths=lengths, sets=self.sets
-        )
+        left_out = leave_out(flat, ends=self.ends, chosen=reference, lengths=lengths, sets=self.sets)
         rare = rare_windows(left_out.distance, ends=self.ends, window_rows=lengths[-1], sets=self.sets)
         return replace(normal, left_out=left_out, kept=~rare)
 
@@ -123,7 +119,7 @@ def observe(
     newest_rows = min(_NEWEST_ROWS, window_rows)
     scored = transform_rows(rows, arrays)
     first = sliding_window_view(scored[: window_rows - 1], newest_rows, axis=0)
-    seen, newest, embedding, errors, sets = [], [], [], [], []
+    seen, newest, errors, sets = [], [], [], []
     for start in range(0, len(windows), _CHUNK_WINDOWS):
         chunk = np.ascontiguousarray(windows[start : start + _CHUNK_WINDOWS])
         z = standardise(transform(chunk, arrays), **known)
@@ -133,7 +129,6 @@ def observe(
             sets.append(modes.sets(z, lengths))
         if encode is not None:
             encoded = encode(with_rates(chunk, arrays), arrays["location"], arrays["scale"])
-            embedding.append(encoded.embedding)
             rebuilt = without_unscored(encoded.reconstruction, arrays)
             errors.append(reconstruction_errors(z, rebuilt, known))
     return Observed(
@@ -142,7 +137,6 @@ def observe(
         views=np.concatenate(seen, axis=1),
         newest=np.concatenate(newest),
         early=standardise(first, **known),
-        embedding=np.concatenate(embedding) if embedding else None,
         errors=np.concatenate(errors, axis=2) if errors else None,
         modes=modes,
         sets=np.concatenate(sets, axis=1) if sets else None,

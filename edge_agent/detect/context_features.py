@@ -37,7 +37,7 @@ from edge_agent.detect.reference_bank import (
     square_of,
     usual_and_reach,
 )
-from edge_agent.detect.view_scales import CHANGE_ROWS, LENGTHS_ROWS, RANK_KNEE
+from edge_agent.detect.view_scales import CHANGE_ROWS, JUDGE_KNEE, LENGTHS_ROWS
 from edge_agent.model import judge as contract
 from edge_agent.model.lazy_arrays import held
 from edge_agent.signals.features import Float32, signed_log
@@ -172,7 +172,7 @@ def features(memories: Sequence[Context], windows: DueWindows) -> tuple[Float32,
         memories: one a machine, as in `windows`.
         windows: with `found`.
     """
-    points = windows.points(knee=RANK_KNEE)
+    points = windows.points(knee=JUDGE_KNEE)
     scores = [windows.found[name] for name in _VOICES]
     shape = scores[-1]
     assert shape.cells is not None  # noqa: S101 - Mahalanobis always says them
@@ -232,7 +232,7 @@ def learn(normal: NormalWindows) -> tuple[Context, Findings, NDArray[np.int64]] 
     every = -(-len(normal.ends) // _WINDOWS_LOOKED_AT)
     looked_at = np.union1d(np.arange(0, len(normal.ends), every), reference)
     kept = normal.kept[looked_at]
-    points = np.ascontiguousarray(normal.points(knee=RANK_KNEE)[:, looked_at])  # P W C F
+    points = np.ascontiguousarray(normal.points(knee=JUDGE_KNEE)[:, looked_at])  # P W C F
     alone = np.ascontiguousarray(np.swapaxes(points, 1, 2))  # P C W F
     chosen = np.searchsorted(looked_at, reference)
     bank = np.ascontiguousarray(alone[:, :, chosen])

@@ -106,7 +106,6 @@ class NormalWindows:
         views: [P, W, C, F].
         newest: newest rows in normal scales, [W, C, L].
         early: the same of windows that end before the first whole one, [E, C, L].
-        embedding: [W, C, D], None without an encoder.
         errors: of the reconstruction over the window and over its newest rows, [2, C, W], None without an encoder.
         found: raw scores [W] of the detectors that are listed before, and their cells [W, C, L].
         judge: the pre-trained network that judges windows, None where there is none.
@@ -123,7 +122,6 @@ class NormalWindows:
     views: Float32
     newest: Float32
     early: Float32
-    embedding: Float32 | None
     errors: Float32 | None
     found: Mapping[str, Float32]
     judge: Judge | None = None
@@ -206,10 +204,8 @@ class DueWindows:
         return self.scales[0].lengths
 
     def with_changes(self) -> Float32:
-        """The views [P, B, C, F] with the changes against the longest, which who only alarms leaves out."""
+        """The views [P, B, C, F], then what the newest rows differ by from the longest one."""
         n_lengths, changes = len(self.lengths), self.scales[0].change_lengths
-        if len(self.views) == n_lengths + len(changes):
-            return self.views
         newest = [self.views[self.lengths.index(rows)] - self.views[n_lengths - 1] for rows in changes]
         return np.concatenate([self.views, np.stack(newest)]) if newest else self.views
 

@@ -28,7 +28,7 @@ from edge_agent.detect.detector import (
 )
 from edge_agent.detect.fusion import Fusion, Scores, calibration_of_sets
 from edge_agent.detect.judge import Judge
-from edge_agent.detect.view_scales import CHANGE_ROWS, ViewScales
+from edge_agent.detect.view_scales import ViewScales
 from edge_agent.model.lazy_arrays import LazyArrays, entries, held
 from edge_agent.signals.channel_kinds import ChannelKinds
 from edge_agent.signals.features import Float32
@@ -38,11 +38,9 @@ _STEP_NUMBERS = 4_000_000
 """Numbers that one step of scoring many windows may hold at a time; bounds the gateway's memory."""
 _MACHINES_AT_A_TIME = 8
 """Their remembered windows are held while they are compared: 0.3 MB each."""
-_FORGOTTEN = "settle_"
-"""Rows that an older agent kept, to learn the machine again from."""
 
-Part = Literal["together", "by itself", "recent", "rank"]
-_PARTS: tuple[Part, ...] = ("together", "by itself", "recent", "rank")
+Part = Literal["together", "by itself", "recent"]
+_PARTS: tuple[Part, ...] = ("together", "by itself", "recent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ class Weight:
     """How much a detector counts in one part of the score.
 
     Attributes:
-        part: "together" and "by itself" alarm; "recent" tells when an alarm is over; "rank" orders windows.
+        part: "together" and "by itself" alarm; "recent" tells when an alarm is over.
         amount: shared among the raw scores that a machine has.
         of: some of the detector's raw scores; empty: all.
     """
@@ -67,8 +65,8 @@ class Listed:
         self.detector = detector
         self.weights = weights
         self.arrays = MemoryArrays(detector)
-        self.alarms = judges or any(weight.part != "rank" for weight in weights)
-        """Whether it is needed for alarms; a detector that only ranks is left out on a gateway."""
+        self.alarms = judges or bool(weights)
+        """Whether an alarm depends on it; what is heard for the record only is left out on a gateway."""
 
 
 class Ensemble:
@@ -76,19 +74,33 @@ class Ensemble:
 
     Attributes:
         names: of all raw scores, in the order in which profiles keep what is learnt of each.
-        alarming: the lines that are needed for alarms.
+        alarming: the lines that alarms depend on.
     """
 
-    def __init__(self, listed: Sequence[Listed]) -> None:
+    def __init__(
+        self, listed: Sequence[Listed], *, columns: Sequence[str] = (), forgotten: Sequence[str] = ()
+    ) -> None:
+        """From the lines of the table.
+
+        Args:
+            listed: the lines.
+            columns: raw scores in the order of profiles, also those that no line says any more; others follow.
+            forgotten: how arrays begin that older agents wrote and nothing reads.
+        """
         self._listed = tuple(listed)
         self.alarming = tuple(one for one in listed if one.alarms)
-        self._ranking = tuple(one for one in listed if not one.alarms)
-        self.names = tuple(name for one in listed for name in one.detector.scores)
+        said = {
+            name: rows
+            for one in listed
+            for name, rows in zip(
+                one.detector.scores, one.detector.by_mode or (0,) * len(one.detector.scores), strict=True
+            )
+        }
+        self.names = (*columns, *(name for name in said if name not in columns))
+        self._forgotten = tuple(forgotten)
         self._needed = frozenset[str]().union(*(one.arrays.needed for one in self.alarming))
         self._places = {name: at for at, name in enumerate(self.names)}
-        self._by_mode = [
-            rows for one in listed for rows in (one.detector.by_mode or (0,) * len(one.detector.scores))
-        ]
+        self._by_mode = [said.get(name, 0) for name in self.names]
 
     def fit(self, normal: NormalWindows) -> tuple[dict[str, NDArray[Any]], Float32]:
         """Learn from normal windows; (arrays by name, raw scores [W, V], 0 where one is absent)."""
@@ -100,7 +112,8 @@ class Ensemble:
                 memory, scores = fitted
                 arrays |= {name: held(array) for name, array in one.arrays.write(memory).items()}
                 found |= scores
-        arrays["weights"] = np.stack([self._weights(found.keys(), part) for part in _PARTS])
+        unranked = np.zeros(len(self.names), np.float32)  # older agents rank by a fourth row
+        arrays["weights"] = np.stack([*(self._weights(found.keys(), part) for part in _PARTS), unranked])
         silent = np.zeros(len(normal.ends), np.float32)
         return arrays, np.stack([found.get(name, silent) for name in self.names], axis=1)
 
@@ -127,58 +140,48 @@ class Ensemble:
             ]
         )
 
-    def ranks(self, arrays: Arrays) -> bool:
-        """Whether windows can be ranked by what was learnt of a machine."""
-        known = entries(arrays)
-        return any(one.arrays.names and one.arrays.present(known) for one in self._ranking)
-
     def score(
         self,
         arrays: Arrays,
         windows: Float32,
         encoded: Encoded | None,
         *,
-        ranking: bool = True,
         judge: Judge | None = None,
     ) -> Scores:
         """Score windows [B, C, T] in physical units (NaN: hidden cell) of one machine.
 
         The judge, where there is one, decides in the place of all statistics together (`fusion`).
         Detectors that need the encoder stay silent where `encoded` is None or the machine was learnt without it.
-        Without `ranking`, or where the arrays are compacted, only the detectors that can alarm are asked, in about
-        half of the time; `rank` is then 0.
         """
-        ranking = ranking and self.ranks(arrays)
         known = entries(arrays)
-        memories = [(one.detector, one.arrays.read(known)) for one in self._asked(known, ranking=ranking)]
+        asked = self._asked(known, encoded=encoded is not None)
+        memories = [(one.detector, one.arrays.read(known)) for one in asked]
         scales, fusion = ViewScales.read(known), Fusion.read(known, judge)
         step = max(1, _STEP_NUMBERS // _numbers(memories))
         parts = []
         for at in range(0, max(len(windows), 1), step):
-            described = describe_views(
-                arrays, windows[at : at + step], change_rows=CHANGE_ROWS if ranking else ()
-            )
+            described = describe_views(arrays, windows[at : at + step])
             due = DueWindows([scales], [described], encoded=_part(encoded, at, step), judge=judge)
             found = _raw_scores([(detector, [memory]) for detector, memory in memories], due)
-            parts.append(self._fused([fusion], fusion, found, due, ranking=ranking))
+            parts.append(self._fused([fusion], fusion, found, due))
         return parts[0] if len(parts) == 1 else _concatenated(parts)
 
     def hear(self, arrays: Arrays, windows: Float32) -> DueWindows:
         """Windows [B, C, T] of one machine with what the detectors that can alarm say, for who trains a judge."""
         known = entries(arrays)
-        due = DueWindows([ViewScales.read(known)], [describe_views(arrays, windows, change_rows=())])
-        asked = self._asked(known, ranking=False)
+        due = DueWindows([ViewScales.read(known)], [describe_views(arrays, windows)])
+        asked = self._asked(known)
         _raw_scores([(one.detector, [one.arrays.read(known)]) for one in asked], due)
         return due
 
     def score_together(
         self, machines: Sequence[Arrays], described: Sequence[WindowViews], *, judge: Judge | None = None
     ) -> list[Scores]:
-        """What may alarm, of windows of several machines that were described together: as `score` without `ranking`."""
+        """As `score` without the encoder, of windows of several machines that were described together."""
         groups: dict[tuple[Any, ...], list[int]] = {}
         entered = [entries(arrays) for arrays in machines]
         for at, (known, seen) in enumerate(zip(entered, described, strict=True)):
-            asked = self._asked(known, ranking=False)
+            asked = self._asked(known)
             shapes = [one.arrays.shapes(known) for one in asked]
             n_scores = held(known["calibration"]).shape
             key = asked, seen.z.shape[1:], *held(known["lengths"]).tolist(), n_scores, *shapes
@@ -223,16 +226,16 @@ class Ensemble:
             recent_threshold=due.by_window([one.recent_threshold for one in known]),
             limits=due.by_window(limits) if limits else None,
         )
-        return self._fused(known, fusion, found, due, ranking=False)
+        return self._fused(known, fusion, found, due)
 
-    def _asked(self, arrays: Entries, *, ranking: bool) -> tuple[Listed, ...]:
-        """The detectors to ask, of those that the machine was learnt with."""
+    def _asked(self, arrays: Entries, *, encoded: bool = False) -> tuple[Listed, ...]:
+        """The detectors to ask, of those that the machine was learnt with; of what is heard for the record, too."""
         n_scores = held(arrays["calibration"]).shape[-1]
-        if not ranking and n_scores == len(self.names) and self._needed <= arrays.keys():
+        if not encoded and n_scores == len(self.names) and self._needed <= arrays.keys():
             return self.alarming
         return tuple(
             one
-            for one in (self._listed if ranking else self.alarming)
+            for one in (self._listed if encoded else self.alarming)
             if self._places[one.detector.scores[0]] < n_scores and one.arrays.present(arrays)
         )
 
@@ -242,8 +245,6 @@ class Ensemble:
         fusion: Fusion,
         found: dict[str, RawScore],
         due: DueWindows,
-        *,
-        ranking: bool,
     ) -> Scores:
         """What the raw scores come to: of one machine by its own fusion, of several by that of each window."""
         B, C, _ = due.z.shape
@@ -258,17 +259,19 @@ class Ensemble:
                         one.calibration, one.mode_calibration, sets=sets, views=views
                     )
             fusion = fusion._replace(calibration=calibration)
-        scores = fusion.scores(found, self._places, n_windows=B, n_channels=C, ranking=ranking)
+        scores = fusion.scores(found, self._places, n_windows=B, n_channels=C)
         return scores if due.mode is None else replace(scores, mode=due.mode)
 
     def compact(self, arrays: Arrays) -> dict[str, NDArray[Any]]:
-        """What alarming, evidence and naming read, in the least room; windows can no longer be ranked by it.
+        """What alarming, evidence and naming read, in the least room.
 
         Compacting twice changes nothing.
         """
         dropped = frozenset[str]().union(*(one.arrays.names for one in self._listed))
         kept = {
-            name: arrays[name] for name in arrays if name not in dropped and not name.startswith(_FORGOTTEN)
+            name: arrays[name]
+            for name in arrays
+            if name not in dropped and not name.startswith(self._forgotten)
         }
         known = entries(arrays)
         for one in self.alarming:
@@ -339,7 +342,6 @@ def _concatenated(parts: Sequence[Scores]) -> Scores:
         value=np.concatenate([part.value for part in parts]),
         parts=np.concatenate([part.parts for part in parts]),
         recent=np.concatenate([part.recent for part in parts]),
-        rank=np.concatenate([part.rank for part in parts]),
         contributions=np.concatenate([part.contributions for part in parts]),
         calibrated=np.concatenate([part.calibrated for part in parts]),
         mode=np.concatenate(modes) if modes else None,

@@ -32,7 +32,6 @@ class Scores:
         value: how near an alarm, [B]; above 1 the budget of false alarms is used up. See `joined`.
         parts: the same by all detectors together and by the jump alone, each with a threshold of its own, [B, 2].
         recent: the same of the newest rows only, [B]; falls as soon as a fault ends, whatever else the window holds.
-        rank: how unusual, [B]; orders windows by how sure several detectors are, whatever the budget.
         contributions: share of each channel in the value, [B, C]; at least 0, rows sum to 1 or are all 0.
         calibrated: each raw score on one scale, [B, V]; 0 is an ordinary normal window, 1 the 99 % point of normal
             ones; a score that is absent is 0, and so is what the judge says, which has a scale of its own.
@@ -42,7 +41,6 @@ class Scores:
     value: Float32
     parts: Float32
     recent: Float32
-    rank: Float32
     contributions: Float32
     calibrated: Float32
     mode: NDArray[np.int64] | None = None
@@ -53,7 +51,6 @@ class Scores:
             self.value[chosen],
             self.parts[chosen],
             self.recent[chosen],
-            self.rank[chosen],
             self.contributions[chosen],
             self.calibrated[chosen],
             None if self.mode is None else self.mode[chosen],
@@ -65,8 +62,8 @@ class Fusion(NamedTuple):
 
     Attributes:
         calibration: normal median of each raw score, and the way from there to its 99 % point, [2, V].
-        weights: of each raw score in what alarms together, by itself, by the newest rows only, and in what ranks,
-            [4, V]; each sums to 1.
+        weights: of each raw score in what alarms together, by itself, and by the newest rows only, each sums to 1;
+            then what older agents ranked by: [4, V].
         threshold: of the first two, [2]. recent_threshold: of the third, 0-d.
         limits: of the judge, see `Judge.limits`, [3]; None without one.
         mode_calibration: the calibration in each set of windows, [K + 1, 2, V]; None: one for all.
@@ -103,7 +100,6 @@ class Fusion(NamedTuple):
         *,
         n_windows: int,
         n_channels: int,
-        ranking: bool,
     ) -> Scores:
         """What the raw scores come to; `places` of each among all."""
         raw = np.empty((n_windows, self.n_scores), np.float32)
@@ -115,7 +111,7 @@ class Fusion(NamedTuple):
             raw[:, places[name]] = score.value
             shares[:, places[name]] = score.contributions
         calibrated = calibrate(self.calibration, raw)
-        loudness, recent, rank = fuse(self.weights, calibrated)
+        loudness, recent = fuse(self.weights, calibrated)
         loud = self.weights[..., :2, :].sum(axis=-2) * np.square(np.maximum(calibrated, np.float32(0.0)))
         loud /= np.maximum(shares.sum(axis=2), np.float32(1e-30))
         weighed = np.einsum("bv,bvc->bc", loud, shares)
@@ -135,7 +131,6 @@ class Fusion(NamedTuple):
             value=joined(over),
             parts=over,
             recent=recently,
-            rank=rank if ranking else np.zeros_like(rank),
             contributions=contributions,
             calibrated=calibrated,
         )
@@ -178,17 +173,15 @@ def calibrate(calibration: Float32, raw: Float32) -> Float32:
     return calibrated
 
 
-def fuse(weights: Float32, calibrated: Float32) -> tuple[Float32, Float32, Float32]:
-    """Calibrated scores [B, V] -> what may alarm [B, 2], the same of the newest rows only [B], what ranks [B].
+def fuse(weights: Float32, calibrated: Float32) -> tuple[Float32, Float32]:
+    """Calibrated scores [B, V] -> what may alarm [B, 2], the same of the newest rows only [B].
 
-    For an alarm, a root mean square: one detector that is loud enough suffices. The jump alarms by itself: among the
-    others a plain step of one channel would be drowned. For ranking, a mean of logarithms: several detectors that are
-    raised count for more than one that shouts.
+    A root mean square: one detector that is loud enough suffices. The jump alarms by itself: among the others a plain
+    step of one channel would be drowned.
     """
     raised = np.maximum(calibrated, np.float32(0.0))
     loudness: Float32 = np.sqrt((weights[..., :3, :] @ np.square(raised)[..., None])[..., 0])
-    rank: Float32 = (weights[..., 3:, :] @ np.log1p(raised)[..., None])[..., 0, 0]
-    return loudness[:, :2], loudness[:, 2], rank
+    return loudness[:, :2], loudness[:, 2]
 
 
 def joined(parts: NDArray[Any]) -> NDArray[Any]:

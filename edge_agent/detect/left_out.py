@@ -35,12 +35,10 @@ class LeftOut:
     """What leaving normal windows out in turn says of one machine.
 
     Attributes:
-        knee: of the points that were compared, see `view_scales.describe`.
         distance: of each window to the remembered ones that it may meet, [P, W].
         nearest: place of the nearest of those among the remembered ones, [P, W].
     """
 
-    knee: float
     distance: Float32
     nearest: Ints
 

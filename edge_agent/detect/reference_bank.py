@@ -196,12 +196,6 @@ def excess(distance: Float32, *, usual: Float32, reach: Float32) -> Float32:
     return beyond
 
 
-def norm(beyond: Float32) -> Float32:
-    """Length over the channels: [C, B] -> [B]. One faulty channel of many is not drowned by the healthy."""
-    length: Float32 = np.sqrt(np.einsum("cb,cb->b", beyond, beyond))
-    return length
-
-
 def usual_and_reach(distance: Float32, least: float) -> tuple[Float32, Float32]:
     """Median of normal distances [..., W], and the way from there to their 99 % point."""
     usual, high = np.quantile(distance, [0.5, 0.99], axis=-1).astype(np.float32)
@@ -256,7 +250,6 @@ def held_out_neighbours(points: Float32, bank: Float32, barred: Barred) -> tuple
 def leave_out(
     flat: Float32,
     *,
-    knee: float,
     ends: NDArray[np.int64],
     chosen: NDArray[np.int64],
     lengths: Sequence[int],
@@ -268,7 +261,6 @@ def leave_out(
 
     Args:
         flat: points, one view a length, [P, W, K].
-        knee: of the points.
         ends: row after each window's newest one, [W].
         chosen: which windows are remembered, [P, M].
         lengths: rows of each view.
@@ -286,4 +278,4 @@ def leave_out(
             _, nearest[alone] = neighbours(points[alone], bank, square=square_of(bank), barred=elsewhere)
         distances.append(distance)
         places.append(nearest)
-    return LeftOut(knee, np.stack(distances), np.stack(places))
+    return LeftOut(np.stack(distances), np.stack(places))

@@ -31,9 +31,8 @@ class Scorer:
     """An ensemble of detectors and the network that some of them listen to.
 
     Attributes:
-        ranking: whether windows are also ranked; who only raises alarms saves more than half of the time.
-        expecting: whether somebody looks at what the network makes of each window. Where nobody does, no window is
-            ranked and the model names no fault, nothing that alarms reads the network, and it is not asked.
+        expecting: whether somebody looks at what the network makes of each window. Where nobody does and the model
+            names no fault, nothing that alarms reads the network, and it is not asked.
     """
 
     def __init__(
@@ -41,11 +40,9 @@ class Scorer:
         session: ModelSession,
         *,
         ensemble: Ensemble = ENSEMBLE,
-        ranking: bool = True,
         expecting: bool = True,
     ) -> None:
         self.session = session
-        self.ranking = ranking
         self.expecting = expecting
         self._ensemble = ensemble
         self._masks = Masks(ensemble)
@@ -101,8 +98,7 @@ class Scorer:
             return [
                 self._score_mixed(block, profile) for block, profile in zip(blocks, profiles, strict=True)
             ]
-        ranked = self.ranking and any(self._ensemble.ranks(profile.memory) for profile in profiles)
-        if not (self.expecting or ranked):
+        if not self.expecting:
             return self._score_unasked(blocks, profiles)
         T = self.window_rows
         flat = np.concatenate([shown(block).reshape(-1, 1, T) for block in blocks])  # sum(B*C) 1 T
@@ -134,7 +130,7 @@ class Scorer:
         )
         scores = dict(zip(whole, joint, strict=True))
         return [
-            self._assembled(block, profile, _unasked(block), scores=scores.get(at))
+            self._assembled(block, profile, None, scores=scores.get(at))
             for at, (block, profile) in enumerate(zip(blocks, profiles, strict=True))
         ]
 
@@ -150,27 +146,22 @@ class Scorer:
         rebuilt = _without_kinds(answers.reconstruction, block, least=STATE)
         encoded = Encoded(embedding=answers.embedding, reconstruction=rebuilt)
         scores, labels = self._scores(block, profile, encoded), self.bundle.manifest.labels
-        return _assemble(block, profile, scores, encoded, _softmax(answers.logits), labels=labels)
+        return _assemble(block, profile, scores, rebuilt, _softmax(answers.logits), labels=labels)
 
     def _assembled(
-        self, block: WindowBlock, profile: Profile, encoded: Encoded, *, scores: Scores | None = None
+        self, block: WindowBlock, profile: Profile, encoded: Encoded | None, *, scores: Scores | None = None
     ) -> ScoreBlock:
         """The block's scores by a model without a head; `scores` where they are known already."""
         none = np.empty((len(block.values), 0), np.float32)
-        return _assemble(block, profile, scores or self._scores(block, profile, encoded), encoded, none)
+        rebuilt = None if encoded is None else encoded.reconstruction
+        return _assemble(block, profile, scores or self._scores(block, profile, encoded), rebuilt, none)
 
-    def _scores(self, block: WindowBlock, profile: Profile, encoded: Encoded) -> Scores:
-        if not block.hidden:
-            return self._ensemble.score(
-                profile.memory, block.values, encoded, ranking=self.ranking, judge=self.judge
-            )
-        scores = self._score_visible(block, profile, encoded)
-        if not self.ranking:
-            return scores
-        # A broken sensor is out of the ordinary, too; only what may alarm leaves it out.
-        return replace(scores, rank=self._ensemble.score(profile.memory, block.values, encoded).rank)
+    def _scores(self, block: WindowBlock, profile: Profile, encoded: Encoded | None) -> Scores:
+        if block.hidden:
+            return self._score_visible(block, profile, encoded)
+        return self._ensemble.score(profile.memory, block.values, encoded, judge=self.judge)
 
-    def _score_visible(self, block: WindowBlock, profile: Profile, encoded: Encoded) -> Scores:
+    def _score_visible(self, block: WindowBlock, profile: Profile, encoded: Encoded | None) -> Scores:
         """What may alarm, by the channels that can be seen; the others contribute nothing."""
         B, C = block.values.shape[:2]
         kept = [at for at in range(C) if at not in block.hidden]
@@ -178,13 +169,14 @@ class Scorer:
             none = np.zeros(B, np.float32)
             parts, shares = np.zeros((B, 2), np.float32), np.zeros((B, C), np.float32)
             calibrated = np.zeros((B, len(self._ensemble.names)), np.float32)
-            return Scores(none, parts, none, none, shares, calibrated)
-        seen = Encoded(embedding=encoded.embedding[:, kept], reconstruction=encoded.reconstruction[:, kept])
+            return Scores(none, parts, none, shares, calibrated)
+        seen = encoded and Encoded(
+            embedding=encoded.embedding[:, kept], reconstruction=encoded.reconstruction[:, kept]
+        )
         scores = self._ensemble.score(
             self._masks.of(profile.memory, block.hidden),
             np.ascontiguousarray(block.values[:, kept]),
             seen,
-            ranking=False,
             judge=self.judge,
         )
         shares = np.zeros((B, C), np.float32)
@@ -226,14 +218,6 @@ def _without_kinds(values: Float32, block: WindowBlock, *, least: int) -> Float3
     return found
 
 
-def _unasked(block: WindowBlock) -> Encoded:
-    """What a network says that was not asked: nothing, in the shapes of an answer."""
-    return Encoded(
-        embedding=np.empty((*block.values.shape[:2], 0), np.float32),
-        reconstruction=np.full((*block.values.shape[:2], 1), np.nan, np.float32),
-    )
-
-
 def _softmax(logits: Float32) -> Float32:
     raised = np.exp(logits - logits.max(axis=1, keepdims=True))
     total: Float32 = raised / raised.sum(axis=1, keepdims=True)
@@ -244,19 +228,24 @@ def _assemble(
     block: WindowBlock,
     profile: Profile,
     scores: Scores,
-    encoded: Encoded,
+    rebuilt: Float32 | None,
     classes: Float32,
     *,
     labels: tuple[str, ...] = (),
 ) -> ScoreBlock:
+    """With what the network made of the windows [B, C, T], None where it was not asked."""
+    newest = (
+        np.full(block.values.shape[:2], np.nan, np.float32)
+        if rebuilt is None
+        else _without_kinds(rebuilt[:, :, -1], block, least=COUNTER)
+    )
     return ScoreBlock(
         windows=block,
         channels=profile.channels,
         value=scores.value,
         recent=scores.recent,
-        rank=scores.rank,
         contributions=scores.contributions,
-        expected=_without_kinds(encoded.reconstruction[:, :, -1], block, least=COUNTER),
+        expected=newest,
         classes=classes,
         labels=labels,
         parts=scores.parts,

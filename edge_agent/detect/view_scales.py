@@ -20,9 +20,9 @@ LENGTHS_ROWS = (16, 32, 64, 128)
 # Newest parts that are compared with the longest one: a machine that drifts slowly changes neither.
 CHANGE_ROWS = (16, 32)
 # Normal spreads up to which a statistic counts nearly in full; beyond, its logarithm does. An alarm must not be
-# ruled by one statistic that ran away; a ranking gains from hearing how far it ran.
+# ruled by one statistic that ran away; a judge that hears many of them is told how far it ran.
 ALARM_KNEE = 2.0
-RANK_KNEE = 5.0
+JUDGE_KNEE = 5.0
 # Least normal spread of each statistic (normal scales; nats for the bands), so that a statistic that happened to
 # stand still does not make a fault of every breath.
 _LEAST_SPREAD = np.array([0.05, 0.05, 0.05, 0.05, 0.02] + [0.5] * 6, np.float32)

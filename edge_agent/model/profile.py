@@ -12,7 +12,7 @@ from edge_agent.records import Profile
 _HEADER = "__header__"
 _SCHEMA_VERSION = 3
 _READABLE = (2, 3)
-"""3 may lack what only ranks; 2 had it in any case."""
+"""3 may lack what only ranked windows; 2 had it in any case."""
 
 
 class _ProfileHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -33,8 +33,8 @@ class Replay:
 
     Attributes:
         score: [R] causal: the newest window that had ended at the row; 0 before the first. 1 is the threshold.
-        score_aligned: [R] mean of how unusual the windows are that cover the row, as benchmarks score: for ranking rows
-            after the fact, since it looks ahead.
+        score_aligned: [R] mean of the windows' scores that cover the row, as benchmarks score: for ranking rows after
+            the fact, since it looks ahead.
         alarm: [R] whether an alarm was open.
         fault: [R] the open alarm's fault, "" where none is open.
         channels: C names, as in `contributions`.
@@ -186,7 +186,6 @@ def _lay_out(
     times = row_times_ns(recording)
     ends = np.concatenate([block.windows.end_rows for block in blocks] or [np.empty(0, np.int64)])
     value = np.concatenate([block.value for block in blocks] or [np.empty(0, np.float32)])
-    rank = np.concatenate([block.rank for block in blocks] or [np.empty(0, np.float32)])
     shares = np.concatenate(
         [block.contributions for block in blocks] or [np.empty((0, len(profile.channels)), np.float32)]
     )
@@ -194,7 +193,7 @@ def _lay_out(
     open_rows, fault = _alarm_rows(alarms, times)
     return Replay(
         score=np.concatenate([[np.float32(0)], value])[newest],
-        score_aligned=_align(ends, rank, count=count),
+        score_aligned=_align(ends, value, count=count),
         alarm=open_rows,
         fault=fault,
         channels=profile.channels,

@@ -50,7 +50,6 @@ def run(config: Config, *, reread: Callable[[], Config]) -> None:
     scorer = load_scorer(
         config,
         counters=counters,
-        ranking=False,
         aside=True,
         observe=exporter.inference_seconds.observe,
     )

@@ -160,7 +160,7 @@ class Reloader:
         if bundle.digest == running.scorer.bundle.digest and runs_on == ran_on:
             return Fresh(config, running.scorer, running.template, changed, waiting)
         template = bundle_profile(bundle)
-        scorer = start_scorer(bundle, config, ranking=False, observe=self._observe)
+        scorer = start_scorer(bundle, config, observe=self._observe)
         log.info("bundle_ready", digest=bundle.digest[:12], took_s=round(time.perf_counter() - started, 3))
         return Fresh(config, scorer, template, changed, waiting)
 

@@ -40,9 +40,9 @@ def _nobody(_seconds: float) -> None:
 class TimedScorer(Scorer):
     """A scorer that tells how long its calls took."""
 
-    def __init__(self, session: ModelSession, *, ranking: bool, expecting: bool, observe: Observe) -> None:
+    def __init__(self, session: ModelSession, *, expecting: bool, observe: Observe) -> None:
         """`observe` is told the seconds of each call that scored a window."""
-        super().__init__(session, ranking=ranking, expecting=expecting)
+        super().__init__(session, expecting=expecting)
         self._observe = observe
 
     def score(self, blocks: Sequence[WindowBlock], profiles: Sequence[Profile]) -> list[ScoreBlock]:
@@ -238,7 +238,7 @@ def load_scorer(
     config: Config,
     *,
     counters: Counters | None = None,
-    ranking: bool = True,
+    expecting: bool | None = None,
     aside: bool = False,
     observe: Observe = _nobody,
 ) -> TimedScorer:
@@ -247,7 +247,7 @@ def load_scorer(
     Args:
         config: which bundle, and where it runs.
         counters: which releases have run here; older ones are refused.
-        ranking: whether windows are also ranked, as a replay wants.
+        expecting: whether somebody looks at what the network expects; None: where there is a page.
         aside: start no session here before the network is asked; only for a process without threads.
         observe: is told the seconds of each call that scored a window.
 
@@ -257,14 +257,14 @@ def load_scorer(
         ProviderError: the required execution provider is absent.
     """
     bundle = load_bundle(config, counters=counters)
-    return start_scorer(bundle, config, ranking=ranking, aside=aside, observe=observe)
+    return start_scorer(bundle, config, expecting=expecting, aside=aside, observe=observe)
 
 
 def start_scorer(
     bundle: bundles.Bundle,
     config: Config,
     *,
-    ranking: bool,
+    expecting: bool | None = None,
     aside: bool = False,
     observe: Observe = _nobody,
 ) -> TimedScorer:
@@ -275,12 +275,12 @@ def start_scorer(
         ProviderError: the required execution provider is absent.
     """
     model = config.model
-    asked = ranking or config.page.enabled
+    asked = config.page.enabled if expecting is None else expecting
     lazy = aside and not asked and not bundle.manifest.labels
     session = (ModelSession.open_when_asked if lazy else ModelSession.open)(
         bundle, provider=model.provider, require=model.require_provider, threads=model.threads
     )
-    return TimedScorer(session, ranking=ranking, expecting=asked, observe=observe)
+    return TimedScorer(session, expecting=asked, observe=observe)
 
 
 def vouched(bundle: bundles.Bundle, *, now: datetime) -> str:

@@ -82,11 +82,11 @@ def _describe_group(
         start += count
 
 
-def describe_views(memory: Memory, windows: Float32, *, change_rows: Sequence[int]) -> WindowViews:
-    """The views of windows [B, C, T] of one machine; the newest `change_rows` against the longest view, too."""
+def describe_views(memory: Memory, windows: Float32) -> WindowViews:
+    """The views of windows [B, C, T] of one machine."""
     scored = transform(windows, memory)
     z = standardise(scored, location=memory["location"], scale=memory["scale"], limit=memory["limit"])
-    seen = views(z, lengths_rows=memory["lengths"].tolist(), change_rows=change_rows)
+    seen = views(z, lengths_rows=memory["lengths"].tolist(), change_rows=())
     return WindowViews(z, seen, _present(scored))
 
 

@@ -66,7 +66,6 @@ def deciding(scorer: Scorer) -> Any:
     """A scorer whose bundle has a judge."""
     return SimpleNamespace(
         session=scorer.session,
-        ranking=False,
         expecting=False,
         judge=Judge(ask=lambda *_: None, threshold=2.5, identity=77),
         bundle=SimpleNamespace(judge=SimpleNamespace(model=graph())),
@@ -91,7 +90,7 @@ def test_random_weights_are_the_shipped_ones_in_another_order(scorer: Scorer) ->
         other = judged(deciding(scorer), f"random:{seed}")
         assert decides(other)
         assert (other.judge.threshold, other.judge.identity) == (2.5, seed)
-        assert (other.ranking, other.expecting) == (False, False)
+        assert not other.expecting
         logit, of_channels = other.judge.ask(channels, machine, present)
         assert np.sort(of_channels[0]) == pytest.approx(WEIGHTS, abs=1e-6)
         assert logit[0] == pytest.approx(WEIGHTS.max(), abs=1e-6)

@@ -36,7 +36,7 @@ def values(rows: int, *, seed: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def scorer() -> Scorer:
-    return load_scorer(Config.model_validate({}), ranking=False)
+    return load_scorer(Config.model_validate({}))
 
 
 @pytest.fixture(scope="module")

@@ -120,28 +120,16 @@ def test_location_and_scale_ignore_a_tenth_of_wild_rows() -> None:
     assert found["location"] == pytest.approx(expected["location"], rel=0.05)
 
 
-def test_the_encoder_adds_its_three_raw_scores_and_ranks_by_the_embedding() -> None:
+def test_what_the_encoder_says_is_heard_for_the_record_and_changes_no_alarm() -> None:
     rows = plant(1200, 2)
     memory = learn(rows, encode=fake_encode)
     window = windows_of(rows)[-1:]
     encoded = fake_encode(window, memory["location"], memory["scale"])
-    assert memory["weights"][-1, NAMES.index("embedding")] > 0.0
-    assert learn(rows)["weights"][-1, NAMES.index("embedding")] == 0.0
-    heard = [NAMES.index(name) for name in ("embedding", "reconstruction", "reconstruction_newest")]
-    assert score(memory, window, encoded).calibrated[0, heard].all()
-    assert not score(memory, window, None).calibrated[0, heard].any()
-
-
-def test_without_ranking_the_alarm_and_its_shares_are_the_same() -> None:
-    memory = learn(plant(1200, 3))
-    windows = windows_of(plant(300, 3, seed=4), step=20)
-    windows[:, 1, -10:] += 3.0
-    full, alarming = score(memory, windows, None), score(memory, windows, None, ranking=False)
-    assert alarming.value == pytest.approx(full.value, rel=1e-5)
-    assert alarming.recent == pytest.approx(full.recent, rel=1e-5)
-    assert alarming.contributions == pytest.approx(full.contributions, abs=1e-5)
-    assert full.rank.all()
-    assert not alarming.rank.any()
+    heard = [NAMES.index(name) for name in ("reconstruction", "reconstruction_newest")]
+    asked, unasked = score(memory, window, encoded), score(memory, window, None)
+    assert asked.calibrated[0, heard].all()
+    assert not unasked.calibrated[0, heard].any()
+    np.testing.assert_array_equal(asked.value, unasked.value)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from edge_agent.commissioning.baseline import commission
 from edge_agent.detect.detector import ByChannel, Detector, DueWindows, NormalWindows, RawScore
-from edge_agent.detect.detectors import DETECTORS, ENSEMBLE
+from edge_agent.detect.detectors import COLUMNS, DETECTORS, ENSEMBLE
 from edge_agent.detect.ensemble import Ensemble, Listed, Weight
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import profile as profiles
@@ -62,7 +62,7 @@ def _beyond(newest: Float32, low: Float32, high: Float32) -> Float32:
     return beyond
 
 
-TABLE = Ensemble((*DETECTORS, Listed(OutOfRange(), Weight("together", 50.0))))
+TABLE = Ensemble((*DETECTORS, Listed(OutOfRange(), Weight("together", 50.0))), columns=COLUMNS)
 
 
 def rows(n_rows: int, seed: int) -> np.ndarray:
@@ -130,7 +130,7 @@ def test_through_the_scorer_machines_that_are_due_together_say_what_each_says_al
     memory: dict[str, np.ndarray], windows: np.ndarray, tiny_bundle: Path
 ) -> None:
     session = ModelSession.open(read(tiny_bundle), provider="cpu")
-    scorer = Scorer(session, ensemble=TABLE, ranking=False, expecting=False)
+    scorer = Scorer(session, ensemble=TABLE, expecting=False)
     small = TABLE.compact(memory)
     learnt = [
         Profile(name, ("a", "b", "c"), small, 900, 10**9, 1, scorer.bundle.encoder, 0) for name in ("x", "y")

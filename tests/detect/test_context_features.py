@@ -17,8 +17,9 @@ from edge_agent.detect.detector import DueWindows, MemoryArrays
 from edge_agent.detect.detectors import DETECTORS, ENSEMBLE
 from edge_agent.detect.detectors.in_context import InContext
 from edge_agent.detect.ensemble import Ensemble
-from edge_agent.detect.view_scales import CHANGE_ROWS, RANK_KNEE, ViewScales
+from edge_agent.detect.view_scales import CHANGE_ROWS, JUDGE_KNEE, LENGTHS_ROWS, ViewScales
 from edge_agent.records import Float32
+from edge_agent.signals.features import views
 from edge_agent.signals.views import describe_views
 
 T, C, R = 128, 4, 1800
@@ -76,10 +77,11 @@ def test_each_number_has_a_name_and_a_place(memory: Arrays) -> None:
 def test_views_are_told_relative_to_what_was_normal(memory: Arrays) -> None:
     windows = windows_of(rows(200, seed=2), step=30)
     channels, _ = tell(memory, windows)
-    described = describe_views(memory, windows, change_rows=CHANGE_ROWS)
+    described = describe_views(memory, windows)
     scales = ViewScales.read(memory)
-    relative = (described.views - scales.centre[:, None]) / scales.spread[:, None]
-    squashed = RANK_KNEE * np.sign(relative) * np.log1p(np.abs(relative / RANK_KNEE))
+    seen = views(described.z, lengths_rows=LENGTHS_ROWS, change_rows=CHANGE_ROWS)
+    relative = (seen - scales.centre[:, None]) / scales.spread[:, None]
+    squashed = JUDGE_KNEE * np.sign(relative) * np.log1p(np.abs(relative / JUDGE_KNEE))
     expected = np.sign(squashed) * np.log1p(np.abs(squashed))
     for place, (view, statistic) in {
         "last_16_level": (0, 0),
@@ -94,7 +96,7 @@ def test_views_are_told_relative_to_what_was_normal(memory: Arrays) -> None:
 def test_the_newest_rows_are_told_against_the_oldest_half(memory: Arrays) -> None:
     windows = windows_of(rows(200, seed=3), step=20)
     channels, _ = tell(memory, windows)
-    z = describe_views(memory, windows, change_rows=()).z.astype(np.float64)
+    z = describe_views(memory, windows).z.astype(np.float64)
     oldest, newest = z[..., : T // 2], z[..., -16:]
     change = newest.mean(axis=-1) - oldest.mean(axis=-1)
     told = {
@@ -132,7 +134,7 @@ def test_a_channel_that_leaves_the_others_is_told_as_the_guilty_one(memory: Arra
 def test_windows_of_many_machines_are_told_as_those_of_each(memory: Arrays) -> None:
     machines = [memory, learn(rows(R, seed=11)), learn(rows(1000, seed=12))]
     parts = [windows_of(rows(140 + 30 * at, seed=20 + at), step=10) for at in range(3)]
-    described = [describe_views(m, w, change_rows=()) for m, w in zip(machines, parts, strict=True)]
+    described = [describe_views(m, w) for m, w in zip(machines, parts, strict=True)]
     due = DueWindows([ViewScales.read(each) for each in machines], described)
     for one in TOLD.alarming:
         due.found |= one.detector.score([one.arrays.read(each) for each in machines], due)

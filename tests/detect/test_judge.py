@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from edge_agent.detect.context_features import CHANNEL_FEATURES, MACHINE_FEATURES
-from edge_agent.detect.detectors import DETECTORS, ENSEMBLE
+from edge_agent.detect.detectors import COLUMNS, DETECTORS, ENSEMBLE
 from edge_agent.detect.ensemble import Ensemble
 from edge_agent.detect.judge import THRESHOLD
 from edge_agent.detect.scorer import Scorer
@@ -28,7 +29,7 @@ T, GUILTY = 128, 1
 NAMES = ("a", "b", "c")
 SHORT, LONG = 1200, 3200
 SETTINGS = PipelineSettings(commission_rows=SHORT)
-WITHOUT = Ensemble([one for one in DETECTORS if one.detector.name != "in_context"])
+WITHOUT = Ensemble([one for one in DETECTORS if one.detector.name != "in_context"], columns=COLUMNS)
 
 
 def rows(n_rows: int, *, seed: int) -> Float32:
@@ -45,12 +46,10 @@ def windows(*, seed: int, step: int = 8, n_rows: int = 400, fault: float = 9.0) 
     return np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(values, T, axis=0)[::step])
 
 
-def scorer_with(
-    parent: Path, judge: TinyJudge | None, *, ranking: bool = False, expecting: bool = False
-) -> Scorer:
+def scorer_with(parent: Path, judge: TinyJudge | None, *, expecting: bool = False) -> Scorer:
     path = tiny.bundle(parent, rows=T, judge=judge)
     session = ModelSession.open(bundles.read(path), provider="cpu")
-    return Scorer(session, ranking=ranking, expecting=expecting)
+    return Scorer(session, expecting=expecting)
 
 
 def learnt(scorer: Scorer, n_rows: int = SHORT, *, machine: str = "m", seed: int = 1) -> Profile:
@@ -146,7 +145,7 @@ def test_the_state_falls_with_the_newest_rows(tmp_path: Path) -> None:
 def test_without_a_judge_all_is_as_if_there_were_no_such_detector(plain: Scorer, profile: Profile) -> None:
     values = windows(seed=4)
     found = score(plain, profile, values)
-    expected = WITHOUT.score(profile.memory, values, None, ranking=False)
+    expected = WITHOUT.score(profile.memory, values, None)
     for name in ("value", "recent", "parts", "contributions"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
@@ -156,7 +155,7 @@ def test_a_machine_that_was_learnt_before_goes_on_as_it_was(judged: Scorer, prof
         profile, memory={n: a for n, a in profile.memory.items() if not n.startswith("in_context")}
     )
     values = windows(seed=5)
-    expected = WITHOUT.score(older.memory, values, None, ranking=False)
+    expected = WITHOUT.score(older.memory, values, None)
     np.testing.assert_array_equal(score(judged, older, values).value, expected.value)
     np.testing.assert_array_equal(score(judged, older, values).recent, expected.recent)
 
@@ -176,11 +175,8 @@ def test_the_packed_memory_is_judged_as_the_whole_one(judged: Scorer, profile: P
     values = windows(seed=7)
     assert "in_context_codes" in profile.memory
     request = CommissionRequest("m", NAMES, rows(SHORT, seed=1), SECOND, 4, SHORT * SECOND)
-    judged.ranking = True
-    try:
+    with mock.patch.object(ENSEMBLE, "compact", dict):
         whole = learn(request, scorer=judged, settings=SETTINGS)
-    finally:
-        judged.ranking = False
     assert "in_context_bank" in whole.memory
     np.testing.assert_array_equal(whole.memory[THRESHOLD], profile.memory[THRESHOLD])
     one, other = score(judged, whole, values), score(judged, profile, values)

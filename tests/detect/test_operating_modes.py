@@ -103,10 +103,10 @@ def test_a_fault_that_is_small_beside_the_way_between_modes_is_found_and_calm_ro
     memory: dict[str, np.ndarray],
 ) -> None:
     calm = machine(4000, 5)
-    assert np.mean(ENSEMBLE.score(memory, windows_of(calm, 8), None, ranking=False).value > 1.0) < 0.01
+    assert np.mean(ENSEMBLE.score(memory, windows_of(calm, 8), None).value > 1.0) < 0.01
     faulty = machine(PHASE * 2, 6)
     faulty[-40:, 1] += 1.5  # of 10 between the modes
-    found = ENSEMBLE.score(memory, windows_of(faulty)[-1:], None, ranking=False)
+    found = ENSEMBLE.score(memory, windows_of(faulty)[-1:], None)
     assert found.value[0] > 1.0
     assert int(found.contributions[0].argmax()) == 1
 
@@ -135,7 +135,7 @@ def test_machines_with_and_without_modes_are_scored_together_as_each_alone(
     described = [seen for seen in describe_together(machines, blocks) if seen is not None]
     joint = ENSEMBLE.score_together(machines, described)
     for arrays, block, together in zip(machines, blocks, joint, strict=True):
-        alone = ENSEMBLE.score(arrays, block, None, ranking=False)
+        alone = ENSEMBLE.score(arrays, block, None)
         np.testing.assert_allclose(together.value, alone.value, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(together.contributions, alone.contributions, atol=1e-4)
 
@@ -147,7 +147,7 @@ def test_whichever_sensor_is_hidden_the_other_channels_are_judged_in_their_mode(
     seen = [at for at in range(3) if at != hidden]
     masked = ENSEMBLE.mask(ENSEMBLE.compact(memory), seen)
     calm = np.ascontiguousarray(machine(3000, 11)[:, seen])
-    assert np.mean(ENSEMBLE.score(masked, windows_of(calm, 8), None, ranking=False).value > 1.0) < 0.02
+    assert np.mean(ENSEMBLE.score(masked, windows_of(calm, 8), None).value > 1.0) < 0.02
 
 
 def test_a_change_is_one_though_the_sensor_that_tells_the_mode_is_hidden(
@@ -180,6 +180,6 @@ def test_a_channel_that_stays_between_modes_is_judged_though_the_sensor_that_tel
 
 def test_the_packed_memory_knows_the_modes(memory: dict[str, np.ndarray]) -> None:
     windows = windows_of(machine(900, 12), 20)
-    whole = ENSEMBLE.score(memory, windows, None, ranking=False).value
+    whole = ENSEMBLE.score(memory, windows, None).value
     small = ENSEMBLE.score(ENSEMBLE.compact(memory), windows, None).value
     assert np.mean(np.abs(small - whole) > 0.005 + 0.005 * whole) < 0.05

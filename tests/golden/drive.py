@@ -76,7 +76,7 @@ def live(
         store = StateDir(settings.agent.state_dir)
         store.open()
         try:
-            scorer = load_scorer(settings, ranking=False, observe=exporter.inference_seconds.observe)
+            scorer = load_scorer(settings, observe=exporter.inference_seconds.observe)
             service = Service(settings, scorer=scorer, store=store, exporter=exporter)
             service.run()
         finally:

@@ -76,7 +76,6 @@ class Walk:
 def pipeline(tiny_bundle: Path) -> Pipeline:
     """Has learnt one machine, whose messages come as JSON."""
     scorer = Scorer.load(bundle.read(tiny_bundle), provider="cpu")
-    scorer.ranking = False
     decode = delivery_decoder(
         [source.route for source in defaults().source], payload_limit_bytes=65_536, future_tolerance_s=300.0
     )

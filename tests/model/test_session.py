@@ -25,7 +25,7 @@ from edge_agent.service.wiring import start_scorer
 from edge_agent.config.file import Config
 from edge_agent.model import bundle
 import numpy as np
-scorer = start_scorer(bundle.read(Path(sys.argv[1])), Config.model_validate({}), ranking=False, aside=True)
+scorer = start_scorer(bundle.read(Path(sys.argv[1])), Config.model_validate({}), aside=True)
 print(scorer.provider, "onnxruntime" in sys.modules, end=" ")
 scorer.encode(np.zeros((1, 2, 64), np.float32), np.zeros(2, np.float32), np.ones(2, np.float32))
 print("onnxruntime" in sys.modules)
@@ -78,14 +78,15 @@ def test_on_an_accelerator_the_session_starts_at_once(tiny_bundle: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("ranking", "page", "late"), [(False, False, True), (True, False, False), (False, True, False)]
+    ("expecting", "page", "late"),
+    [(None, False, True), (True, False, False), (None, True, False), (False, True, True)],
 )
 def test_only_where_nobody_asks_the_network_it_is_tried_in_a_copy(
     tiny_bundle: Path,
-    ranking: bool,  # noqa: FBT001
+    expecting: bool | None,  # noqa: FBT001
     page: bool,  # noqa: FBT001
     late: bool,  # noqa: FBT001
 ) -> None:
     config = Config.model_validate({"page": {"enabled": page}})
-    scorer = start_scorer(bundles.read(tiny_bundle), config, ranking=ranking, aside=True)
+    scorer = start_scorer(bundles.read(tiny_bundle), config, expecting=expecting, aside=True)
     assert scorer.session.started is not late

@@ -42,7 +42,6 @@ def block(
         channels=CHANNELS,
         value=np.array(scores, np.float32) / 2.0,
         recent=np.zeros(count, np.float32),
-        rank=np.zeros(count, np.float32),
         contributions=np.tile(np.array(shares, np.float32), (count, 1)),
         expected=np.zeros((count, 3), np.float32),
         classes=np.tile(np.array(classes, np.float32), (count, 1)),

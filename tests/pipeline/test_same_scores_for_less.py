@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
 from edge_agent.model.lazy_arrays import LazyArrays
+from edge_agent.model.session import ModelSession
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.machine import Machine
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.pipeline.results import StepResults
+from edge_agent.pipeline.results import CommissionRequest, StepResults
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Alarm, Profile, ScoreBlock
 from edge_agent.sensors.checks import ChannelHistory
@@ -34,13 +36,18 @@ def rows(count: int, *, seed: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def profile(scorer: Scorer) -> Profile:
+def request_to_learn(scorer: Scorer) -> CommissionRequest:
     pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=SETTINGS)
     (request,) = pipeline.feed(
         frames_of(rows(1200, seed=0), start=0, block=1200, channels=CHANNELS, period_ns=PERIOD_NS)
     ).commissions
     assert request.hop_rows == 20
-    return learn(request, scorer=scorer, settings=SETTINGS)
+    return request
+
+
+@pytest.fixture(scope="module")
+def profile(scorer: Scorer, request_to_learn: CommissionRequest) -> Profile:
+    return learn(request_to_learn, scorer=scorer, settings=SETTINGS)
 
 
 def watch(scorer: Scorer, profile: Profile, values: np.ndarray, *, block: int = 1) -> list[StepResults]:
@@ -126,15 +133,22 @@ def test_a_finding_waits_a_second_of_rows_at_most(scorer: Scorer, profile: Profi
             assert (2000 + at) * PERIOD_NS - finding.time_ns < 20 * PERIOD_NS
 
 
+def test_the_encoder_is_not_asked_while_a_machine_is_learnt(
+    scorer: Scorer, request_to_learn: CommissionRequest, profile: Profile
+) -> None:
+    with mock.patch.object(ModelSession, "ask", side_effect=AssertionError("asked")):
+        again = learn(request_to_learn, scorer=scorer, settings=SETTINGS)
+    assert again.memory.keys() == profile.memory.keys()
+
+
 def test_a_network_that_nobody_reads_changes_no_score(scorer: Scorer, profile: Profile) -> None:
     silent = Scorer.load(bundle.read(scorer.bundle.path), provider="cpu")
-    silent.ranking = silent.expecting = False
+    silent.expecting = False
     asked = Scorer.load(bundle.read(scorer.bundle.path), provider="cpu")
-    asked.ranking = False
     without, with_network = (watch(each, profile, faulty()) for each in (silent, asked))
     assert [s.alarms for s in without] == [s.alarms for s in with_network]
     for one, other in zip(scores(without), scores(with_network), strict=True):
-        for name in ("value", "recent", "rank", "contributions", "parts"):
+        for name in ("value", "recent", "contributions", "parts"):
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
         assert np.isnan(one.expected).all()
         assert np.isfinite(other.expected).all()

@@ -134,7 +134,7 @@ def test_live_and_replayed_bytes_raise_the_same_alarms(
     user.publish_rows("m", 340, 540)
     wait_until(lambda: any(told["state"] == "closed" for told in user.alerts), what="the closing revision")
 
-    scorer, settings = load_scorer(config, ranking=False), pipeline_settings(config)
+    scorer, settings = load_scorer(config), pipeline_settings(config)
     sources = [source.route for source in config.source]
     decode = delivery_decoder(sources, payload_limit_bytes=2000, future_tolerance_s=300)
     pipeline = Pipeline(decode=decode, scorer=scorer, settings=settings)

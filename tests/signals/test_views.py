@@ -26,11 +26,11 @@ def test_machines_looked_at_together_are_seen_to_the_bit_as_each_alone_and_score
         [memory for memory, _ in machines], [seen for seen in together if seen is not None]
     )
     for (memory, windows), seen, joined in zip(machines, together, said, strict=True):
-        alone = describe_views(memory, windows, change_rows=())
+        alone = describe_views(memory, windows)
         assert seen is not None
         np.testing.assert_array_equal(seen.z, alone.z)
         np.testing.assert_array_equal(seen.views, alone.views)
-        single = ENSEMBLE.score(memory, windows, None, ranking=False)
+        single = ENSEMBLE.score(memory, windows, None)
         for part in ("value", "parts", "recent", "contributions", "calibrated"):
             np.testing.assert_allclose(getattr(joined, part), getattr(single, part), rtol=1e-4, atol=1e-5)
 

@@ -33,7 +33,6 @@ class Ramp:
             channels=("a",),
             value=value,
             recent=value,
-            rank=value,
             contributions=np.ones((len(value), 1), np.float32),
             expected=block.values[:, :, -1],
             classes=np.empty((len(value), 0), np.float32),

@@ -175,7 +175,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def learnt(load: Load) -> list[Profile]:
     """A profile for every machine: one is learnt, the others are its copies."""
-    scorer = load_scorer(Config.model_validate({}), ranking=False)
+    scorer = load_scorer(Config.model_validate({}))
     rows = [list(json.loads(row.payload)["values"].values()) for row in load.learning(1_600_000_000.0)]
     names = tuple(f"c{at}" for at in range(CHANNELS))
     period_ns = 1_000_000_000 // RATE_HZ

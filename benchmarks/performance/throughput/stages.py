@@ -49,7 +49,7 @@ def stages(
     """
     config = Config.model_validate({})
     decode = message_decoder(config, monotonic=time.monotonic)
-    scorer = load_scorer(config, ranking=False)
+    scorer = load_scorer(config)
     pipeline = Pipeline(decode=decode, scorer=scorer, settings=pipeline_settings(config), profiles=profiles)
     onnx = InferenceSession(scorer.bundle.model, _single_thread())
     journal, marks = Journal("full", snapshot_s=config.journal.snapshot_s), UsedMarks()

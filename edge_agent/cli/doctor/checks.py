@@ -41,7 +41,7 @@ def check_model(config: Config, *, now: datetime) -> Iterator[Finding]:
     """Whether the bundle is what it should be, and runs where it should."""
     try:
         bundle = load_bundle(config, counters=Counters(config.agent.state_dir))
-        scorer = start_scorer(bundle, config, ranking=False)
+        scorer = start_scorer(bundle, config)
     except BundleError as error:
         yield Finding("model", "fail", str(error), "copy the bundle again, or name another in [model] bundle")
         return

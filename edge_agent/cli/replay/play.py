@@ -127,9 +127,8 @@ def set_up(config: Config, *, commission_rows: int | None, failures: tuple[Failu
     """
     settings = pipeline_settings(config)
     settings = replace(settings, window=replace(settings.window, hop_s=0.0))
-    return Setup(
-        commission_rows=commission_rows, scorer=load_scorer(config), settings=settings, failures=failures
-    )
+    scorer = load_scorer(config, expecting=False)
+    return Setup(commission_rows=commission_rows, scorer=scorer, settings=settings, failures=failures)
 
 
 def play(recording: Recording, setup: Setup, *, library: FaultLibrary | None) -> Replay:

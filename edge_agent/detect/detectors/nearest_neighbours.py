@@ -16,37 +16,26 @@ from numpy.typing import NDArray
 
 from edge_agent.detect.detector import Detector, DueWindows, NormalWindows, RawScore
 from edge_agent.detect.left_out import tolerance
-from edge_agent.detect.reference_bank import ReferenceBank, leave_out, nearest_of, square_of
-from edge_agent.detect.view_scales import LENGTHS_ROWS
+from edge_agent.detect.reference_bank import ReferenceBank, nearest_of, square_of
+from edge_agent.detect.view_scales import ALARM_KNEE, LENGTHS_ROWS
 from edge_agent.signals.features import Float32
 
 
 class NearestNeighbours(Detector[ReferenceBank]):
-    """Nearest neighbours with statistics squashed beyond `knee` normal spreads."""
+    """Raw scores `together_*` of the views."""
 
+    name = "together"
+    scores = tuple(f"together_{rows}" for rows in LENGTHS_ROWS)
     memory = ReferenceBank
     by_mode = LENGTHS_ROWS
     sums_over_channels = True
 
-    def __init__(self, name: str, *, knee: float) -> None:
-        self.name, self.knee = name, knee
-        self.scores = tuple(f"{name}_{rows}" for rows in LENGTHS_ROWS)
-
     def fit(self, normal: NormalWindows) -> tuple[ReferenceBank, dict[str, Float32]]:
         """Remember windows that are spread over the normal time, and what each of them tolerates."""
         lengths, chosen = normal.scales.lengths, normal.reference
-        points = normal.points(knee=self.knee, views=slice(len(lengths)))
+        points = normal.points(knee=ALARM_KNEE, views=slice(len(lengths)))
         flat = points.reshape(len(points), len(normal.ends), -1)
         left_out = normal.left_out
-        if left_out.knee != self.knee:
-            left_out = leave_out(
-                flat,
-                knee=self.knee,
-                ends=normal.ends,
-                chosen=chosen,
-                lengths=lengths,
-                sets=normal.sets,
-            )
         bank = np.ascontiguousarray(np.stack([view[own] for view, own in zip(flat, chosen, strict=True)]))
         tolerances = [
             tolerance(
@@ -68,7 +57,7 @@ class NearestNeighbours(Detector[ReferenceBank]):
 
     def score(self, memories: Sequence[ReferenceBank], windows: DueWindows) -> dict[str, RawScore]:
         """Distance to the remembered windows; a channel contributes its part of the way to the nearest one."""
-        points = windows.points(knee=self.knee, views=slice(len(windows.lengths)))
+        points = windows.points(knee=ALARM_KNEE, views=slice(len(windows.lengths)))
         P, B, C, F = points.shape
         flat = points.reshape(P, B, C * F)
         banks, slices = [memory.at_hand() for memory in memories], windows.slices

@@ -1,6 +1,6 @@
 """How badly the pre-trained encoder reconstructs a window, over all of it and over its newest rows.
 
-Heard for the record: it counts neither for an alarm nor in a ranking (docs/experiments.md).
+Heard for the record: no alarm counts on it (docs/experiments.md).
 
 Axes: B windows, W normal windows, C channels, T rows.
 """

@@ -18,7 +18,6 @@ from edge_agent.detect.context_features import FEATURES, Context, features
 from edge_agent.detect.detector import MemoryArrays
 from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.detectors.in_context import InContext
-from edge_agent.detect.ensemble import Ensemble
 from edge_agent.model.lazy_arrays import entries
 from edge_agent.records import Float32
 from edge_trainer.in_context.machines.machine import MachineRows
@@ -30,8 +29,6 @@ HOP_ROWS = 4
 _WEEK_S = 7 * 86_400.0
 _BUDGET_PER_WEEK = 1.0
 _MEMORY = MemoryArrays(InContext())
-_ALARMING = Ensemble(ENSEMBLE.alarming)
-"""What can alarm on a gateway; what only ranks would take half of the time."""
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -68,7 +65,6 @@ def learnt(machine: MachineRows) -> Arrays:
         hop_rows=HOP_ROWS,
         period_s=machine.period_s,
         seed=0,
-        ensemble=_ALARMING,
     )
 
 
@@ -86,14 +82,14 @@ def look_with(arrays: Arrays, values: Float32, ends: npt.NDArray[np.int64]) -> L
     windows = np.ascontiguousarray(
         sliding_window_view(values, WINDOW_ROWS, axis=0)[ends - WINDOW_ROWS]
     )  # W C T
-    due = _ALARMING.hear(arrays, windows)
+    due = ENSEMBLE.hear(arrays, windows)
     memory: Context = _MEMORY.read(entries(arrays))
     channels, machine = features([memory], due)
-    scores = _ALARMING.score(arrays, windows, None, ranking=False)
+    scores = ENSEMBLE.score(arrays, windows, None)
     return Look(
         channels=channels,
         machine=machine,
         present=due.present,
         parts=scores.parts,
-        shape=scores.calibrated[:, _ALARMING.names.index("shape")],
+        shape=scores.calibrated[:, ENSEMBLE.names.index("shape")],
     )
