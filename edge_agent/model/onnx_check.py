@@ -38,7 +38,7 @@ _TYPED_PER_BYTE = 1
 """Numbers outside `raw_data` take a byte each at the very least."""
 
 
-class _Refused(Exception):  # noqa: N818 - does not leave this file
+class Refused(Exception):  # noqa: N818 - it says why, and does not leave this room
     """Why the model is not let in."""
 
 
@@ -50,52 +50,52 @@ def check_graph(path: Path, raw: bytes) -> None:
     """
     try:
         _check_model(raw)
-    except _Refused as refused:
+    except Refused as refused:
         raise BundleError(path, f"not a model that is let in: {refused}") from None
 
 
 def _check_model(raw: bytes) -> None:
     graphs = []
-    for number, value in _fields(raw, allowed=_MODEL, of="model"):
+    for number, value in fields(raw, allowed=_MODEL, of="model"):
         if number == _MODEL_GRAPH:
-            graphs.append(_message(value, "graph"))
+            graphs.append(message(value, "graph"))
         elif number == _MODEL_OPSET:
-            opset = _fields(_message(value, "opset"), allowed=frozenset({1, 2}), of="opset")
-            domains = [_message(field, "domain") for at, field in opset if at == _OPSET_DOMAIN]
+            opset = fields(message(value, "opset"), allowed=frozenset({1, 2}), of="opset")
+            domains = [message(field, "domain") for at, field in opset if at == _OPSET_DOMAIN]
             if not set(domains) <= _STANDARD:
-                raise _Refused(f"it wants the custom operators {_text(min(set(domains) - _STANDARD))}")
+                raise Refused(f"it wants the custom operators {_text(min(set(domains) - _STANDARD))}")
     if len(graphs) != 1:
-        raise _Refused(f"it holds {len(graphs)} graphs, not one")
+        raise Refused(f"it holds {len(graphs)} graphs, not one")
     _check_graph(graphs[0])
 
 
 def _check_graph(raw: bytes) -> None:
     nodes = tensors = 0
-    for number, value in _fields(raw, allowed=_GRAPH, of="graph"):
+    for number, value in fields(raw, allowed=_GRAPH, of="graph"):
         if number == _GRAPH_NODE:
             nodes += 1
-            tensors += _check_node(_message(value, "node"))
+            tensors += _check_node(message(value, "node"))
         elif number == _GRAPH_TENSOR:
             tensors += 1
-            _check_tensor(_message(value, "tensor"))
+            _check_tensor(message(value, "tensor"))
         if nodes > _NODES_LIMIT or tensors > _TENSORS_LIMIT:
-            raise _Refused(f"it has more than {_NODES_LIMIT} nodes or {_TENSORS_LIMIT} tensors")
+            raise Refused(f"it has more than {_NODES_LIMIT} nodes or {_TENSORS_LIMIT} tensors")
     if not nodes:
-        raise _Refused("its graph is empty")
+        raise Refused("its graph is empty")
 
 
 def _check_node(raw: bytes) -> int:
     """Refuse a custom operator or a subgraph; returns how many tensors the node's attributes hold."""
     tensors = 0
-    for number, value in _fields(raw, allowed=_NODE, of="node"):
+    for number, value in fields(raw, allowed=_NODE, of="node"):
         if number == _NODE_DOMAIN and value not in _STANDARD:
-            raise _Refused(f"it has a custom operator of {_text(_message(value, 'domain'))}")
+            raise Refused(f"it has a custom operator of {_text(message(value, 'domain'))}")
         if number == _NODE_ATTRIBUTE:
-            fields = _fields(_message(value, "attribute"), allowed=_ATTRIBUTE, of="attribute")
-            for at, field in fields:
+            found = fields(message(value, "attribute"), allowed=_ATTRIBUTE, of="attribute")
+            for at, field in found:
                 if at in _ATTRIBUTE_TENSORS:
                     tensors += 1
-                    _check_tensor(_message(field, "tensor"))
+                    _check_tensor(message(field, "tensor"))
     return tensors
 
 
@@ -103,27 +103,28 @@ def _check_tensor(raw: bytes) -> None:
     """Refuse data kept elsewhere and claims beyond the bytes at hand."""
     dims: list[int] = []
     kind, body = 0, None
-    for number, value in _fields(raw, allowed=_TENSOR | {_TENSOR_EXTERNAL, _TENSOR_LOCATION}, of="tensor"):
+    for number, value in fields(raw, allowed=_TENSOR | {_TENSOR_EXTERNAL, _TENSOR_LOCATION}, of="tensor"):
         if number == _TENSOR_EXTERNAL or (number == _TENSOR_LOCATION and value != 0):
-            raise _Refused("it keeps weights in another file")
+            raise Refused("it keeps weights in another file")
         if number == _TENSOR_DIMS:
-            dims += [value] if isinstance(value, int) else list(_varints(value))
+            dims += [value] if isinstance(value, int) else list(varints(value))
         elif number == _TENSOR_TYPE:
             kind = value if isinstance(value, int) else 0
         elif number == _TENSOR_RAW:
-            body = _message(value, "raw data")
+            body = message(value, "raw data")
     if kind not in _ITEM_BYTES or len(dims) > _AXES_LIMIT:
-        raise _Refused(f"it has a tensor of type {kind} with {len(dims)} axes")
+        raise Refused(f"it has a tensor of type {kind} with {len(dims)} axes")
     claimed = math.prod(dims)
     if body is not None and claimed * _ITEM_BYTES[kind] != len(body):
-        raise _Refused(f"a tensor claims {claimed} numbers and holds {len(body)} bytes")
+        raise Refused(f"a tensor claims {claimed} numbers and holds {len(body)} bytes")
     if body is None and claimed > len(raw) * _TYPED_PER_BYTE:
-        raise _Refused(f"a tensor claims {claimed} numbers in {len(raw)} bytes")
+        raise Refused(f"a tensor claims {claimed} numbers in {len(raw)} bytes")
 
 
-def _message(value: bytes | int, what: str) -> bytes:
+def message(value: bytes | int, what: str) -> bytes:
+    """A field that must be one with a length."""
     if isinstance(value, int):
-        raise _Refused(f"a {what} is no message")
+        raise Refused(f"a {what} is no message")
     return value
 
 
@@ -131,14 +132,14 @@ def _text(raw: bytes) -> str:
     return ascii(raw[:60].decode("utf-8", "replace"))
 
 
-def _fields(raw: bytes, *, allowed: frozenset[int], of: str) -> Iterator[tuple[int, bytes | int]]:
-    """The fields of one message: numbers as they are, everything with a length as bytes."""
+def fields(raw: bytes, *, allowed: frozenset[int] | None, of: str) -> Iterator[tuple[int, bytes | int]]:
+    """The fields of one message: numbers as they are, everything with a length as bytes; `allowed` None: all."""
     at = 0
     while at < len(raw):
         key, at = _varint(raw, at)
         number, wire = key >> 3, key & 7
-        if number not in allowed:
-            raise _Refused(f"its {of} has the field {number}, which is not let in")
+        if allowed is not None and number not in allowed:
+            raise Refused(f"its {of} has the field {number}, which is not let in")
         if wire == _VARINT:
             value, at = _varint(raw, at)
             yield number, value
@@ -148,9 +149,9 @@ def _fields(raw: bytes, *, allowed: frozenset[int], of: str) -> Iterator[tuple[i
         elif wire in (_FIXED32, _FIXED64):
             length = 4 if wire == _FIXED32 else 8
         else:
-            raise _Refused(f"its {of} is no protobuf")
+            raise Refused(f"its {of} is no protobuf")
         if length > len(raw) - at:
-            raise _Refused(f"its {of} is cut off")
+            raise Refused(f"its {of} is cut off")
         yield number, raw[at : at + length]
         at += length
 
@@ -164,10 +165,11 @@ def _varint(raw: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
         shift += 7
-    raise _Refused("it has a number that does not end")
+    raise Refused("it has a number that does not end")
 
 
-def _varints(raw: bytes) -> Iterator[int]:
+def varints(raw: bytes) -> Iterator[int]:
+    """Numbers that are laid end to end."""
     at = 0
     while at < len(raw):
         value, at = _varint(raw, at)

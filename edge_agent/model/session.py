@@ -1,8 +1,8 @@
 """The networks in inference sessions: the only file that imports onnxruntime. Knows not what its answers mean.
 
-The runtime is loaded where a session starts: it takes 28 MB, and an agent whose alarms read no network needs none. The
-encoder and the judge of a bundle have a session each; the judge, which is small, always runs on the CPU. A session is
-trusted only once it has answered its bundle's golden windows as the trainer's network did.
+The runtime is loaded where a session starts: it takes 34 MB, and an agent whose alarms read no encoder needs none. The
+judge, which is small, is computed by numpy (`small_network`), and by the runtime on the CPU only where its graph holds
+more than that. Both are trusted only once they have answered their golden windows as the trainer's network did.
 
 Axes: B windows, C channels, T rows, D embedding dimensions, K classes of a fault head.
 """
@@ -19,6 +19,7 @@ from edge_agent.model import judge as judges
 from edge_agent.model.bundle import Bundle, Golden
 from edge_agent.model.isolated import in_a_copy
 from edge_agent.model.judge import BundledJudge
+from edge_agent.model.small_network import SmallNetwork
 from edge_agent.records import Float32
 
 Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
@@ -34,6 +35,8 @@ _LARGEST_TOLERANCE = 0.05
 """Of the trainer's answers against this machine's, whatever a manifest asks for; a wrong model is off by more."""
 _CHUNK_SIGNALS = 4096
 """Channel windows in one call at most: bounds the memory that onnxruntime asks for."""
+_JUDGED_AT_A_TIME = 256
+"""The same of the judge, of which all that is computed in between is held for as long as the call takes: 4 MB."""
 _INPUTS = ("window", "observed", "location", "scale")
 
 
@@ -162,8 +165,12 @@ class ModelSession:
         if self._judging is None:
             assert self.bundle.judge is not None  # noqa: S101 - as said above
             self._judging = _start_judge(self.bundle.judge)
-        given = dict(zip(judges.INPUTS, (channels, machine, present), strict=True))
-        logit, of_channels = self._judging.run(judges.OUTPUTS, given)
+        step = max(1, _JUDGED_AT_A_TIME // channels.shape[1])
+        parts = []
+        for at in range(0, max(len(channels), 1), step):
+            part = (each[at : at + step] for each in (channels, machine, present))
+            parts.append(self._judging.run(judges.OUTPUTS, dict(zip(judges.INPUTS, part, strict=True))))
+        logit, of_channels = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
         return logit, of_channels
 
     def _run(self, windows: Float32, location: Float32, scale: Float32) -> list[Float32]:
@@ -190,8 +197,10 @@ def _start(bundle: Bundle, providers: list[str], *, threads: int) -> Any:
 
 
 def _start_judge(judge: BundledJudge) -> Any:
-    """The judge in a session that answers its golden windows as it should."""
-    session = _begin(judge.path, judge.model, [_PROVIDERS["cpu"]], inputs=judges.INPUTS, threads=1)
+    """The judge, answering its golden windows as it should."""
+    session: Any = SmallNetwork.read(judge.model, inputs=judges.INPUTS)
+    if session is None:
+        session = _begin(judge.path, judge.model, [_PROVIDERS["cpu"]], inputs=judges.INPUTS, threads=1)
     tolerance = min(judge.entry.golden_tolerance, _LARGEST_TOLERANCE)
     golden = judge.golden._asdict()
     given = {name: golden[name] for name in judges.INPUTS}

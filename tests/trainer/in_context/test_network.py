@@ -11,6 +11,7 @@ from torch import nn
 
 from edge_agent.errors import TrainingError
 from edge_agent.model.onnx_check import check_graph
+from edge_agent.model.small_network import SmallNetwork
 from tests.trainer.in_context.corpora import CHANNEL_FEATURES, MACHINE_FEATURES
 
 SIZES = {"channel_features": CHANNEL_FEATURES, "machine_features": MACHINE_FEATURES}
@@ -74,6 +75,36 @@ def test_onnxruntime_answers_as_torch() -> None:
     assert logit.shape == (7,)
     assert logits.shape == (7, 1)
     check_graph(Path("judge.onnx"), raw)
+
+
+def test_judges_together_say_the_mean_of_what_each_says() -> None:
+    each = [judge(number) for number in range(3)]
+    for number, one in enumerate(each):
+        one.learn_scales(
+            torch.randn(50, CHANNEL_FEATURES) * (1 + number) + number, torch.randn(50, MACHINE_FEATURES)
+        )
+    channels, machine, present = windows(6, 5)
+    channels, present[2, 1:4] = channels * 4, False
+    with torch.no_grad():
+        together = JointJudge(each)(channels, machine, present)
+        for said, told in zip(
+            together, zip(*(one(channels, machine, present) for one in each), strict=True), strict=True
+        ):
+            torch.testing.assert_close(said, torch.stack(told).mean(dim=0), atol=2e-5, rtol=1e-4)
+
+
+def test_the_agent_needs_no_runtime_for_what_is_exported() -> None:
+    both = JointJudge([judge(1), judge(2)])
+    network = SmallNetwork.read(export.to_onnx(both, **SIZES), inputs=export.INPUTS)
+    assert network is not None
+    given = windows(7, 3)
+    given[2][4, 1:] = False
+    answers = network.run(
+        export.OUTPUTS, dict(zip(export.INPUTS, (each.numpy() for each in given), strict=True))
+    )
+    with torch.no_grad():
+        for answer, expected in zip(answers, both(*given), strict=True):
+            np.testing.assert_allclose(answer, expected.numpy(), atol=1e-5, rtol=1e-5)
 
 
 def test_a_graph_that_answers_otherwise_is_refused() -> None:

@@ -15,7 +15,7 @@ from torch import nn
 from edge_agent.errors import TrainingError
 from edge_agent.records import Float32
 
-OPSET = 17
+OPSET = 20
 INPUTS = ("channels", "machine", "present")
 OUTPUTS = ("logit", "channel_logits")
 _TOLERANCE = 1e-4

@@ -6,10 +6,11 @@ own logit comes from it, and the window's from what is pooled over the channels.
 Axes: B windows, C channels, F features of a channel, G features of the machine, H hidden units.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 HIDDEN_UNITS = 96
 _CLIP = 6.0
@@ -19,6 +20,8 @@ _ABSENT = -30.0
 _POOLED_SHARE = 0.5
 """How much the loudest channels count in the window's logit before anything is learnt."""
 _LEAST_SPREAD = 0.05
+_WINDOW_LAYERS = (0, 3, 5)
+"""Places of the linear layers in a judge's `of_window`."""
 
 
 class JudgeNetwork(nn.Module):
@@ -98,14 +101,94 @@ class JudgeNetwork(nn.Module):
 
 
 class JointJudge(nn.Module):
-    """The mean of judges that were trained alike from other seeds: what one of them imagines the others do not."""
+    """The mean of judges that were trained alike from other seeds: what one of them imagines the others do not.
+
+    All are asked in one pass, each in its place in front of the other axes, with a third of the operators that they
+    would take by turns: a gateway pays for each of these. They must have the same sizes and are not trained any more.
+
+    Axes: J judges.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    of_machine: Tensor
+    of_machine_bias: Tensor
+    least: Tensor
+    most: Tensor
+    of_channel: Tensor
+    hidden: Tensor
+    hidden_bias: Tensor
+    logit: Tensor
+    logit_bias: Tensor
+    window_0: Tensor
+    window_0_bias: Tensor
+    window_1: Tensor
+    window_1_bias: Tensor
+    window_2: Tensor
+    window_2_bias: Tensor
 
     def __init__(self, judges: Sequence[JudgeNetwork]) -> None:
         super().__init__()
-        self.judges = nn.ModuleList(judges)
+        for name, joined in _joined(judges).items():
+            self.register_buffer(name, joined)
 
     def forward(self, channels: Tensor, machine: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """As one judge."""
-        told = [judge(channels, machine, present) for judge in self.judges]
-        window = torch.stack([logit for logit, _ in told]).mean(dim=0)
-        return window, torch.stack([logits for _, logits in told]).mean(dim=0)
+        known = ((machine.unsqueeze(0) - self.mean) * self.scale).clamp(-_CLIP, _CLIP)  # J B G
+        beside = (torch.matmul(known, self.of_machine) + self.of_machine_bias).unsqueeze(2)  # J B 1 H
+        seen = torch.minimum(torch.maximum(channels.unsqueeze(0), self.least), self.most)  # J B C F
+        hidden = functional.gelu(torch.matmul(seen, self.of_channel) + beside)
+        hidden = functional.gelu(torch.matmul(hidden, self.hidden) + self.hidden_bias)  # J B C H
+        logits = torch.matmul(hidden, self.logit).squeeze(-1) + self.logit_bias
+        absent = torch.tensor(_ABSENT)
+        logits = torch.where(present, logits, absent)  # J B C
+        there = present.unsqueeze(-1)
+        weight = there.to(hidden.dtype)
+        count = weight.sum(dim=1).clamp(min=1.0)  # B 1
+        counted = hidden * weight
+        mean = counted.sum(dim=2) / count
+        loud = ((counted * hidden).sum(dim=2) / count.sqrt() + 1e-6).sqrt()
+        most = torch.where(there, hidden, absent).amax(dim=2)
+        joined = torch.logsumexp(logits, dim=2, keepdim=True)
+        pooled = torch.cat([mean, loud, most, known, logits.amax(dim=2, keepdim=True), joined], dim=-1)
+        window = functional.gelu(torch.matmul(pooled, self.window_0) + self.window_0_bias)
+        window = functional.gelu(torch.matmul(window, self.window_1) + self.window_1_bias)
+        window = torch.matmul(window, self.window_2) + self.window_2_bias + _POOLED_SHARE * joined
+        return window.squeeze(-1).mean(dim=0), logits.mean(dim=0)
+
+
+@torch.no_grad()
+def _joined(judges: Sequence[JudgeNetwork]) -> dict[str, Tensor]:
+    """What all judges multiply by and add, laid so that it meets features [J, B, C, F] and [J, B, G].
+
+    What channels are normalised by is in the first layer: instead of features, their bounds are brought to its units.
+    """
+
+    def of(part: Callable[[JudgeNetwork], Tensor]) -> Tensor:
+        return torch.stack([part(judge).detach() for judge in judges])
+
+    def layer(name: str, at: int) -> tuple[Tensor, Tensor]:
+        weight = of(lambda judge: getattr(judge, name)[at].weight).transpose(1, 2).contiguous()
+        return weight, of(lambda judge: getattr(judge, name)[at].bias).unsqueeze(1)
+
+    mean, spread = of(lambda judge: judge.channel_mean), of(lambda judge: judge.channel_spread)
+    first, first_bias = layer("of_channel", 0)  # J F+G H
+    n_features = mean.shape[1]
+    of_channel = first[:, :n_features] / spread.unsqueeze(2)
+    hidden, hidden_bias = layer("of_channel", 2)
+    found = {
+        "mean": of(lambda judge: judge.machine_mean).unsqueeze(1),
+        "scale": 1.0 / of(lambda judge: judge.machine_spread).unsqueeze(1),
+        "of_machine": first[:, n_features:].contiguous(),
+        "of_machine_bias": first_bias - torch.matmul(mean.unsqueeze(1), of_channel),
+        "least": (mean - _CLIP * spread)[:, None, None],
+        "most": (mean + _CLIP * spread)[:, None, None],
+        "of_channel": of_channel.unsqueeze(1),
+        "hidden": hidden.unsqueeze(1),
+        "hidden_bias": hidden_bias.unsqueeze(1),
+        "logit": of(lambda judge: judge.channel_logit.weight).transpose(1, 2).unsqueeze(1),
+        "logit_bias": of(lambda judge: judge.channel_logit.bias).unsqueeze(1),
+    }
+    for number, at in enumerate(_WINDOW_LAYERS):
+        found[f"window_{number}"], found[f"window_{number}_bias"] = layer("of_window", at)
+    return found
