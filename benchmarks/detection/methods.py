@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.detection.baselines import BASELINES, Detector, in_normal_scales, with_own_limit
 from benchmarks.detection.datasets import Series
-from benchmarks.detection.networks import AGENT, SHIPPED, judged
+from benchmarks.detection.networks import AGENT, RANDOM, SHIPPED, STAND_INS, decides, judged
 from edge_agent.commissioning.baseline import commission
 from edge_agent.detect.detector import Encode
 from edge_agent.detect.detectors import ENSEMBLE
@@ -26,6 +26,8 @@ from edge_agent.signals.settings import WindowSettings
 COVER_ROWS = 64
 SETTINGS = PipelineSettings(window=WindowSettings(hop_s=0.0))
 DETECTOR_GROUPS = ("together", "shape", "jump", "reconstruction")
+DRAWS_OF = {name: RANDOM for name in STAND_INS if name.startswith(RANDOM)}
+"""Methods that are draws of one: its figures are of all of them together."""
 _WEEK_S = 7 * 24 * 3600.0
 _CHUNK_WINDOWS = 512
 
@@ -95,8 +97,10 @@ def with_limit(series: Series, *, make: Callable[[], Detector]) -> tuple[NDArray
 
 
 def methods(scorer: Scorer, *, ablate: bool) -> dict[str, Method]:
-    """Name -> method, the agent first."""
+    """Name -> method, the agent first, then other networks in it where one decides; `DRAWS_OF` tells which are one."""
     found: dict[str, Method] = {AGENT: agent(scorer)}
+    if decides(scorer):
+        found |= {name: agent(scorer, name=name, judge=judge) for name, judge in STAND_INS.items()}
     found |= {name: baseline(name, make=make) for name, make in BASELINES.items()}
     if ablate:
         found["ablations"] = ablations(scorer.encode)

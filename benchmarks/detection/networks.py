@@ -1,8 +1,8 @@
 """The agent with other networks in it, random weights or none: what the shipped one is worth shows beside them.
 
-A switch that methods are built with, `judge`, names one: "shipped", "none", "random:SEED". A bundle may hold two
-networks: the judge, which decides, and the encoder. Where there is a judge, it is the one that is replaced, at the
-bundle's threshold and with what a machine's own normal windows ask for on top.
+A switch that methods are built with, `judge`, names one: "shipped", "none", "random:SEED". It stands in for the judge
+at the bundle's threshold and with what a machine's own normal windows ask for on top; where a bundle has no judge, no
+network decides, and random weights cannot stand in.
 """
 
 import tempfile
@@ -23,8 +23,10 @@ LEFT_OUT = f"{AGENT}, kind left out"
 NO_NETWORK, RANDOM = f"{AGENT}, no network", f"{AGENT}, random weights"
 SHIPPED, NONE = "shipped", "none"
 RANDOM_DRAWS = 3
-_SCALES = ("_mean", "_spread")
+_SCALES = ("mean", "_spread", "scale", "least", "most")
 """Endings of what a judge's inputs are normalised by."""
+_FIRST, _BIAS = "of_channel", "of_machine_bias"
+"""Of the first layer: what channels are multiplied by, [J, 1, F, H], and what is added to all, [J, 1, H]."""
 
 
 def judged(scorer: Scorer, judge: str = SHIPPED) -> Scorer:
@@ -33,12 +35,11 @@ def judged(scorer: Scorer, judge: str = SHIPPED) -> Scorer:
         return scorer
     if judge == NONE:
         return WithoutNetwork(scorer.session, expecting=scorer.expecting)
-    seed = int(judge.removeprefix("random:"))
-    return (
-        with_judge(scorer, model=_scrambled, seed=seed) if decides(scorer) else untrained(scorer, seed=seed)
-    )
+    return with_judge(scorer, model=_scrambled, seed=int(judge.removeprefix("random:")))
 
 
+STAND_INS = {NO_NETWORK: NONE, **{f"{RANDOM} {seed}": f"random:{seed}" for seed in range(RANDOM_DRAWS)}}
+"""Name of a method, each draw by itself -> the switch."""
 REPLACED: Mapping[str, Sequence[Callable[[Scorer], Scorer]]] = {
     NO_NETWORK: [partial(judged, judge=NONE)],
     RANDOM: [partial(judged, judge=f"random:{seed}") for seed in range(RANDOM_DRAWS)],
@@ -54,7 +55,6 @@ def decides(scorer: Scorer) -> bool:
 class WithoutNetwork(Scorer):
     """Learns and scores by statistics alone, whatever the bundle holds."""
 
-    encode = None  # type: ignore[assignment]
     judge = None
 
 
@@ -89,19 +89,35 @@ def _asked(graph: bytes) -> Callable[..., tuple[NDArray[np.float32], NDArray[np.
 def _scrambled(graph: bytes, *, seed: int) -> bytes:
     """The graph with the numbers of each weight in random order: nothing learnt is left but how large they are.
 
-    The scales of its inputs stay: they belong to the features.
+    The scales of its inputs stay: they belong to the features. Those of channels are in the first layer (`JointJudge`)
+    and are taken out of it before and put back after.
     """
     import onnx  # noqa: PLC0415  only where the ablation is asked for
     from onnx import numpy_helper  # noqa: PLC0415
 
     model, rng = onnx.load_from_string(graph), np.random.default_rng(seed)
+    known = {weight.name: numpy_helper.to_array(weight) for weight in model.graph.initializer}
+    mean, spread = _channel_scales(known)
+    if _FIRST in known:
+        known[_BIAS] = known[_BIAS] + (mean @ known[_FIRST])[:, 0]
+        known[_FIRST] = known[_FIRST] * np.swapaxes(spread, 2, 3)
+    for name, values in known.items():
+        if values.dtype == np.float32 and values.size > 1 and not name.endswith(_SCALES):
+            known[name] = rng.permutation(values.ravel()).reshape(values.shape)
+    if _FIRST in known:
+        known[_FIRST] = known[_FIRST] / np.swapaxes(spread, 2, 3)
+        known[_BIAS] = known[_BIAS] - (mean @ known[_FIRST])[:, 0]
     for weight in model.graph.initializer:
-        values = numpy_helper.to_array(weight)
-        if values.dtype == np.float32 and values.size > 1 and not weight.name.endswith(_SCALES):
-            mixed = rng.permutation(values.ravel()).reshape(values.shape)
-            weight.CopyFrom(numpy_helper.from_array(mixed, weight.name))
+        weight.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(known[weight.name]), weight.name))
     written: bytes = model.SerializeToString(deterministic=True)
     return written
+
+
+def _channel_scales(known: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """What the first layer normalises channels by, up to a factor, [J, 1, 1, F] each; 0 and 1 where it does not."""
+    if _FIRST not in known:
+        return np.zeros((1, 1, 1, 1), np.float32), np.ones((1, 1, 1, 1), np.float32)
+    return (known["least"] + known["most"]) / 2, (known["most"] - known["least"]) / 2
 
 
 def untrained(scorer: Scorer, *, seed: int = 0) -> Scorer:

@@ -10,7 +10,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +25,7 @@ from benchmarks.detection import datasets as sets
 from benchmarks.detection.baselines import BASELINES
 from benchmarks.detection.datasets import Series
 from benchmarks.detection.measures import measure, pooled
-from benchmarks.detection.methods import Method, methods
+from benchmarks.detection.methods import DRAWS_OF, methods
 from benchmarks.detection.networks import AGENT
 from benchmarks.detection.report import picture, table
 from benchmarks.harness.figure_cache import digest, kept
@@ -38,18 +42,20 @@ _FREE = ("__init__.py", "encoder_ablation.py", "report.py", "run.py", "skab_live
 def main() -> int:
     """Measure, and write JSON, Markdown and a picture."""
     options = _options()
-    scorer = Scorer.load(bundle.read(options.bundle), provider="cpu")
-    known = methods(scorer, ablate=options.ablate)
-    if options.methods:
-        known = {name: method for name, method in known.items() if name in options.methods}
+    scorer = _loaded(options.bundle)
+    names = [
+        name
+        for name in methods(scorer, ablate=options.ablate)
+        if not options.methods or DRAWS_OF.get(name, name) in options.methods
+    ]
     target = options.out / options.name
     report: dict[str, Any] = circumstances("benchmarks.detection.run") | {"model": scorer.bundle.digest}
     report |= _measured_before(target, options)
     for name, series in _sets(options):
         chosen = list(series)[: options.files]
-        found = _measure_set(name, chosen, known, model=scorer.bundle.digest)
+        found = _measure_set(name, chosen, names, options=options)
         report["per_file"][name] = found
-        report["sets"][name] = {method: pooled(list(files.values())) for method, files in found.items()}
+        report["sets"][name] = _together(found)
         report["sets"][name] |= _published(chosen)
         report["measured"][name] = {key: report[key] for key in ("command", "date", "commit", "model")}
     options.out.mkdir(parents=True, exist_ok=True)
@@ -72,7 +78,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--methods", nargs="+", help=f"only these, as the table names them; ours is {AGENT!r}"
     )
-    parser.add_argument("--ablate", action="store_true", help="untrained encoder, none, each detector alone")
+    parser.add_argument("--ablate", action="store_true", help="each detector alone, too")
+    parser.add_argument("--jobs", type=int, default=1, help="files at a time")
     parser.add_argument("--bundle", type=Path, default=SHIPPED, help="another model, for instance int8")
     return parser.parse_args()
 
@@ -102,36 +109,74 @@ def _sets(options: argparse.Namespace) -> Iterable[tuple[str, Iterable[Series]]]
         yield "SKAB, turned", sets.skab(options.data, seed=TURN_SEED)
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One file by one method."""
+
+    set_name: str
+    series: Series
+    method: str
+    bundle: Path
+    ablate: bool
+
+
 def _measure_set(
-    name: str, chosen: list[Series], known: dict[str, Method], *, model: str
+    name: str, chosen: list[Series], names: list[str], *, options: argparse.Namespace
 ) -> dict[str, dict[str, Any]]:
     """Method -> file -> figures."""
+    tasks = [Task(name, series, each, options.bundle, options.ablate) for each in names for series in chosen]
     found: dict[str, dict[str, Any]] = {}
-    for method_name, method in known.items():
-        for series in chosen:
-            for label, figures in _measure(name, series, method_name, method, model=model).items():
-                found.setdefault(label, {})[series.recording.name] = figures
-        sys.stderr.write(f"{name}: {method_name} done\n")
+    for task, told in zip(tasks, _measured(tasks, jobs=options.jobs), strict=True):
+        for label, figures in told.items():
+            found.setdefault(label, {})[task.series.recording.name] = figures
+        if task.series is chosen[-1]:
+            sys.stderr.write(f"{name}: {task.method} done\n")
     return found
 
 
-def _measure(
-    name: str, series: Series, method_name: str, method: Method, *, model: str
-) -> dict[str, dict[str, Any]]:
+def _measured(tasks: list[Task], *, jobs: int) -> Iterator[dict[str, dict[str, Any]]]:
+    """Figures of each task in their order."""
+    if jobs <= 1:
+        yield from map(_measure, tasks)
+        return
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # for the processes that start now
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_measure, tasks)
+
+
+def _measure(task: Task) -> dict[str, dict[str, Any]]:
     """Figures of what the method calls itself, kept until code or model change."""
-    ours = method_name not in BASELINES
+    ours = task.method not in BASELINES
+    scorer, series = _loaded(task.bundle), task.series
 
     def figures() -> dict[str, dict[str, Any]]:
+        method = methods(scorer, ablate=task.ablate)[task.method]
         started = time.process_time()
         outcomes = method(series)
         spent = round(time.process_time() - started, 2)
         return {label: measure(series, outcome) | {"cpu_s": spent} for label, outcome in outcomes.items()}
 
-    parts = [name, series.recording.name, method_name, model if ours else "", _code(agent=ours)]
+    model = scorer.bundle.digest if ours else ""
+    parts = [task.set_name, series.recording.name, task.method, model, _code(agent=ours)]
     found: dict[str, dict[str, Any]] = kept(parts, figures)
     return found
 
 
+def _together(found: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Figures of each method over its files, those of a method's draws together."""
+    files: dict[str, list[Any]] = {}
+    for name, told in found.items():
+        files.setdefault(DRAWS_OF.get(name, name), []).extend(told.values())
+    return {name: pooled(told) for name, told in files.items()}
+
+
+@cache
+def _loaded(path: Path) -> Scorer:
+    """As a service asks it: for alarms."""
+    return Scorer(Scorer.load(bundle.read(path), provider="cpu").session, expecting=False)
+
+
+@cache
 def _code(*, agent: bool) -> str:
     """Digest of all that decides a figure: the benchmark's files, and the agent's where it is measured."""
     files = [file for file in sorted(Path(__file__).parent.glob("*.py")) if file.name not in _FREE]

@@ -1,9 +1,10 @@
 """False alarms a week and shifts found, through the agent's own pipeline, beside other rules on the same scores.
 
-Simulated machines (`alarm_machines`): 28 days at 10 s, the first day learnt from, with and without drift; each also
+Simulated machines: 28 days at 10 s, the first day learnt from, with and without drift; each also
 with level shifts of 30 minutes and 3 to 6 normal standard deviations on one channel. Windows are scored once with the
 shipped model, once in 60 s (`window.hop_s = 60`), and the recorded scores then go through the agent's pipeline, and for
-other rules through the same delays and hysteresis.
+other rules through the same delays and hysteresis. On the first machines PCA and k-means stand beside it, and, where a
+pre-trained network decides, the agent without one and with random weights.
 
 `--data DIR` adds a folder of recordings with an `index.csv` (`series_id, file, train_end`): each is commissioned on its
 prefix, and alarms inside and outside of its labelled rows are counted.
@@ -15,6 +16,9 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +27,8 @@ import numpy as np
 from edge_trainer.evaluation.measures import segments
 
 from benchmarks import RESULTS, ROOT
+from benchmarks.detection.networks import REPLACED, decides
 from benchmarks.false_alarms.machines import PERIOD_S, SIZES
-from benchmarks.false_alarms.threshold_rules import RULES
 from benchmarks.false_alarms.trial import DAYS, SETTINGS, SHIPPED, UNMOVED, WEEK_S, frames, no_bytes, simulate
 from benchmarks.harness.provenance import circumstances
 from edge_agent.detect.scorer import Scorer
@@ -50,21 +54,25 @@ def main() -> int:
     if options.data is not None and not (options.data / "index.csv").is_file():
         sys.stderr.write(f"{options.data}: no index.csv in it\n")
         return 2
-    scorer = Scorer.load(bundle.read(ROOT / "edge_agent/models/pretrained"), provider="cpu")
-    scorer.expecting = False
+    scorer = shipped()
     told = earlier(options.out.with_suffix(".json"), model=scorer.bundle.digest) if options.add else []
     done = {run["seed"] for run in told}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     report = about(scorer)
-    for seed in range(options.first_seed, options.first_seed + options.seeds):
-        if seed in done:
-            continue
-        for drift in (False, True):
-            told += simulate(seed, drift=drift, scorer=scorer)
-            weekly = {run["rule"]: run["false_alarms_a_week"] for run in told[-2 - len(RULES) :]}
-            sys.stdout.write(f"machine {seed}, drift {drift}: {json.dumps(weekly)}\n")
-            sys.stdout.flush()
-        report |= {"machines": len(done | {run["seed"] for run in told}), "runs": told}
+    seeds = [
+        each for each in range(options.first_seed, options.first_seed + options.seeds) if each not in done
+    ]
+    tasks = [
+        (seed, drift, seed < options.first_seed + options.compared)
+        for seed in seeds
+        for drift in (False, True)
+    ]
+    for found in measured(tasks, jobs=options.jobs):
+        told += found
+        weekly = {run["rule"]: run["false_alarms_a_week"] for run in found}
+        sys.stdout.write(f"machine {found[0]['seed']}, drift {found[0]['drift']}: {json.dumps(weekly)}\n")
+        sys.stdout.flush()
+        report |= {"machines": len({run["seed"] for run in told}), "runs": told}
         options.out.with_suffix(".json").write_text(json.dumps(report) + "\n")
     report |= {"machines": len({run["seed"] for run in told}), "runs": told}
     report |= {"simulated": summarise(told), "nab": [], "folder": []}
@@ -84,6 +92,10 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument(
+        "--compared", type=int, default=8, help="machines that baselines and other networks watch, too"
+    )
+    parser.add_argument("--jobs", type=int, default=2, help="machines at a time")
+    parser.add_argument(
         "--add", action="store_true", help="keep the machines of earlier results, simulate the rest"
     )
     parser.add_argument("--data", type=Path, help="a folder of recordings with an index.csv")
@@ -91,6 +103,33 @@ def _options() -> argparse.Namespace:
         "--out", type=Path, default=RESULTS / "alarms", help="path of the results without an ending"
     )
     return parser.parse_args()
+
+
+@cache
+def shipped() -> Scorer:
+    """The model that ships, asked as a service asks it."""
+    scorer = Scorer.load(bundle.read(ROOT / "edge_agent/models/pretrained"), provider="cpu")
+    return Scorer(scorer.session, expecting=False)
+
+
+def measured(tasks: Sequence[tuple[int, bool, bool]], *, jobs: int) -> Iterator[list[dict[str, Any]]]:
+    """What was found of each (seed, whether it drifts, whether others stand beside), in this order."""
+    if jobs <= 1:
+        yield from map(measure, tasks)
+        return
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # for the processes that start now
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(measure, tasks)
+
+
+def measure(task: tuple[int, bool, bool]) -> list[dict[str, Any]]:
+    """One machine; a draw of random weights each, in turn."""
+    (seed, drift, compared), scorer = task, shipped()
+    others = None
+    if compared:
+        networks = REPLACED if decides(scorer) else {}
+        others = {name: draws[seed % len(draws)](scorer) for name, draws in networks.items()}
+    return simulate(seed, drift=drift, scorer=scorer, others=others)
 
 
 def earlier(path: Path, *, model: str) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """One simulated machine under several rules: its windows are scored once, and each rule judges the same scores."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from unittest import mock
@@ -8,12 +8,13 @@ from unittest import mock
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.detection.baselines import BASELINES, in_normal_scales, with_own_limit
 from benchmarks.false_alarms.machines import DAY_ROWS, PERIOD_S, SIZES, Shift, machine, shifted
 from benchmarks.false_alarms.threshold_rules import RULES
 from edge_agent.commissioning import baseline
 from edge_agent.commissioning.settings import BudgetSettings
 from edge_agent.detect.scorer import Scorer
-from edge_agent.detect.trigger import Trigger
+from edge_agent.detect.trigger import Trigger, on_delay_windows
 from edge_agent.detect.view_scales import LENGTHS_ROWS
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.settings import PipelineSettings
@@ -29,9 +30,14 @@ WEEK_S = 7 * 24 * 3600
 BLOCK_ROWS = 1024
 # Windows until every row of one has been replaced.
 SPAN_WINDOWS = -(-LENGTHS_ROWS[-1] * PERIOD_S // int(SETTINGS.window.hop_s))
+RIVALS = ("PCA T2 + SPE", "k-means on z-scored windows")
 SHIPPED, UNMOVED = "edge-agent", "edge-agent, threshold never moved"
+TRIGGER = replace(
+    SETTINGS.trigger,
+    on_delay_windows=on_delay_windows(SETTINGS.on_delay, hop_ns=round(SETTINGS.window.hop_s * 1e9)),
+)
+_LEAST_LIMIT = 1e-12
 Known = dict[int, NDArray[np.float32]]
-Learnt = tuple[NDArray[np.float64], float]
 
 
 class Recorded:
@@ -50,68 +56,100 @@ class Recorded:
         ]
 
 
-def simulate(seed: int, *, drift: bool, scorer: Scorer) -> list[dict[str, Any]]:
-    """One machine: what each rule made of its normal weeks and of its shifts."""
+def simulate(
+    seed: int, *, drift: bool, scorer: Scorer, others: Mapping[str, Scorer] | None = None
+) -> list[dict[str, Any]]:
+    """One machine: what each rule made of its normal weeks and of its shifts.
+
+    Args:
+        seed: of the machine.
+        drift: whether it drifts.
+        scorer: the model.
+        others: what else learns and watches it, by name, behind the same pipeline; None: the rules stand alone, without
+            baselines.
+    """
     normal = machine(seed, days=DAYS, drift=drift)
     faulty, shifts = shifted(normal, seed)
-    profile, learnt = learn(normal, scorer=scorer)
+    heard: dict[str, tuple[list[int], list[int], float | None]] = {}
+    for name, each in {SHIPPED: scorer, **(others or {})}.items():
+        profile, calm = learn(normal, scorer=each)
+        known, anew = watched(normal, faulty, shifts, profile=profile, scorer=each)
+        false, ratio = played(normal, profile, Recorded(each, known))
+        heard[name] = false, played(faulty, profile, Recorded(each, anew))[0], ratio
+        if name == SHIPPED:
+            for rule, limits in {UNMOVED: np.ones(calm.shape[1]), **by_rule(calm)}.items():
+                heard[rule] = opened(known, limits), opened(anew, limits), None
+    for name in RIVALS if others is not None else ():
+        heard[name] = *(by_baseline(name, each) for each in (normal, faulty)), None
+    return [
+        {
+            "seed": seed,
+            "drift": drift,
+            "rule": name,
+            "false_alarms_a_week": round(len(false) * 7 / (DAYS - 1), 3),
+            "ratio_at_end": ratio,
+            "shifts": tallied([found(shift, raised) for shift in shifts]),
+        }
+        for name, (false, raised, ratio) in heard.items()
+    ]
+
+
+def watched(
+    normal: Recording, faulty: Recording, shifts: Sequence[Shift], *, profile: Profile, scorer: Scorer
+) -> tuple[Known, Known]:
+    """Scores of all windows of the normal weeks, and of the same weeks with shifts."""
     known = scores_of(normal, profile=profile, scorer=scorer, rows=np.ones(len(normal.values), bool))
     touched = np.zeros(len(normal.values), bool)
     for shift in shifts:
         touched[shift.start : shift.end + scorer.window_rows] = True
-    anew = known | scores_of(faulty, profile=profile, scorer=scorer, rows=touched)
-    told = []
-    for name, limits in {SHIPPED: None, UNMOVED: [1.0] * len(learnt), **by_rule(learnt)}.items():
-        if limits is None:
-            false, ratio = played(normal, profile, Recorded(scorer, known))
-            raised, _ = played(faulty, profile, Recorded(scorer, anew))
-        else:
-            false, raised, ratio = opened(known, limits), opened(anew, limits), None
-        told.append(
-            {
-                "seed": seed,
-                "drift": drift,
-                "rule": name,
-                "false_alarms_a_week": round(len(false) * 7 / (DAYS - 1), 3),
-                "ratio_at_end": ratio,
-                "shifts": tallied([found(shift, raised) for shift in shifts]),
-            }
-        )
-    return told
+    return known, known | scores_of(faulty, profile=profile, scorer=scorer, rows=touched)
 
 
-def by_rule(learnt: list[Learnt]) -> dict[str, list[float]]:
-    """Each rule's thresholds in units of the learnt ones."""
+def by_rule(calm: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Each rule's thresholds of the parts of the score, by normal windows [W, P], in units of the agent's own."""
     in_a_week = WEEK_S / SETTINGS.window.hop_s
-    return {name: [rule(scores, in_a_week) / own for scores, own in learnt] for name, rule in RULES.items()}
+    return {name: np.array([rule(part, in_a_week) for part in calm.T]) for name, rule in RULES.items()}
 
 
-def opened(known: Known, limits: list[float]) -> list[int]:
-    """Rows after the first day at which alarms opened, by thresholds that stay where they are."""
-    trigger, rows = Trigger(SETTINGS.trigger), []
+def opened(known: Known, limits: NDArray[np.float64]) -> list[int]:
+    """Rows after the first day at which alarms opened, by thresholds of the parts [P] that stay where they are.
+
+    The newest rows keep the agent's own threshold.
+    """
+    trigger, rows = Trigger(TRIGGER), []
     for row in sorted(known):
-        *parts, recent = (known[row] / limits).tolist()
         if row < DAY_ROWS:
             continue
-        state = trigger.step(max(parts), recent=recent, span_windows=SPAN_WINDOWS)
-        if state == "raised":
+        value = float((known[row][:-1] / limits).max())
+        if trigger.step(value, recent=float(known[row][-1]), span_windows=SPAN_WINDOWS) == "raised":
             rows.append(row)
     return rows
 
 
-def learn(normal: Recording, *, scorer: Scorer) -> tuple[Profile, list[Learnt]]:
-    """The machine's profile; of each part and of the newest rows the normal scores and the threshold of them."""
+def by_baseline(name: str, recording: Recording) -> list[int]:
+    """Rows after the first day at which a baseline opened alarms at its own 99 % point, behind the agent's trigger."""
+    rows = in_normal_scales(recording.values, DAY_ROWS)
+    raw, limit = with_own_limit(BASELINES[name], rows, normal_rows=DAY_ROWS)
+    score = raw / max(limit, _LEAST_LIMIT)
+    hop = round(SETTINGS.window.hop_s / PERIOD_S)
+    judged = range(DAY_ROWS + hop - 1, len(score), hop)
+    return opened({row: np.repeat(score[row], 2) for row in judged}, np.ones(1))
+
+
+def learn(normal: Recording, *, scorer: Scorer) -> tuple[Profile, NDArray[np.float64]]:
+    """The machine's profile, and what the held-out normal windows scored in each part, [W, 2], 1 the threshold."""
     seen: list[NDArray[np.float64]] = []
-    own = baseline.threshold
+    own = baseline._limits  # noqa: SLF001 - where normal scores and thresholds meet
 
-    def listen(scores: NDArray[np.float32], **how: float) -> float:
-        seen.append(np.asarray(scores, np.float64))
-        return own(scores, **how)
+    def listen(*given: Any, **how: Any) -> Any:
+        thresholds, over = own(*given, **how)
+        seen.append(np.asarray(over, np.float64))
+        return thresholds, over
 
-    with mock.patch.object(baseline, "threshold", listen):
+    with mock.patch.object(baseline, "_limits", listen):
         profile = commission_recording(normal, rows=DAY_ROWS, scorer=scorer, settings=SETTINGS)
-    limits = [*np.ravel(profile.memory["threshold"]).tolist(), float(profile.memory["recent_threshold"])]
-    return profile, list(zip(seen, limits, strict=True))
+    (calm,) = seen
+    return profile, calm
 
 
 def scores_of(recording: Recording, *, profile: Profile, scorer: Scorer, rows: NDArray[np.bool_]) -> Known:

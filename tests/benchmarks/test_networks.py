@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
+from edge_trainer.in_context.export import session_of, to_onnx
+from edge_trainer.in_context.network import JointJudge, JudgeNetwork
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.detection.networks import NONE, REPLACED, decides, judged
@@ -78,7 +81,6 @@ def test_what_ships_is_left_as_it_is(scorer: Scorer) -> None:
 
 def test_without_a_network_nothing_is_asked(scorer: Scorer) -> None:
     alone = judged(scorer, NONE)
-    assert alone.encode is None
     assert not decides(alone)
 
 
@@ -97,6 +99,28 @@ def test_random_weights_are_the_shipped_ones_in_another_order(scorer: Scorer) ->
         told.append(of_channels[0].tolist())
     assert WEIGHTS.tolist() not in told
     assert told[0] != told[1]
+
+
+def test_of_the_graph_that_ships_the_scales_stay_where_they_are(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    seen, known = 3.0 + torch.randn(200, N_FEATURES) * torch.arange(1, N_FEATURES + 1), torch.randn(200, 2)
+    judges = [
+        JudgeNetwork(channel_features=N_FEATURES, machine_features=2, hidden=8, dropout=0.0) for _ in range(2)
+    ]
+    for judge in judges:
+        judge.learn_scales(seen, known)
+    graph = to_onnx(JointJudge(judges), channel_features=N_FEATURES, machine_features=2)
+    given = SimpleNamespace(**vars(deciding(Scorer.load(bundle.read(tiny.bundle(tmp_path)), provider="cpu"))))
+    given.bundle = SimpleNamespace(judge=SimpleNamespace(model=graph))
+    channels, present = seen[:40, None].numpy(), np.ones((40, 1), np.bool_)
+    shipped = session_of(graph).run(
+        None, {"channels": channels, "machine": known[:40].numpy(), "present": present}
+    )
+    told = judged(given, "random:1").judge.ask(channels, known[:40].numpy(), present)[0]
+    # In the unit of its scales each feature counts alike: the mixed judge hears all, as loudly as the shipped one.
+    assert np.isfinite(told).all()
+    assert 0.1 < told.std() / shipped[0].std() < 10.0
+    assert abs(np.corrcoef(told, shipped[0])[0, 1]) < 0.9
 
 
 def test_three_draws_of_random_weights_stand_beside_none() -> None:
