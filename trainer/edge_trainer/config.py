@@ -6,16 +6,19 @@ directory that the command is started in, those of recordings to `run.data`.
 
 import tomllib
 from collections.abc import Sequence
+from os import fspath
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from edge_agent.errors import ConfigError
 
 Positive = Annotated[int, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Names = tuple[Annotated[str, BeforeValidator(fspath)], ...]
+"""Of recordings; the command line gives paths."""
 
 
 class _Section(BaseModel):
@@ -50,7 +53,7 @@ class PretrainSection(_Section):
     """File of a trained network that this one learns to imitate, in place of the objectives below."""
     window_rows: Annotated[int, Field(ge=32, le=1024, multiple_of=16)] = 128
     embedding_dim: Annotated[int, Field(ge=12, le=512)] = 32
-    recordings: tuple[str, ...] = ()
+    recordings: Names = ()
     """Folders, files or patterns such as `run_*.parquet`, below `run.data`; labels are ignored."""
     exclude_columns: tuple[str, ...] = ()
     buffer_bytes: Annotated[int, Field(ge=1_000_000)] = 256_000_000
@@ -97,7 +100,7 @@ class PretrainSection(_Section):
 class FinetuneSection(_Section):
     """Labelled fine-tuning: L_total = L_pre + alpha * L_fine."""
 
-    recordings: tuple[str, ...] = ()
+    recordings: Names = ()
     channels: tuple[str, ...] | None = None
     exclude_columns: tuple[str, ...] = ()
     names: dict[int, str] = {}
@@ -129,7 +132,7 @@ class ExportSection(_Section):
 class CalibrateSection(_Section):
     """What is normal for the machine, from normal recordings."""
 
-    recordings: tuple[str, ...] = ()
+    recordings: Names = ()
     machine: str = "machine"
     exclude_columns: tuple[str, ...] = ()
     budget_per_week: Annotated[float, Field(gt=0)] = 1.0
@@ -142,7 +145,7 @@ class CalibrateSection(_Section):
 class EvaluateSection(_Section):
     """Replay of held-out recordings through the agent's own pipeline."""
 
-    recordings: tuple[str, ...] = ()
+    recordings: Names = ()
     exclude_columns: tuple[str, ...] = ()
     commission_rows: Positive = 1000
     """First rows of each recording that are learnt from where the bundle has no profile of its own."""

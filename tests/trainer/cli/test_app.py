@@ -43,6 +43,12 @@ def test_a_flag_wins_over_the_file_and_the_artefact_is_printed(tmp_path: Path) -
     assert "2/2" in done.stderr
 
 
+@pytest.mark.parametrize("section", ["pretrain", "finetune", "calibrate", "evaluate"])
+def test_recordings_are_named_by_paths(section: str) -> None:
+    loaded = config.load(None, [(f"{section}.recordings", [Path("plant/day-1.csv"), Path("plant/more")])])
+    assert getattr(loaded, section).recordings == ("plant/day-1.csv", "plant/more")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
