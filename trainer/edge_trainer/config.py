@@ -188,6 +188,32 @@ class JudgeSection(_Section):
     """Of calm time that may be in alarm."""
 
 
+class SiteSection(_Section):
+    """Fine-tuning of a judge on a site's own normal recordings, in the machines and shards of `judge`."""
+
+    recordings: Names = ()
+    """Folders, files or patterns, below `run.data` where relative; rows with a label other than 0 are left out."""
+    exclude_columns: tuple[str, ...] = ()
+    period_s: Annotated[float, Field(gt=0)] = 1.0
+    """Step between rows where the recordings have no timestamps."""
+    left_out_share: Annotated[float, Field(gt=0, lt=1)] = 0.34
+    """Of the site's machines: nothing is learnt from them, the gain is measured. Of a single machine, its last rows."""
+    episodes: Positive = 300
+    left_out_episodes: Positive = 100
+    general_share: Positive = 3
+    """Machines of the corpus for each of the site's."""
+    general_episodes: Positive = 100
+    """Of held-out machines of the corpus that are made where none are there; all that are there are measured."""
+    minutes: Annotated[float, Field(gt=0)] = 8.0
+    """For making and watching machines; training then goes on with what is there."""
+    epochs: Positive = 3
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-4
+    fresh_machines: Positive = 40
+    """Of the site's left-out ones, and as many general ones, that the threshold is set on."""
+    most_harm: Weight = 0.02
+    """Average precision that may be lost on held-out general machines: the bound of the 95 % interval keeps it."""
+
+
 class Config(_Section):
     """A training run."""
 
@@ -198,6 +224,7 @@ class Config(_Section):
     calibrate: CalibrateSection = CalibrateSection()
     evaluate: EvaluateSection = EvaluateSection()
     judge: JudgeSection = JudgeSection()
+    site: SiteSection = SiteSection()
 
 
 def load(path: Path | None, overrides: Sequence[tuple[str, Any]] = ()) -> Config:

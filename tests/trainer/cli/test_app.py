@@ -43,7 +43,7 @@ def test_a_flag_wins_over_the_file_and_the_artefact_is_printed(tmp_path: Path) -
     assert "2/2" in done.stderr
 
 
-@pytest.mark.parametrize("section", ["pretrain", "finetune", "calibrate", "evaluate"])
+@pytest.mark.parametrize("section", ["pretrain", "finetune", "calibrate", "evaluate", "site"])
 def test_recordings_are_named_by_paths(section: str) -> None:
     loaded = config.load(None, [(f"{section}.recordings", [Path("plant/day-1.csv"), Path("plant/more")])])
     assert getattr(loaded, section).recordings == ("plant/day-1.csv", "plant/more")
@@ -56,6 +56,7 @@ def test_recordings_are_named_by_paths(section: str) -> None:
         (["pretrain", "--set", "pretrain.stepz=1"], 2, "pretrain.stepz"),
         (["pretrain", "-c", "absent.toml"], 2, "absent.toml"),
         (["export", "-o", "absent"], 8, "run the stage before first"),
+        (["judge", "site", "-r", "absent"], 4, "no .parquet or .csv"),
         (["evaluate", "-o", "absent"], 8, "run the stage export first"),
     ],
 )

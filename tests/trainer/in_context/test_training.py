@@ -86,3 +86,22 @@ def test_a_judge_is_kept(tmp_path: Path) -> None:
 def test_too_little_to_learn_from() -> None:
     with pytest.raises(TrainingError, match="less than one batch"):
         training.train(corpus(machines=1), QUICK, seed=0, hidden=8, dropout=0.0, report=print)
+
+
+def test_a_judge_goes_on_learning_from_where_it_is() -> None:
+    start, elsewhere = trained(), corpus(seed=4, raised=-3.0)
+    before = {name: value.clone() for name, value in start.state_dict().items()}
+    network = training.train(
+        elsewhere, QUICK, seed=3, hidden=99, dropout=0.0, report=lambda _: None, start=start
+    )
+    assert network.hidden == start.hidden
+    for name, value in start.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+    for name, scale in start.named_buffers():
+        torch.testing.assert_close(dict(network.named_buffers())[name], scale, rtol=0, atol=0)
+    held_out = corpus(seed=5, raised=-3.0)
+    worth = [
+        measures.mean_of(measures.by_family(held_out, training.judged(each, held_out)[0]))
+        for each in (start, network)
+    ]
+    assert worth[1] > worth[0] + 0.2

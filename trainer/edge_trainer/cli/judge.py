@@ -7,10 +7,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from edge_agent.config.sections import SHIPPED_BUNDLE
 from edge_trainer import config
 from edge_trainer.cli.options import ConfigFile, Data, Out, Seed, Set, common, settings_of
 from edge_trainer.in_context import stages
 from edge_trainer.in_context.corpus import Report
+from edge_trainer.in_context.site import stages as site
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Pre-train the judge that knows machines in context."
@@ -115,6 +117,42 @@ def fit_command(  # noqa: PLR0913  a parameter for each flag
         return stages.fit(given, report, to=to)
 
     flags = {"judge.corpus": corpus, "judge.minutes": minutes, "judge.jobs": jobs}
+    _stage(stage, file, common(out, data, seed) | flags, settings)
+
+
+@app.command("site")
+def site_command(  # noqa: PLR0913  a parameter for each flag
+    *,
+    recordings: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--recordings", "-r", help="The site's normal recordings, folder or file; may be repeated."
+        ),
+    ] = None,
+    start: Annotated[
+        Path, typer.Option("--from", help="Bundle whose judge goes on learning.")
+    ] = SHIPPED_BUNDLE,
+    file: ConfigFile = None,
+    out: Out = None,
+    data: Data = None,
+    seed: Seed = None,
+    corpus: Corpus = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="For making and watching machines; goes on with what there is then.")
+    ] = None,
+    jobs: Jobs = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Directory for the new bundle, replaced whole where there is a gain.")
+    ] = None,
+    settings: Set = None,
+) -> None:
+    """Let the shipped judge learn from a site's own normal recordings; measured on machines that are left out."""
+
+    def stage(given: config.Config, report: Report) -> Path:
+        return site.fine_tune(given, report, start=start, to=to)
+
+    named = None if recordings is None else [path.absolute() for path in recordings]
+    flags = {"site.recordings": named, "site.minutes": minutes, "judge.corpus": corpus, "judge.jobs": jobs}
     _stage(stage, file, common(out, data, seed) | flags, settings)
 
 

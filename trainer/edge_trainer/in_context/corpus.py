@@ -9,7 +9,7 @@ Axes: W windows, K their channels one after another, F features of a channel, G 
 import os
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -22,8 +22,9 @@ import numpy.typing as npt
 from edge_agent.errors import CommissionError, EdgeAgentError, TrainingError
 from edge_trainer.in_context import episodes
 from edge_trainer.in_context.episodes import Episode
-from edge_trainer.in_context.machines.families import draw_family, families
+from edge_trainer.in_context.machines.families import Family, draw_family, families
 from edge_trainer.in_context.machines.machine import Split
+from edge_trainer.in_context.machines.site import SITE_SPLITS, Site
 
 Float16 = npt.NDArray[np.float16]
 Report = Callable[[str], None]
@@ -31,7 +32,7 @@ Report = Callable[[str], None]
 _FORMAT = 1
 _LARGEST = 60_000.0
 """Bound of a feature, so that half precision holds it."""
-_SPLITS: dict[Split, int] = {"training": 0, "held out": 1, "foreign": 2}
+_SPLITS: dict[Split, int] = {"training": 0, "held out": 1, "foreign": 2, "site": 4, "site left out": 5}
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """What bounds the threads of numpy: each process has one core."""
 
@@ -45,6 +46,7 @@ class Plan:
         seed: of all chance.
         shard_episodes: episodes of a shard. windows: of an episode.
         version: of the features, as the agent has it.
+        site: whose own machines there are, too; their shards lie in a folder of the site.
     """
 
     folder: Path
@@ -53,10 +55,18 @@ class Plan:
     shard_episodes: int
     windows: int
     version: str
+    site: Site | None = None
 
     def path(self, split: Split, number: int) -> Path:
         """Where a shard lies."""
-        return self.folder / split.replace(" ", "-") / f"shard-{number:05d}.npz"
+        folder = self.site.shards if self.site and split in SITE_SPLITS else self.folder
+        return folder / split.replace(" ", "-") / f"shard-{number:05d}.npz"
+
+    def families(self, split: Split) -> tuple[Family, ...]:
+        """Whose machines are drawn for a split."""
+        if split in SITE_SPLITS:
+            return self.site.families(split) if self.site else ()
+        return families(data=self.data, split=split)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +142,7 @@ def _written(plan: Plan, split: Split, number: int) -> str:
 def write_shard(plan: Plan, split: Split, number: int) -> str:
     """Make one shard; returns what is to be told of it."""
     began = time.monotonic()
-    there = families(data=plan.data, split=split)
+    there = plan.families(split)
     if not there:
         raise TrainingError(f"no family of machines for {split}: recordings are looked for in {plan.data}")
     made: list[Episode] = []
@@ -199,22 +209,25 @@ def read(plan: Plan, split: Split, *, shards: int | None = None) -> Corpus:
     paths = sorted(plan.path(split, 0).parent.glob("shard-*.npz"))[:shards]
     if not paths:
         raise TrainingError(f"{plan.path(split, 0).parent} holds no shards: run `edge-trainer judge corpus`")
-    parts: dict[str, list[npt.NDArray[np.generic]]] = {}
+    return joined(Corpus(**_read_shard(path, version=plan.version)) for path in paths)
+
+
+def joined(parts: Iterable[Corpus]) -> Corpus:
+    """The episodes of several corpora, one corpus after the other."""
+    arrays: dict[str, list[npt.NDArray[np.generic]]] = {name: [] for name in Corpus.__slots__}
     n_episodes = 0
-    for path in paths:
-        arrays = _read_shard(path, version=plan.version)
-        arrays["episode"] = arrays["episode"].astype(np.int64) + n_episodes
-        n_episodes += len(arrays["family"])
-        for name, array in arrays.items():
-            parts.setdefault(name, []).append(array)
-    joined: Any = {name: np.concatenate(parts.pop(name)) for name in Corpus.__slots__}
-    return Corpus(**joined)
+    for part in parts:
+        for name, kept in arrays.items():
+            kept.append(part.episode + n_episodes if name == "episode" else getattr(part, name))
+        n_episodes += len(part.family)
+    whole: Any = {name: np.concatenate(arrays.pop(name)) for name in Corpus.__slots__}
+    return Corpus(**whole)
 
 
-def _read_shard(path: Path, *, version: str) -> dict[str, npt.NDArray[np.generic]]:
+def _read_shard(path: Path, *, version: str) -> dict[str, Any]:
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays: dict[str, npt.NDArray[np.generic]] = {name: file[name] for name in file.files}
+            arrays: dict[str, Any] = {name: file[name] for name in file.files}
             found = arrays.pop("format").tolist()
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise TrainingError(f"{path} is no shard: {error}; delete it and make it again") from error

@@ -19,7 +19,8 @@ from edge_trainer.in_context.corpus import THREADS, Plan, Report
 from edge_trainer.in_context.export import ask, session_of
 from edge_trainer.in_context.injections import Injected
 from edge_trainer.in_context.look import HOP_ROWS, WINDOW_ROWS, learnt, look_with
-from edge_trainer.in_context.machines.families import draw_family, families
+from edge_trainer.in_context.machines.families import draw_family
+from edge_trainer.in_context.machines.machine import Split
 
 _SPLIT = 3
 """Part of the seed: machines that no corpus holds."""
@@ -61,22 +62,31 @@ class Watched:
 
 
 def watch(
-    plan: Plan, graphs: Mapping[str, bytes], *, machines: int, jobs: int, minutes: float, report: Report
+    plan: Plan,
+    graphs: Mapping[str, bytes],
+    *,
+    machines: int,
+    jobs: int,
+    minutes: float,
+    report: Report,
+    split: Split = "held out",
 ) -> list[Watched]:
-    """Watch so many fresh machines, or as many as the time allows, by each network's graph."""
+    """Watch so many fresh machines of a split, or as many as the time allows, by each network's graph."""
     for name in THREADS:
         os.environ.setdefault(name, "1")
-    one = partial(_watched, plan, dict(graphs), time.time() + 60.0 * minutes)
+    one = partial(_watched, plan, split, dict(graphs), time.time() + 60.0 * minutes)
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         found = [each for each in pool.map(one, range(machines)) if each is not None]
     report(f"{len(found)} of {machines} fresh machines watched")
     return found
 
 
-def _watched(plan: Plan, graphs: Mapping[str, bytes], until: float, number: int) -> Watched | None:
+def _watched(
+    plan: Plan, split: Split, graphs: Mapping[str, bytes], until: float, number: int
+) -> Watched | None:
     if time.time() > until:
         return None
-    there = families(data=plan.data, split="held out")
+    there = plan.families(split)
     rng = np.random.default_rng([plan.seed, _SPLIT, number])
     family = draw_family(rng, there)
     machine = family.draw(rng).observed()

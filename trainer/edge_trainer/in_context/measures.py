@@ -23,26 +23,31 @@ Scores = npt.NDArray[np.floating]
 def by_family(corpus: Corpus, score: Scores) -> dict[str, float]:
     """Mean average precision within a machine of each family; families without a fault are left out."""
     found: dict[str, list[float]] = {}
-    for number, family in enumerate(corpus.family.tolist()):
+    for family, value in zip(corpus.family.tolist(), by_machine(corpus, score).tolist(), strict=True):
+        if np.isfinite(value):
+            found.setdefault(family, []).append(value)
+    return {family: float(np.mean(values)) for family, values in sorted(found.items())}
+
+
+def by_machine(corpus: Corpus, score: Scores) -> npt.NDArray[np.float64]:
+    """Average precision within each machine [N]; NaN of one that has no fault, or nothing else."""
+    found = np.full(len(corpus.family), np.nan)
+    for number in range(len(found)):
         mine = corpus.episode == number
         label = corpus.label[mine]
         if 0 < label.sum() < len(label):
-            found.setdefault(family, []).append(auc_pr(score[mine], label))
-    return {family: float(np.mean(values)) for family, values in sorted(found.items())}
+            found[number] = auc_pr(score[mine], label)
+    return found
 
 
 def by_context(corpus: Corpus, score: Scores) -> dict[str, float]:
     """The same of machines that were learnt from little, more and much."""
     bounds = {"below 1000": (0, 1000), "1000 to 3000": (1000, 3000), "3000 and more": (3000, 1 << 40)}
-    found = {}
+    found, told = {}, by_machine(corpus, score)
     for name, (low, high) in bounds.items():
         rows = corpus.context_rows
-        values = [
-            auc_pr(score[mine], corpus.label[mine])
-            for number in np.flatnonzero((rows >= low) & (rows < high))
-            if 0 < corpus.label[mine := corpus.episode == number].sum() < mine.sum()
-        ]
-        if values:
+        values = told[(rows >= low) & (rows < high) & np.isfinite(told)]
+        if len(values):
             found[name] = float(np.mean(values))
     return found
 

@@ -6,7 +6,7 @@ own logit comes from it, and the window's from what is pooled over the channels.
 Axes: B windows, C channels, F features of a channel, G features of the machine, H hidden units.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -192,3 +192,52 @@ def _joined(judges: Sequence[JudgeNetwork]) -> dict[str, Tensor]:
     for number, at in enumerate(_WINDOW_LAYERS):
         found[f"window_{number}"], found[f"window_{number}_bias"] = layer("of_window", at)
     return found
+
+
+@torch.no_grad()
+def parted(joined: Mapping[str, Tensor], *, dropout: float) -> list[JudgeNetwork]:
+    """The judges that a `JointJudge` with these tensors is the mean of, the same but for rounding.
+
+    Raises:
+        KeyError: a tensor is missing. RuntimeError: one has another shape.
+    """
+    mean, spread = (joined["least"] + joined["most"]) / 2, (joined["most"] - joined["least"]) / (2 * _CLIP)
+    return [
+        _one(
+            {name: tensor[place].squeeze(0) for name, tensor in joined.items()},
+            mean=mean[place].flatten(),
+            spread=spread[place].flatten(),
+            dropout=dropout,
+        )
+        for place in range(len(mean))
+    ]
+
+
+def _one(mine: Mapping[str, Tensor], *, mean: Tensor, spread: Tensor, dropout: float) -> JudgeNetwork:
+    """A judge from what it multiplies by and adds, [F, H] and [H], and the scales of its channels [F]."""
+    weight = {"of_channel.2": mine["hidden"], "channel_logit": mine["logit"]}
+    bias = {"of_channel.2": mine["hidden_bias"], "channel_logit": mine["logit_bias"]}
+    weight["of_channel.0"] = torch.cat([mine["of_channel"] * spread.unsqueeze(1), mine["of_machine"]])
+    bias["of_channel.0"] = mine["of_machine_bias"] + mean @ mine["of_channel"]
+    for number, at in enumerate(_WINDOW_LAYERS):
+        weight[f"of_window.{at}"], bias[f"of_window.{at}"] = (
+            mine[f"window_{number}"],
+            mine[f"window_{number}_bias"],
+        )
+    network = JudgeNetwork(
+        channel_features=len(mean),
+        machine_features=len(mine["of_machine"]),
+        hidden=weight["of_channel.2"].shape[0],
+        dropout=dropout,
+    )
+    network.load_state_dict(
+        {
+            "channel_mean": mean,
+            "channel_spread": spread,
+            "machine_mean": mine["mean"].flatten(),
+            "machine_spread": 1.0 / mine["scale"].flatten(),
+            **{f"{layer}.weight": tensor.transpose(0, 1).contiguous() for layer, tensor in weight.items()},
+            **{f"{layer}.bias": tensor.flatten() for layer, tensor in bias.items()},
+        }
+    )
+    return network.eval()

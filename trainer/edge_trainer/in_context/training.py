@@ -4,6 +4,7 @@ Axes: B windows of a batch, C channels, F features of a channel, G features of t
 """
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,13 +113,26 @@ def train(
     hidden: int,
     dropout: float,
     report: Callable[[str], None],
+    start: JudgeNetwork | None = None,
 ) -> JudgeNetwork:
     """A judge that has learnt from the corpus.
+
+    Args:
+        corpus: of episodes.
+        schedule: how long and how fast.
+        seed: of all chance.
+        hidden: units.
+        dropout: share of features that are taken away while training.
+        report: told of each epoch.
+        start: a judge that goes on learning, with the features' scales that it knows; it stays what it is. Its own size
+            and dropout count. None: random weights.
 
     Raises:
         TrainingError: the corpus holds not even one batch, or the loss is no number any more.
     """
     network = untrained(corpus, seed=seed, hidden=hidden, dropout=dropout)
+    if start is not None:
+        network = deepcopy(start)
     rng = np.random.default_rng([seed, 1])
     batches = len(corpus.label) // schedule.batch_windows
     if batches == 0:

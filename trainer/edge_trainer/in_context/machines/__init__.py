@@ -6,6 +6,7 @@
     signals       mixtures of signals and heavy-tailed noise that are no physics
     slow          a row in minutes, one channel or few, the rhythm of days and weeks
     recordings    normal parts of real machines that may be used for what is shipped
+    site          normal recordings of a site's own machines, some of which are left out
     families      the table
 
 A drawn machine follows from its seed alone; a family that needs recordings is left out where they are not there.

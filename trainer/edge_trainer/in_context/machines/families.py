@@ -11,7 +11,7 @@ import numpy as np
 from edge_trainer.in_context.machines import ordinary, plants, recordings, signals, slow
 from edge_trainer.in_context.machines.machine import MachineRows, Split
 
-Group = Literal["plant", "ordinary", "signal", "slow", "recording"]
+Group = Literal["plant", "ordinary", "signal", "slow", "recording", "site"]
 _PLANTS, _RECORDINGS = 0.34, 0.28
 """Shares of all simulated kinds and of all real machines."""
 _SINGLES = {"home_energy": 1.0, "gas_compressor_indsl": 0.5, "water_main_flow": 0.3, "robot_ur3e_rad": 0.5}

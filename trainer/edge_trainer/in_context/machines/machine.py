@@ -27,8 +27,9 @@ _LONGEST_FAULT_ROWS = 600
 _LEAST_OBSERVED = 0.5
 """Of the rows that are learnt from; a gateway leaves out channels that were silent in more."""
 
-Split = Literal["training", "held out", "foreign"]
-"""What machines are for: to learn from, to measure with, and those of families that nothing is learnt from."""
+Split = Literal["training", "held out", "foreign", "site", "site left out"]
+"""What machines are for: to learn from, to measure with, those of families that nothing is learnt from; and of a site's
+own, those to learn from and those to measure with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,11 @@ def draw(rng: np.random.Generator, name: str, *, data: Path, split: Split) -> Ma
     if not recordings:
         raise RecordingError(data / name, "no recording is long enough")
     values, period_s = recordings[int(rng.integers(len(recordings)))]
+    return part_of(rng, values, period_s=period_s)
+
+
+def part_of(rng: np.random.Generator, values: Float32, *, period_s: float) -> MachineRows:
+    """A part of a calm recording [R, C] by some of its channels, troubled; the recording stays what it is."""
     context_rows, rows = drawn_lengths(rng, longest=len(values))
     start = int(rng.integers(0, len(values) - rows + 1))
     part = values[start : start + rows]
@@ -102,11 +107,16 @@ def _calm(folder: Path, split: Split) -> tuple[tuple[Float32, float], ...]:
         rate = float(entry.get("rate_hz") or 0.0)
         if wrong:
             continue
-        values = recording.values[:, np.isfinite(recording.values).mean(axis=0) > _LEAST_OBSERVED]
+        values = mostly_observed(recording.values)
         part = _part(values, split)
         if len(part) >= LEAST_ROWS and part.shape[1] > 0:
             found.append((part, 1.0 / rate if rate > 0 else _DEFAULT_PERIOD_S))
     return tuple(found)
+
+
+def mostly_observed(values: Float32) -> Float32:
+    """The channels of a recording [R, C] that say something in most of its rows."""
+    return values[:, np.isfinite(values).mean(axis=0) > _LEAST_OBSERVED]
 
 
 def _listed(folder: Path) -> list[dict[str, str]]:
