@@ -1,6 +1,7 @@
 """One run of fine-tuning: its settings, its machines, the judge that it begins with. Trains nothing."""
 
 import hashlib
+import inspect
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.errors import TrainingError
-from edge_trainer.config import Config
+from edge_trainer.config import Config, JudgeSection
 from edge_trainer.data.windows import find_all
+from edge_trainer.in_context import threshold
 from edge_trainer.in_context.corpus import Plan, Report
 from edge_trainer.in_context.machines.machine import Split
 from edge_trainer.in_context.machines.site import Site
@@ -82,7 +84,7 @@ def _claim(folder: Path, config: Config, files: Sequence[Path], known: Shipped) 
         "seed": config.run.seed,
         "corpus": str(judge.corpus),
         "shards": [judge.shard_episodes, judge.windows, judge.batch_windows, judge.dropout],
-        "budget": [judge.false_alarms, judge.calm_share],
+        "budget": budget_of(judge),
         "settings": config.site.model_dump(mode="json", exclude={"recordings", "minutes"}),
     }
     path = folder / _BEGUN
@@ -90,6 +92,12 @@ def _claim(folder: Path, config: Config, files: Sequence[Path], known: Shipped) 
         others = ", ".join(name for name, value in told.items() if before.get(name) != value)
         raise TrainingError(f"{folder} holds a run with another {others}: name another folder (--out)")
     write_json(path, told)
+
+
+def budget_of(settings: JudgeSection) -> dict[str, float]:
+    """The bounds that a threshold keeps, as `threshold.smallest` takes them."""
+    bounds = set(inspect.signature(threshold.smallest).parameters) & set(JudgeSection.model_fields)
+    return settings.model_dump(include=bounds)
 
 
 def write_json(path: Path, told: Mapping[str, Any]) -> None:

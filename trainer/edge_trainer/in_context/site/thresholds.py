@@ -21,6 +21,7 @@ from edge_trainer.in_context.site.run import (
     SHIPPED,
     TUNED,
     Run,
+    budget_of,
     write_json,
 )
 from edge_trainer.in_context.threshold import Quality
@@ -42,7 +43,7 @@ def set_thresholds(run: Run, networks: Sequence[JudgeNetwork]) -> dict[str, Any]
         kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return kept
     watched = _watched(run, networks)
-    bounds = {"false_alarms": run.config.judge.false_alarms, "calm_share": run.config.judge.calm_share}
+    bounds = budget_of(run.config.judge)
     tuned = {part: threshold.smallest(machines, TUNED, **bounds) for part, machines in watched.items()}
     shipped = {part: _kept(machines, bounds) for part, machines in watched.items()}
     limit, service = max(each.threshold for each in tuned.values()), run.shipped.bundled.entry.threshold
