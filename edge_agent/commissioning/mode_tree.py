@@ -1,8 +1,9 @@
 """Finds a machine's operating modes in its normal rows, where the evidence carries them; fits nothing to them.
 
 A binary tree over the channels: a node is one channel and a valley between two humps of its histogram. It is split
-where the sides are furthest apart in their own spreads, and only where both sides were visited often, or for long:
-an hour's accident is no mode. No distances, no seed. The tests were chosen on simulated weeks (docs/experiments.md).
+where that says most of all channels, and only where both sides were visited often, or for long, or some times in the
+same way: an hour's accident is no mode. No distances, no seed. The tests were chosen on simulated weeks
+(docs/experiments.md).
 
 Axes: R rows, C channels, N nodes, K modes.
 """
@@ -18,6 +19,7 @@ from edge_agent.detect.operating_modes import OperatingModes, newest_mean
 from edge_agent.signals.features import Float32
 
 Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
 
 _MOST_MODES = 10
 _BINS = 80
@@ -28,12 +30,18 @@ _VALLEY = 0.05
 _EDGES = (0.02, 0.98)
 _WIDTH = (0.1, 0.9)
 _SPREADS_IN_WIDTH = 2.563
+_ABOUT_AS_MUCH = 0.9
 _LEAST_GAP = 0.1
 _LEAST_GAP_SPREADS = 1.5
 _LEAST_SPREAD = 0.02
 _FEWEST_VISITS = 8
 _VISIT_ROWS = 15
+_FEWEST_ALIKE, _ALIKE_SHARE = 4, 0.2
+"""Visits that speak for a mode if they are spread over half of the rows, and their levels differ by no more than this
+share of the gap: what happens by accident does not happen four times in the same way."""
 _FEWEST_ROWS = 2000
+_COMING_ROWS = 32
+"""Rows after a side was come to, and before it is left, that tell little of where it ends."""
 _NEAR_GAP, _MOST_NEAR_GAP = 0.02, 0.2
 _TRANSIT_TIMES, _TRANSIT_MORE_ROWS = 1.5, 16
 _FEWEST_SCORED = 16
@@ -92,12 +100,12 @@ def with_windows(modes: OperatingModes, sets: NDArray[np.int64]) -> OperatingMod
     return replace(modes, known=known)
 
 
-def visits(members: Bools, *, least_rows: int = 1) -> tuple[int, int]:
-    """(how often rows were members for so long at a time, [R], how many rows that was)."""
+def _stays(members: Bools, *, least_rows: int) -> tuple[Ints, Ints]:
+    """(first row, rows) of each time that rows were members [R] for so long."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], members, [False]])))
-    lengths = edges[1::2] - edges[::2]
-    long = lengths[lengths >= least_rows]
-    return len(long), int(long.sum())
+    starts, lengths = edges[::2], edges[1::2] - edges[::2]
+    long = lengths >= least_rows
+    return starts[long], lengths[long]
 
 
 def _modes(
@@ -113,6 +121,7 @@ def _modes(
         level=np.zeros((n_modes, n_channels), np.float32),
         level_spread=np.ones((n_modes, n_channels), np.float32),
         known=np.ones((n_lengths, n_modes), dtype=bool),
+        by_newest_row=True,
     )
     mode, moving = (part[0] for part in modes.rows(z[None]))
     for number in range(n_modes):
@@ -126,16 +135,31 @@ def _modes(
 
 
 def _best_split(values: Float32, members: Bools) -> Split | None:
-    """Of all channels [C, R] the split whose sides are furthest apart, of those that the evidence carries."""
-    if members.sum() < 2 * _FEWEST_VISITS * _VISIT_ROWS:
+    """Of all channels [C, R] the split that says most of the others, too, of those that the evidence carries.
+
+    Several channels tell the same change, some of them late: of those that say about as much, the one whose sides are
+    furthest apart.
+    """
+    if members.sum() < 2 * _FEWEST_ALIKE * _VISIT_ROWS:
         return None
-    best: Split | None = None
-    for channel, own in enumerate(values):
-        for at in _valleys(own[members]):
-            split = _parted(own, members, channel=channel, at=at)
-            if split is not None and (best is None or split.spreads_apart > best.spreads_apart):
-                best = split
-    return best
+    found = [
+        split
+        for channel, own in enumerate(values)
+        for at in _valleys(own[members])
+        if (split := _parted(own, members, channel=channel, at=at)) is not None
+    ]
+    told = [_told(values[:, members], values[split.channel, members] > split.at) for split in found]
+    least = _ABOUT_AS_MUCH * max(told, default=0.0)
+    likely = [split for split, much in zip(found, told, strict=True) if much >= least]
+    return max(likely, key=lambda split: split.spreads_apart, default=None)
+
+
+def _told(values: Float32, upper: Bools) -> float:
+    """How much less channels [C, R] vary on the sides than in all rows: mean logarithm of the variances' ratio."""
+    share = float(upper.mean())
+    within = share * values[:, upper].var(axis=1) + (1.0 - share) * values[:, ~upper].var(axis=1)
+    least = np.float32(_LEAST_SPREAD**2)
+    return float(np.mean(np.log((values.var(axis=1) + least) / (within + least))))
 
 
 def _valleys(own: Float32) -> list[float]:
@@ -156,18 +180,38 @@ def _parted(own: Float32, members: Bools, *, channel: int, at: float) -> Split |
     """The split of a channel's rows [R] there; None where its sides are near, or were seen too seldom."""
     upper = members & (own > at)
     lower = members & ~upper
-    if not (_evident(lower) and _evident(upper)):
+    if not (lower.any() and upper.any()):
         return None
     below, above = (np.quantile(own[side], [*_EDGES, *_WIDTH]) for side in (lower, upper))
     gap = float(above[0] - below[1])
+    if not (_evident(own, lower, gap=gap) and _evident(own, upper, gap=gap)):
+        return None
     widths = float(below[3] - below[2]), float(above[3] - above[2])
     spread = max(sum(widths) / 2 / _SPREADS_IN_WIDTH, _LEAST_SPREAD)
     if gap <= _LEAST_GAP or gap <= _LEAST_GAP_SPREADS * spread:
         return None
     near = [min(_NEAR_GAP * gap + width, _MOST_NEAR_GAP * gap) for width in widths]
-    return Split(channel, at, (float(below[1]) + near[0], float(above[0]) - near[1]), gap / spread)
+    # On few rows of a side those of its comings and goings may be more than what its edge leaves out.
+    low = min(float(below[1]), float(np.quantile(own[_stayed(lower)], _EDGES[1])))
+    high = max(float(above[0]), float(np.quantile(own[_stayed(upper)], _EDGES[0])))
+    return Split(channel, at, (low + near[0], high - near[1]), gap / spread)
 
 
-def _evident(side: Bools) -> bool:
-    times, rows = visits(side, least_rows=_VISIT_ROWS)
-    return times >= _FEWEST_VISITS or rows >= _FEWEST_ROWS
+def _stayed(side: Bools) -> Bools:
+    """A side's rows [R] but those soon after it was come to or soon before it was left; all where few would remain."""
+    before = np.concatenate([[0], np.cumsum(np.pad(side, _COMING_ROWS, mode="edge"))])
+    width = 2 * _COMING_ROWS + 1
+    found: Bools = before[width:] - before[:-width] == width
+    return found if found.sum() >= side.sum() / 2 else side
+
+
+def _evident(own: Float32, side: Bools, *, gap: float) -> bool:
+    """Whether a side was visited often, or for long, or some times on a level that is the same each time."""
+    starts, lengths = _stays(side, least_rows=_VISIT_ROWS)
+    if len(starts) >= _FEWEST_VISITS or lengths.sum() >= _FEWEST_ROWS:
+        return True
+    if len(starts) < _FEWEST_ALIKE or starts[-1] - starts[0] < len(side) / 2:
+        return False
+    stays = zip(starts.tolist(), lengths.tolist(), strict=True)
+    levels = [float(np.median(own[start : start + length])) for start, length in stays]
+    return max(levels) - min(levels) <= _ALIKE_SHARE * gap

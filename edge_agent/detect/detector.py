@@ -109,6 +109,7 @@ class NormalWindows:
         errors: of the reconstruction over the window and over its newest rows, [2, C, W], None without an encoder.
         found: raw scores [W] of the detectors that are listed before, and their cells [W, C, L].
         judge: the pre-trained network that judges windows, None where there is none.
+        visited: in which modes some of a window's rows were, [W, K]; None: the machine has one mode.
     """
 
     rows: Float32
@@ -125,6 +126,7 @@ class NormalWindows:
     errors: Float32 | None
     found: Mapping[str, Float32]
     judge: Judge | None = None
+    visited: NDArray[np.bool_] | None = None
 
     def present(self, rows: int) -> NDArray[np.bool_]:
         """Whether a channel was observed in so many newest rows of a window, [W, C]."""
@@ -161,6 +163,7 @@ class DueWindows:
         encoded: what the network makes of them, None where it was not asked.
         found: raw scores of the detectors that are listed before.
         sets: of each machine's windows for each length, [lengths, its windows]; None where it has one mode.
+        visited: in which modes some of a machine's rows were, [its windows, K]; None where it has one mode.
         mode: that each window's newest row is in, [B], see `OperatingModes.observe`; None: each machine has one.
         nearest: by rows of the view, which remembered window is the nearest to each window, [B].
         judge: the pre-trained network that judges windows, None where there is none.
@@ -184,15 +187,18 @@ class DueWindows:
         self.views = described[0].views if one else np.concatenate([seen.views for seen in described], axis=1)
         self.present = described[0].present if one else np.concatenate([seen.present for seen in described])
         self.sets: list[NDArray[np.int64] | None] = []
+        self.visited: list[NDArray[np.bool_] | None] = []
         self.mode: NDArray[np.int64] | None = None
         for machine, part in zip(scales, self.slices, strict=True):
             if machine.modes is None:
                 self.sets.append(None)
+                self.visited.append(None)
                 continue
-            sets, newest = machine.modes.observe(self.z[part], machine.lengths)
-            self.sets.append(sets)
+            told = machine.modes.observe(self.z[part], machine.lengths)
+            self.sets.append(told.sets)
+            self.visited.append(told.visited)
             self.mode = np.full(ends[-1], IN_TRANSIT) if self.mode is None else self.mode
-            self.mode[part] = newest
+            self.mode[part] = told.newest
         self.encoded = encoded
         self.judge = judge
         self.found: dict[str, RawScore] = {}

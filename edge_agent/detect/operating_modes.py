@@ -14,7 +14,8 @@ Pure. Axes: B windows, C channels, T rows, N nodes, K modes, P lengths that are 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from edge_agent.signals.channel_kinds import transform
 from edge_agent.signals.features import Float32, standardise
 
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 _MEAN_ROWS = 3
 SETTLING_ROWS = 2
@@ -34,6 +36,20 @@ IN_TRANSIT = -1
 _NEAR_WAY, _NEAR_SPREADS = 0.02, 3.0
 """A row is in a mode within this share of the way to the next one, and within so many spreads more."""
 _LEAST_DISTANCE = 1e-6
+
+
+class WindowModes(NamedTuple):
+    """The modes of B windows.
+
+    Attributes:
+        sets: of each window for each length, [P, B]: its mode's number, or K for the set of transitions.
+        newest: mode of its newest row, `IN_TRANSIT` where that is, [B].
+        visited: in which modes some of its rows were, or on their way to or from, [B, K].
+    """
+
+    sets: Ints
+    newest: Ints
+    visited: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +64,8 @@ class OperatingModes:
         transit_rows: longest run of rows in transit that is one.
         level, level_spread: of each channel's rows in each mode, in normal scales, [K, C].
         known: of which modes windows of each length are remembered, [P, K].
+        by_newest_row: whether a window whose newest row by itself is in another mode is in transit; not so of machines
+            that were learnt by an agent that did not ask.
     """
 
     channel: Ints
@@ -57,15 +75,21 @@ class OperatingModes:
     transit_rows: int
     level: Float32
     level_spread: Float32
-    known: NDArray[np.bool_]
+    known: Bools
+    by_newest_row: bool = False
 
     @classmethod
     def read(cls, arrays: Mapping[str, NDArray[Any] | Lazy]) -> "OperatingModes | None":
         """Those among a machine's arrays; None where it has one mode, or was learnt by an agent that knew none."""
         if "mode_channel" not in arrays:
             return None
-        found: dict[str, Any] = {name: held(arrays[f"mode_{name}"]) for name in cls.__slots__}
-        return cls(**{**found, "transit_rows": int(found["transit_rows"])})
+        known = {name: arrays.get(f"mode_{name}") for name in cls.__slots__}
+        found: dict[str, Any] = {name: held(array) for name, array in known.items() if array is not None}
+        plain = {
+            "transit_rows": int(found["transit_rows"]),
+            "by_newest_row": bool(found.get("by_newest_row")),
+        }
+        return cls(**{**found, **plain})
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What `read` reads."""
@@ -88,43 +112,63 @@ class OperatingModes:
 
     def sets(self, z: Float32, lengths: Sequence[int]) -> Ints:
         """The set of each standardised window [B, C, T] for each length, [P, B]."""
-        return self.observe(z, lengths)[0]
+        return self.observe(z, lengths).sets
 
-    def observe(self, z: Float32, lengths: Sequence[int]) -> tuple[Ints, Ints]:
-        """(the same, the mode of each window's newest row, `IN_TRANSIT` where it is, [B])."""
-        mode, moving = self.rows(z)
-        T = z.shape[-1]
-        unlike = moving | (mode != mode[:, -1:])
-        held_rows = T - np.where(unlike, np.arange(1, T + 1), 0).max(axis=1)
-        newest = mode[:, -1]
-        sets = np.stack(
-            [
-                np.where((held_rows >= min(rows + SETTLING_ROWS, T)) & known[newest], newest, self.count)
-                for rows, known in zip(lengths, self.known, strict=True)
-            ]
-        )
-        return sets, np.where(moving[:, -1], IN_TRANSIT, newest)
+    def observe(self, z: Float32, lengths: Sequence[int]) -> "WindowModes":
+        """The modes of standardised windows [B, C, T], and the sets that they are in for each length."""
+        mode, moving, visited = self._told(z)
+        T, newest = z.shape[-1], mode[:, -1]
+        unlike = moving | (mode != newest[:, np.newaxis])
+        held_rows = T - (unlike * np.arange(1, T + 1)).max(axis=1)
+        least = np.minimum(np.asarray(lengths) + SETTLING_ROWS, T)[:, np.newaxis]
+        sets = np.where((held_rows >= least) & self.known[:, newest], newest, self.count)
+        visited[np.arange(len(z))[:, np.newaxis], mode] = True
+        return WindowModes(sets, np.where(moving[:, -1], IN_TRANSIT, newest), visited)
 
-    def rows(self, z: Float32) -> tuple[Ints, NDArray[np.bool_]]:
+    def rows(self, z: Float32) -> tuple[Ints, Bools]:
         """Of each row of standardised windows [B, C, T]: (its mode, whether it is in transit), [B, T] each."""
+        mode, moving, _ = self._told(z)
+        return mode, moving
+
+    def _told(self, z: Float32) -> tuple[Ints, Bools, Bools]:
+        """(the same two, between which modes some row is in transit, [B, K])."""
         if (self.channel == _HIDDEN).any():
-            mode, moving = self._nearest_level(z)
-            return mode, moving & (_run_rows(moving) <= self.transit_rows)
-        values = newest_mean(z[:, self.channel])  # B N T
-        at = np.zeros((len(z), z.shape[-1]), np.int64)
-        moving = np.zeros(at.shape, dtype=bool)
-        for node, (split, (low, high), (below, above)) in enumerate(
-            zip(self.split, self.transit, self.sides, strict=True)
-        ):
-            here, value = at == node, values[:, node]
-            moving |= here & (value > low) & (value < high)
-            at = np.where(here, np.where(value > split, above, below), at)
-        return -1 - at, moving & (_run_rows(moving) <= self.transit_rows)
+            return self._nearest_level(z)
+        seen = z[:, self.channel]  # B N T
+        values = newest_mean(seen)
+        if self.by_newest_row:
+            values = np.concatenate([values, seen[..., -1:]], axis=-1)
+        mode, on_path = self._walked(values)
+        newest, mode, values = mode[:, -1], mode[:, : z.shape[-1]], values[..., : z.shape[-1]]
+        between = (values > self.transit[:, :1]) & (values < self.transit[:, 1:])
+        moving = np.zeros(mode.shape, dtype=bool)
+        visited = np.zeros((len(z), self.count), dtype=bool)
+        if between.any():
+            between &= np.swapaxes(on_path[mode], 1, 2)
+            moving = self._short(between.any(axis=1))
+            visited |= ((between & moving[:, np.newaxis]).any(axis=2)[:, np.newaxis] & on_path).any(axis=2)
+        if (
+            self.by_newest_row
+        ):  # the mean is late: the machine is on its way to where its newest row by itself is
+            moving[:, -1] |= newest != mode[:, -1]
+            visited[np.arange(len(z)), newest] = True
+        return mode, moving, visited
 
-    def _nearest_level(self, z: Float32) -> tuple[Ints, NDArray[np.bool_]]:
-        """(the mode whose levels each row is nearest to, whether the row is on its way to another one), [B, T] each.
+    def _walked(self, values: Float32) -> tuple[Ints, Bools]:
+        """(the modes that the nodes' values [B, N, T] lead to, [B, T], which nodes lead to each mode, [K, N])."""
+        turns, depth, on_path = _paths(self.sides.astype(np.int64, copy=False).tobytes())
+        agreed = turns @ np.where(values > self.split[:, np.newaxis], np.float32(1), np.float32(-1))
+        mode: Ints = (agreed - depth[:, np.newaxis]).argmax(axis=1)
+        return mode, on_path
 
-        On its way is what lies between the levels of the two nearest modes, on the line from one to the other, and
+    def _short(self, moving: Bools) -> Bools:
+        """Rows [B, T] that look like transit, but for stretches longer than any that was learnt."""
+        return np.asarray(moving & (_run_rows(moving) <= self.transit_rows))
+
+    def _nearest_level(self, z: Float32) -> tuple[Ints, Bools, Bools]:
+        """What `_told` tells, by the mode whose levels each row is nearest to.
+
+        In transit is what lies between the levels of the two nearest modes, on the line from one to the other, and
         further from both than a mode's own rows are. Of modes that are too near to each other for that, nothing is.
         """
         values = newest_mean(z)
@@ -135,16 +179,20 @@ class OperatingModes:
             ]
         )
         mode, other = np.argsort(apart, axis=0)[:2]  # a tree has two modes or more
-        found, moving = mode.astype(np.int64), np.zeros(mode.shape, dtype=bool)
+        moving = np.zeros(mode.shape, dtype=bool)
         for first in range(self.count):
             for second in range(first + 1, self.count):
                 pair = np.minimum(mode, other), np.maximum(mode, other)
                 here = (pair[0] == first) & (pair[1] == second)
                 if here.any():
                     moving |= here & self._between(values, first, second)
-        return found, moving
+        moving = self._short(moving)
+        visited = np.zeros((len(z), self.count), dtype=bool)
+        window, row = np.nonzero(moving)
+        visited[window, other[window, row]] = True
+        return mode.astype(np.int64), moving, visited
 
-    def _between(self, values: Float32, first: int, second: int) -> NDArray[np.bool_]:
+    def _between(self, values: Float32, first: int, second: int) -> Bools:
         """Whether rows [B, C, T] are between the levels of two modes, [B, T]."""
         way = self.level[second] - self.level[first]
         weight = way / (np.square(self.level_spread[first]) + np.square(self.level_spread[second]))
@@ -156,16 +204,47 @@ class OperatingModes:
         return np.asarray((share > edge) & (share < 1.0 - edge))
 
 
+@lru_cache(maxsize=64)
+def _paths(sides: bytes) -> tuple[Float32, Float32, Bools]:
+    """Of a tree's `sides` [N, 2] the paths to its modes.
+
+    Returns:
+        (which way each turns at each node, 1 up and -1 down and 0 where it does not pass, [K, N]; how many nodes it
+        passes, [K]; which ones, [K, N]).
+    """
+    below_and_above = np.frombuffer(sides, np.int64).reshape(-1, 2)
+    n_nodes = len(below_and_above)
+    turns = np.zeros((n_nodes + 1, n_nodes), np.float32)
+    before = np.zeros((n_nodes, n_nodes), np.float32)  # of each node, as `turns` of a mode
+    for node, ways in enumerate(below_and_above.tolist()):  # parents before children
+        for turn, next_node in zip((-1.0, 1.0), ways, strict=True):
+            path = before[node].copy()
+            path[node] = turn
+            if next_node < 0:
+                turns[-1 - next_node] = path
+            else:
+                before[next_node] = path
+    on_path = turns != 0
+    return turns, on_path.sum(axis=1).astype(np.float32), on_path
+
+
 def newest_mean(z: Float32) -> Float32:
     """Mean of each row [..., T] and the two before it, as far as there are any."""
     found = z.copy()
     for back in range(1, _MEAN_ROWS):
         found[..., back:] += z[..., :-back]
-    found /= np.minimum(np.arange(1, z.shape[-1] + 1), _MEAN_ROWS).astype(np.float32)
+    found /= _rows_in_mean(z.shape[-1])
     return found
 
 
-def _run_rows(flags: NDArray[np.bool_]) -> Ints:
+@lru_cache(maxsize=8)
+def _rows_in_mean(n_rows: int) -> Float32:
+    found: Float32 = np.minimum(np.arange(1, n_rows + 1), _MEAN_ROWS).astype(np.float32)
+    found.setflags(write=False)
+    return found
+
+
+def _run_rows(flags: Bools) -> Ints:
     """Of each flag that is set, how many are in its row [B, T]; of others, 0 or less."""
     T = flags.shape[1]
     place = np.arange(T)
