@@ -25,7 +25,7 @@ from edge_agent.detect.judge import Judge
 from edge_agent.detect.left_out import plain_windows
 from edge_agent.detect.operating_modes import OperatingModes
 from edge_agent.detect.reference_bank import usual_and_reach
-from edge_agent.detect.view_scales import LENGTHS_ROWS
+from edge_agent.detect.view_scales import LENGTHS_ROWS, share_of_doubt, stride_of
 from edge_agent.errors import CommissionError
 from edge_agent.signals.channel_kinds import ChannelKind, rows_with_rates, transform_rows, without_unscored
 from edge_agent.signals.features import Float32, scales, standardise
@@ -38,6 +38,8 @@ _FEWEST_WINDOWS = 100
 _MOST_WINDOWS = 4000
 # How much the threshold is raised for each window's length that the normal rows hold too few.
 _SHORTNESS = 0.5
+# How much further a transition may be from the usual than those that were seen, where only one was seen.
+_UNSEEN_CHANGES = 2.0
 _LEAST_THRESHOLD = (
     1.0  # the 99 % point of normal; a machine that stood still has nothing to set a threshold by
 )
@@ -223,16 +225,18 @@ def _calibrated(
     whole = _calibration(raw[kept])
     if sets is None or normal.scales.modes is None:
         return {"calibration": whole}, fusion.calibrate(whole, raw)
-    by_set = np.repeat(whole[None], normal.scales.modes.count + 1, axis=0)
+    stride, n_modes = stride_of(normal.ends), normal.scales.modes.count
+    by_set = np.repeat(whole[None], n_modes + 1, axis=0)
     for score, view in enumerate(views.tolist()):
         for number in range(len(by_set) if view >= 0 else 0):
             inside = plain_windows(sets[view] == number, kept)
             if inside.any():
                 by_set[number, :, score] = _calibration(raw[inside, score : score + 1])[:, 0]
                 # What was visited once tells little of how far it may be on another visit.
-                visits = 1 + np.count_nonzero(np.diff(np.flatnonzero(sets[view] == number)) > 1)
-                least = whole[1, score] / np.float32(np.sqrt(visits))
-                by_set[number, 1, score] = max(by_set[number, 1, score], least)
+                doubt = share_of_doubt(sets[view] == number, stride=stride)
+                if number == n_modes:  # there are more ways from mode to mode than were seen
+                    by_set[number, 1, score] *= 1.0 + _UNSEEN_CHANGES * doubt
+                by_set[number, 1, score] = max(by_set[number, 1, score], doubt * whole[1, score])
     by_window = fusion.calibration_of_sets(whole, by_set, sets=sets, views=views)
     return {"calibration": whole, "mode_calibration": by_set}, fusion.calibrate(by_window, raw)
 

@@ -16,9 +16,16 @@ from edge_agent.detect.detector import Encode, NormalWindows
 from edge_agent.detect.detectors.reconstruction import reconstruction_errors
 from edge_agent.detect.judge import Judge
 from edge_agent.detect.left_out import LeftOut, rare_windows
-from edge_agent.detect.operating_modes import OperatingModes
+from edge_agent.detect.operating_modes import OperatingModes, longer_than_learnt
 from edge_agent.detect.reference_bank import leave_out
-from edge_agent.detect.view_scales import ALARM_KNEE, CHANGE_ROWS, ViewScales, fit_mode_views, fit_views
+from edge_agent.detect.view_scales import (
+    ALARM_KNEE,
+    CHANGE_ROWS,
+    ViewScales,
+    fit_mode_views,
+    fit_views,
+    stride_of,
+)
 from edge_agent.signals.channel_kinds import transform, transform_rows, with_rates, without_unscored
 from edge_agent.signals.features import Float32, standardise, views
 
@@ -43,6 +50,7 @@ class Observed:
     errors: Float32 | None
     modes: OperatingModes | None = None
     sets: NDArray[np.int64] | None = None
+    visited: NDArray[np.bool_] | None = None
 
     def normal(
         self, arrays: Mapping[str, NDArray[Any]], *, rng: np.random.Generator, judge: Judge | None = None
@@ -69,6 +77,7 @@ class Observed:
             errors=self.errors,
             found={},
             judge=judge,
+            visited=self.visited,
         )
         points = normal.points(knee=ALARM_KNEE, views=slice(len(lengths)))
         flat = points.reshape(len(lengths), n_windows, -1)
@@ -88,12 +97,15 @@ class Observed:
         """(these with their sets, the arrays of the modes) where enough windows are of several modes; else neither."""
         found = None if self.modes is None or self.sets is None else with_windows(self.modes, self.sets)
         if found is None or self.sets is None:
-            return replace(self, modes=None, sets=None), {}
+            return replace(self, modes=None, sets=None, visited=None), {}
         known = np.column_stack([found.known, np.zeros(len(found.known), dtype=bool)])
         sets = np.where(np.take_along_axis(known, self.sets, axis=1), self.sets, found.count)
         scales = ViewScales.read(arrays)
-        arrays_of = fit_mode_views(self.views, sets, scales=scales, n_modes=found.count)
-        return replace(self, sets=sets), {**found.arrays(), **arrays_of}
+        arrays_of = fit_mode_views(
+            self.views, sets, scales=scales, n_modes=found.count, stride=stride_of(self.ends)
+        )
+        visited = None if self.visited is None else longer_than_learnt(self.visited, sets[-1])
+        return replace(self, sets=sets, visited=visited), {**found.arrays(), **arrays_of}
 
 
 def observe(
@@ -119,14 +131,14 @@ def observe(
     newest_rows = min(_NEWEST_ROWS, window_rows)
     scored = transform_rows(rows, arrays)
     first = sliding_window_view(scored[: window_rows - 1], newest_rows, axis=0)
-    seen, newest, errors, sets = [], [], [], []
+    seen, newest, errors, in_modes = [], [], [], []
     for start in range(0, len(windows), _CHUNK_WINDOWS):
         chunk = np.ascontiguousarray(windows[start : start + _CHUNK_WINDOWS])
         z = standardise(transform(chunk, arrays), **known)
         seen.append(views(z, lengths_rows=lengths, change_rows=CHANGE_ROWS))
         newest.append(z[..., -newest_rows:].copy())
         if modes is not None:
-            sets.append(modes.sets(z, lengths))
+            in_modes.append(modes.observe(z, lengths))
         if encode is not None:
             encoded = encode(with_rates(chunk, arrays), arrays["location"], arrays["scale"])
             rebuilt = without_unscored(encoded.reconstruction, arrays)
@@ -139,7 +151,8 @@ def observe(
         early=standardise(first, **known),
         errors=np.concatenate(errors, axis=2) if errors else None,
         modes=modes,
-        sets=np.concatenate(sets, axis=1) if sets else None,
+        sets=np.concatenate([part.sets for part in in_modes], axis=1) if in_modes else None,
+        visited=np.concatenate([part.visited for part in in_modes]) if in_modes else None,
     )
 
 

@@ -44,7 +44,7 @@ class WindowModes(NamedTuple):
     Attributes:
         sets: of each window for each length, [P, B]: its mode's number, or K for the set of transitions.
         newest: mode of its newest row, `IN_TRANSIT` where that is, [B].
-        visited: in which modes some of its rows were, or on their way to or from, [B, K].
+        visited: in which modes some of its rows were, or on their way to or from, [B, K], see `longer_than_learnt`.
     """
 
     sets: Ints
@@ -123,7 +123,9 @@ class OperatingModes:
         least = np.minimum(np.asarray(lengths) + SETTLING_ROWS, T)[:, np.newaxis]
         sets = np.where((held_rows >= least) & self.known[:, newest], newest, self.count)
         visited[np.arange(len(z))[:, np.newaxis], mode] = True
-        return WindowModes(sets, np.where(moving[:, -1], IN_TRANSIT, newest), visited)
+        return WindowModes(
+            sets, np.where(moving[:, -1], IN_TRANSIT, newest), longer_than_learnt(visited, sets[-1])
+        )
 
     def rows(self, z: Float32) -> tuple[Ints, Bools]:
         """Of each row of standardised windows [B, C, T]: (its mode, whether it is in transit), [B, T] each."""
@@ -145,11 +147,11 @@ class OperatingModes:
         visited = np.zeros((len(z), self.count), dtype=bool)
         if between.any():
             between &= np.swapaxes(on_path[mode], 1, 2)
-            moving = self._short(between.any(axis=1))
-            visited |= ((between & moving[:, np.newaxis]).any(axis=2)[:, np.newaxis] & on_path).any(axis=2)
-        if (
-            self.by_newest_row
-        ):  # the mean is late: the machine is on its way to where its newest row by itself is
+            moving = self._short(np.asarray(between.any(axis=1)))
+            nodes = np.asarray((between & moving[:, np.newaxis]).any(axis=2))
+            visited |= (nodes[:, np.newaxis] & on_path).any(axis=2)
+        if self.by_newest_row:
+            # The mean is late: the machine is on its way to where its newest row by itself is.
             moving[:, -1] |= newest != mode[:, -1]
             visited[np.arange(len(z)), newest] = True
         return mode, moving, visited
@@ -226,6 +228,17 @@ def _paths(sides: bytes) -> tuple[Float32, Float32, Bools]:
                 before[next_node] = path
     on_path = turns != 0
     return turns, on_path.sum(axis=1).astype(np.float32), on_path
+
+
+def longer_than_learnt(visited: Bools, sets: Ints) -> Bools:
+    """Which modes windows may show, [B, K], by those that their rows were in and the sets of the longest view, [B].
+
+    A window that was in one mode alone for longer than ever while the machine was learnt is of the set of transitions:
+    what changed before it may go on in what is slow, from whatever mode.
+    """
+    n_modes = visited.shape[1]
+    beyond = (sets == n_modes) & (visited.sum(axis=1) == 1)
+    return np.asarray(visited | beyond[:, np.newaxis])
 
 
 def newest_mean(z: Float32) -> Float32:

@@ -26,8 +26,10 @@ JUDGE_KNEE = 5.0
 # Least normal spread of each statistic (normal scales; nats for the bands), so that a statistic that happened to
 # stand still does not make a fault of every breath.
 _LEAST_SPREAD = np.array([0.05, 0.05, 0.05, 0.05, 0.02] + [0.5] * 6, np.float32)
-# Least spread of a statistic in one mode, as a share of the machine's.
+# Least spread of a statistic in one mode, as a share of the machine's, and the rows from which a mode's own begins to
+# count for more than its visits do.
 _LEAST_SHARE = 0.02
+_ROWS_OF_DOUBT = 500.0
 
 
 class ViewScales(NamedTuple):
@@ -111,13 +113,30 @@ def fit_views(views: Float32) -> dict[str, Float32]:
     return {"view_centre": centre, "view_spread": spread}
 
 
+def share_of_doubt(inside: NDArray[np.bool_], *, stride: int) -> np.float32:
+    """How much of the machine's spread a mode has at least, by which windows [W] were in it, `stride` rows apart.
+
+    All of it where a mode was visited once, and briefly: that tells little of how much it varies from visit to visit.
+    Less with the root of the visits, and where it was seen for long: it is then known as a machine that does no other.
+    """
+    places = np.flatnonzero(inside)
+    visits, rows = 1 + np.count_nonzero(np.diff(places) > 1), len(places) * stride
+    share = min(1.0, _ROWS_OF_DOUBT / max(rows, 1)) / np.sqrt(visits)
+    return np.float32(max(share, _LEAST_SHARE))
+
+
+def stride_of(ends: NDArray[np.int64]) -> int:
+    """Rows from one normal window to the next, by the rows that windows end before, [W]."""
+    return int(np.diff(ends).min()) if len(ends) > 1 else 1
+
+
 def fit_mode_views(
-    views: Float32, sets: NDArray[np.int64], *, scales: ViewScales, n_modes: int
+    views: Float32, sets: NDArray[np.int64], *, scales: ViewScales, n_modes: int, stride: int
 ) -> dict[str, Float32]:
     """Centre and spread of normal views [P, W, C, F] in each set, by the windows' sets [lengths, W].
 
-    A mode that was visited once tells little of how much it varies from visit to visit: its spread is that of the whole
-    machine, and less with the root of the visits. Transitions are compared as the machine is.
+    A mode's spread is at least a share of the machine's, see `share_of_doubt`. Transitions are compared as the machine
+    is. The windows are `stride` rows apart.
     """
     centre, spread = (np.repeat(one[:, None], n_modes + 1, axis=1) for one in (scales.centre, scales.spread))
     for view, seen in enumerate(views):
@@ -127,8 +146,7 @@ def fit_mode_views(
             if not inside.any():
                 continue
             own_centre, own_spread = centre_and_spread(seen[None, inside], _LEAST_SPREAD)
-            visits = 1 + np.count_nonzero(np.diff(np.flatnonzero(inside)) > 1)
-            share = np.float32(max(1.0 / np.sqrt(visits), _LEAST_SHARE))
+            share = share_of_doubt(inside, stride=stride)
             centre[view, number] = own_centre[0]
             spread[view, number] = np.maximum(own_spread[0], share * scales.spread[view])
     return {"mode_centre": centre, "mode_spread": spread}

@@ -211,3 +211,45 @@ def test_a_plain_step_of_one_heavy_tailed_channel_is_an_alarm_after_any_slow_dri
     found = score(memory, stepped, None)
     assert found.parts[0, 1] > 1.0
     assert int(found.contributions[0].argmax()) == 1
+
+
+def rinsed(n_rows: int, seed: int, *, at: int) -> np.ndarray:
+    """A filler that is rinsed once, with what is hot and cools off slowly."""
+    rng = np.random.default_rng(seed)
+    rinsing = np.zeros(n_rows)
+    rinsing[at : at + 160] = 1.0
+
+    def lag(target: np.ndarray, rows: float) -> np.ndarray:
+        found = np.empty(n_rows)
+        found[0] = target[0]
+        for row in range(1, n_rows):
+            found[row] = found[row - 1] + (target[row] - found[row - 1]) / rows
+        return found
+
+    flow = lag(40.0 + 14.0 * rinsing, 3.0) + 0.5 * lag(rng.standard_normal(n_rows), 2.0)
+    columns = (
+        flow,
+        0.0014 * flow**2 + 0.04 * rng.standard_normal(n_rows),
+        8.0 + lag(67.0 * rinsing, 25.0) + 0.7 * lag(rng.standard_normal(n_rows), 10.0),
+        2.1 + lag(40.0 * rinsing, 8.0) + 0.1 * lag(rng.standard_normal(n_rows), 6.0),
+        2.5 + 0.11 * flow + 0.08 * rng.standard_normal(n_rows),
+    )
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def test_what_was_seen_once_is_tolerated_to_its_end_by_the_newest_rows_too() -> None:
+    """The end of what was seen once looks like all else in single statistics, but not to a Gaussian of neighbours."""
+    how = {"window_rows": T, "encode": None, "budget_per_week": 1.0, "windows_per_week": 60_480.0, "seed": 0}
+    learnt = dict(commission(rinsed(6000, 1, at=2500), **how))
+    rows = rinsed(1100, 2, at=500)
+    windows = np.lib.stride_tricks.sliding_window_view(rows, T, axis=0)[::2].astype(np.float32)
+    shape = ENSEMBLE.names.index("shape")
+    found = ENSEMBLE.score(learnt, windows, None).calibrated[:, shape]
+    before = {name: array for name, array in learnt.items() if name != "shape_alike"}
+    older = ENSEMBLE.score(before, windows, None).calibrated[:, shape]
+    end = slice((660 + 20 - T) // 2, (660 + 200 - T) // 2)
+    assert older[end].max() > 3.0
+    assert found[end].max() < 0.5 * older[end].max()
+    broken = windows[:50].copy()
+    broken[:, 1, -16:] += 0.6  # a relation that broke while nothing else went on
+    assert ENSEMBLE.score(learnt, broken, None).calibrated[:, shape].min() > 3.0

@@ -6,7 +6,14 @@ import pytest
 from edge_agent.commissioning import mode_tree
 from edge_agent.commissioning.baseline import commission
 from edge_agent.detect.detectors import ENSEMBLE
-from edge_agent.detect.operating_modes import OperatingModes, row_modes, told
+from edge_agent.detect.operating_modes import (
+    OperatingModes,
+    longer_than_learnt,
+    newest_mean,
+    row_modes,
+    told,
+)
+from edge_agent.detect.view_scales import share_of_doubt
 from edge_agent.signals.views import describe_together
 
 T, PHASE = 128, 300
@@ -86,6 +93,85 @@ def test_a_window_belongs_to_the_mode_that_it_was_in_and_to_transitions_after_a_
     assert at[PHASE + 25] == [running, changing, changing, changing]
     assert at[PHASE + 70] == [running, running, running, changing]
     assert at[PHASE + 140] == [running] * 4
+
+
+def tree(n_nodes: int, seed: int) -> OperatingModes:
+    """A random tree over three channels."""
+    rng = np.random.default_rng(seed)
+    sides, open_places, leaf = np.zeros((n_nodes, 2), np.int64), [(0, 0), (0, 1)], 0
+    for node in range(1, n_nodes):
+        sides[open_places.pop(int(rng.integers(len(open_places))))] = node
+        open_places += [(node, 0), (node, 1)]
+    for place in open_places:
+        leaf -= 1
+        sides[place] = leaf
+    split = rng.normal(0, 1.0, n_nodes).astype(np.float32)
+    return OperatingModes(
+        channel=rng.integers(0, 3, n_nodes),
+        split=split,
+        transit=np.stack([split - 0.2, split + 0.2], axis=1),
+        sides=sides,
+        transit_rows=4,
+        level=rng.normal(0, 1.0, (n_nodes + 1, 3)).astype(np.float32),
+        level_spread=np.ones((n_nodes + 1, 3), np.float32),
+        known=np.ones((4, n_nodes + 1), bool),
+    )
+
+
+@pytest.mark.parametrize("n_nodes", [1, 2, 5, 9])
+def test_rows_are_told_as_who_walks_the_tree_row_by_row_tells_them(n_nodes: int) -> None:
+    modes = tree(n_nodes, n_nodes)
+    z = np.cumsum(np.random.default_rng(0).normal(0, 0.2, (3, 3, T)), axis=-1).astype(np.float32)
+    found, moving = modes.rows(z)
+    values = newest_mean(z)
+    for window, row in np.ndindex(found.shape):
+        node, between = 0, False
+        while node >= 0:
+            value = values[window, modes.channel[node], row]
+            between |= bool(modes.transit[node, 0] < value < modes.transit[node, 1])
+            node = int(modes.sides[node, int(value > modes.split[node])])
+        assert found[window, row] == -1 - node
+        assert between or not moving[window, row]
+    assert moving.any()
+    visited = modes.observe(z, (16, 32, 64, 128)).visited
+    for window, seen in enumerate(visited):
+        assert set(np.flatnonzero(seen)) >= set(found[window])
+        assert moving[window].any() or set(np.flatnonzero(seen)) == set(found[window])
+
+
+def test_a_change_between_learnt_modes_is_no_jump_and_what_goes_beyond_is(
+    memory: dict[str, np.ndarray],
+) -> None:
+    jump = ENSEMBLE.names.index("jump")
+    changes = windows_of(machine(1200, 21))
+    usual = ENSEMBLE.score(memory, changes, None).calibrated[:, jump]
+    assert usual.max() < 3.0
+    beyond = machine(1200, 21)
+    beyond[PHASE:, 2] += 5.0  # of a spread of .5, and not at all of the mode
+    found = ENSEMBLE.score(memory, windows_of(beyond), None)
+    at = PHASE + 64 - T
+    assert found.calibrated[at, jump] > 5.0
+    # As an agent that knew no levels of modes scored it.
+    before = {name: array for name, array in memory.items() if name != "jump_mode_level"}
+    older = ENSEMBLE.score(before, changes, None).calibrated[:, jump]
+    assert older.max() > usual.max()
+
+
+def test_a_window_in_one_mode_for_longer_than_learnt_may_still_change_from_any_other() -> None:
+    visited = np.array([[True, False, False], [True, False, False], [True, True, False]])
+    found = longer_than_learnt(visited, np.array([0, 3, 3]))
+    assert found.tolist() == [[True, False, False], [True, True, True], [True, True, False]]
+
+
+def test_a_mode_that_was_seen_for_long_is_known_without_many_visits() -> None:
+    inside = np.zeros(6000, bool)
+    inside[1000:1050] = True
+    assert share_of_doubt(inside, stride=1) == 1.0
+    inside[3000:3050] = True
+    assert share_of_doubt(inside, stride=1) == pytest.approx(0.5**0.5)
+    inside[1000:5000] = True
+    assert share_of_doubt(inside, stride=1) == pytest.approx(0.125)
+    assert share_of_doubt(np.ones(60_000, bool), stride=4) == pytest.approx(0.02)
 
 
 def test_a_transit_that_does_not_end_is_judged_by_the_nearest_mode(memory: dict[str, np.ndarray]) -> None:

@@ -5,25 +5,30 @@ It sees what no channel shows alone: a relation between channels, or between nei
 Axes: B windows, W normal windows, C channels, L newest rows, K = C * L.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.detector import ByChannel, Detector, DueWindows, NormalWindows, RawScore, cells_of
-from edge_agent.detect.left_out import tolerance
+from edge_agent.detect.detector import (
+    ByChannel,
+    Detector,
+    DueWindows,
+    NormalWindows,
+    RawScore,
+    cells_of,
+)
+from edge_agent.detect.gaussians import ModePoints, gaussian, marginal
+from edge_agent.detect.left_out import plain_windows, tolerance
 from edge_agent.signals.features import Float32
 
 _FOLDS = 5
 _NEWEST_ROWS = 16
-# What a mode must have for a Gaussian of its own: that often it was visited, and so many windows; and the most cells of
-# the newest rows, beyond which Gaussians of single modes would take too much room.
-_FEWEST_VISITS = 4
-_FEWEST_WINDOWS = 200
-_MOST_CELLS = 192
-_LEAST_SPREAD = 0.02
+_NEIGHBOURS = "together"
+"""The detector that tells which remembered window is the nearest, and how far it is."""
+_ALIKE_QUANTILE = 0.99
 
 
 class Gaussian(NamedTuple):
@@ -33,6 +38,8 @@ class Gaussian(NamedTuple):
         mean: [C * L]. precision: inverse covariance, [C * L, C * L].
         relief: inverse of each channel's own block of the precision, [C, L, L].
         tolerance: what a distance is divided by near each remembered window, [M], see `left_out`; None: by nothing.
+        alike: distance of the longer views up to which a window is like the remembered one that it is nearest to, of
+            each view and set, [P, K + 1] or [P, 1]; None: they are not asked, see `_tolerated`.
         mode_place: which of the Gaussians of single modes judges each set of windows, [K + 1]; -1: that of the machine.
         mode_mean, mode_precision, mode_relief: these Gaussians, [G, ...] each.
     """
@@ -45,6 +52,19 @@ class Gaussian(NamedTuple):
     mode_mean: Float32 | None = None
     mode_precision: Float32 | None = None
     mode_relief: Float32 | None = None
+    alike: Float32 | None = None
+
+    def judging(
+        self, part: slice, sets: NDArray[np.int64] | None
+    ) -> Iterator[tuple[slice | NDArray[np.int64], Float32, Float32, Float32]]:
+        """(windows, the mean, precision and relief by which they are judged), of windows of these sets in a part."""
+        if sets is None or self.mode_place is None:
+            yield part, self.mean, self.precision, self.relief
+            return
+        place, of_modes = self.mode_place[sets], self.of_modes()
+        for number in sorted(set(place.tolist())):
+            own = of_modes[number] if number >= 0 else (self.mean, self.precision, self.relief)
+            yield part.start + np.flatnonzero(place == number), *own
 
     def of_modes(self) -> list[tuple[Float32, Float32, Float32]]:
         """(mean, precision, relief) of each mode that has a Gaussian of its own."""
@@ -70,23 +90,13 @@ class Mahalanobis(Detector[Gaussian]):
         mean, precision = gaussian(np.concatenate([early, points[kept]]))
         lengths, chosen, nearest = normal.scales.lengths, normal.reference, normal.left_out.nearest
         view = lengths.index(_view_rows(lengths, z.shape[2]))
-        inside = _own_windows(normal.set_of(view), kept, n_cells=points.shape[1])
+        modes = ModePoints.of(points, normal.set_of(view), ends=ends, kept=kept, n_channels=z.shape[1])
         distance, cells = np.empty(len(z), np.float32), np.empty_like(z)
         for start, end in pairwise(np.linspace(0, len(z), _FOLDS + 1).astype(np.int64)):
             others = kept & ((ends <= ends[start] - z.shape[2]) | (ends >= ends[end - 1] + z.shape[2]))
             fold = gaussian(np.concatenate([early, points[others]]) if start > 0 else points[others])
-            pieces = [(np.arange(start, end), fold)]
-            for own in inside.values():
-                if not own[start:end].any():
-                    continue
-                learnt_from = own & others if (own & others).sum() >= _FEWEST_WINDOWS // 4 else own & kept
-                pieces.append(
-                    (
-                        start + np.flatnonzero(own[start:end]),
-                        _scaled_gaussian(points[learnt_from], z.shape[1]),
-                    )
-                )
-            for part, (fold_mean, fold_precision) in pieces:
+            pieces = [(np.arange(start, end), *fold), *modes.held_out(start, end, others)]
+            for part, fold_mean, fold_precision in pieces:
                 distance[part], cells[part] = mahalanobis(z[part], mean=fold_mean, precision=fold_precision)
         known = tolerance(
             distance,
@@ -96,59 +106,55 @@ class Mahalanobis(Detector[Gaussian]):
             kept=kept,
             sets=normal.set_of(view),
         )
-        memory = Gaussian(mean, precision, _relief(precision, rows=z.shape[2]), known)
-        if normal.scales.modes is not None and inside:
-            found = [_scaled_gaussian(points[own & kept], z.shape[1]) for own in inside.values()]
+        alike, apart = _alike(normal)
+        wider = _tolerated(
+            known, nearest=list(nearest), apart=apart, alike=alike, sets=normal.sets, view=view
+        )
+        memory = Gaussian(mean, precision, _relief(precision, rows=z.shape[2]), known, alike=alike)
+        if normal.scales.modes is not None and modes.inside:
+            found = modes.gaussians()
             place = np.full(normal.scales.modes.count + 1, -1)
-            place[list(inside)] = np.arange(len(inside))
+            place[list(modes.inside)] = np.arange(len(found))
             memory = memory._replace(
                 mode_place=place,
                 mode_mean=np.stack([own_mean for own_mean, _ in found]),
                 mode_precision=np.stack([own for _, own in found]),
                 mode_relief=np.stack([_relief(own, rows=z.shape[2]) for _, own in found]),
             )
-        return memory, {"shape": distance / known[nearest[view]], cells_of("shape"): cells}
+        return memory, {"shape": distance / wider, cells_of("shape"): cells}
 
     def score(self, memories: Sequence[Gaussian], windows: DueWindows) -> dict[str, RawScore]:
         """The distance, what each channel adds to its square, and the conditional residual of each cell."""
-        apart = _newest_apart(windows.z, mean=windows.by_window([memory.mean for memory in memories]))
-        pull = np.empty_like(apart)
-        for memory, part in zip(memories, windows.slices, strict=True):
-            np.matmul(apart[part], memory.precision, out=pull[part])
-        relief = windows.by_window([memory.relief for memory in memories])
-        scale = windows.by_window([_residual_scale(memory.precision) for memory in memories])
-        view = windows.lengths.index(_view_rows(windows.lengths, relief.shape[-1]))
+        n_channels, rows = memories[0].relief.shape[:2]
+        view = windows.lengths.index(_view_rows(windows.lengths, rows))
+        apart = np.empty((len(windows.z), n_channels * rows), np.float32)
+        pull, scale = np.empty_like(apart), np.empty_like(apart)
+        relief = np.empty((len(windows.z), n_channels, rows, rows), np.float32)
         for memory, part, sets in zip(memories, windows.slices, windows.sets, strict=True):
-            if sets is None or memory.mode_place is None:
-                continue
-            place = memory.mode_place[sets[view]]
-            for number, (mean, precision, own_relief) in enumerate(memory.of_modes()):
-                at = part.start + np.flatnonzero(place == number)
-                if at.size == 0:
-                    continue
+            for at, mean, precision, own_relief in memory.judging(part, None if sets is None else sets[view]):
                 apart[at] = _newest_apart(windows.z[at], mean=mean)
                 pull[at] = apart[at] @ precision
                 relief[at], scale[at] = own_relief, _residual_scale(precision)
-        cells = _residuals(pull, scale, n_channels=windows.z.shape[1])
-        distance = windows.tolerated(
-            _distance(apart, pull),
-            [memory.tolerance for memory in memories],
-            rows=_view_rows(windows.lengths, relief.shape[-1]),
-        )
+        cells = _residuals(pull, scale, n_channels=n_channels)
+        distance = _distance(apart, pull)
+        if windows.nearest:
+            for memory, part, sets in zip(memories, windows.slices, windows.sets, strict=True):
+                if memory.tolerance is not None:
+                    distance[part] /= _tolerance_due(memory, windows, part, sets=sets, view=view)
         return {"shape": RawScore(distance, _relieved(pull, relief=relief), cells)}
 
     def mask(self, memory: Gaussian, channels: NDArray[np.int64], *, n_channels: int) -> Gaussian:
         """The Gaussians of the channels that can be seen: marginals."""
         rows = memory.mean.size // n_channels
         cells = (channels[:, np.newaxis] * rows + np.arange(rows)).ravel()
-        precision = _marginal(memory.precision, cells)
+        precision = marginal(memory.precision, cells)
         masked = memory._replace(
             mean=memory.mean[cells],
             precision=precision.astype(np.float32),
             relief=_relief(precision, rows=rows),
         )
         if of_modes := memory.of_modes():
-            found = [_marginal(own, cells) for _, own, _ in of_modes]
+            found = [marginal(own, cells) for _, own, _ in of_modes]
             masked = masked._replace(
                 mode_mean=np.stack([mean[cells] for mean, _, _ in of_modes]),
                 mode_precision=np.stack(found).astype(np.float32),
@@ -157,34 +163,62 @@ class Mahalanobis(Detector[Gaussian]):
         return masked
 
 
-def _own_windows(
-    sets: NDArray[np.int64] | None, kept: NDArray[np.bool_], *, n_cells: int
-) -> dict[int, NDArray[np.bool_]]:
-    """The windows [W] of each mode, by its number, that was seen often enough for a Gaussian of its own."""
-    if sets is None or n_cells > _MOST_CELLS:
-        return {}
-    found = {}
-    for number in range(int(sets.max())):
-        own = sets == number
-        visits = np.count_nonzero(np.diff(own, prepend=False) & own)
-        if visits >= _FEWEST_VISITS and (own & kept).sum() >= _FEWEST_WINDOWS:
-            found[number] = own
+def _alike(normal: NormalWindows) -> tuple[Float32 | None, Sequence[Float32]]:
+    """(up to which distance normal windows are like the nearest remembered one, [P, sets], their distances [P, W])."""
+    names = [f"{_NEIGHBOURS}_{rows}" for rows in normal.scales.lengths]
+    if any(name not in normal.found for name in names):
+        return None, ()
+    apart = np.stack([normal.found[name] for name in names])
+    modes = normal.scales.modes
+    alike = np.zeros((len(apart), 1 if normal.sets is None or modes is None else modes.count + 1), np.float32)
+    for view, own in enumerate(alike):
+        sets = normal.set_of(view)
+        for number in range(len(own)):
+            inside = np.ones(len(normal.ends), dtype=bool) if sets is None else sets == number
+            if inside.any():
+                own[number] = np.quantile(apart[view, plain_windows(inside, normal.kept)], _ALIKE_QUANTILE)
+    return alike, list(apart)
+
+
+def _tolerated(
+    known: Float32,
+    *,
+    nearest: Sequence[NDArray[np.int64]],
+    apart: Sequence[Float32],
+    alike: Float32 | None,
+    sets: NDArray[np.int64] | None,
+    view: int,
+) -> Float32:
+    """What windows tolerate, [B], whose nearest remembered windows in P views are `nearest`, and so far `apart`.
+
+    The newest rows alone often do not tell what is going on: at the end of what was seen once they look like all
+    others, but for a relation that only a Gaussian sees. A longer view tells it, wherever the window is so like a
+    remembered one as plain windows are; that one's tolerance counts, too.
+    """
+    found: Float32 = known[nearest[view]]
+    if alike is None:
+        return found
+    for longer in range(view + 1, len(nearest)):
+        limit = alike[longer][0 if sets is None or alike.shape[1] == 1 else sets[longer]]
+        wider = np.where(apart[longer] <= limit, known[nearest[longer]], np.float32(1.0))
+        found = np.maximum(found, wider)
     return found
 
 
-def _scaled_gaussian(points: NDArray[np.float64], n_channels: int) -> tuple[Float32, Float32]:
-    """The Gaussian of one mode's points [W, K], shrunk in the channels' own spreads: they differ from mode to mode."""
-    spread = np.sqrt(points.reshape(len(points), n_channels, -1).var(axis=(0, 2)))
-    scale = np.repeat(np.maximum(spread, _LEAST_SPREAD), points.shape[1] // n_channels).astype(np.float32)
-    mean, precision = gaussian(points / scale)
-    return mean * scale, precision / np.outer(scale, scale)
-
-
-def _marginal(precision: Float32, cells: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The precision of some of the cells: [K, K] -> [k, k]."""
-    covariance = np.linalg.inv(precision.astype(np.float64))
-    found: NDArray[np.float64] = np.linalg.inv(covariance[np.ix_(cells, cells)]).astype(np.float64)
-    return found
+def _tolerance_due(
+    memory: Gaussian, windows: DueWindows, part: slice, *, sets: NDArray[np.int64] | None, view: int
+) -> Float32:
+    """What the due windows of one machine tolerate, [its windows]."""
+    assert memory.tolerance is not None  # noqa: S101 - asked before
+    apart = (
+        []
+        if memory.alike is None
+        else [windows.found[f"{_NEIGHBOURS}_{rows}"].value[part] for rows in windows.lengths]
+    )
+    nearest = [windows.nearest[rows][part] for rows in windows.lengths]
+    return _tolerated(
+        memory.tolerance, nearest=nearest, apart=apart, alike=memory.alike, sets=sets, view=view
+    )
 
 
 def _view_rows(lengths: Sequence[int], newest_rows: int) -> int:
@@ -253,26 +287,3 @@ def _relief(precision: NDArray[np.floating], *, rows: int) -> Float32:
         precision[at : at + rows, at : at + rows].astype(np.float64) for at in range(0, len(precision), rows)
     ]
     return np.linalg.inv(np.stack(blocks)).astype(np.float32)
-
-
-def gaussian(points: NDArray[np.float64]) -> tuple[Float32, Float32]:
-    """(mean [K], precision [K, K]) of points [W, K], the covariance shrunk as far as the data ask for."""
-    mean = points.mean(axis=0)
-    precision = np.linalg.inv(_shrunk_covariance(points - mean))
-    return mean.astype(np.float32), precision.astype(np.float32)
-
-
-def _shrunk_covariance(centred: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Covariance of centred points [W, K], shrunk towards equal variances by the oracle approximation.
-
-    Source: Chen, Wiesel, Eldar and Hero, "Shrinkage Algorithms for MMSE Covariance Estimation", IEEE TSP 58, 2010.
-    """
-    n, k = centred.shape
-    covariance = centred.T @ centred / max(n, 1)
-    mean_variance = float(np.trace(covariance)) / k
-    spread = float(np.mean(np.square(covariance)))
-    rest = (n + 1) * (spread - mean_variance**2 / k)
-    share = 1.0 if rest <= 0 else min((spread + mean_variance**2) / rest, 1.0)
-    diagonal = share * mean_variance + 1e-6 * (1.0 + mean_variance)
-    shrunk: NDArray[np.float64] = (1.0 - share) * covariance + diagonal * np.eye(k)
-    return shrunk

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from edge_agent.detect.detectors.mahalanobis import gaussian
+from edge_agent.detect.gaussians import gaussian
 from edge_agent.records import Float32
 from edge_trainer.hidden_cells.gaps import Gap
 
