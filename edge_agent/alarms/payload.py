@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from edge_agent.alarms.state import AlarmState, Masking, Notification
-from edge_agent.pipeline.notices import STANDSTILL
+from edge_agent.pipeline.notices import LEVEL, STANDSTILL
 from edge_agent.pipeline.unseen_states import CHANGES
 from edge_agent.records import Alarm, ChannelEvidence
 from edge_agent.signals import vibration
@@ -162,6 +162,8 @@ def _said(value: float | None) -> str:
 def _notice_summary(alarm: Alarm) -> str:
     day = f"{datetime.fromtimestamp(alarm.onset_ns // 1_000_000_000, UTC):%a %H:%M} UTC"
     for channel in alarm.channels:
+        if alarm.fault == LEVEL:
+            return f"{alarm.machine}: {_level_phrase(alarm, channel, day=day)}."
         return f"{alarm.machine}: {_unseen_phrase(alarm, channel, day=day)}."
     if alarm.state == "closed":
         return f"{alarm.machine} moves again; it had stood still since {day}."
@@ -176,6 +178,18 @@ def _unseen_phrase(alarm: Alarm, channel: ChannelEvidence, *, day: str) -> str:
         seen = "nothing" if channel.observed is None else f"{channel.observed:g}"
         told = f"{channel.name} was {seen} on {day}: never seen while it was learnt ({' to '.join(known)})"
     return told + ("; known from now on" if alarm.state == "closed" else "")
+
+
+def _level_phrase(alarm: Alarm, channel: ChannelEvidence, *, day: str) -> str:
+    expected = (channel.normal_low + channel.normal_high) / 2
+    offset = (channel.observed or 0.0) - expected
+    told = f"{abs(offset):.3g} {'more' if offset > 0 else 'less'} than the other channels let expect"
+    if alarm.state == "closed":
+        return f"{channel.name} reads no longer {told}, or no alarm comes of it; it had since {day}"
+    return (
+        f"{channel.name} reads {told} since {day} ({_said(channel.observed)} for {expected:.4g}), and nothing else "
+        "has changed. Recalibrated, exchanged, or set anew? Then accept the new level; else it is a fault"
+    )
 
 
 def _clock(time_ns: int) -> str:

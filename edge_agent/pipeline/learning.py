@@ -11,7 +11,7 @@ from edge_agent.errors import CommissionError
 from edge_agent.pipeline.results import CommissionRequest
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Profile
-from edge_agent.sensors import checks, spikes, standstill
+from edge_agent.sensors import checks, level_step, spikes, standstill
 from edge_agent.signals.channel_kinds import rows_with_rates
 from edge_agent.signals.channel_rules import kind_of
 
@@ -56,6 +56,7 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSetti
             **checks.reference(rows, observed),
             **standstill.reference(rows, observed),
             **spikes.reference(rows, memory),
+            **level_step.reference(rows, memory),
             **classifier.normal_reference(memory, rows, window_rows=scorer.window_rows),
         },
         rows=len(rows),

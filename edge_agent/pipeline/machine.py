@@ -13,13 +13,13 @@ from edge_agent.detect.operating_modes import mode_names
 from edge_agent.detect.trigger import Trigger, TriggerSnapshot, TriggerState
 from edge_agent.diagnose.fault_naming import FaultNaming
 from edge_agent.model.lazy_arrays import LazyArrays
-from edge_agent.pipeline import acceptance
+from edge_agent.pipeline import acceptance, level_offsets
 from edge_agent.pipeline.acceptance import Acceptance, Accepted, NotAccepted
 from edge_agent.pipeline.condition import Condition, ConditionState
 from edge_agent.pipeline.notices import STANDSTILL, MachineNotices, NoticeState
 from edge_agent.pipeline.results import CommissionRequest
 from edge_agent.pipeline.settings import PipelineSettings
-from edge_agent.records import THRESHOLD, Alarm, Float32, Profile, ScoreBlock
+from edge_agent.records import THRESHOLD, Alarm, Float32, Profile, ScoreBlock, WindowBlock
 from edge_agent.sensors.monitor import QualityState, SensorMonitor
 from edge_agent.signals.channel_kinds import COUNTER, ChannelKind, ChannelKinds, remarkable_kinds
 from edge_agent.signals.row_buffer import BufferState, RowBuffer
@@ -148,6 +148,8 @@ class Machine:
     notices: MachineNotices | None = None
     checked_row: int = 0
     """Row count at which the rows were last checked."""
+    relevelled: bool = False
+    """Levels of its profile have moved: what was made of them is to be made again."""
 
     def due(self) -> bool:
         """Whether rows are to be checked now: a window ends in the new ones, or a second's worth of them waits.
@@ -183,7 +185,7 @@ class Machine:
         ]
 
     def judge(self, block: ScoreBlock, *, settings: PipelineSettings) -> tuple[ScoreBlock, list[Alarm]]:
-        """(the scored windows by the thresholds now in use, the alarm revisions that they call for)."""
+        """(the scored windows by the thresholds now in use, the revisions of alarms and notices that they call for)."""
         if self.profile is None:
             return block, []
         tracker = self.tracker or self._tracking(self.profile, block, settings)
@@ -207,7 +209,18 @@ class Machine:
                 window, end_row = block.windows.values[at], int(block.windows.end_rows[at])
                 time_ns = int(block.windows.times_ns[at])
                 self.naming.keep(self.condition.open_alarm.id, window, end_row=end_row, time_ns=time_ns)
-        return block, alarms
+        return block, [*alarms, *self._level_notices(block.windows)]
+
+    def _level_notices(self, windows: WindowBlock) -> list[Alarm]:
+        """What the latest of the windows say of the level of one channel, one in so many at the most."""
+        if self.notices is None:
+            return []
+        return self.notices.check_level(
+            windows.values[-1],
+            hidden=windows.hidden,
+            alarm=self.condition.open_alarm,
+            time_ns=int(windows.times_ns[-1]),
+        )
 
     def _states(
         self, block: ScoreBlock, tracker: ThresholdTracker, *, span_windows: int
@@ -296,6 +309,10 @@ class Machine:
     def _know(self, entries: list[Acceptance], *, detail: str) -> Accepted:
         assert self.profile is not None  # noqa: S101 - asked by who called
         memory = LazyArrays(self.profile.memory).joined(acceptance.arrays(entries))
+        offsets = level_offsets.total(entries, self.profile.channels)
+        if moved := level_offsets.arrays(memory, offsets):
+            memory.put({**moved, **self._statistics().arrays()})
+            self.relevelled, self.drift_statistics = True, None
         self.profile = replace(self.profile, memory=memory)
         if self.notices is not None:
             self.notices.know(entries)

@@ -2,7 +2,8 @@
 
 Standing still (`sensors.standstill`) is a state, not an anomaly: while it lasts, and until the machine has come back to
 what it was, the score raises no alarm. A value or a restlessness of a state that was never learnt (`unseen_states`) is
-over after a window, and known from then on. Notices go the way of the findings about sensors, with kind `state`.
+over after a window, and known from then on. A level of one channel alone (`sensors.level_step`) is told while the alarm
+that it raised lasts. Notices go the way of the findings about sensors, with kind `state`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,11 +18,12 @@ from edge_agent.pipeline.acceptance import Acceptance
 from edge_agent.pipeline.unseen_states import CHANGES, VALUE, News, UnseenState, UnseenStates
 from edge_agent.records import Alarm, ChannelEvidence, Float32, Profile
 from edge_agent.sensors.findings import closed, opened
+from edge_agent.sensors.level_step import ChannelLevels, LevelStep
 from edge_agent.sensors.standstill import ROWS, Standstill, StateSettings
 from edge_agent.sensors.unseen_values import SPAN_ROWS, DiscreteChannels
 from edge_agent.signals.channel_kinds import ANALOG
 
-STANDSTILL = "standstill"
+STANDSTILL, LEVEL = "standstill", "level never learnt"
 _MOVING_ROWS = 32
 """Rows in which a machine surely moves end a standstill: one that is inched stands still."""
 _RETURN_NS = 2 * 3600 * 1_000_000_000
@@ -34,6 +36,8 @@ _MOST_STOPPING = 0.6
 _FAR = 3.0
 """Usual spreads between running and standing from which on a channel shows the way."""
 _NEWEST_ROWS = 3
+_LASTING_NS = 1200 * 1_000_000_000
+"""An alarm, and the level of a channel with it, lasts from so long on, and a window's length."""
 _RECENT = 5
 """Notices that are over and can still be accepted."""
 
@@ -66,7 +70,7 @@ class NoticeState:
         calm_windows: windows in a row that were calm since.
         stopping_ns: since when it has seemed to come to a stand that is accepted; None: it does not.
         levels: [C] where the channels stood at the latest stand; empty before the first.
-        recent: (id, fault, channel, value) of the latest notices that are over, oldest first.
+        recent: (id, fault, channel, value or offset) of the latest notices that are over, oldest first.
         unseen: what was told of states.
         until: (fault, channel, row count) at which notices about states are over.
     """
@@ -107,6 +111,7 @@ class MachineNotices:
         self._tail = np.full((ROWS - 1, len(profile.channels)), np.nan, np.float32)
         discrete = DiscreteChannels.read(profile.memory)
         self._unseen = None if discrete is None else UnseenStates(profile.channels, discrete)
+        self._channel_levels = ChannelLevels.read(profile.memory)
         self._open: dict[_Key, Alarm] = {}
         self._until: dict[_Key, int] = {}  # row counts
         self._count = 0
@@ -136,6 +141,8 @@ class MachineNotices:
         if told is None:
             return None
         _, fault, channel, value = told
+        if fault == LEVEL and value is not None:
+            return Acceptance(alarm=alarm, fault=fault, by=by, time_ns=time_ns, levels={channel: value})
         if fault != STANDSTILL:
             return Acceptance(alarm=alarm, fault=fault, by=by, time_ns=time_ns, channel=channel, value=value)
         levels = zip(self._profile.channels, self._levels, strict=bool(self._levels))
@@ -155,8 +162,11 @@ class MachineNotices:
                 values=[(one.channel, one.value) for one in entries if one.value is not None],
                 restless=[one.channel for one in entries if one.fault == CHANGES],
             )
-        known = {(one.fault, one.channel) for one in entries}
-        self._open = {key: notice for key, notice in self._open.items() if key not in known}
+        known = {(one.fault, one.channel) for one in entries if one.fault != LEVEL}
+        told = {one.alarm for one in entries}  # a level that is known may change again
+        self._open = {
+            key: notice for key, notice in self._open.items() if key not in known and notice.id not in told
+        }
 
     # -- rows ------------------------------------------------------------------------------------------------
 
@@ -262,6 +272,28 @@ class MachineNotices:
         """Whether an alarm with that onset was the machine coming to its latest stand."""
         return onset_ns >= self._since_ns - self._stop_ns
 
+    def check_level(
+        self, window: Float32, *, hidden: Sequence[int], alarm: Alarm | None, time_ns: int
+    ) -> list[Alarm]:
+        """What the latest window [C, T] says of the level of one channel; `alarm`: the machine's, where one is open."""
+        levels = self._channel_levels
+        told = next((key for key in self._open if key[0] == LEVEL), None)
+        if levels is None or (told is None and alarm is None):
+            return []
+        if told is not None:
+            over = alarm is None or levels.gone_back(
+                window, _step_of(self._open[told], self._profile.channels)
+            )
+            return self._close(told, time_ns) if over else []
+        lasting_ns = max(_LASTING_NS, window.shape[1] * self._profile.period_ns)
+        if alarm is None or time_ns - alarm.onset_ns < lasting_ns:
+            return []
+        step = levels.find(window, hidden=hidden)
+        if step is None:
+            return []
+        evidence = _level_evidence(step, self._profile)
+        return [self._begin(LEVEL, onset_ns=alarm.onset_ns, time_ns=time_ns, evidence=evidence)]
+
     # -- notices as alarms -----------------------------------------------------------------------------------
 
     def _begin(
@@ -331,8 +363,36 @@ class MachineNotices:
 def _told(notice: Alarm) -> _Told:
     """What can be accepted of a notice."""
     seen = notice.channels[0] if notice.channels else None
-    value = seen.observed if seen is not None and notice.fault == VALUE else None
-    return notice.id, notice.fault, "" if seen is None else seen.name, value
+    if seen is None:
+        return notice.id, notice.fault, "", None
+    value = seen.observed if notice.fault == VALUE else None
+    return notice.id, notice.fault, seen.name, _offset(seen) if notice.fault == LEVEL else value
+
+
+def _offset(seen: ChannelEvidence) -> float:
+    """How much more a channel says than the others let expect."""
+    return (seen.observed or 0.0) - (seen.normal_low + seen.normal_high) / 2
+
+
+def _step_of(notice: Alarm, channels: Sequence[str]) -> LevelStep:
+    """The step that a notice tells of."""
+    seen = notice.channels[0]
+    return LevelStep(
+        channels.index(seen.name), _offset(seen), seen.observed or 0.0, seen.normal_low, seen.normal_high
+    )
+
+
+def _level_evidence(step: LevelStep, profile: Profile) -> ChannelEvidence:
+    """What is usual is what the other channels let expect."""
+    return ChannelEvidence(
+        name=profile.channels[step.channel],
+        contribution=0.0,
+        observed=step.level,
+        normal_low=step.low,
+        normal_high=step.high,
+        deviation=step.offset / float(np.asarray(profile.memory["scale"])[step.channel]),
+        symptom="high" if step.offset > 0 else "low",
+    )
 
 
 def _evidence(news: News) -> ChannelEvidence:

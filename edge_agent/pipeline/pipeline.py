@@ -332,6 +332,8 @@ class Pipeline:
                     continue
                 if not machine.due():
                     continue
+                if machine.relevelled:
+                    self._arrange_again(machine)
                 parts, found = self._take_due(machine)
                 findings += found
                 blocks += parts
@@ -340,6 +342,8 @@ class Pipeline:
                 self._failures.append(Failure(name, repr(error)))
         alarms: list[Alarm] = []
         scores = [self._judge(score, alarms) for score in self._score(blocks, profiles)]
+        findings += [alarm for alarm in alarms if alarm.kind != "machine"]
+        alarms = [alarm for alarm in alarms if alarm.kind == "machine"]
         self.books.book_scored(sum(len(score.value) for score in scores))
         accepted, self._accepted = tuple(self._accepted), []
         failures, self._failures = tuple(self._failures), []
@@ -353,6 +357,14 @@ class Pipeline:
             failures=failures,
             moved=tuple(moved for score in scores for moved in self.machines[score.windows.machine].moved()),
         )
+
+    def _arrange_again(self, machine: Machine) -> None:
+        """Hold a machine against its profile as that is now."""
+        assert machine.profile is not None  # noqa: S101 - only then anything was accepted
+        machine.relevelled = False
+        machine.naming.arrange(machine.profile)
+        machine.sensor_monitor = next_sensor_monitor(machine, settings=self._settings, scorer=self._scorer)
+        machine.notices = next_notices(machine, settings=self._settings, scorer=self._scorer)
 
     def _book_lost(self, machine: Machine) -> None:
         """Samples of accepted messages that no row rests on."""

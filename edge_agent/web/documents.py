@@ -14,6 +14,7 @@ from edge_agent.alarms import payload
 from edge_agent.alarms.state import AlarmState, ClosedAlarm, MachineCalls
 from edge_agent.model.bundle import Bundle
 from edge_agent.pipeline.machine import MachineStatus, MachineView
+from edge_agent.pipeline.notices import LEVEL
 from edge_agent.records import Float32, Kind, Severity
 from edge_agent.signals.channel_kinds import ChannelKind
 from edge_agent.web.view import Closeup, Curve, Expectation, View
@@ -232,6 +233,7 @@ def _accepted(machine_view: MachineView) -> list[dict[str, Any]]:
         {
             "alarm": entry.alarm,
             "fault": entry.fault,
+            "channel": next(iter(entry.levels), "") if entry.fault == LEVEL else entry.channel,
             "by": entry.by,
             "time": payload.rfc3339(entry.time_ns),
         }

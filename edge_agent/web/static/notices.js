@@ -10,7 +10,7 @@ export function noticeCards(notices, doc, { titled }) {
 // What is normal because somebody said so, with the way back.
 export function acceptedList(accepted, doc) {
   return h("ul", { class: "past" }, accepted.map((entry) => h("li", { class: "card", "data-key": entry.alarm },
-    h("p", null, h("strong", null, entry.fault), ` is normal, said ${entry.by}, ${clock(entry.time, doc.time)}`),
+    h("p", null, h("strong", null, entry.fault), `${entry.channel && ` (${entry.channel})`} is normal, said ${entry.by}, ${clock(entry.time, doc.time)}`),
     doc.commands.includes("accept") && h("div", { class: "actions" },
       h("button", { type: "button", "data-do": "undo", "data-alarm": entry.alarm, "data-machine": doc.machine.name }, "Undo")))));
 }
