@@ -156,6 +156,7 @@ def parts(told: AgentStatus) -> "Iterator[RenderableType]":
         yield ""
         yield _machines(told)
         yield from _kinds(told)
+        yield from _seen_once(told)
     if told.samples:
         lost = {name: count for name, count in losses(told.samples).items() if count}
         received = int(told.samples.get(("edge_agent_messages_received_total", ""), 0))
@@ -186,6 +187,18 @@ def _kinds(told: AgentStatus) -> "Iterator[RenderableType]":
     for name, machine in told.view.status["machines"].items():
         if kinds := machine.get("kinds"):
             yield Text(f"  {name}: {kinds_line(kinds.items())}")
+
+
+def _seen_once(told: AgentStatus) -> "Iterator[RenderableType]":
+    """A line for each machine of which some stretch was unlike all others while it was learnt."""
+    from rich.text import Text
+
+    from edge_agent.cli.tables import seen_once_line
+
+    for name, machine in told.view.status["machines"].items():
+        if stretches := machine.get("seen_once"):
+            said = seen_once_line((one["from"], one["to"], one["channel"]) for one in stretches)
+            yield Text(f"  {name}: {said}")
 
 
 def _machine(name: str, machine: Mapping[str, Any], told: AgentStatus) -> tuple[str, str, str, str]:

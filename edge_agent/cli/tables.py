@@ -42,6 +42,12 @@ def kinds_line(kinds: Iterable[tuple[str, str]]) -> str:
     return "; ".join(f"{name}: {kind}{_MEANING.get(kind, '')}" for name, kind in kinds)
 
 
+def seen_once_line(stretches: Iterable[tuple[str, str, str]]) -> str:
+    """(from, to, channel) of what was unlike all else while a machine was learnt, in a line."""
+    said = "; ".join(f"{start} to {end} ({channel})" for start, end, channel in stretches)
+    return f"seen once while it was learnt, and normal since: {said}; was one a fault? Then learn it afresh"
+
+
 def text(*parts: RenderableType) -> str:
     """Tables and lines as a pipe gets them: plain, nothing wrapped, no blanks at the ends of lines."""
     page = Console(file=io.StringIO(), width=_UNBOUNDED_COLUMNS, color_system=None, force_terminal=False)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.commissioning import drift, judge_threshold, mode_tree, normal_windows
+from edge_agent.commissioning import drift, judge_threshold, mode_tree, normal_windows, seen_once
 from edge_agent.commissioning.kind_finding import find_kinds
 from edge_agent.commissioning.normal_windows import Observed
 from edge_agent.commissioning.threshold import shared, threshold
@@ -178,6 +178,7 @@ def _fitted(
     observed, of_modes = observed.by_mode(learnt)
     learnt |= of_modes
     normal = observed.normal(learnt, rng=np.random.default_rng(seed), judge=judge)
+    learnt |= seen_once.reference(normal, location=arrays["location"], scale=arrays["scale"])
     fitted, raw = ensemble.fit(normal)
     learnt |= fitted
     calibrations, calibrated = _calibrated(raw, normal, views=ensemble.views_by_mode(normal.scales.lengths))

@@ -5,7 +5,9 @@ from typing import Literal
 
 import numpy as np
 
+from edge_agent.commissioning import seen_once
 from edge_agent.commissioning.drift import Drift, DriftStatistics
+from edge_agent.commissioning.seen_once import SeenOnce
 from edge_agent.commissioning.threshold import shared
 from edge_agent.commissioning.threshold_tracking import DRIFTED, ThresholdTracker
 from edge_agent.detect.fusion import joined
@@ -44,6 +46,7 @@ class MachineStatus:
         learnt_ns: when it was learnt, by the time of its data; None while it is not.
         kinds: (channel, kind) of its channels that are not analog.
         notices: ids of what it does that was never learnt and is no fault.
+        seen_once: stretches of the learnt time that were unlike all others.
     """
 
     state: MachineState
@@ -60,6 +63,7 @@ class MachineStatus:
     learnt_ns: int | None = None
     kinds: tuple[tuple[str, ChannelKind], ...] = ()
     notices: tuple[str, ...] = ()
+    seen_once: tuple[SeenOnce, ...] = ()
 
     @property
     def drifted(self) -> bool:
@@ -387,6 +391,7 @@ class Machine:
             if self.profile is None
             else remarkable_kinds(self.profile.memory, self.profile.channels),
             notices=() if self.notices is None else tuple(one.id for one in self.notices.open_notices),
+            seen_once=() if self.profile is None else seen_once.read(self.profile),
         )
 
     def view(self, latest_rows: int) -> MachineView:

@@ -23,6 +23,8 @@ STUCK_AFTER_S = 30.0
 SCHEMA_VERSION = 1
 _KINDS_LIMIT = 32
 """Channels of a machine that are not analog, as the status tells them."""
+_STRETCHES_LIMIT = 5
+"""Stretches of a machine that were seen once, the latest, as the status tells them."""
 MACHINES_LIMIT = 500
 """A message stays small enough for brokers that bound it; /metrics counts the rest."""
 _CALLED = MachineCalls()
@@ -162,6 +164,11 @@ def _machine(status: MachineStatus, calls: MachineCalls) -> dict[str, Any]:
     told |= _since_learnt(status)
     if status.kinds:
         told["kinds"] = dict(status.kinds[:_KINDS_LIMIT])
+    if status.seen_once:
+        told["seen_once"] = [
+            {"from": payload.rfc3339(one.start_ns), "to": payload.rfc3339(one.end_ns), "channel": one.channel}
+            for one in status.seen_once[-_STRETCHES_LIMIT:]
+        ]
     if status.open_alarm is not None:
         told["alarm"] = status.open_alarm
     if status.notices:

@@ -94,6 +94,14 @@ def machine(view: View, name: str) -> bytes | None:
             else None,
             "learnt_rows": machine_view.learnt_rows if machine_view else 0,
             "modes": list(machine_view.modes) if machine_view else [],
+            "seen_once": [
+                {
+                    "from": payload.rfc3339(one.start_ns),
+                    "to": payload.rfc3339(one.end_ns),
+                    "channel": one.channel,
+                }
+                for one in status.seen_once
+            ],
             "faults": list(machine_view.faults) if machine_view else [],
             "accepted": _accepted(machine_view) if machine_view else [],
             "history": _history(closeup.past),

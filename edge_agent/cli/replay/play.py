@@ -1,7 +1,7 @@
 """Recordings through the agent's own pipeline, row by row results written as tables."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -11,7 +11,8 @@ from rich.progress import Progress
 from rich.text import Text
 
 from edge_agent.alarms import payload
-from edge_agent.cli.tables import grid, kinds_line, show
+from edge_agent.cli.tables import grid, kinds_line, seen_once_line, show
+from edge_agent.commissioning import seen_once
 from edge_agent.config.file import Config
 from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose.fault_library import FaultLibrary
@@ -23,7 +24,7 @@ from edge_agent.recordings import tables as recordings
 from edge_agent.recordings.failure_records import FailureRecord
 from edge_agent.recordings.replay import Replay, commission_recording, replay
 from edge_agent.recordings.tables import Recording
-from edge_agent.records import THRESHOLD
+from edge_agent.records import THRESHOLD, Profile
 from edge_agent.service.wiring import bundle_profile, load_scorer, pipeline_settings
 from edge_agent.signals.channel_kinds import remarkable_kinds
 
@@ -86,10 +87,20 @@ def run(
                 payload.encode(alarm, agent=config.agent.name).decode() + "\n" for alarm in played.alarms
             )
             summary.add_row(*_summary_row(recording, played))
-            if kinds := remarkable_kinds(played.profile.memory, played.profile.channels):
-                told.append(Text(f"{recording.name}: {kinds_line(kinds)}"))
+            told += _learnt(recording.name, played.profile)
     show(summary, *told)
     _raise_last(failed)
+
+
+def _learnt(name: str, profile: Profile) -> Iterator[RenderableType]:
+    """What people should know of what was learnt of a recording, a line each."""
+    if kinds := remarkable_kinds(profile.memory, profile.channels):
+        yield Text(f"{name}: {kinds_line(kinds)}")
+    if stretches := seen_once.read(profile):
+        said = [
+            (payload.rfc3339(one.start_ns), payload.rfc3339(one.end_ns), one.channel) for one in stretches
+        ]
+        yield Text(f"{name}: {seen_once_line(said)}")
 
 
 def _raise_last(failed: Sequence[EdgeAgentError]) -> None:

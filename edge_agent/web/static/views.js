@@ -188,6 +188,9 @@ export function machinePage(doc, { far, width }) {
         h("span", { class: drifted(machine) ? "warn" : "" }, `${score(machine.threshold_ratio)} times what was learnt`)),
       ...driftFacts(machine.drift),
       doc.modes.length > 0 && fact("Operating modes", doc.modes.join("; ")),
+      doc.seen_once.length > 0 && fact("Seen once while it was learnt, and normal since", [
+        doc.seen_once.map((one) => h("p", null, `${clock(one.from, doc.time)} to ${clock(one.to, doc.time)}: ${one.channel}`)),
+        h("p", { class: "quiet" }, "Was one of these a fault? Then learn the machine afresh.")]),
       fact("Learnt", doc.learnt ? `${clock(doc.learnt, doc.time)}, from ${plural(doc.learnt_rows, "row")}` : "not yet")),
   ];
 }
