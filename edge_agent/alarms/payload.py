@@ -8,6 +8,7 @@ import msgspec
 
 from edge_agent.alarms.state import AlarmState, Masking, Notification
 from edge_agent.pipeline.notices import LEVEL, STANDSTILL
+from edge_agent.pipeline.refuted_kinds import FALLS
 from edge_agent.pipeline.unseen_states import CHANGES
 from edge_agent.records import Alarm, ChannelEvidence
 from edge_agent.signals import vibration
@@ -171,6 +172,13 @@ def _notice_summary(alarm: Alarm) -> str:
 
 
 def _unseen_phrase(alarm: Alarm, channel: ChannelEvidence, *, day: str) -> str:
+    if alarm.fault == FALLS:
+        fell = f"fell from {channel.normal_low:g} to {_said(channel.observed)} on {day}"
+        left_out = "left it" if alarm.state == "closed" else "leaves it"
+        return (
+            f"{channel.name} was learnt as a counter and {fell}: the score {left_out} out for 128 rows. "
+            "Another meter? Else say its kind, and learn the machine afresh"
+        )
     if alarm.fault == CHANGES:
         told = f"{channel.name} changes more often since {day} than it ever did while it was learnt"
     else:

@@ -2,8 +2,9 @@
 
 Standing still (`sensors.standstill`) is a state, not an anomaly: while it lasts, and until the machine has come back to
 what it was, the score raises no alarm. A value or a restlessness of a state that was never learnt (`unseen_states`) is
-over after a window, and known from then on. A level of one channel alone (`sensors.level_step`) is told while the alarm
-that it raised lasts. Notices go the way of the findings about sensors, with kind `state`.
+over after a window, and known from then on. So is a fall of a counter (`refuted_kinds`), but it is told each time.
+A level of one channel alone (`sensors.level_step`) is told while the alarm that it raised lasts. Notices go the way of
+the findings about sensors, with kind `state`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from edge_agent.pipeline import acceptance
 from edge_agent.pipeline.acceptance import Acceptance
+from edge_agent.pipeline.refuted_kinds import FALLS, RefutedKinds
 from edge_agent.pipeline.unseen_states import CHANGES, VALUE, News, UnseenState, UnseenStates
 from edge_agent.records import Alarm, ChannelEvidence, Float32, Profile
 from edge_agent.sensors.findings import closed, opened
@@ -111,6 +113,7 @@ class MachineNotices:
         self._tail = np.full((ROWS - 1, len(profile.channels)), np.nan, np.float32)
         discrete = DiscreteChannels.read(profile.memory)
         self._unseen = None if discrete is None else UnseenStates(profile.channels, discrete)
+        self._refuted = RefutedKinds.read(profile.channels, profile.memory)
         self._channel_levels = ChannelLevels.read(profile.memory)
         self._open: dict[_Key, Alarm] = {}
         self._until: dict[_Key, int] = {}  # row counts
@@ -162,6 +165,8 @@ class MachineNotices:
                 values=[(one.channel, one.value) for one in entries if one.value is not None],
                 restless=[one.channel for one in entries if one.fault == CHANGES],
             )
+        if self._refuted is not None:
+            self._refuted.accept([one.channel for one in entries if one.fault == FALLS])
         known = {(one.fault, one.channel) for one in entries if one.fault != LEVEL}
         told = {one.alarm for one in entries}  # a level that is known may change again
         self._open = {
@@ -172,7 +177,7 @@ class MachineNotices:
 
     def check(self, rows: Float32, times_ns: NDArray[np.int64], *, row_count: int) -> NoticeReport:
         """Look at the next rows [R, C] as they were observed, NaN elsewhere; `row_count` with them."""
-        findings = [] if self._unseen is None else self._check_states(self._unseen, rows, times_ns, row_count)
+        findings = self._check_states(rows, times_ns, row_count)
         if self._standstill is None:
             self._standing = False
             return NoticeReport((*findings, *self._close((STANDSTILL, ""), int(times_ns[-1]))))
@@ -191,15 +196,16 @@ class MachineNotices:
             self._levels = tuple(self._tail.mean(axis=0).tolist())
         return NoticeReport(tuple(findings), activity.quiet | self._stood)
 
-    def _check_states(
-        self, unseen: UnseenStates, rows: Float32, times_ns: NDArray[np.int64], row_count: int
-    ) -> list[Alarm]:
-        """What begins and ends of states: a notice is over after a window's length."""
+    def _check_states(self, rows: Float32, times_ns: NDArray[np.int64], row_count: int) -> list[Alarm]:
+        """What begins and ends of states and counters: a notice is over after a window's length."""
         over = [key for key, until in self._until.items() if not 0 <= until - row_count <= SPAN_ROWS]
         found = [one for key in over for one in self._close(key, int(times_ns[-1]))]
-        for news in unseen.look(rows):
+        looks = [one.look(rows) for one in (self._unseen, self._refuted) if one is not None]
+        for news in sorted((news for look in looks for news in look), key=lambda news: news.row):
             key = news.fault, news.channel
             if key in self._open:
+                if news.fault == FALLS:  # the score leaves it out for longer
+                    self._until[key] = row_count + SPAN_ROWS
                 continue  # one notice of a channel at a time; what it says meanwhile is known from now on
             time_ns = int(times_ns[news.row])
             self._until[key] = row_count + SPAN_ROWS
@@ -356,8 +362,9 @@ class MachineNotices:
     def reread(self, rows: Float32) -> None:
         """Remember the kept rows [R, C], as they were observed; what they said has been said."""
         self._tail = np.concatenate([self._tail, rows])[1 - ROWS :]
-        if self._unseen is not None:
-            self._unseen.reread(rows)
+        for one in (self._unseen, self._refuted):
+            if one is not None:
+                one.reread(rows)
 
 
 def _told(notice: Alarm) -> _Told:

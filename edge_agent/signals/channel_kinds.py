@@ -33,7 +33,7 @@ RATE_ROWS = 16
 """Rows that a rate is taken over: as many as the shortest view of a window has."""
 _USUAL_ROWS = 64
 """Rows before a reset or a gap whose rate goes on in its place."""
-_HIDDEN_ROWS = 128
+HIDDEN_ROWS = 128
 """From where a counter falls as none does."""
 _RESET_SHARE = 0.01
 """A counter starts again below this share of where it was, or with a rise that is still usual."""
@@ -212,8 +212,7 @@ def _rates(counts: Float32, *, least_step: NDArray[np.float64], most_rise: Float
     known = observed[..., 1:] & observed[..., :-1] & (rise >= 0) & (rise <= most_rise)
     refuted = None
     if not known.all():
-        near_zero = np.maximum(most_rise, _RESET_SHARE * heard[..., :-1])
-        refuted = _lately((rise < 0) & (heard[..., 1:] > near_zero), _HIDDEN_ROWS) > 0
+        refuted = _lately(falls_as_none(heard, most_rise=most_rise), HIDDEN_ROWS) > 0
         rise = _continued(rise, known)
     level = np.concatenate([np.zeros((*rise.shape[:-1], 1)), np.cumsum(rise, axis=-1)], axis=-1)
     level += least_step * _dither(heard)
@@ -221,6 +220,13 @@ def _rates(counts: Float32, *, least_step: NDArray[np.float64], most_rise: Float
     found[..., RATE_ROWS:][last[..., :-RATE_ROWS] < 0] = np.nan
     if refuted is not None:
         found[..., 1:][refuted] = np.nan
+    return found
+
+
+def falls_as_none(heard: Float32, *, most_rise: Float32) -> NDArray[np.bool_]:
+    """Where counters [..., T] fall, but not to near 0: there they are none; [..., T - 1]."""
+    before, after = heard[..., :-1], heard[..., 1:]
+    found: NDArray[np.bool_] = (after < before) & (after > np.maximum(most_rise, _RESET_SHARE * before))
     return found
 
 
