@@ -121,6 +121,7 @@ class MachineNotices:
         self._since_ns = 0
         self._standing = False
         self._moving_rows = 0
+        self._resting = False  # since `_since_ns`, for how long ever
         self._left_ns: int | None = None
         self._calm_windows = 0
         self._stopping_ns: int | None = None
@@ -184,7 +185,7 @@ class MachineNotices:
         joined = np.concatenate([self._tail, rows])
         self._tail = joined[1 - ROWS :]
         self._stood, self._stood_from = np.zeros(len(rows), np.bool_), row_count - len(rows)
-        if not self._standing and not self._standstill.quiet(joined).any():
+        if not (self._standing or self._resting) and not self._standstill.quiet(joined).any():
             return NoticeReport(tuple(findings))
         activity = self._standstill.observe(joined)
         for at, time_ns in enumerate(times_ns.tolist()):
@@ -214,18 +215,29 @@ class MachineNotices:
 
     def _advance(self, *, still: bool, moving: bool, time_ns: int) -> list[Alarm]:
         """What one row begins and ends."""
-        if not self._standing:
-            return self._begin_standing(time_ns) if still else []
-        self._moving_rows = self._moving_rows + 1 if moving else 0
-        if self._moving_rows < _MOVING_ROWS:
-            return self._tell_standing(time_ns)
-        self._standing = False
-        return self._close((STANDSTILL, ""), time_ns)
+        was_resting = self._resting
+        self._follow(still=still, moving=moving)
+        if self._resting and not was_resting:
+            self._since_ns = time_ns - (ROWS - 1) * self._profile.period_ns
+        if self._standing and not self._resting:
+            self._standing = False
+            return self._close((STANDSTILL, ""), time_ns)
+        self._standing = self._standing or (still and time_ns - self._since_ns >= self._patience_ns)
+        return self._tell_standing(time_ns) if self._standing else []
 
-    def _begin_standing(self, time_ns: int) -> list[Alarm]:
-        self._standing, self._moving_rows = True, 0
-        self._since_ns = time_ns - (ROWS - 1) * self._profile.period_ns
-        return self._tell_standing(time_ns)
+    def _follow(self, *, still: bool, moving: bool) -> None:
+        """Take in a row: it rests from one on that is still until it has surely moved for some."""
+        if not self._resting:
+            self._resting = still
+            self._moving_rows = 0 if still else self._moving_rows
+        else:
+            self._moving_rows = self._moving_rows + 1 if moving else 0
+            self._resting = self._moving_rows < _MOVING_ROWS
+
+    @property
+    def _patience_ns(self) -> int:
+        """For how long it may rest before that is a standstill that was never learnt."""
+        return 0 if self._standstill is None else self._standstill.patience_rows * self._profile.period_ns
 
     def _tell_standing(self, time_ns: int) -> list[Alarm]:
         """Say that it stands, unless that is known or has been said."""
@@ -351,6 +363,7 @@ class MachineNotices:
         """Go on where another one stood; then `reread`."""
         self._count, self._since_ns = state.count, state.since_ns
         self._standing, self._moving_rows = state.standing, state.moving_rows
+        self._resting = state.standing
         self._left_ns, self._calm_windows = state.left_ns, state.calm_windows
         self._stopping_ns, self._recent = state.stopping_ns, [*state.recent]
         self._levels = state.levels if len(state.levels) == len(self._profile.channels) else ()
@@ -361,7 +374,17 @@ class MachineNotices:
 
     def reread(self, rows: Float32) -> None:
         """Remember the kept rows [R, C], as they were observed; what they said has been said."""
-        self._tail = np.concatenate([self._tail, rows])[1 - ROWS :]
+        joined = np.concatenate([self._tail, rows])
+        self._tail = joined[1 - ROWS :]
+        if (
+            self._standstill is not None
+            and self._standstill.patience_rows
+            and not self._standing
+            and len(rows)
+        ):
+            activity = self._standstill.observe(joined)
+            for still, moving in zip(activity.still.tolist(), activity.moving.tolist(), strict=True):
+                self._follow(still=still, moving=moving)
         for one in (self._unseen, self._refuted):
             if one is not None:
                 one.reread(rows)

@@ -7,7 +7,8 @@ A function of the newest rows and of what was learnt; what follows from it is `p
 2. A machine stands still where at least 60 % of these channels, and two, are still. One quiet channel is its sensor's.
 3. A source that repeats its last message is no machine that stands still: of the still channels one at least has some
    noise left, or says 0.
-4. A machine that stood still while it was learnt is known to; then nothing is looked for.
+4. A machine that stood still while it was learnt is known to: only a stand that lasts `_TIMES` as long as the longest
+   of them is one that was never learnt.
 
 Axes: R rows, C channels, W stretches of rows.
 """
@@ -35,7 +36,10 @@ _FEWEST_CHANNELS = 2
 _LEARNT_EVERY = 8
 """Of the learnt rows, each so many's stretch is looked at: neighbours tell the same."""
 _LEAST_KNOWN = 0.5
-_STEP, _SHARE = "still_step", "still_share"
+_TIMES = 3
+_BRIDGED_ROWS = 2 * ROWS
+"""From one stretch that is still to the next; more, and the machine has moved for longer than is inching."""
+_STEP, _SHARE, _LONGEST = "still_step", "still_share", "still_longest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +70,31 @@ class Activity:
 
 
 class Standstill:
-    """What one machine usually does from row to row."""
+    """What one machine usually does from row to row.
 
-    def __init__(self, step: Float32) -> None:
+    Attributes:
+        patience_rows: for so long it may stand; longer stands were never learnt.
+    """
+
+    def __init__(self, step: Float32, *, patience_rows: int = 0) -> None:
         """`step`: [C] the usual mean step; 0 where the channel says nothing of standing still."""
         self._noisy = np.flatnonzero(step > 0)
         self._step = step[self._noisy]
+        self.patience_rows = patience_rows
 
     @classmethod
     def read(cls, memory: Mapping[str, NDArray[Any]]) -> "Standstill | None":
-        """By what was learnt; None where that says nothing, or where the machine stood still while it was learnt."""
-        if _STEP not in memory or float(memory[_SHARE]) >= _MOST:
+        """By what was learnt; None where that says nothing.
+
+        An older agent has not learnt for how long the machine stood still; then nothing is looked for where it did.
+        """
+        if _STEP not in memory:
             return None
+        stood = float(memory[_SHARE]) >= _MOST
         step = np.asarray(memory[_STEP], np.float32)
-        return cls(step) if np.count_nonzero(step > 0) >= _FEWEST_CHANNELS else None
+        if np.count_nonzero(step > 0) < _FEWEST_CHANNELS or (stood and _LONGEST not in memory):
+            return None
+        return cls(step, patience_rows=_TIMES * int(memory[_LONGEST]) if stood else 0)
 
     def quiet(self, rows: Float32) -> Bools:
         """[R] whether the machine may be coming to a standstill, by its newest few rows; arguments as of `observe`.
@@ -118,19 +133,30 @@ class Standstill:
 def reference(rows: Float32, observed: Bools | None = None) -> dict[str, NDArray[Any]]:
     """What standing still is compared with, learnt from normal rows [R, C]; `observed`: cells that were not held."""
     values = rows if observed is None else np.where(observed, rows, np.float32(np.nan))
-    if len(values) < ROWS:
-        return {_STEP: np.zeros(rows.shape[1], np.float32), _SHARE: np.array(0.0, np.float32)}
-    mean = _mean(np.abs(np.diff(values, axis=0)), ROWS - 1, every=_LEARNT_EVERY)
-    known = ~np.isnan(mean)
-    usual = np.array(
-        [np.median(mean[known[:, at], at]) if known[:, at].any() else 0.0 for at in range(mean.shape[1])],
-        np.float32,
-    )
-    noisy = np.flatnonzero(usual > 0)
-    share = np.zeros(1)
-    if len(noisy) >= _FEWEST_CHANNELS:
-        share = _share(mean[:, noisy] < _STILL * usual[noisy], mean[:, noisy])
-    return {_STEP: usual, _SHARE: np.array(share.max(), np.float32)}
+    usual, share = np.zeros(rows.shape[1], np.float32), np.zeros(1)
+    if len(values) >= ROWS:
+        mean = _mean(np.abs(np.diff(values, axis=0)), ROWS - 1, every=_LEARNT_EVERY)
+        known = ~np.isnan(mean)
+        for at in np.flatnonzero(known.any(axis=0)).tolist():
+            usual[at] = np.median(mean[known[:, at], at])
+        noisy = np.flatnonzero(usual > 0)
+        if len(noisy) >= _FEWEST_CHANNELS:
+            share = _share(mean[:, noisy] < _STILL * usual[noisy], mean[:, noisy])
+    return {
+        _STEP: usual,
+        _SHARE: np.array(share.max(), np.float32),
+        _LONGEST: np.array(_longest_rows(share >= _MOST), np.int64),
+    }
+
+
+def _longest_rows(still: Bools) -> int:
+    """Rows of the longest stand, by which of the learnt stretches [W] were still; 0 for none."""
+    found = np.flatnonzero(still)
+    if not found.size:
+        return 0
+    apart = np.flatnonzero(np.diff(found) * _LEARNT_EVERY > _BRIDGED_ROWS)
+    first, last = found[np.r_[0, apart + 1]], found[np.r_[apart, len(found) - 1]]
+    return int((last - first).max()) * _LEARNT_EVERY + ROWS
 
 
 def _mean(steps: Float32, span: int, *, every: int = 1) -> Float32:

@@ -109,11 +109,40 @@ def test_an_alarm_from_before_the_stop_stays(scorer: Scorer, profile: Profile) -
     ]
 
 
-def test_a_machine_that_stood_still_while_it_was_learnt_is_scored_as_usual(scorer: Scorer) -> None:
+@pytest.fixture(scope="module")
+def with_stops(scorer: Scorer) -> Profile:
+    """Of a machine that stood still for 200 rows while it was learnt."""
     run = np.ones(LEARNT)
     run[500:700] = 0
-    pipeline = ready(scorer, learnt_from(run, scorer))
-    assert [one for one in said(watch(pipeline, shift())) if one[0] == "state"] == []
+    return learnt_from(run, scorer)
+
+
+def test_a_stop_like_one_that_was_learnt_is_scored_as_usual(scorer: Scorer, with_stops: Profile) -> None:
+    run = np.ones(1100)
+    run[STOP : STOP + 400] = 0
+    told = said(watch(ready(scorer, with_stops), shift_rows(run, seed=1)))
+    assert [one for one in told if one[0] == "state"] == []
+
+
+@pytest.mark.parametrize("stopped_at", [None, STOP + 400])
+def test_a_stop_three_times_as_long_as_any_that_was_learnt_is_told(
+    scorer: Scorer, with_stops: Profile, stopped_at: int | None
+) -> None:
+    run = np.ones(1400)
+    run[STOP : STOP + 900] = 0
+    values, pipeline = shift_rows(run, seed=1), ready(scorer, with_stops)
+    steps = watch(pipeline, values[:stopped_at])
+    if stopped_at is not None:
+        assert "state" not in {one[0] for one in said(steps)}
+        after = ready(scorer, with_stops)
+        assert after.restore(pipeline.memento("m"), pipeline.buffer_state("m"))
+        after.recall([])
+        steps = watch(after, values[stopped_at:], start=5000 + stopped_at)
+    notices = [one[1:] for one in said(steps) if one[0] == "state"]
+    assert [one[:2] for one in notices] == [("standstill", "open"), ("standstill", "closed")]
+    assert STOP + 550 <= notices[0][2] <= STOP + 680
+    (opened,) = [one for step in steps for one in step.findings if one.revision == 1]
+    assert STOP - 5 <= opened.onset_ns // SECOND // PERIOD_S - 5000 <= STOP + 50
 
 
 def test_alarm_tells_and_scores_and_off_only_scores(scorer: Scorer, profile: Profile) -> None:

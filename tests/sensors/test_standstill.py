@@ -62,9 +62,25 @@ def test_a_source_that_repeats_its_last_message_is_no_machine_that_stands() -> N
     assert observe(values)[-1]
 
 
-def test_a_machine_that_stood_still_while_it_was_learnt_is_not_asked() -> None:
-    learnt = np.concatenate([rows(RUNNING), stopped(5)])
-    assert Standstill.read(reference(learnt)) is None
+def test_a_machine_that_stood_still_while_it_was_learnt_may_so_for_three_times_as_long() -> None:
+    memory = reference(np.concatenate([rows(RUNNING), stopped(5), rows(RUNNING), stopped(5)[:70]]))
+    assert 40 <= memory["still_longest"] <= 60  # of 50 rows, and 20
+    known = Standstill.read(memory)
+    assert known is not None
+    assert known.patience_rows == 3 * memory["still_longest"]
+    running = Standstill.read(reference(rows(RUNNING)))
+    assert running is not None
+    assert running.patience_rows == 0
+    del memory["still_longest"]  # as an older agent learns it
+    assert Standstill.read(memory) is None
+
+
+def test_a_machine_that_is_inched_stands_all_the_while() -> None:
+    values = stopped(5)
+    inched = np.concatenate(
+        [rows(RUNNING), values, values[50:], rows(10, seed=3), values[50:], rows(RUNNING)]
+    )
+    assert 100 <= reference(inched)["still_longest"] <= 180
 
 
 def test_one_channel_alone_or_an_older_profile_says_nothing() -> None:
