@@ -38,7 +38,7 @@ class Watched:
         rows: the newest row of each window, [W].
         logits: of each network, [W].
         parts: what the statistics come to, see `Look`, [W, 2]. shape: distance of the newest rows, [W].
-        judged: windows of which somebody could say whether they are faulty, [W].
+        judged: windows of which somebody could say whether they are faulty; none from a lasting change on, [W].
         faults: what was wrong.
     """
 
@@ -111,15 +111,18 @@ def _watched(
         shape.append(seen.shape)
         for name, session in sessions.items():
             logits[name].append(ask(session, seen.channels, seen.machine, seen.present)[0])
+    told = np.concatenate(judged)
+    if machine.changed_row is not None:
+        told &= ends <= machine.changed_row
     return Watched(
         family=family.name,
         context_rows=machine.context_rows,
         period_s=machine.period_s,
         rows=ends - 1,
-        logits={name: np.concatenate(told) for name, told in logits.items()},
+        logits={name: np.concatenate(of_one) for name, of_one in logits.items()},
         parts=np.concatenate(parts),
         shape=np.concatenate(shape),
-        judged=np.concatenate(judged),
+        judged=told,
         faults=machine.faults,
     )
 

@@ -32,6 +32,8 @@ _OFF_WINDOWS = 15
 _REOPEN_S = 3600.0
 _AFTER_ROWS = 2 * WINDOW_ROWS
 """An alarm that begins so soon after a fault is of it: neither found nor false."""
+_USUAL_SHARE = 0.95
+"""Of the machines, whose calm time in alarm is told: one that became another for good would drown them."""
 _GRID = np.round(np.arange(-4.0, 12.01, 0.1), 1)
 
 
@@ -41,14 +43,16 @@ class Quality:
 
     Attributes:
         threshold: of the score.
-        false_alarms: per `UNIT_ROWS` calm rows. calm_share: of calm windows that are in alarm.
-        quiet: share of machines without a false alarm. found: share of faults.
+        false_alarms: per `UNIT_ROWS` calm rows, of all machines together.
+        quiet: share of machines without a false alarm.
+        calm_share: of calm windows that are in alarm, mean over all machines but the worst twentieth.
+        found: share of faults.
     """
 
     threshold: float
     false_alarms: float
-    calm_share: float
     quiet: float
+    calm_share: float
     found: float
 
 
@@ -65,35 +69,50 @@ def score_of(watched: Watched, network: str) -> npt.NDArray[np.floating]:
 
 
 def quality(machines: Sequence[Watched], network: str, threshold: float) -> Quality:
-    """Alarms of all machines at a threshold; "statistics" is the network that says nothing but the product's value."""
-    false = quiet = found = faults = 0
-    calm_rows = calm_windows = calm_alarm = 0
-    for each in machines:
-        score = score_of(each, network)
-        spans = _alarms(each, score > threshold)
-        label, doubted = each.label, ~each.judged
-        near = _near(each, label)
-        mine = [span for span in spans if not near[span[0]] and not doubted[span[0]]]
-        false += len(mine)
-        quiet += not mine
-        inside = np.zeros(len(score), np.bool_)
-        for start, stop in spans:
-            inside[start:stop] = True
-        calm = ~near & ~doubted
-        calm_windows += int(calm.sum())
-        calm_alarm += int((inside & calm).sum())
-        calm_rows += HOP_ROWS * int(calm.sum())
-        for fault in each.faults:
-            there = (each.rows >= fault.start) & (each.rows < fault.stop + WINDOW_ROWS)
-            if ((each.rows >= fault.start) & (each.rows < fault.stop)).sum() >= _ON_WINDOWS[0]:
-                faults += 1
-                found += bool(inside[there].any())
+    """Alarms of all machines at a threshold."""
+    told = [_counted(each, network, threshold) for each in machines]
+    calm_rows = sum(each.calm_rows for each in told)
+    shares = np.sort([each.calm_share for each in told])
     return Quality(
         threshold=float(threshold),
-        false_alarms=false * UNIT_ROWS / max(calm_rows, 1),
-        calm_share=calm_alarm / max(calm_windows, 1),
-        quiet=quiet / max(len(machines), 1),
-        found=found / max(faults, 1),
+        false_alarms=sum(each.false_alarms for each in told) * UNIT_ROWS / max(calm_rows, 1),
+        quiet=float(np.mean([each.false_alarms == 0 for each in told])),
+        calm_share=float(shares[: max(1, round(_USUAL_SHARE * len(shares)))].mean()),
+        found=sum(each.found for each in told) / max(sum(each.faults for each in told), 1),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What one machine costs and brings at a threshold."""
+
+    false_alarms: int
+    calm_rows: int
+    calm_share: float
+    found: int
+    faults: int
+
+
+def _counted(each: Watched, network: str, threshold: float) -> _Counted:
+    score = score_of(each, network)
+    spans = _alarms(each, score > threshold)
+    inside = np.zeros(len(score), np.bool_)
+    for start, stop in spans:
+        inside[start:stop] = True
+    calm = _calm(each)
+    found = faults = 0
+    for fault in each.faults:
+        there = (each.rows >= fault.start) & (each.rows < fault.stop) & each.judged
+        if there.sum() >= _ON_WINDOWS[0]:
+            faults += 1
+            late = (each.rows >= fault.start) & (each.rows < fault.stop + WINDOW_ROWS)
+            found += bool(inside[late].any())
+    return _Counted(
+        false_alarms=sum(bool(calm[start]) for start, _ in spans),
+        calm_rows=HOP_ROWS * int(calm.sum()),
+        calm_share=float(inside[calm].mean()) if calm.any() else 0.0,
+        found=found,
+        faults=faults,
     )
 
 
@@ -103,28 +122,43 @@ def _alarms(each: Watched, above: npt.NDArray[np.bool_]) -> list[tuple[int, int]
     return joined_spans(merged(above, on_delay=on_delay, off_delay=_OFF_WINDOWS), gap=int(_REOPEN_S / hop_s))
 
 
-def _near(each: Watched, label: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _near(each: Watched) -> npt.NDArray[np.bool_]:
     """Windows in a fault or soon after one, [W]."""
-    near = label.copy()
+    near = np.zeros(len(each.rows), np.bool_)
     for fault in each.faults:
         near |= (each.rows >= fault.start) & (each.rows < fault.stop + _AFTER_ROWS)
     return near
 
 
-def smallest(machines: Sequence[Watched], network: str, *, false_alarms: float, calm_share: float) -> Quality:
-    """What is reached at the smallest threshold that keeps both bounds, as all larger ones do.
+def _calm(each: Watched) -> npt.NDArray[np.bool_]:
+    """Windows in which an alarm is false for sure, [W]."""
+    return ~_near(each) & each.judged
 
-    Who alarms without end has but one alarm, so it is looked for from above.
+
+def smallest(machines: Sequence[Watched], network: str, *, false_alarms: float, calm_share: float) -> Quality:
+    """What is reached at the smallest threshold that keeps the budget, as all larger ones do.
+
+    The budget is kept where no more machines alarm falsely than would if each alarmed by chance at the budget's rate:
+    so no single machine that became another one for good sets the threshold of all. Who alarms without end has but one
+    alarm: hence the bound of time in alarm, and thresholds are tried from above.
+
+    Args:
+        machines: that were watched.
+        network: whose logits.
+        false_alarms: per `UNIT_ROWS` calm rows of a machine.
+        calm_share: of calm time in alarm, but for the worst machines.
 
     Raises:
-        TrainingError: none does, or no machine was watched.
+        TrainingError: no threshold keeps it, or no machine was watched.
     """
     if not machines:
         raise TrainingError("no fresh machine was watched: the threshold cannot be set")
+    rows = np.array([HOP_ROWS * int(_calm(each).sum()) for each in machines])
+    quiet = float(np.mean(np.exp(-false_alarms * rows / UNIT_ROWS)))
     kept: Quality | None = None
     for threshold in _GRID[::-1]:
         reached = quality(machines, network, float(threshold))
-        if reached.false_alarms > false_alarms or reached.calm_share > calm_share:
+        if reached.quiet < quiet or reached.calm_share > calm_share:
             break
         kept = reached
     if kept is None:
@@ -142,7 +176,7 @@ def of_state(machines: Sequence[Watched], network: str) -> float:
     for each in machines:
         logit, label = state_logit(each.logits[network], each.shape), each.label
         faulty.append(logit[label & each.judged])
-        after.append(logit[_near(each, label) & ~label & each.judged])
+        after.append(logit[_near(each) & ~label & each.judged])
     ill, well = (np.sort(np.concatenate([np.empty(0, np.float32), *parts])) for parts in (faulty, after))
     if len(ill) == 0 or len(well) == 0:
         raise TrainingError("no fresh machine was faulty: the threshold of the state cannot be set")

@@ -24,6 +24,9 @@ _UNKNOWN_S = 1800.0
 _UNKNOWN_ROWS = (64, 1800)
 """After something new half an hour passes until it is taken as normal, in rows at least and at most these."""
 _LONGEST_FAULT_ROWS = 600
+CHANGED_SHARE = 0.1
+"""Of machines that get a new set point for good. Nobody can tell it from a fault by a window alone: more of them would
+teach that changes of level are normal."""
 _LEAST_OBSERVED = 0.5
 """Of the rows that are learnt from; a gateway leaves out channels that were silent in more."""
 
@@ -42,6 +45,8 @@ class MachineRows:
         period_s: from row to row.
         faults: what is wrong later.
         judged: rows of which somebody could say whether they are faulty, [R].
+        changed_row: from it on the machine is another one for good, though nothing is wrong: people would be told once
+            and accept it. None where it stays what it was.
     """
 
     values: Float32
@@ -49,6 +54,7 @@ class MachineRows:
     period_s: float
     faults: tuple[Injected, ...]
     judged: npt.NDArray[np.bool_]
+    changed_row: int | None = None
 
     def observed(self) -> "MachineRows | None":
         """The machine without channels that were silent while it was learnt, as on a gateway; None where all were."""
@@ -116,14 +122,15 @@ def troubled(rng: np.random.Generator, values: Float32, *, context_rows: int, pe
     _fill(values)
     scale, _ = scales_of(values[:context_rows])
     judged = np.ones(n_rows, np.bool_)
+    changed_row = None
     benign.drift(rng, values, scale=scale)
     if rng.random() < 0.3:
         benign.glitches(rng, values, scale=scale)
-    if rng.random() < 0.25:
-        start = benign.new_set_point(rng, values, first_row=context_rows, scale=scale)
-        judged[start : start + unknown_rows(period_s)] = False
+    if rng.random() < CHANGED_SHARE:
+        changed_row = benign.new_set_point(rng, values, first_row=context_rows, scale=scale)
+        judged[changed_row : changed_row + unknown_rows(period_s)] = False
     faults = _faults(rng, values, context_rows=context_rows, scale=scale)
-    return MachineRows(values, context_rows, period_s, faults, judged)
+    return MachineRows(values, context_rows, period_s, faults, judged, changed_row)
 
 
 def _faults(

@@ -65,6 +65,7 @@ def draw(rng: np.random.Generator, kind: str) -> MachineRows:
         period_s=1.0 / rate_hz,
         faults=faults_seen,
         judged=_judged(run, faults_seen),
+        changed_row=_changed_row(run, context_rows),
     )
 
 
@@ -130,3 +131,9 @@ def _judged(run: Run, faults: Sequence[Injected]) -> npt.NDArray[np.bool_]:
         elif event.name in _LASTING:
             judged[event.start_row : event.start_row + wait] = False
     return judged
+
+
+def _changed_row(run: Run, context_rows: int) -> int | None:
+    """Where something begins after the context that stays."""
+    begun = [event.start_row for event in run.events if event.name in _LASTING]
+    return min((row for row in begun if row >= context_rows), default=None)

@@ -8,7 +8,7 @@ import numpy as np
 
 from edge_trainer.in_context import benign
 from edge_trainer.in_context.injections import Floats, Injected, inject, log_uniform, scales_of
-from edge_trainer.in_context.machines.machine import MachineRows, unknown_rows
+from edge_trainer.in_context.machines.machine import CHANGED_SHARE, MachineRows, unknown_rows
 from simulator.dynamics import DAY_S, lag, wander
 
 _PERIODS_S = (60.0, 120.0, 300.0, 300.0, 300.0, 600.0, 900.0)
@@ -38,11 +38,12 @@ def draw(rng: np.random.Generator) -> MachineRows:
     judged = np.ones(rows, np.bool_)
     if rng.random() < 0.3:
         benign.glitches(rng, values, scale=scale)
-    if rng.random() < 0.3:
-        start = benign.new_set_point(rng, values, first_row=context_rows, scale=scale)
-        judged[start : start + max(unknown_rows(period_s), int(DAY_S / period_s))] = False
+    changed_row = None
+    if rng.random() < CHANGED_SHARE:
+        changed_row = benign.new_set_point(rng, values, first_row=context_rows, scale=scale)
+        judged[changed_row : changed_row + max(unknown_rows(period_s), int(DAY_S / period_s))] = False
     faults = _faults(rng, values, context_rows=context_rows, period_s=period_s, scale=scale)
-    return MachineRows(values, context_rows, period_s, tuple(faults), judged)
+    return MachineRows(values, context_rows, period_s, tuple(faults), judged, changed_row)
 
 
 def _rhythm(rng: np.random.Generator, rows: int, *, period_s: float) -> Floats:
