@@ -26,7 +26,9 @@ def write_set(folder: Path, *, rows: int = ROWS, length: int = ROWS, faulty: boo
     (folder / "index.csv").write_text(f"series_id,file,length,rate_hz\none,one.csv,{length},0.5\n")
 
 
-@pytest.mark.parametrize("name", ["pump", "press", "ordinary", "mixture", "cycles", "heavy_tailed", "slow"])
+@pytest.mark.parametrize(
+    "name", ["pump", "press", "ordinary", "mixture", "cycles", "heavy_tailed", "bursts", "switches", "slow"]
+)
 def test_a_machine_is_drawn_from_its_seed_and_calm_where_it_is_learnt(name: str) -> None:
     machine, again = (SIMULATED[name].draw(np.random.default_rng(11)) for _ in range(2))
     np.testing.assert_array_equal(machine.values, again.values)

@@ -8,11 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from edge_trainer.in_context.machines import ordinary, plants, recordings, signals, slow
+from edge_trainer.in_context.machines import bursts, ordinary, plants, recordings, signals, slow
 from edge_trainer.in_context.machines.machine import MachineRows, Split
 
 Group = Literal["plant", "ordinary", "signal", "slow", "recording", "site"]
-_PLANTS, _RECORDINGS = 0.34, 0.28
+_PLANTS, _RECORDINGS = 0.32, 0.28
 """Shares of all simulated kinds and of all real machines."""
 _SINGLES = {"home_energy": 1.0, "gas_compressor_indsl": 0.5, "water_main_flow": 0.3, "robot_ur3e_rad": 0.5}
 """Relative shares of sets that are short, or of which every machine is alike; the others have 1.5."""
@@ -61,11 +61,13 @@ def _simulated() -> tuple[Family, ...]:
             Family(kind, "plant", _PLANTS / len(plants.KINDS), partial(plants.draw, kind=kind))
             for kind in plants.KINDS
         ),
-        Family("ordinary", "ordinary", 0.1, ordinary.draw),
-        Family("mixture", "signal", 0.08, signals.draw_mixture),
-        Family("cycles", "signal", 0.06, signals.draw_cycles),
-        Family("heavy_tailed", "signal", 0.07, signals.draw_heavy_tailed),
-        Family("slow", "slow", 0.07, slow.draw),
+        Family("ordinary", "ordinary", 0.09, ordinary.draw),
+        Family("mixture", "signal", 0.06, signals.draw_mixture),
+        Family("cycles", "signal", 0.05, signals.draw_cycles),
+        Family("heavy_tailed", "signal", 0.06, signals.draw_heavy_tailed),
+        Family("bursts", "signal", 0.05, bursts.draw),
+        Family("switches", "signal", 0.03, signals.draw_switches),
+        Family("slow", "slow", 0.06, slow.draw),
     )
 
 

@@ -116,21 +116,43 @@ def some_channels(
     return np.sort(rng.choice(n_channels, count, replace=False))
 
 
-def troubled(rng: np.random.Generator, values: Float32, *, context_rows: int, period_s: float) -> MachineRows:
-    """A calm machine's rows [R, C] with benign changes and injected faults; `values` is changed in place."""
-    n_rows = len(values)
+def troubled(
+    rng: np.random.Generator,
+    values: Float32,
+    *,
+    context_rows: int,
+    period_s: float,
+    moving: npt.NDArray[np.bool_] | None = None,
+) -> MachineRows:
+    """A calm machine's rows [R, C] with benign changes and injected faults; `values` is changed in place.
+
+    Where `moving` [C] is given, all of it happens to these channels alone.
+    """
+    n_rows, n_channels = values.shape
+    moving = np.ones(n_channels, np.bool_) if moving is None else moving
     _fill(values)
-    scale, _ = scales_of(values[:context_rows])
+    part = np.ascontiguousarray(values[:, moving])
+    scale, _ = scales_of(part[:context_rows])
     judged = np.ones(n_rows, np.bool_)
     changed_row = None
-    benign.drift(rng, values, scale=scale)
+    benign.drift(rng, part, scale=scale)
     if rng.random() < 0.3:
-        benign.glitches(rng, values, scale=scale)
+        benign.glitches(rng, part, scale=scale)
     if rng.random() < CHANGED_SHARE:
-        changed_row = benign.new_set_point(rng, values, first_row=context_rows, scale=scale)
+        changed_row = benign.new_set_point(rng, part, first_row=context_rows, scale=scale)
         judged[changed_row : changed_row + unknown_rows(period_s)] = False
-    faults = _faults(rng, values, context_rows=context_rows, scale=scale)
-    return MachineRows(values, context_rows, period_s, faults, judged, changed_row)
+    faults = _faults(rng, part, context_rows=context_rows, scale=scale)
+    values[:, moving] = part
+    return MachineRows(
+        values, context_rows, period_s, tuple(_among(fault, moving) for fault in faults), judged, changed_row
+    )
+
+
+def _among(fault: Injected, moving: npt.NDArray[np.bool_]) -> Injected:
+    """A fault of some channels as one of all."""
+    guilty = np.zeros(len(moving), np.bool_)
+    guilty[moving] = fault.guilty
+    return replace(fault, guilty=guilty)
 
 
 def _faults(

@@ -1,4 +1,4 @@
-"""Machines that are no physics: mixtures of a few latent signals, and heavy-tailed noise with memory.
+"""Machines that are no physics: mixtures of a few latent signals, heavy-tailed noise with memory, switches.
 
 What simulated kinds are too smooth and too alike to teach: any relation between channels, cycles of any form, tails
 that no Gaussian has. In the spirit of priors over data sets (Hollmann et al., "TabPFN", 2023).
@@ -10,7 +10,7 @@ from edge_agent.records import Float32
 from edge_trainer.data import synthetic
 from edge_trainer.in_context.injections import Floats, log_uniform
 from edge_trainer.in_context.machines.machine import MachineRows, drawn_lengths, troubled
-from simulator.dynamics import wander
+from simulator.dynamics import lag, wander
 
 _PERIODS_S = (0.2, 60.0)
 _MOST_CHANNELS = 24
@@ -50,6 +50,37 @@ def draw_heavy_tailed(rng: np.random.Generator) -> MachineRows:
         values *= 1.0 + rng.uniform(0.0, 0.02) * day
         values += rng.uniform(-0.3, 0.3, count) * day
     return _machine(rng, values, context_rows=context_rows)
+
+
+def draw_switches(rng: np.random.Generator) -> MachineRows:
+    """One to three quantities that follow commands, among many channels that only switch, as in telemetry.
+
+    Most channels say nothing to the score, and one that does moves as the commands do, at times that no clock tells.
+    """
+    context_rows, rows = drawn_lengths(rng)
+    count = int(rng.integers(6, _MOST_CHANNELS - 2))
+    rate = np.exp(rng.uniform(np.log(2.0), np.log(200.0), count)) / rows
+    pulses = np.zeros((rows, count))
+    for channel in range(count):
+        for start in np.flatnonzero(rng.random(rows) < rate[channel]):
+            pulses[start : start + int(log_uniform(rng, 1, 300)), channel] = 1.0
+    columns = []
+    for _ in range(int(rng.integers(1, 4))):
+        drive = pulses @ (rng.standard_normal(count) * (rng.random(count) < 0.2))
+        course = lag(drive, tau_s=log_uniform(rng, 1.0, 200.0), dt_s=1.0)
+        turn = np.arange(rows) / log_uniform(rng, 30.0, 3000.0) + rng.random()
+        wave = rng.choice([0.0, 0.5, 1.0]) * (
+            2.0 * np.abs(turn % 1.0 - 0.5) if rng.random() < 0.5 else turn % 1.0
+        )
+        noise = log_uniform(rng, 0.003, 0.2) * wander(rng, rows, tau_s=log_uniform(rng, 0.3, 30.0), dt_s=1.0)
+        columns.append(course + wave + noise)
+    values = np.concatenate([np.stack(columns, axis=1), pulses], axis=1)
+    placed: Float32 = (values * np.exp(rng.normal(0.0, 1.0))).astype(np.float32)
+    placed[:, -count:] = pulses
+    moving = np.arange(values.shape[1]) < len(columns)
+    return troubled(
+        rng, placed, context_rows=context_rows, period_s=log_uniform(rng, *_PERIODS_S), moving=moving
+    )
 
 
 def _machine(rng: np.random.Generator, values: Floats, *, context_rows: int) -> MachineRows:
