@@ -130,10 +130,7 @@ def _limits(
     found = _thresholds(scores, recent, budget_per_week=budget_per_week, caution=caution, limit=limit)
     over, (judge, raw) = scores / found["threshold"], judged
     if judge is not None:
-        budget, _ = shared(budget_per_week, 2)
-        raised, over = judge_threshold.raised(
-            judge, {**arrays, **found}, raw, over=over, budget=budget, limit=limit
-        )
+        raised, over = judge_threshold.raised(judge, {**arrays, **found}, raw, over=over)
         found |= raised
     return found, over
 

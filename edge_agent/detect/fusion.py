@@ -1,7 +1,7 @@
 """Raw scores of all detectors to one: calibrated, weighed, and held against a threshold that keeps a budget.
 
-Where a pre-trained judge is heard (`judge`), it decides in the place of all statistics together: by itself on a machine
-that was learnt from little, with what they say on one that was learnt from more. The jump keeps its own part.
+Where a pre-trained judge is heard (`judge`), it decides in the place of all statistics together, which may only object.
+The jump keeps its own part, but is heard only where the judge does not deny that anything is wrong.
 
 Axes: B windows, C channels, V raw scores.
 """
@@ -65,7 +65,7 @@ class Fusion(NamedTuple):
         weights: of each raw score in what alarms together, by itself, and by the newest rows only, each sums to 1;
             then what older agents ranked by: [4, V].
         threshold: of the first two, [2]. recent_threshold: of the third, 0-d.
-        limits: of the judge, see `Judge.limits`, [3]; None without one.
+        limits: of the judge, see `Judge.limits`, [5]; None without one.
         mode_calibration: the calibration in each set of windows, [K + 1, 2, V]; None: one for all.
     """
 
@@ -121,10 +121,8 @@ class Fusion(NamedTuple):
         contributions = (weighed / np.maximum(total, np.float32(1e-30))).astype(np.float32)
         if self.limits is not None and LOGIT in found:
             logit, heard = found[LOGIT], found[STRANGENESS].value <= 1.0
-            alarm, state = judged(
-                self.limits, logit.value, value=over[:, 0], shape=calibrated[:, places["shape"]]
-            )
-            over[:, 0] = np.where(heard, alarm, over[:, 0])
+            parts, state = judged(self.limits, logit.value, over, shape=calibrated[:, places["shape"]])
+            over = np.where(heard[:, np.newaxis], parts, over)
             recently = np.where(heard, state, recently)
             contributions = np.where(heard[:, np.newaxis], logit.contributions, contributions)
         return Scores(
@@ -136,17 +134,21 @@ class Fusion(NamedTuple):
         )
 
 
-def judged(limits: Float32, logit: Float32, *, value: Float32, shape: Float32) -> tuple[Float32, Float32]:
-    """What alarms and what tells when an alarm is over, [B] each, by a judge's logits [B].
+def judged(limits: Float32, logit: Float32, over: Float32, *, shape: Float32) -> tuple[Float32, Float32]:
+    """What alarms [B, 2] and what tells when an alarm is over [B], by a judge's logits [B].
 
     Args:
-        limits: of the judge, [3] or [B, 3].
+        limits: of the judge, [5] or [B, 5].
         logit: what it says.
-        value: what all statistics together come to by their threshold, [B].
+        over: what all statistics together come to by their threshold, and the jump by its, [B, 2].
         shape: calibrated Mahalanobis distance of the newest rows, [B].
     """
-    alarm = alarm_logit(logit, value, statistics=limits[..., 2])
-    return value_of(alarm, limits[..., 0]), value_of(state_logit(logit, shape), limits[..., 1])
+    threshold, state = limits[..., 0], limits[..., 1]
+    alarm = alarm_logit(logit, over[:, 0], objection=limits[..., 2:])
+    denied = alarm < threshold - limits[..., 4]
+    jump = np.where(denied, np.minimum(over[:, 1], np.float32(1.0)), over[:, 1])
+    parts = np.column_stack([value_of(alarm, threshold), jump])
+    return parts, value_of(state_logit(logit, shape), state)
 
 
 def calibration_of_sets(

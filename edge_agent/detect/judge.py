@@ -9,7 +9,7 @@ Axes: B windows, C channels, F features of a channel, G features of the machine,
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +21,36 @@ from edge_agent.signals.features import Float32
 Ask = Callable[[Float32, Float32, NDArray[np.bool_]], tuple[Float32, Float32]]
 """(channels [B, C, F], machine [B, G], present [B, C]) -> (logits of windows [B], of their channels [B, C])."""
 
+
+class Objection(NamedTuple):
+    """How the statistics object to a network that hears a fault: what hardly differs from normal is hardly one.
+
+    They never speak for an alarm: a machine that wanders off in peace is far above their threshold, and the network has
+    learnt to tell the two apart.
+
+    Attributes:
+        weight: logits that each e-fold below takes away.
+        below: logarithm of what the statistics come to, in their threshold, below which they object.
+        steps: logits below the alarm's threshold from which a plain step of a channel (`jump`) counts by itself; where
+            the network says less, it is one of those that machines make in peace.
+    """
+
+    weight: float
+    below: float
+    steps: float
+
+
 LOGIT, STRANGENESS = "in_context", "in_context_strangeness"
 """Raw scores of the judge's detector: what it says, and how unlike its own machines this one is (1: too far)."""
 THRESHOLD = "in_context_threshold"
 """Array of a machine: the alarm's threshold that it was found to need, and the judge that it is of, [2]."""
 STATISTICS_FROM_ROWS = 3000
-"""Normal rows from which the statistics count beside the judge: of fewer, their own scale is too uncertain."""
-STATISTICS_WEIGHT = 3.0
-"""Weight of the logarithm of what the statistics say: on machines of kinds that were kept out of training it takes
-false alarms away, and costs the others little."""
+"""Normal rows from which the statistics know a machine: of fewer, their own threshold is too low by far."""
+OBJECTIONS = Objection(weight=2.0, below=1.0, steps=0.0), Objection(weight=1.0, below=0.0, steps=1.0)
+"""Of the statistics, on machines that were learnt from fewer rows and from more. Chosen on simulated machines that no
+network saw and on unscored recordings of other domains."""
 STATE_WEIGHT = 2.0
-"""The same of the Mahalanobis distance of the newest rows, in what ends a state."""
+"""Of the logarithm of the newest rows' Mahalanobis distance, in what ends a state."""
 UNKNOWN = 1e6
 """Strangeness of what cannot be judged at all."""
 LEAST_VALUE = 1e-3
@@ -88,7 +107,7 @@ class Judge:
         return np.where(present.any(axis=-1), strange, np.float32(UNKNOWN))
 
     def limits(self, arrays: Mapping[str, NDArray[Any] | Lazy], *, rows: float) -> Float32:
-        """Threshold of the alarm and of the state, and the statistics' weight, of a machine learnt from so many rows.
+        """Threshold of alarm and state, and the statistics' objection, of a machine learnt from so many rows, [5].
 
         The state's is raised with the alarm's; one that was learnt with another judge means nothing.
         """
@@ -97,14 +116,22 @@ class Judge:
             raised, identity = held(known).tolist()
             alarm = max(alarm, raised) if int(identity) == self.identity else alarm
         state = self.state_threshold + (alarm - self.threshold)
-        weight = STATISTICS_WEIGHT if rows >= STATISTICS_FROM_ROWS else 0.0
-        return np.array([alarm, state, weight], np.float32)
+        return np.array([alarm, state, *objection(rows)], np.float32)
 
 
-def alarm_logit(logit: Float32, value: Float32, *, statistics: Float32) -> Float32:
-    """What is held against the alarm's threshold: logits [B] and what the statistics come to [B], 1 their threshold."""
-    least = np.maximum(value, np.float32(LEAST_VALUE))
-    return np.asarray(_bounded(logit) + statistics * np.log(least), np.float32)
+def objection(rows: float) -> Objection:
+    """That of the statistics on a machine that was learnt from so many rows."""
+    return OBJECTIONS[rows >= STATISTICS_FROM_ROWS]
+
+
+def alarm_logit(logit: Float32, value: Float32, *, objection: Float32) -> Float32:
+    """What is held against the alarm's threshold: logits [B] and what the statistics come to [B], 1 their threshold.
+
+    `objection` is the statistics', [3] or [B, 3].
+    """
+    told = np.log(np.maximum(value, np.float32(LEAST_VALUE)))
+    weight, below = objection[..., 0], objection[..., 1]
+    return np.asarray(_bounded(logit) + weight * np.minimum(told - below, np.float32(0.0)), np.float32)
 
 
 def state_logit(logit: Float32, shape: Float32) -> Float32:

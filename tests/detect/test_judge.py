@@ -107,27 +107,35 @@ def test_the_features_are_as_wide_as_bundles_promise() -> None:
     assert len(MACHINE_FEATURES) - MACHINE_FEATURES.index("rows") == judges.N_DESCRIPTORS
 
 
-def test_after_little_was_learnt_the_logit_alone_is_held_against_the_threshold(
-    judged: Scorer, profile: Profile
+@pytest.mark.parametrize(("learnt_rows", "weight", "below"), [(SHORT, 2.0, 1.0), (LONG, 1.0, 0.0)])
+def test_the_network_decides_and_the_statistics_only_object(
+    judged: Scorer, plain: Scorer, learnt_rows: int, weight: float, below: float
 ) -> None:
-    values = windows(seed=2)
-    found, said = score(judged, profile, values), logits(judged, profile, values)
+    profile, values = learnt(judged, learnt_rows), windows(seed=2)
+    found, statistics = score(judged, profile, values), score(plain, profile, values)
+    told = np.log(np.maximum(statistics.parts[:, 0], 1e-3))
+    assert told.min() < below < told.max(), "windows in which they object, and others"
+    said = np.clip(logits(judged, profile, values), -30, 30) + weight * np.minimum(told - below, 0.0)
     alarm = profile.memory[THRESHOLD][0]
-    np.testing.assert_allclose(found.parts[:, 0], np.exp((np.clip(said, -30, 30) - alarm) / 3), rtol=1e-3)
+    np.testing.assert_allclose(found.parts[:, 0], np.exp((said - alarm) / 3), rtol=1e-3)
     assert found.value[0] < 1.0 < found.value[-1]
     assert int(found.contributions[-1].argmax()) == GUILTY
     np.testing.assert_allclose(found.contributions.sum(axis=1), 1.0, rtol=1e-5)
 
 
-def test_after_an_hour_the_statistics_speak_along(judged: Scorer, plain: Scorer, long: Profile) -> None:
-    values = windows(seed=2)
-    found, statistics = score(judged, long, values), score(plain, long, values)
-    alarm = long.memory[THRESHOLD][0]
-    expected = np.exp((np.clip(logits(judged, long, values), -30, 30) - alarm) / 3) * np.maximum(
-        statistics.parts[:, 0], 1e-3
-    )
-    np.testing.assert_allclose(found.parts[:, 0], expected, rtol=1e-3)
-    np.testing.assert_array_equal(found.parts[:, 1], statistics.parts[:, 1])
+def test_a_plain_step_is_heard_unless_the_network_denies_that_anything_is_wrong(
+    tmp_path: Path, plain: Scorer
+) -> None:
+    values = windows(seed=2, fault=25.0)
+    silent = scorer_with(tmp_path / "a", TinyJudge(bias=30.0))
+    unsure = scorer_with(tmp_path / "b", TinyJudge(weights={}, bias=0.5))
+    step = score(plain, learnt(plain, LONG), values).parts[:, 1]
+    assert step.max() > 1.0
+    for rows_learnt, heard in ((SHORT, False), (LONG, True)):
+        assert score(silent, learnt(silent, rows_learnt), values).parts[:, 1].max() <= 1.0
+        said = score(unsure, learnt(unsure, rows_learnt), values)
+        assert said.parts[:, 0].max() < 1.0, "the network alone raises no alarm"
+        assert (said.parts[:, 1].max() > 1.0) == heard
 
 
 def test_the_state_falls_with_the_newest_rows(tmp_path: Path) -> None:
@@ -138,7 +146,7 @@ def test_the_state_falls_with_the_newest_rows(tmp_path: Path) -> None:
     found = score(remembering, profile, seen)
     during, after = 290 - T, 330 - T
     assert found.recent[during] > 1.0 > found.recent[after]
-    assert found.value[after] > 0.5 * found.value[during]  # the window still remembers the fault
+    assert found.value[after] > 0.1 * found.value[during]  # the window still remembers the fault
     assert found.recent[after] < 0.05 * found.recent[during]
 
 
@@ -166,8 +174,9 @@ def test_a_machine_that_was_learnt_without_the_judge_has_the_threshold_of_the_bu
     earlier, values = learnt(plain), windows(seed=6)
     assert THRESHOLD not in earlier.memory
     assert "in_context_square" in earlier.memory
-    found = score(judged, earlier, values)
-    said = np.clip(logits(judged, earlier, values), -30, 30)
+    found, statistics = score(judged, earlier, values), score(plain, earlier, values)
+    objected = 2.0 * np.minimum(np.log(np.maximum(statistics.parts[:, 0], 1e-3)) - 1.0, 0.0)
+    said = np.clip(logits(judged, earlier, values), -30, 30) + objected
     np.testing.assert_allclose(found.parts[:, 0], np.exp(said / 3), rtol=1e-3)
 
 
@@ -180,7 +189,7 @@ def test_the_packed_memory_is_judged_as_the_whole_one(judged: Scorer, profile: P
     assert "in_context_bank" in whole.memory
     np.testing.assert_array_equal(whole.memory[THRESHOLD], profile.memory[THRESHOLD])
     one, other = score(judged, whole, values), score(judged, profile, values)
-    np.testing.assert_allclose(other.value, one.value, rtol=0.03)
+    np.testing.assert_allclose(other.value, one.value, rtol=0.03, atol=0.01)
 
 
 def test_machines_that_are_due_together_are_judged_as_each_alone(judged: Scorer) -> None:
@@ -281,7 +290,11 @@ def test_the_network_decides_which_alarms_there_are(tmp_path: Path) -> None:
     )
     assert {alarm.channels[0].name for alarm in trained} == {NAMES[GUILTY]}
     assert len({alarm.id for alarm in trained}) == 1
-    assert {alarm.id for alarm in untrained} != {alarm.id for alarm in trained}
+    told = [
+        [(alarm.id, alarm.channels[0].name, round(alarm.score, 1)) for alarm in each]
+        for each in (trained, untrained)
+    ]
+    assert told[0] != told[1]
 
 
 def two_modes(n_rows: int, *, seed: int) -> Float32:

@@ -179,13 +179,13 @@ class JudgeSection(_Section):
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     seeds: Annotated[int, Field(ge=1, le=8)] = 3
     """Networks that are trained alike from other seeds; the judge that ships is their mean."""
-    fresh_machines: Positive = 120
+    fresh_machines: Positive = 250
     """That the threshold is set on."""
     fresh_minutes: Annotated[float, Field(gt=0)] = 10.0
-    false_alarms: Weight = 0.5
-    """In 43,200 calm rows, twelve hours of a row a second: the bound that the threshold keeps on fresh machines."""
-    calm_share: Share = 0.005
-    """Of calm time that may be in alarm."""
+    quiet: Share = 0.91
+    """Of fresh machines, that the threshold leaves without any false alarm."""
+    calm_share: Share = 0.05
+    """Of calm time that may be in alarm, but for the worst twentieth of the machines."""
 
 
 class SiteSection(_Section):

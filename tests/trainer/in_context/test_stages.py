@@ -39,7 +39,7 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Config:
             ("judge.hidden", 8),
             ("judge.seeds", 2),
             ("judge.fresh_machines", 2),
-            ("judge.false_alarms", 1e9),
+            ("judge.quiet", 0.0),
             ("judge.calm_share", 1.0),
         ],
     )

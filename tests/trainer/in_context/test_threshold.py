@@ -16,7 +16,7 @@ def watched(
     logit: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
     *,
     faults: tuple[Injected, ...] = (),
-    value: float = 1.0,
+    value: float = np.e,
     context_rows: int = 600,
 ) -> Watched:
     count = len(logit)
@@ -59,12 +59,10 @@ def test_one_window_alone_is_no_alarm() -> None:
 def test_the_smallest_threshold_that_keeps_the_budget() -> None:
     often = [watched(calm(w5=1.0, w6=2.05, w7=4.05)) for _ in range(9)]
     mad = watched(calm(w5=9.0, w6=9.05, w7=9.0))
-    strict = threshold.smallest(often, "judge", false_alarms=0.1, calm_share=1.0)
+    strict = threshold.smallest(often, "judge", quiet=1.0, calm_share=1.0)
     assert strict.threshold == pytest.approx(4.1)
     assert (strict.false_alarms, strict.quiet) == (0, 1)
-    chance = 1.0 - np.exp(-0.5 * HOP * CALM_WINDOWS / threshold.UNIT_ROWS)
-    assert 0.1 < chance < 0.2
-    same = threshold.smallest([*often, mad], "judge", false_alarms=0.5, calm_share=1.0)
+    same = threshold.smallest([*often, mad], "judge", quiet=0.9, calm_share=1.0)
     assert same.threshold == pytest.approx(4.1), "one of ten may be mad, whatever it does"
     assert same.quiet == pytest.approx(0.9)
 
@@ -78,7 +76,7 @@ def test_what_became_another_machine_is_not_calm() -> None:
 
 def test_time_in_alarm_has_a_bound_of_its_own() -> None:
     machines = [watched(calm(w900=1.0))]
-    reached = threshold.smallest(machines, "judge", false_alarms=99.0, calm_share=0.1)
+    reached = threshold.smallest(machines, "judge", quiet=0.0, calm_share=0.1)
     assert reached.threshold == pytest.approx(1.0), "above it"
     assert reached.calm_share == 0
 
@@ -92,15 +90,19 @@ def test_an_alarm_of_a_fault_is_found_and_not_false() -> None:
     assert threshold.quality([watched(calm(), faults=(fault,))], "judge", 2.0).found == 0.0
 
 
-def test_the_statistics_count_where_enough_was_learnt() -> None:
-    short, long = (watched(calm(), value=np.e, context_rows=rows) for rows in (2999, 3000))
-    assert threshold.score_of(short, "judge")[0] == pytest.approx(-3.0)
-    assert threshold.score_of(long, "judge")[0] == pytest.approx(0.0)
-    assert threshold.score_of(short, threshold.STATISTICS)[0] == pytest.approx(np.log(1.0 + 0.25), abs=1.0)
+def test_the_statistics_object_as_on_a_gateway() -> None:
+    def score(value: float, rows: int) -> float:
+        return float(threshold.score_of(watched(calm(), value=value, context_rows=rows), "judge")[0])
+
+    assert score(9.0, 2999) == score(9.0, 3000) == pytest.approx(-3.0), "they never speak for an alarm"
+    assert score(1.0, 2999) == pytest.approx(-5.0), "of few rows they ask for e times their threshold"
+    assert score(1.0, 3000) == pytest.approx(-3.0)
+    assert score(np.exp(-1.0), 3000) == pytest.approx(-4.0)
+    assert threshold.score_of(watched(calm(), value=1.0), threshold.STATISTICS)[0] == pytest.approx(0.0)
 
 
 def test_without_machines_or_hope_there_is_no_threshold() -> None:
     with pytest.raises(TrainingError, match="no fresh machine"):
-        threshold.smallest([], "judge", false_alarms=1.0, calm_share=1.0)
+        threshold.smallest([], "judge", quiet=0.9, calm_share=1.0)
     with pytest.raises(TrainingError, match="no threshold"):
-        threshold.smallest([watched(calm(w9=99.0))], "judge", false_alarms=0.0, calm_share=0.0)
+        threshold.smallest([watched(calm(w9=99.0))], "judge", quiet=1.0, calm_share=0.0)

@@ -11,12 +11,11 @@ import numpy.typing as npt
 from torch import nn
 
 from edge_agent.detect.fusion import joined
-from edge_agent.detect.judge import STATISTICS_WEIGHT, alarm_logit
+from edge_agent.detect.judge import alarm_logit, objection
 from edge_trainer.evaluation.measures import auc_pr
 from edge_trainer.in_context.corpus import Corpus
 from edge_trainer.in_context.training import judged
 
-_STATISTICS = np.array(STATISTICS_WEIGHT, np.float32)
 Scores = npt.NDArray[np.floating]
 
 
@@ -73,7 +72,7 @@ def table(
 ) -> dict[str, dict[str, float]]:
     """Column by column: average precision of each family, their means, and hits of the guilty channel.
 
-    Besides the networks there are the statistics alone, and each network with the statistics.
+    Besides the networks there are the statistics alone, and each network with the statistics, as on a gateway.
 
     Args:
         corpus: machines that no network has seen.
@@ -81,11 +80,12 @@ def table(
         groups: of the families; their means have rows of their own.
     """
     columns = {"statistics alone": _column(corpus, joined(corpus.parts), groups)}
+    objections = np.array([objection(rows) for rows in corpus.context_rows.tolist()], np.float32)
     for name, network in networks.items():
         logit, channels = judged(network, corpus)
         hits = {"guilty channel first": guilty_first(corpus, channels)}
         columns[name] = _column(corpus, logit, groups) | hits
-        together = alarm_logit(logit, corpus.parts[:, 0], statistics=_STATISTICS)
+        together = alarm_logit(logit, corpus.parts[:, 0], objection=objections[corpus.episode])
         columns[f"{name} and statistics"] = _column(corpus, together, groups)
     return columns
 

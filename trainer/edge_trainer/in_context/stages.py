@@ -186,7 +186,7 @@ def set_threshold(config: Config, report: Report) -> Path:
         minutes=settings.fresh_minutes,
         report=report,
     )
-    bounds = {"false_alarms": settings.false_alarms, "calm_share": settings.calm_share}
+    bounds = {"quiet": settings.quiet, "calm_share": settings.calm_share}
     chosen = threshold.smallest(watched, _JUDGE, **bounds)
     told = {
         "threshold": chosen.threshold,

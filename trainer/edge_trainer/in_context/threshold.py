@@ -12,13 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_agent.detect.fusion import joined
-from edge_agent.detect.judge import (
-    LEAST_VALUE,
-    STATISTICS_FROM_ROWS,
-    STATISTICS_WEIGHT,
-    alarm_logit,
-    state_logit,
-)
+from edge_agent.detect.judge import LEAST_VALUE, alarm_logit, objection, state_logit
 from edge_agent.errors import TrainingError
 from edge_trainer.in_context.fresh import Watched, joined_spans, merged
 from edge_trainer.in_context.look import HOP_ROWS, WINDOW_ROWS
@@ -57,15 +51,15 @@ class Quality:
 
 
 def score_of(watched: Watched, network: str) -> npt.NDArray[np.floating]:
-    """What alarms [W], as on a gateway: the logit, with the statistics where enough was learnt for them.
+    """What alarms [W], as on a gateway: the logit, less what the statistics object.
 
     Of `STATISTICS` it is the logarithm of what the statistics come to, which alarms above 0.
     """
     if network == STATISTICS:
         told: npt.NDArray[np.floating] = np.log(np.maximum(joined(watched.parts), LEAST_VALUE))
         return told
-    weight = STATISTICS_WEIGHT if watched.context_rows >= STATISTICS_FROM_ROWS else 0.0
-    return alarm_logit(watched.logits[network], watched.parts[:, 0], statistics=np.array(weight, np.float32))
+    told = np.array(objection(watched.context_rows), np.float32)
+    return alarm_logit(watched.logits[network], watched.parts[:, 0], objection=told)
 
 
 def quality(machines: Sequence[Watched], network: str, threshold: float) -> Quality:
@@ -135,17 +129,16 @@ def _calm(each: Watched) -> npt.NDArray[np.bool_]:
     return ~_near(each) & each.judged
 
 
-def smallest(machines: Sequence[Watched], network: str, *, false_alarms: float, calm_share: float) -> Quality:
-    """What is reached at the smallest threshold that keeps the budget, as all larger ones do.
+def smallest(machines: Sequence[Watched], network: str, *, quiet: float, calm_share: float) -> Quality:
+    """What is reached at the smallest threshold that leaves enough machines in peace, as all larger ones do.
 
-    The budget is kept where no more machines alarm falsely than would if each alarmed by chance at the budget's rate:
-    so no single machine that became another one for good sets the threshold of all. Who alarms without end has but one
-    alarm: hence the bound of time in alarm, and thresholds are tried from above.
+    Machines are counted, not alarms: so no single one that became another for good sets the threshold of all. Who
+    alarms without end has but one alarm: hence the bound of time in alarm, and thresholds are tried from above.
 
     Args:
         machines: that were watched.
         network: whose logits.
-        false_alarms: per `UNIT_ROWS` calm rows of a machine.
+        quiet: share of machines that must be without any false alarm.
         calm_share: of calm time in alarm, but for the worst machines.
 
     Raises:
@@ -153,8 +146,6 @@ def smallest(machines: Sequence[Watched], network: str, *, false_alarms: float, 
     """
     if not machines:
         raise TrainingError("no fresh machine was watched: the threshold cannot be set")
-    rows = np.array([HOP_ROWS * int(_calm(each).sum()) for each in machines])
-    quiet = float(np.mean(np.exp(-false_alarms * rows / UNIT_ROWS)))
     kept: Quality | None = None
     for threshold in _GRID[::-1]:
         reached = quality(machines, network, float(threshold))
@@ -162,7 +153,7 @@ def smallest(machines: Sequence[Watched], network: str, *, false_alarms: float, 
             break
         kept = reached
     if kept is None:
-        raise TrainingError(f"{network}: no threshold up to {_GRID[-1]} keeps the budget of false alarms")
+        raise TrainingError(f"{network}: no threshold up to {_GRID[-1]} leaves enough machines in peace")
     return kept
 
 
