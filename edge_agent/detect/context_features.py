@@ -33,7 +33,7 @@ from edge_agent.detect.detector import (
 from edge_agent.detect.reference_bank import (
     Barred,
     held_out_distances,
-    nearest_of,
+    mean_of_nearest,
     square_of,
     usual_and_reach,
 )
@@ -123,16 +123,16 @@ class Context(NamedTuple):
     least: Float32 | None = None
     step: Float32 | None = None
 
-    def distances(self, points: Float32) -> Float32:
-        """Of points [P * C, B, F] to the windows that each channel remembers in each view, [P * C, B]."""
+    def towards(self, points: Float32, into: Float32) -> None:
+        """Squared distances of points [P * C, B, F] to the remembered windows, less the points' own, [P * C, B, M]."""
+        twice = -2 * points
         if self.bank is not None:
-            products = points @ self.bank
+            np.matmul(twice, self.bank, out=into)
         else:
             codes, least, step = self._packed()
-            products = (points * np.swapaxes(step, 1, 2)) @ codes.astype(np.float32)
-            products += points @ least
-        found, _ = nearest_of(products, points, square=self.square[:, None])
-        return found
+            np.matmul(twice * step.reshape(len(step), 1, -1), codes.astype(np.float32), out=into)
+            into += twice @ least
+        into += self.square[:, None]
 
     def packed(self) -> "Context":
         """The same in less room: each statistic as 256 levels between its least and its largest value."""
@@ -207,11 +207,12 @@ def told(
     """The features; the memory's arrays have B or 1 in front, `machine` is usual and reach, [B, 2, 7]."""
     P, B, C, F = found.points.shape
     own = np.empty((B, C, len(CHANNEL_FEATURES)), np.float32)
-    at = P * F
-    own[..., :at].reshape(B, C, P, F)[:] = signed_log(np.moveaxis(found.points, 0, 2))
-    own[..., at : at + P + 3] = signed_log((found.apart - usual) / reach)
-    own[..., at + P + 3 : -channels.shape[-1]] = _changes(found.views)
-    own[..., -channels.shape[-1] :] = channels
+    at, learnt = P * F, own.shape[-1] - channels.shape[-1]
+    own[..., :at].reshape(B, C, P, F)[:] = np.moveaxis(found.points, 0, 2)
+    np.divide(found.apart - usual, reach, out=own[..., at : at + P + 3])
+    _changes(found.views, into=own[..., at + P + 3 : learnt])
+    own[..., :learnt] = signed_log(own[..., :learnt])
+    own[..., learnt:] = channels
     of_all = np.empty((B, len(MACHINE_FEATURES)), np.float32)
     of_all[:, : DESCRIPTORS.start] = signed_log((found.together - machine[:, 0]) / machine[:, 1])
     of_all[:, DESCRIPTORS] = descriptors
@@ -323,17 +324,32 @@ def _by_machine(
 ) -> tuple[Float32, Float32, Float32]:
     """What is compared machine by machine: (distances [B, C, P], T2 [B], SPE by channel [B, C])."""
     P, B, C, F = points.shape
-    distance = np.empty((B, C, P), np.float32)
-    t2, spe = np.empty(B, np.float32), np.empty((B, C), np.float32)
+    own = np.ascontiguousarray(np.swapaxes(points, 1, 2)).reshape(P * C, B, F)
+    distance = _distances(memories, windows.slices, own).reshape(P, C, B).transpose(2, 1, 0)
+    centre = windows.by_window([memory.centre for memory in memories])
+    newest = windows.z[..., -(centre.shape[1] // C) :].reshape(B, -1) - centre
+    t2, rebuilt = np.empty(B, np.float32), np.empty_like(newest)
     for memory, part in zip(memories, windows.slices, strict=True):
-        own = np.ascontiguousarray(np.swapaxes(points[:, part], 1, 2)).reshape(P * C, -1, F)
-        distance[part] = memory.distances(own).reshape(P, C, -1).transpose(2, 1, 0)
-        rows = memory.centre.size // C
-        newest = windows.z[part, :, -rows:].reshape(-1, C * rows) - memory.centre
-        t2[part], spe[part] = _in_subspace(
-            newest, memory.components.astype(np.float32), memory.variances, n_channels=C
+        components = memory.components.astype(np.float32)
+        scores = np.matmul(newest[part], components)
+        np.matmul(scores, components.T, out=rebuilt[part])
+        np.matmul(np.square(scores, out=scores), 1 / memory.variances, out=t2[part])
+    newest -= rebuilt
+    return distance, t2, _squares(newest, n_channels=C)
+
+
+def _distances(memories: Sequence[Context], slices: Sequence[slice], points: Float32) -> Float32:
+    """Of points [P * C, B, F] to the windows that their machines remember, [P * C, B]."""
+    remembered = {memory.square.shape[1] for memory in memories}
+    if len(remembered) > 1:
+        alone = zip(memories, slices, strict=True)
+        return np.concatenate(
+            [_distances([each], [slice(None)], points[:, part]) for each, part in alone], axis=1
         )
-    return distance, t2, spe
+    squared = np.empty((*points.shape[:2], *remembered), np.float32)
+    for memory, part in zip(memories, slices, strict=True):
+        memory.towards(points[:, part], squared[:, part])
+    return mean_of_nearest(squared, square_of(points))
 
 
 def _apart(distance: Float32, spe: Float32, residuals: Float32) -> Float32:
@@ -351,18 +367,17 @@ def _together(voices: Sequence[Float32], t2: Float32, spe: Float32) -> Float32:
     return np.stack([*near, t2, spe.sum(axis=-1), shape], axis=-1).astype(np.float32, copy=False)
 
 
-def _changes(views: Float32) -> Float32:
+def _changes(views: Float32, *, into: Float32) -> None:
     """How the newest rows differ from the oldest half of the window, by the views' levels and deviations: [B, C, 5]."""
     newest, half, whole = views[0], views[len(LENGTHS_ROWS) - 2], views[len(LENGTHS_ROWS) - 1]
     level = 2 * whole[..., 0] - half[..., 0]  # of the oldest half
     squares = 2 * (whole[..., 1] ** 2 + whole[..., 0] ** 2) - (half[..., 1] ** 2 + half[..., 0] ** 2)
     deviation = np.sqrt(np.maximum(squares - level**2, np.float32(0.0))) + np.float32(_SMALL)
-    change = newest[..., 0] - level
-    return signed_log(
-        np.stack(
-            [level, change, half[..., 0] - level, change / deviation, newest[..., 1] / deviation - 1], axis=-1
-        )
-    )
+    into[..., 0] = level
+    into[..., 1] = change = newest[..., 0] - level
+    into[..., 2] = half[..., 0] - level
+    into[..., 3] = change / deviation
+    into[..., 4] = newest[..., 1] / deviation - 1
 
 
 def _usual(found: Float32) -> tuple[Float32, Float32]:
@@ -447,5 +462,11 @@ def _in_subspace(
 ) -> tuple[Float32, Float32]:
     """(T2 [B], squared prediction error of each channel [B, C]) of rows [B, K] without their mean."""
     scores = apart @ components
-    error = (apart - scores @ components.T).reshape(len(apart), n_channels, -1)
-    return np.einsum("bd,d->b", scores**2, 1 / variances), np.einsum("bcl,bcl->bc", error, error)
+    error = apart - scores @ components.T
+    return np.einsum("bd,d->b", scores**2, 1 / variances), _squares(error, n_channels=n_channels)
+
+
+def _squares(error: NDArray[np.floating], *, n_channels: int) -> Float32:
+    """Sums of squares of each channel's cells: [B, K] -> [B, C]."""
+    cells = error.reshape(len(error), n_channels, -1)
+    return np.asarray(np.einsum("bcl,bcl->bc", cells, cells), np.float32)

@@ -176,12 +176,20 @@ def nearest_of(
     squared += square
     if barred is not None:
         squared = np.where(barred, np.float32(np.inf), squared)
-    k = min(_NEIGHBOURS, squared.shape[-1])
     nearest = squared.argmin(axis=-1)
+    return mean_of_nearest(squared, square_of(points)), nearest
+
+
+def mean_of_nearest(squared: Float32, own: Float32) -> Float32:
+    """Mean distance to the nearest windows [...], from squared distances less the points' `own` lengths [..., M] [...].
+
+    The former are overwritten.
+    """
+    k = min(_NEIGHBOURS, squared.shape[-1])
     squared.partition(k - 1, axis=-1)
-    closest = squared[..., :k] + square_of(points)[..., None]
+    closest = squared[..., :k] + own[..., None]
     distance: Float32 = np.sqrt(np.maximum(closest, 0.0)).sum(axis=-1) / np.float32(k)
-    return distance, nearest
+    return distance
 
 
 def square_of(points: Float32) -> Float32:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge_agent.detect.detector import Detector, DueWindows, NormalWindows, RawScore
 from edge_agent.detect.left_out import tolerance
-from edge_agent.detect.reference_bank import ReferenceBank, nearest_of, square_of
+from edge_agent.detect.reference_bank import ReferenceBank, mean_of_nearest, square_of
 from edge_agent.detect.view_scales import ALARM_KNEE, LENGTHS_ROWS
 from edge_agent.signals.features import Float32
 
@@ -60,20 +60,21 @@ class NearestNeighbours(Detector[ReferenceBank]):
         points = windows.points(knee=ALARM_KNEE, views=slice(len(windows.lengths)))
         P, B, C, F = points.shape
         flat = points.reshape(P, B, C * F)
-        banks, slices = [memory.at_hand() for memory in memories], windows.slices
-        likeness = np.empty((P, B, banks[0].square.shape[-1]), np.float32)
-        square = np.empty_like(likeness) if len(banks) > 1 else banks[0].squares(windows.sets[0])
-        for bank, sets, part in zip(banks, windows.sets, slices, strict=True):
-            likeness[:, part] = bank.products(flat[:, part])
-            if len(banks) > 1:
-                square[:, part] = bank.squares(sets)
-        distance, nearest = nearest_of(likeness, flat, square=square)
+        likeness = np.empty((P, B, memories[0].square.shape[-1]), np.float32)
+        nearest, apart = np.empty((P, B), np.int64), flat.copy()
+        for memory, sets, part in zip(memories, windows.sets, windows.slices, strict=True):
+            bank = memory.at_hand()  # let go of with the next machine's
+            own = bank.products(flat[:, part])
+            own *= np.float32(-2.0)
+            own += bank.squares(sets)
+            nearest[:, part] = own.argmin(axis=-1)
+            apart[:, part] -= bank.nearest_windows(nearest[:, part])
+            likeness[:, part] = own
+        distance = mean_of_nearest(likeness, square_of(flat))
         for view, rows in enumerate(windows.lengths):
             windows.nearest.setdefault(rows, nearest[view])
-        apart = flat.copy()
-        for bank, part in zip(banks, slices, strict=True):
-            apart[:, part] -= bank.nearest_windows(nearest[:, part])
-            distance[:, part] = bank.tolerated(distance[:, part], nearest[:, part])
+        for memory, part in zip(memories, windows.slices, strict=True):
+            distance[:, part] = memory.tolerated(distance[:, part], nearest[:, part])
         parts = square_of(apart.reshape(P, B, C, F))
         return {
             f"{self.name}_{rows}": RawScore(distance[view], parts[view])
