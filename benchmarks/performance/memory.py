@@ -23,6 +23,7 @@ import numpy as np
 from benchmarks import RESULTS
 from edge_agent.config.file import Config
 from edge_agent.detect.detectors import ENSEMBLE
+from edge_agent.detect.detectors.in_context import InContext
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import CommissionRequest
@@ -84,7 +85,7 @@ def packed() -> dict[str, float]:
         found = {}
         for name, each in (("whole", memory), ("packed", small)):
             started = time.process_time()
-            found[name] = ENSEMBLE.score(each, windows, None).value
+            found[name] = ENSEMBLE.score(each, windows, None, judge=scorer.judge).value
             spent[name] = spent.get(name, 0.0) + time.process_time() - started
         apart.append(np.abs(found["packed"] - found["whole"]) / np.maximum(found["whole"], 0.1))
         crossed += int(((found["packed"] > 1.0) != (found["whole"] > 1.0)).sum())
@@ -93,6 +94,10 @@ def packed() -> dict[str, float]:
     return {
         "whole_bytes": sum(array.nbytes for array in memory.values()),
         "packed_bytes": sum(array.nbytes for array in small.values()),
+        "packed_bytes_for_a_judge": sum(
+            array.nbytes for name, array in small.items() if name.startswith(f"{InContext.name}_")
+        ),
+        "judge": scorer.judge is not None,
         "windows": total,
         "value_off_p50": round(float(np.median(off)), 6),
         "value_off_p99": round(float(np.quantile(off, 0.99)), 6),
@@ -138,6 +143,8 @@ def fleet(state: Path, *, watched: int, idle: int) -> dict[str, Any]:
     return {
         "machines": len(pipeline.statuses()),
         "windows_scored": pipeline.ledger.windows_scored,
+        "judge": scorer.judge is not None,
+        "onnxruntime_loaded": "onnxruntime" in sys.modules,
         "restored_mb": restored_mb,
         "resident_mb": _resident_mb(),
     }

@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.harness.pages import GAP, NotMeasured, render
 
 _TEMPLATE = Path(__file__).with_name("page.md")
-_REPORTS = ("throughput", "latency", "peers", "scaling", "memory", "ceilings", "footprint")
+_REPORTS = ("throughput", "latency", "peers", "scaling", "memory", "cost", "ceilings", "footprint")
 _RIVALS = ("river", "rcf3", "pandas-torch")
 Figures = Mapping[str, Any]
 
@@ -22,6 +22,7 @@ def page(results: Path) -> str:
         "enough": enough,
         "decisions": decisions,
         "idle_fleet": idle_fleet,
+        "watched_fleet": watched_fleet,
         "spread": spread,
     }
     return render(_TEMPLATE, results, reports=_REPORTS, helpers=helpers, filters={"spread": spread})
@@ -51,6 +52,11 @@ def enough(peers: Mapping[str, Figures], wanted: Mapping[str, float]) -> bool | 
 def idle_fleet(fleets: Mapping[str, Figures]) -> Figures:
     """The fleet of which most machines are idle."""
     return next((fleet for name, fleet in fleets.items() if "idle" in name), {})
+
+
+def watched_fleet(fleets: Mapping[str, Figures]) -> Figures:
+    """The fleet of 200 machines, none of them idle."""
+    return fleets.get("200 watched", {})
 
 
 def decisions(load: Figures) -> list[str]:

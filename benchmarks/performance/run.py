@@ -27,6 +27,7 @@ STEPS: dict[str, list[str]] = {
     "latency": ["--machines", "50", "200", "--seconds", "6"],
     "scaling": ["--rows", "12000"],
     "memory": [],
+    "cost": ["--calls", "500", "--turns", "200"],
     "broker_ceiling": ["--repeats", "3"],
     "footprint": [],
 }
@@ -36,6 +37,7 @@ QUICK: dict[str, list[str]] = {
     "latency": ["--machines", "10", "--seconds", "2"],
     "scaling": ["--rows", "1000"],
     "memory": [],
+    "cost": ["--calls", "20", "--turns", "10"],
     "broker_ceiling": ["--repeats", "1", "--messages", "5000"],
     "footprint": ["--repeats", "1"],
 }
@@ -64,10 +66,10 @@ def measure(options: argparse.Namespace) -> list[str]:
     options.results.mkdir(parents=True, exist_ok=True)
     for name, settings in (QUICK if options.quick else STEPS).items():
         command = [sys.executable, "-m", f"benchmarks.performance.{name}", *settings]
-        # memory.py writes one file and knows no folder
+        # These write one file each and know no folder.
         command += (
-            ["--out", os.path.relpath(options.results / "memory.json", ROOT)]
-            if name == "memory"
+            ["--out", os.path.relpath(options.results / f"{name}.json", ROOT)]
+            if name in ("memory", "cost")
             else [
                 "--results",
                 os.path.relpath(options.results, ROOT),

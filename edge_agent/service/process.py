@@ -44,7 +44,7 @@ def run(config: Config, *, reread: Callable[[], Config]) -> None:
     Raises:
         EdgeAgentError: it cannot start.
     """
-    _keep_heap()
+    keep_heap()
     counters = Counters(config.agent.state_dir)
     exporter = Exporter()
     scorer = load_scorer(
@@ -74,7 +74,7 @@ def run(config: Config, *, reread: Callable[[], Config]) -> None:
         os._exit(0)
 
 
-def _keep_heap() -> None:
+def keep_heap() -> None:
     """Let the C library keep the memory that each turn takes and gives up: a tenth of the agent's time went there.
 
     Where the library has no such door only the interpreter's own part is done.
