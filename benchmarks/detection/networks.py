@@ -21,6 +21,7 @@ from edge_agent.model import bundle
 AGENT = "edge-agent"
 LEFT_OUT = f"{AGENT}, kind left out"
 NO_NETWORK, RANDOM = f"{AGENT}, no network", f"{AGENT}, random weights"
+ALONE = f"{AGENT}, network trained on the machine alone"
 SHIPPED, NONE = "shipped", "none"
 RANDOM_DRAWS = 3
 _SCALES = ("mean", "_spread", "scale", "least", "most")

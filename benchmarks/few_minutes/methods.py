@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from benchmarks.detection.baselines import BASELINES, Detector, in_normal_scales, with_own_limit
-from benchmarks.detection.networks import AGENT, LEFT_OUT, REPLACED, decides
+from benchmarks.detection.networks import AGENT, ALONE, LEFT_OUT, REPLACED, decides
 from benchmarks.few_minutes.alarms import Alarms, Scored
 from benchmarks.few_minutes.plants import HOP_ROWS, Plant
 from edge_agent.detect.scorer import Scorer
@@ -39,6 +39,7 @@ def methods(scorer: Scorer, *, left_out: Scorer | None = None) -> dict[str, Sequ
         found[LEFT_OUT] = [agent(left_out)]
     if decides(scorer):
         found |= {name: [agent(make(scorer)) for make in draws] for name, draws in REPLACED.items()}
+        found[ALONE] = [trained_alone(scorer)]
     return found | {name: [baseline(BASELINES[name])] for name in _BASELINES}
 
 
@@ -47,7 +48,7 @@ def on_gateway(scorer: Scorer) -> Scorer:
     return Scorer(scorer.session, expecting=False)
 
 
-def agent(scorer: Scorer) -> Method:
+def agent(scorer: Scorer) -> Callable[[Plant], Scored]:
     """The agent's learning and scores, thresholds of its own."""
 
     def run(plant: Plant) -> Scored:
@@ -70,6 +71,17 @@ def agent(scorer: Scorer) -> Method:
             np.concatenate([getattr(part, name) for part in parts]) for name in ("value", "recent")
         )
         return Scored(value, recent, shares)
+
+    return run
+
+
+def trained_alone(scorer: Scorer, *, seed: int = 0) -> Method:
+    """The agent with a network that learnt from this plant's calm rows alone, with faults injected into them."""
+
+    def run(plant: Plant) -> Scored:
+        from benchmarks.few_minutes.own_network import with_own_judge  # noqa: PLC0415 - it needs torch
+
+        return agent(with_own_judge(scorer, plant.rows[: plant.spec.learnt_rows], seed=seed))(plant)
 
     return run
 

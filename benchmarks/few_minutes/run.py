@@ -5,7 +5,8 @@ and then fail in each way of their kind once. All methods go through the product
 its own that nobody set by these plants. What was measured of a plant is kept in `benchmarks/.cache` until the code or
 the model changes, so that a long run can be done in pieces.
 
-`--without KIND=BUNDLE` names a model that was trained without a kind: what it says of that kind is a row of its own.
+`--without KIND=BUNDLE` names a model that was trained without a kind: what it says of that kind is a row of its own;
+`--left-out DIR` names a folder of them, which `benchmarks.few_minutes.left_out` makes.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from typing import Any
 
 from benchmarks import RESULTS, ROOT
 from benchmarks.detection.networks import AGENT, LEFT_OUT
+from benchmarks.few_minutes import left_out
 from benchmarks.few_minutes.alarms import UNSCORED, Alarms, Scored, pointed, ranked, swept, tally, triggered
 from benchmarks.few_minutes.figures import gained, summarised
 from benchmarks.few_minutes.methods import Method, methods, on_gateway
@@ -96,6 +98,7 @@ def _options() -> argparse.Namespace:
         metavar="KIND=BUNDLE",
         help="models that were trained without a kind",
     )
+    parser.add_argument("--left-out", type=Path, metavar="DIR", help="these models, as `left_out` made them")
     parser.add_argument("--jobs", type=int, default=1, help="plants at a time")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--name", default="few_minutes", help="of the written files")
@@ -105,6 +108,8 @@ def _options() -> argparse.Namespace:
         parser.error(f"unknown: {', '.join(strange)}; kinds: {', '.join(KINDS)}")
     pairs = [pair.partition("=") for pair in options.without]
     options.without = {kind: Path(path) for kind, _, path in pairs}
+    if options.left_out is not None:
+        options.without = left_out.models(options.left_out) | options.without
     return options
 
 
@@ -186,6 +191,7 @@ def _code(*, agent: bool) -> str:
     files += [*sorted((ROOT / "simulator").rglob("*.py")), ROOT / "edge_agent/detect/trigger.py"]
     if agent:
         files += sorted((ROOT / "edge_agent").rglob("*.py"))
+        files += sorted((ROOT / "trainer/edge_trainer/in_context").rglob("*.py"))
     return digest(files)
 
 

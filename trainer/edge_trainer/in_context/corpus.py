@@ -161,7 +161,7 @@ def write_shard(plan: Plan, split: Split, number: int) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with partial.open("wb") as file:
-        arrays: Any = _arrays(plan, made)
+        arrays: Any = _arrays(made, version=plan.version)
         np.savez(file, **arrays)
     partial.replace(path)
     took_s = time.monotonic() - began
@@ -171,7 +171,17 @@ def write_shard(plan: Plan, split: Split, number: int) -> str:
     )
 
 
-def _arrays(plan: Plan, made: Sequence[Episode]) -> dict[str, npt.NDArray[np.generic]]:
+def of(made: Sequence[Episode]) -> Corpus:
+    """Episodes in memory, as they would be read from a shard.
+
+    Raises:
+        TrainingError: there is none.
+    """
+    arrays: Any = _arrays(made, version="")
+    return Corpus(**{name: arrays[name] for name in Corpus.__slots__})
+
+
+def _arrays(made: Sequence[Episode], *, version: str) -> dict[str, npt.NDArray[np.generic]]:
     if not made:
         raise TrainingError("a shard without any episode")
 
@@ -184,7 +194,7 @@ def _arrays(plan: Plan, made: Sequence[Episode]) -> dict[str, npt.NDArray[np.gen
         return np.concatenate(list(parts))
 
     return {
-        "format": np.array([str(_FORMAT), plan.version]),
+        "format": np.array([str(_FORMAT), version]),
         "channels": halves(each.channels.reshape(-1, each.channels.shape[-1]) for each in made),
         "machine": halves(each.machine for each in made),
         "present": joined(each.present.ravel() for each in made),
