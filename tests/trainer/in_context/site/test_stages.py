@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from edge_trainer import config
-from edge_trainer.in_context import corpus, fresh, threshold
+from edge_trainer.in_context import corpus, fresh
 from edge_trainer.in_context.machines import families
 from edge_trainer.in_context.site import run as runs
 from edge_trainer.in_context.site import stages
@@ -14,9 +14,6 @@ from edge_agent.errors import TrainingError
 from edge_agent.model import bundle
 from tests.trainer.in_context.corpora import PoolInThisProcess, toy_family
 from tests.trainer.in_context.site.factory import bundle_with_judge, factory, networks, recording
-
-LOOSE = {"false_alarms": 1e9, "quiet": 0.0, "calm_share": 1.0}
-"""Bounds that any threshold keeps."""
 
 
 @pytest.fixture
@@ -34,7 +31,8 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Config:
             ("judge.shard_episodes", 3),
             ("judge.windows", 48),
             ("judge.batch_windows", 16),
-            *((f"judge.{bound}", LOOSE[bound]) for bound in runs.budget_of(config.JudgeSection())),
+            ("judge.quiet", 0.0),
+            ("judge.calm_share", 1.0),
             ("site.recordings", [tmp_path / "plant"]),
             ("site.episodes", 3),
             ("site.left_out_episodes", 3),
@@ -108,13 +106,6 @@ def test_a_folder_holds_one_run(given: config.Config, start: Path, tmp_path: Pat
     recording(tmp_path / "plant" / "press-9.csv", seed=9)
     with pytest.raises(TrainingError, match="holds a run with another recordings"):
         runs.begin(given, lambda _: None, start)
-
-
-def test_a_threshold_is_asked_for_with_the_bounds_that_it_takes() -> None:
-    bounds = runs.budget_of(config.JudgeSection())
-    assert "calm_share" in bounds
-    with pytest.raises(TrainingError, match="no fresh machine was watched"):
-        threshold.smallest([], "judge", **bounds)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """One run of fine-tuning: its settings, its machines, the judge that it begins with. Trains nothing."""
 
 import hashlib
-import inspect
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,6 @@ from typing import Any
 from edge_agent.errors import TrainingError
 from edge_trainer.config import Config, JudgeSection
 from edge_trainer.data.windows import find_all
-from edge_trainer.in_context import threshold
 from edge_trainer.in_context.corpus import Plan, Report
 from edge_trainer.in_context.machines.machine import Split
 from edge_trainer.in_context.machines.site import Site
@@ -96,8 +94,7 @@ def _claim(folder: Path, config: Config, files: Sequence[Path], known: Shipped) 
 
 def budget_of(settings: JudgeSection) -> dict[str, float]:
     """The bounds that a threshold keeps, as `threshold.smallest` takes them."""
-    bounds = set(inspect.signature(threshold.smallest).parameters) & set(JudgeSection.model_fields)
-    return settings.model_dump(include=bounds)
+    return {"quiet": settings.quiet, "calm_share": settings.calm_share}
 
 
 def write_json(path: Path, told: Mapping[str, Any]) -> None:
