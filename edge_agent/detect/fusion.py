@@ -1,6 +1,6 @@
 """Raw scores of all detectors to one: calibrated, weighed, and held against a threshold that keeps a budget.
 
-Where a pre-trained judge is heard (`judge`), it decides in the place of all statistics together, which may only object.
+Where a pre-trained judge is heard (`judge`), it decides in the place of all statistics together, which may object.
 The jump keeps its own part, but is heard only where the judge does not deny that anything is wrong.
 
 Axes: B windows, C channels, V raw scores.
@@ -65,7 +65,7 @@ class Fusion(NamedTuple):
         weights: of each raw score in what alarms together, by itself, and by the newest rows only, each sums to 1;
             then what older agents ranked by: [4, V].
         threshold: of the first two, [2]. recent_threshold: of the third, 0-d.
-        limits: of the judge, see `Judge.limits`, [5]; None without one.
+        limits: of the judge, see `Judge.limits`, [6]; None without one.
         mode_calibration: the calibration in each set of windows, [K + 1, 2, V]; None: one for all.
     """
 
@@ -138,16 +138,16 @@ def judged(limits: Float32, logit: Float32, over: Float32, *, shape: Float32) ->
     """What alarms [B, 2] and what tells when an alarm is over [B], by a judge's logits [B].
 
     Args:
-        limits: of the judge, [5] or [B, 5].
+        limits: of the judge, [6] or [B, 6].
         logit: what it says.
         over: what all statistics together come to by their threshold, and the jump by its, [B, 2].
         shape: calibrated Mahalanobis distance of the newest rows, [B].
     """
     threshold, state = limits[..., 0], limits[..., 1]
     alarm = alarm_logit(logit, over[:, 0], objection=limits[..., 2:])
-    denied = alarm < threshold - limits[..., 4]
+    loud, denied = over[:, 0] / limits[..., 4], alarm < threshold - limits[..., 5]
     jump = np.where(denied, np.minimum(over[:, 1], np.float32(1.0)), over[:, 1])
-    parts = np.column_stack([value_of(alarm, threshold), jump])
+    parts = np.column_stack([np.maximum(value_of(alarm, threshold), loud), jump])
     return parts, value_of(state_logit(logit, shape), state)
 
 

@@ -25,18 +25,20 @@ Ask = Callable[[Float32, Float32, NDArray[np.bool_]], tuple[Float32, Float32]]
 class Objection(NamedTuple):
     """How the statistics object to a network that hears a fault: what hardly differs from normal is hardly one.
 
-    They never speak for an alarm: a machine that wanders off in peace is far above their threshold, and the network has
-    learnt to tell the two apart.
+    They hardly ever speak for an alarm: a machine that wanders off in peace is far above their threshold, and the
+    network has learnt to tell the two apart.
 
     Attributes:
         weight: logits that each e-fold below takes away.
         below: logarithm of what the statistics come to, in their threshold, below which they object.
+        loud: times their threshold from which they alarm whatever the network says.
         steps: logits below the alarm's threshold from which a plain step of a channel (`jump`) counts by itself; where
             the network says less, it is one of those that machines make in peace.
     """
 
     weight: float
     below: float
+    loud: float
     steps: float
 
 
@@ -46,7 +48,10 @@ THRESHOLD = "in_context_threshold"
 """Array of a machine: the alarm's threshold that it was found to need, and the judge that it is of, [2]."""
 STATISTICS_FROM_ROWS = 3000
 """Normal rows from which the statistics know a machine: of fewer, their own threshold is too low by far."""
-OBJECTIONS = Objection(weight=2.0, below=1.0, steps=0.0), Objection(weight=1.0, below=0.0, steps=1.0)
+OBJECTIONS = (
+    Objection(weight=2.0, below=1.0, loud=np.inf, steps=0.0),
+    Objection(weight=1.0, below=0.0, loud=20.0, steps=1.0),
+)
 """Of the statistics, on machines that were learnt from fewer rows and from more. Chosen on simulated machines that no
 network saw and on unscored recordings of other domains."""
 STATE_WEIGHT = 2.0
@@ -107,7 +112,7 @@ class Judge:
         return np.where(present.any(axis=-1), strange, np.float32(UNKNOWN))
 
     def limits(self, arrays: Mapping[str, NDArray[Any] | Lazy], *, rows: float) -> Float32:
-        """Threshold of alarm and state, and the statistics' objection, of a machine learnt from so many rows, [5].
+        """Threshold of alarm and state, and the statistics' objection, of a machine learnt from so many rows, [6].
 
         The state's is raised with the alarm's; one that was learnt with another judge means nothing.
         """
@@ -127,7 +132,7 @@ def objection(rows: float) -> Objection:
 def alarm_logit(logit: Float32, value: Float32, *, objection: Float32) -> Float32:
     """What is held against the alarm's threshold: logits [B] and what the statistics come to [B], 1 their threshold.
 
-    `objection` is the statistics', [3] or [B, 3].
+    `objection` is the statistics', [4] or [B, 4].
     """
     told = np.log(np.maximum(value, np.float32(LEAST_VALUE)))
     weight, below = objection[..., 0], objection[..., 1]

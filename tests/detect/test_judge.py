@@ -117,10 +117,18 @@ def test_the_network_decides_and_the_statistics_only_object(
     assert told.min() < below < told.max(), "windows in which they object, and others"
     said = np.clip(logits(judged, profile, values), -30, 30) + weight * np.minimum(told - below, 0.0)
     alarm = profile.memory[THRESHOLD][0]
-    np.testing.assert_allclose(found.parts[:, 0], np.exp((said - alarm) / 3), rtol=1e-3)
+    loud = statistics.parts[:, 0] / 20.0 if learnt_rows == LONG else 0.0
+    np.testing.assert_allclose(found.parts[:, 0], np.maximum(np.exp((said - alarm) / 3), loud), rtol=1e-3)
     assert found.value[0] < 1.0 < found.value[-1]
     assert int(found.contributions[-1].argmax()) == GUILTY
     np.testing.assert_allclose(found.contributions.sum(axis=1), 1.0, rtol=1e-5)
+
+
+def test_what_is_far_beyond_all_that_was_learnt_alarms_whatever_the_network_says(tmp_path: Path) -> None:
+    silent = scorer_with(tmp_path, TinyJudge(bias=60.0))
+    profile = learnt(silent, LONG)
+    assert score(silent, profile, windows(seed=2)).parts[:, 0].max() < 1.0
+    assert score(silent, profile, windows(seed=2, fault=1000.0)).parts[-1, 0] > 1.0
 
 
 def test_a_plain_step_is_heard_unless_the_network_denies_that_anything_is_wrong(

@@ -18,6 +18,7 @@ from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import StepResults
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Alarm, Profile
+from tests.support import statistics
 from tests.support.frames import SECOND, frames_of, undecoded
 from tests.support.shift_machine import CHANNELS, PERIOD_S, shift_rows
 
@@ -30,6 +31,11 @@ SCHEMA = json.loads((Path(__file__).parents[2] / "docs/alert.schema.json").read_
 
 def ready(scorer: Scorer, *profiles: Profile) -> Pipeline:
     return Pipeline(decode=undecoded, scorer=scorer, settings=SETTINGS, profiles=profiles)
+
+
+@pytest.fixture(scope="module")
+def scorer(scorer: Scorer) -> Scorer:  # what is told of alarms that last does not depend on the network
+    return statistics.alone(scorer)
 
 
 @pytest.fixture(scope="module")

@@ -64,7 +64,7 @@ def scores(steps: list[StepResults]) -> list[ScoreBlock]:
 
 def faulty() -> np.ndarray:
     values = rows(900, seed=1)
-    values[400:500, 0] += 30.0
+    values[400:560, 0] += 30.0
     values[600:, 1] = values[600, 1]
     return values
 
