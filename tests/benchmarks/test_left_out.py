@@ -27,6 +27,7 @@ hidden = 8
 seeds = 1
 fresh_machines = 2
 calm_share = 1.0
+quiet = 0.0
 """
 
 

@@ -186,6 +186,8 @@ def set_threshold(config: Config, report: Report) -> Path:
         minutes=settings.fresh_minutes,
         report=report,
     )
+    unseen = left_out(config)
+    watched = [each for each in watched if each.family not in unseen]
     bounds = {"quiet": settings.quiet, "calm_share": settings.calm_share}
     chosen = threshold.smallest(watched, _JUDGE, **bounds)
     told = {
