@@ -1,6 +1,8 @@
 """The judge of a bundle: optional, vouched for like the rest, refused with a reason, and answering as was trained."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +78,21 @@ def test_a_judge_that_starts_when_it_is_asked_says_the_same_and_starts_no_encode
         np.testing.assert_array_equal(one, other)
     assert early.started
     assert not late.started
+
+
+def test_who_asks_the_judge_alone_loads_no_runtime(path: Path) -> None:
+    told = f"""
+import sys
+import numpy as np
+from pathlib import Path
+from edge_agent.model import bundle, judge
+from edge_agent.model.session import ModelSession
+session = ModelSession.open_when_asked(bundle.read(Path({str(path)!r})), provider="cpu")
+of_channel, of_machine = judge.WIDTHS
+session.judge(np.zeros((2, 3, of_channel), np.float32), np.zeros((2, of_machine), np.float32), np.ones((2, 3), bool))
+sys.exit("onnxruntime" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", told], check=False).returncode == 0
 
 
 def test_two_judges_are_told_apart_and_the_encoder_is_what_profiles_belong_to(tmp_path: Path) -> None:
