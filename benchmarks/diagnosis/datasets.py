@@ -4,7 +4,7 @@ Axes: N windows, C channels, T rows, F numbers.
 """
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -228,9 +228,15 @@ def plant(kind: str, machine_seed: int) -> LabelledSet:
     return gather.finish(f"plant: {kind}", names, frozenset(test))
 
 
+def _plants(kinds: Iterable[str]) -> dict[str, Callable[[Path], LabelledSet]]:
+    return {f"plant_{kind}": lambda _, kind=kind: plant(kind, machine_seed=77) for kind in kinds}
+
+
 SETS: Mapping[str, Callable[[Path], LabelledSet]] = {
     "tep": tep,
     "skab": skab,
     "cnc": cnc,
-    **{f"plant_{kind}": (lambda _, kind=kind: plant(kind, machine_seed=77)) for kind in MEASURED_KINDS},
+    **_plants(MEASURED_KINDS),
 }
+OTHER_PLANTS = _plants(kind for kind in KINDS if kind not in MEASURED_KINDS)
+"""Kinds on whose other machines settings are chosen; measured only where they are asked for."""

@@ -27,26 +27,21 @@ def ours(
     data: LabelledSet, shown: NDArray[np.int64], asked: NDArray[np.int64], free: Unlabelled, _: NDArray[Any]
 ) -> Answer:
     """`edge_agent.diagnose.classifier` with the normal windows and the neighbouring windows of the training units."""
-    faults = classifier.learn(
-        data.described[shown], data.labels[shown], normal=free.normal, pairs=free.pairs, seed=0
-    )
-    return classifier.classify(faults, data.described[asked])
+    return _ours(data, shown, asked, free)
 
 
 def ours_normal(
     data: LabelledSet, shown: NDArray[np.int64], asked: NDArray[np.int64], free: Unlabelled, _: NDArray[Any]
 ) -> Answer:
     """The same with normal windows alone: what a gateway knows on its first day."""
-    faults = classifier.learn(data.described[shown], data.labels[shown], normal=free.normal, seed=0)
-    return classifier.classify(faults, data.described[asked])
+    return _ours(data, shown, asked, Unlabelled(free.normal, None))
 
 
 def ours_scratch(
     data: LabelledSet, shown: NDArray[np.int64], asked: NDArray[np.int64], _free: Unlabelled, _: NDArray[Any]
 ) -> Answer:
     """The same from the examples alone: what the unlabelled windows are worth."""
-    faults = classifier.learn(data.described[shown], data.labels[shown], normal=None, seed=0)
-    return classifier.classify(faults, data.described[asked])
+    return _ours(data, shown, asked, Unlabelled(None, None))
 
 
 def forest(
@@ -111,6 +106,19 @@ METHODS: Mapping[str, Method] = {
     "MiniRocket + ridge": rocket,
     **{f"edge-agent on {view}": seen_otherwise(view) for view in VIEWS},
 }
+
+
+def _ours(data: LabelledSet, shown: NDArray[np.int64], asked: NDArray[np.int64], free: Unlabelled) -> Answer:
+    """A label is a window here; which of them are of one run is known, as it is of the windows of an alarm."""
+    faults = classifier.learn(
+        data.described[shown],
+        data.labels[shown],
+        normal=free.normal,
+        pairs=free.pairs,
+        cases=data.units[shown],
+        seed=0,
+    )
+    return classifier.classify(faults, data.described[asked])
 
 
 def _confident(probability: NDArray[Any]) -> Answer:

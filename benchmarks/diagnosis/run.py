@@ -33,7 +33,7 @@ from numpy.typing import NDArray  # noqa: E402
 from sklearn.metrics import f1_score, roc_auc_score  # noqa: E402
 
 from benchmarks.diagnosis import ford_a, normal_or_faulty  # noqa: E402
-from benchmarks.diagnosis.datasets import SETS, LabelledSet  # noqa: E402
+from benchmarks.diagnosis.datasets import OTHER_PLANTS, SETS, LabelledSet  # noqa: E402
 from benchmarks.diagnosis.folder_dataset import load_folder  # noqa: E402
 from benchmarks.diagnosis.methods import METHODS, Method  # noqa: E402
 from benchmarks.diagnosis.minirocket import MiniRocket  # noqa: E402
@@ -54,7 +54,8 @@ _WHOLE: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     **{name: partial(normal_or_faulty.measure, name) for name in normal_or_faulty.TRIALS},
 }
 """Sets that are measured in one go, not method by method."""
-_ORDER = [*LOADERS, *_WHOLE]
+_ORDER = [*LOADERS, *_WHOLE, *OTHER_PLANTS]
+_MEASURED = [name for name in _ORDER if name not in OTHER_PLANTS]
 _LEAST_SAY = 1e-2
 
 
@@ -201,7 +202,7 @@ def _options() -> argparse.Namespace:
     default = Path(os.environ.get("EDGE_AGENT_DATA", "../shared/data"))
     parser.add_argument("--data", type=Path, default=default)
     parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--sets", nargs="+", choices=_ORDER, default=_ORDER)
+    parser.add_argument("--sets", nargs="+", choices=_ORDER, default=_MEASURED)
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--again", action="store_true", help="measure sets again that the JSON holds")
@@ -243,7 +244,7 @@ def _measure_named(
             every=options.every,
         )
     else:
-        data = LOADERS[name](options.data)
+        data = (LOADERS | OTHER_PLANTS)[name](options.data)
     missing = [method for method in missing if _possible(method, data)]
     yield from measure_set(data, methods=missing, draws=options.draws, held=known)
 

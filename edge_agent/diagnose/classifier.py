@@ -15,6 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.diagnose.extra_trees import grow, vote
+from edge_agent.diagnose.fault_space import Space, ask_normal, lengths, spaces
+from edge_agent.diagnose.left_out_cases import weigh
+from edge_agent.diagnose.logistic_head import fit, log_probability, softmax
 from edge_agent.errors import UsageError
 from edge_agent.signals.channel_kinds import transform
 from edge_agent.signals.features import Float32, signed_log, standardise, statistics
@@ -22,25 +25,25 @@ from edge_agent.signals.features import Float32, signed_log, standardise, statis
 Faults = Mapping[str, NDArray[Any]]
 """What `learn` writes and `classify` reads: flat, so that it can be stored beside a machine's memory."""
 
-UNKNOWN_BELOW = 0.25
+UNKNOWN_BELOW = 0.4
 """Under this, what `classify` calls known is better called an unknown fault: on simulated machines about nine
 in ten windows of faults that were never learnt lay below it."""
-# Unlabelled windows and pairs that are looked at: bounds the time of learning (an eigenproblem of their sum).
-_MOST_NORMAL = 1000
-_MOST_PAIRS = 1000
 # Normal windows that a machine's memory keeps for it: on simulated machines twice as many gained nothing.
 _KEPT_NORMAL = 256
 _NORMAL = "diagnose_calm"
-# Variance below this share of the mean variance counts as noise of the estimate and is not shrunk away.
-_RIDGE_SHARE = 3e-3
-# Weight of the examples against the prior that all classes are alike, in the logistic head.
-_TRUST = 100.0
-_STEPS = 300
 _TREES = 100
+_TREES_OF_A_FOLD = 30
+_MOST_SPACES = 3
 _SPLITS_TRIED = 32
 # The trees' votes count twice what the head's probabilities do, as far as they are trusted: on simulated machines
 # and on wells of another benchmark 2 was better than 1 at five and at ten examples a class.
 _TREES_WEIGHT = 2.0
+# A window is in doubt where no example explains so much of it: this share of the length of a normal window seen by the
+# other half of the normal ones or, where that is not known, of what parts an example from another case of its class.
+_OF_NORMAL = 0.5
+_OF_OTHER_CASES = 0.8
+# At what product of the three signs a fault is as well known as not (both chosen on simulated machines).
+_EVEN = 0.2
 # A class that no tree votes for is improbable, not impossible.
 _LEAST_VOTE = 1e-2
 # Few examples make a timid head; by so much its logits are raised (chosen on simulated machines).
@@ -82,22 +85,25 @@ def learn(
     seed: int,
     pairs: Float32 | None = None,
     groups: NDArray[np.int64] | None = None,
+    cases: NDArray[np.int64] | None = None,
 ) -> Faults:
     """Learn fault classes from few examples; to add an example, learn again from all that were kept.
 
     The space is whitened as in linear discriminant analysis, but with a within-class covariance from
-    unlabelled windows: normal ones, and differences of neighbours in time, which mostly share their class
-    (the closed form of contrastive learning with temporal positives; "relevant components", Bar-Hillel et
-    al., JMLR 6, 2005). The head is a logistic regression on directions, its classes weighed equally; from
-    the second example a class on it is joined by randomised trees, which find the one number that matters.
+    unlabelled windows (`fault_space`). Whether that helps this machine is decided by its own rows: by whether the
+    examples lie outside of what is called normal and, where a class has several cases, by leaving cases out
+    (`left_out_cases`). The head is a logistic regression on directions, its classes weighed equally; where evidence is
+    divided, heads of several spaces are asked, each with its weight. From the second example a class on they are
+    joined by randomised trees, which find the one number that matters.
 
     Args:
         described: N examples [N, F] from `describe`, at least one.
         labels: class of each example [N], any integers.
-        normal: described normal windows [M, F] of the machine, or None.
+        normal: described normal windows [M, F] of the machine in the order of time, or None.
         seed: chooses among normal windows and pairs where there are more than are needed.
         pairs: described windows [P, 2, F] a few rows apart in the machine's history, faulty or not, or None.
         groups: which event each example is a window of [N]; several of one event are one witness. None: each its own.
+        cases: which examples are left out together [N], where that is more than an event. None: the groups.
 
     Returns:
         name -> array; "classes" [K] are the labels in the order of `classify`'s probabilities.
@@ -110,25 +116,25 @@ def learn(
             f"examples {described.shape} and labels {np.shape(labels)}: expected [N, F] and [N], N > 0"
         )
     rng = np.random.default_rng(seed)
-    centre = (
-        np.zeros(described.shape[1], np.float32) if normal is None or not len(normal) else normal.mean(axis=0)
-    )
-    directions, gains = _usual_movement(_unlabelled(normal, pairs, centre, rng), n_numbers=described.shape[1])
-    faults: dict[str, NDArray[Any]] = {"centre": centre, "directions": directions, "gains": gains}
-    examples = _direction(faults, described)
     classes, index = np.unique(labels, return_inverse=True)
-    faults["classes"] = classes
-    faults["examples"] = examples
-    faults["head"] = _logistic(examples, index)
-    # One example a class tells nothing about which number matters: trees would part the classes by chance.
-    witnesses = len(labels) if groups is None else len(np.unique(groups))
-    trust = 1.0 - len(classes) / witnesses if len(classes) > 1 else 0.0
-    faults["trust_in_trees"] = np.array(trust, np.float32)
-    if trust > 0:
-        seen = np.concatenate([described, examples], axis=1)
-        trees = grow(seen, index, n_trees=_TREES, n_tried=_SPLITS_TRIED, rng=rng)
-        faults.update({f"trees_{name}": array for name, array in trees.items()})
-    return faults
+    groups = np.arange(len(labels)) if groups is None else groups
+    cases = groups if cases is None else cases
+    possible = spaces(normal, pairs, n_numbers=described.shape[1], rng=rng)
+    usual = ask_normal(normal, described)
+    seen = np.concatenate([described, possible["all"].units(described)], axis=1)
+
+    def votes(out: NDArray[np.bool_]) -> NDArray[Any]:
+        trees = _grow(
+            seen[~out], index[~out], groups[~out], n_trees=_TREES_OF_A_FOLD, rng=np.random.default_rng(seed)
+        )
+        return _voted(trees, seen[out])
+
+    weights = weigh(
+        possible, described, index, cases=cases, is_calm=usual.is_calm, votes=votes, sharpness=_SHARPNESS
+    )
+    faults = _heads(possible, weights, described, index)
+    faults |= _nearness(possible, weights, described, index, cases=cases, of_normal=usual.spread)
+    return {"classes": classes} | faults | _grow(seen, index, groups, n_trees=_TREES, rng=rng)
 
 
 def classify(faults: Faults, described: Float32) -> tuple[Float32, Float32]:
@@ -142,20 +148,27 @@ def classify(faults: Faults, described: Float32) -> tuple[Float32, Float32]:
         (probability of each learnt class [B, K] given that it is one of them, how much the window looks
         like any of them [B]: 1 certain, 0 unknown).
     """
-    points = _direction(faults, described)
-    logits = np.log(_softmax(points @ faults["head"].T) + _TINY)
-    trust = float(faults["trust_in_trees"])
-    if trust > 0:
-        trees = {
-            name.removeprefix("trees_"): array for name, array in faults.items() if name.startswith("trees_")
-        }
-        votes = vote(trees, np.concatenate([described, points], axis=1).astype(np.float32))
-        logits = logits + _TREES_WEIGHT * trust * np.log(votes + _LEAST_VOTE)
-    likeness = np.maximum((points @ faults["examples"].T).max(axis=1), 0.0)
-    # Unknown faults betray themselves twice: nothing known points their way, and head and trees disagree.
-    agreement = _softmax(logits / (1.0 + _TREES_WEIGHT * trust)).max(axis=1)
-    known = np.clip(likeness * agreement**2, 0.0, 1.0)
-    return _softmax(_SHARPNESS * logits).astype(np.float32), known.astype(np.float32)
+    nearest = int(faults["nearest"])
+    points = {
+        number: _space(faults, number).units(described)
+        for number in range(_MOST_SPACES)
+        if _of("centre", number) in faults
+    }
+    logits = _voted(faults, np.concatenate([described, points[0]], axis=1).astype(np.float32))
+    for number, seen in points.items():
+        if (name := _of("head", number)) in faults:
+            logits = logits + float(faults[_of("weight", number)]) * log_probability(faults[name], seen)
+    likeness = np.maximum((points[nearest] @ faults["examples"].T).max(axis=1), 0.0)
+    # Unknown faults betray themselves thrice: nothing known points their way, head and trees disagree, and what no
+    # example explains of them is more than what parts windows of one kind.
+    agreement = softmax(logits / (1.0 + _TREES_WEIGHT * float(faults["trust_in_trees"]))).max(axis=1)
+    known = likeness * agreement**2
+    if (unit := float(faults["unexplained_unit"])) > 0:
+        unexplained = _unexplained(likeness, lengths(_space(faults, nearest).whitened(described)))
+        known /= 1.0 + (unexplained / unit) ** 2
+        known *= (1.0 + _EVEN) / (known + _EVEN)
+    known = np.clip(known, 0.0, 1.0)
+    return softmax(_SHARPNESS * logits).astype(np.float32), known.astype(np.float32)
 
 
 def normal_reference(
@@ -196,69 +209,96 @@ def _relative_statistics(memory: Mapping[str, NDArray[Any]], z: Float32) -> Floa
     return np.concatenate([(found - centre) / spread, extra], axis=2).astype(np.float32, copy=False)
 
 
-def _unlabelled(
-    normal: Float32 | None, pairs: Float32 | None, centre: Float32, rng: np.random.Generator
-) -> Float32:
-    """Samples [.., F] of what varies within a class: normal windows about their centre, and steps in time."""
-    samples = [np.empty((0, len(centre)), np.float32)]
-    if normal is not None:
-        samples.append(_some(normal, _MOST_NORMAL, rng) - centre)
-    if pairs is not None:
-        chosen = _some(pairs, _MOST_PAIRS, rng)
-        samples.append((chosen[:, 1] - chosen[:, 0]) / np.float32(np.sqrt(2.0)))
-    return np.concatenate(samples)
+def _of(part: str, number: int) -> str:
+    """Where a part of the number-th space is kept."""
+    return part if number == 0 else f"{part}_{number}"
 
 
-def _some(rows: Float32, most: int, rng: np.random.Generator) -> Float32:
-    return rows if len(rows) <= most else rows[np.sort(rng.choice(len(rows), most, replace=False))]
+def _space(faults: Faults, number: int) -> Space:
+    return Space(*(faults[_of(part, number)] for part in Space._fields))
 
 
-def _usual_movement(samples: Float32, *, n_numbers: int) -> tuple[Float32, Float32]:
-    """(orthonormal directions [R, F] in which the samples vary, what is left of each after whitening [R])."""
-    if len(samples) < 2:
-        return np.empty((0, n_numbers), np.float32), np.empty(0, np.float32)
-    scaled = samples.astype(np.float64) / np.sqrt(len(samples))
-    # The smaller of the two Gram matrices has the same non-zero eigenvalues.
-    tall = len(scaled) > n_numbers
-    variance, vectors = np.linalg.eigh(scaled.T @ scaled if tall else scaled @ scaled.T)
-    real = variance > _TINY * max(float(variance[-1]), _TINY)
-    variance = variance[real]
-    directions = vectors[:, real].T if tall else (vectors[:, real] / np.sqrt(variance)).T @ scaled
-    floor = _RIDGE_SHARE * float(variance.sum()) / n_numbers
-    gains = np.sqrt(floor / (variance + floor))
-    return directions.astype(np.float32), gains.astype(np.float32)
+def _heads(
+    possible: Mapping[str, Space],
+    weights: Mapping[str, float],
+    described: Float32,
+    index: NDArray[np.int64],
+) -> dict[str, NDArray[Any]]:
+    """The spaces that are asked, with their heads and weights, and the first, in which trees see."""
+    found: dict[str, NDArray[Any]] = {}
+    for number, (name, space) in enumerate(possible.items()):
+        if number == 0 or name in weights:
+            found |= {_of(part, number): array for part, array in space._asdict().items()}
+        if name in weights:
+            found[_of("head", number)] = fit(space.units(described), index)
+            found[_of("weight", number)] = np.array(weights[name], np.float32)
+    return found
 
 
-def _direction(faults: Faults, described: Float32) -> Float32:
-    """Whitened windows as points [B, F] on the unit sphere."""
-    points: NDArray[Any] = described - faults["centre"]
-    usual = points @ faults["directions"].T  # B R
-    points = points - (usual * (1.0 - faults["gains"])) @ faults["directions"]
-    length = np.sqrt(np.sum(points * points, axis=1, keepdims=True))
-    unit: Float32 = np.divide(points, np.maximum(length, _TINY)).astype(np.float32, copy=False)
-    return unit
+def _nearness(
+    possible: Mapping[str, Space],
+    weights: Mapping[str, float],
+    described: Float32,
+    index: NDArray[np.int64],
+    *,
+    cases: NDArray[np.int64],
+    of_normal: float,
+) -> dict[str, NDArray[Any]]:
+    """The examples as the heaviest space has them, and how much of a window they may leave unexplained; 0: unknown."""
+    heaviest = next(iter(weights))
+    unit = _OF_NORMAL * of_normal if heaviest == "all" else 0.0
+    unit = unit or _OF_OTHER_CASES * _between_cases(possible[heaviest], described, index, cases)
+    return {
+        "nearest": np.array(list(possible).index(heaviest)),
+        "examples": possible[heaviest].units(described),
+        "unexplained_unit": np.array(unit, np.float32),
+    }
 
 
-def _logistic(examples: Float32, index: NDArray[np.int64]) -> Float32:
-    """Weights [K, F] of a multinomial logistic regression, by Nesterov's accelerated gradient in the dual.
+def _grow(
+    seen: Float32,
+    index: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    *,
+    n_trees: int,
+    rng: np.random.Generator,
+) -> dict[str, NDArray[Any]]:
+    """Trees over what is seen of examples [N, S], and how far they are trusted; none where they are not."""
+    n_classes, witnesses = len(np.unique(index)), len(np.unique(groups))
+    # One example a class tells nothing about which number matters: trees would part the classes by chance.
+    trust = 1.0 - n_classes / witnesses if n_classes > 1 else 0.0
+    found = {"trust_in_trees": np.array(trust, np.float32)}
+    if trust > 0:
+        trees = grow(seen, index, n_trees=n_trees, n_tried=_SPLITS_TRIED, rng=rng)
+        found |= {f"trees_{name}": array for name, array in trees.items()}
+    return found
 
-    The weights are combinations of the examples, so that the work does not depend on F.
-    """
-    n_examples = len(index)
-    target = np.eye(index.max() + 1)[index]  # N K
-    weigh = (_TRUST * n_examples / target.shape[1]) / target.sum(axis=0)[index][:, None]
-    gram = examples.astype(np.float64) @ examples.T.astype(np.float64)
-    steepest = 1.0 + 0.5 * float(weigh.max()) * float(np.linalg.eigvalsh(gram)[-1])
-    momentum = (np.sqrt(steepest) - 1.0) / (np.sqrt(steepest) + 1.0)
-    at = ahead = np.zeros_like(target)
-    for _ in range(_STEPS):
-        step = ahead - (ahead + weigh * (_softmax(gram @ ahead) - target)) / steepest
-        ahead, at = step + momentum * (step - at), step
-    weights: Float32 = (at.T @ examples).astype(np.float32)
-    return weights
+
+def _voted(faults: Faults, seen: Float32) -> NDArray[Any]:
+    """What the trees add to the heads' logarithms of windows [B, S]: [B, K], or 0."""
+    trust = float(faults["trust_in_trees"])
+    if trust <= 0:
+        return np.zeros((len(seen), 1))
+    trees = {
+        name.removeprefix("trees_"): array for name, array in faults.items() if name.startswith("trees_")
+    }
+    added: NDArray[Any] = _TREES_WEIGHT * trust * np.log(vote(trees, seen) + _LEAST_VOTE)
+    return added
 
 
-def _softmax(logits: NDArray[Any]) -> NDArray[Any]:
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    total: NDArray[Any] = raised / raised.sum(axis=1, keepdims=True)
-    return total
+def _unexplained(likeness: NDArray[Any], length: Float32) -> NDArray[Any]:
+    """What is left of windows of that length without what points an example's way, by their likeness to it."""
+    left: NDArray[Any] = length * np.sqrt(np.clip(1.0 - likeness**2, 0.0, 1.0))
+    return left
+
+
+def _between_cases(
+    space: Space, described: Float32, index: NDArray[np.int64], cases: NDArray[np.int64]
+) -> float:
+    """What the nearest example of another case of its class usually leaves unexplained of one; 0: no class has two."""
+    points = space.units(described)
+    left = _unexplained(np.maximum(points @ points.T, 0.0), lengths(space.whitened(described))[:, None])
+    left[(index[:, None] != index) | (cases[:, None] == cases)] = np.inf
+    nearest = left.min(axis=1)
+    nearest = nearest[np.isfinite(nearest)]
+    return float(np.median(nearest)) if len(nearest) else 0.0

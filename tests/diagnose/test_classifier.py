@@ -110,6 +110,60 @@ def test_an_unknown_fault_is_less_known_than_the_learnt_ones() -> None:
     assert np.mean(old[:, None] > new[None, :]) > 0.95  # the area under the ROC curve, by its definition
 
 
+def test_a_strong_fault_that_no_example_explains_is_less_known_than_a_weak_one_that_is_near_noise() -> None:
+    rng = np.random.default_rng(10)
+    examples, labels = relation(rng, 3 * K)
+    quiet = usual(rng, 300)
+    faults = learn(examples, labels, normal=quiet, seed=0)
+    towards, aside = (
+        np.random.default_rng(seed).standard_normal((1, F)).astype(np.float32) for seed in (5, 11)
+    )
+    alike = towards * np.array([[1.0], [8.0]], np.float32) + 0.5 * aside * np.array(
+        [[1.0], [8.0]], np.float32
+    )
+    _, known = classify(faults, quiet.mean(axis=0) + alike)
+    assert (
+        known[0] > 1.5 * known[1]
+    )  # the same direction: what strays from the example is eight times as much
+
+
+def machine(seed: int, *, mixed: bool) -> tuple[np.ndarray, np.ndarray]:
+    """(normal windows, which hold all faults where they are mixed; their neighbours in time)."""
+    rng = np.random.default_rng([seed, 1])
+    normal = relation(rng, 200)[0] if mixed else usual(rng, 200)
+    faulty = relation(rng, 200)[0]
+    return normal, np.stack([faulty, faulty + 0.3 * usual(rng, 200)], axis=1)
+
+
+def right(seed: int, n_each: int, *, mixed: bool) -> float:
+    """Share of windows that are named right after so many labels a class, each a case of its own."""
+    normal, pairs = machine(seed, mixed=mixed)
+    examples, labels = relation(np.random.default_rng([seed, 2]), n_each * K)
+    return accuracy(dict(learn(examples, labels, normal=normal, pairs=pairs, seed=0)), seed=100 + seed)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_fifth_label_is_no_worse_than_the_first_and_more_are_no_worse_than_five(*, mixed: bool) -> None:
+    one, five, ten = (
+        np.mean([right(seed, n_each, mixed=mixed) for seed in range(4)]) for n_each in (1, 5, 10)
+    )
+    assert five >= one - 0.01
+    assert ten >= five - 0.01
+    assert one > 0.6
+
+
+def test_normal_windows_that_hold_the_faults_are_not_believed() -> None:
+    examples, labels = relation(np.random.default_rng(12), 3 * K)
+    says = []
+    for mixed in (False, True):
+        normal, pairs = machine(12, mixed=mixed)
+        faults = dict(learn(examples, labels, normal=normal, pairs=pairs, seed=0))
+        says.append(float(faults.get("weight", 0.0)))
+        assert accuracy(faults, seed=3) > 0.9
+    assert says[0] > 0.8
+    assert says[1] < 0.5
+
+
 def test_the_head_is_at_the_minimum_of_its_loss() -> None:
     rng = np.random.default_rng(5)
     examples, labels = relation(rng, 22)
