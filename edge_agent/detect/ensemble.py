@@ -280,6 +280,13 @@ class Ensemble:
                 kept |= {name: held(array) for name, array in one.arrays.write(memory).items()}
         return kept
 
+    def without(self, detector: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
+        """The arrays as if one detector, by its name, had not been fitted."""
+        dropped = frozenset[str]().union(
+            *(one.arrays.names for one in self._listed if one.detector.name == detector)
+        )
+        return {name: arrays[name] for name in arrays if name not in dropped}
+
     def mask(self, arrays: Arrays, visible: Sequence[int]) -> LazyArrays:
         """The arrays [of C channels] that compare the visible ones only, of which there is at least one.
 

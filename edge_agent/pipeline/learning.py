@@ -4,6 +4,7 @@ import numpy as np
 
 from edge_agent.commissioning.baseline import commission
 from edge_agent.detect.detectors import ENSEMBLE
+from edge_agent.detect.detectors.in_context import InContext
 from edge_agent.detect.operating_modes import row_modes
 from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose import attribution, classifier
@@ -14,12 +15,15 @@ from edge_agent.records import Profile
 from edge_agent.sensors import checks, level_step, spikes, standstill
 from edge_agent.signals.channel_kinds import rows_with_rates
 from edge_agent.signals.channel_rules import kind_of
+from edge_agent.signals.vibration import is_feature
 
 _WEEK_NS = 7 * 24 * 3600 * 1_000_000_000
 _ASSUMED_PERIOD_NS = 1_000_000_000
 """Recordings without times count as one row a second."""
 _LEAST_OBSERVED = 0.5
 """A channel that was silent in more of the normal rows is left out: nothing is known of its normal behaviour."""
+
+_MOST = 0.5
 
 
 def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSettings) -> Profile:
@@ -34,11 +38,12 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSetti
     told = [
         kind_of(settings.channel_rules, machine=request.machine, channel=request.channels[at]) for at in kept
     ]
+    heard = not _computed(request, kept)
     memory = commission(
         rows,
         window_rows=scorer.window_rows,
         encode=None,  # no alarm hears it, and it takes three quarters of the time
-        judge=scorer.judge,
+        judge=scorer.judge if heard else None,
         budget_per_week=settings.budget.false_alarms_per_week,
         windows_per_week=_WEEK_NS / (period_ns * request.hop_rows),
         hop_rows=request.hop_rows,
@@ -46,6 +51,8 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSetti
         kinds=told,
         seed=settings.seed,
     )
+    if not heard:
+        memory = ENSEMBLE.without(InContext.name, memory)
     observed = None if request.observed is None else request.observed[:, kept]
     return Profile(
         machine=request.machine,
@@ -65,6 +72,11 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSetti
         encoder=scorer.bundle.encoder,
         learnt_ns=request.time_ns,
     )
+
+
+def _computed(request: CommissionRequest, kept: list[int]) -> bool:
+    """Whether most channels are features of waveforms: no pre-trained network has seen such, the statistics decide."""
+    return float(np.mean([is_feature(request.channels[at]) for at in kept])) > _MOST
 
 
 def _usable_channels(request: CommissionRequest, scorer: Scorer) -> list[int]:
