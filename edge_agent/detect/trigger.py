@@ -10,7 +10,8 @@ The rules it keeps, in the words of ISA-18.2:
 2. Deadband. A score counts as back to normal only below `release`, which lies under the threshold. A score that hovers
    between the two neither raises an alarm nor clears one.
 3. Off-delay. An alarm is cleared by `off_delay_windows` windows in a row below `release`, or, where its fault could be
-   seen in the newest rows alone, by as many whose newest rows are: the rest of the window still holds the fault.
+   seen in the newest rows alone, by as many whose newest rows are: the rest of the window still holds the fault. Where
+   the newest rows are still as far off as they were, two lengths of a window later.
 4. No echo. The end of a fault is a change as large as its beginning, and a window that holds both sides of it looks
    like a fault. So after an alarm the next one takes newest rows that are above the threshold themselves, until no row
    of a window is left from before the end and the score has been below `release`.
@@ -40,6 +41,9 @@ TriggerState = Literal["normal", "raised", "active", "cleared"]
 
 _FEWEST_WINDOWS, _MOST_WINDOWS = 2, 6
 """Of an on-delay: one window is no evidence, and more than six windows in a row tell little more than six do."""
+_LASTING_SPANS = 2
+"""So many lengths of a window longer does an alarm stay open whose fault is still seen in the newest rows. A window
+that holds nothing but a fault holds no beginning of one any more, and looks like a machine that does something new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,8 @@ class Trigger:
             self._run = self._run + 1 if over else 0
             if not over:
                 self._echo_windows = span_windows
-            if self._run < self._settings.off_delay_windows:
+            lasting = _LASTING_SPANS * span_windows if self._seen_recent and recent >= release else 0
+            if self._run < self._settings.off_delay_windows + lasting:
                 return "active"
             self._active, self._run, self._armed = False, 0, score < release
             return "cleared"

@@ -76,6 +76,14 @@ def test_an_alarm_closes_when_the_newest_rows_are_normal_though_the_window_still
     assert said == ["normal", "raised", "active", "active", "active", "cleared"]
 
 
+def test_an_alarm_stays_open_for_two_windows_lengths_while_its_fault_is_seen_in_the_newest_rows() -> None:
+    quiet = (0.1,) * 12
+    told = states(2, 2, *quiet, recent=(2, 2, *(2.0,) * 12), span=4)
+    assert told.index("cleared") == 2 + 3 + 2 * 4 - 1
+    over = states(2, 2, *quiet, recent=(2, 2, *(2.0,) * 5, *(0.1,) * 7), span=4)
+    assert over.index("cleared") == 2 + 5  # as soon as the newest rows are normal again
+
+
 def test_a_fault_that_only_the_whole_window_shows_stays_open() -> None:
     assert states(*[2] * 9, recent=(0,) * 9)[1:] == ["raised", *["active"] * 7]
 
