@@ -376,12 +376,10 @@ class MachineNotices:
         """Remember the kept rows [R, C], as they were observed; what they said has been said."""
         joined = np.concatenate([self._tail, rows])
         self._tail = joined[1 - ROWS :]
-        if (
-            self._standstill is not None
-            and self._standstill.patience_rows
-            and not self._standing
-            and len(rows)
-        ):
+        dated = (
+            self._since_ns > 0 and not self._standing
+        )  # where these rows say that it rests, it is known since when
+        if dated and self._standstill is not None and self._standstill.patience_rows and len(rows):
             activity = self._standstill.observe(joined)
             for still, moving in zip(activity.still.tolist(), activity.moving.tolist(), strict=True):
                 self._follow(still=still, moving=moving)

@@ -151,6 +151,17 @@ def test_a_stop_three_times_as_long_as_any_that_was_learnt_is_told(
     assert STOP - 5 <= opened.onset_ns // SECOND // PERIOD_S - 5000 <= STOP + 50
 
 
+def test_a_machine_that_stands_when_it_has_just_been_learnt_is_given_its_time(scorer: Scorer) -> None:
+    run = np.ones(LEARNT)
+    run[-200:] = 0
+    pipeline = Pipeline(decode=undecoded, scorer=scorer, settings=SETTINGS)
+    watch(pipeline, shift_rows(run, seed=0), block=100, start=5000 - LEARNT)
+    pipeline.install(learnt_from(run, scorer))
+    assert [
+        one for one in said(watch(pipeline, shift_rows(np.zeros(300), seed=1))) if one[0] == "state"
+    ] == []
+
+
 def test_alarm_tells_and_scores_and_off_only_scores(scorer: Scorer, profile: Profile) -> None:
     both = said(watch(ready(scorer, profile, standstill="alarm"), shift(START)))
     assert {one[0] for one in both} >= {"state", "machine"}
