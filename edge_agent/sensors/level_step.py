@@ -8,7 +8,8 @@ else changes. The rules it keeps:
    covariance, shrunk towards its diagonal by the share that foretells left-out rows best.
 2. How far it may be off is learnt by leaving out a quarter of the normal rows in turn.
 3. It is a step of this channel where it is further off than ever, equally far in both halves of the window and no more
-   restless than usual, and where all others agree once it is left out. Where two channels could be it, neither is told.
+   restless than usual, its level an unusual one by itself, too, and where all others agree once it is left out.
+4. Where two channels could be it, neither is told; nor is one while a channel is hidden or silent: that may be it.
 
 Axes: R rows, C channels, N levels, K voices: the channels that are scored.
 """
@@ -38,6 +39,8 @@ _BEYOND = 1.25
 """Times the most that was seen of normal rows, at least, that both of these are."""
 _ALIKE = 0.3
 """Share of the step by which the halves of a window may differ, if levels do so, too; more, and it is on its way."""
+_UNUSUAL = 3.0
+"""Spreads of its level from which on it is one that the channel hardly had; within, others may have left it behind."""
 _BACK = 0.5
 """Share of a step below which it has gone back."""
 _RESTLESS = 2.0
@@ -77,29 +80,23 @@ class ChannelLevels:
         return cls(memory) if _CENTRE in memory else None
 
     def find(self, window: Float32, *, hidden: Sequence[int] = ()) -> LevelStep | None:
-        """The step that a window [C, T] shows in all of its rows, of a channel that is not hidden."""
-        levels = self._halves(window)
-        if levels is None:
+        """The step that a window [C, T] shows in all of its rows, where every voice can be seen."""
+        levels, places = self._halves(window), np.flatnonzero(self._voices)
+        if levels is None or not np.isfinite(np.add(*levels)[places]).all() or np.isin(places, hidden).any():
             return None
         older, newer = levels
-        known = self._voices & np.isfinite(older + newer)
-        known[list(hidden)] = False
-        places = np.flatnonzero(known)
-        if len(places) < 2:
-            return None
-        precision = self._precision(places)
-        halves = [self._off(level, places, precision) for level in (older, newer)]
-        off = (halves[0] + halves[1]) / 2
+        whole, precision = (older + newer) / 2, self._precision(places)
+        off = self._off(whole, places, precision)
         far = np.flatnonzero(np.abs(off) > self._limit(places, precision, times=_FAR))
-        alone = [at for at in far.tolist() if self._others_agree((older + newer) / 2, places, at, precision)]
+        alone = [at for at in far.tolist() if self._others_agree(whole, places, at, precision)]
         if len(alone) != 1:
             return None
-        at = alone[0]
-        apart = abs(halves[1][at] - halves[0][at])
+        at, channel = alone[0], int(places[alone[0]])
+        apart = abs(self._off(newer, places, precision)[at] - self._off(older, places, precision)[at])
         usual = self._limit(places, precision, times=_AGREEING)[at]
         lasting = apart <= min(usual, _ALIKE * abs(off[at]))
-        channel = int(places[at])
-        if not (lasting and self._analog[channel] and self._calm(window[channel], channel)):
+        unusual = abs(whole[channel]) > _UNUSUAL * np.sqrt(self._memory[_COVARIANCE][channel, channel])
+        if not (lasting and unusual and self._analog[channel] and self._calm(window[channel], channel)):
             return None
         return self._told(channel, float(off[at]), level=float(newer[channel]))
 

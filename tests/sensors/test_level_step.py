@@ -44,7 +44,7 @@ def levels_of(memory: dict[str, np.ndarray]) -> ChannelLevels:
     return found
 
 
-@pytest.mark.parametrize(("channel", "offset"), [(0, 1.5), (1, -0.8), (3, 1.0)])
+@pytest.mark.parametrize(("channel", "offset"), [(0, 9.0), (1, -4.0), (3, 1.0)])
 def test_a_step_is_told_with_its_channel_and_its_size(
     memory: dict[str, np.ndarray], channel: int, offset: float
 ) -> None:
@@ -65,7 +65,7 @@ def test_it_is_what_least_squares_on_the_others_leaves(memory: dict[str, np.ndar
     design = np.column_stack([np.ones(len(levels)), levels[:, 1:]])
     weights = np.linalg.lstsq(design, levels[:, 0], rcond=None)[0]
     window = machine(R, seed=1)[1000 : 1000 + T].T
-    window[0] += 1.5
+    window[0] += 9.0
     step = levels_of(memory).find(window)
     assert step is not None
     expected = np.r_[1.0, window[1:].astype(np.float64).mean(axis=1)] @ weights
@@ -80,7 +80,10 @@ def test_a_load_that_all_channels_follow_is_no_step(memory: dict[str, np.ndarray
     assert levels_of(memory).find(window) is None
 
 
-@pytest.mark.parametrize("fault", ["second", "hidden", "missing", "half", "restless", "frozen"])
+@pytest.mark.parametrize(
+    "fault",
+    ["second", "hidden", "another hidden", "missing", "another missing", "half", "restless", "frozen"],
+)
 def test_what_is_no_lasting_step_of_one_channel_that_is_seen(
     memory: dict[str, np.ndarray], fault: str
 ) -> None:
@@ -90,14 +93,24 @@ def test_what_is_no_lasting_step_of_one_channel_that_is_seen(
         window[0] += 1.5
     elif fault == "missing":
         window[3] = np.nan
+    elif fault == "another missing":
+        window[5] = np.nan
     elif fault == "half":
         window[3, :LEVEL_ROWS] -= 2.0
     elif fault == "restless":
         window[3] += 2.0 * np.random.default_rng(2).normal(size=T)
     elif fault == "frozen":
         window[3] = window[3].mean()
-    hidden = (3,) if fault == "hidden" else ()
+    hidden = {"hidden": (3,), "another hidden": (0,)}.get(fault, ())
     assert levels_of(memory).find(window, hidden=hidden) is None
+
+
+def test_a_level_that_is_usual_by_itself_is_no_step_whatever_the_others_say(
+    memory: dict[str, np.ndarray],
+) -> None:
+    window = machine(R, seed=1)[1000 : 1000 + T].T
+    window[0] += 1.5  # far beyond what the others let expect, in the middle of all that it ever was
+    assert levels_of(memory).find(window) is None
 
 
 def test_of_two_channels_that_nothing_else_foretells_neither_is_told() -> None:
