@@ -38,7 +38,7 @@ _TYPED_PER_BYTE = 1
 """Numbers outside `raw_data` take a byte each at the very least."""
 
 
-class Refused(Exception):  # noqa: N818 - it says why, and does not leave this room
+class RefusedGraph(Exception):  # noqa: N818 - it says why, and does not leave this room
     """Why the model is not let in."""
 
 
@@ -50,7 +50,7 @@ def check_graph(path: Path, raw: bytes) -> None:
     """
     try:
         _check_model(raw)
-    except Refused as refused:
+    except RefusedGraph as refused:
         raise BundleError(path, f"not a model that is let in: {refused}") from None
 
 
@@ -63,9 +63,9 @@ def _check_model(raw: bytes) -> None:
             opset = fields(message(value, "opset"), allowed=frozenset({1, 2}), of="opset")
             domains = [message(field, "domain") for at, field in opset if at == _OPSET_DOMAIN]
             if not set(domains) <= _STANDARD:
-                raise Refused(f"it wants the custom operators {_text(min(set(domains) - _STANDARD))}")
+                raise RefusedGraph(f"it wants the custom operators {_text(min(set(domains) - _STANDARD))}")
     if len(graphs) != 1:
-        raise Refused(f"it holds {len(graphs)} graphs, not one")
+        raise RefusedGraph(f"it holds {len(graphs)} graphs, not one")
     _check_graph(graphs[0])
 
 
@@ -79,9 +79,9 @@ def _check_graph(raw: bytes) -> None:
             tensors += 1
             _check_tensor(message(value, "tensor"))
         if nodes > _NODES_LIMIT or tensors > _TENSORS_LIMIT:
-            raise Refused(f"it has more than {_NODES_LIMIT} nodes or {_TENSORS_LIMIT} tensors")
+            raise RefusedGraph(f"it has more than {_NODES_LIMIT} nodes or {_TENSORS_LIMIT} tensors")
     if not nodes:
-        raise Refused("its graph is empty")
+        raise RefusedGraph("its graph is empty")
 
 
 def _check_node(raw: bytes) -> int:
@@ -89,7 +89,7 @@ def _check_node(raw: bytes) -> int:
     tensors = 0
     for number, value in fields(raw, allowed=_NODE, of="node"):
         if number == _NODE_DOMAIN and value not in _STANDARD:
-            raise Refused(f"it has a custom operator of {_text(message(value, 'domain'))}")
+            raise RefusedGraph(f"it has a custom operator of {_text(message(value, 'domain'))}")
         if number == _NODE_ATTRIBUTE:
             found = fields(message(value, "attribute"), allowed=_ATTRIBUTE, of="attribute")
             for at, field in found:
@@ -105,7 +105,7 @@ def _check_tensor(raw: bytes) -> None:
     kind, body = 0, None
     for number, value in fields(raw, allowed=_TENSOR | {_TENSOR_EXTERNAL, _TENSOR_LOCATION}, of="tensor"):
         if number == _TENSOR_EXTERNAL or (number == _TENSOR_LOCATION and value != 0):
-            raise Refused("it keeps weights in another file")
+            raise RefusedGraph("it keeps weights in another file")
         if number == _TENSOR_DIMS:
             dims += [value] if isinstance(value, int) else list(varints(value))
         elif number == _TENSOR_TYPE:
@@ -113,18 +113,18 @@ def _check_tensor(raw: bytes) -> None:
         elif number == _TENSOR_RAW:
             body = message(value, "raw data")
     if kind not in _ITEM_BYTES or len(dims) > _AXES_LIMIT:
-        raise Refused(f"it has a tensor of type {kind} with {len(dims)} axes")
+        raise RefusedGraph(f"it has a tensor of type {kind} with {len(dims)} axes")
     claimed = math.prod(dims)
     if body is not None and claimed * _ITEM_BYTES[kind] != len(body):
-        raise Refused(f"a tensor claims {claimed} numbers and holds {len(body)} bytes")
+        raise RefusedGraph(f"a tensor claims {claimed} numbers and holds {len(body)} bytes")
     if body is None and claimed > len(raw) * _TYPED_PER_BYTE:
-        raise Refused(f"a tensor claims {claimed} numbers in {len(raw)} bytes")
+        raise RefusedGraph(f"a tensor claims {claimed} numbers in {len(raw)} bytes")
 
 
 def message(value: bytes | int, what: str) -> bytes:
     """A field that must be one with a length."""
     if isinstance(value, int):
-        raise Refused(f"a {what} is no message")
+        raise RefusedGraph(f"a {what} is no message")
     return value
 
 
@@ -139,7 +139,7 @@ def fields(raw: bytes, *, allowed: frozenset[int] | None, of: str) -> Iterator[t
         key, at = _varint(raw, at)
         number, wire = key >> 3, key & 7
         if allowed is not None and number not in allowed:
-            raise Refused(f"its {of} has the field {number}, which is not let in")
+            raise RefusedGraph(f"its {of} has the field {number}, which is not let in")
         if wire == _VARINT:
             value, at = _varint(raw, at)
             yield number, value
@@ -149,9 +149,9 @@ def fields(raw: bytes, *, allowed: frozenset[int] | None, of: str) -> Iterator[t
         elif wire in (_FIXED32, _FIXED64):
             length = 4 if wire == _FIXED32 else 8
         else:
-            raise Refused(f"its {of} is no protobuf")
+            raise RefusedGraph(f"its {of} is no protobuf")
         if length > len(raw) - at:
-            raise Refused(f"its {of} is cut off")
+            raise RefusedGraph(f"its {of} is cut off")
         yield number, raw[at : at + length]
         at += length
 
@@ -165,7 +165,7 @@ def _varint(raw: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
         shift += 7
-    raise Refused("it has a number that does not end")
+    raise RefusedGraph("it has a number that does not end")
 
 
 def varints(raw: bytes) -> Iterator[int]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.model.onnx_check import Refused, fields, message, varints
+from edge_agent.model.onnx_check import RefusedGraph, fields, message, varints
 
 _MODEL_GRAPH = 7
 _GRAPH_NODE, _GRAPH_TENSOR, _GRAPH_INPUT = 1, 5, 11
@@ -66,7 +66,7 @@ def read(raw: bytes) -> Graph:
     try:
         body = next(value for number, value in _fields(raw) if number == _MODEL_GRAPH)
         return _graph(message(body, "graph"))
-    except (Refused, StopIteration, ValueError, struct.error) as error:
+    except (RefusedGraph, StopIteration, ValueError, struct.error) as error:
         raise UnreadError(str(error)) from error
 
 
