@@ -37,8 +37,10 @@ _LEARNT_EVERY = 8
 """Of the learnt rows, each so many's stretch is looked at: neighbours tell the same."""
 _LEAST_KNOWN = 0.5
 _TIMES = 3
-_BRIDGED_ROWS = 2 * ROWS
-"""From one stretch that is still to the next; more, and the machine has moved for longer than is inching."""
+_BRIDGED = 2
+"""Stretches from one that is still to the next; more, and the machine has moved for longer than is inching."""
+_SHORTEST_ROWS = 12
+"""A learnt stand that is shorter is chance."""
 _STEP, _SHARE, _LONGEST = "still_step", "still_share", "still_longest"
 
 
@@ -94,7 +96,7 @@ class Standstill:
         step = np.asarray(memory[_STEP], np.float32)
         if np.count_nonzero(step > 0) < _FEWEST_CHANNELS or (stood and _LONGEST not in memory):
             return None
-        return cls(step, patience_rows=_TIMES * int(memory[_LONGEST]) if stood else 0)
+        return cls(step, patience_rows=_TIMES * int(memory.get(_LONGEST, 0)))
 
     def quiet(self, rows: Float32) -> Bools:
         """[R] whether the machine may be coming to a standstill, by its newest few rows; arguments as of `observe`.
@@ -133,30 +135,35 @@ class Standstill:
 def reference(rows: Float32, observed: Bools | None = None) -> dict[str, NDArray[Any]]:
     """What standing still is compared with, learnt from normal rows [R, C]; `observed`: cells that were not held."""
     values = rows if observed is None else np.where(observed, rows, np.float32(np.nan))
-    usual, share = np.zeros(rows.shape[1], np.float32), np.zeros(1)
+    usual, share, longest = np.zeros(rows.shape[1], np.float32), np.zeros(1), 0
     if len(values) >= ROWS:
-        mean = _mean(np.abs(np.diff(values, axis=0)), ROWS - 1, every=_LEARNT_EVERY)
+        steps = np.abs(np.diff(values, axis=0))
+        mean = _mean(steps, ROWS - 1, every=_LEARNT_EVERY)
         known = ~np.isnan(mean)
         for at in np.flatnonzero(known.any(axis=0)).tolist():
             usual[at] = np.median(mean[known[:, at], at])
         noisy = np.flatnonzero(usual > 0)
         if len(noisy) >= _FEWEST_CHANNELS:
-            share = _share(mean[:, noisy] < _STILL * usual[noisy], mean[:, noisy])
+            limit = _STILL * usual[noisy]
+            share = _share(mean[:, noisy] < limit, mean[:, noisy])
+            few = _mean(steps[:, noisy], _FEW_ROWS - 1)
+            short = _longest_rows(_share(few < limit, few) >= _MOST, span=_FEW_ROWS, every=1)
+            longest = max(_longest_rows(share >= _MOST, span=ROWS, every=_LEARNT_EVERY), short)
     return {
         _STEP: usual,
         _SHARE: np.array(share.max(), np.float32),
-        _LONGEST: np.array(_longest_rows(share >= _MOST), np.int64),
+        _LONGEST: np.array(longest if longest >= _SHORTEST_ROWS else 0, np.int64),
     }
 
 
-def _longest_rows(still: Bools) -> int:
-    """Rows of the longest stand, by which of the learnt stretches [W] were still; 0 for none."""
+def _longest_rows(still: Bools, *, span: int, every: int) -> int:
+    """Rows of the longest stand, by which of the learnt stretches [W] of so many rows were still; 0 for none."""
     found = np.flatnonzero(still)
     if not found.size:
         return 0
-    apart = np.flatnonzero(np.diff(found) * _LEARNT_EVERY > _BRIDGED_ROWS)
+    apart = np.flatnonzero(np.diff(found) * every > _BRIDGED * span)
     first, last = found[np.r_[0, apart + 1]], found[np.r_[apart, len(found) - 1]]
-    return int((last - first).max()) * _LEARNT_EVERY + ROWS
+    return int((last - first).max()) * every + span
 
 
 def _mean(steps: Float32, span: int, *, every: int = 1) -> Float32:

@@ -75,6 +75,22 @@ def test_a_machine_that_stood_still_while_it_was_learnt_may_so_for_three_times_a
     assert Standstill.read(memory) is None
 
 
+def test_stops_too_short_to_be_told_are_learnt_too() -> None:
+    values = rows(RUNNING)
+    for at in range(20, RUNNING, 50):
+        values[at : at + 20] = 10.0 + 0.05 * (values[at : at + 20] - 10.0)
+    memory = reference(values)
+    assert memory["still_share"] < 0.6
+    assert 16 <= memory["still_longest"] <= 24
+    known = Standstill.read(memory)
+    assert known is not None
+    assert known.patience_rows == 3 * memory["still_longest"]
+
+
+def test_a_machine_that_never_stops_is_given_no_time() -> None:
+    assert reference(rows(20_000, seed=4))["still_longest"] == 0
+
+
 def test_a_machine_that_is_inched_stands_all_the_while() -> None:
     values = stopped(5)
     inched = np.concatenate(
