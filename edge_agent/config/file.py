@@ -22,6 +22,7 @@ from edge_agent.commissioning.settings import BudgetSettings
 from edge_agent.config.alarms import CommandsSection, LifecycleSection, MaintenanceSection
 from edge_agent.config.broker import BROKER_FILES, BrokerSection
 from edge_agent.config.findings import findings, located
+from edge_agent.config.machines import MachineSection
 from edge_agent.config.sections import (
     SHIPPED_BUNDLES,
     AgentSection,
@@ -80,6 +81,7 @@ class Config(Section):
     commission: CommissionSection = CommissionSection()
     budget: BudgetSettings = BudgetSettings()
     window: WindowSettings = WindowSettings()
+    machine: Annotated[tuple[MachineSection, ...], Field(max_length=1000)] = ()
     channel: Annotated[tuple[ChannelSection, ...], Field(max_length=1000)] = ()
     quality: QualitySection = QualitySection()
     naming: NamingSettings = NamingSettings()

@@ -15,6 +15,7 @@ from edge_agent.records import Profile
 from edge_agent.sensors import checks, level_step, spikes, standstill
 from edge_agent.signals.channel_kinds import rows_with_rates
 from edge_agent.signals.channel_rules import kind_of
+from edge_agent.signals.machine_rules import facts_of
 from edge_agent.signals.vibration import is_feature
 
 _WEEK_NS = 7 * 24 * 3600 * 1_000_000_000
@@ -39,12 +40,13 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSetti
         kind_of(settings.channel_rules, machine=request.machine, channel=request.channels[at]) for at in kept
     ]
     heard = not _computed(request, kept)
+    budget = facts_of(settings.machine_rules, request.machine).budget_per_week
     memory = commission(
         rows,
         window_rows=scorer.window_rows,
         encode=None,  # no alarm hears it, and it takes three quarters of the time
         judge=scorer.judge if heard else None,
-        budget_per_week=settings.budget.false_alarms_per_week,
+        budget_per_week=settings.budget.false_alarms_per_week if budget is None else budget,
         windows_per_week=_WEEK_NS / (period_ns * request.hop_rows),
         hop_rows=request.hop_rows,
         period_s=period_ns / 1e9,

@@ -9,6 +9,7 @@ from edge_agent.pipeline.condition import ConditionSettings
 from edge_agent.sensors.monitor import QualitySettings
 from edge_agent.sensors.standstill import StateSettings
 from edge_agent.signals.channel_rules import ChannelRule
+from edge_agent.signals.machine_rules import MachineRule
 from edge_agent.signals.settings import WindowSettings
 
 
@@ -22,6 +23,7 @@ class PipelineSettings:
         seed: of everything random in learning.
         trigger: how alarms begin and end; `on_delay` sets its on-delay once a machine's pace is known.
         channel_rules: what people know of channels before anything is learnt.
+        machine_rules: what people say of machines.
     """
 
     commission_rows: int = 3600
@@ -37,3 +39,4 @@ class PipelineSettings:
     quality: QualitySettings = field(default_factory=QualitySettings)
     window: WindowSettings = field(default_factory=WindowSettings)
     channel_rules: tuple[ChannelRule, ...] = ()
+    machine_rules: tuple[MachineRule, ...] = ()

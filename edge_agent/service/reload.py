@@ -36,6 +36,7 @@ LIVE = frozenset(
         "commands",
         "lifecycle",
         "maintenance",
+        "machine",
     }
 )
 """Sections that count at once; of the others, a change waits for the next start."""

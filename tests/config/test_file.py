@@ -8,6 +8,7 @@ import pytest
 
 from edge_agent.config.alarms import MaintenanceSection
 from edge_agent.config.file import Config, defaults, load
+from edge_agent.config.machines import MachineSection
 from edge_agent.config.sections import SHIPPED_BUNDLE, SHIPPED_BUNDLES, ChannelSection
 from edge_agent.errors import ConfigError
 from edge_agent.formats.routing import delivery_decoder
@@ -39,6 +40,7 @@ def test_the_sample_file_shows_the_defaults_and_every_setting() -> None:
     shown = tomllib.loads("\n".join(line.removeprefix("#: ") for line in SAMPLE.read_text().splitlines()))
     known = defaults().model_dump() | {
         "maintenance": [dict.fromkeys(MaintenanceSection.model_fields)],
+        "machine": [dict.fromkeys(MachineSection.model_fields)],
         "channel": [dict.fromkeys(ChannelSection.model_fields)],
     }
     assert settings_of(shown) == settings_of(known)
@@ -50,6 +52,14 @@ def test_the_sample_files_maintenance_windows_are_good(tmp_path: Path) -> None:
     text = "\n".join(line.removeprefix("#: ") for line in lines[first : lines.index("", first)])
     config = load(write(tmp_path, text))
     assert [section.machines for section in config.maintenance] == [("pump-1", "pump-2"), ("*",)]
+
+
+def test_the_sample_files_machines_are_good(tmp_path: Path) -> None:
+    lines = SAMPLE.read_text().splitlines()
+    first = lines.index("#: [[machine]]")
+    text = "\n".join(line.removeprefix("#: ") for line in lines[first : lines.index("", first)])
+    (section,) = load(write(tmp_path, text)).machine
+    assert (section.weight, section.units["temp*"]) == (1.0, "°C")
 
 
 def settings_of(table: dict[str, Any]) -> set[str]:
@@ -101,6 +111,11 @@ def test_every_finding_comes_at_once_with_its_line(tmp_path: Path) -> None:
         ("[[source]]\ntopic = 's/{machine}'\nmachine = '{site}.{machine}'", "lacks {site}"),
         ("[[source]]\ntopic = 's/{machine}'\nmachine = '{machine}/x'", "gives no name"),
         ("[[source]]\ntopic = 's/{machine}'\nshare = 'a/b'", "names a group"),
+        ("[[machine]]\nmatch = 'line1/*'", "matches no machine"),
+        ("[[machine]]\nmatch = 'a'\nweight = 0", "greater than 0"),
+        ("[[machine]]\nmatch = 'a'\nbudget_per_week = inf", "finite number"),
+        ("[[machine]]\nmatch = 'a'\nunits = {a = \"\\u0007\"}", "cannot be printed"),
+        ("[[machine]]\ndisplay_name = 'a'", "required"),
         ("[sharing]\ngroup = 'a/b'", "topic level"),
         (
             "[sharing]\ngroup = 'plant'\n[[source]]\ntopic = 's/{machine}'\nshare = 'gateways'",
