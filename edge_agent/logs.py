@@ -29,6 +29,31 @@ with _as_if_absent("rich"):
 
 get_logger = structlog.get_logger
 
+_LONG_TEXTS = frozenset({"exception", "error"})
+"""Of a log line: what may go over several lines."""
+
+
+def printable(text: str, *, keep: str = "\n") -> str:
+    """The text as a terminal may see it: what is no letter, digit, sign or blank is shown escaped, but for `keep`.
+
+    What came over a network may hold escape sequences, C1 codes or marks that turn the direction of writing.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() or one in keep else one.encode("unicode_escape").decode() for one in text
+    )
+
+
+def _printable_values(
+    _logger: object, _name: str, line: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """The line with its texts as a terminal may see them."""
+    for key, value in line.items():
+        if isinstance(value, str) and not value.isprintable():
+            line[key] = printable(value, keep="\n\t" if key in _LONG_TEXTS else "")
+    return line
+
 
 def set_up_logs(*, level: str, form: str) -> None:
     """Logs to standard error: one JSON object a line, or coloured text; "auto" asks whether it is a terminal."""
@@ -43,6 +68,7 @@ def set_up_logs(*, level: str, form: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _printable_values,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),

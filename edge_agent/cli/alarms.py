@@ -125,13 +125,16 @@ def accept(
 
 def _send(context: typer.Context, name: str, fields: Mapping[str, Any]) -> None:
     from edge_agent.cli.operator_client import OperatorClient
+    from edge_agent.logs import printable
 
     choice: _Choice = context.obj
     sent = {"id": uuid.uuid4().hex, "by": choice.by, "sent": datetime.now(UTC).isoformat()}
     with OperatorClient(choice.config, client_id=client_id("cli"), timeout_s=choice.timeout_s) as client:
         reply = client.send(name, {**sent, **fields})
     detail = f": {reply['detail']}" if reply.get("detail") else ""
-    sys.stdout.write((json.dumps(reply) if choice.as_json else f"{reply['result']}{detail}") + "\n")
+    sys.stdout.write(
+        (json.dumps(reply) if choice.as_json else printable(f"{reply['result']}{detail}")) + "\n"
+    )
 
 
 def _parts(view: "AgentView") -> "Iterator[RenderableType]":

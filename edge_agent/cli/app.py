@@ -41,10 +41,9 @@ def main() -> None:
     try:
         app(prog_name=PROGRAM)
     except EdgeAgentError as error:
-        from rich.console import Console  # 2 MB that an agent which runs does without
+        from edge_agent.cli.tables import tell_error  # 2 MB that an agent which runs does without
 
-        console = Console(stderr=True)
-        console.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        tell_error(error)
         sys.exit(error.exit_code)
 
 

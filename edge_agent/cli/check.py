@@ -14,6 +14,7 @@ from edge_agent.errors import ConfigError, EdgeAgentError
 
 if TYPE_CHECKING:
     from edge_agent.config.file import Config
+    from edge_agent.service.wiring import TimedScorer
 
 
 def check(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
@@ -48,26 +49,23 @@ def summary(file: Path | None, *, now: datetime) -> Mapping[str, Any]:
 
     settings = config.load(file) if file else config.defaults()
     scorer = wiring.load_scorer(settings, counters=Counters(settings.agent.state_dir))
-    if file:
-        _rows_suffice(file, settings, window_rows=scorer.window_rows)
+    require_match(file, settings, scorer)
     wiring.broker_address(settings)
-    wiring.bundle_profile(scorer.bundle)
     return {**config.summary(settings), **wiring.summary(scorer, now=now)}
 
 
-def _rows_suffice(file: Path, settings: "Config", *, window_rows: int) -> None:
-    """Refuse rows of commissioning that no machine could be learnt from with this model.
+def require_match(file: Path | None, settings: "Config", scorer: "TimedScorer") -> None:
+    """Refuse a configuration and a model that are each in order and cannot work together; `doctor` asks it, too.
 
     Raises:
-        ConfigError: there are too few.
+        EdgeAgentError: no machine could be learnt, or what the bundle brings along cannot be read.
     """
-    from edge_agent.commissioning.baseline import fewest_rows
     from edge_agent.config.file import place
+    from edge_agent.service import wiring
 
-    rows, needed = settings.commission.rows, fewest_rows(window_rows)
-    if rows < needed:
-        what = f"{rows} rows are too few: this model has windows of {window_rows} rows and learns from {needed} or more"
-        raise ConfigError(file, ((place(file, "commission", "rows"), what),))
+    if file and (why_not := wiring.too_few_rows(settings, window_rows=scorer.window_rows)):
+        raise ConfigError(file, ((place(file, "commission", "rows"), why_not),))
+    wiring.bundle_profile(scorer.bundle)
 
 
 def report(file: Path | None, *, now: datetime) -> tuple[dict[str, Any], int]:

@@ -1,11 +1,18 @@
-"""Tables on standard output: fitted to a terminal; elsewhere one line a row, however long, without any colour."""
+"""Tables on standard output: fitted to a terminal; elsewhere one line a row, however long, without any colour.
+
+Whatever a command shows goes through here: much of it came over a network, and none of it may steer a terminal.
+"""
 
 import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
+
+from edge_agent.logs import printable
 
 _UNBOUNDED_COLUMNS = 100_000
 """A pipe or file has no width: programs that read lines must find a row in one."""
@@ -31,10 +38,27 @@ def show(*parts: RenderableType) -> None:
     """Print tables and lines."""
     terminal = Console()
     if terminal.is_terminal:
-        terminal.print(*parts, sep="\n", highlight=False)
+        terminal.print(*map(_Printable, parts), sep="\n", highlight=False)
     else:
         sys.stdout.write(text(*parts))
     sys.stdout.flush()
+
+
+def tell_error(error: object) -> None:
+    """An error for people, on standard error."""
+    told = Text.assemble(("error:", "bold red"), f" {printable(str(error))}")
+    Console(stderr=True).print(told, highlight=False, soft_wrap=True)
+
+
+class _Printable:
+    """What is to be shown, with its colours and without anything else that steers a terminal."""
+
+    def __init__(self, part: RenderableType) -> None:
+        self._part = part
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for segment in console.render(self._part, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
 
 
 def kinds_line(kinds: Iterable[tuple[str, str]]) -> str:
@@ -52,5 +76,5 @@ def text(*parts: RenderableType) -> str:
     """Tables and lines as a pipe gets them: plain, nothing wrapped, no blanks at the ends of lines."""
     page = Console(file=io.StringIO(), width=_UNBOUNDED_COLUMNS, color_system=None, force_terminal=False)
     with page.capture() as captured:
-        page.print(*parts, sep="\n", highlight=False)
+        page.print(*map(_Printable, parts), sep="\n", highlight=False)
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())

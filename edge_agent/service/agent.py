@@ -32,7 +32,14 @@ from edge_agent.service.reload import Fresh, Reloader, warn_of_age
 from edge_agent.service.sparkplug import SparkplugPart
 from edge_agent.service.systemd import Supervisor
 from edge_agent.service.turn import Turn, TurnProcessor
-from edge_agent.service.wiring import TimedScorer, broker_address, machine_of, new_inbox, new_load_shedder
+from edge_agent.service.wiring import (
+    TimedScorer,
+    broker_address,
+    machine_of,
+    new_inbox,
+    new_load_shedder,
+    too_few_rows,
+)
 from edge_agent.store.state_dir import StateDir
 from edge_agent.web.metrics_routes import MetricsRoutes
 from edge_agent.web.server import HttpServer
@@ -423,8 +430,13 @@ class Service:
             state_writer=self._processor.state_writer,
             inbox=self._inbox,
             heard_share=self._load_shedder.share,
-            parts=[line for part in self._parts for line in part.amiss()],
+            parts=[*self._misfits(), *(line for part in self._parts for line in part.amiss())],
         )
+
+    def _misfits(self) -> list[str]:
+        """What configuration and model are together in no state to do, until a person changes one of them."""
+        too_few = too_few_rows(self._config, window_rows=self._scorer.window_rows)
+        return [f"no machine can be learnt: commission.rows: {too_few}"] if too_few else []
 
 
 def _report(event: str, **facts: object) -> None:

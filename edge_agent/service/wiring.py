@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from edge_agent.alarms.command_handler import CommandSettings
 from edge_agent.alarms.manager import ManagerSettings
+from edge_agent.commissioning.baseline import fewest_rows
 from edge_agent.config.file import Config
 from edge_agent.config.sections import SHIPPED_BUNDLES
 from edge_agent.detect.scorer import Scorer
@@ -78,6 +79,14 @@ def pipeline_settings(config: Config) -> PipelineSettings:
         channels_limit=config.limits.channels,
         naming=config.naming,
     )
+
+
+def too_few_rows(config: Config, *, window_rows: int) -> str:
+    """Why no machine could be learnt by this configuration with windows of so many rows; empty where one can."""
+    rows, needed = config.commission.rows, fewest_rows(window_rows)
+    if rows >= needed:
+        return ""
+    return f"{rows} rows are too few: this model has windows of {window_rows} rows and learns from {needed} or more"
 
 
 def message_decoder(

@@ -15,6 +15,7 @@ from benchmarks import ROOT
 from benchmarks.harness.broker import Broker
 from benchmarks.harness.patience import free_port
 from benchmarks.harness.user import User
+from edge_agent.cli.check import report
 from edge_agent.cli.doctor import host
 from edge_agent.cli.doctor.checks import check_all
 from edge_agent.cli.doctor.findings import Finding, row, worst
@@ -76,6 +77,18 @@ def test_a_well_agent_has_no_failure_and_the_command_ends_with_0(
     assert report["fail"] == 0
     assert any("comes back" in item["what"] and item["level"] == "ok" for item in report["findings"])
     assert not list(tmp_path.rglob(".doctor-*"))  # what was written is gone
+
+
+def test_what_check_refuses_fails_here_too(tmp_path: Path, tiny_bundle: Path) -> None:
+    file = written(tmp_path, tiny_bundle, port=free_port())
+    file.write_text(file.read_text() + "[commission]\nrows = 100\n")
+    refused, code = report(file, now=NOW)
+    findings = examined(file)
+    found = failures(findings)
+    assert code == 2
+    assert "100 rows are too few" in found["config"].what
+    assert refused["findings"][0]["where"] in found["config"].what
+    assert not [one for one in findings if (one.area, one.level) == ("config", "ok")]
 
 
 def test_a_wrong_port_is_nobody_listening(tmp_path: Path, tiny_bundle: Path) -> None:

@@ -148,5 +148,19 @@ def _places(places: PayloadMap) -> list[str]:
 
 
 def _toml(value: object) -> str:
-    """A string, number or list of strings as TOML, which shares JSON's forms for them."""
-    return json.dumps(value, ensure_ascii=True)
+    """A string, number or list of strings as TOML, whatever the network put into it.
+
+    TOML shares JSON's forms for them, but for two: it wants characters beyond 16 bits whole, and no DEL.
+    """
+    if not isinstance(value, str):
+        return f"[{', '.join(map(_toml, value))}]" if isinstance(value, list | tuple) else json.dumps(value)
+    escaped = "".join(one if one.isprintable() and one not in '"\\' else _escape(one) for one in value)
+    return f'"{escaped}"'
+
+
+def _escape(one: str) -> str:
+    """A character in TOML's form; half a surrogate pair, which TOML has no form for, as what stands for the unknown."""
+    code = ord(one)
+    if 0xD800 <= code <= 0xDFFF:
+        code = 0xFFFD
+    return f"\\u{code:04X}" if code <= 0xFFFF else f"\\U{code:08X}"

@@ -11,7 +11,7 @@ from rich.progress import Progress
 from rich.text import Text
 
 from edge_agent.alarms import payload
-from edge_agent.cli.tables import grid, kinds_line, seen_once_line, show
+from edge_agent.cli.tables import grid, kinds_line, seen_once_line, show, tell_error
 from edge_agent.commissioning import seen_once
 from edge_agent.config.file import Config
 from edge_agent.detect.scorer import Scorer
@@ -108,7 +108,7 @@ def _raise_last(failed: Sequence[EdgeAgentError]) -> None:
     if not failed:
         return
     for early in failed[:-1]:
-        Console(stderr=True).print(f"[bold red]error:[/] {early}", highlight=False, soft_wrap=True)
+        tell_error(early)
     raise failed[-1]
 
 
