@@ -217,6 +217,7 @@ class Alarm:
         threshold: the score from which on it is one; the same on every machine.
         hidden: channels that the score leaves out, because their sensors are under suspicion.
         mode: of operation that the newest row is in, in words; "" where the machine has one, or is in transit.
+        fault_by: who has named the fault; "" where its name is a guess.
     """
 
     id: str
@@ -237,6 +238,7 @@ class Alarm:
     kind: Kind = "machine"
     hidden: tuple[str, ...] = ()
     mode: str = ""
+    fault_by: str = ""
 
     @property
     def subject(self) -> str:

@@ -54,7 +54,7 @@ class MachinesPort(Protocol):
     def statuses(self) -> Mapping[str, MachineStatus]:
         """Every machine that is known."""
 
-    def label(self, machine: str, *, alarm: str, fault: str) -> LabelOutcome:
+    def label(self, machine: str, *, alarm: str, fault: str, by: str) -> LabelOutcome:
         """Remember that the alarm was that fault."""
 
     def accept(self, machine: str, *, alarm: str, by: str, time_ns: int) -> AcceptOutcome:
@@ -242,7 +242,7 @@ class CommandHandler:
         if found is None:
             return _unknown_alarm(request.alarm)
         machine = found.alarm.machine if isinstance(found, AlarmState) else found.machine
-        named = self._machines.label(machine, alarm=request.alarm, fault=request.fault)
+        named = self._machines.label(machine, alarm=request.alarm, fault=request.fault, by=request.by)
         if named.reason:
             return _refuse(named.reason, named.detail)
         if named.alarm is None:

@@ -60,9 +60,9 @@ class PipelineMachines:
         """Every machine heard or restored."""
         return self._pipeline.statuses()
 
-    def label(self, machine: str, *, alarm: str, fault: str) -> LabelOutcome:
+    def label(self, machine: str, *, alarm: str, fault: str, by: str) -> LabelOutcome:
         """The alarm's windows become examples of the fault; they are kept first, so that a restart knows it, too."""
-        labelled = self._pipeline.label(machine, alarm=alarm, fault=fault)
+        labelled = self._pipeline.label(machine, alarm=alarm, fault=fault, by=by)
         if isinstance(labelled, Refused):
             return LabelOutcome(labelled.reason, labelled.detail)
         detail = ""

@@ -6,10 +6,11 @@ clock and opens no connection; `service` drives it and keeps what `take_states` 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, tzinfo
 
 import msgspec
 
-from edge_agent.alarms import audit, state
+from edge_agent.alarms import audit, sentences, state
 from edge_agent.alarms import payload as alarm_payload
 from edge_agent.alarms.command_handler import CommandHandler, CommandSettings, HandledCommand, MachinesPort
 from edge_agent.alarms.lifecycle import AlarmLifecycle, LifecycleSettings
@@ -47,6 +48,7 @@ class ManagerSettings:
         lifecycle: see `LifecycleSettings`.
         commands: see `CommandSettings`.
         maintenance: windows in which nobody is called.
+        zone: in which sentences for people tell times.
     """
 
     agent: str
@@ -57,6 +59,7 @@ class ManagerSettings:
     lifecycle: LifecycleSettings
     commands: CommandSettings
     maintenance: Sequence[MaintenanceWindow] = field(default=())
+    zone: tzinfo = UTC
 
 
 class AlarmManager:
@@ -100,6 +103,7 @@ class AlarmManager:
 
     def adopt(self, settings: ManagerSettings) -> None:
         """Go on by other settings: alarms, shelves and the audit log stay as they are, and so do the topics."""
+        self._settings = replace(self._settings, zone=settings.zone)
         self.lifecycle.adopt(settings.lifecycle, windows=settings.maintenance)
         self._handler.adopt(settings.commands)
 
@@ -152,7 +156,9 @@ class AlarmManager:
     def _message(self, notification: Notification) -> OpenAlarm:
         alarm = notification.alarm
         topic = self._settings.alert_topic.fill(machine=alarm.machine, agent=self._settings.agent)
-        payload = alarm_payload.encode_notification(notification, agent=self._settings.agent)
+        payload = alarm_payload.encode_notification(
+            notification, agent=self._settings.agent, zone=self._settings.zone
+        )
         return OpenAlarm(alarm.id, topic, payload, revision=alarm.revision, live=notification.live)
 
     def _log(self, notification: Notification) -> None:
@@ -175,7 +181,7 @@ class AlarmManager:
                 severity=alarm.severity,
                 fault=alarm.fault,
                 channels=[channel.name for channel in alarm.channels],
-                summary=alarm_payload.summary(alarm),
+                summary=sentences.summary(alarm, zone=self._settings.zone),
                 called=notification.live,
             )
         elif notification.event != "updated":

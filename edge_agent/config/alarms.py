@@ -5,14 +5,13 @@ Times of day come as TOML's own local times (`22:00:00`) or as text, stretches a
 
 from datetime import time
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from edge_agent.alarms.flood import FloodSettings
 from edge_agent.alarms.lifecycle import LifecycleSettings
 from edge_agent.alarms.maintenance import DAYS, EVERY_MACHINE, MaintenanceWindow, Once, Weekly, to_ns
-from edge_agent.config.sections import Section
+from edge_agent.config.sections import Section, zone_of
 from edge_agent.topics import is_name, parse
 
 Command = Literal["ack", "shelve", "unshelve", "suppress", "unsuppress", "label", "accept", "recommission"]
@@ -93,10 +92,7 @@ class MaintenanceSection(Section):
     @field_validator("zone")
     @classmethod
     def _zone_is_known(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(f"'{value}' is no known time zone") from error
+        zone_of(value)
         return value
 
     @model_validator(mode="after")
@@ -121,4 +117,4 @@ class MaintenanceSection(Section):
             return MaintenanceWindow(machines, Once(to_ns(self.begin), to_ns(self.end)), self.note)
         days = frozenset(DAYS.index(day) for day in self.days or DAYS)
         begins, ends = self.begins or time(), self.ends or time()
-        return MaintenanceWindow(machines, Weekly(days, begins, ends, ZoneInfo(self.zone)), self.note)
+        return MaintenanceWindow(machines, Weekly(days, begins, ends, zone_of(self.zone)), self.note)

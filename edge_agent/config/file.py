@@ -39,6 +39,7 @@ from edge_agent.config.sections import (
     RecordSection,
     Section,
     SharingSection,
+    SiteSection,
 )
 from edge_agent.config.sources import SourceSection
 from edge_agent.detect.trigger import OnDelaySettings
@@ -66,6 +67,7 @@ class Config(Section):
     model_config = ConfigDict(allow_inf_nan=False)
 
     agent: AgentSection = AgentSection()
+    site: SiteSection = SiteSection()
     broker: BrokerSection = BrokerSection()
     source: Annotated[tuple[SourceSection, ...], Field(min_length=1)] = _DEFAULT_SOURCES
     alerts: AlertsSection = AlertsSection()
@@ -227,6 +229,7 @@ def summary(config: Config) -> Mapping[str, Any]:
         + config.broker.protection,
         "sources": [_source(source) for source in config.source],
         "alerts": config.alerts.topic,
+        "times": f"told to people in the zone {config.site.timezone}",
         "shares with": f"the group {config.sharing.group}" if config.sharing.group else "nobody",
         "new machines": f"learnt from {config.commission.rows} rows",
         "budget": f"{config.budget.false_alarms_per_week:g} false alarms a week and machine",

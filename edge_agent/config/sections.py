@@ -1,8 +1,10 @@
 """The smaller sections of the configuration file, and what all sections share. Parsing only: `file` is the whole."""
 
+from datetime import UTC, tzinfo
 from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -45,6 +47,23 @@ class AgentSection(Section):
         if not is_name(value):
             raise ValueError("becomes a topic level: printable, not empty, without / + #")
         return value
+
+
+class SiteSection(Section):
+    """Where the machines stand."""
+
+    timezone: str = "UTC"
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        zone_of(value)
+        return value
+
+    @property
+    def zone(self) -> tzinfo:
+        """In which sentences for people tell times."""
+        return zone_of(self.timezone)
 
 
 class AlertsSection(Section):
@@ -220,6 +239,22 @@ class LogSection(Section):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "console"] = "auto"
+
+
+def zone_of(name: str) -> tzinfo:
+    """The time zone of that name.
+
+    Raises:
+        ValueError: there is none, or this computer has no table of zones.
+    """
+    if name == "UTC":  # known without any table
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(
+            f"'{name}' is no known time zone: one is named as in Europe/Berlin (from the system's package tzdata)"
+        ) from error
 
 
 def host_and_port(listen: str) -> tuple[str, int]:

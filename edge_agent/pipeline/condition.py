@@ -26,6 +26,8 @@ from edge_agent.records import (
 )
 
 _SEVERITIES: tuple[Severity, ...] = ("warning", "major", "critical")
+SOMEBODY = "somebody"
+"""Who has named a fault, where nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class ConditionState:
     Attributes:
         count: alarms opened so far; the next one's number.
         shares: the running average, [C].
-        beliefs: by source, what its fault may be; told: an operator has named it.
+        beliefs: by source, what its fault may be; told: somebody has named it.
     """
 
     count: int = 0
@@ -76,7 +78,7 @@ class Condition:
         self._shares: Float32 | None = None  # C
         self._beliefs: dict[str, Belief] = {}
         self._fault, self._fault_probability = UNKNOWN, 0.0
-        self._told = False  # an operator has named the open alarm
+        self._told_by = ""  # who has named the open alarm
         self._last_ns = 0  # event time of the latest window that concerned an alarm
 
     def change_model(self, model: str) -> None:
@@ -93,16 +95,18 @@ class Condition:
             open=self._open,
             shares=None if self._shares is None else tuple(self._shares.tolist()),
             beliefs={source: belief.save() for source, belief in self._beliefs.items()},
-            told=self._told,
+            told=bool(self._told_by),
         )
 
     def restore(self, state: ConditionState) -> None:
         """Go on where another condition stood: an open alarm keeps its id."""
-        self._count, self._open, self._told = state.count, state.open, state.told
+        self._count, self._open, self._told_by = state.count, state.open, ""
         self._shares = None if state.shares is None else np.array(state.shares, np.float32)
         self._beliefs = {source: Belief.restore(belief) for source, belief in state.beliefs.items()}
         if state.open is not None:
             self._fault, self._fault_probability = state.open.fault, state.open.fault_probability
+            if state.told:  # an older agent did not write down who
+                self._told_by = state.open.fault_by or SOMEBODY
 
     @property
     def open_alarm(self) -> Alarm | None:
@@ -129,7 +133,7 @@ class Condition:
         """
         self._last_ns = int(block.windows.times_ns[at])
         if change == "raised":
-            self._beliefs, self._shares, self._told = {}, None, False
+            self._beliefs, self._shares, self._told_by = {}, None, ""
         self._average(block.contributions[at])
         least = self._settings.unknown_below
         self._name(head=head_opinion(block.classes[at], block.labels, least=least), named=named)
@@ -159,22 +163,23 @@ class Condition:
         """
         if self._open is None:
             return None
-        if not self._told:
+        if not self._told_by:
             self._open = replace(self._open, fault=fault, fault_probability=1.0)
         left, self._open = self._open, None
         return replace(left, revision=left.revision + 1, state="closed", time_ns=time_ns, closed_ns=time_ns)
 
-    def name_fault(self, fault: str) -> Alarm | None:
+    def name_fault(self, fault: str, *, by: str = "") -> Alarm | None:
         """Somebody who knows says what the open alarm is: the revision that passes it on, None where none is open."""
         if self._open is None:
             return None
-        self._fault, self._fault_probability, self._told = fault, 1.0, True
+        self._fault, self._fault_probability, self._told_by = fault, 1.0, by or SOMEBODY
         self._open = replace(
             self._open,
             revision=self._open.revision + 1,
             time_ns=self._last_ns,
             fault=fault,
             fault_probability=1.0,
+            fault_by=self._told_by,
         )
         return self._open
 
@@ -186,7 +191,7 @@ class Condition:
 
     def _name(self, *, head: Opinion | None, named: Opinion | None) -> None:
         """The machine's own named alarms come first; where they know nothing, the model's head is asked."""
-        if self._told:
+        if self._told_by:
             return
         self._fault, self._fault_probability = UNKNOWN, 0.0
         for source, opinion in (("head", head), ("cases", named)):
@@ -219,6 +224,7 @@ class Condition:
             threshold=THRESHOLD,
             fault=self._fault,
             fault_probability=self._fault_probability,
+            fault_by=self._told_by,
             channels=(),
             model=self._model,
             hidden=tuple(block.channels[channel] for channel in block.windows.hidden),

@@ -12,13 +12,14 @@ from edge_agent.records import Alarm
 class Machines(dict[str, Machine]):
     """Every machine heard or restored."""
 
-    def label(self, name: str, *, alarm: str, fault: str) -> Labelled | Refused:
+    def label(self, name: str, *, alarm: str, fault: str, by: str = "") -> Labelled | Refused:
         """Call an alarm by its fault: the machine's later alarms that look like it carry the name.
 
         Args:
             name: of the machine.
             alarm: id of one that is open or among the last that closed, or of one named before.
             fault: what it was.
+            by: who says so.
 
         Returns:
             What must be stored and said, or why the name was not taken.
@@ -31,7 +32,7 @@ class Machines(dict[str, Machine]):
             return library
         spelt = next(case.fault for case in library.cases if case.alarm == alarm)
         is_open = known.condition.open_alarm is not None and known.condition.open_alarm.id == alarm
-        return Labelled(spelt, library, known.condition.name_fault(spelt) if is_open else None)
+        return Labelled(spelt, library, known.condition.name_fault(spelt, by=by) if is_open else None)
 
     def accept(self, name: str, *, alarm: str, by: str, time_ns: int) -> Accepted | NotAccepted:
         """Take what a notice of the machine told of for normal from now on; what must be kept, or why not."""

@@ -112,9 +112,9 @@ class Pipeline:
         machine = self.machines.get(library.machine) or self._add_machine(library.machine)
         machine.naming.install(library)
 
-    def label(self, machine: str, *, alarm: str, fault: str) -> Labelled | Refused:
+    def label(self, machine: str, *, alarm: str, fault: str, by: str = "") -> Labelled | Refused:
         """Call an alarm by its fault: the machine's later alarms like it carry the name; see `Machines.label`."""
-        return self.machines.label(machine, alarm=alarm, fault=fault)
+        return self.machines.label(machine, alarm=alarm, fault=fault, by=by)
 
     def fail(self, name: str, reason: str) -> None:
         """Learning a machine did not work: gather the same number of rows again."""

@@ -112,6 +112,7 @@ class PagePart(AgentPart):
             past_count=len(history),
             commands=tuple(name for name in OFFERED if name in allowed),
             closeups=self._closeups(processor, wanted, known=machines),
+            zone=self._config.site.zone,
         )
         self._exchange.show(view)
 

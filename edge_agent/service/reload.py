@@ -37,6 +37,7 @@ LIVE = frozenset(
         "lifecycle",
         "maintenance",
         "machine",
+        "site",
     }
 )
 """Sections that count at once; of the others, a change waits for the next start."""

@@ -148,6 +148,7 @@ def manager_settings(config: Config) -> ManagerSettings:
             max_age_s=config.commands.max_age_s,
         ),
         maintenance=[section.window for section in config.maintenance],
+        zone=config.site.zone,
     )
 
 

@@ -211,7 +211,7 @@ def _alarm(record: AlarmState, view: View) -> dict[str, Any]:
     status = view.machines.get(record.alarm.machine)
     latest_ns = max(record.alarm.time_ns, status.last_time_ns or 0) if status else record.alarm.time_ns
     return {
-        **payload.to_payload(record.alarm, agent=view.agent),
+        **payload.to_payload(record.alarm, agent=view.agent, zone=view.zone),
         "lifecycle": payload.marks(record),
         "latest": payload.rfc3339(latest_ns),
         "score_now": _figure(status.last_score) if status else None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 
 from edge_agent.alarms.state import AlarmState, ClosedAlarm, MachineCalls
 from edge_agent.metrics.snapshot import Health, Snapshot
@@ -63,6 +64,7 @@ class View:
         trends: a short curve of each machine.
         records: alarms that are there. past: the latest that closed, each with its name.
         commands: what may be ordered from here; empty where there is no token.
+        zone: in which times are told.
     """
 
     time_ns: int
@@ -82,3 +84,4 @@ class View:
     past_count: int
     commands: tuple[str, ...]
     closeups: Mapping[str, Closeup] = field(default_factory=dict)
+    zone: tzinfo = UTC

@@ -168,7 +168,7 @@ def test_a_name_is_passed_on_and_said_even_of_a_shelved_alarm() -> None:
     office.ask("shelve", request="s", machine="pump-1", for_s=60)
     office.hall.named = LabelOutcome(alarm=replace(ALARM, revision=2, fault="wear", fault_probability=1.0))
     handled = office.ask("label", alarm="pump-1-a", fault="wear")
-    assert office.hall.asked == [("label", "pump-1", "pump-1-a", "wear")]
+    assert office.hall.asked == [("label", "pump-1", "pump-1-a", "wear", "anna")]
     (notification,) = handled.notifications
     assert (notification.event, notification.live, notification.alarm.fault) == ("labelled", True, "wear")
     office.hall.named = LabelOutcome("too_many_faults", "20 names")

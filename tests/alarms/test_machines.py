@@ -28,7 +28,8 @@ class Machines:
     def install_faults(self, library: FaultLibrary) -> None:
         self.restored.append(library)
 
-    def label(self, machine: str, *, alarm: str, fault: str) -> Labelled | Refused:
+    def label(self, machine: str, *, alarm: str, fault: str, by: str) -> Labelled | Refused:
+        assert by == "anna"
         if (machine, alarm) != ("pump-1", "a-1"):
             return Refused("unknown_alarm", "no such alarm")
         return Labelled(fault, BOOK, None)
@@ -66,7 +67,7 @@ def port(machines: Machines, folder: Path, told: list[str]) -> PipelineMachines:
 
 
 def test_a_name_outlives_the_agent(machines: Machines, tmp_path: Path) -> None:
-    named = port(machines, tmp_path, []).label("pump-1", alarm="a-1", fault="leak")
+    named = port(machines, tmp_path, []).label("pump-1", alarm="a-1", fault="leak", by="anna")
     assert (named.reason, named.detail) == ("", "")
     later = Machines()
     port(later, tmp_path, []).restore()
@@ -75,7 +76,10 @@ def test_a_name_outlives_the_agent(machines: Machines, tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_refused_changes_nothing(machines: Machines, tmp_path: Path) -> None:
-    assert port(machines, tmp_path, []).label("pump-1", alarm="b", fault="leak").reason == "unknown_alarm"
+    assert (
+        port(machines, tmp_path, []).label("pump-1", alarm="b", fault="leak", by="anna").reason
+        == "unknown_alarm"
+    )
     assert fault_library.load(tmp_path) == ((), ())
 
 
@@ -83,7 +87,7 @@ def test_a_disk_that_takes_nothing_is_said_and_the_name_counts_all_the_same(
     machines: Machines, tmp_path: Path
 ) -> None:
     (tmp_path / "faults").write_text("in the way")
-    named = port(machines, tmp_path, []).label("pump-1", alarm="a-1", fault="leak")
+    named = port(machines, tmp_path, []).label("pump-1", alarm="a-1", fault="leak", by="anna")
     assert named.reason == ""
     assert "until the agent restarts" in named.detail
 

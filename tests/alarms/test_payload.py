@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import jsonschema
 import pytest
@@ -61,13 +62,18 @@ def test_times_are_what_the_standard_library_says(milliseconds: int) -> None:
     assert alert.rfc3339(milliseconds * 1_000_000) == expected
 
 
-def test_the_summary_says_what_a_technician_needs() -> None:
-    assert alert.summary(OPENED) == (
-        "pump-1 probably has cavitation (87 %) since 22:13:20 UTC: "
-        "flow is low, now 12.35 (usually 16 to 20); pressure is missing (usually 16 to 20)."
-    )
-    assert "behaves unusually" in alert.summary(replace(OPENED, fault="unknown"))
-    assert alert.summary(CLOSED) == "pump-1 is back to normal; the alarm of 22:13:20 UTC lasted 10 min."
+def test_sentences_tell_times_of_the_zone_and_fields_those_of_utc() -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    message = json.loads(alert.encode(OPENED, agent="hall", zone=zone))
+    assert "since 23:13 CET" in message["summary"]
+    assert message["onset"] == "2023-11-14T22:13:20.123Z"
+
+
+def test_who_named_a_fault_is_said() -> None:
+    message = alert.to_payload(replace(OPENED, fault_probability=1.0, fault_by="anna"), agent="hall")
+    jsonschema.validate(message, SCHEMA)
+    assert message["fault"] == {"name": "cavitation", "probability": 1.0, "by": "anna"}
+    assert "by" not in alert.to_payload(OPENED, agent="hall")["fault"]
 
 
 def test_an_alert_left_open_by_a_former_run_is_closed_in_the_same_form() -> None:

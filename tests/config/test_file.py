@@ -1,6 +1,7 @@
 """A configuration is taken whole or refused with every finding."""
 
 import tomllib
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -251,3 +252,10 @@ def test_settling_is_gone_and_a_file_that_asks_for_it_is_told_so(tmp_path: Path)
     assert load(write(tmp_path, "[commission]\nsettle = false")) == defaults()
     found = findings(tmp_path, "[commission]\nsettle = true")
     assert "settle is gone" in found["commission (line 1)"]
+
+
+def test_the_zone_of_a_site_is_known_by_its_name(tmp_path: Path) -> None:
+    assert str(load(write(tmp_path, '[site]\ntimezone = "Europe/Berlin"')).site.zone) == "Europe/Berlin"
+    assert defaults().site.zone is UTC
+    found = findings(tmp_path, '[agent]\nname = "hall"\n\n[site]\ntimezone = "Europe/Berln"')
+    assert "'Europe/Berln' is no known time zone" in found["site.timezone (line 5)"]

@@ -1,5 +1,7 @@
 """An alarm keeps one id, speaks when there is something to say, and names channels and fault."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from edge_agent.diagnose.attribution import reference
@@ -170,3 +172,32 @@ def test_what_an_operator_said_of_the_open_alarm_is_said_at_the_time_it_was_said
     closed = advance(alarms, "cleared", block(0.5, start=120, classes=(0.0, 1.0, 0.0)))
     assert closed is not None
     assert (closed.fault, closed.revision) == ("worn bearing", 3)
+
+
+def test_who_named_the_fault_is_said_to_the_end_and_after_a_restart() -> None:
+    alarms = condition()
+    advance(alarms, "raised", block(3.0, classes=(0.1, 0.8, 0.1)))
+    assert (guess := alarms.open_alarm) is not None
+    assert guess.fault_by == ""
+    told = alarms.name_fault("worn bearing", by="anna")
+    assert told is not None
+    assert told.fault_by == "anna"
+    other = condition()
+    other.restore(alarms.save())
+    for one in (alarms, other):
+        closed = advance(one, "cleared", block(0.5, start=120))
+        assert closed is not None
+        assert (closed.fault, closed.fault_by) == ("worn bearing", "anna")
+
+
+def test_a_name_that_an_older_agent_kept_was_given_by_somebody() -> None:
+    alarms = condition()
+    advance(alarms, "raised", block(3.0))
+    alarms.name_fault("worn bearing", by="anna")
+    written = alarms.save()
+    assert written.open is not None
+    other = condition()
+    other.restore(replace(written, open=replace(written.open, fault_by="")))
+    closed = advance(other, "cleared", block(0.5, start=120))
+    assert closed is not None
+    assert (closed.fault, closed.fault_by) == ("worn bearing", "somebody")

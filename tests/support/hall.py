@@ -41,8 +41,8 @@ class Hall:
     def statuses(self) -> Mapping[str, MachineStatus]:
         return self.status
 
-    def label(self, machine: str, *, alarm: str, fault: str) -> LabelOutcome:
-        self.asked.append(("label", machine, alarm, fault))
+    def label(self, machine: str, *, alarm: str, fault: str, by: str) -> LabelOutcome:
+        self.asked.append(("label", machine, alarm, fault, by))
         return self.named
 
     def accept(self, machine: str, *, alarm: str, by: str, time_ns: int) -> AcceptOutcome:

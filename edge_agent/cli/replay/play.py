@@ -84,7 +84,8 @@ def run(
             libraries[frozenset(recording.channels)] = played.library
             recordings.write_columns(out / f"{file.stem}.scores.parquet", _columns(recording, played))
             lines.writelines(
-                payload.encode(alarm, agent=config.agent.name).decode() + "\n" for alarm in played.alarms
+                payload.encode(alarm, agent=config.agent.name, zone=config.site.zone).decode() + "\n"
+                for alarm in played.alarms
             )
             summary.add_row(*_summary_row(recording, played))
             told += _learnt(recording.name, played.profile)

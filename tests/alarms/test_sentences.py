@@ -1,0 +1,155 @@
+"""What an alarm says to people is true, reads as a person says it, and names the actor first."""
+
+from dataclasses import replace
+from datetime import UTC
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from edge_agent.alarms.sentences import sentence, summary
+from edge_agent.alarms.state import Acknowledgement, AlarmState, Event, Notification
+from edge_agent.pipeline.notices import STANDSTILL
+from edge_agent.records import Alarm
+from edge_agent.sensors.findings import closed, opened
+from tests.alarms.test_payload import CHANNEL, CLOSED, OPENED
+
+MINUTE = 60 * 1_000_000_000
+NOON_NS = 1_700_000_000 // 86_400 * 86_400_000_000_000 + 12 * 60 * MINUTE
+
+
+def said(alarm: Alarm) -> str:
+    return summary(alarm, zone=UTC)
+
+
+def test_an_open_alarm_says_what_a_technician_needs() -> None:
+    assert said(OPENED) == (
+        "pump-1 has probably had cavitation (87 %) since 22:13 UTC: "
+        "flow is low, now 12.35 (usually 16 to 20); pressure is missing (usually 16 to 20)."
+    )
+    assert said(replace(OPENED, fault="unknown", channels=())) == (
+        "pump-1 has behaved unusually since 22:13 UTC."
+    )
+
+
+def test_an_alarm_of_yesterday_says_so() -> None:
+    later = replace(OPENED, channels=(), time_ns=OPENED.onset_ns + 20 * 60 * MINUTE)
+    assert "since Tue 22:13 UTC" in said(later)
+    assert "since 22:13 UTC" in said(OPENED)
+
+
+def test_a_name_given_by_a_person_is_no_guess() -> None:
+    named = replace(OPENED, fault_probability=1.0, fault_by="anna", channels=())
+    assert said(named) == "pump-1 has had cavitation (named by anna) since 22:13 UTC."
+    over = replace(named, state="closed", closed_ns=OPENED.onset_ns + 10 * MINUTE)
+    assert said(over) == (
+        "pump-1 is back to normal. The alarm of 22:13 UTC lasted 10 min. It was cavitation (named by anna)."
+    )
+
+
+def test_a_short_alarm_did_not_last_no_time() -> None:
+    short = replace(CLOSED, fault="unknown", closed_ns=OPENED.onset_ns + MINUTE // 3)
+    assert said(short) == "pump-1 is back to normal. The alarm of 22:13 UTC lasted 20 s."
+    assert said(CLOSED).endswith("It was probably cavitation (87 %).")
+
+
+def finding(fault: str, *names: str, **changes: Any) -> Alarm:
+    channels = tuple(replace(CHANNEL, name=name) for name in names)
+    return replace(
+        opened(
+            "press-2",
+            fault,
+            number="w1",
+            onset_ns=NOON_NS,
+            time_ns=NOON_NS + MINUTE,
+            model="m",
+            channels=channels,
+        ),
+        **changes,
+    )
+
+
+@pytest.mark.parametrize(
+    ("alarm", "holds", "over"),
+    [
+        (
+            finding("silent"),
+            "Nothing usable has been heard of press-2 since 12:00 UTC. It is not watched.",
+            "press-2 is heard again. Nothing usable was heard of it from 12:00 UTC to 12:05 UTC.",
+        ),
+        (
+            finding("clock skew"),
+            "The clock of press-2's source has been wrong since 12:00 UTC. Times that it tells are wrong, too.",
+            "The clock of press-2's source is right again. It was wrong from 12:00 UTC to 12:05 UTC.",
+        ),
+        (
+            finding("stale", "a", "b", "c"),
+            "Most channels of press-2 have stood still since 12:00 UTC. The source seems to repeat old values.",
+            "The channels of press-2 move again. Most of them stood still from 12:00 UTC to 12:05 UTC.",
+        ),
+        (
+            finding("rate changed"),
+            "Rows of press-2 have come far more or less often since 12:00 UTC than while it was learnt.",
+            "Rows of press-2 come as often again as while it was learnt. They did not from 12:00 UTC to 12:05 UTC.",
+        ),
+        (
+            finding("frozen", "flow"),
+            "Sensor flow of press-2 has not changed since 12:00 UTC. The score leaves it out.",
+            "Sensor flow of press-2 works again. It did not change from 12:00 UTC to 12:05 UTC.",
+        ),
+        (
+            finding("stuck at limit", "a", "b"),
+            (
+                "Sensors a, b of press-2 have stood still at the end of their range since 12:00 UTC. "
+                "The score leaves them out."
+            ),
+            (
+                "Sensors a, b of press-2 work again. They stood still at the end of their range "
+                "from 12:00 UTC to 12:05 UTC."
+            ),
+        ),
+        (
+            finding("spikes", "flow"),
+            (
+                "Sensor flow of press-2 has had many single broken readings since 12:00 UTC, the worst 12.35. "
+                "The score leaves these readings out."
+            ),
+            "Sensor flow of press-2 works again. It had many single broken readings from 12:00 UTC to 12:05 UTC.",
+        ),
+    ],
+)
+def test_findings_name_who_does_what(alarm: Alarm, holds: str, over: str) -> None:
+    assert said(alarm) == holds
+    assert said(closed(alarm, time_ns=NOON_NS + 5 * MINUTE)) == over
+
+
+def test_a_finding_of_a_later_agent_is_said_in_its_own_word() -> None:
+    assert said(finding("drunk", "flow")) == (
+        "Sensor flow of press-2 has shown: drunk since 12:00 UTC. The score leaves it out."
+    )
+
+
+def test_a_standstill_that_raised_an_alarm_is_told_as_that() -> None:
+    stopped = replace(CLOSED, fault=STANDSTILL, fault_probability=1.0)
+    assert said(stopped) == (
+        "pump-1 has come to a standstill. The alarm of 22:13 UTC was that; a notice tells of it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ("latched", "pump-1 is back to normal. The alarm of 23:13 CET waits to be acknowledged."),
+        (
+            "accepted",
+            "anna says that what pump-1 has done since 23:13 CET is normal. It is known from now on.",
+        ),
+        ("handed_over", "Another agent watches pump-1 now. The alarm of 23:13 CET is closed here."),
+        ("recommissioned", "pump-1 is learnt afresh. The alarm of 23:13 CET is closed."),
+        ("superseded", "pump-1 has a new alarm. The one of 23:13 CET is closed."),
+    ],
+)
+def test_revisions_say_why_they_were_made(event: Event, expected: str) -> None:
+    record = AlarmState(OPENED, acknowledgement=Acknowledgement("anna", OPENED.time_ns))
+    notification = Notification(record, event, live=True)
+    assert sentence(notification, zone=ZoneInfo("Europe/Berlin")) == expected
