@@ -4,6 +4,7 @@
     ├── UsageError          2   an argument or a combination of arguments makes no sense
     ├── ConfigError         2   the configuration file; carries every finding at once
     ├── BundleError         3   a model bundle is missing, altered, truncated or too new
+    │   └── NewerError      3   a file is whole, and a newer version of the agent wrote it
     ├── RecordingError      4   a table of sensor data cannot be used
     ├── CommissionError     5   a machine's normal behaviour cannot be learnt from these rows
     ├── ProviderError       6   the execution provider that the configuration requires is absent
@@ -51,6 +52,10 @@ class BundleError(EdgeAgentError):
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
+
+
+class NewerError(BundleError):
+    """A file that a newer version of the agent wrote: it is whole, and to be left alone."""
 
 
 class RecordingError(EdgeAgentError):

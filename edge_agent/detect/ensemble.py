@@ -280,6 +280,16 @@ class Ensemble:
                 kept |= {name: held(array) for name, array in one.arrays.write(memory).items()}
         return kept
 
+    def hears_network(self, arrays: Arrays) -> bool:
+        """Whether an alarm of the machine depends on scores that no alarming line says: they are of an encoder."""
+        weights = arrays.get("weights")
+        if weights is None:
+            return True
+        said = {name for one in self.alarming for name in one.detector.scores}
+        parts = np.atleast_2d(weights)[: len(_PARTS)]
+        columns = self.names[: parts.shape[1]]
+        return any(name not in said and parts[:, at].any() for at, name in enumerate(columns))
+
     def without(self, detector: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
         """The arrays as if one detector, by its name, had not been fitted."""
         dropped = frozenset[str]().union(

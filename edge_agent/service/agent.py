@@ -35,6 +35,7 @@ from edge_agent.service.turn import Turn, TurnProcessor
 from edge_agent.service.wiring import (
     TimedScorer,
     broker_address,
+    load_profiles,
     machine_of,
     new_inbox,
     new_load_shedder,
@@ -216,7 +217,7 @@ class Service:
 
     def _start(self) -> None:
         config = self._config
-        loaded = self._store.load(encoder=self._scorer.bundle.encoder)
+        loaded = load_profiles(self._store, self._scorer.bundle)
         for aside in loaded.set_aside:
             log.warning("state_file_set_aside", path=str(aside.path), reason=aside.reason)
         self._processor.begin(loaded)

@@ -26,6 +26,7 @@ from edge_agent.mqtt.load_shedding import LoadShedder
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.sensors.monitor import QualitySettings
+from edge_agent.store.state_dir import Loaded, StateDir
 from edge_agent.topics import parse
 
 log = get_logger()
@@ -62,6 +63,15 @@ def bundle_profile(bundle: bundles.Bundle) -> Profile | None:
         BundleError: it cannot be read.
     """
     return None if bundle.profile is None else profiles.decode(bundle.path / bundles.PROFILE, bundle.profile)
+
+
+def load_profiles(store: StateDir, bundle: bundles.Bundle) -> Loaded:
+    """What was learnt of the machines and can be scored with this bundle; one that names faults wants its own.
+
+    Raises:
+        StateError: the state directory cannot be read.
+    """
+    return store.load(encoder=bundle.encoder, any_network=not bundle.manifest.labels)
 
 
 def pipeline_settings(config: Config) -> PipelineSettings:

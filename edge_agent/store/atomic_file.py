@@ -1,7 +1,6 @@
 """Files of the state directory: written whole or not at all, set aside, never deleted. Knows not what they hold."""
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import os
@@ -15,6 +14,14 @@ from edge_agent.errors import StateError
 _ASIDE = ".aside"
 _FIRST_DESCRIPTOR = 1024
 """`select`, by which paho waits for its sockets, knows no higher ones: those below are left to it."""
+
+
+Stamp = tuple[int, int, int, int]
+
+
+def stamp_of(found: os.stat_result) -> Stamp:
+    """What of a file differs when it was written to or replaced."""
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def write(path: Path, raw: bytes) -> None:
@@ -40,14 +47,19 @@ def write(path: Path, raw: bytes) -> None:
         raise StateError(path, error.strerror or "cannot be written") from error
 
 
-def set_aside(path: Path) -> Path:
+def set_aside(path: Path, *, as_what: str = _ASIDE) -> Path:
     """Move a file out of the way; returns where it is now.
 
     Raises:
         OSError: it cannot be moved.
     """
-    names = (path.with_name(f"{path.name}{_ASIDE}-{number}") for number in range(1, 1000))
+    names = (path.with_name(f"{path.name}{as_what}-{number}") for number in range(1, 1000))
     return path.rename(next(name for name in names if not name.exists()))
+
+
+def asides(path: Path) -> list[Path]:
+    """What was set aside of a file, the latest first."""
+    return sorted(path.parent.glob(f"{path.name}{_ASIDE}-*"), reverse=True)
 
 
 def name_of(machine: str) -> str:
@@ -69,7 +81,10 @@ def allow_open(count: int) -> None:
 
 
 class HeldFile:
-    """One file held open: the very file, whatever becomes of its name. Closed with the last reference."""
+    """One file held open: the very file, whatever becomes of its name. Closed with the last reference.
+
+    Whether its bytes are still those that were written is for the reader to see, by a checksum.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open it.
@@ -83,24 +98,19 @@ class HeldFile:
         finally:
             os.close(low)
         self._close = weakref.finalize(self, os.close, self._descriptor)
-        self._written = self._stamp()
 
-    def size_bytes(self) -> int:
-        """Of the file as it was opened."""
-        return self._written[0]
-
-    def read(self, count: int, *, at: int) -> bytes:
-        """So many bytes from there; safe in any thread.
+    def stamp(self) -> Stamp:
+        """Its size, and when it or what is noted of it was last written: other bytes make another stamp, as a rule.
 
         Raises:
-            OSError: they cannot be read, or the file was altered since it was opened: they might be others.
+            OSError: it cannot be seen.
         """
-        found = os.pread(self._descriptor, count, at)
-        if len(found) != count or self._stamp() != self._written:
-            raise OSError(errno.ESTALE, "was altered while it was in use")
-        return found
+        return stamp_of(os.fstat(self._descriptor))
 
-    def _stamp(self) -> tuple[int, int]:
-        """Its size and when it was last written to."""
-        found = os.fstat(self._descriptor)
-        return found.st_size, found.st_mtime_ns
+    def read(self, count: int, *, at: int) -> bytes:
+        """So many bytes from there, or fewer where it ends; safe in any thread.
+
+        Raises:
+            OSError: they cannot be read.
+        """
+        return os.pread(self._descriptor, count, at)

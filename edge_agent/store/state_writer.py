@@ -26,6 +26,9 @@ _STEADY_S = 5.0
 """On a full disk small transactions succeed now and then: only what succeeds for so long is mended."""
 _TIDY_EVERY_S = 1.0
 """What only forgets (messages that were acknowledged) waits so long for company."""
+_LOOK_EVERY_S = 1.0
+_LOOK_AT = 32
+"""Machines whose files are looked at at a time: some calls of the system each."""
 _ROOM = "room/"
 
 Report = Callable[..., None]
@@ -103,6 +106,8 @@ class StateWriter:
         self._unsaved_profiles: dict[str, Profile] = {}
         self._failures = {"database": _WriteFailure(), "profiles": _WriteFailure()}
         self._tidied_s = 0.0
+        self._looked_s = 0.0
+        self._to_look_at: list[str] = []
         self._stale = False
 
     @property
@@ -186,6 +191,7 @@ class StateWriter:
     def write_turn(self, step: StepResults, *, now_s: float) -> None:
         """Write what the turn changed. Its messages may be acknowledged when this returns, whatever came of it."""
         self._mend(now_s)
+        self._look_after_profiles(now_s)
         if self._unsaved_profiles and now_s >= self._failures["profiles"].retry_s:
             self._save_profiles(now_s)
         changed, self._changed_machines = self._changed_machines, []
@@ -285,7 +291,7 @@ class StateWriter:
     def _keep_lost_profiles(self) -> None:
         """Write again what the store has no file of any more; at the next turn."""
         for profile in self._pipeline.profiles():
-            if not self._store.has_profile(profile.machine):
+            if not self._store.is_whole(profile):
                 self._unsaved_profiles.setdefault(profile.machine, profile)
 
     def _set_aside(self, error: DatabaseError) -> bool:
@@ -298,14 +304,35 @@ class StateWriter:
         return True
 
     def _save_profiles(self, now_s: float) -> None:
+        """Write what is to be written of machines; one that cannot be written keeps back no other."""
+        failed: StateError | None = None
         for machine, profile in [*self._unsaved_profiles.items()]:
             try:
                 self._store.save_profile(profile)
             except StateError as error:
-                self._failed("profiles", error, now_s=now_s)
-                return
-            del self._unsaved_profiles[machine]
-        self._failures["profiles"].passed(now_s=now_s)
+                failed = failed or error
+            else:
+                del self._unsaved_profiles[machine]
+        if failed is None:
+            self._failures["profiles"].passed(now_s=now_s)
+        else:
+            self._failed("profiles", failed, now_s=now_s)
+
+    def _look_after_profiles(self, now_s: float) -> None:
+        """Look at the files of a few machines in turn: what was lost or altered is written again from memory."""
+        if now_s - self._looked_s < _LOOK_EVERY_S:
+            return
+        self._looked_s = now_s
+        if not self._to_look_at:
+            self._to_look_at = [profile.machine for profile in self._pipeline.profiles()]
+        due, self._to_look_at = self._to_look_at[:_LOOK_AT], self._to_look_at[_LOOK_AT:]
+        known = {profile.machine: profile for profile in self._pipeline.profiles()} if due else {}
+        for machine in due:
+            profile = known.get(machine)
+            if profile is None or machine in self._unsaved_profiles or self._store.is_whole(profile):
+                continue
+            self._unsaved_profiles[machine] = profile
+            self._report("profile_written_again", machine=machine)
 
 
 def restore(pipeline: Pipeline, found: JournalContents) -> Iterable[str]:

@@ -104,7 +104,7 @@ def test_an_alarm_is_closed_where_its_machine_cannot_go_on(
     agent = begin(config)
     play(agent, arrivals(STORY[:2]), crash_after=lambda _: False)
     (opened,) = agent.processor.pipeline.machines.open_alarms()
-    for path in (config.agent.state_dir / "profiles").glob("*.npz"):
+    for path in (config.agent.state_dir / "profiles").rglob("*.npz"):
         path.unlink()  # what an operator does to have the machine learnt afresh
     agent.crash()
     assert agent.processor.pipeline.machines.open_alarms() == ()
@@ -214,7 +214,6 @@ def test_profiles_whose_files_went_with_the_disk_are_written_anew_once_it_is_bac
             agent.turn(story[320:324])
         kept.unlink()
         for at in (324, 328):
-            assert not kept.exists()
             agent.now_s += 60
             agent.turn(story[at : at + 4])
     else:

@@ -166,7 +166,7 @@ def test_nothing_is_left_of_a_machine_that_is_forgotten(
         assert agent.processor.alarm_manager._handler._machines.recommission("pump-1") == ""
         agent.turn([])
     else:
-        for path in (agent.config.agent.state_dir / "profiles").glob("*.npz"):
+        for path in (agent.config.agent.state_dir / "profiles").rglob("*.npz"):
             path.unlink()
         agent.crash()
     assert on_disk(agent) == set()
