@@ -13,6 +13,7 @@ import msgspec
 from edge_agent.alarms import audit, sentences, state
 from edge_agent.alarms import payload as alarm_payload
 from edge_agent.alarms.command_handler import CommandHandler, CommandSettings, HandledCommand, MachinesPort
+from edge_agent.alarms.incident_log import IncidentLog
 from edge_agent.alarms.lifecycle import AlarmLifecycle, LifecycleSettings
 from edge_agent.alarms.maintenance import MaintenanceWindow
 from edge_agent.alarms.state import MachineCalls, Notification
@@ -82,6 +83,9 @@ class AlarmManager:
         self._handler = CommandHandler(
             settings.commands, lifecycle=self.lifecycle, machines=machines, audit=log_book
         )
+        self.incidents = IncidentLog(states, zone=settings.zone)
+        if damaged := self.incidents.damaged:
+            log.warning("state_damaged", names=damaged[:10], count=len(damaged))
         self._counts: dict[tuple[str, str], int] = {}
         self._waiting: list[ReceivedMessage] = []
         self._dropped = 0
@@ -104,6 +108,7 @@ class AlarmManager:
     def adopt(self, settings: ManagerSettings) -> None:
         """Go on by other settings: alarms, shelves and the audit log stay as they are, and so do the topics."""
         self._settings = replace(self._settings, zone=settings.zone)
+        self.incidents.zone = settings.zone
         self.lifecycle.adopt(settings.lifecycle, windows=settings.maintenance)
         self._handler.adopt(settings.commands)
 
@@ -112,7 +117,7 @@ class AlarmManager:
     def take_alarms(self, alarms: Iterable[Alarm], *, now_ns: int) -> None:
         """Say what the pipeline has to say."""
         for alarm in alarms:
-            self._publish(self.lifecycle.take_alarm(alarm, now_ns=now_ns))
+            self._publish(self.lifecycle.take_alarm(alarm, now_ns=now_ns), now_ns=now_ns)
 
     def resume(self, still_open: Sequence[Alarm], *, now_ns: int) -> None:
         """After a restart: go on with the alarms that the pipeline goes on with, and end the others."""
@@ -123,7 +128,10 @@ class AlarmManager:
             if record.alarm.id not in waiting:
                 told = Notification(record, "updated", live=record.told and not record.hidden)
                 self._outbox.raise_alarm(self._message(told), first=False)
-        self._publish(self.lifecycle.reconcile({alarm.id for alarm in still_open}, now_ns=now_ns))
+        self._publish(
+            self.lifecycle.reconcile({alarm.id for alarm in still_open}, now_ns=now_ns), now_ns=now_ns
+        )
+        self.incidents.begin(self.lifecycle.kept.records.values())
         known = {record.alarm.id for record in self.lifecycle.kept.records.values()}
         for alarm in [alarm for alarm in self._outbox.open_alarms() if alarm.id not in known]:
             self._close_unknown(alarm)
@@ -143,9 +151,11 @@ class AlarmManager:
         self._outbox.close_alarm(replace(left, payload=payload, revision=left.revision + 1))
         log.warning("alarm_closed", machine=machine, id=left.id, why="nobody watches it any more")
 
-    def _publish(self, notifications: Iterable[Notification]) -> None:
+    def _publish(self, notifications: Iterable[Notification], *, now_ns: int | None = None) -> None:
+        """Say revisions, and write them down for later; without `now_ns` the alarm's own time counts."""
         for notification in notifications:
             self._changed = True
+            self.incidents.take_notification(notification, now_ns=now_ns or notification.alarm.time_ns)
             message = self._message(notification)
             if notification.alarm.state == "closed":
                 self._outbox.close_alarm(message)
@@ -205,7 +215,9 @@ class AlarmManager:
                 continue
             handled = self._handler.handle(name, message.payload, now_ns=now_ns)
             self._answer(handled, now_ns=now_ns)
-            self._publish(handled.notifications)
+            if handled.entry.result == "done" and not handled.repeated:
+                self.incidents.take_command(name, message.payload, now_ns=now_ns)
+            self._publish(handled.notifications, now_ns=now_ns)
 
     def _answer(self, handled: HandledCommand, *, now_ns: int) -> None:
         entry = handled.entry
@@ -237,7 +249,7 @@ class AlarmManager:
 
     def tick(self, *, now_ns: int) -> None:
         """What follows from the time alone."""
-        self._publish(self.lifecycle.tick(now_ns))
+        self._publish(self.lifecycle.tick(now_ns), now_ns=now_ns)
         self._publish_flood()
 
     def _publish_flood(self) -> None:
@@ -265,12 +277,14 @@ class AlarmManager:
         self._flooded, self._flood_published = bool(held), message
         self._outbox.put(Message(("flood",), self._settings.flood_topic, message, retain=True))
 
-    def take_states(self) -> Mapping[str, bytes]:
-        """What is to be kept, where it has changed since the last call."""
+    def take_states(self) -> Mapping[str, bytes | None]:
+        """What is to be kept, where it has changed since the last call; None where it is to be forgotten."""
+        told = self.incidents.take_changes()
         if not self._changed:
-            return {}
+            return told
         self._changed = False
         return {
+            **told,
             LIFECYCLE: state.encode(self.lifecycle.kept),
             AUDIT: audit.encode(self._handler.audit),
         }

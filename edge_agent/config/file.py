@@ -47,6 +47,7 @@ from edge_agent.diagnose.fault_naming import NamingSettings
 from edge_agent.errors import ConfigError
 from edge_agent.sensors.standstill import StateSettings
 from edge_agent.signals.settings import WindowSettings
+from edge_agent.store.history.database import HistorySettings
 from edge_agent.topics import is_name
 
 _CREDENTIAL = "credential"
@@ -72,6 +73,7 @@ class Config(Section):
     source: Annotated[tuple[SourceSection, ...], Field(min_length=1)] = _DEFAULT_SOURCES
     alerts: AlertsSection = AlertsSection()
     journal: JournalSection = JournalSection()
+    history: HistorySettings = HistorySettings()
     record: RecordSection = RecordSection()
     commands: CommandsSection = CommandsSection()
     alarm: OnDelaySettings = OnDelaySettings()

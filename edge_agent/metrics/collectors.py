@@ -9,7 +9,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from edge_agent.metrics.histogram import BatchHistogram
 from edge_agent.metrics.series import BY_NAME, TABLE, Series
-from edge_agent.metrics.snapshot import MachineSeries, OutboxSeries, ShareSeries, Snapshot, StateSeries
+from edge_agent.metrics.snapshot import (
+    HistorySeries,
+    MachineSeries,
+    OutboxSeries,
+    ShareSeries,
+    Snapshot,
+    StateSeries,
+)
 from edge_agent.records import Ledger
 
 MACHINES_LIMIT = 500
@@ -55,7 +62,7 @@ class SnapshotCollector:
         snapshot = self._latest()
         samples = {**_ledger_samples(snapshot.ledger), **_machine_samples(snapshot.machines)}
         samples |= {**_broker_samples(snapshot), **_state_samples(snapshot.alerts, snapshot.state)}
-        samples |= _share_samples(snapshot.share)
+        samples |= {**_share_samples(snapshot.share), **_history_samples(snapshot.history)}
         for series in TABLE:
             if series.kind != "histogram":
                 yield _family(series, samples.get(series.name, ()))
@@ -189,6 +196,21 @@ def _state_samples(alerts: OutboxSeries, state: StateSeries) -> _Samples:
         "edge_agent_state_set_aside_total": [((), state.set_aside)],
         "edge_agent_state_bytes": [((), state.bytes)],
         "edge_agent_state_free_bytes": [((), free) for free in [state.free_bytes] if free is not None],
+    }
+
+
+def _history_samples(history: HistorySeries) -> _Samples:
+    return {
+        "edge_agent_history_degraded": [((), float(history.degraded))],
+        "edge_agent_history_waiting": [((), history.waiting)],
+        "edge_agent_history_dropped_total": [
+            (("not_writable",), history.dropped),
+            (("no_room",), history.crowded_out),
+        ],
+        "edge_agent_history_written_total": [((), history.written)],
+        "edge_agent_history_failures_total": [((), history.failures)],
+        "edge_agent_history_set_aside_total": [((), history.set_aside)],
+        "edge_agent_history_bytes": [((), history.bytes)],
     }
 
 

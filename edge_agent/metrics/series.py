@@ -151,6 +151,26 @@ TABLE: tuple[Series, ...] = (
     Series("edge_agent_state_set_aside_total", "counter", "Corrupt databases set aside."),
     Series("edge_agent_state_bytes", "gauge", "Size of the database with its log."),
     Series("edge_agent_state_free_bytes", "gauge", "Room on the disk that holds the database."),
+    Series("edge_agent_history_degraded", "gauge", "1 while nothing new is kept of the past."),
+    Series(
+        "edge_agent_history_waiting",
+        "gauge",
+        "Closed incidents, and what was done about them, that the history does not have yet.",
+    ),
+    Series(
+        "edge_agent_history_dropped_total",
+        "counter",
+        "Incidents given up: not_writable, it could not be written for too long; no_room, the oldest made room.",
+        ("reason",),
+    ),
+    Series(
+        "edge_agent_history_written_total",
+        "counter",
+        "Incidents, and what was done about them, written down.",
+    ),
+    Series("edge_agent_history_failures_total", "counter", "Writes to the history that failed."),
+    Series("edge_agent_history_set_aside_total", "counter", "Corrupt histories that were set aside."),
+    Series("edge_agent_history_bytes", "gauge", "Size of the history on disk."),
     Series("edge_agent_broker_connected", "gauge", "1 while the client is connected.", ("client",)),
     Series("edge_agent_broker_connects_total", "counter", "Connections accepted by the broker.", ("client",)),
     Series(

@@ -62,6 +62,25 @@ class StateSeries:
 
 
 @dataclass(frozen=True, slots=True)
+class HistorySeries:
+    """What is told of the history on disk.
+
+    Attributes:
+        waiting: incidents that it does not have yet. dropped: given up because it could not be written for too long.
+        crowded_out: incidents that went because there was no more room.
+    """
+
+    degraded: bool = False
+    waiting: int = 0
+    dropped: int = 0
+    crowded_out: int = 0
+    written: int = 0
+    failures: int = 0
+    set_aside: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class AlarmManagerSeries:
     """What is told of alarms and commands.
 
@@ -111,6 +130,7 @@ class Snapshot:
     bundle_expires_s: float | None = None
     waveforms: Mapping[tuple[str, str], float] = field(default_factory=dict)
     share: ShareSeries | None = None
+    history: HistorySeries = field(default_factory=HistorySeries)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from edge_agent.mqtt.outbox import Message
 from edge_agent.records import ReceivedMessage
 from edge_agent.service import health
 from edge_agent.service.cluster import SharingPart
+from edge_agent.service.history import HistoryPart
 from edge_agent.service.page import PagePart
 from edge_agent.service.parts import AgentPart, WaveformPart
 from edge_agent.service.reload import Fresh, Reloader, warn_of_age
@@ -73,6 +74,8 @@ _WARNINGS = frozenset(
         "state_not_saved",
         "state_file_set_aside",
         "state_damaged",
+        "history_not_kept",
+        "history_set_aside",
         "page_not_served",
         "page_token_unusable",
     }
@@ -87,6 +90,10 @@ def _sparkplug(config: Config, address: BrokerAddress, report: Report) -> AgentP
     return SparkplugPart(config, address, report=report)  # a reload may bring the first namespace
 
 
+def _history(config: Config, _address: BrokerAddress, report: Report) -> AgentPart:
+    return HistoryPart(config, report=report)
+
+
 def _page(config: Config, _address: BrokerAddress, report: Report) -> AgentPart | None:
     return PagePart(config, report=report) if config.page.enabled else None
 
@@ -99,6 +106,7 @@ PartBuilder = Callable[[Config, BrokerAddress, Report], AgentPart | None]
 PARTS: Sequence[PartBuilder] = (
     _sharing,
     _sparkplug,
+    _history,
     _page,
     _waveforms,
 )

@@ -215,6 +215,7 @@ class TurnProcessor:
             now_ns = self._wall_clock_ns()
             sources = self._check_sources(turn, step, now_ns=now_ns)
             self.alarm_manager.take_alarms((*step.alarms, *step.findings, *sources), now_ns=now_ns)
+            self.alarm_manager.incidents.take_scores(step.scores)
             self.alarm_manager.obey_commands(turn.commands, now_ns=now_ns)
             self.alarm_manager.tick(now_ns=now_ns)
         except Exception as error:  # noqa: BLE001 - the agent goes on, and what it hit is not tried for ever

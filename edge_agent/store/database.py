@@ -1,34 +1,25 @@
-"""The database of one agent's state: the only file that imports sqlite3. Knows names and bytes, not their meaning.
+"""The database of one agent's state. Knows names and bytes, not their meaning.
 
 One file in the state directory, written ahead (WAL) and synchronised at every commit, so that a transaction is on the
 disk, whole, when `commit` returns. Every value carries a checksum of itself and its name, because SQLite has none.
 """
 
-import shutil
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar
 
 from edge_agent.errors import DatabaseError
 from edge_agent.store.journal import Changes
+from edge_agent.store.sqlite_file import WAL_BYTES, SqliteFile
 
 _VERSION = 1
-_CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _SEAL_BYTES = 4
-_WAL_BYTES = 8_388_608
-_ASIDE = ".aside"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS samples (turn INTEGER PRIMARY KEY, block BLOB NOT NULL, marks BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 """
-
-
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,39 +37,18 @@ class DatabaseContents:
     damaged: tuple[str, ...] = ()
 
 
-class Database:
+class Database(SqliteFile):
     """One file, one writer."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._connection: sqlite3.Connection | None = None
-        self._inode = 0
-
-    def open(self) -> None:
-        """Open for writing; a new file where there is none.
-
-        Raises:
-            DatabaseError: it cannot be opened.
-        """
-        with self._translated_errors():
-            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-            self._connection = connection
-            connection.execute("PRAGMA journal_mode=WAL").fetchone()
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}").fetchone()
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version not in (0, _VERSION):
-                raise DatabaseError(self.path, f"has schema version {version}", corrupt=True)
-            connection.executescript(_SCHEMA)
-            connection.execute(f"PRAGMA user_version={_VERSION}")
-            self._inode = self.path.stat().st_ino
-
-    def close(self) -> None:
-        """Let go of the file."""
-        if self._connection is not None:
-            with suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES}").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version not in (0, _VERSION):
+            raise DatabaseError(self.path, f"has schema version {version}", corrupt=True)
+        connection.executescript(_SCHEMA)
+        connection.execute(f"PRAGMA user_version={_VERSION}")
 
     def read(self) -> DatabaseContents:
         """Everything; where the file cannot be written, from a connection that only reads.
@@ -104,95 +74,14 @@ class Database:
         """
         return self._read_by(lambda connection: _kept(connection, name), nothing=None)
 
-    def _read_by(self, read: Callable[[sqlite3.Connection], Found], *, nothing: Found) -> Found:
-        """What is found by the open connection or, where there is none, by one that only reads."""
-        if self._connection is not None:
-            with self._translated_errors():
-                return read(self._connection)
-        if not self.path.exists():
-            return nothing
-        for how in ("mode=ro", "immutable=1"):  # a disk that is read-only may not even let us look at the WAL
-            with suppress(sqlite3.Error):
-                connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?{how}", uri=True)
-                try:
-                    return read(connection)
-                finally:
-                    connection.close()
-        raise DatabaseError(self.path, "cannot be read")
-
     def commit(self, changes: Changes) -> None:
         """Write all of the changes or none; they are on the disk when this returns.
 
         Raises:
             DatabaseError: nothing was written.
         """
-        if self._connection is None:
-            self.open()
-        connection = self._connection
-        assert connection is not None  # noqa: S101 - `open` has raised otherwise
-        with self._translated_errors():
-            if self.path.stat().st_ino != self._inode:
-                raise DatabaseError(self.path, "was replaced by another file")
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                _write(connection, changes)
-                connection.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):  # after some errors SQLite has rolled back by itself
-                    connection.execute("ROLLBACK")
-                raise
-
-    def size_bytes(self) -> int:
-        """Of the file and its log; 0 where they cannot be seen."""
-        total = 0
-        for path in (self.path, self._beside("-wal")):
-            with suppress(OSError):
-                total += path.stat().st_size
-        return total
-
-    def free_bytes(self) -> int | None:
-        """What the file's disk has left for us; None where that cannot be seen."""
-        with suppress(OSError):
-            return shutil.disk_usage(self.path.parent).free
-        return None
-
-    def set_aside(self) -> Path:
-        """Rename the file and what belongs to it, so that a new one can be begun; returns the new name.
-
-        Raises:
-            DatabaseError: it cannot be renamed.
-        """
-        self.close()
-        number = 1
-        while (target := self._beside(f"{_ASIDE}-{number}")).exists():
-            number += 1
-        try:
-            for suffix in ("-wal", "-shm", ""):
-                path = self._beside(suffix)
-                if path.exists():
-                    path.rename(target.with_name(target.name + suffix))
-        except OSError as error:
-            raise DatabaseError(self.path, error.strerror or "cannot be renamed") from error
-        return target
-
-    def _beside(self, suffix: str) -> Path:
-        return self.path.with_name(self.path.name + suffix)
-
-    @contextmanager
-    def _translated_errors(self) -> Iterator[None]:
-        """SQLite's errors in our words; the connection is given up, because the next try begins afresh."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            self.close()
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            raise DatabaseError(self.path, str(error), corrupt=code in _CORRUPT) from error
-        except OSError as error:
-            self.close()
-            raise DatabaseError(self.path, error.strerror or repr(error)) from error
-        except DatabaseError:
-            self.close()
-            raise
+        with self.transaction() as connection:
+            _write(connection, changes)
 
 
 def _write(connection: sqlite3.Connection, changes: Changes) -> None:

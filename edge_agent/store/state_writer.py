@@ -118,7 +118,7 @@ class StateWriter:
     # -- what other rooms keep ------------------------------------------------------------------------------
 
     def keep_value(self, name: str, value: bytes | None) -> None:
-        """Keep a value of some room's own across restarts, from the next commit on; None forgets it."""
+        """Keep a value of some room's own across restarts, from the next commit on; None forgets it, in its time."""
         if value is None:
             self._values.pop(name, None)
         else:
@@ -233,12 +233,16 @@ class StateWriter:
 
     def _with_values(self, changes: Changes, *, now_s: float) -> Changes:
         """Add what the outbox and other rooms want to keep or to forget."""
-        wanted = not changes.empty or self._changed_values or self._outbox.urgent
+        new = any(value is not None for value in self._changed_values.values())
+        wanted = not changes.empty or new or self._outbox.urgent
         if not wanted and now_s - self._tidied_s < _TIDY_EVERY_S:
             return changes
         self._tidied_s = now_s
+        gone = self._outbox.take_changes()
+        if not wanted and not gone:
+            return changes  # values that are only to be forgotten go with the next commit that is made anyway
         values, self._changed_values = self._changed_values, {}
-        return replace(changes, states={**changes.states, **values, **self._outbox.take_changes()})
+        return replace(changes, states={**changes.states, **values, **gone})
 
     def _everything(self) -> Changes:
         changes = self._journal.all_changes(self._pipeline)

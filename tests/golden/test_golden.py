@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from edge_agent.store.history.database import HISTORY
+from edge_agent.store.history.reader import HistoryReader
 from tests.golden import scripts
 from tests.golden.cases import (
     CASES,
@@ -98,8 +100,19 @@ def taken_over(state: Path, tmp_path: Path) -> tuple[Path, list[dict[str, Any]]]
     shutil.copytree(state, tmp_path / "state")
     again = scripts.before_the_copy_orders()[scripts.ACKNOWLEDGED_AT]
     moments = [*script("after_the_copy")[:1], scripts.at(scripts.TAKEN_AT + 1, *again)]
-    outcome = live(configured(tmp_path, STATE_SETTINGS), moments)
+    outcome = live(configured(tmp_path, STATE_SETTINGS, "[history]\nincident_days = 36500\n"), moments)
     return tmp_path / "state", [json.loads(line) for line in outcome.told]
+
+
+def test_what_was_remembered_of_closed_alarms_is_in_the_history(
+    taken_over: tuple[Path, list[dict[str, Any]]],
+) -> None:
+    found = HistoryReader(taken_over[0] / HISTORY).incidents(limit=9)
+    assert [one.id for one in found if one.partial] == [
+        "press-4-20231114T221904Z-1",
+        "press-1-20231114T221735Z-1",
+    ]
+    assert found[-1].fault
 
 
 def test_every_profile_and_label_is_taken_over(
