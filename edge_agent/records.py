@@ -29,9 +29,12 @@ RejectReason = Literal[
     "future_timestamp",
     "wrong_rate",
     "unknown_channel",
+    "unknown_machine",
     "before_birth",
     "late",
     "duplicate",
+    "bad_quality",
+    "retained",
     "surplus",
     "too_many_machines",
     "too_many_channels",
@@ -48,11 +51,16 @@ Taken = Literal["accepted", "duplicate", "late", "surplus"]
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message as the broker delivered it, with the wall clock at arrival."""
+    """A message as the broker delivered it, with the wall clock at arrival.
+
+    Attributes:
+        retain: whether it is one that the broker kept, of another time than its arrival.
+    """
 
     topic: str
     payload: bytes
     received_ns: int
+    retain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,16 @@ class Reject:
     detail: str = ""
     ahead_ns: int | None = None
 
+
+@dataclass(frozen=True, slots=True)
+class FrameSet:
+    """Frames of several machines out of one message; at least one."""
+
+    frames: tuple[Frame, ...]
+
+
+Decoded = Frame | FrameSet | Reject
+"""What a decoder makes of a message."""
 
 StaleCause = Literal["ndeath", "ddeath", "new_session", "disconnected"]
 

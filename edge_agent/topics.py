@@ -116,7 +116,8 @@ def parse(
     """
     open_ended = wildcards and text.endswith("/#")
     text = text.removesuffix("/#") if open_ended else text
-    if not text or text.startswith("$") or "" in text.split("/"):
+    # Many gateways send to "/plant/press", whose first level is empty; what we publish has none.
+    if "" in (text.removeprefix("/") if wildcards else text).split("/") or text.startswith("$"):
         raise ValueError(f"'{text}' is empty, has an empty level or starts with $")
     levels: list[str | None] = []
     names: list[str | None] = []

@@ -25,8 +25,9 @@ import cbor2
 
 from benchmarks import RESULTS, ROOT
 from edge_agent.formats import cbor_row, json_row, number, senml
-from edge_agent.formats.json_path import PayloadMap, mapped
+from edge_agent.formats.json_path import mapped
 from edge_agent.formats.line_protocol import line_protocol
+from edge_agent.formats.mapping.payload_map import PayloadMap
 from edge_agent.formats.origin import Origin
 from edge_agent.formats.sparkplug import payload as sparkplug
 from edge_agent.formats.sparkplug import sparkplug_b_pb2 as wire

@@ -131,6 +131,8 @@ def unshareable(sources: Iterable[SourceSection]) -> str:
     for source in sources:
         if source.sparkplug is not None:
             return "a Sparkplug namespace cannot be shared; give each agent its groups"
+        if source.reading.machine is not None:
+            return "machines are shared by their topics; a source whose payload names its machine cannot be shared"
         if source.share:
             return "every member must hear every topic; no source may have a share"
     return ""

@@ -1,13 +1,19 @@
 """The `[[source]]` part of the configuration: where sensor data comes from and how it is read. Opens no connection."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from edge_agent.config.presets import PRESETS
 from edge_agent.config.sections import Section
-from edge_agent.formats.json_path import PayloadMap
-from edge_agent.formats.routing import Clock, Route
+from edge_agent.formats.mapping.names import has_places, parse_template
+from edge_agent.formats.mapping.payload_map import PayloadMap
+from edge_agent.formats.mapping.quality import QualityReader, QualityRule
+from edge_agent.formats.mapping.reading import Reading
+from edge_agent.formats.mapping.times import TimeRule, TimeUnit
+from edge_agent.formats.mapping.values import ValueReader, ValueRule
+from edge_agent.formats.routing import Clock, Retained, Route
 from edge_agent.formats.sparkplug.host import HostSettings
 from edge_agent.formats.table import FORMATS, SPARKPLUG
 from edge_agent.formats.waveform import WaveformSettings
@@ -65,9 +71,33 @@ class SourceSection(Section):
     share: str = ""
     clock: Clock = "source"
     clock_limit_s: Annotated[float, Field(ge=1, le=1e9)] | None = None
+    preset: str = ""
+    channel: str = ""
+    retain: Retained = "ignore"
+    time_unit: TimeUnit = "auto"
+    timezone: str = ""
+    time_format: str = ""
+    value: ValueRule = ValueRule()
+    quality: QualityRule | None = None
     map: PayloadMap | None = None
     waveform: WaveformSettings | None = None
     sparkplug: SparkplugSection | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_preset(cls, table: Any) -> Any:
+        """What a preset says holds where the table says nothing."""
+        name = table.get("preset", "") if isinstance(table, dict) else ""
+        if not name:
+            return table
+        if not isinstance(name, str) or name not in PRESETS:
+            known = ", ".join(sorted(PRESETS))
+            raise ValueError(f"preset '{str(name)[:40]}' is not known; known: {known}")
+        merged = {**PRESETS[name].table, **table}
+        for key, value in PRESETS[name].table.items():
+            if isinstance(value, Mapping) and isinstance(own := table.get(key), Mapping):
+                merged[key] = {**value, **own}
+        return merged
 
     @field_validator("format")
     @classmethod
@@ -96,16 +126,52 @@ class SourceSection(Section):
         if not self.topic:
             raise ValueError(f"format '{self.format}' needs a topic")
         wire_format = FORMATS[self.format]
-        names_channel = "channel" in self.template.placeholders
-        if names_channel != wire_format.channel_in_topic:
+        self._names_fit()
+        if wire_format.channel_in_topic and not self.channel and "channel" not in self.template.placeholders:
             raise ValueError(
-                f"format '{self.format}' {'takes no' if names_channel else 'needs'} {{channel}} in its topic"
+                f"format '{self.format}' needs {{channel}} in its topic, or channel = the name of its one channel"
             )
         for table, options in self._options.items():
             if (options is not None) != (table == wire_format.options):
                 needs = "needs" if options is None else "takes no"
                 raise ValueError(f"format '{self.format}' {needs} [source.{table}]")
         return self
+
+    def _names_fit(self) -> None:
+        """Refuse names that nothing can stand for.
+
+        Raises:
+            ValueError: says which.
+        """
+        wire_format, rule = FORMATS[self.format], self.reading
+        if rule.machine is not None and not (wire_format.names_itself or wire_format.document):
+            raise ValueError(f"machine: format '{self.format}' has no places in its payload")
+        known = self.template.placeholders | (self.map.placeholders if self.map else frozenset())
+        for key, template in (("machine", rule.machine), ("channel", rule.channel)):
+            words = template.words - {"name"} if template is not None else frozenset()
+            if missing := words - known:
+                raise ValueError(f"{key}: lacks {{{min(missing)}}} in the topic")
+        if (
+            rule.channel is not None
+            and rule.channel.pointers
+            and not (wire_format.names_itself or wire_format.document)
+        ):
+            raise ValueError(f"channel: format '{self.format}' has no places in its payload")
+        if self.quality is not None and self.map is None:
+            raise ValueError("[source.quality] goes with [source.map]: other formats say no quality")
+
+    @property
+    def reading(self) -> Reading:
+        """How the names, numbers and times of this source are written."""
+        bound = self.map.placeholders if self.map is not None else frozenset()
+        named = has_places(self.machine) or parse_template(self.machine).words & bound
+        return Reading(
+            values=ValueReader(self.value),
+            time=TimeRule(self.time_unit, self.timezone, self.time_format),
+            quality=None if self.quality is None else QualityReader(self.quality),
+            machine=parse_template(self.machine) if named else None,
+            channel=parse_template(self.channel) if self.channel else None,
+        )
 
     @property
     def _options(self) -> Mapping[str, PayloadMap | WaveformSettings | None]:
@@ -115,6 +181,10 @@ class SourceSection(Section):
     def _sparkplug_fits(self) -> Self:
         if self.topic or self.share or self.map is not None:
             raise ValueError("format 'sparkplug' has topics of its own: no topic, share or map")
+        if self.channel or self.quality is not None or self.value != ValueRule() or self.time_format:
+            raise ValueError(
+                "format 'sparkplug' says names, types and quality itself: no channel, value, quality"
+            )
         if self.clock == "arrival" or self.clock_limit_s is not None:
             raise ValueError("format 'sparkplug' goes by its own stamps: no clock, no clock_limit_s")
         if self.machine not in _PARTS:
@@ -129,7 +199,12 @@ class SourceSection(Section):
     @property
     def template(self) -> Template:
         """The topic, parsed."""
-        return parse(self.topic, allowed=None, required=parse_name(self.machine).placeholders, wildcards=True)
+        required = (
+            frozenset()
+            if self.format == SPARKPLUG or self.reading.machine is not None
+            else parse_name(self.machine).placeholders
+        )
+        return parse(self.topic, allowed=None, required=required, wildcards=True)
 
     @property
     def subscription(self) -> str:
@@ -140,12 +215,19 @@ class SourceSection(Section):
     @property
     def route(self) -> Route:
         """What finds and reads the messages of this source."""
-        wire_format = FORMATS[self.format]
-        options = self._options.get(wire_format.options)
+        wire_format, reading = FORMATS[self.format], self.reading
+        template = self.template
+        names = "channel" in template.placeholders or reading.channel is not None
+        elsewhere = wire_format.names_itself or wire_format.channel_in_topic
+        places = reading.machine is not None or (reading.channel is not None and reading.channel.pointers)
         return Route(
-            template=self.template,
-            decode=wire_format.decoder(options),
-            machine=parse_name(self.machine),
+            template=template,
+            decode=wire_format.decoder(self._options.get(wire_format.options)),
+            machine=None if reading.machine is not None else parse_name(self.machine),
             clock=self.clock,
             clock_limit_s=self.clock_limit_s,
+            retained=self.retain,
+            reading=reading,
+            document=wire_format.document if places and not wire_format.names_itself else None,
+            names=names and not elsewhere,
         )

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.formats.items import read_cbor
-from edge_agent.formats.origin import Origin, event_time_ns, number
-from edge_agent.formats.samples import SECOND_NS, Samples, stamp_ns
+from edge_agent.formats.origin import Origin, event_time_ns
+from edge_agent.formats.samples import Samples
 from edge_agent.formats.wire_format import WireFormat
 from edge_agent.records import Frame, Reject, RejectReason
 from edge_agent.topics import is_name
@@ -35,7 +35,7 @@ def decode(payload: bytes, origin: Origin) -> Frame | Reject:
     if isinstance(stamp, list | np.ndarray):
         return _block(stamp, named, origin)
     samples = Samples(origin)
-    time = None if stamp is None else _time(stamp, origin)
+    time = None if stamp is None else event_time_ns(stamp, origin)
     if isinstance(time, Reject):
         return time
     for name, value in named.items():
@@ -43,16 +43,12 @@ def decode(payload: bytes, origin: Origin) -> Frame | Reject:
     return samples.frame()
 
 
-def _time(stamp: object, origin: Origin) -> int | Reject:
-    return event_time_ns(stamp, origin) if isinstance(stamp, str) else stamp_ns(stamp, SECOND_NS, origin)
-
-
 def _block(
     stamps: list[object] | NDArray[np.generic], values: Mapping[str, object], origin: Origin
 ) -> Frame | Reject:
     times_ns: list[int] = []
     for stamp in stamps.tolist() if isinstance(stamps, np.ndarray) else stamps:
-        time_ns = _time(stamp, origin)
+        time_ns = event_time_ns(stamp, origin)
         if isinstance(time_ns, Reject):
             return time_ns
         times_ns.append(time_ns)
@@ -64,7 +60,7 @@ def _block(
         elif not isinstance(cells, list | np.ndarray) or len(cells) != len(times_ns):
             bad.append((name, "wrong_type"))
         else:
-            column, faults = _typed(cells) if isinstance(cells, np.ndarray) else _listed(cells)
+            column, faults = _typed(cells) if isinstance(cells, np.ndarray) else _listed(cells, origin)
             bad.extend((name, reason) for reason in faults)
             if not np.isnan(column).all():
                 columns[name] = column
@@ -88,17 +84,21 @@ def _typed(cells: NDArray[np.generic]) -> tuple[NDArray[np.float32], list[Reject
     return wide.astype(np.float32), ["not_finite"] * int(beyond.sum())
 
 
-def _listed(cells: Sequence[object]) -> tuple[NDArray[np.float32], list[RejectReason]]:
+def _listed(cells: Sequence[object], origin: Origin) -> tuple[NDArray[np.float32], list[RejectReason]]:
     """The same of a list; null says that a cell is missing."""
     column = np.full(len(cells), math.nan, np.float32)
     faults: list[RejectReason] = []
     for at, cell in enumerate(cells):
-        checked = math.nan if cell is None else number(cell)
+        checked = None if cell is None else origin.reading.values.read(cell)
         if isinstance(checked, float):
             column[at] = checked
-        else:
+        elif checked is not None:
             faults.append(checked)
     return column, faults
 
 
-FORMAT = WireFormat.plain("cbor", decode)
+def _document(payload: bytes) -> object:
+    return read_cbor(payload, text_keys=True)
+
+
+FORMAT = WireFormat.plain("cbor", decode, document=_document)

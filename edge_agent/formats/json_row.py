@@ -16,7 +16,9 @@ from functools import lru_cache
 import msgspec
 import numpy as np
 
-from edge_agent.formats.origin import EARLIEST_NS, LARGEST, Origin, event_time_ns, number
+from edge_agent.formats.items import read_json
+from edge_agent.formats.mapping.values import LARGEST, ValueReader
+from edge_agent.formats.origin import EARLIEST_NS, Origin, event_time_ns, told
 from edge_agent.formats.wire_format import WireFormat
 from edge_agent.records import Frame, Reject, RejectReason
 from edge_agent.topics import is_name
@@ -57,7 +59,8 @@ def decode(payload: bytes, origin: Origin) -> Frame | Reject:
         row = _ROWS.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _plain_block(payload, origin) or _decode_patiently(payload, origin)
-    if len(payload) <= _REMEMBERED_BYTES and (frame := _plain_row(row, origin)) is not None:
+    simple = len(payload) <= _REMEMBERED_BYTES and not origin.reading.values.sentinels
+    if simple and (frame := _plain_row(row, origin)) is not None:
         return frame
     return _one_row(row.ts, row.values, origin)
 
@@ -82,6 +85,8 @@ def _plain_row(row: _JsonRow, origin: Origin) -> Frame | None:
 
 def _plain_block(payload: bytes, origin: Origin) -> Frame | None:
     """The frame of a block in which all is well, as `_decode_patiently` would give it; None where anything is not."""
+    if origin.reading.values.sentinels:
+        return None
     try:
         block = _BLOCKS.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -146,17 +151,18 @@ def _one_row(stamp: object, values: Mapping[str, object], origin: Origin) -> Fra
     names: list[str] = []
     row: list[float] = []
     bad: list[tuple[str, RejectReason]] = []
+    read = origin.reading.values.read
     for name, value in values.items():
         if value is None:
             continue
-        checked = number(value) if is_name(name) else "unknown_channel"
+        checked = read(value) if is_name(name) else "unknown_channel"
         if isinstance(checked, float):
             names.append(name)
             row.append(checked)
-        else:
+        elif checked is not None:
             bad.append((name, checked))
     if not names:
-        return _none_good(bad)
+        return _none_good(bad, values)
     return Frame(
         machine=origin.machine,
         channels=tuple(names),
@@ -182,12 +188,12 @@ def _block(stamps: Sequence[object], values: Mapping[str, object], origin: Origi
         elif not isinstance(cells, list) or len(cells) != len(times_ns):
             bad.append((name, "wrong_type"))
         else:
-            column, faults = _column(cells)
+            column, faults = _column(cells, origin.reading.values)
             bad.extend((name, reason) for reason in faults)
             if any(not math.isnan(cell) for cell in column):
                 columns[name] = column
     if not columns:
-        return _none_good(bad)
+        return _none_good(bad, {})
     return Frame(
         machine=origin.machine,
         channels=tuple(columns),
@@ -197,25 +203,24 @@ def _block(stamps: Sequence[object], values: Mapping[str, object], origin: Origi
     )
 
 
-def _column(cells: Sequence[object]) -> tuple[list[float], list[RejectReason]]:
+def _column(cells: Sequence[object], reader: ValueReader) -> tuple[list[float], list[RejectReason]]:
     """A block's column with NaN for what is missing, and the reason for each value turned away."""
     column: list[float] = []
     faults: list[RejectReason] = []
     for cell in cells:
-        checked = _NAN if cell is None else number(cell)
-        if isinstance(checked, float):
-            column.append(checked)
-        else:
+        checked = None if cell is None else reader.read(cell)
+        column.append(checked if isinstance(checked, float) else _NAN)
+        if isinstance(checked, str):
             faults.append(checked)
-            column.append(_NAN)
     return column, faults
 
 
-def _none_good(bad: Sequence[tuple[str, RejectReason]]) -> Reject:
+def _none_good(bad: Sequence[tuple[str, RejectReason]], values: Mapping[str, object]) -> Reject:
     if not bad:
         return Reject("no_values")
     name, reason = bad[0]
-    return Reject(reason, f"channel {name[:40]!r}, and no good value beside it")
+    detail = told(values.get(name), reason) or "no good value beside it"
+    return Reject(reason, f"channel {name[:40]!r}: {detail}")
 
 
-FORMAT = WireFormat.plain("json", decode)
+FORMAT = WireFormat.plain("json", decode, document=read_json)

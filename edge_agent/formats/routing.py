@@ -1,16 +1,21 @@
 """Topic and clock around the formats: which source a delivery belongs to, and whose time counts. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
+from edge_agent.formats.mapping.reading import PLAIN, Reading
 from edge_agent.formats.origin import EARLIEST_NS, Origin
+from edge_agent.formats.packing import unwrapped
 from edge_agent.formats.wire_format import Decoder
-from edge_agent.records import Delivery, Frame, Reject
+from edge_agent.records import Decoded, Delivery, Frame, FrameSet, Reject, RejectReason
 from edge_agent.topics import NamePattern, Template, is_name
 
 Clock = Literal["source", "arrival"]
+Retained = Literal["ignore", "state"]
+_UNREADABLE: frozenset[RejectReason] = frozenset({"not_utf8", "not_json", "not_a_number", "malformed"})
+"""Reasons that may lie in what stands around the payload."""
 _TOPICS_REMEMBERED = 4096
 _TOPIC_REMEMBERED_CHARS = 300
 """Together they bound what a flood of topics can make us remember."""
@@ -21,14 +26,23 @@ class Route:
     """A family of topics, what reads their payloads, how their machine is called, and whose clock counts.
 
     Attributes:
+        machine: None where the payload says it.
         clock_limit_s: how far its stamps may be from their arrival; None: as far as any may be ahead of it.
+        retained: what a message is that the broker kept and that has no time of its own: none, or a row of its arrival.
+        reading: how its names, numbers and times are written.
+        document: where a format does not know of names in the payload, what reads it for them.
+        names: whether a channel's name in the topic stands before those of the payload.
     """
 
     template: Template
     decode: Decoder
-    machine: NamePattern
+    machine: NamePattern | None
     clock: Clock = "source"
     clock_limit_s: float | None = None
+    retained: Retained = "ignore"
+    reading: Reading = PLAIN
+    document: Callable[[bytes], Any] | None = None
+    names: bool = False
 
 
 class Stamped(Protocol):
@@ -44,56 +58,125 @@ def delivery_decoder(
     payload_limit_bytes: int,
     future_tolerance_s: float,
     stamped: Stamped | None = None,
-) -> Callable[[Delivery], Frame | Reject]:
+) -> Callable[[Delivery], Decoded]:
     """The function that finds a delivery's source by its topic and decodes it; it never raises.
 
     Args:
         routes: the first whose template matches wins.
-        payload_limit_bytes: longer payloads are turned away unread.
+        payload_limit_bytes: longer payloads are turned away unread, also where they become so long unpacked.
         future_tolerance_s: how far ahead of its arrival an event time may be.
         stamped: compares the stamps with their arrival.
     """
     tolerance_ns = round(future_tolerance_s * 1e9)
 
-    def find(topic: str) -> tuple[Route, str, str | None] | Reject:
+    def find(topic: str) -> tuple[Route, str, str | None, Mapping[str, str]] | Reject:
         return _find(routes, topic)
 
     remembered = lru_cache(maxsize=_TOPICS_REMEMBERED)(find)
 
-    def decode(delivery: Delivery) -> Frame | Reject:
+    def decode(delivery: Delivery) -> Decoded:
         if len(delivery.payload) > payload_limit_bytes:
             return Reject("too_large", f"more than {payload_limit_bytes} bytes")
         topic = delivery.topic
         known = remembered(topic) if len(topic) <= _TOPIC_REMEMBERED_CHARS else find(topic)
         if isinstance(known, Reject):
             return known
-        route, machine, channel = known
+        route, machine, channel, levels = known
         origin = Origin(
-            machine=machine,
-            channel=channel,
-            received_ns=delivery.received_ns,
-            future_tolerance_ns=tolerance_ns,
-            trusted=route.clock == "source",
+            machine,
+            channel,
+            delivery.received_ns,
+            tolerance_ns,
+            route.clock == "source",
+            route.reading,
+            levels,
         )
-        decoded = route.decode(delivery.payload, origin)
+        decoded = _decoded(route, delivery.payload, origin)
+        if isinstance(decoded, Reject) and decoded.reason in _UNREADABLE:
+            decoded = _unwrapped(route, delivery.payload, origin, decoded, limit_bytes=payload_limit_bytes)
         if stamped is not None and delivery.received_ns >= EARLIEST_NS:
-            ahead_ns = _ahead_ns(decoded, received_ns=delivery.received_ns)
-            if ahead_ns is not None:
-                limit_ns = tolerance_ns if route.clock_limit_s is None else round(route.clock_limit_s * 1e9)
-                wrong = origin.trusted and not -limit_ns <= ahead_ns <= limit_ns
-                stamped(
-                    machine, route.template.text, ahead_ns=ahead_ns, wrong=wrong, at_ns=delivery.received_ns
-                )
-        return decoded if origin.trusted else at_arrival(decoded, received_ns=delivery.received_ns)
+            _compare(decoded, route, origin, stamped)
+        if not origin.trusted:
+            decoded = at_arrival(decoded, received_ns=delivery.received_ns)
+        if delivery.retain and route.retained == "ignore" and not isinstance(decoded, Reject):
+            return _news(decoded)
+        return decoded
 
     return decode
 
 
-def _ahead_ns(decoded: Frame | Reject, *, received_ns: int) -> int | None:
-    """How far the newest stamp of a message is ahead of its arrival; None where it has none that can be read."""
+def _decoded(route: Route, payload: bytes, origin: Origin) -> Decoded:
+    """What the source's decoder makes of a payload, with the names that it does not know of."""
+    if route.document is None and not route.names:
+        return route.decode(payload, origin)
+    document = None
+    if route.document is not None:
+        document = route.document(payload)
+        if isinstance(document, Reject):
+            return document
+        documents = (document, document[0]) if isinstance(document, list) and document else (document,)
+        if (template := route.reading.machine) is not None:
+            machine = template.fill(origin.levels, documents)
+            if machine is None or not is_name(machine):
+                return Reject("unknown_machine", f"nothing that machine = {template.text!r} can stand for")
+            origin = origin._replace(machine=machine)
+    decoded = route.decode(payload, origin)
+    if not isinstance(decoded, Frame) or not route.names:
+        return decoded
+    names = [
+        route.reading.channel_name(
+            name,
+            topic_channel=origin.channel,
+            words=origin.levels,
+            documents=(document,),
+            alone=len(decoded.channels) == 1,
+        )
+        for name in decoded.channels
+    ]
+    if len(set(names)) < len(names) or not all(map(is_name, names)):
+        return Reject("unknown_channel", f"two channels, or none, of the name {min(names)[:40]!r}")
+    return replace(decoded, channels=tuple(names), partial=origin.channel is not None)
+
+
+def _unwrapped(route: Route, payload: bytes, origin: Origin, first: Reject, *, limit_bytes: int) -> Decoded:
+    """What a payload says that could not be read as it came; `first` where nothing stands around it."""
+    inner = unwrapped(payload, limit_bytes=limit_bytes)
+    if inner is None:
+        return first
+    if isinstance(inner, Reject):
+        return inner
+    decoded = _decoded(route, inner, origin)
+    if isinstance(decoded, Reject) and decoded.reason in _UNREADABLE:
+        again = unwrapped(inner, limit_bytes=limit_bytes)  # a mark inside what was packed
+        if again is not None and not isinstance(again, Reject):
+            return _decoded(route, again, origin)
+    return decoded
+
+
+def _news(decoded: Frame | FrameSet) -> Decoded:
+    """What a retained message says with a time of its own; without one it is of nobody knows when."""
+    frames = decoded.frames if isinstance(decoded, FrameSet) else (decoded,)
+    told = tuple(frame for frame in frames if frame.stamped)
+    if not told:
+        return Reject("retained", 'kept by the broker, without a time of its own; retain = "state" takes it')
+    return told[0] if len(told) == 1 else FrameSet(told)
+
+
+def _compare(decoded: Decoded, route: Route, origin: Origin, stamped: Stamped) -> None:
+    """Tell how far the newest stamp of each machine is ahead of its arrival, where there is one."""
+    limit_ns = origin.future_tolerance_ns if route.clock_limit_s is None else round(route.clock_limit_s * 1e9)
+    aheads: list[tuple[str, int]] = []
     if isinstance(decoded, Reject):
-        return decoded.ahead_ns
-    return max(decoded.times_ns) - received_ns if decoded.stamped else None
+        if decoded.ahead_ns is not None and origin.machine:
+            aheads.append((origin.machine, decoded.ahead_ns))
+    else:
+        frames = (decoded,) if isinstance(decoded, Frame) else decoded.frames
+        aheads += [
+            (frame.machine, max(frame.times_ns) - origin.received_ns) for frame in frames if frame.stamped
+        ]
+    for machine, ahead_ns in aheads:
+        wrong = origin.trusted and not -limit_ns <= ahead_ns <= limit_ns
+        stamped(machine, route.template.text, ahead_ns=ahead_ns, wrong=wrong, at_ns=origin.received_ns)
 
 
 def machine_finder(routes: Sequence[Route]) -> Callable[[str], str | None]:
@@ -101,29 +184,37 @@ def machine_finder(routes: Sequence[Route]) -> Callable[[str], str | None]:
 
     def machine_of(topic: str) -> str | None:
         known = _find(routes, topic)
-        return None if isinstance(known, Reject) else known[1]
+        return None if isinstance(known, Reject) else known[1] or None
 
     return machine_of
 
 
-def _find(routes: Sequence[Route], topic: str) -> tuple[Route, str, str | None] | Reject:
+def _find(routes: Sequence[Route], topic: str) -> tuple[Route, str, str | None, Mapping[str, str]] | Reject:
     for route in routes:
         found = route.template.match(topic)
         if found is None:
             continue
-        machine = route.machine.fill(found)
-        if not (is_name(machine) and all(is_name(name) for name in found.values())):
+        machine = "" if route.machine is None else route.machine.fill(found)
+        named = route.machine is None or is_name(machine)
+        if not (named and all(is_name(name) for name in found.values())):
             return Reject("bad_topic", ascii(topic[:120]))
-        return route, machine, found.get("channel")
+        return route, machine, found.get("channel"), found
     return Reject("no_source", ascii(topic[:120]))
 
 
-def at_arrival(decoded: Frame | Reject, *, received_ns: int) -> Frame | Reject:
+def at_arrival(decoded: Decoded, *, received_ns: int) -> Decoded:
     """The same by the time of arrival. Rows of one message keep their distances: the newest has arrived now."""
-    if isinstance(decoded, Reject) or not decoded.stamped:
+    if isinstance(decoded, Reject):
         return decoded
-    ahead_ns = max(decoded.times_ns) - received_ns
-    times_ns = [time_ns - ahead_ns for time_ns in decoded.times_ns]
-    if min(times_ns) < EARLIEST_NS <= received_ns:
-        return Reject("bad_timestamp", "rows of one message lie decades apart")
-    return replace(decoded, times_ns=times_ns, stamped=False)
+    frames = (decoded,) if isinstance(decoded, Frame) else decoded.frames
+    newest_ns = [max(frame.times_ns) for frame in frames if frame.stamped]
+    if not newest_ns:
+        return decoded
+    ahead_ns = max(newest_ns) - received_ns
+    moved = []
+    for frame in frames:
+        times_ns = [time_ns - ahead_ns for time_ns in frame.times_ns] if frame.stamped else frame.times_ns
+        if min(times_ns) < EARLIEST_NS <= received_ns:
+            return Reject("bad_timestamp", "rows of one message lie decades apart")
+        moved.append(replace(frame, times_ns=times_ns, stamped=False))
+    return moved[0] if len(moved) == 1 else FrameSet(tuple(moved))

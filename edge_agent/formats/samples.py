@@ -1,4 +1,4 @@
-"""Loose samples to one `Frame`: what formats share that name one value at a time. Decodes nothing.
+"""Loose samples to frames: what formats share that name one value at a time. Decodes nothing.
 
 Rules: rows in the order of their times; of two samples for one cell the first counts; two different quantities never
 share a channel, the second is turned away; samples without a time are stamped with the arrival.
@@ -6,16 +6,18 @@ share a channel, the second is turned away; samples without a time are stamped w
 
 import math
 from collections.abc import Hashable
+from dataclasses import replace
 
-from edge_agent.formats.origin import Origin, event_time_ns, number
-from edge_agent.records import Frame, Reject, RejectReason
+from edge_agent.formats.mapping.times import TimeUnit
+from edge_agent.formats.origin import Origin, event_time_ns, told
+from edge_agent.records import Decoded, Frame, FrameSet, Reject, RejectReason
 from edge_agent.topics import is_name
 
 SECOND_NS = 1_000_000_000
 _CELLS_LIMIT = 262_144
 """Rows times channels of one message: sparse samples must not swell to gigabytes of holes."""
-_FARTHEST_NS = 10**21
-"""Clamps absurd integers before they are turned to floats or to text."""
+_MACHINES_LIMIT = 10_000
+"""Of one message."""
 
 
 def channel_name(text: str) -> str:
@@ -23,29 +25,21 @@ def channel_name(text: str) -> str:
     return text.replace("/", ".")
 
 
-def stamp_ns(stamp: object, unit_ns: int, origin: Origin) -> int | Reject:
-    """Nanoseconds since 1970 of a number of units of `unit_ns`, checked like every event time.
-
-    Integers are exact; fractions are rounded to a microsecond, as a double holds no more.
-    """
-    if isinstance(stamp, int) and not isinstance(stamp, bool):
-        time_ns = min(max(stamp, -_FARTHEST_NS), _FARTHEST_NS) * unit_ns
-    elif isinstance(stamp, float) and math.isfinite(stamp):
-        bounded = min(max(stamp, -_FARTHEST_NS), _FARTHEST_NS)
-        time_ns = round(bounded * (unit_ns / 1000)) * 1000
-    elif isinstance(stamp, float):
-        return Reject("bad_timestamp", f"{stamp} is no time")
-    else:
-        return Reject("bad_timestamp", f"a {type(stamp).__name__} is no time")
-    checked = event_time_ns(time_ns / SECOND_NS, origin)
-    return checked if isinstance(checked, Reject) else time_ns
+def stamp_ns(stamp: object, origin: Origin, unit: TimeUnit = "auto") -> int | Reject:
+    """As `event_time_ns`, of formats whose times are numbers."""
+    if isinstance(stamp, str) and origin.trusted:
+        return Reject("bad_timestamp", "a str is no time")
+    return event_time_ns(stamp, origin, unit)
 
 
 class Samples:
-    """Gathers the samples of one message."""
+    """Gathers the samples of one message for one machine."""
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: Origin, *, machine: str | None = None) -> None:
+        """`machine`: where it is not the origin's."""
         self._origin = origin
+        self._machine = origin.machine if machine is None else machine
+        self._read = origin.reading.values.read
         self._series: dict[str, Hashable] = {}
         self._rows: dict[int, dict[str, float]] = {}
         self._bad: list[tuple[str, RejectReason]] = []
@@ -72,13 +66,20 @@ class Samples:
         elif self._series.setdefault(channel, series) != series:
             self.refuse(channel, "unknown_channel", "two quantities of one message would share this channel")
         else:
-            checked = number(value)
+            checked = self._read(value)
+            if checked is None:
+                return
             if not isinstance(checked, float):
-                self.refuse(channel, checked)
+                self.refuse(channel, checked, told(value, checked))
                 return
             self._stamped = self._stamped or time is not None
             time_ns = self._origin.received_ns if time is None else time
             self._rows.setdefault(time_ns, {}).setdefault(channel, checked)
+
+    @property
+    def refused(self) -> tuple[tuple[str, RejectReason], ...]:
+        """What was turned away so far."""
+        return tuple(self._bad)
 
     def refuse(self, channel: str, reason: RejectReason, detail: str = "") -> None:
         """Turn one value away and keep the rest."""
@@ -95,11 +96,12 @@ class Samples:
             return Reject("too_large", f"{len(self._rows)} times and {len(channels)} channels in one message")
         times_ns = sorted(self._rows)
         return Frame(
-            machine=self._origin.machine,
+            machine=self._machine,
             channels=channels,
             times_ns=tuple(times_ns),
             rows=tuple(tuple(self._rows[at].get(name, math.nan) for name in channels) for at in times_ns),
             stamped=self._stamped,
+            partial=self._origin.channel is not None,
             bad_values=tuple(self._bad),
         )
 
@@ -109,3 +111,50 @@ class Samples:
         channel, reason = self._bad[0]
         detail = self._detail or f"channel {channel[:40]!r}, and no good value beside it"
         return Reject(reason, detail, self._ahead_ns)
+
+
+class MachineSamples:
+    """Gathers the samples of one message for each of its machines."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+        self._of: dict[str, Samples] = {}
+        self._fault: Reject | None = None
+
+    def of(self, machine: str) -> Samples:
+        """Those of a machine; a name that is none takes samples that come to nothing."""
+        found = self._of.get(machine)
+        if found is None:
+            found = Samples(self._origin, machine=machine)
+            if not is_name(machine):
+                self._fault = Reject("unknown_machine", f"{machine[:40]!r} is no name of a machine")
+            elif len(self._of) >= _MACHINES_LIMIT:
+                self._fault = Reject("too_many_machines", f"more than {_MACHINES_LIMIT} in one message")
+            else:
+                self._of[machine] = found
+        return found
+
+    def unnamed(self, detail: str) -> None:
+        """A sample says no machine."""
+        self._fault = Reject("unknown_machine", detail)
+
+    def frames(self) -> Decoded:
+        """A frame of each machine that has good samples, or why there are none."""
+        frames: list[Frame] = []
+        bad: list[tuple[str, RejectReason]] = []
+        fault = self._fault
+        for samples in self._of.values():
+            found = samples.frame()
+            if isinstance(found, Frame):
+                frames.append(found)
+            else:
+                fault = fault or found
+                bad += samples.refused
+        if not frames:
+            return fault or Reject("no_values")
+        if self._fault is not None:
+            bad.append(("", self._fault.reason))
+        if bad:
+            first = frames[0]
+            frames[0] = replace(first, bad_values=(*first.bad_values, *bad))
+        return frames[0] if len(frames) == 1 else FrameSet(tuple(frames))

@@ -147,10 +147,21 @@ def _time(base: float, own: object, origin: Origin) -> int | Reject | None:
     if resolved == 0:
         return None
     if not resolved < _RELATIVE_BELOW_S:
-        return stamp_ns(resolved, SECOND_NS, origin)
+        return stamp_ns(resolved, origin)
     arrival_s = origin.received_ns / SECOND_NS
-    return stamp_ns(arrival_s + max(resolved, -arrival_s), SECOND_NS, origin)
+    return stamp_ns(arrival_s + max(resolved, -arrival_s), origin, "s")
 
 
-FORMAT = WireFormat.plain("senml", decode)
-CBOR_FORMAT = WireFormat.plain("senml_cbor", decode_cbor)
+def _cbor_document(payload: bytes) -> object:
+    """A pack in CBOR with the labels that JSON has."""
+    pack = read_cbor(payload, text_keys=False)
+    if not isinstance(pack, list):
+        return pack
+    return [
+        {_label(label): value for label, value in record.items()} if isinstance(record, Mapping) else record
+        for record in pack
+    ]
+
+
+FORMAT = WireFormat.plain("senml", decode, document=read_json)
+CBOR_FORMAT = WireFormat.plain("senml_cbor", decode_cbor, document=_cbor_document)

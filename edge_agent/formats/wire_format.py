@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from edge_agent.formats.origin import Origin
-from edge_agent.records import Frame, Reject
+from edge_agent.records import Decoded
 
 
 class Decoder(Protocol):
     """Reads one payload. Whatever the bytes are, it gives a frame or a reason and never raises."""
 
-    def __call__(self, payload: bytes, origin: Origin, /) -> Frame | Reject:
-        """The payload's rows, or why there are none."""
+    def __call__(self, payload: bytes, origin: Origin, /) -> Decoded:
+        """The payload's rows, of one machine or of several, or why there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,32 @@ class WireFormat:
         decoder: makes the decoder of a source; it is given the settings of the source's options, None without.
         options: the table below `[[source]]` that the format needs and no other takes; "" for none.
         channel_in_topic: whether the payload does not name its channel, so that the topic must.
+        names_itself: whether the decoder obeys what the source's `Reading` says of names; else `routing` does.
+        document: reads a payload as the items in which names may stand; None where there are none.
     """
 
     name: str
     decoder: Callable[[Any], Decoder]
     options: str = ""
     channel_in_topic: bool = False
+    names_itself: bool = False
+    document: Callable[[bytes], Any] | None = None
 
     @classmethod
-    def plain(cls, name: str, decode: Decoder, *, channel_in_topic: bool = False) -> Self:
+    def plain(
+        cls,
+        name: str,
+        decode: Decoder,
+        *,
+        channel_in_topic: bool = False,
+        names_itself: bool = False,
+        document: Callable[[bytes], Any] | None = None,
+    ) -> Self:
         """A format that is the same for all its sources."""
-        return cls(name, lambda _options: decode, channel_in_topic=channel_in_topic)
+        return cls(
+            name,
+            lambda _options: decode,
+            channel_in_topic=channel_in_topic,
+            names_itself=names_itself,
+            document=document,
+        )

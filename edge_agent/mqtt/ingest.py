@@ -130,7 +130,7 @@ class Ingest(Connection):
             session, at_s, clock = self.session, self._monotonic(), self._wall_clock_ns
             arrivals = [
                 Arrival(
-                    Delivery(message.topic, message.payload, clock()),
+                    Delivery(message.topic, message.payload, clock(), message.retain),
                     Receipt(message.mid, session, again=message.again) if message.mid else None,
                     at_s,
                 )
@@ -152,6 +152,6 @@ class Ingest(Connection):
             except UnicodeDecodeError as error:
                 topic = bytes(error.object).decode("utf-8", "surrogateescape")
             payload = bytes(message.payload[: self._keep_bytes])
-            self._on_messages([PublishPacket(topic, payload, message.mid, message.dup)])
+            self._on_messages([PublishPacket(topic, payload, message.mid, message.dup, message.retain)])
 
         self._guard(work)

@@ -7,7 +7,7 @@ cut out of the run here; every other packet, and any that looks odd, is left to 
 from functools import lru_cache
 from typing import NamedTuple
 
-_PUBLISH, _QOS_1, _DUP = 0x30, 0x02, 0x08
+_PUBLISH, _RETAIN, _QOS_1, _DUP = 0x30, 0x01, 0x02, 0x08
 _LONGEST_HEAD = 5
 """The first byte and up to four of the length."""
 _TOPICS = 4096
@@ -21,12 +21,14 @@ class PublishPacket(NamedTuple):
         topic: as it is; only paho's way lets one through that is no UTF-8, with surrogates.
         mid: the message number, 0 for QoS 0.
         again: the broker says that it has sent the message before.
+        retain: the broker kept it, and says it because we have subscribed.
     """
 
     topic: str
     payload: bytes
     mid: int
     again: bool
+    retain: bool = False
 
 
 class PublishRun(NamedTuple):
@@ -61,7 +63,8 @@ def cut_publishes(data: bytes, at: int, *, keep_bytes: int) -> PublishRun:
             mid = data[topic_end] << 8 | data[topic_end + 1] if start <= end else 0
         if start > end or not (topic := _topic(data[body + 2 : topic_end])) or (head & _QOS_1 and not mid):
             break
-        found.append(PublishPacket(topic, data[start : min(end, start + keep_bytes)], mid, head & _DUP != 0))
+        payload = data[start : min(end, start + keep_bytes)]
+        found.append(PublishPacket(topic, payload, mid, head & _DUP != 0, head & _RETAIN != 0))
         at = end
     return PublishRun(found, at, torn=False)
 

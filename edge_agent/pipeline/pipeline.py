@@ -34,8 +34,10 @@ from edge_agent.pipeline.validation import (
 )
 from edge_agent.records import (
     Alarm,
+    Decoded,
     Delivery,
     Frame,
+    FrameSet,
     Ledger,
     Profile,
     Reject,
@@ -56,7 +58,7 @@ class Pipeline:
     def __init__(
         self,
         *,
-        decode: Callable[[Delivery], Frame | Reject],
+        decode: Callable[[Delivery], Decoded],
         scorer: Scorer,
         settings: PipelineSettings,
         profiles: Iterable[Profile] = (),
@@ -83,7 +85,10 @@ class Pipeline:
             outcome: _Outcome
             try:
                 decoded = self._decode(delivery)
-                outcome = decoded if isinstance(decoded, Reject) else self._take_frame(decoded)
+                if isinstance(decoded, Frame):
+                    outcome = self._take_frame(decoded)
+                else:
+                    outcome = decoded if isinstance(decoded, Reject) else self._take_set(decoded)
             except Exception as error:  # noqa: BLE001 - one message must not cost the others
                 outcome = Reject("internal_error")
                 self._failures.append(Failure(delivery.topic, repr(error)))
@@ -149,7 +154,7 @@ class Pipeline:
     def adopt(
         self,
         *,
-        decode: Callable[[Delivery], Frame | Reject],
+        decode: Callable[[Delivery], Decoded],
         scorer: Scorer,
         settings: PipelineSettings,
         template: Profile | None,
@@ -260,6 +265,11 @@ class Pipeline:
             self._touched[frame.machine] = None
             self._accepted.append(frame)
         return outcome
+
+    def _take_set(self, found: FrameSet) -> _Outcome:
+        """Take the frames of a message for several machines: it is accepted where one of them is."""
+        outcomes = [self._take_frame(frame) for frame in found.frames]
+        return "accepted" if "accepted" in outcomes else outcomes[0]
 
     def _take_events(self, told: SourceEvents) -> None:
         """What a source with a state of its own tells: its message counts once, whatever came of it."""

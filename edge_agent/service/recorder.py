@@ -22,7 +22,7 @@ from edge_agent.recordings import spool as spools
 from edge_agent.recordings.archive import Archive
 from edge_agent.recordings.spool import Spool
 from edge_agent.recordings.timeline import DAY_NS
-from edge_agent.records import Frame, Reject, RejectReason
+from edge_agent.records import Decoded, Frame, Reject, RejectReason
 from edge_agent.service.wiring import broker_address, message_decoder
 from edge_agent.store import atomic_file
 
@@ -140,13 +140,13 @@ class Recorder:
                 figures.duplicate += 1
                 continue
             decoded = self._decode(arrival.delivery)
-            kept = decoded if isinstance(decoded, Reject) else self._bounded(decoded)
+            kept = self._kept(decoded)
             if isinstance(kept, Reject):
                 _count(figures.rejected, [kept.reason])
             else:
                 figures.accepted += 1
-                _count(figures.values_rejected, [reason for _, reason in kept.bad_values])
-                frames.append(kept)
+                _count(figures.values_rejected, [reason for frame in kept for _, reason in frame.bad_values])
+                frames += kept
             if receipt is not None:
                 used.append((receipt.mid, content))
         if frames:
@@ -218,6 +218,15 @@ class Recorder:
             self.figures = msgspec.json.decode((self._folder / FIGURES).read_bytes(), type=RecordingCounts)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             self.figures = RecordingCounts()
+
+    def _kept(self, decoded: Decoded) -> list[Frame] | Reject:
+        """The frames of a message that are kept, or why none is."""
+        if isinstance(decoded, Reject):
+            return decoded
+        found = (decoded,) if isinstance(decoded, Frame) else decoded.frames
+        bounded = [self._bounded(frame) for frame in found]
+        kept = [frame for frame in bounded if isinstance(frame, Frame)]
+        return kept or next(one for one in bounded if isinstance(one, Reject))
 
     def _bounded(self, frame: Frame) -> Frame | Reject:
         """The frame, or why a flood of machines or channels ends here."""

@@ -24,14 +24,14 @@ from edge_agent.mqtt.credentials import Login, Tls
 from edge_agent.mqtt.inbox import Inbox
 from edge_agent.mqtt.load_shedding import LoadShedder
 from edge_agent.pipeline.settings import PipelineSettings
-from edge_agent.records import Delivery, Frame, Profile, Reject, ScoreBlock, WindowBlock
+from edge_agent.records import Decoded, Delivery, Profile, Reject, ScoreBlock, WindowBlock
 from edge_agent.sensors.monitor import QualitySettings
 from edge_agent.store.state_dir import Loaded, StateDir
 from edge_agent.topics import parse
 
 log = get_logger()
 
-Decode = Callable[[Delivery], Frame | Reject]
+Decode = Callable[[Delivery], Decoded]
 Observe = Callable[[float], None]
 
 
@@ -119,7 +119,7 @@ def with_rejects_logged(decode: Decode, *, monotonic: Callable[[], float]) -> De
     """The same decoder, which logs the first rejected message of each reason in a minute, and how many it kept."""
     lines = Throttle(monotonic=monotonic)
 
-    def decode_and_log(delivery: Delivery) -> Frame | Reject:
+    def decode_and_log(delivery: Delivery) -> Decoded:
         decoded = decode(delivery)
         if isinstance(decoded, Reject) and lines.passes(decoded.reason):
             log.warning(

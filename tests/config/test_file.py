@@ -107,7 +107,15 @@ def test_every_finding_comes_at_once_with_its_line(tmp_path: Path) -> None:
     [
         ("[agent]\nname = 'a/b'", "topic level"),
         ("[[source]]\ntopic = 's/{machine}'\nformat = 'number'", "needs {channel}"),
-        ("[[source]]\ntopic = 's/{machine}/{channel}'\nformat = 'json'", "takes no {channel}"),
+        ("[[source]]\ntopic = 's/{machine}'\nchannel = '{tag}.{name}'", "channel: lacks {tag}"),
+        ("[[source]]\ntopic = 's/{machine}'\npreset = 'nothing'", "known: chirpstack"),
+        ("[[source]]\ntopic = 's/{machine}'\ntimezone = 'Europe/Nowhere'", "is not known"),
+        ("[[source]]\ntopic = 's/{machine}'\ntime_format = '%H'", "gives no day"),
+        (
+            "[[source]]\ntopic = 's/{machine}/{channel}'\nformat = 'number'\nmachine = '{/id}'",
+            "has no places",
+        ),
+        ("[[source]]\ntopic = 's/{machine}'\nquality = {place = 'q'}", "goes with [source.map]"),
         ("[[source]]\ntopic = 's/{line}'", "lacks {machine}"),
         ("[[source]]\ntopic = 's/{machine}'\nmachine = '{site}.{machine}'", "lacks {site}"),
         ("[[source]]\ntopic = 's/{machine}'\nmachine = '{machine}/x'", "gives no name"),

@@ -130,7 +130,7 @@ def test_numbers_as_cbor_writes_them(value: object, expected: float) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        b"\x01", "1", [1], {"v": 1}, CBORTag(85, b"abc"), CBORTag(85, b"abcd"), CBORTag(4, [10**9, 1]),
+        b"\x01", "one", [1], {"v": 1}, CBORTag(85, b"abc"), CBORTag(85, b"abcd"), CBORTag(4, [10**9, 1]),
         CBORTag(4, [1, 1, 1]), CBORTag(5, [2**40, 1]), CBORTag(30, [1, 3]), CBORTag(2, b"\xff" * 4000),
         CBORTag(35, "(" * 4000), CBORTag(36, "x: y"), CBORTag(37, b"1"), CBORTag(258, [1]), CBORTag(260, b"1234"),
         CBORTag(12345, 1), cbor2.undefined, cbor2.CBORSimpleValue(99),

@@ -6,17 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.formats.line_protocol import decode, line_protocol
+from edge_agent.formats.line_protocol import decode
+from edge_agent.formats.mapping.names import parse_template
+from edge_agent.formats.mapping.reading import Reading
+from edge_agent.formats.mapping.times import TimeRule
 from edge_agent.formats.origin import Origin
-from edge_agent.records import Frame, Reject
+from edge_agent.records import Frame, FrameSet, Reject
 
 NOW_NS = 1_700_000_000_000_000_000
 ORIGIN = Origin(machine="pump-1", channel=None, received_ns=NOW_NS, future_tolerance_ns=60_000_000_000)
 TIME_NS = 1_465_839_830_100_400_200  # the time in the reference's examples
 
 
-def frame(text: str, **settings: object) -> Frame:
-    result = line_protocol(**settings)(text.encode(), ORIGIN)  # type: ignore[arg-type]
+def frame(text: str, reading: Reading | None = None) -> Frame:
+    result = decode(text.encode(), ORIGIN if reading is None else ORIGIN._replace(reading=reading))
     assert isinstance(result, Frame), result
     return result
 
@@ -78,7 +81,7 @@ def test_of_two_values_for_one_cell_the_first_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['"hot"', r'"too \"hot\""', '"a,b=c d"', '"two\nlines"', r'"too\\hot"', '""']
+    "text", ['"hot"', r'"too \"hot\""', '"a,b=c d"', '"two\nlines"', r'"too\\hot"', '"-12-"']
 )
 def test_text_is_no_measurement_whatever_it_holds(text: str) -> None:
     result = frame(f"m a=1,label={text},b=2 {TIME_NS}\nm a=3 {TIME_NS + 1}")
@@ -128,8 +131,21 @@ def test_a_line_that_cannot_be_read_is_turned_away_alone(line: str) -> None:
 
 @pytest.mark.parametrize(("precision", "per_second"), [("s", 1), ("ms", 10**3), ("us", 10**6), ("ns", 10**9)])
 def test_the_precision_is_the_unit_of_the_timestamps(precision: str, per_second: int) -> None:
-    result = frame(f"m a=1 {1_600_000_000 * per_second}", precision=precision)
-    assert list(result.times_ns) == [1_600_000_000 * 10**9]
+    line = f"m a=1 {1_600_000_000 * per_second}"
+    said = Reading(time=TimeRule(precision))  # type: ignore[arg-type]
+    assert list(frame(line, said).times_ns) == list(frame(line).times_ns) == [1_600_000_000 * 10**9]
+
+
+def test_a_tag_names_the_machine_of_each_line() -> None:
+    reading = Reading(machine=parse_template("{/tags/machine}"))
+    text = "motor,machine=press-1 temp=18.5\nmotor,machine=press-2 temp=89\nmotor temp=1\nbroken"
+    found = decode(text.encode(), ORIGIN._replace(machine="", reading=reading))
+    assert isinstance(found, FrameSet)
+    assert [(one.machine, cells(one)) for one in found.frames] == [
+        ("press-1", {(NOW_NS, "motor.temp"): 18.5}),
+        ("press-2", {(NOW_NS, "motor.temp"): 89.0}),
+    ]
+    assert sorted(reason for _, reason in found.frames[0].bad_values) == ["malformed", "unknown_machine"]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +165,8 @@ def test_times_are_checked_like_all_times(stamp: str, expected: str) -> None:
 
 def test_chosen_tags_name_the_channel_and_other_tags_never_mix() -> None:
     text = "m,axis=x,host=h rms=1\nm,axis=y,host=h rms=2"
-    assert cells(frame(text, tags=("axis", "absent"))) == {(NOW_NS, "m.x.rms"): 1.0, (NOW_NS, "m.y.rms"): 2.0}
+    by_axis = Reading(channel=parse_template("m.{/tags/axis}.{name}"))
+    assert cells(frame(text, by_axis)) == {(NOW_NS, "m.x.rms"): 1.0, (NOW_NS, "m.y.rms"): 2.0}
     result = frame(text)
     assert cells(result) == {(NOW_NS, "m.rms"): 1.0}
     assert result.bad_values == (("m.rms", "unknown_channel"),)

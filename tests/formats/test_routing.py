@@ -98,6 +98,30 @@ def test_rows_of_one_message_keep_their_distances_and_end_at_the_arrival() -> No
     ]
 
 
+@pytest.mark.parametrize("stamp", ['"2026-11-30T12:00:00"', '"yesterday"', "[]", '"1700000000000"'])
+def test_where_arrival_counts_a_stamp_that_cannot_be_read_loses_no_row(stamp: str) -> None:
+    frame = by_arrival(f'{{"ts": {stamp}, "values": {{"a": 1.5}}}}'.encode(), received_s=1_700_000_000)
+    if stamp == "[]":
+        assert isinstance(frame, Reject), "a block of no rows"
+        return
+    assert isinstance(frame, Frame)
+    assert list(frame.times_ns) == [1_700_000_000_000_000_000]
+
+
+def test_what_the_broker_kept_is_no_row_unless_it_says_when_it_was_true() -> None:
+    plain = DECODE(Delivery("sensors/pump-1/flow", b"1.5", NOW_NS, retain=True))
+    assert isinstance(plain, Reject)
+    assert plain.reason == "retained"
+    stamped = DECODE(
+        Delivery("sensors/pump-1", b'{"ts": 1699999999, "values": {"a": 1}}', NOW_NS, retain=True)
+    )
+    assert isinstance(stamped, Frame)
+    state = delivery_decoder(
+        [replace(route, retained="state") for route in ROUTES], payload_limit_bytes=99, future_tolerance_s=60
+    )
+    assert isinstance(state(Delivery("sensors/pump-1/flow", b"1.5", NOW_NS, retain=True)), Frame)
+
+
 def test_rows_of_one_message_that_lie_decades_apart_are_turned_away() -> None:
     payload = b'{"ts": [7200.0, 4000000000.0], "values": {"a": [1, 2]}}'
     rejected = by_arrival(payload, received_s=1_700_000_000)

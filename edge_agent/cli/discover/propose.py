@@ -9,7 +9,7 @@ from typing import Any
 from edge_agent.cli.discover.survey import Proposal, Survey
 from edge_agent.config.file import Config
 from edge_agent.errors import CommandError
-from edge_agent.formats.json_path import PayloadMap
+from edge_agent.formats.mapping.payload_map import PayloadMap
 from edge_agent.mqtt.egress import Egress
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.records import Delivery

@@ -11,12 +11,13 @@ from typing import Any
 
 from edge_agent.formats import json_path
 from edge_agent.formats.items import read_json
-from edge_agent.formats.json_path import PayloadMap, TimeUnit
+from edge_agent.formats.mapping.payload_map import PayloadMap
+from edge_agent.formats.mapping.times import TimeUnit
 from edge_agent.formats.origin import Origin
 from edge_agent.formats.sparkplug.payload import NAMESPACE, decode, read_address
 from edge_agent.formats.table import FORMATS, SPARKPLUG
 from edge_agent.formats.wire_format import Decoder
-from edge_agent.records import Delivery, Reject
+from edge_agent.records import Delivery, Frame, Reject
 from edge_agent.topics import is_name
 
 _KEPT = 20
@@ -106,10 +107,11 @@ def _read(name: str, topic: _Topic, seconds: float) -> ReadableTopic | str:
         channels: dict[str, None] = {}
         n_rows = 0
         for delivery in topic.kept:
-            origin = Origin(parts[-1], "value", delivery.received_ns, _FUTURE_NS)
+            channel = "value" if FORMATS[label].channel_in_topic else None
+            origin = Origin(parts[-1], channel, delivery.received_ns, _FUTURE_NS)
             frame = decoder(delivery.payload, origin)
-            if isinstance(frame, Reject):
-                reasons[frame.reason] += 1
+            if not isinstance(frame, Frame):
+                reasons[frame.reason if isinstance(frame, Reject) else "several machines"] += 1
                 break
             n_rows += len(frame.rows)
             channels.update(dict.fromkeys(frame.channels))

@@ -6,14 +6,13 @@ the agent's topic for that (`agents/NAME/doctor`), which nobody else reads.
 
 import socket
 import ssl
-import statistics
 import time
-from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_agent.cli.doctor.data import SPARKPLUG_TOPICS, check_data
 from edge_agent.cli.doctor.findings import Finding, Level
 from edge_agent.config.file import Config
 from edge_agent.errors import UsageError
@@ -21,8 +20,8 @@ from edge_agent.mqtt.connection import BrokerAddress
 from edge_agent.mqtt.credentials import Tls
 from edge_agent.mqtt.egress import Egress
 from edge_agent.mqtt.outbox import Message, Outbox
-from edge_agent.records import Delivery, Frame, ReceivedMessage, Reject
-from edge_agent.service.wiring import broker_address, message_decoder
+from edge_agent.records import ReceivedMessage
+from edge_agent.service.wiring import broker_address
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -30,10 +29,7 @@ if TYPE_CHECKING:
 _WAIT_S = 5.0
 _TURN_S = 0.02
 _EXPIRY_WARN_DAYS = 30
-_OFFSET_WARN_S = 5.0
 _DAY_S = 86_400
-_SPARKPLUG = "spBv1.0/"
-_DISCOVER = "`edge-agent discover` shows what is said at the broker, and proposes the sources"
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _EXPIRED, _NOT_YET, _HOSTNAME, _ADDRESS = 10, 9, 62, 64
 """OpenSSL's X509_V_ERR_* that have a remedy of their own."""
@@ -193,7 +189,7 @@ def _filters(config: Config) -> tuple[str, ...]:
     """Everything that the running agent listens to."""
     source = config.sparkplug
     groups = () if source is None or source.sparkplug is None else source.sparkplug.groups or ("+",)
-    sparkplug = [f"{_SPARKPLUG}{group}/#" for group in groups]
+    sparkplug = [f"{SPARKPLUG_TOPICS}{group}/#" for group in groups]
     commands = (
         [f"{config.commands.topic.replace('{agent}', config.agent.name)}/+"] if config.commands.topic else []
     )
@@ -244,36 +240,8 @@ def _listen(config: Config, session: _Session, *, client_id: str, listen_s: floa
                 f"`topic readwrite {topic}` in the broker's ACL, likewise `topic write` for alerts and status"
             )
             yield Finding("acl", "warn", f"what we send to {topic} does not come back", remedy)
-    yield from _data(config, [(one, at) for one, at in heard if one.topic != topic], listen_s)
+    yield from check_data(config, [(one, at) for one, at in heard if one.topic != topic], listen_s)
 
 
 def _probe_topic(config: Config) -> str:
     return f"agents/{config.agent.name}/doctor"
-
-
-def _data(config: Config, heard: list[tuple[ReceivedMessage, int]], listen_s: float) -> Iterator[Finding]:
-    """Whether sensors are heard and read, and whether their clocks and ours agree."""
-    decode = message_decoder(config, monotonic=time.monotonic)
-    nodes = [one for one, _ in heard if one.topic.startswith(_SPARKPLUG)]
-    if nodes:
-        yield Finding("data", "ok", f"{len(nodes)} Sparkplug messages in {listen_s:g} s")
-    rows = [(one, at) for one, at in heard if not one.retain and not one.topic.startswith(_SPARKPLUG)]
-    answers = [(decode(Delivery(one.topic, one.payload, at)), at) for one, at in rows]
-    reasons = Counter(answer.reason for answer, _ in answers if isinstance(answer, Reject))
-    for reason, count in sorted(reasons.items()):
-        yield Finding("data", "warn", f"{count} messages would be turned away: {reason}", _DISCOVER)
-    frames = [(answer, at) for answer, at in answers if isinstance(answer, Frame)]
-    if not frames:
-        if not nodes and not reasons:
-            yield Finding("data", "warn", f"no sensor message came in {listen_s:g} s", _DISCOVER)
-        return
-    machines = {frame.machine for frame, _ in frames}
-    yield Finding("data", "ok", f"{len(frames)} messages of {len(machines)} machine(s) in {listen_s:g} s")
-    offsets = [(frame.times_ns[-1] - at) / 1e9 for frame, at in frames if frame.stamped]
-    if offsets:
-        offset_s = statistics.median(offsets)
-        far: Level = "warn" if abs(offset_s) > _OFFSET_WARN_S else "ok"
-        what = (
-            f"the sensors' clocks are {abs(offset_s):.1f} s {'ahead of' if offset_s > 0 else 'behind'} ours"
-        )
-        yield Finding("clock", far, what, "let all computers follow one time server")

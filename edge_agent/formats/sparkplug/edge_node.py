@@ -167,7 +167,7 @@ class _Owner:
         if all(math.isnan(value) for value in self._latest.values()):
             return
         origin = Origin(self.machine, None, received_ns, self._tolerance_ns)
-        checked = stamp_ns(time_ns, 1, origin)
+        checked = stamp_ns(time_ns, origin, "ns")
         if isinstance(checked, Reject):
             events.counts[checked.reason] += 1
             return
