@@ -23,7 +23,10 @@ def moment(time_ns: int, zone: tzinfo, *, beside_ns: int | None = None) -> str:
     if at.date() == beside.date():
         return clock
     near = timedelta(0) < beside - at < timedelta(days=_NAMED_DAYS)
-    return f"{at:%a} {clock}" if near else f"{at:%a} {at.day} {at:%b} {clock}"
+    if near:
+        return f"{at:%a} {clock}"
+    year = "" if at.year == beside.year else f" {at.year}"
+    return f"{at:%a} {at.day} {at:%b}{year} {clock}"
 
 
 def zone_name(at: datetime) -> str:

@@ -141,11 +141,11 @@ def _parts(view: "AgentView") -> "Iterator[RenderableType]":
     """The view for people: an alarm a row, oldest first, then the machines that nobody is called for."""
     from rich.text import Text
 
-    from edge_agent.cli.tables import grid
+    from edge_agent.cli.tables import grid, local
 
     found = sorted(view.alarms.values(), key=lambda alarm: str(alarm["onset"]))
     silenced = [
-        (word, name, str(why["by"]), str(why["until"] or "it is lifted"))
+        (word, name, str(why["by"]), local(why["until"], view.zone) if why["until"] else "it is lifted")
         for name, machine in view.status.get("machines", {}).items()
         for word in ("shelved", "suppressed")
         if (why := machine.get(word))
@@ -175,4 +175,4 @@ def _state(alarm: Mapping[str, Any]) -> str:
     seen = lifecycle.get("acknowledged")
     words = [f"acknowledged by {seen['by']}" if seen else "not acknowledged"]
     words += [word for word in ("shelved", "suppressed", "held") if lifecycle.get(word)]
-    return ", ".join(words if lifecycle.get("active", True) else [*words, "calm again"])
+    return ", ".join(words if lifecycle.get("active", True) else [*words, "back to normal"])

@@ -6,12 +6,14 @@ For the command line; the agent itself is `service`. Knows no agent's memory, on
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import msgspec
 
 from edge_agent.config.file import Config
+from edge_agent.config.sections import zone_of
 from edge_agent.errors import CommandError
 from edge_agent.mqtt.egress import Egress
 from edge_agent.mqtt.outbox import Message, Outbox
@@ -35,6 +37,14 @@ class AgentView:
 
     status: Mapping[str, Any] = field(default_factory=dict)
     alarms: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def zone(self) -> tzinfo:
+        """In which the agent tells people times; UTC where this computer does not know it."""
+        try:
+            return zone_of(str(self.status.get("timezone", "UTC")))
+        except ValueError:
+            return UTC
 
 
 class OperatorClient:

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from edge_agent.config.file import Config
     from edge_agent.metrics.page_reader import Samples
 
+_NAMED = 10
+"""Machines that a line names; the table has them all."""
 _LOSSES = {
     "rejected": ("edge_agent_messages_total", "rejected"),
     "late": ("edge_agent_messages_total", "late"),
@@ -82,8 +85,16 @@ class AgentStatus:
 
     @property
     def well(self) -> bool:
-        """Whether it runs, and nothing is amiss."""
-        return not self.amiss and self.view.status.get("state", "online") == "online"
+        """Whether it runs, nothing is amiss, and every machine that it has learnt is heard."""
+        online = self.view.status.get("state", "online") == "online"
+        return online and not self.amiss and not self.machines_that("silent_since")
+
+    def machines_that(self, key: str, *values: str) -> tuple[str, ...]:
+        """Names of the machines of which the status says this, or one of these values of it."""
+        machines = self.view.status.get("machines", {})
+        return tuple(
+            name for name, told in machines.items() if key in told and (not values or told[key] in values)
+        )
 
 
 def ask(config: "Config", *, client_id: str, timeout_s: float) -> AgentStatus:
@@ -150,6 +161,7 @@ def parts(told: AgentStatus) -> "Iterator[RenderableType]":
         facts.append(f"model {str(status['model'])[:12]}")
     well = " and well" if told.well else ""
     yield Text(f"{told.name}: {state}{well}" + (f" ({', '.join(facts)})" if facts else ""))
+    yield from (Text(f"  {line}") for line in _in_short(told))
     yield from (Text(f"  amiss: {word}") for word in told.amiss or ())
     yield from (Text(f"  not heard: {word}") for word in told.trouble)
     if status.get("machines"):
@@ -164,6 +176,19 @@ def parts(told: AgentStatus) -> "Iterator[RenderableType]":
         yield f"{received} messages received since the start; lost: " + (
             ", ".join(f"{count} {name}" for name, count in lost.items()) or "nothing"
         )
+
+
+def _in_short(told: AgentStatus) -> "Iterator[str]":
+    """What somebody must know first, a line each: machines in alarm, and machines that nobody watches just now."""
+    for what, names in (
+        ("in alarm", told.machines_that("alarm")),
+        ("not heard, so not watched", told.machines_that("silent_since")),
+        ("not learnt, so not watched", told.machines_that("state", "failed")),
+        ("still being learnt, so not watched", told.machines_that("state", "commissioning", "learning")),
+    ):
+        if names:
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            yield f"{what}: {', '.join(names[:_NAMED])}{more}"
 
 
 def _machines(told: AgentStatus) -> "Table":
@@ -193,25 +218,42 @@ def _seen_once(told: AgentStatus) -> "Iterator[RenderableType]":
     """A line for each machine of which some stretch was unlike all others while it was learnt."""
     from rich.text import Text
 
-    from edge_agent.cli.tables import seen_once_line
+    from edge_agent.cli.tables import local, seen_once_line
 
     for name, machine in told.view.status["machines"].items():
         if stretches := machine.get("seen_once"):
-            said = seen_once_line((one["from"], one["to"], one["channel"]) for one in stretches)
+            said = seen_once_line(
+                (local(one["from"], told.view.zone), local(one["to"], told.view.zone), one["channel"])
+                for one in stretches
+            )
             yield Text(f"  {name}: {said}")
 
 
 def _machine(name: str, machine: Mapping[str, Any], told: AgentStatus) -> tuple[str, str, str, str]:
-    state = str(machine.get("state", ""))
-    if "rows_wanted" in machine:
-        state += f" {machine.get('rows', 0)}/{machine['rows_wanted']}"
+    state = _state(machine, told.view.zone)
     ratio = told.samples.get(("edge_agent_score_ratio", name))
     unscored = "not scored yet" if machine.get("state") == "ready" and told.samples else ""
     summary = ""
     if (alarm := machine.get("alarm")) is not None:
         known = told.view.alarms.get(str(alarm), {})
         summary = str(known.get("summary") or alarm)
-    elif reason := machine.get("reason"):
-        summary = str(reason)
     silenced = [word for word in ("shelved", "suppressed") if machine.get(word)]
     return name, state, unscored if ratio is None else f"{ratio:.2f}", " ".join([*silenced, summary]).strip()
+
+
+def _state(machine: Mapping[str, Any], zone: tzinfo) -> str:
+    """The state of a machine: one word for each, and until when it is not watched."""
+    from edge_agent.cli.tables import local
+
+    state, about = str(machine.get("state", "")), machine.get("learnt_about")
+    if since := machine.get("silent_since"):
+        return f"silent since {local(since, zone)}: not watched"
+    if state == "failed":
+        again = f"; tried again about {local(about, zone)}" if about else ""
+        return f"not learnt: {machine.get('reason', 'no reason given')}{again}"
+    if state == "learning":
+        return "almost learnt: not watched yet"
+    if state == "commissioning":
+        percent = min(99, 100 * int(machine.get("rows", 0)) // max(int(machine.get("rows_wanted", 1)), 1))
+        return f"learning, {percent} %: not watched" + (f" until about {local(about, zone)}" if about else "")
+    return state

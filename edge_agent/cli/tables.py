@@ -5,13 +5,16 @@ Whatever a command shows goes through here: much of it came over a network, and 
 
 import io
 import sys
+import time
 from collections.abc import Iterable, Iterator
+from datetime import tzinfo
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from edge_agent.alarms.local_time import moment, parsed_ns
 from edge_agent.logs import printable
 
 _UNBOUNDED_COLUMNS = 100_000
@@ -64,6 +67,14 @@ class _Printable:
 def kinds_line(kinds: Iterable[tuple[str, str]]) -> str:
     """What channels are that are not analog, and what that means, in a line."""
     return "; ".join(f"{name}: {kind}{_MEANING.get(kind, '')}" for name, kind in kinds)
+
+
+def local(text: str, zone: tzinfo) -> str:
+    """A time of a message as people of that zone read it; one that cannot be read stays as it is."""
+    try:
+        return moment(parsed_ns(text), zone, beside_ns=time.time_ns())
+    except ValueError:
+        return text
 
 
 def seen_once_line(stretches: Iterable[tuple[str, str, str]]) -> str:

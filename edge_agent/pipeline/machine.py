@@ -47,6 +47,8 @@ class MachineStatus:
         kinds: (channel, kind) of its channels that are not analog.
         notices: ids of what it does that was never learnt and is no fault.
         seen_once: stretches of the learnt time that were unlike all others.
+        ready_ns: when the rows that it is to be learnt from will be here about, by the time and pace of its rows; None
+            while none are gathered, and while nothing is known of their pace.
     """
 
     state: MachineState
@@ -64,6 +66,7 @@ class MachineStatus:
     kinds: tuple[tuple[str, ChannelKind], ...] = ()
     notices: tuple[str, ...] = ()
     seen_once: tuple[SeenOnce, ...] = ()
+    ready_ns: int | None = None
 
     @property
     def drifted(self) -> bool:
@@ -392,7 +395,16 @@ class Machine:
             else remarkable_kinds(self.profile.memory, self.profile.channels),
             notices=() if self.notices is None else tuple(one.id for one in self.notices.open_notices),
             seen_once=() if self.profile is None else seen_once.read(self.profile),
+            ready_ns=self._ready_ns(),
         )
+
+    def _ready_ns(self) -> int | None:
+        """When the rows to be learnt from will be here, about."""
+        last_ns, missing = self.rows.store.last_time_ns, self.wanted_at - self.rows.store.row_count
+        if self.state not in ("commissioning", "failed") or last_ns is None or missing < 0:
+            return None
+        pace_ns = self.rows.pace_ns()
+        return last_ns + missing * pace_ns if pace_ns else None
 
     def view(self, latest_rows: int) -> MachineView:
         """The latest rows beside what is usual."""

@@ -173,6 +173,11 @@ class SourceMonitor:
         """The findings that hold."""
         return tuple(self._open.values())
 
+    @property
+    def silent_since_ns(self) -> dict[str, int]:
+        """From when on nothing usable was heard of each learnt machine that is silent."""
+        return {key[0]: one.onset_ns for key, one in self._open.items() if key[1] == ANY_SOURCE}
+
     def ahead_s(self, alarm_id: str) -> float | None:
         """By how much the clock behind a finding is ahead of ours; None where it is about no clock."""
         for key, alarm in self._open.items():

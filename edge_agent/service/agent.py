@@ -393,6 +393,8 @@ class Service:
             provider=self._scorer.provider,
             machines=machines,
             calls=self._processor.alarm_manager.machine_calls(machines, now_ns=time.time_ns()),
+            silent_since_ns=self._processor.sources.silent_since_ns,
+            timezone=self._config.site.timezone,
         )
 
     def _take_snapshot(self, now_s: float) -> None:

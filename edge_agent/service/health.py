@@ -25,6 +25,7 @@ _KINDS_LIMIT = 32
 """Channels of a machine that are not analog, as the status tells them."""
 _STRETCHES_LIMIT = 5
 """Stretches of a machine that were seen once, the latest, as the status tells them."""
+_MINUTE_NS = 60_000_000_000
 MACHINES_LIMIT = 500
 """A message stays small enough for brokers that bound it; /metrics counts the rest."""
 _CALLED = MachineCalls()
@@ -118,7 +119,7 @@ def judge(
     return Health(alive=alive, amiss=(*amiss, *parts))
 
 
-def status_payload(
+def status_payload(  # noqa: PLR0913 - what the message says
     *,
     agent: str,
     version: str,
@@ -127,9 +128,11 @@ def status_payload(
     provider: str,
     machines: Mapping[str, MachineStatus],
     calls: Mapping[str, MachineCalls] | None = None,
+    silent_since_ns: Mapping[str, int] | None = None,
+    timezone: str = "UTC",
 ) -> bytes:
     """The retained status message. Says nothing that changes by itself, so that equal states are equal bytes."""
-    listed = list(machines.items())[:MACHINES_LIMIT]
+    listed, silent = list(machines.items())[:MACHINES_LIMIT], silent_since_ns or {}
     return msgspec.json.encode(
         {
             "schema_version": SCHEMA_VERSION,
@@ -139,8 +142,12 @@ def status_payload(
             "model": model,
             "provider": provider,
             "machine_count": len(machines),
-            "machines": {name: _machine(status, (calls or {}).get(name, _CALLED)) for name, status in listed},
+            "machines": {
+                name: _machine(status, (calls or {}).get(name, _CALLED), silent_ns=silent.get(name))
+                for name, status in listed
+            },
         }
+        | ({} if timezone == "UTC" else {"timezone": timezone})
     )
 
 
@@ -154,14 +161,23 @@ def _since_learnt(status: MachineStatus) -> dict[str, Any]:
     return told
 
 
-def _machine(status: MachineStatus, calls: MachineCalls) -> dict[str, Any]:
+def _watched(status: MachineStatus, *, silent_ns: int | None) -> dict[str, Any]:
+    """Whether the machine is watched, and if not, why and until when."""
     told: dict[str, Any] = {"state": status.state}
     if status.state != "ready":
         told["rows"] = status.rows_heard
         told["rows_wanted"] = status.rows_wanted
+    if status.ready_ns is not None:  # to the minute: it is a guess, and is not to change with every row
+        told["learnt_about"] = payload.rfc3339(-(-status.ready_ns // _MINUTE_NS) * _MINUTE_NS)
+    if silent_ns is not None:
+        told["silent_since"] = payload.rfc3339(silent_ns)
     if status.reason:
         told["reason"] = status.reason
-    told |= _since_learnt(status)
+    return told
+
+
+def _machine(status: MachineStatus, calls: MachineCalls, *, silent_ns: int | None) -> dict[str, Any]:
+    told = _watched(status, silent_ns=silent_ns) | _since_learnt(status)
     if status.kinds:
         told["kinds"] = dict(status.kinds[:_KINDS_LIMIT])
     if status.seen_once:

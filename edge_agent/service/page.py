@@ -105,7 +105,11 @@ class PagePart(AgentPart):
             bundle=processor.bundle,
             machines=machines,
             calls=processor.alarm_manager.machine_calls(machines, now_ns=now_ns),
-            silent_s=processor.sources.hearing.silent_s(machines, now_s=now_s),
+            silent_s=processor.sources.hearing.silent_s(machines, now_s=now_s)
+            | {  # of these it is known since when, whenever the agent was started
+                name: max(0.0, (now_ns - since_ns) / 1e9)
+                for name, since_ns in processor.sources.silent_since_ns.items()
+            },
             trends={name: self._history.of(name).near.curve(_TREND_POINTS) for name in machines},
             records=tuple(processor.alarm_manager.lifecycle.kept.records.values()),
             past=_named(processor, history[: -_PAST - 1 : -1]),

@@ -6,6 +6,7 @@ into text nodes only.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC
 from typing import Any, get_args
 
 import msgspec
@@ -16,6 +17,7 @@ from edge_agent.model.bundle import Bundle
 from edge_agent.pipeline.machine import MachineStatus, MachineView
 from edge_agent.pipeline.notices import LEVEL
 from edge_agent.records import Float32, Kind, Severity
+from edge_agent.sensors.findings import SourceFinding
 from edge_agent.signals.channel_kinds import ChannelKind
 from edge_agent.web.view import Closeup, Curve, Expectation, View
 
@@ -138,6 +140,7 @@ def _agent(view: View) -> dict[str, Any]:
         "agent": view.agent,
         "version": view.version,
         "time": payload.rfc3339(view.time_ns),
+        "zone": None if view.zone is UTC else str(view.zone),
         "alive": view.health.alive,
         "amiss": list(view.health.amiss),
         "commands": list(view.commands),
@@ -157,6 +160,7 @@ def _machine(view: View, name: str, status: MachineStatus) -> dict[str, Any]:
         "threshold": _figure(threshold),
         "rows": status.rows_heard,
         "rows_wanted": status.rows_wanted,
+        "learnt_about": None if status.ready_ns is None else payload.rfc3339(status.ready_ns),
         "channels": len(status.channels),
         "findings": 0,
         "threshold_ratio": _figure(status.threshold_ratio),
@@ -186,10 +190,10 @@ def _drift(status: MachineStatus) -> dict[str, Any]:
 def _word(status: MachineStatus, record: AlarmState | None, *, silent: bool) -> str:
     if record is not None:
         return "alarm"
-    if silent:
-        return "silent"
     if status.state != "ready":
         return status.state
+    if silent:
+        return "silent"
     return "normal" if status.last_score is not None else "unscored"
 
 
@@ -210,6 +214,8 @@ def _alarm(record: AlarmState, view: View) -> dict[str, Any]:
     """The latest revision, beside what the machine has come to since."""
     status = view.machines.get(record.alarm.machine)
     latest_ns = max(record.alarm.time_ns, status.last_time_ns or 0) if status else record.alarm.time_ns
+    if record.alarm.fault in get_args(SourceFinding):  # it goes on while no row comes, by the agent's clock
+        latest_ns = view.time_ns
     return {
         **payload.to_payload(record.alarm, agent=view.agent, zone=view.zone),
         "lifecycle": payload.marks(record),

@@ -33,6 +33,7 @@ def test_another_day_is_said_by_the_days_of_the_zone() -> None:
     assert moment(at, UTC, beside_ns=ns("2026-11-30T09:00:00")) == "Sun 23:30 UTC"
     assert moment(at, UTC, beside_ns=ns("2026-12-20T09:00:00")) == "Sun 29 Nov 23:30 UTC"
     assert moment(at, UTC, beside_ns=ns("2026-11-28T09:00:00")) == "Sun 29 Nov 23:30 UTC"
+    assert moment(at, UTC, beside_ns=ns("2027-01-02T09:00:00")) == "Sun 29 Nov 2026 23:30 UTC"
     assert moment(at, UTC) == "Sun 23:30 UTC"
 
 

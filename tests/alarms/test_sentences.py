@@ -12,7 +12,7 @@ from edge_agent.alarms.state import Acknowledgement, AlarmState, Event, Notifica
 from edge_agent.pipeline.notices import STANDSTILL
 from edge_agent.records import Alarm
 from edge_agent.sensors.findings import closed, opened
-from tests.alarms.test_payload import CHANNEL, CLOSED, OPENED
+from tests.support.alarms import CHANNEL, CLOSED, OPENED
 
 MINUTE = 60 * 1_000_000_000
 NOON_NS = 1_700_000_000 // 86_400 * 86_400_000_000_000 + 12 * 60 * MINUTE

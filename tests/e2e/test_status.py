@@ -48,6 +48,7 @@ def test_an_agent_is_seen_with_its_machines_alarms_and_losses_and_missed_when_it
         place = f"alerts/pump-1/{raised['id']}"
         wait_until(lambda: user.retained.get(place), what="the retained alert, which `status` reads")
 
+        user.publish_rows("pump-1", 340, 360, shift=FAULT_SHIFT)  # a silent machine is not well
         text, told = status(*where), status(*where, "--json")
         assert (text.returncode, told.returncode) == (0, 0), text.stdout + text.stderr
         assert "online and well" in text.stdout
@@ -57,7 +58,7 @@ def test_an_agent_is_seen_with_its_machines_alarms_and_losses_and_missed_when_it
         assert table["well"]
         assert table["losses"]["rejected"] == 1
         assert table["status"]["machines"]["pump-1"]["state"] == "ready"
-        # On a slow machine the source has been silent for so long meanwhile that it has a finding of its own.
+        # On a slow machine the source has been silent for so long before that it has a finding of its own.
         assert raised["id"] in [alarm["id"] for alarm in table["alarms"]]
 
         agent.kill()  # its last will says so

@@ -305,3 +305,18 @@ def test_a_flood_of_machines_with_wrong_clocks_is_bounded() -> None:
 
 
 HOUR_NS = 3600 * SECOND
+
+
+def test_it_is_known_since_when_nothing_is_heard_even_after_a_restart() -> None:
+    line = Line()
+    line.send()
+    line.wait(40)
+    since_ns = line.watch.silent_since_ns
+    assert since_ns.keys() == {"m"}
+    assert abs(since_ns["m"] - START_NS) <= 2 * SECOND
+    other = SourceMonitor(machines_limit=10)
+    assert other.restore(line.watch.changes())
+    assert other.silent_since_ns == since_ns
+    line.send()
+    line.wait(2)
+    assert line.watch.silent_since_ns == {}

@@ -4,17 +4,20 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from edge_agent.alarms.payload import rfc3339
 from edge_agent.alarms.state import AlarmState, MachineCalls
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model import bundle
 from edge_agent.pipeline.machine import MachineView
 from edge_agent.records import ChannelEvidence
+from edge_agent.sensors.findings import opened
 from edge_agent.web import documents
 from edge_agent.web.view import Closeup, Curve, Expectation, View
-from tests.support.hall import ALARM, NOW_NS, READY
+from tests.support.hall import ALARM, NOW_NS, READY, SECOND
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u2028\x00\U0001f525"
 FROZEN = replace(
@@ -166,3 +169,44 @@ def test_the_kind_of_each_channel_is_told(tiny_bundle: Path) -> None:
 def test_without_a_token_no_command_is_offered_and_an_unknown_machine_is_none(tiny_bundle: Path) -> None:
     assert json.loads(documents.state(view(tiny_bundle)))["commands"] == []
     assert documents.machine(view(tiny_bundle), "nobody") is None
+
+
+def test_a_silence_goes_on_by_the_agents_clock(tiny_bundle: Path) -> None:
+    """Seen: "since 10:27, for 30 s" at 10:40."""
+    since_ns = NOW_NS - 780 * SECOND
+    silent = opened(
+        "pump-1", "silent", number="w1", onset_ns=since_ns, time_ns=since_ns + 30 * SECOND, model="m"
+    )
+    status = replace(READY, last_time_ns=since_ns)
+    told = json.loads(
+        documents.state(
+            replace(
+                view(tiny_bundle),
+                machines={"pump-1": status},
+                records=(AlarmState(silent), AlarmState(replace(ALARM, time_ns=since_ns, onset_ns=since_ns))),
+                silent_s={"pump-1": 780.0},
+            )
+        )
+    )
+    assert told["findings"][0]["latest"] == told["time"]
+    assert told["alarms"][0]["latest"] == rfc3339(since_ns)  # nobody knows what the machine does since
+    assert told["findings"][0]["summary"].startswith("Nothing usable has been heard of pump-1 since ")
+    assert told["machines"][0]["silent_s"] == 780
+
+
+def test_times_are_told_in_the_zone_of_the_site_where_it_has_one(tiny_bundle: Path) -> None:
+    assert json.loads(documents.state(view(tiny_bundle)))["zone"] is None
+    there = replace(view(tiny_bundle), zone=ZoneInfo("Europe/Berlin"), records=(AlarmState(ALARM),))
+    told = json.loads(documents.state(there))
+    assert told["zone"] == "Europe/Berlin"
+    assert "since 09:00 CET" in told["alarms"][0]["summary"]
+    assert told["alarms"][0]["onset"].endswith("08:00:00.000Z")
+
+
+def test_a_machine_that_is_learnt_says_until_when_it_is_not_watched(tiny_bundle: Path) -> None:
+    young = replace(
+        READY, state="commissioning", rows_heard=47, rows_wanted=100, ready_ns=NOW_NS + 60 * SECOND
+    )
+    told = json.loads(documents.state(replace(view(tiny_bundle), machines={"pump-1": young})))
+    assert told["machines"][0]["state"] == "commissioning"
+    assert told["machines"][0]["learnt_about"] == rfc3339(NOW_NS + 60 * SECOND)

@@ -25,7 +25,7 @@ def test_the_overview_shows_every_machine_with_its_state_and_the_alarm_first(
         expect(card).to_contain_text("pressure")
         expect(card).to_contain_text("usually")
         expect(page.locator("a.machine", has_text="fan-2")).to_contain_text("Normal")
-        expect(page.locator("a.machine", has_text="mixer-5")).to_contain_text("130 of 300 rows")
+        expect(page.locator("a.machine", has_text="mixer-5")).to_contain_text("43 %: not watched")
         expect(page.locator("a.machine").first).to_contain_text("Alarm")
         assert re.match(r"\([23]\) hall", page.title())
 

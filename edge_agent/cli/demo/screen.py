@@ -78,7 +78,7 @@ class Screen(AbstractContextManager["Screen"]):
             return f"{name}: score {history[-1]:.2f} of threshold"
         state = self._states.get(name, {})
         if "rows" in state:
-            return f"{name}: {state['state']}, row {state['rows']} of {state['rows_wanted']}"
+            return f"{name}: learning, row {state['rows']} of {state['rows_wanted']}"
         return f"{name}: {state.get('state', 'not heard yet')}"
 
     def _picture(self) -> Group:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -11,6 +12,7 @@ from rich.progress import Progress
 from rich.text import Text
 
 from edge_agent.alarms import payload
+from edge_agent.alarms.local_time import moment
 from edge_agent.cli.tables import grid, kinds_line, seen_once_line, show, tell_error
 from edge_agent.commissioning import seen_once
 from edge_agent.config.file import Config
@@ -88,18 +90,19 @@ def run(
                 for alarm in played.alarms
             )
             summary.add_row(*_summary_row(recording, played))
-            told += _learnt(recording.name, played.profile)
+            told += _learnt(recording.name, played.profile, zone=config.site.zone)
     show(summary, *told)
     _raise_last(failed)
 
 
-def _learnt(name: str, profile: Profile) -> Iterator[RenderableType]:
+def _learnt(name: str, profile: Profile, *, zone: tzinfo) -> Iterator[RenderableType]:
     """What people should know of what was learnt of a recording, a line each."""
     if kinds := remarkable_kinds(profile.memory, profile.channels):
         yield Text(f"{name}: {kinds_line(kinds)}")
     if stretches := seen_once.read(profile):
         said = [
-            (payload.rfc3339(one.start_ns), payload.rfc3339(one.end_ns), one.channel) for one in stretches
+            (moment(one.start_ns, zone, beside_ns=0), moment(one.end_ns, zone, beside_ns=0), one.channel)
+            for one in stretches
         ]
         yield Text(f"{name}: {seen_once_line(said)}")
 

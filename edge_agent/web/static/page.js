@@ -2,7 +2,7 @@
 
 import { fill, h } from "./dom.js";
 import { data, history, machinePage, model, overview } from "./views.js";
-import { count } from "./words.js";
+import { count, useZone } from "./words.js";
 
 const EVERY_MS = 2000;
 const SLOWEST_MS = 15000;
@@ -55,6 +55,7 @@ async function refresh() {
 
 function show() {
   const { page, doc } = latest;
+  useZone((page === "model" ? doc.state : doc).zone);
   const width = Math.max(260, Math.min(main.clientWidth, 760) - 34);
   const parts = page === "machine" ? machinePage(doc, { ...view, width })
     : page === "history" ? history(doc)

@@ -1,7 +1,7 @@
 // What is wrong with sensors: not the machine's behaviour, but what is heard of it.
 
 import { h } from "./dom.js";
-import { FINDINGS, beside, between, clock, range } from "./words.js";
+import { beside, between, clock, range } from "./words.js";
 
 export function findingsCard(findings, doc, { titled }) {
   return h("ul", { class: "findings" }, findings.map((finding) => findingItem(finding, doc, titled)));
@@ -9,17 +9,14 @@ export function findingsCard(findings, doc, { titled }) {
 
 function findingItem(finding, doc, titled) {
   const [channel] = finding.channels;
-  const names = finding.channels.map((one) => one.name).join(", ");
   const seen = finding.lifecycle.acknowledged;
   return h("li", { "data-key": finding.id },
     titled && h("a", { class: "name", href: `#/machine/${encodeURIComponent(finding.machine)}` }, finding.machine),
-    h("p", null, h("strong", { class: "name" }, names || "The source"), " ",
-      `${names && finding.channels.length > 1 ? ": " : ""}${FINDINGS[finding.fault.name] ?? finding.fault.name}.`),
+    h("p", null, finding.summary),
     h("p", { class: "quiet" }, `Since ${clock(finding.onset, doc.time)}, for ${between(finding.onset, finding.latest)}`
       + (finding.channels.length === 1 && channel.observed !== null
         ? ` · ${beside(channel.observed, channel.normal_low, channel.normal_high)}, usually ${range(channel.normal_low, channel.normal_high)}`
-        : "") + (!names ? "" : finding.fault.name === "spikes" ? " · these readings are left out of the score"
-        : " · left out of the score until it recovers")),
+        : "")),
     seen && h("p", { class: "standing" }, `Acknowledged by ${seen.by}${seen.comment ? `: ${seen.comment}` : ""}`),
     !seen && doc.commands.includes("ack") && h("div", { class: "actions" },
       h("button", { type: "button", "data-do": "ack", "data-alarm": finding.id, "data-machine": finding.machine }, "Acknowledge")));

@@ -17,29 +17,36 @@ function pill(state, severity) {
   return h("span", { class: `pill ${state} ${severity ?? ""}` }, h("span", { "aria-hidden": "true" }, sign), ` ${word}`);
 }
 
-function notes(machine) {
+function notes(machine, now) {
   return [
     machine.state === "alarm" && machine.acknowledged && "acknowledged",
     machine.shelved && `shelved by ${machine.shelved.by}`,
     machine.suppressed && `suppressed: ${machine.suppressed.by}`,
     machine.findings > 0 && plural(machine.findings, "sensor finding"),
     drifted(machine) && `threshold ${figure(machine.threshold_ratio)} times what was learnt`,
-    machine.silent_s !== null && `not heard for ${span(machine.silent_s)}`,
-    machine.drifted && "drifted far from what was learnt: inspect it or commission it anew",
-    machine.reason,
+    machine.silent_s !== null && `nothing usable heard for ${span(machine.silent_s)}: not watched`,
+    machine.drifted && "drifted far from what was learnt: inspect it, or learn it afresh",
+    machine.reason && `not learnt: ${machine.reason}`,
+    machine.state === "failed" && machine.learnt_about && `tried again about ${clock(machine.learnt_about, now)}`,
   ].filter(Boolean);
 }
 
 // A threshold that has followed the machine so far up tells of a machine that is not what was learnt.
 const drifted = (machine) => machine.threshold_ratio !== null && machine.threshold_ratio > DRIFT_RATIO;
 
-function progress(machine) {
+// Each state has a word of its own, and says that the machine is not watched, and until when.
+function progressWords(machine, share, now) {
+  if (machine.state === "learning") return "all its rows are here; what is normal is being worked out: not watched yet";
+  const percent = `${Math.min(99, Math.floor(100 * share))} %: not watched`;
+  if (machine.silent_s !== null) return `${percent}; no row comes`;
+  return machine.learnt_about ? `${percent} until about ${clock(machine.learnt_about, now)}` : percent;
+}
+
+function progress(machine, now) {
   const share = machine.rows_wanted ? machine.rows / machine.rows_wanted : 0;
   return h("div", { class: "progress" },
     bar(share, "learn"),
-    h("span", { class: "quiet" }, machine.state === "learning"
-      ? "all rows are here, being learnt"
-      : `${count(Math.min(machine.rows, machine.rows_wanted))} of ${count(machine.rows_wanted)} rows`));
+    h("span", { class: "quiet" }, progressWords(machine, share, now)));
 }
 
 // -- alarms --------------------------------------------------------------------------------------------------
@@ -59,9 +66,9 @@ function standing(alarm) {
   return [
     seen && `Acknowledged by ${seen.by}${seen.comment ? `: ${seen.comment}` : ""}`,
     life.shelved && `Shelved by ${life.shelved.by}${life.shelved.until ? ` until ${clock(life.shelved.until)}` : " for this alarm"}`,
-    life.suppressed && `Suppressed: ${life.suppressed.by}${life.suppressed.comment ? `, ${life.suppressed.comment}` : ""}`,
-    life.held && "Held back: too many alarms opened at once",
-    !life.active && "The machine is calm again; the alarm waits to be acknowledged",
+    life.suppressed && `Suppressed by ${life.suppressed.by}${life.suppressed.comment ? `: ${life.suppressed.comment}` : ""}`,
+    life.held && "Nobody was called: too many alarms opened at once",
+    !life.active && "The machine is back to normal. The alarm waits to be acknowledged",
   ].filter(Boolean);
 }
 
@@ -78,7 +85,8 @@ function actions(alarm, commands) {
 }
 
 function faultLine(alarm) {
-  if (alarm.fault.name === "unknown") return h("p", { class: "fault quiet" }, "No named fault resembles it.");
+  if (alarm.fault.name === "unknown") return h("p", { class: "fault quiet" }, "Which fault it is, is not known.");
+  if (alarm.fault.by) return h("p", { class: "fault" }, "It is ", h("strong", null, alarm.fault.name), `, says ${alarm.fault.by}`);
   return h("p", { class: "fault" }, "Probably ", h("strong", null, alarm.fault.name),
     ` (${Math.round(alarm.fault.probability * 100)} %)`);
 }
@@ -127,20 +135,20 @@ export function overview(doc, { search }) {
     doc.machine_count === 0
       ? h("section", { class: "card" }, h("h2", null, "No machine was heard yet"),
         h("p", null, "A machine appears here with its first message. See Data for messages that were turned away."))
-      : h("ul", { class: "machines", "aria-label": "Machines" }, shown.map(machineItem)),
+      : h("ul", { class: "machines", "aria-label": "Machines" }, shown.map((machine) => machineItem(machine, doc.time))),
     doc.machine_count > doc.machines.length
       && h("p", { class: "quiet" }, `and ${plural(doc.machine_count - doc.machines.length, "more machine")}`),
     doc.commands.length === 0 && h("p", { class: "quiet foot" }, "This page is for reading only: no token is set up."),
   ];
 }
 
-function machineItem(machine) {
-  const told = notes(machine);
+function machineItem(machine, now) {
+  const told = notes(machine, now);
   const scored = machine.score !== null && machine.state !== "commissioning" && machine.state !== "learning";
   return h("li", { "data-key": machine.name },
     h("a", { class: "card machine", href: link(machine.name) },
       h("span", { class: "who" }, h("span", { class: "name" }, machine.name), pill(machine.state, machine.severity)),
-      machine.state === "commissioning" || machine.state === "learning" ? progress(machine)
+      machine.state === "commissioning" || machine.state === "learning" ? progress(machine, now)
         : h("span", { class: "figures" }, trend(machine.trend),
           scored && h("span", { class: "score-now" }, h("span", { class: machine.score > machine.threshold ? "bad" : "" },
             score(machine.score)), h("span", { class: "quiet" }, ` of ${figure(machine.threshold)}`))),
@@ -149,7 +157,7 @@ function machineItem(machine) {
 
 export function machinePage(doc, { far, width }) {
   const machine = doc.machine;
-  const told = notes(machine);
+  const told = notes(machine, doc.time);
   const learning = machine.state === "commissioning" || machine.state === "learning";
   const choice = (name, word) => h("button", { type: "button", "data-span": name,
     "aria-pressed": String((name === "far") === far) }, word);
@@ -168,9 +176,10 @@ export function machinePage(doc, { far, width }) {
       h("div", { class: "row" }, h("h2", null, learning ? "Being learnt" : "Score"),
         !learning && h("div", { class: "choice", role: "group", "aria-label": "Time shown" },
           choice("near", "10 min"), choice("far", "24 h"))),
-      learning ? progress(machine) : scoreChart(far ? doc.far : doc.near,
+      learning ? progress(machine, doc.time) : scoreChart(far ? doc.far : doc.near,
         { width, stretch: far ? 300 : 3, threshold: machine.threshold, now: doc.time }),
-      !learning && h("p", { class: "quiet" }, "Above the line the machine counts as unusual; now ",
+      !learning && h("p", { class: "quiet" },
+        `Above the line the machine counts as unusual; ${machine.silent_s === null ? "now" : "when it was heard last"} `,
         h("strong", { class: machine.score > machine.threshold ? "bad" : "" }, score(machine.score)), ".")),
     h("h2", null, "Channels"),
     h("p", { class: "quiet legend" },
@@ -242,7 +251,7 @@ function pastList(list, doc, { named }) {
     h("p", { class: "quiet" }, `${named ? `${clock(past.onset, doc.time)} · ` : ""}lasted ${between(past.onset, past.closed)}`
       + ` · ${past.acknowledged_by ? `acknowledged by ${past.acknowledged_by}` : "not acknowledged"}`),
     past.comment && h("p", null, past.comment),
-    past.finding && h("p", null, past.severity === "notice" ? past.finding : `Sensor ${past.finding}`),
+    past.finding && h("p", null, past.severity === "notice" || past.finding.startsWith("source:") ? past.finding : `sensor ${past.finding}`),
     past.fault && h("p", null, "It was ", h("strong", null, past.fault)),
     !past.finding && doc.commands.includes("label") && h("div", { class: "actions" },
       h("button", { type: "button", "data-do": "label", "data-alarm": past.id, "data-machine": past.machine },
@@ -268,7 +277,7 @@ export function data(doc) {
   return [
     h("h1", null, "Data quality"),
     h("section", { class: "card sensors", "aria-label": "Sensors" }, h("h2", null, "Sensors"),
-      doc.findings.length === 0 ? h("p", { class: "quiet" }, "Nothing is amiss with any sensor.")
+      doc.findings.length === 0 ? h("p", { class: "quiet" }, "No sensor of a learnt machine is known to be broken.")
         : findingsCard(doc.findings, doc, { titled: true }),
       doc.finding_count > doc.findings.length
         && h("p", { class: "quiet" }, `and ${plural(doc.finding_count - doc.findings.length, "more finding")}`)),
@@ -279,9 +288,9 @@ export function data(doc) {
       q.received > 0 && bar(q.accepted / q.received, "good"),
       h("table", null, h("tbody", null, rowsOf([
         ["sent twice", q.duplicate], ["too late for their row", q.late],
-        ["dropped: more than this machine can work off", q.shed], ["waiting now", q.queued],
+        ["dropped: this computer could not keep up", q.shed], ["waiting now", q.queued],
       ]))),
-      lost === 0 && h("p", { class: "quiet" }, "Nothing was lost or turned away.")),
+      lost === 0 && h("p", { class: "quiet" }, "No message was lost or turned away.")),
     table("Messages turned away", q.rejected, "None."),
     table("Single values turned away", q.values_rejected, "None."),
     h("section", { class: "card" }, h("h2", null, "Scoring and alerts"),

@@ -38,47 +38,47 @@ export function score(value) {
 }
 
 export function span(seconds) {
-  if (seconds < 90) return `${Math.max(0, Math.round(seconds))} s`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  if (seconds < 48 * 3600) return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
-  return `${Math.round(seconds / 86400)} days`;
+  if (Math.round(seconds) < 90) return `${Math.max(0, Math.round(seconds))} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 90) return `${minutes} min`;
+  if (minutes < 48 * 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return `${Math.round(minutes / 1440)} days`;
 }
 
 export function between(first, last) {
   return span((Date.parse(last) - Date.parse(first)) / 1000);
 }
 
+// Times are those of the machines' site, where the agent says which zone that is: alerts tell the same. Without one they
+// are the reader's own. A reader who is elsewhere is told the zone.
+let zone;
+let named;
+
+export function useZone(name) {
+  try {
+    new Intl.DateTimeFormat("en-GB", { timeZone: name ?? undefined });
+    zone = name ?? undefined;
+  } catch {
+    zone = undefined; // a browser that does not know it
+  }
+  named = zone && zone !== Intl.DateTimeFormat().resolvedOptions().timeZone ? "short" : undefined;
+}
+
 export function clock(text, now) {
   const moment = new Date(text);
-  const time = moment.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
-  if (now && moment.toDateString() === new Date(now).toDateString()) return time;
-  const day = moment.toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" });
-  return `${day}, ${time}`;
+  const time = moment.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: zone, timeZoneName: named });
+  const day = (at) => at.toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: zone });
+  return now && day(moment) === day(new Date(now)) ? time : `${day(moment)}, ${time}`;
 }
 
 export const STATES = {
   alarm: ["▲", "Alarm"],
   silent: ["○", "Silent"],
   failed: ["✕", "Not learnt"],
-  learning: ["◑", "Learning"],
-  commissioning: ["◔", "Commissioning"],
+  learning: ["◑", "Almost learnt"],
+  commissioning: ["◔", "Learning"],
   unscored: ["◌", "Not scored yet"],
   normal: ["●", "Normal"],
-};
-
-// What can be wrong with a sensor, as somebody says it who stands before the machine.
-export const FINDINGS = {
-  missing: "sends nothing any more",
-  "out of range": "shows values that are physically impossible",
-  "stuck at limit": "stands still at the end of its range",
-  "unit changed": "seems to speak in another unit",
-  frozen: "does not change any more",
-  "noise gone": "is far smoother than it was",
-  stale: "most channels stand still: the source seems to repeat old values",
-  silent: "nothing usable is heard any more: it is not watched",
-  "clock skew": "the source's clock is wrong: see Wrong clocks in the documentation",
-  spikes: "has many single broken readings",
-  "rate changed": "rows come far more or less often than they did",
 };
 
 export const REASONS = {
