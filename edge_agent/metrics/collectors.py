@@ -207,6 +207,7 @@ def _history_samples(history: HistorySeries) -> _Samples:
             (("not_writable",), history.dropped),
             (("no_room",), history.crowded_out),
         ],
+        "edge_agent_history_rows_passed_over_total": [((), history.rows_passed_over)],
         "edge_agent_history_written_total": [((), history.written)],
         "edge_agent_history_failures_total": [((), history.failures)],
         "edge_agent_history_set_aside_total": [((), history.set_aside)],

@@ -168,6 +168,9 @@ TABLE: tuple[Series, ...] = (
         "counter",
         "Incidents, and what was done about them, written down.",
     ),
+    Series(
+        "edge_agent_history_rows_passed_over_total", "counter", "Rows that are missing from the minutes kept."
+    ),
     Series("edge_agent_history_failures_total", "counter", "Writes to the history that failed."),
     Series("edge_agent_history_set_aside_total", "counter", "Corrupt histories that were set aside."),
     Series("edge_agent_history_bytes", "gauge", "Size of the history on disk."),

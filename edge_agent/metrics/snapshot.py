@@ -78,6 +78,7 @@ class HistorySeries:
     failures: int = 0
     set_aside: int = 0
     bytes: int = 0
+    rows_passed_over: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ on, and health, metrics, log and page say what is not kept.
 """
 
 import threading
+import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,15 +15,23 @@ from edge_agent.config.file import Config
 from edge_agent.errors import DatabaseError
 from edge_agent.metrics.snapshot import HistorySeries, Snapshot
 from edge_agent.mqtt.connection import Report
+from edge_agent.pipeline.results import StepResults
+from edge_agent.records import Frame
 from edge_agent.service.parts import AgentPart
 from edge_agent.service.turn import CLOCKS, Clocks, TurnProcessor
 from edge_agent.store.history.database import HISTORY, HistoryDatabase, HistorySettings
 from edge_agent.store.history.incident import Entry
+from edge_agent.store.history.minutes import MinuteGatherer, Scored
 
 _ROUND_S = 1.0
 _RETRY_FIRST_S, _RETRY_LAST_S = 1.0, 60.0
 _ENTRIES_A_ROUND = 20
 _FORGET_EVERY_S = 600.0
+_FRAMES_WAITING = 100_000
+_MINUTES_HELD = 50_000
+"""Minutes that wait in memory where the history cannot be written."""
+_MINUTES_A_SECOND, _LONGEST_FLUSH_S = 100, 10.0
+"""A hundred machines are written once a second, a thousand every ten: so much of the newest minute a crash may cost."""
 _PATIENCE_S = 5.0
 """How long a leaving agent waits for the last round."""
 
@@ -38,6 +48,7 @@ class HistoryCounts:
     failures: int = 0
     set_aside: int = 0
     crowded_out: int = 0
+    rows_passed_over: int = 0
 
 
 class HistoryWorker:
@@ -56,6 +67,11 @@ class HistoryWorker:
         self._changed = threading.Condition()
         self._entries: dict[str, Entry] = {}
         self._done: list[str] = []
+        self._gatherer = MinuteGatherer()
+        self._steps: deque[tuple[Sequence[Frame], Sequence[Scored]]] = deque()
+        self._frames_waiting = 0
+        self._resumed = False
+        self._wrote_minutes_s = -_LONGEST_FLUSH_S
         self._stopping = False
         self._pause_s, self._retry_s = 0.0, 0.0
         self._forgot_s: float | None = None
@@ -87,6 +103,17 @@ class HistoryWorker:
                 self._entries.update(entries)
                 self._changed.notify_all()
 
+    def take_step(self, step: StepResults) -> None:
+        """Have a step's rows and scores gathered soon; where too much waits they are passed over, and counted."""
+        if not self._settings.minute_days or not (step.accepted or step.scores):
+            return
+        if self._frames_waiting > _FRAMES_WAITING:
+            self.counts.rows_passed_over += sum(len(frame.rows) for frame in step.accepted)
+            return
+        scored = [(block.windows.machine, block.windows.times_ns, block.value) for block in step.scores]
+        self._frames_waiting += len(step.accepted)
+        self._steps.append((step.accepted, scored))
+
     def drain_done(self) -> Sequence[str]:
         """Names of what is in the history since the last call."""
         if not self._done:
@@ -116,8 +143,9 @@ class HistoryWorker:
                 return
 
     def work(self) -> None:
-        """One round: write what waits, let go of what is too old or too much."""
+        """One round: gather and write what waits, let go of what is too old or too much."""
         now_s = self._clocks.monotonic_s()
+        self._gather()
         if now_s < self._retry_s and not self._stopping:
             return
         for attempt in range(2):
@@ -133,7 +161,36 @@ class HistoryWorker:
             self._report("history_recovered")
             self.failure, self._pause_s, self._retry_s = "", 0.0, 0.0
 
+    def _gather(self) -> None:
+        while self._steps:
+            frames, scored = self._steps.popleft()
+            self._frames_waiting -= len(frames)
+            self._gatherer.take_scores(scored)
+            for _ in self._gatherer.take_frames(frames):
+                time.sleep(0)  # whoever waits for the interpreter has it now, and not in 5 ms
+        if len(self._gatherer.open) > _MINUTES_HELD:  # nothing can be written for long
+            for place in sorted(self._gatherer.open, key=lambda place: place[1])[: _MINUTES_HELD // 10]:
+                del self._gatherer.open[place]
+                self._gatherer.changed.discard(place)
+                self.counts.rows_passed_over += 1
+
+    def _write_minutes(self, now_s: float) -> None:
+        """What was gathered, once a second, of very many machines less often; before an incident that rests on it."""
+        if not self._resumed:
+            self._gatherer.restore(self._database.open_minutes())
+            self._resumed = True
+        pause_s = min(_LONGEST_FLUSH_S, len(self._gatherer.open) / _MINUTES_A_SECOND)
+        if not self._gatherer.changed and not self._gatherer.moments:
+            return
+        if now_s - self._wrote_minutes_s < pause_s and not (self._entries or self._stopping):
+            return
+        over = self._database.write_minutes(self._gatherer, now_ns=self._clocks.wall_ns())
+        self._gatherer.written(over)
+        self._wrote_minutes_s = now_s
+        self.counts.crowded_out += self._database.make_room(self._settings)
+
     def _write(self, now_s: float) -> None:
+        self._write_minutes(now_s)
         while True:
             with self._changed:
                 entries = dict([*self._entries.items()][:_ENTRIES_A_ROUND])
@@ -166,6 +223,7 @@ class HistoryWorker:
             self._database.note("begun", f"an earlier history could not be read and lies in {path.name}")
         except DatabaseError:
             return False
+        self._gatherer.changed.update(self._gatherer.open)
         self.counts.set_aside += 1
         self._report("history_set_aside", path=str(path), reason=error.reason)
         return True
@@ -197,6 +255,10 @@ class HistoryPart(AgentPart):
         """Keep so much from now on."""
         self.worker.adopt(config.history)
 
+    def observe_step(self, step: StepResults) -> None:
+        """Its rows and scores become minutes."""
+        self.worker.take_step(step)
+
     def finish(self, processor: TurnProcessor) -> None:
         """What the turn brought is on the disk: hand it on, and forget what the history has."""
         log = processor.alarm_manager.incidents
@@ -219,6 +281,7 @@ class HistoryPart(AgentPart):
             failures=counts.failures,
             set_aside=counts.set_aside,
             bytes=self.worker.size_bytes(),
+            rows_passed_over=counts.rows_passed_over,
         )
         return replace(snapshot, history=series)
 

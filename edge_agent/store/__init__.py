@@ -9,6 +9,6 @@ Rules:
 - Memory counts and the disk follows: where nothing can be written the agent goes on, says so, and tries again.
 - Files are written whole or not at all (`atomic_file`); what cannot be read is set aside under another name and
   reported, never deleted and never fatal.
-- Every value carries a checksum of itself and its name; sqlite3 is known to `sqlite_file` and the databases alone.
+- Every value carries a checksum of itself and its name; sqlite3 is imported by `sqlite_file` and `database` alone.
 - Names on the disk never change: files, tables, keys, fields. A state directory of an older agent is taken over.
 """

@@ -18,6 +18,8 @@ WAL_BYTES = 8_388_608
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _ASIDE = ".aside"
 
+Connection = sqlite3.Connection
+"""For those who only hand it on."""
 Found = TypeVar("Found")
 
 

@@ -6,14 +6,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from benchmarks.harness.user import FAULT_SHIFT, START_TS
 from edge_agent.config.file import Config
 from edge_agent.metrics.snapshot import Snapshot
 from edge_agent.mqtt.inbox import Batch
-from edge_agent.records import ReceivedMessage
+from edge_agent.pipeline.results import StepResults
+from edge_agent.records import Profile, ReceivedMessage
 from edge_agent.service.history import HistoryPart
 from edge_agent.service.turn import Clocks, Turn
+from edge_agent.store.history.curves import PastCurve
 from edge_agent.store.history.database import HISTORY, STEPS
 from edge_agent.store.history.incident import Incident
 from edge_agent.store.history.reader import HistoryReader
@@ -29,13 +33,19 @@ class Archive:
         self.config = config
         self.said: list[str] = []
         self.clock_s = 0.0
-        self.agent = ScriptedAgent(config)
+        self.agent = ScriptedAgent(config, observers=(self,))
         self.reader = HistoryReader(config.agent.state_dir / HISTORY)
         self.begin()
 
     def begin(self) -> None:
         clocks = Clocks(monotonic_s=lambda: self.clock_s, wall_ns=lambda: NOW_NS)
         self.part = HistoryPart(self.config, report=lambda event, **_: self.said.append(event), clocks=clocks)
+
+    def observe_step(self, step: StepResults) -> None:
+        self.part.observe_step(step)
+
+    def observe_profile(self, profile: Profile) -> None:
+        """Nothing to it."""
 
     def play(self, *spans: tuple[int, int, float]) -> None:
         story = arrivals(spans)
@@ -232,6 +242,46 @@ def test_a_corrupt_history_is_set_aside_and_what_is_still_known_begins_the_new_o
     assert (found.id, found.partial, found.actions[0].by) == (archive.alarm, True, "anna")
     assert "aside-1" in archive.reader.facts()["begun"]
     assert archive.part.amiss() == ()
+
+
+def test_after_a_crash_the_curves_are_what_they_were_and_go_on(
+    begin: Callable[[], Archive], config: Config
+) -> None:
+    def curve() -> PastCurve:
+        found = archive.reader.curve(
+            "pump-1", start_s=START_TS, end_s=START_TS + 600, stretch_s=60, channels=True
+        )
+        assert found is not None
+        return found
+
+    archive = begin()
+    archive.play(STORY[0], (300, 350, FAULT_SHIFT))
+    archive.round()
+    before, moments = curve(), archive.reader.moments()
+    assert np.nanmax(before.scores) > 1
+    archive.crash()
+    assert_same(curve(), before)
+    assert archive.reader.moments() == moments
+    archive.play((350, 380, FAULT_SHIFT), STORY[2])
+    archive.round()
+    after = archive.closed()
+    assert after.curve is not None
+    assert float(np.nanmax(after.curve.values())) == pytest.approx(after.peak_score, rel=1e-6)
+    np.testing.assert_array_equal(curve().scores[:5], before.scores[:5])
+    with sqlite3.connect(config.agent.state_dir / HISTORY) as database:
+        found = database.execute("SELECT stats FROM minutes ORDER BY start").fetchall()
+    whole = [float(np.frombuffer(raw, np.float32)[0]) for (raw,) in found][
+        1:
+    ]  # the first one begins within a minute
+    assert len(whole) >= 7
+    assert set(whole) == {60.0}, "no row is missing, and none counts twice"
+
+
+def assert_same(one: PastCurve, other: PastCurve) -> None:
+    np.testing.assert_array_equal(one.scores, other.scores)
+    assert one.channels.keys() == other.channels.keys()
+    for name, values in one.channels.items():
+        np.testing.assert_array_equal(values, other.channels[name])
 
 
 def test_it_never_touches_the_turn_where_the_worker_stands_still(begin: Callable[[], Archive]) -> None:

@@ -27,8 +27,9 @@ def incident(
     actions: tuple[IncidentAction, ...] = (),
     channels: tuple[ChannelEvidence, ...] = (),
     window: bytes = b"",
+    lasted_s: int = 600,
 ) -> Incident:
-    """One that lasted ten minutes from `at_ns` on."""
+    """One that began at `at_ns`."""
     worst = replace(
         ALARM,
         id=name,
@@ -39,7 +40,7 @@ def incident(
         peak_score=peak,
         channels=channels,
     )
-    ended_ns = at_ns + 600 * SECOND
+    ended_ns = at_ns + lasted_s * SECOND
     return Incident(
         alarm=replace(worst, state="closed", time_ns=ended_ns, closed_ns=ended_ns, score=0.3),
         worst=worst,

@@ -13,7 +13,7 @@ from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.results import CommissionRequest
 from edge_agent.records import Delivery
 from edge_agent.service.learning_worker import Learner, Learnt
-from edge_agent.service.turn import Clocks, Turn, TurnProcessor
+from edge_agent.service.turn import Clocks, Observer, Turn, TurnProcessor
 from edge_agent.service.wiring import load_scorer, pipeline_settings
 from edge_agent.store.state_dir import StateDir
 
@@ -45,9 +45,12 @@ class ScriptedAgent:
         now_s: what the monotonic clock says; None: the real one's time.
     """
 
-    def __init__(self, config: Config, *, now_s: float | None = None) -> None:
+    def __init__(
+        self, config: Config, *, now_s: float | None = None, observers: Sequence[Observer] = ()
+    ) -> None:
         self.config = config
         self.now_s = now_s
+        self.observers = observers
         self.alerts: dict[tuple[str, int], dict[str, Any]] = {}
         self.reports: list[str] = []
         self._begin()
@@ -63,6 +66,7 @@ class ScriptedAgent:
             exporter=Exporter(),
             report=lambda event, **_: self.reports.append(event),
             learner=LearnsAtOnce(scorer=scorer, settings=pipeline_settings(self.config)),
+            observers=self.observers,
             clocks=Clocks(monotonic_s=lambda: time.monotonic() if self.now_s is None else self.now_s),
         )
         self.processor.begin(self.store.load(encoder=scorer.bundle.encoder))

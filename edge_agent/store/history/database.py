@@ -5,18 +5,21 @@ up to date and a crash in between leaves a whole form. A file of a later release
 written to it, and it is never moved. Bounded by days and by bytes: the oldest goes first, minutes before incidents.
 """
 
-import sqlite3
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
 from annotated_types import Interval
+from msgspec import structs
 
 from edge_agent.errors import DatabaseError
 from edge_agent.store.history import incident as incidents
+from edge_agent.store.history.curves import incident_curve, layout_names, read_moments
 from edge_agent.store.history.incident import Entry, Incident
-from edge_agent.store.sqlite_file import WAL_BYTES, SqliteFile
+from edge_agent.store.history.minutes import HOUR_S, MinuteGatherer, Place, Stretch
+from edge_agent.store.sqlite_file import WAL_BYTES, Connection, SqliteFile
 
 HISTORY = "history.sqlite"
 DAY_NS = 86_400_000_000_000
@@ -24,6 +27,11 @@ _PAGE_BYTES = 4096
 _FULL, _ROOMY = 0.96, 0.92
 """Shares of the room for pages: from the first on the oldest goes, until the second is left."""
 _INCIDENTS_AT_ONCE = 50
+_ROOM_S = 6 * HOUR_S
+"""Minutes that go at once, of every machine."""
+_MOMENTS_S = 900
+"""How long moments are kept."""
+_SECOND_NS = 1_000_000_000
 _SLACK_BYTES = 1_000_000
 """What one round may write before there is looked again."""
 
@@ -37,6 +45,18 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX incidents_machine ON incidents (machine, closed_ns)",
         "CREATE INDEX incidents_family ON incidents (family, closed_ns)",
         "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
+    ),
+    (
+        "CREATE TABLE machines (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT",
+        "CREATE TABLE layouts (id INTEGER PRIMARY KEY, names TEXT NOT NULL UNIQUE) STRICT",
+        *(
+            f"""CREATE TABLE {table} (
+                machine INTEGER NOT NULL, start INTEGER NOT NULL, peak REAL, layout INTEGER NOT NULL,
+                stats BLOB NOT NULL, PRIMARY KEY (machine, start)
+            ) STRICT, WITHOUT ROWID"""
+            for table in ("minutes", "hours", "open_minutes")
+        ),
+        "CREATE TABLE moments (start_s INTEGER PRIMARY KEY, written_s INTEGER NOT NULL, peaks BLOB NOT NULL) STRICT",
     ),
 )
 """How an empty file becomes one of this release; the number of steps that were taken is the file's `user_version`."""
@@ -60,7 +80,7 @@ class HistorySettings:
 class HistoryDatabase(SqliteFile):
     """One file, one writer."""
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
+    def _prepare(self, connection: Connection) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > len(STEPS):
             raise DatabaseError(self.path, too_new(version))
@@ -92,6 +112,54 @@ class HistoryDatabase(SqliteFile):
             for entry in entries.values():
                 _put(connection, entry)
 
+    def open_minutes(self) -> Sequence[tuple[Place, Stretch]]:
+        """Minutes that an earlier process left open.
+
+        Raises:
+            DatabaseError: they cannot be read.
+        """
+        if self._connection is None:
+            self.open()
+        query = (
+            "SELECT name, start, peak, layout, stats FROM open_minutes JOIN machines ON machines.id = machine"
+        )
+
+        def read(connection: Connection) -> list[tuple[Place, Stretch]]:
+            return [
+                ((str(name), int(start)), Stretch.unpack(peak, layout_names(connection, layout), raw))
+                for name, start, peak, layout, raw in connection.execute(query).fetchall()
+            ]
+
+        return self._read_by(read, nothing=[])
+
+    def write_minutes(self, gathered: MinuteGatherer, *, now_ns: int) -> Sequence[Place]:
+        """Write what was gathered; returns the minutes that are over and need not be held any more.
+
+        Raises:
+            DatabaseError: nothing was written.
+        """
+        now_s = now_ns // _SECOND_NS
+        over = gathered.finished(now_s=now_s)
+        if self._connection is None:
+            self.open()
+        self._synchronise(whole=False)
+        with self.transaction() as connection:
+            names = _Names(connection)
+            for machine, start in over:
+                stretch, number = gathered.open[machine, start], names.machine(machine)
+                _merge(connection, "minutes", (number, start), stretch, names)
+                _merge(connection, "hours", (number, start - start % HOUR_S), stretch, names)
+                connection.execute(
+                    "DELETE FROM open_minutes WHERE machine = ? AND start = ?", (number, start)
+                )
+            for machine, start in gathered.changed.difference(over):
+                place = (names.machine(machine), start)
+                _replace(connection, "open_minutes", place, gathered.open[machine, start], names)
+            for start_s, peaks in gathered.moments.items():
+                _merge_moment(connection, start_s, peaks, now_s=now_s)
+            connection.execute("DELETE FROM moments WHERE written_s < ?", (now_s - _MOMENTS_S,))
+        return over
+
     def note(self, name: str, value: str) -> None:
         """Keep a fact about the history itself.
 
@@ -110,6 +178,15 @@ class HistoryDatabase(SqliteFile):
         with self.transaction() as connection:
             oldest_ns = now_ns - settings.incident_days * DAY_NS
             connection.execute("DELETE FROM incidents WHERE closed_ns < ?", (oldest_ns,))
+            oldest_s = (now_ns - settings.minute_days * DAY_NS) // _SECOND_NS
+            for table in ("minutes", "hours"):
+                _drop_before(connection, table, oldest_s)
+            tables = ("minutes", "hours", "open_minutes")
+            unused = " AND ".join(
+                f"NOT EXISTS (SELECT 1 FROM {table} WHERE machine = machines.id)"  # noqa: S608 - a table of ours
+                for table in tables
+            )
+            connection.execute(f"DELETE FROM machines WHERE {unused}")  # noqa: S608 - as above
 
     def make_room(self, settings: HistorySettings) -> int:
         """Let go of the oldest where there is too much; returns how many incidents went for it.
@@ -143,12 +220,14 @@ def too_new(version: int) -> str:
     return f"was written by a later release (form {version}, this one knows {len(STEPS)})"
 
 
-def _put(connection: sqlite3.Connection, entry: Entry) -> None:
+def _put(connection: Connection, entry: Entry) -> None:
     name = entry.id
     row = connection.execute("SELECT body FROM incidents WHERE id = ?", (name,)).fetchone()
     known = None if row is None else incidents.decode(row[0])
     if isinstance(entry, Incident):
         incident = incidents.joined(known, entry) if isinstance(known, Incident) else entry
+        if incident.alarm.kind == "machine" and (curve := incident_curve(connection, incident)) is not None:
+            incident = structs.replace(incident, curve=curve)
     elif isinstance(known, Incident):
         incident = incidents.amended(known, entry.action)
     else:
@@ -168,16 +247,84 @@ def _put(connection: sqlite3.Connection, entry: Entry) -> None:
     )
 
 
-def _pages_used(connection: sqlite3.Connection) -> int:
+def _pages_used(connection: Connection) -> int:
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (free,) = connection.execute("PRAGMA freelist_count").fetchone()
     return int(pages) - int(free)
 
 
-def _drop_oldest(connection: sqlite3.Connection) -> tuple[int, int]:
+def _drop_oldest(connection: Connection) -> tuple[int, int]:
     """Make some room; returns how many incidents and how much else went."""
+    for table in ("minutes", "hours"):
+        begins = f"SELECT (SELECT min(start) FROM {table} WHERE machine = id) AS first FROM machines"  # noqa: S608 - a table of ours
+        (oldest_s,) = connection.execute(f"SELECT min(first) FROM ({begins})").fetchone()  # noqa: S608 - as above
+        if oldest_s is not None:
+            return 0, _drop_before(connection, table, oldest_s + _ROOM_S)
     gone = connection.execute(
         "DELETE FROM incidents WHERE id IN (SELECT id FROM incidents ORDER BY closed_ns LIMIT ?)",
         (_INCIDENTS_AT_ONCE,),
     ).rowcount
     return gone, 0
+
+
+def _drop_before(connection: Connection, table: str, start_s: int) -> int:
+    """Let go of all machines' stretches from before a time; returns how many."""
+    numbers = connection.execute("SELECT id FROM machines").fetchall()
+    query = f"DELETE FROM {table} WHERE machine = ? AND start < ?"  # noqa: S608 - a table of ours
+    return sum(connection.execute(query, (number, start_s)).rowcount for (number,) in numbers)
+
+
+class _Names:
+    """Numbers of machines and of sets of channels, as of one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._known: dict[tuple[str, str], int] = {}
+
+    def machine(self, name: str) -> int:
+        """The machine's number; a new one where it has none."""
+        return self._number("machines", "name", name)
+
+    def layout(self, names: Iterable[str]) -> int:
+        """The number of a set of channels; a new one where it has none."""
+        return self._number("layouts", "names", msgspec.json.encode(tuple(names)).decode())
+
+    def _number(self, table: str, column: str, value: str) -> int:
+        number = self._known.get((table, value))
+        if number is None:
+            self._connection.execute(f"INSERT OR IGNORE INTO {table} ({column}) VALUES (?)", (value,))  # noqa: S608 - names of ours
+            query = f"SELECT id FROM {table} WHERE {column} = ?"  # noqa: S608 - as above
+            (number,) = self._connection.execute(query, (value,)).fetchone()
+            self._known[table, value] = number
+        return int(number)
+
+
+def _merge(
+    connection: Connection, table: str, place: tuple[int, int], stretch: Stretch, names: _Names
+) -> None:
+    """Write a part of a stretch: what is there of it already stays."""
+    query = f"SELECT peak, layout, stats FROM {table} WHERE machine = ? AND start = ?"  # noqa: S608 - a table of ours
+    row = connection.execute(query, place).fetchone()
+    if row is not None:
+        whole = Stretch.unpack(row[0], layout_names(connection, row[1]), row[2])
+        whole.add(stretch)
+        stretch = whole
+    _replace(connection, table, place, stretch, names)
+
+
+def _replace(
+    connection: Connection, table: str, place: tuple[int, int], stretch: Stretch, names: _Names
+) -> None:
+    peak = None if math.isnan(stretch.peak) else stretch.peak
+    connection.execute(
+        f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?, ?)",  # noqa: S608 - a table of ours
+        (*place, peak, names.layout(stretch.names), stretch.pack()),
+    )
+
+
+def _merge_moment(connection: Connection, start_s: int, peaks: Mapping[str, float], *, now_s: int) -> None:
+    known = read_moments(connection, since_s=start_s, until_s=start_s).get(start_s, {})
+    every = {**known, **{name: max(peak, known.get(name, peak)) for name, peak in peaks.items()}}
+    connection.execute(
+        "INSERT OR REPLACE INTO moments VALUES (?, ?, ?)", (start_s, now_s, msgspec.msgpack.encode(every))
+    )

@@ -3,8 +3,7 @@
 Nothing is ever written here: a file of a later release is not even looked at, one that is not there has no past.
 """
 
-import sqlite3
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -14,12 +13,14 @@ import msgspec
 from edge_agent.errors import DatabaseError
 from edge_agent.records import Alarm
 from edge_agent.store.history import incident as incidents
+from edge_agent.store.history.curves import PastCurve, read_curve, read_moments
 from edge_agent.store.history.database import STEPS, too_new
 from edge_agent.store.history.incident import Incident
-from edge_agent.store.sqlite_file import read_only
+from edge_agent.store.sqlite_file import Connection, read_only
 
 _CANDIDATES_LIMIT = 2000
 """Latest incidents that are compared with one."""
+_MINUTES_FORM = 2
 _ALIKE = 0.4
 """Likeness from which on a person is told."""
 
@@ -105,7 +106,7 @@ class HistoryReader:
         asked = (alarm.id, alarm.kind, alarm.machine, family, *kin, _CANDIDATES_LIMIT)
         wanted = incidents.signature(alarm)
 
-        def look(connection: sqlite3.Connection) -> tuple[SimilarIncident, ...]:
+        def look(connection: Connection) -> tuple[SimilarIncident, ...]:
             scored = []
             for name, machine, raw, closed_ns in connection.execute(query, asked):
                 alike = incidents.likeness(wanted, _signature(raw))
@@ -120,10 +121,36 @@ class HistoryReader:
 
         return self._read(look, nothing=()) if wanted else ()
 
-    def _read(self, look: Callable[[sqlite3.Connection], Found], *, nothing: Found, form: int = 1) -> Found:
+    def curve(
+        self, machine: str, *, start_s: int, end_s: int, stretch_s: int, channels: bool = False
+    ) -> PastCurve | None:
+        """How the machine did from one time to another; None where nothing is kept of any.
+
+        Raises:
+            DatabaseError: the history cannot be read.
+        """
+        none: PastCurve | None = None
+
+        def look(connection: Connection) -> PastCurve | None:
+            return read_curve(
+                connection, machine, start_s=start_s, end_s=end_s, stretch_s=stretch_s, channels=channels
+            )
+
+        return self._read(look, nothing=none, form=_MINUTES_FORM)
+
+    def moments(self) -> Mapping[int, Mapping[str, float]]:
+        """The highest score of each machine in each of the latest moments, by the moment's beginning.
+
+        Raises:
+            DatabaseError: the history cannot be read.
+        """
+        none: Mapping[int, Mapping[str, float]] = {}
+        return self._read(read_moments, nothing=none, form=_MINUTES_FORM)
+
+    def _read(self, look: Callable[[Connection], Found], *, nothing: Found, form: int = 1) -> Found:
         """What `look` finds; `nothing` where the file is not there, or of a form before the one that is needed."""
 
-        def checked(connection: sqlite3.Connection) -> Found:
+        def checked(connection: Connection) -> Found:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version > len(STEPS):
                 raise DatabaseError(self.path, too_new(version))
@@ -132,7 +159,7 @@ class HistoryReader:
         return read_only(self.path, checked, nothing=nothing)
 
 
-def _decoded(rows: sqlite3.Cursor) -> tuple[Incident, ...]:
+def _decoded(rows: Iterable[tuple[bytes]]) -> tuple[Incident, ...]:
     """Those that can be read; damaged ones are left out."""
     found = (incidents.decode(raw) for (raw,) in rows)
     return tuple(incident for incident in found if isinstance(incident, Incident))
