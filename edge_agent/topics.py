@@ -76,6 +76,33 @@ class Template:
         )
 
 
+def filter_covers(outer: str, inner: str) -> bool:
+    """Whether an MQTT filter takes every topic that another takes; a topic is the filter of itself."""
+    outside, inside = outer.split("/"), inner.split("/")
+    if outside[-1] != "#":
+        return len(outside) == len(inside) and all(
+            one == other or (one == "+" and other != "#") for one, other in zip(outside, inside, strict=True)
+        )
+    above = outside[:-1]
+    if inside == ["#"]:  # every topic has a first level
+        return above in ([], ["+"])
+    below = inside[:-1] if inside[-1] == "#" else inside
+    return len(below) >= len(above) and all(
+        one in ("+", other) for one, other in zip(above, below, strict=False)
+    )
+
+
+def filters_overlap(one: str, other: str) -> bool:
+    """Whether there is a topic that both MQTT filters take."""
+    left, right = one.split("/"), other.split("/")
+    for here, there in zip(left, right, strict=False):
+        if "#" in (here, there):
+            return True
+        if here != there and "+" not in (here, there):
+            return False
+    return len(left) == len(right) or max(left, right, key=len)[min(len(left), len(right)) :] == ["#"]
+
+
 @dataclass(frozen=True, slots=True)
 class NamePattern:
     """A name put together from what placeholders stand for, checked by `parse_name`."""

@@ -6,7 +6,7 @@ Nothing here knows what a setting does; it knows which values make sense. Relati
 import os
 import socket
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +23,7 @@ from edge_agent.config.alarms import CommandsSection, LifecycleSection, Maintena
 from edge_agent.config.broker import BROKER_FILES, BrokerSection
 from edge_agent.config.findings import findings, located
 from edge_agent.config.machines import MachineSection
+from edge_agent.config.own_topics import own_filters, own_words, swallowed
 from edge_agent.config.sections import (
     SHIPPED_BUNDLES,
     AgentSection,
@@ -100,6 +101,22 @@ class Config(Section):
         return tuple(source.subscription for source in self.source if source.sparkplug is None)
 
     @property
+    def own_filters(self) -> tuple[str, ...]:
+        """MQTT filters of what agents like this one say, or are told: no source takes it for sensor data."""
+        return own_filters(
+            self.alerts,
+            self.commands,
+            self.lifecycle,
+            sparkplug=self.sparkplug is not None,
+        )
+
+    @property
+    def is_own(self) -> Callable[[str], bool]:
+        """The function that tells whether a topic that a source takes in is an agent's own."""
+        heard = [source.template.subscription for source in self.source if source.sparkplug is None]
+        return own_words(self.own_filters, heard)
+
+    @property
     def sparkplug(self) -> SourceSection | None:
         """The Sparkplug source."""
         return next((source for source in self.source if source.sparkplug is not None), None)
@@ -159,8 +176,8 @@ def load(path: Path) -> Config:
     except ValidationError as error:
         raise ConfigError(path, findings(error, text)) from error
     config = _anchored(config, path.resolve().parent)
-    if missing := _missing_files(config, text):
-        raise ConfigError(path, missing)
+    if faults := (*_swallowed_sources(config, text), *_missing_files(config, text)):
+        raise ConfigError(path, faults)
     return config
 
 
@@ -212,6 +229,18 @@ def _found(path: Path, folder: Path) -> Path:
 def _bundle(folder: Path, named: Path | None) -> Path | None:
     """A shipped encoder's name stays a name."""
     return named if named is None or str(named) in SHIPPED_BUNDLES else folder / named
+
+
+def _swallowed_sources(config: Config, text: str) -> tuple[tuple[str, str], ...]:
+    """Sources that could hear nothing but what agents say themselves."""
+    heard = [source.template.subscription if source.sparkplug is None else "" for source in config.source]
+    return tuple(
+        (
+            located(("source", number, "topic"), text),
+            f"takes in nothing but the agent's own topics ({own}): sensors have others than alerts and status",
+        )
+        for number, own in swallowed(config.own_filters, heard)
+    )
 
 
 def _missing_files(config: Config, text: str) -> tuple[tuple[str, str], ...]:

@@ -199,10 +199,11 @@ class QualitySection(Section):
 
 
 class MetricsSection(Section):
-    """The HTTP page for Prometheus and health checks."""
+    """The HTTP page for Prometheus and health checks, and by which names it may be asked for."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 9108
+    names: Annotated[tuple[str, ...], Field(max_length=20)] = ()
 
 
 class PageSection(Section):

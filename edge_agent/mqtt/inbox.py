@@ -7,7 +7,7 @@ swelling; when it stays full for `shed_after_s` the oldest messages are dropped 
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge_agent.records import Delivery
 
@@ -55,6 +55,12 @@ class Batch:
     receipts: tuple[Receipt, ...]
     shed: int
     passed_over: frozenset[str] = frozenset()
+
+    def without(self, left_out: Callable[[str], bool]) -> "Batch":
+        """The same without the messages of such topics; their receipts stay."""
+        if not any(left_out(one.delivery.topic) for one in self.arrivals):
+            return self
+        return replace(self, arrivals=tuple(one for one in self.arrivals if not left_out(one.delivery.topic)))
 
     @property
     def deliveries(self) -> tuple[Delivery, ...]:

@@ -44,7 +44,7 @@ from edge_agent.service.wiring import (
 )
 from edge_agent.store.state_dir import StateDir
 from edge_agent.web.metrics_routes import MetricsRoutes
-from edge_agent.web.server import HttpServer
+from edge_agent.web.server import HttpServer, Limits
 
 log = get_logger()
 
@@ -60,6 +60,8 @@ _BATCH_MESSAGES = 500
 """A turn stays short, so that an overloaded agent still alerts, acknowledges and answers in between."""
 _SNAPSHOT_EVERY_S = 0.5
 _STATUS_EVERY_S = 1.0
+METRICS_PAGE = Limits(connections=8)
+"""Prometheus, a health check and a person at a time; who dawdles gives way. See `bounds`."""
 _FAREWELL_S = 5.0
 """How long a leaving agent waits for the broker to take its last messages."""
 _WARNINGS = frozenset(
@@ -158,6 +160,7 @@ class Service:
         self._stop = threading.Event()
         self._receipt_topic = config.alerts.receipt_topic.replace("{agent}", config.agent.name)
         self._status_topic = config.alerts.status_topic.replace("{agent}", config.agent.name)
+        self._is_own = config.is_own
         self._inbox = new_inbox(config, monotonic=time.monotonic)
         self._load_shedder = new_load_shedder(config, boot=uuid.uuid4().hex, report=_report)
         address = broker_address(config)
@@ -177,8 +180,9 @@ class Service:
         )
         self._metrics = HttpServer(
             (config.metrics.host, config.metrics.port),
-            MetricsRoutes(exporter, health=self.health),
+            MetricsRoutes(exporter, health=self.health, names=config.metrics.names),
             name="metrics-page",
+            limits=METRICS_PAGE,
         )
         self._egress: Egress
         self._address = address
@@ -324,15 +328,16 @@ class Service:
             self._processor.contain("housekeeping", error)
 
     def _leave_out(self, batch: Batch) -> Batch:
-        """The batch without what an overload passes over; the next echo goes out, if it is time."""
+        """The batch without agents' own words and what an overload passes over; an echo goes out, if it is time."""
         now_s = time.monotonic()
         if self._ingest.connected:
             echo = self._load_shedder.next_echo(session=self._ingest.session, now_s=now_s)
             if echo is not None:
                 self._ingest.send_echo(echo)
-        return self._load_shedder.shed(
+        batch = self._load_shedder.shed(
             batch, self._ingest.drain_echoes(), queued=len(self._inbox), now_s=now_s
         )
+        return batch.without(self._is_own)
 
     def _commands_heard(self) -> list[ReceivedMessage]:
         """The commands that came in; receipts among them are booked."""
@@ -353,6 +358,7 @@ class Service:
         self._processor.adopt(config, scorer=fresh.scorer, template=fresh.template)
         self._ingest.change_filters(drop=before.subscriptions, add=config.subscriptions)
         self._ingest.limit_payloads(config.limits.payload_bytes)
+        self._is_own = config.is_own
         self._load_shedder.adopt_topics(machine_of(config))
         for part in self._parts:
             part.adopt(config)

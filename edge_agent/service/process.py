@@ -34,6 +34,8 @@ _FILES_A_MACHINE = 3
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGE_BYTES = 4 << 20
 """Larger arrays go back to the system at once; smaller ones are taken from what the process keeps."""
+_PRIVATE = 0o077
+"""What nobody else may do with files of ours: samples and names of faults are in them."""
 _NEW_OBJECTS = 20_000
 """So many more objects before circles are looked for: a turn makes thousands, nearly none of them in a circle."""
 
@@ -44,6 +46,7 @@ def run(config: Config, *, reread: Callable[[], Config]) -> None:
     Raises:
         EdgeAgentError: it cannot start.
     """
+    os.umask(_PRIVATE)
     keep_heap()
     counters = Counters(config.agent.state_dir)
     exporter = Exporter()

@@ -60,6 +60,7 @@ class Recorder:
         self._config = config
         self._folder = folder
         self._decode = message_decoder(config, monotonic=time.monotonic)
+        self._is_own = config.is_own
         self._spool = Spool(folder / _SPOOL)
         self._begun_s = 0.0
         self._marks = UsedMarks()
@@ -127,6 +128,7 @@ class Recorder:
         Raises:
             StateError: its rows are not on disk, and nothing of it was counted.
         """
+        batch = batch.without(self._is_own)
         figures, frames, used = (
             msgspec.json.decode(msgspec.json.encode(self.figures), type=RecordingCounts),
             [],

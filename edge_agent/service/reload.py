@@ -100,8 +100,7 @@ class Reloader:
         outcome, self._outcome, self._thread = self._outcome, None, None
         if self._asked != self._begun:
             self._begun = self._asked
-            self._thread = threading.Thread(target=self._prepare, name="reload", daemon=True)
-            self._thread.start()
+            self._begin()
         if outcome is None:
             return None
         if isinstance(outcome, str):
@@ -115,6 +114,15 @@ class Reloader:
             log.info("reload_unchanged", waiting=list(outcome.waiting))
             return None
         return outcome
+
+    def _begin(self) -> None:
+        thread = threading.Thread(target=self._prepare, name="reload", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the process may have no more of them: it goes on with what it has
+            self._refuse(str(error))
+        else:
+            self._thread = thread
 
     def applied(self, fresh: Fresh, *, pause_s: float) -> None:
         """Note that `fresh` runs now, after a pause of the pipeline."""

@@ -15,6 +15,8 @@ from edge_agent.errors import DatabaseError
 
 WAL_BYTES = 8_388_608
 """What the log beside the file is cut to when it is empty."""
+WAL_MOST_BYTES = 67_108_864
+"""A reader that keeps a transaction open keeps the log from being used again: beyond this nothing more is written."""
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _ASIDE = ".aside"
 
@@ -101,6 +103,7 @@ class SqliteFile:
         with self._translated_errors():
             if self.path.stat().st_ino != self._inode:
                 raise DatabaseError(self.path, "was replaced by another file")
+            self._refuse_endless_log(connection)
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -109,6 +112,25 @@ class SqliteFile:
                 with suppress(sqlite3.Error):  # after some errors SQLite has rolled back by itself
                     connection.execute("ROLLBACK")
                 raise
+
+    def _refuse_endless_log(self, connection: sqlite3.Connection) -> None:
+        """Write no more while the log is long and somebody keeps it from being worked into the file.
+
+        Raises:
+            DatabaseError: so it is.
+        """
+        if self._log_bytes() <= WAL_MOST_BYTES:
+            return
+        _, written, worked_in = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if worked_in < written:
+            reader = "another program keeps a transaction of it open"
+            raise DatabaseError(self.path, f"{reader}, and its log has grown to {self._log_bytes():,} bytes")
+
+    def _log_bytes(self) -> int:
+        try:
+            return self._beside("-wal").stat().st_size
+        except OSError:
+            return 0
 
     def _read_by(self, read: Callable[[sqlite3.Connection], Found], *, nothing: Found) -> Found:
         """What is found by the open connection or, where there is none, by one that only reads."""

@@ -30,6 +30,8 @@ _PROFILES = "profiles"
 _SECOND = "second"
 """Folder among the profiles with the second generation of each; agents that know of none do not look into it."""
 _FORGOTTEN = ".forgotten"
+_PRIVATE = 0o700
+"""What is learnt of a plant is nobody else's business, also where no systemd makes the directory."""
 _CANNOT_WRITE = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT})
 NEWER, OTHER_NETWORK = "newer", "other network"
 
@@ -90,7 +92,9 @@ class StateDir:
         """
         lock = self._folder / "lock"
         try:
-            (self._folder / _PROFILES).mkdir(parents=True, exist_ok=True)
+            if not self._folder.exists():
+                self._folder.mkdir(_PRIVATE, parents=True, exist_ok=True)
+            (self._folder / _PROFILES).mkdir(_PRIVATE, exist_ok=True)
             self._lock = lock.open("ab")
         except OSError as error:
             # A disk that has become read-only or full still holds what was learnt: watch with that.

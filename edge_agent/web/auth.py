@@ -44,7 +44,10 @@ def same_origin(headers: Mapping[str, str], host: str) -> bool:
 
 
 class TokenGuard:
-    """Compares tokens in constant time, and slows an address down that sends wrong ones."""
+    """Compares tokens in constant time, and slows an address down that sends wrong ones.
+
+    The right token is welcome at any time: behind a proxy a stranger's wrong ones come from the technician's address.
+    """
 
     def __init__(self, file: Path | None, *, monotonic: Callable[[], float]) -> None:
         self._file = file
@@ -58,10 +61,6 @@ class TokenGuard:
 
     def judge(self, authorization: str, address: str) -> Admission:
         """What to make of an `Authorization` header."""
-        now_s = self._monotonic()
-        recent = [at_s for at_s in self._failures.get(address, ()) if now_s - at_s < _FAILURES_WITHIN_S]
-        if len(recent) >= _FAILURES:
-            return "too_often"
         token = self._token()
         if token is None:
             return "no_token_set"
@@ -69,6 +68,10 @@ class TokenGuard:
         same = hmac.compare_digest(_digest(shown.strip().encode("latin-1", "replace")), _digest(token))
         if scheme.lower() == "bearer" and same:
             return "welcome"
+        now_s = self._monotonic()
+        recent = [at_s for at_s in self._failures.get(address, ()) if now_s - at_s < _FAILURES_WITHIN_S]
+        if len(recent) >= _FAILURES:
+            return "too_often"
         self._failures[address] = [*recent, now_s]
         self._failures.move_to_end(address)
         if len(self._failures) > _ADDRESSES_LIMIT:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from edge_agent.metrics.exporter import CONTENT_TYPE, Exporter
 from edge_agent.metrics.snapshot import Health
+from edge_agent.web.auth import host_allowed
 from edge_agent.web.server import HttpRequest, HttpResponse
 
 
@@ -13,12 +14,18 @@ class MetricsRoutes:
 
     body_limit_bytes = 0
 
-    def __init__(self, exporter: Exporter, *, health: Callable[[], Health]) -> None:
+    def __init__(
+        self, exporter: Exporter, *, health: Callable[[], Health], names: tuple[str, ...] = ()
+    ) -> None:
+        """`names` are those under which the page may be asked for, beside addresses and the host's own."""
         self._exporter = exporter
         self._health = health
+        self._names = names
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         """/metrics; /healthz: whether the agent lives; /readyz: whether it can do all of its work."""
+        if not host_allowed(request.headers.get("Host", "localhost"), self._names):
+            return HttpResponse(421, b"this name is not among [metrics] names\n", "text/plain")
         if request.method != "GET":
             return self.malformed(501)
         if request.path == "/metrics":

@@ -1,12 +1,16 @@
 """HTTP for the page and for the metrics: one request a connection, bounded. Knows no page, only who answers.
 
 Each connection has a thread of its own and lives for `Limits.lifetime_s` at most. When one more comes than there is
-room for, the oldest that has not brought its whole request, or does not read its answer, gives way: whoever dawdles
-keeps nobody else out. A request that is being answered is left in peace; where all are, the newest is turned away.
+room for, one that has not brought its whole request, or does not read its answer, gives way: the oldest of the address
+that holds the most. One address may hold three quarters of the room; what it asks for beyond that, its own older ones
+give way to. So whoever dawdles keeps nobody else out. A request that is being answered is left in peace; where all
+are, the newest is turned away.
 """
 
+import ipaddress
 import socket
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,9 +22,14 @@ from typing import Any, Protocol
 class Limits:
     """How many connections there are at a time, and how long one may last and be silent."""
 
-    connections: int = 32
+    connections: int = 24
     lifetime_s: float = 20.0
     silence_s: float = 8.0
+
+    @property
+    def address_connections(self) -> int:
+        """How many of them one address may hold."""
+        return max(1, self.connections * 3 // 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +114,7 @@ class HttpServer:
 @dataclass(slots=True)
 class _Caller:
     since_s: float
+    address: str
     answered: bool = False
     """Whether its request is being answered right now."""
 
@@ -130,13 +140,21 @@ class _Bounded(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """A thread for the connection, or the door."""
+        address = of_one(str(client_address[0]))
         with self._lock:
-            room = len(self._callers) < self._limits.connections or self._make_room()
+            room = self._make_room(address)
             if room:
-                self._callers[request] = _Caller(time.monotonic())
-        if room:
+                self._callers[request] = _Caller(time.monotonic(), address)
+        if not room:
+            self.shutdown_request(request)
+            return
+        try:
             super().process_request(request, client_address)
-        else:
+        except (
+            RuntimeError
+        ):  # the process may have no more threads: this one is turned away, the next may have better luck
+            with self._lock:
+                self._callers.pop(request, None)
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -165,14 +183,33 @@ class _Bounded(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that broke is no news."""
 
-    def _make_room(self) -> bool:
-        """Hang up on the oldest that is not being answered; whether there was one."""
-        oldest = next((request for request, caller in self._callers.items() if not caller.answered), None)
-        if oldest is None:
-            return False
-        del self._callers[oldest]
-        _hang_up(oldest)
-        return True
+    def _make_room(self, address: str) -> bool:
+        """Whether there is room for one more of this address, after hanging up on who must give way to it."""
+        held = Counter(caller.address for caller in self._callers.values())
+        if held[address] >= self._limits.address_connections:
+            return self._hang_up_on(address)
+        if len(self._callers) < self._limits.connections:
+            return True
+        return any(self._hang_up_on(one) for one, _ in held.most_common())
+
+    def _hang_up_on(self, address: str) -> bool:
+        """Hang up on the oldest of an address that is not being answered; whether there was one."""
+        for request, caller in self._callers.items():
+            if caller.address == address and not caller.answered:
+                del self._callers[request]
+                _hang_up(request)
+                return True
+        return False
+
+
+def of_one(address: str) -> str:
+    """What the addresses of one caller have in common: of IPv6 the network of 64 bits, where all are one's own."""
+    bare = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(bare, ipaddress.IPv4Address):
+        return str(bare)
+    if bare.ipv4_mapped is not None:
+        return str(bare.ipv4_mapped)
+    return str(ipaddress.ip_network((bare, 64), strict=False))
 
 
 def _hang_up(request: socket.socket) -> None:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import numpy as np
@@ -21,7 +21,8 @@ from iotcore import Broker
 
 from benchmarks.harness.patience import free_port, wait_until
 from benchmarks.harness.user import User, rows
-from edge_agent.config.file import load
+from edge_agent.config.file import defaults, load
+from edge_agent.config.sections import ModelSection
 from edge_agent.metrics.exporter import Exporter
 from edge_agent.model import bundle, profile
 from edge_agent.model.bundle import CARD, GOLDEN, MANIFEST, MODEL, PROFILE
@@ -30,9 +31,13 @@ from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.results import CommissionRequest
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.service.agent import Service
+from edge_agent.service.reload import Reloader
 from edge_agent.service.wiring import load_scorer
 from edge_agent.store.state_dir import StateDir
 from tests.support import tampering, tiny
+
+if TYPE_CHECKING:
+    from edge_agent.pipeline.pipeline import Pipeline
 
 RELOADS = int(os.environ.get("EDGE_AGENT_RELOADS", "50"))
 SWAPS = int(os.environ.get("EDGE_AGENT_SWAPS", "30"))
@@ -346,6 +351,28 @@ def test_what_was_learnt_for_a_network_that_has_gone_is_learnt_again(
     kept = running.service._processor.pipeline.machines["m1"].profile
     assert kept is not None
     assert kept.encoder == running.service._scorer.bundle.encoder
+
+
+def test_a_reload_for_which_no_thread_can_be_had_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path
+) -> None:
+    config = defaults().model_copy(update={"model": ModelSection(bundle=tiny_bundle)})
+    reloader = Reloader(
+        read=lambda: config, config=config, scorer=load_scorer(config), observe=lambda _seconds: None
+    )
+    reloader.ask()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", missing_thread)
+        assert reloader.poll(cast("Pipeline", None)) is None
+    assert reloader.counts["refused"] == 1
+    assert not reloader.busy
+    reloader.ask()
+    reloader.poll(cast("Pipeline", None))
+    assert reloader.busy
+
+
+def missing_thread(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
 
 
 def test_other_topics_are_listened_to_and_the_old_ones_no_more(line: Callable[..., Line]) -> None:

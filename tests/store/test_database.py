@@ -128,3 +128,28 @@ def test_what_cannot_be_written_can_still_be_read(
         database.open()
     assert not caught.value.corrupt
     assert database.read().states == {"a": b"1"}
+
+
+def test_a_reader_that_keeps_a_transaction_open_is_named_before_the_log_fills_the_disk(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound = 500_000
+    monkeypatch.setattr("edge_agent.store.sqlite_file.WAL_MOST_BYTES", bound)
+    database.commit(Changes(1, {"a": b"1"}))
+    reader = sqlite3.connect(database.path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM state").fetchall()
+
+    def write(first: int, last: int) -> None:
+        for turn in range(first, last):
+            database.commit(Changes(turn, {"a": turn.to_bytes(4) * 5000}))
+
+    with pytest.raises(DatabaseError, match="another program keeps a transaction of it open") as caught:
+        write(2, 200)
+    assert not caught.value.corrupt
+    assert database.size_bytes() < 2 * bound
+    with pytest.raises(DatabaseError):  # also by a connection that is new
+        database.commit(Changes(200, {"a": b"2"}))
+    reader.close()
+    write(201, 400)
+    assert database.size_bytes() < 2 * bound

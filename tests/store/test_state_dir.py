@@ -231,3 +231,11 @@ def test_a_directory_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError):
         StateDir(tmp_path / "file" / "state").open()
+
+
+def test_what_is_learnt_of_a_plant_is_nobody_elses_business(tmp_path: Path) -> None:
+    store = StateDir(tmp_path / "deep" / "state")
+    store.open()
+    store.close()
+    found = [tmp_path / "deep" / "state", tmp_path / "deep" / "state" / "profiles"]
+    assert [path.stat().st_mode & 0o777 for path in found] == [0o700, 0o700]

@@ -20,7 +20,7 @@ def healths() -> list[Health]:
 
 @pytest.fixture
 def port(healths: list[Health]) -> Iterator[int]:
-    routes = MetricsRoutes(Exporter(), health=lambda: healths[-1])
+    routes = MetricsRoutes(Exporter(), health=lambda: healths[-1], names=("gateway.plant",))
     server = HttpServer(("127.0.0.1", 0), routes, name="metrics")
     server.start()
     yield server.port or 0
@@ -49,3 +49,11 @@ def test_the_page_is_served_and_other_paths_are_not(port: int) -> None:
     assert b"process_resident_memory_bytes" in body
     assert get(port, "/")[0] == 404
     assert ask(port, "POST", "/metrics")[0] == 501
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz", "/"])
+def test_a_name_that_a_stranger_points_here_gets_nothing(port: int, path: str) -> None:
+    status, _, body = ask(port, "GET", path, headers={"Host": f"evil.example:{port}"})
+    assert status == 421
+    assert b"[metrics] names" in body
+    assert ask(port, "GET", path, headers={"Host": f"gateway.plant:{port}"})[0] != 421

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge_agent.web.server import HttpRequest, HttpResponse, HttpServer, Limits
+from edge_agent.web.server import HttpRequest, HttpResponse, HttpServer, Limits, of_one
 from tests.support.http_client import ask, raw
 
 CONNECTIONS = 4
+SHARE = 3
+"""Of them for one address."""
 
 
 class Toy:
@@ -88,7 +90,7 @@ def test_who_does_not_read_an_answer_gives_way_to_the_next(port: int) -> None:
 
 def test_requests_that_are_being_answered_are_left_in_peace(port: int, toy: Toy) -> None:
     with contextlib.ExitStack() as held:
-        lines = [held.enter_context(begun(port, b"GET /slow HTTP/1.1\r\n\r\n")) for _ in range(CONNECTIONS)]
+        lines = [held.enter_context(begun(port, b"GET /slow HTTP/1.1\r\n\r\n")) for _ in range(SHARE)]
         time.sleep(0.2)
         with pytest.raises((http.client.HTTPException, OSError)):
             ask(port, "GET", "/small")
@@ -101,6 +103,51 @@ def test_requests_that_are_being_answered_are_left_in_peace(port: int, toy: Toy)
             break
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_one_address_cannot_take_the_room_of_the_others(toy: Toy) -> None:
+    server = HttpServer(("::", 0), toy, name="test", limits=Limits(connections=CONNECTIONS))
+    server.start()
+    try:
+        port = server.port or 0
+        with contextlib.ExitStack() as held:
+            for _ in range(2 * CONNECTIONS):  # all of one address, and none of them gives way
+                held.enter_context(begun(port, b"GET /slow HTTP/1.1\r\n\r\n"))
+            time.sleep(0.2)
+            other = http.client.HTTPConnection("::1", port, timeout=60)
+            other.request("GET", "/small")
+            assert other.getresponse().read() == b"small"
+            other.close()
+            toy.go.set()
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    ("address", "one"),
+    [
+        ("10.0.0.7", "10.0.0.7"),
+        ("::ffff:10.0.0.7", "10.0.0.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+    ],
+)
+def test_a_caller_is_a_network_where_addresses_cost_nothing(address: str, one: str) -> None:
+    assert of_one(address) == one
+
+
+def test_where_no_thread_can_be_had_one_caller_is_turned_away_and_the_server_lives(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        for _ in range(2 * CONNECTIONS):
+            with pytest.raises((http.client.HTTPException, OSError)):
+                ask(port, "GET", "/small")
+    assert ask(port, "GET", "/small")[0] == 200
 
 
 def test_who_sends_a_byte_now_and_then_is_hung_up_on(port: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from edge_agent.cli.discover.survey import Proposal, Survey
 from edge_agent.config.file import Config
+from edge_agent.config.own_topics import own_words
 from edge_agent.errors import CommandError
 from edge_agent.formats.mapping.payload_map import PayloadMap
 from edge_agent.mqtt.egress import Egress
@@ -33,8 +34,7 @@ def propose(config: Config, *, seconds: float, client_id: str) -> dict[str, Any]
         CommandError: the broker could not be reached, or nothing that can be read was heard.
         UsageError: a file with a password, certificate or key cannot be used.
     """
-    own = [text.partition("{")[0] for text in (config.alerts.topic, config.alerts.status_topic)]
-    survey = Survey(own=[text for text in own if text])
+    survey = Survey(own=own_words(config.own_filters, ["#"]))
     dropped = _listen(config, survey, seconds=seconds, client_id=client_id)
     proposal = survey.propose(seconds=seconds, host_id=config.agent.name)
     dropped += survey.untold

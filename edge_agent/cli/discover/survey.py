@@ -5,7 +5,7 @@ nothing reads are kept with the reason, never passed over. Templates are guesses
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,11 +56,11 @@ class Proposal:
 class Survey:
     """Gathers messages; `propose` says what they are."""
 
-    def __init__(self, *, own: Iterable[str] = ()) -> None:
-        """`own`: beginnings of topics that agents use themselves."""
+    def __init__(self, *, own: Callable[[str], bool] = lambda _topic: False) -> None:
+        """`own` tells whether a topic is one that agents use themselves."""
         self.untold = 0
         """Messages of topics beyond the limit."""
-        self._own = tuple(own)
+        self._own = own
         self._topics: dict[str, _Topic] = {}
 
     def take_message(self, delivery: Delivery) -> None:
@@ -83,9 +83,7 @@ class Survey:
         for name, topic in sorted(self._topics.items()):
             if name in sparkplug:
                 continue
-            found: ReadableTopic | str = (
-                "an agent's own" if name.startswith(self._own) else _read(name, topic, seconds)
-            )
+            found: ReadableTopic | str = "an agent's own" if self._own(name) else _read(name, topic, seconds)
             if isinstance(found, str):
                 lost.append({"topic": name, "messages": topic.count, "reason": found})
             else:

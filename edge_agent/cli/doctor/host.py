@@ -105,6 +105,10 @@ def disk(folder: Path) -> Iterator[Finding]:
     if there != folder:
         what = f"{folder} does not exist yet; {there} can be written by {who}, {free / _MB:,.0f} MB free"
     yield Finding("disk", level, what, remedy)
+    mode = stat.S_IMODE(there.stat().st_mode)
+    if there == folder and mode & 0o007:
+        seen = f"{folder} can be read by everybody (mode {mode:o}): samples and what was learnt lie in it"
+        yield Finding("disk", "warn", seen, f"`chmod 700 {folder}`")
 
 
 def _by_room(free: int) -> tuple[Level, str]:
