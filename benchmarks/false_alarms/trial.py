@@ -45,7 +45,7 @@ class Recorded:
 
     def __init__(self, scorer: Scorer, known: Known) -> None:
         """Take [3] scores of windows by their last row."""
-        self.bundle, self.window_rows = scorer.bundle, scorer.window_rows
+        self.bundle, self.window_rows, self.judge = scorer.bundle, scorer.window_rows, scorer.judge
         self._known = known
 
     def score(self, blocks: Sequence[WindowBlock], profiles: Sequence[Profile]) -> list[ScoreBlock]:
@@ -167,7 +167,7 @@ class _Chosen:
     """Stands before the scorer: lets only windows through that end in chosen rows."""
 
     def __init__(self, scorer: Scorer, rows: NDArray[np.bool_]) -> None:
-        self.bundle, self.window_rows = scorer.bundle, scorer.window_rows
+        self.bundle, self.window_rows, self.judge = scorer.bundle, scorer.window_rows, None
         self._scorer, self._rows = scorer, rows
 
     def score(self, blocks: Sequence[WindowBlock], profiles: Sequence[Profile]) -> list[ScoreBlock]:

@@ -37,7 +37,7 @@ A short session:
     lifecycle.take_alarm(closed, now_ns=70)                      # [... "closed", live=True]
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar, get_args
 
@@ -236,6 +236,15 @@ class AlarmLifecycle:
                 ],
             )
         return next((why for window, why in self._open_windows[1] if window.covers(machine)), None)
+
+    def raised_since(self, since_ns: int) -> Iterator[tuple[str, str]]:
+        """(machine, id) of each alarm of a machine that began since then, of those that are there or remembered."""
+        for record in self.kept.records.values():
+            if record.alarm.kind == "machine" and record.alarm.onset_ns >= since_ns:
+                yield record.alarm.machine, record.alarm.id
+        for past in self.kept.history:
+            if not past.finding and past.onset_ns >= since_ns:
+                yield past.machine, past.id
 
     @property
     def has_room(self) -> bool:

@@ -167,6 +167,7 @@ def parts(told: AgentStatus) -> "Iterator[RenderableType]":
     if status.get("machines"):
         yield ""
         yield _machines(told)
+        yield from _budgets(told)
         yield from _kinds(told)
         yield from _seen_once(told)
     if told.samples:
@@ -201,6 +202,15 @@ def _machines(told: AgentStatus) -> "Table":
     for name, machine in told.view.status["machines"].items():
         table.add_row(*(Text(cell) for cell in _machine(name, machine, told)))
     return table
+
+
+def _budgets(told: AgentStatus) -> "Iterator[RenderableType]":
+    """A line for each machine with its budget of false alarms and what that is worth."""
+    from rich.text import Text
+
+    for name, machine in told.view.status["machines"].items():
+        if said := machine.get("budget"):
+            yield Text(f"  {name}: budget {said['text']}")
 
 
 def _kinds(told: AgentStatus) -> "Iterator[RenderableType]":

@@ -6,17 +6,22 @@ learn from, the common scale of their raw scores and the threshold are decided h
 Axes: R rows, C channels, W normal windows, T rows of a window, V raw scores.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.commissioning import drift, judge_threshold, mode_tree, normal_windows, seen_once
+from edge_agent.commissioning import (
+    drift,
+    judge_threshold,
+    mode_tree,
+    normal_scores,
+    normal_windows,
+    seen_once,
+)
 from edge_agent.commissioning.kind_finding import find_kinds
 from edge_agent.commissioning.normal_windows import Observed
-from edge_agent.commissioning.threshold import shared, threshold
 from edge_agent.detect import fusion
 from edge_agent.detect.detector import Encode, NormalWindows
 from edge_agent.detect.detectors import ENSEMBLE
@@ -40,9 +45,6 @@ _MOST_WINDOWS = 4000
 _SHORTNESS = 0.5
 # How much further a transition may be from the usual than those that were seen, where only one was seen.
 _UNSEEN_CHANGES = 2.0
-_LEAST_THRESHOLD = (
-    1.0  # the 99 % point of normal; a machine that stood still has nothing to set a threshold by
-)
 
 
 def commission(  # noqa: PLR0913 - each is one number that the operator or the machine gives
@@ -95,14 +97,17 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
         modes=_modes(rows, arrays),
     )
     found, *told = _fitted(arrays, observed, ensemble=ensemble, seed=seed, judge=judge)
-    hops, independent = stride / hop_rows, len(rows) / window_rows
-    limit = partial(threshold, windows_per_week=windows_per_week, stride=hops, independent=independent)
-    # Windows share rows: of few rows only a few windows are independent, and what they saw is not all that is normal.
-    caution = 1.0 + _SHORTNESS * window_rows / len(rows)
-    judged = judge, dict(zip(ensemble.names, told[-1].T, strict=True))
-    thresholds, over = _limits(
-        found, *told[:2], judged=judged, budget_per_week=budget_per_week, caution=caution, limit=limit
+    look = normal_scores.Look(
+        windows=len(told[0]),
+        stride=stride / hop_rows,
+        windows_per_week=windows_per_week,
+        independent=len(rows) / window_rows,
+        # Windows share rows: of few rows few windows are independent, and what they saw is not all that is normal.
+        caution=1.0 + _SHORTNESS * window_rows / len(rows),
+        budget_per_week=budget_per_week,
     )
+    judged = judge, dict(zip(ensemble.names, told[-1].T, strict=True))
+    thresholds, over = _limits(found, *told[:2], judged=judged, look=look)
     found |= thresholds
     found |= drift.reference(without_unscored(rows.T, arrays, counters=False).T, fusion.joined(over))
     return {name: np.asarray(array) for name, array in found.items()}
@@ -122,17 +127,17 @@ def _limits(
     recent: Float32,
     *,
     judged: tuple[Judge | None, Mapping[str, Float32]],
-    budget_per_week: float,
-    caution: float,
-    limit: Callable[..., float],
+    look: normal_scores.Look,
 ) -> tuple[dict[str, NDArray[Any]], Float32]:
     """(all thresholds, the scores by them [W, 2]) of normal windows, by the judge and the raw scores that it reads."""
-    found = _thresholds(scores, recent, budget_per_week=budget_per_week, caution=caution, limit=limit)
-    over, (judge, raw) = scores / found["threshold"], judged
+    kept = normal_scores.NormalScores.of(scores, recent, look)
+    limits = kept.thresholds(look.budget_per_week)
+    found: dict[str, NDArray[Any]] = {"threshold": limits[:2], "recent_threshold": np.array(limits[2])}
+    over, (judge, raw), logits = scores / found["threshold"], judged, np.empty(0, np.float32)
     if judge is not None:
-        raised, over = judge_threshold.raised(judge, {**arrays, **found}, raw, over=over)
+        raised, over, logits = judge_threshold.raised(judge, {**arrays, **found}, raw, over=over)
         found |= raised
-    return found, over
+    return {**found, **kept.with_logits(logits).arrays()}, over
 
 
 def _modes(rows: Float32, arrays: Mapping[str, NDArray[Any]]) -> OperatingModes | None:
@@ -140,18 +145,6 @@ def _modes(rows: Float32, arrays: Mapping[str, NDArray[Any]]) -> OperatingModes 
     known = {name: arrays[name] for name in ("location", "scale", "limit")}
     z = standardise(transform_rows(rows, arrays).T[None], **known)[0]
     return mode_tree.find(z, n_lengths=len(arrays["lengths"]))
-
-
-def _thresholds(
-    scores: Float32, recent: Float32, *, budget_per_week: float, caution: float, limit: Callable[..., float]
-) -> dict[str, NDArray[Any]]:
-    """Of normal windows' fused scores [W, 2], and of their newest rows [W]."""
-    budgets = (*shared(budget_per_week, 2), budget_per_week)
-    limits = [
-        limit(part, budget_per_week=budget) for part, budget in zip((*scores.T, recent), budgets, strict=True)
-    ]
-    *together, newest = np.maximum(caution * np.array(limits, np.float32), np.float32(_LEAST_THRESHOLD))
-    return {"threshold": np.array(together), "recent_threshold": newest}
 
 
 def _fitted(

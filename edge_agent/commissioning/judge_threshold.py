@@ -25,7 +25,7 @@ _MARGIN = np.float32(0.5)
 
 def raised(
     judge: Judge, arrays: Mapping[str, NDArray[Any]], raw: Mapping[str, Float32], *, over: Float32
-) -> tuple[dict[str, NDArray[Any]], Float32]:
+) -> tuple[dict[str, NDArray[Any]], Float32, Float32]:
     """What the judge needs on a machine; nothing where it was not learnt for one.
 
     Args:
@@ -35,15 +35,23 @@ def raised(
         over: what the statistics together and the jump come to, by their thresholds, [W, 2].
 
     Returns:
-        (its array, `over` with the judge in the place of the statistics where it is heard).
+        (its array, `over` with the judge in the place of the statistics where it is heard, what is held against its
+        threshold of the windows that it is heard of, less that threshold).
     """
     if rows_learnt(arrays) == 0:
-        return {}, over
+        return {}, over, np.empty(0, np.float32)
     logit, heard = raw[LOGIT], raw[STRANGENESS] <= 1.0
     limits = judge.limits({}, rows=rows_learnt(arrays))
-    loudest = alarm_logit(logit, over[:, 0], objection=limits[2:]).max(where=heard, initial=-np.inf)
-    limits[0] = max(limits[0], loudest + _MARGIN)
+    told = alarm_logit(logit, over[:, 0], objection=limits[2:])
+    limits[0] = max(limits[0], told.max(where=heard, initial=-np.inf) + _MARGIN)
     parts, _ = judged(limits, logit, over, shape=np.ones_like(logit))
-    return {THRESHOLD: np.array([limits[0], judge.identity], np.float64)}, np.where(
-        heard[:, None], parts, over
-    )
+    raised_to = {THRESHOLD: np.array([limits[0], judge.identity], np.float64)}
+    return raised_to, np.where(heard[:, None], parts, over), told[heard] - limits[0]
+
+
+def decides(judge: Judge | None, arrays: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether a judge decides on a machine in the place of the statistics: it is there, and knows such machines."""
+    if judge is None or rows_learnt(arrays) == 0:
+        return False
+    described = np.asarray(arrays["in_context_descriptors"], np.float32)[np.newaxis]
+    return bool(judge.strangeness(described, np.ones((1, 1), np.bool_))[0] <= 1.0)

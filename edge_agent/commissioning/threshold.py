@@ -57,18 +57,54 @@ def threshold(
         stride: scored windows that pass from one of `scores` to the next.
         independent: windows among them that share no rows; fewer than blocks, and the blocks tell less of the tail.
     """
+    peaks = largest_of_blocks(scores)
+    return of_blocks(
+        peaks,
+        windows=np.size(scores),
+        windows_per_week=windows_per_week,
+        budget_per_week=budget_per_week,
+        stride=stride,
+        independent=independent,
+    )
+
+
+def largest_of_blocks(scores: ArrayLike) -> NDArray[np.float64]:
+    """The largest of each block of scores in the order of time, [W] -> [n]."""
     values = np.asarray(scores, dtype=np.float64)
     size = int(np.clip(values.size // _BLOCKS_WANTED, _SMALLEST_BLOCK, _LARGEST_BLOCK))
     n_blocks = max(values.size // size, 1)
-    peaks = [block.max() for block in np.array_split(values, n_blocks)]
-    blocks_per_week = windows_per_week / (values.size * stride / n_blocks)
-    chance = min(max(budget_per_week / blocks_per_week, 1.0 / (_REACH * n_blocks)), 0.5)
-    limit = level(peaks, chance=chance, independent=independent)
-    weeks_seen = values.size * stride / windows_per_week
+    return np.array([block.max() for block in np.array_split(values, n_blocks)])
+
+
+def of_blocks(
+    peaks: ArrayLike,
+    *,
+    windows: float,
+    windows_per_week: float,
+    budget_per_week: float,
+    stride: float = 1.0,
+    independent: float = math.inf,
+) -> float:
+    """The same threshold by what `largest_of_blocks` [n] gave of so many windows."""
+    values = np.asarray(peaks, dtype=np.float64)
+    blocks_per_week = windows_per_week / (windows * stride / values.size)
+    chance = min(max(budget_per_week / blocks_per_week, 1.0 / (_REACH * values.size)), 0.5)
+    limit = level(values, chance=chance, independent=independent)
+    weeks_seen = windows * stride / windows_per_week
     if weeks_seen * budget_per_week < 1.0:
         # Less normal time than one budgeted alarm needs: nothing seen so far may count as one.
         limit = max(limit, float(values.max()))
     return limit
+
+
+def chance_above(peaks: ArrayLike, limit: float, *, independent: float = math.inf) -> float:
+    """Chance that the largest score of a block exceeds a limit, by the same law of those of n blocks; no caution."""
+    ordered = np.sort(np.asarray(peaks, dtype=np.float64))
+    location, spread, heaviness = _extreme_values(ordered, min(independent, ordered.size))
+    if spread <= 0.0:
+        return float(limit < location)
+    reduced = math.log(max(1.0 + heaviness * (limit - location) / spread, 1e-12)) / heaviness
+    return -math.expm1(-math.exp(min(-reduced, 50.0)))
 
 
 def level(peaks: ArrayLike, *, chance: float, independent: float = math.inf) -> float:
@@ -87,6 +123,14 @@ def level(peaks: ArrayLike, *, chance: float, independent: float = math.inf) -> 
     reduced = -math.log(-math.log1p(-chance))
     error = math.sqrt(max(1.11 + 0.52 * reduced + 0.61 * reduced**2, 0.0) / ordered.size)
     return location + spread * math.expm1(heaviness * (reduced + _CAUTION * error)) / heaviness
+
+
+def gumbel(peaks: ArrayLike) -> tuple[float, float]:
+    """(location, spread) of Gumbel's law of the largest scores of n blocks, by probability-weighted moments."""
+    ordered = np.sort(np.asarray(peaks, dtype=np.float64))
+    rank = np.arange(ordered.size) / (ordered.size - 1)
+    spread = (2.0 * float(np.mean(rank * ordered)) - float(ordered.mean())) / math.log(2.0)
+    return float(ordered.mean()) - float(np.euler_gamma) * spread, spread
 
 
 def _extreme_values(peaks: NDArray[np.float64], independent: float) -> tuple[float, float, float]:

@@ -27,7 +27,8 @@ _BLOCK_WINDOWS = 16
 # A block that was heard for less than this share of it is not a whole one.
 _HEARD = 0.5
 _BLOCKS_KEPT = 72
-_BLOCKS_NEEDED = 24
+BLOCKS_NEEDED = 24
+"""Normal blocks from which on they say what a threshold should be."""
 # Blocks on either side of an alarm that do not count: a fault was there before it was seen.
 _GUARD_BLOCKS = 2
 # An alarm of at most so many blocks whose scores stayed below so many thresholds may have been a false one, and counts
@@ -51,6 +52,7 @@ class ThresholdTracker:
         budgets_per_week: Sequence[float],
         hop_ns: int,
         memory: Mapping[str, NDArray[Any]],
+        factors: Sequence[float] | NDArray[np.floating[Any]] | None = None,
     ) -> None:
         """Begin at the learnt thresholds, or where the machine's memory says that they had moved to.
 
@@ -59,10 +61,12 @@ class ThresholdTracker:
             budgets_per_week: [parts] false alarms a week that the operator accepts of each score of a window.
             hop_ns: time from one scored window to the next.
             memory: the machine's, with what `arrays` gave before a restart, if anything.
+            factors: [parts] of the learnt thresholds where the budget is another one (`budget.factors`).
         """
         self._settings = settings
         self._budgets_per_week = budgets_per_week
         parts = len(budgets_per_week)
+        self._factors = np.ones(parts) if factors is None else np.asarray(factors, np.float64)
         self._block_ns = max(_SHORTEST_BLOCK_NS, _BLOCK_WINDOWS * hop_ns)
         self._fewest_windows = _HEARD * self._block_ns / max(hop_ns, 1)
         self._brief_windows = _BRIEF_BLOCKS * self._block_ns / max(hop_ns, 1)
@@ -81,11 +85,53 @@ class ThresholdTracker:
         self._alarm_windows = 0
         self._alarm_peak = np.zeros_like(self._ratio)
         self._unkept = 0  # blocks counted since the state was last kept
+        self._counted = 0
 
     @property
     def ratio(self) -> NDArray[np.float64]:
-        """[parts] the thresholds in use, relative to the learnt ones."""
+        """[parts] how far the thresholds have followed drift, relative to those of the budget."""
         return self._ratio
+
+    @property
+    def in_use(self) -> NDArray[np.float64]:
+        """[parts] the thresholds in use, relative to the learnt ones."""
+        return self._ratio * self._factors
+
+    @property
+    def peaks(self) -> NDArray[np.float64]:
+        """[blocks, parts] the largest scores of the latest normal blocks, in units of the learnt thresholds."""
+        return np.array(self._peaks).reshape(-1, len(self._ratio))
+
+    @property
+    def state(self) -> tuple[float, ...]:
+        """Equal as long as nothing was counted or adopted."""
+        return (self._counted, *self.in_use.tolist())
+
+    @property
+    def block_s(self) -> float:
+        """Time of a block."""
+        return self._block_ns / 1e9
+
+    def adopt(
+        self,
+        settings: BudgetSettings,
+        *,
+        budgets_per_week: Sequence[float],
+        factors: NDArray[np.floating[Any]],
+    ) -> None:
+        """Keep another budget from the next window on.
+
+        What the normal blocks of service ask for changes with it, and the thresholds in use by as much, at once: the
+        bounds on how fast they move are against faults, not against people.
+        """
+        if len(self._peaks) >= BLOCKS_NEEDED:
+            before = np.maximum(self._wanted(self._budgets_per_week) / self._factors, settings.lowest)
+            self._ratio *= np.maximum(self._wanted(budgets_per_week) / factors, settings.lowest) / before
+        self._settings, self._budgets_per_week = settings, budgets_per_week
+        self._factors = np.asarray(factors, np.float64)
+        self._highest = _upper(settings, len(budgets_per_week))
+        bounded = np.clip(self._ratio, settings.lowest, self._highest)
+        self._ratio = bounded if settings.follow_drift else np.ones_like(self._ratio)
 
     def worth_keeping(self) -> bool:
         """Whether so much has been counted since `arrays` was last asked for that a restart should not lose it."""
@@ -116,7 +162,7 @@ class ThresholdTracker:
 
     def _judge_alarm(self) -> None:
         """Count an alarm that has closed as one normal block, if it was short and hardly over the threshold."""
-        if self._alarm_windows <= self._brief_windows and np.all(self._alarm_peak <= _DOUBTFUL * self._ratio):
+        if self._alarm_windows <= self._brief_windows and np.all(self._alarm_peak <= _DOUBTFUL * self.in_use):
             self._count(self._alarm_peak)
         self._alarm_windows, self._alarm_peak = 0, np.zeros_like(self._ratio)
 
@@ -135,20 +181,27 @@ class ThresholdTracker:
 
     def _count(self, peak: NDArray[np.float64]) -> None:
         self._unkept += 1
+        self._counted += 1
         self._peaks = [*self._peaks[1 - _BLOCKS_KEPT :], peak]
-        if len(self._peaks) < _BLOCKS_NEEDED:
+        if len(self._peaks) < BLOCKS_NEEDED:
             return
         settings, share = self._settings, self._block_ns / _DAY_NS
-        wanted = [
-            level(peaks, chance=min(budget * self._block_ns / _WEEK_NS, 0.5))
-            for peaks, budget in zip(np.array(self._peaks).T, self._budgets_per_week, strict=True)
-        ]
+        wanted = self._wanted(self._budgets_per_week) / self._factors
         slow = np.clip(
             wanted,
             self._ratio * (1.0 - settings.fall_per_day) ** share,
             self._ratio * (1.0 + settings.rise_per_day) ** share,
         )
         self._ratio = np.clip(slow, settings.lowest, self._highest)
+
+    def _wanted(self, budgets_per_week: Sequence[float]) -> NDArray[np.float64]:
+        """[parts] what the normal blocks ask for so that budgets are kept, in units of the learnt thresholds."""
+        return np.array(
+            [
+                level(peaks, chance=min(budget * self._block_ns / _WEEK_NS, 0.5))
+                for peaks, budget in zip(np.array(self._peaks).T, budgets_per_week, strict=True)
+            ]
+        )
 
 
 def _upper(settings: BudgetSettings, n_parts: int) -> NDArray[np.float64]:

@@ -28,6 +28,9 @@ _DRIFT = {
     "edge_agent_score_drift": "score_drift",
     "edge_agent_scored_share": "scored_share",
     "edge_agent_learnt_timestamp_seconds": "learnt_s",
+    "edge_agent_budget_per_week": "budget_per_week",
+    "edge_agent_budget_spent": "budget_spent",
+    "edge_agent_budget_expected_per_week": "budget_expected",
 }
 _SHARE = {
     "edge_agent_foreign_messages_total": "foreign",

@@ -104,6 +104,21 @@ TABLE: tuple[Series, ...] = (
         ("machine",),
     ),
     Series(
+        "edge_agent_budget_per_week", "gauge", "False alarms a week that the machine may raise.", ("machine",)
+    ),
+    Series(
+        "edge_agent_budget_spent",
+        "gauge",
+        "Alarms of the machine in the last seven days, but for those that people called a fault.",
+        ("machine",),
+    ),
+    Series(
+        "edge_agent_budget_expected_per_week",
+        "gauge",
+        "False alarms a week to be expected at most, by the machine's own calm scores.",
+        ("machine",),
+    ),
+    Series(
         "edge_agent_foreign_messages_total",
         "counter",
         "Messages of machines that another agent of the group has, or nobody yet; not among those received.",

@@ -23,6 +23,9 @@ class MachineSeries:
     score_drift: float | None = None
     scored_share: float | None = None
     learnt_s: float | None = None
+    budget_per_week: float | None = None
+    budget_expected: float | None = None
+    budget_spent: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,18 +6,20 @@ from typing import Literal
 import numpy as np
 
 from edge_agent.commissioning import seen_once
+from edge_agent.commissioning.budget import Promise
 from edge_agent.commissioning.drift import Drift, DriftStatistics
 from edge_agent.commissioning.seen_once import SeenOnce
-from edge_agent.commissioning.threshold import shared
 from edge_agent.commissioning.threshold_tracking import DRIFTED, ThresholdTracker
 from edge_agent.detect.fusion import joined
+from edge_agent.detect.judge import Judge
 from edge_agent.detect.operating_modes import mode_names
 from edge_agent.detect.trigger import Trigger, TriggerSnapshot, TriggerState
 from edge_agent.diagnose.fault_naming import FaultNaming
 from edge_agent.model.lazy_arrays import LazyArrays
-from edge_agent.pipeline import acceptance, level_offsets
+from edge_agent.pipeline import acceptance, level_offsets, machine_budget
 from edge_agent.pipeline.acceptance import Acceptance, Accepted, NotAccepted
 from edge_agent.pipeline.condition import Condition, ConditionState
+from edge_agent.pipeline.machine_budget import MachineBudget
 from edge_agent.pipeline.notices import STANDSTILL, MachineNotices, NoticeState
 from edge_agent.pipeline.results import CommissionRequest
 from edge_agent.pipeline.settings import PipelineSettings
@@ -49,6 +51,7 @@ class MachineStatus:
         seen_once: stretches of the learnt time that were unlike all others.
         ready_ns: when the rows that it is to be learnt from will be here about, by the time and pace of its rows; None
             while none are gathered, and while nothing is known of their pace.
+        promise: its budget of false alarms and what that is worth; None while nothing is learnt.
     """
 
     state: MachineState
@@ -67,6 +70,7 @@ class MachineStatus:
     notices: tuple[str, ...] = ()
     seen_once: tuple[SeenOnce, ...] = ()
     ready_ns: int | None = None
+    promise: Promise | None = None
 
     @property
     def drifted(self) -> bool:
@@ -155,6 +159,7 @@ class Machine:
     notices: MachineNotices | None = None
     checked_row: int = 0
     """Row count at which the rows were last checked."""
+    budgeting: MachineBudget | None = None
     relevelled: bool = False
     """Levels of its profile have moved: what was made of them is to be made again."""
 
@@ -239,7 +244,7 @@ class Machine:
         states: list[_WindowState] = []
         raised_ns = None if self.condition.open_alarm is None else self.condition.open_alarm.onset_ns
         for at, time_ns in enumerate(block.windows.times_ns.tolist()):
-            now = learnt[at] / tracker.ratio
+            now = learnt[at] / tracker.in_use
             value, recent = float(joined(now[:-1])), float(now[-1])
             block.value[at], block.recent[at] = value, recent
             end_row = int(block.windows.end_rows[at])
@@ -274,15 +279,41 @@ class Machine:
         return self.drift_statistics
 
     def _tracking(self, profile: Profile, block: ScoreBlock, settings: PipelineSettings) -> ThresholdTracker:
-        budget = settings.budget.false_alarms_per_week
         n_parts = 1 if block.parts is None else block.parts.shape[1]
+        budgeting = self.budgeting or MachineBudget.of(profile, settings)
         self.tracker = ThresholdTracker(
             settings.budget,
-            budgets_per_week=(*shared(budget, n_parts), budget),
+            budgets_per_week=budgeting.of_parts(n_parts),
             hop_ns=profile.hop_rows * profile.period_ns,
             memory=profile.memory,
+            factors=budgeting.factors(n_parts),
         )
         return self.tracker
+
+    def keep_budget(self, settings: PipelineSettings, *, judge: Judge | None) -> None:
+        """Hold scores against what its budget asks for now, from the next window on."""
+        if self.profile is None:
+            self.budgeting = None
+            return
+        self.budgeting = MachineBudget.of(self.profile, settings, judge=judge)
+        if self.tracker is not None:
+            n_parts = len(self.tracker.ratio) - 1
+            self.tracker.adopt(
+                settings.budget,
+                budgets_per_week=self.budgeting.of_parts(n_parts),
+                factors=self.budgeting.factors(n_parts),
+            )
+
+    def own_budget(self, per_week: float | None) -> Profile | None:
+        """Give it a budget of its own, None: that of the configuration; the profile to be kept, None: not learnt yet.
+
+        It counts from the next `keep_budget` on.
+        """
+        if self.profile is None:
+            return None
+        memory = LazyArrays(self.profile.memory).joined(machine_budget.arrays(per_week))
+        self.profile = replace(self.profile, memory=memory)
+        return self.profile
 
     def accept(self, alarm: str, *, by: str, time_ns: int) -> Accepted | NotAccepted:
         """Take what a notice told of for normal from now on."""
@@ -396,6 +427,7 @@ class Machine:
             notices=() if self.notices is None else tuple(one.id for one in self.notices.open_notices),
             seen_once=() if self.profile is None else seen_once.read(self.profile),
             ready_ns=self._ready_ns(),
+            promise=None if self.budgeting is None else self.budgeting.promise(self.tracker),
         )
 
     def _ready_ns(self) -> int | None:

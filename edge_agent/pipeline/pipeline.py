@@ -17,6 +17,7 @@ from edge_agent.detect.scorer import Scorer
 from edge_agent.detect.trigger import Trigger, TriggerSettings, on_delay_windows
 from edge_agent.diagnose.fault_library import FaultLibrary
 from edge_agent.diagnose.fault_naming import FaultNaming, Refused
+from edge_agent.pipeline import machine_budget
 from edge_agent.pipeline.condition import Condition
 from edge_agent.pipeline.ledger import Bookkeeper
 from edge_agent.pipeline.machine import Machine, MachineStatus, Memento
@@ -104,13 +105,27 @@ class Pipeline:
     def install(self, profile: Profile) -> None:
         """Make a machine ready: from its next row on it is scored with this profile."""
         machine = self.machines.get(profile.machine) or self._add_machine(profile.machine)
+        profile = machine_budget.carried_over(machine.profile, profile)
         machine.profile, machine.state, machine.reason = profile, "ready", ""
         machine.tracker = machine.drift_statistics = None
+        machine.keep_budget(self._settings, judge=self._scorer.judge)
         machine.trigger.adopt(_delays(profile, self._settings))
         machine.rows.arrange(profile.channels, period_ns=profile.period_ns, hop_rows=profile.hop_rows)
         machine.naming.arrange(profile)
         machine.sensor_monitor = next_sensor_monitor(machine, settings=self._settings, scorer=self._scorer)
         machine.notices = next_notices(machine, settings=self._settings, scorer=self._scorer)
+
+    def set_budget(self, name: str, per_week: float | None) -> Profile | None:
+        """Give a machine a budget of false alarms of its own, at once; None: that of the settings.
+
+        Returns:
+            Its profile, to be kept; None where the machine is not learnt.
+        """
+        machine = self.machines.get(name)
+        if machine is None or (profile := machine.own_budget(per_week)) is None:
+            return None
+        machine.keep_budget(self._settings, judge=self._scorer.judge)
+        return profile
 
     def install_faults(self, library: FaultLibrary) -> None:
         """Begin with what was named before a restart; its machine needs no profile yet."""
@@ -171,6 +186,7 @@ class Pipeline:
             profile = machine.profile
             if profile is not None:
                 machine.trigger.adopt(_delays(profile, settings))
+                machine.keep_budget(settings, judge=scorer.judge)
                 machine.notices = next_notices(machine, settings=settings, scorer=scorer)
             if profile is None or template is None or not _fits(template, profile):
                 continue

@@ -401,6 +401,7 @@ class Service:
             calls=self._processor.alarm_manager.machine_calls(machines, now_ns=time.time_ns()),
             silent_since_ns=self._processor.sources.silent_since_ns,
             timezone=self._config.site.timezone,
+            spent=self._processor.spent(),
         )
 
     def _take_snapshot(self, now_s: float) -> None:
@@ -412,7 +413,9 @@ class Service:
             queued=len(self._inbox),
             wait_s=self._load_shedder.wait_s(now_s),
             heard_share=self._load_shedder.share,
-            machines=health.machine_series(processor.pipeline.statuses(), processor.open_findings()),
+            machines=health.machine_series(
+                processor.pipeline.statuses(), processor.open_findings(), spent=processor.spent()
+            ),
             alarms_opened=self._processor.alarm_manager.alarms_opened,
             alarm_manager=self._processor.alarm_manager.series(dropped=self._egress.messages_dropped),
             alerts_sent=self._egress.alerts_sent,

@@ -5,6 +5,7 @@ Reads, changes nothing, sends nothing.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -42,9 +43,15 @@ def connection_series(*connections: Connection) -> dict[str, ConnectionSeries]:
 
 
 def machine_series(
-    machines: Mapping[str, MachineStatus], findings: Sequence[Alarm]
+    machines: Mapping[str, MachineStatus],
+    findings: Sequence[Alarm],
+    *,
+    spent: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, MachineSeries]:
-    """Each machine by name; `findings` about their sensors, and notices, are those that hold."""
+    """Each machine by name; `findings` about their sensors, and notices, are those that hold.
+
+    `spent` are the alarms of its last week that count against its budget.
+    """
     open_findings = Counter(finding.machine for finding in findings if finding.kind == "sensor")
     return {
         name: MachineSeries(
@@ -61,6 +68,9 @@ def machine_series(
             score_drift=status.drift.scores,
             scored_share=status.drift.scored_share,
             learnt_s=status.learnt_ns / 1e9 if status.learnt_ns else None,
+            budget_per_week=None if status.promise is None else status.promise.budget_per_week,
+            budget_expected=None if status.promise is None else status.promise.expected_per_week,
+            budget_spent=None if status.promise is None else spent.get(name, 0),
         )
         for name, status in machines.items()
     }
@@ -130,6 +140,7 @@ def status_payload(  # noqa: PLR0913 - what the message says
     calls: Mapping[str, MachineCalls] | None = None,
     silent_since_ns: Mapping[str, int] | None = None,
     timezone: str = "UTC",
+    spent: Mapping[str, int] | None = None,
 ) -> bytes:
     """The retained status message. Says nothing that changes by itself, so that equal states are equal bytes."""
     listed, silent = list(machines.items())[:MACHINES_LIMIT], silent_since_ns or {}
@@ -143,7 +154,12 @@ def status_payload(  # noqa: PLR0913 - what the message says
             "provider": provider,
             "machine_count": len(machines),
             "machines": {
-                name: _machine(status, (calls or {}).get(name, _CALLED), silent_ns=silent.get(name))
+                name: _machine(
+                    status,
+                    (calls or {}).get(name, _CALLED),
+                    silent_ns=silent.get(name),
+                    spent=(spent or {}).get(name, 0),
+                )
                 for name, status in listed
             },
         }
@@ -151,13 +167,15 @@ def status_payload(  # noqa: PLR0913 - what the message says
     )
 
 
-def _since_learnt(status: MachineStatus) -> dict[str, Any]:
-    """How far the machine has moved from what was learnt."""
+def _since_learnt(status: MachineStatus, *, spent: int) -> dict[str, Any]:
+    """How far the machine has moved from what was learnt, and what its budget is worth."""
     told: dict[str, Any] = {}
     if status.threshold_ratio is not None and round(status.threshold_ratio, 1) != 1.0:
         told["threshold_ratio"] = round(status.threshold_ratio, 1)
     if status.drifted:
         told["drifted"] = True
+    if status.promise is not None:
+        told["budget"] = status.promise.plain(spent=spent)
     return told
 
 
@@ -176,8 +194,10 @@ def _watched(status: MachineStatus, *, silent_ns: int | None) -> dict[str, Any]:
     return told
 
 
-def _machine(status: MachineStatus, calls: MachineCalls, *, silent_ns: int | None) -> dict[str, Any]:
-    told = _watched(status, silent_ns=silent_ns) | _since_learnt(status)
+def _machine(
+    status: MachineStatus, calls: MachineCalls, *, silent_ns: int | None, spent: int
+) -> dict[str, Any]:
+    told = _watched(status, silent_ns=silent_ns) | _since_learnt(status, spent=spent)
     if status.kinds:
         told["kinds"] = dict(status.kinds[:_KINDS_LIMIT])
     if status.seen_once:

@@ -110,6 +110,7 @@ class PagePart(AgentPart):
                 name: max(0.0, (now_ns - since_ns) / 1e9)
                 for name, since_ns in processor.sources.silent_since_ns.items()
             },
+            spent=processor.spent(),
             trends={name: self._history.of(name).near.curve(_TREND_POINTS) for name in machines},
             records=tuple(processor.alarm_manager.lifecycle.kept.records.values()),
             past=_named(processor, history[: -_PAST - 1 : -1]),

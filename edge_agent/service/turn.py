@@ -5,7 +5,8 @@ What `process` has returned from may be acknowledged. Everything that outlives a
 
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
@@ -44,6 +45,7 @@ log = get_logger()
 SOURCES = "sources"
 _AT_S = attrgetter("at_s")
 _KIND_CHARACTERS = 60
+_WEEK_NS = 7 * 24 * 3600 * 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,12 @@ class TurnProcessor:
     def open_findings(self) -> tuple[Alarm, ...]:
         """What is wrong with sensors and sources."""
         return (*self.pipeline.machines.open_findings(), *self.sources.open_findings)
+
+    def spent(self) -> Mapping[str, int]:
+        """Alarms of the last week by machine, of each that had any, but for those that people called a fault."""
+        raised = self.alarm_manager.lifecycle.raised_since(self._wall_clock_ns() - _WEEK_NS)
+        named = self.pipeline.machines.fault_of
+        return Counter(machine for machine, alarm in raised if not named(machine, alarm))
 
     def _forgot(self, machine: str) -> None:
         self.sources.forget(machine)

@@ -167,6 +167,7 @@ def _machine(view: View, name: str, status: MachineStatus) -> dict[str, Any]:
         "drift": _drift(status),
         "reason": status.reason,
         "drifted": status.drifted,
+        "budget": status.promise and status.promise.plain(spent=view.spent.get(name, 0)),
         "silent_s": _figure(silent_s),
         "severity": calls.record.alarm.severity if calls.record else None,
         "acknowledged": calls.record is not None and calls.record.acknowledgement is not None,

@@ -61,6 +61,7 @@ class View:
         time_ns: wall clock.
         made_s: monotonic clock.
         silent_s: of each machine that has gone silent, for how long.
+        spent: alarms of the last week that count against a machine's budget, of those that had some.
         trends: a short curve of each machine.
         records: alarms that are there. past: the latest that closed, each with its name.
         commands: what may be ordered from here; empty where there is no token.
@@ -85,3 +86,4 @@ class View:
     commands: tuple[str, ...]
     closeups: Mapping[str, Closeup] = field(default_factory=dict)
     zone: tzinfo = UTC
+    spent: Mapping[str, int] = field(default_factory=dict)

@@ -148,3 +148,21 @@ def test_a_restart_goes_on_where_the_last_run_left_off() -> None:
     assert second.ratio == pytest.approx(first.ratio)
     live(scores[6 * DAY_WINDOWS :], second, start=6 * DAY_WINDOWS)
     assert second.ratio == pytest.approx(whole.ratio, rel=0.02)
+
+
+def test_another_budget_moves_the_threshold_at_once_by_what_the_normal_hours_ask_for() -> None:
+    follow = tracker()
+    live(normal(20, spread=0.1), follow)
+    before = follow.in_use.copy()
+    follow.adopt(BudgetSettings(), budgets_per_week=(0.01, 0.01), factors=np.ones(2))
+    assert (follow.in_use > 1.05 * before).all()
+    follow.adopt(BudgetSettings(), budgets_per_week=(1.0, 1.0), factors=np.ones(2))
+    assert follow.in_use == pytest.approx(before)
+
+
+def test_a_factor_of_the_budget_is_no_drift() -> None:
+    follow = ThresholdTracker(
+        BudgetSettings(), budgets_per_week=(1.0, 1.0), hop_ns=MINUTE_NS, memory={}, factors=(2.0, 0.9)
+    )
+    assert follow.ratio.tolist() == [1.0, 1.0]
+    assert follow.in_use.tolist() == [2.0, 0.9]

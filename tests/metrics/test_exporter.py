@@ -56,6 +56,9 @@ def full() -> Snapshot:
             score_drift=0.0,
             scored_share=0.9,
             learnt_s=1.6e9,
+            budget_per_week=1.0,
+            budget_expected=0.3,
+            budget_spent=2.0,
         ),
         "new": MachineSeries("commissioning", 7, None, None, alarm_open=False),
     }

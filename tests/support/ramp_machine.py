@@ -13,7 +13,7 @@ DAY_ROWS = 24 * 60
 
 
 class Digest:
-    digest = "0" * 64
+    digest = encoder = "0" * 64
 
 
 class Ramp:
@@ -21,6 +21,7 @@ class Ramp:
 
     window_rows = 8
     bundle = Digest()
+    judge = None
 
     def score(self, blocks: list[WindowBlock], _profiles: list[Profile]) -> list[ScoreBlock]:
         return [self._one(block) for block in blocks]

@@ -28,6 +28,8 @@ function notes(machine, now) {
     machine.drifted && "drifted far from what was learnt: inspect it, or learn it afresh",
     machine.reason && `not learnt: ${machine.reason}`,
     machine.state === "failed" && machine.learnt_about && `tried again about ${clock(machine.learnt_about, now)}`,
+    machine.budget && machine.budget.spent > machine.budget.per_week
+      && `${machine.budget.spent} alarms in seven days, the budget is ${figure(machine.budget.per_week)}`,
   ].filter(Boolean);
 }
 
@@ -195,6 +197,8 @@ export function machinePage(doc, { far, width }) {
       fact("Rows heard", count(machine.rows)),
       machine.threshold_ratio !== null && fact("Threshold",
         h("span", { class: drifted(machine) ? "warn" : "" }, `${score(machine.threshold_ratio)} times what was learnt`)),
+      machine.budget && fact("Budget", h("span", { class: machine.budget.spent > machine.budget.per_week ? "warn" : "" },
+        machine.budget.text)),
       ...driftFacts(machine.drift),
       doc.modes.length > 0 && fact("Operating modes", doc.modes.join("; ")),
       doc.seen_once.length > 0 && fact("Seen once while it was learnt, and normal since", [

@@ -199,6 +199,10 @@ def set_threshold(config: Config, report: Report) -> Path:
         "statistics alone": _quality(threshold.quality(watched, threshold.STATISTICS, 0.0)),
         "by learnt rows": _by_learnt_rows(watched, chosen.threshold),
         "by group": _by_group(config, watched, chosen.threshold),
+        "by budget": {
+            budget: _quality(reached)
+            for budget, reached in threshold.by_budget(watched, _JUDGE, chosen.threshold).items()
+        },
     }
     try:
         told[_RANDOM] = _quality(threshold.smallest(watched, _RANDOM, **bounds))

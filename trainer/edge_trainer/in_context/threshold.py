@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from edge_agent.commissioning.budget import moved_logits
+from edge_agent.commissioning.threshold import largest_of_blocks
 from edge_agent.detect.fusion import joined
 from edge_agent.detect.judge import LEAST_VALUE, alarm_logit, objection, state_logit
 from edge_agent.errors import TrainingError
@@ -28,6 +30,8 @@ _AFTER_ROWS = 2 * WINDOW_ROWS
 """An alarm that begins so soon after a fault is of it: neither found nor false."""
 _USUAL_SHARE = 0.95
 """Of the machines, whose calm time in alarm is told: one that became another for good would drown them."""
+BUDGETS = (0.1, 0.3, 1.0, 3.0, 10.0)
+"""False alarms a week of which the effect is told; the threshold stands for 1."""
 _GRID = np.round(np.arange(-4.0, 12.01, 0.1), 1)
 
 
@@ -64,7 +68,10 @@ def score_of(watched: Watched, network: str) -> npt.NDArray[np.floating]:
 
 def quality(machines: Sequence[Watched], network: str, threshold: float) -> Quality:
     """Alarms of all machines at a threshold."""
-    told = [_counted(each, network, threshold) for each in machines]
+    return _joined([_counted(each, network, threshold) for each in machines], threshold)
+
+
+def _joined(told: "Sequence[_Counted]", threshold: float) -> Quality:
     calm_rows = sum(each.calm_rows for each in told)
     shares = np.sort([each.calm_share for each in told])
     return Quality(
@@ -74,6 +81,21 @@ def quality(machines: Sequence[Watched], network: str, threshold: float) -> Qual
         calm_share=float(shares[: max(1, round(_USUAL_SHARE * len(shares)))].mean()),
         found=sum(each.found for each in told) / max(sum(each.faults for each in told), 1),
     )
+
+
+def by_budget(machines: Sequence[Watched], network: str, threshold: float) -> dict[str, Quality]:
+    """What other budgets than the threshold's give: each machine's own is moved as a gateway moves it.
+
+    The first half of the calm logits that were watched stands for those that a gateway keeps of learning.
+    """
+    calm = [score_of(each, network)[_calm(each)] for each in machines]
+    logits = [largest_of_blocks(each[: len(each) // 2]) if len(each) > 1 else np.empty(0) for each in calm]
+    found = {}
+    for per_week in BUDGETS:
+        own = [threshold + moved_logits(each, per_week) for each in logits]
+        pairs = zip(machines, own, strict=True)
+        found[f"{per_week:g}"] = _joined([_counted(each, network, limit) for each, limit in pairs], threshold)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
