@@ -16,7 +16,7 @@ from edge_agent.detect.operating_modes import mode_names
 from edge_agent.detect.trigger import Trigger, TriggerSnapshot, TriggerState
 from edge_agent.diagnose.fault_naming import FaultNaming
 from edge_agent.model.lazy_arrays import LazyArrays
-from edge_agent.pipeline import acceptance, level_offsets, machine_budget
+from edge_agent.pipeline import acceptance, level_offsets
 from edge_agent.pipeline.acceptance import Acceptance, Accepted, NotAccepted
 from edge_agent.pipeline.condition import Condition, ConditionState
 from edge_agent.pipeline.machine_budget import MachineBudget
@@ -303,17 +303,6 @@ class Machine:
                 budgets_per_week=self.budgeting.of_parts(n_parts),
                 factors=self.budgeting.factors(n_parts),
             )
-
-    def own_budget(self, per_week: float | None) -> Profile | None:
-        """Give it a budget of its own, None: that of the configuration; the profile to be kept, None: not learnt yet.
-
-        It counts from the next `keep_budget` on.
-        """
-        if self.profile is None:
-            return None
-        memory = LazyArrays(self.profile.memory).joined(machine_budget.arrays(per_week))
-        self.profile = replace(self.profile, memory=memory)
-        return self.profile
 
     def accept(self, alarm: str, *, by: str, time_ns: int) -> Accepted | NotAccepted:
         """Take what a notice told of for normal from now on."""

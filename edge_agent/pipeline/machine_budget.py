@@ -1,11 +1,10 @@
 """One machine's budget of false alarms: who sets it, and what follows for its thresholds. Pure.
 
-Its own comes first, given by a command and kept in its profile; then that of a `[[machine]]`, then that of `[budget]`.
+What people say of the machine comes first (`MachineRule`), then `[budget]`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,31 +14,9 @@ from edge_agent.commissioning.budget import Promise
 from edge_agent.commissioning.threshold import shared
 from edge_agent.commissioning.threshold_tracking import ThresholdTracker
 from edge_agent.detect.judge import Judge
-from edge_agent.model.lazy_arrays import LazyArrays
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Profile
 from edge_agent.signals.machine_rules import facts_of
-
-_OWN = "budget_own"
-
-
-def own(memory: Mapping[str, NDArray[Any]]) -> float | None:
-    """False alarms a week that a machine may raise by its own budget; None where it has none."""
-    value = float(memory[_OWN]) if _OWN in memory and np.ndim(memory[_OWN]) == 0 else np.nan
-    return value if np.isfinite(value) and value > 0 else None
-
-
-def arrays(per_week: float | None) -> dict[str, NDArray[Any]]:
-    """What `own` reads."""
-    return {_OWN: np.array(np.nan if per_week is None else per_week, np.float64)}
-
-
-def carried_over(before: Profile | None, profile: Profile) -> Profile:
-    """A profile with the machine's own budget, where it had one and was learnt anew."""
-    per_week = None if before is None else own(before.memory)
-    if per_week is None or _OWN in profile.memory:
-        return profile
-    return replace(profile, memory=LazyArrays(profile.memory).joined(arrays(per_week)))
 
 
 @dataclass(slots=True)
@@ -58,8 +35,8 @@ class MachineBudget:
     @classmethod
     def of(cls, profile: Profile, settings: PipelineSettings, *, judge: Judge | None = None) -> Self:
         """That of a profile."""
-        said = own(profile.memory), facts_of(settings.machine_rules, profile.machine).budget_per_week
-        per_week = next((one for one in said if one is not None), settings.budget.false_alarms_per_week)
+        said = facts_of(settings.machine_rules, profile.machine).budget_per_week
+        per_week = settings.budget.false_alarms_per_week if said is None else said
         return cls(profile, per_week, judge_threshold.decides(judge, profile.memory))
 
     def of_parts(self, n_parts: int) -> tuple[float, ...]:

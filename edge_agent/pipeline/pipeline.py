@@ -17,7 +17,6 @@ from edge_agent.detect.scorer import Scorer
 from edge_agent.detect.trigger import Trigger, TriggerSettings, on_delay_windows
 from edge_agent.diagnose.fault_library import FaultLibrary
 from edge_agent.diagnose.fault_naming import FaultNaming, Refused
-from edge_agent.pipeline import machine_budget
 from edge_agent.pipeline.condition import Condition
 from edge_agent.pipeline.ledger import Bookkeeper
 from edge_agent.pipeline.machine import Machine, MachineStatus, Memento
@@ -47,6 +46,7 @@ from edge_agent.records import (
     SourceEvents,
     WindowBlock,
 )
+from edge_agent.signals.machine_rules import MachineRule
 from edge_agent.signals.row_buffer import BufferState, RowBuffer
 
 _Outcome = Literal["accepted", "duplicate", "late"] | Reject
@@ -105,7 +105,6 @@ class Pipeline:
     def install(self, profile: Profile) -> None:
         """Make a machine ready: from its next row on it is scored with this profile."""
         machine = self.machines.get(profile.machine) or self._add_machine(profile.machine)
-        profile = machine_budget.carried_over(machine.profile, profile)
         machine.profile, machine.state, machine.reason = profile, "ready", ""
         machine.tracker = machine.drift_statistics = None
         machine.keep_budget(self._settings, judge=self._scorer.judge)
@@ -115,17 +114,11 @@ class Pipeline:
         machine.sensor_monitor = next_sensor_monitor(machine, settings=self._settings, scorer=self._scorer)
         machine.notices = next_notices(machine, settings=self._settings, scorer=self._scorer)
 
-    def set_budget(self, name: str, per_week: float | None) -> Profile | None:
-        """Give a machine a budget of false alarms of its own, at once; None: that of the settings.
-
-        Returns:
-            Its profile, to be kept; None where the machine is not learnt.
-        """
-        machine = self.machines.get(name)
-        if machine is None or (profile := machine.own_budget(per_week)) is None:
-            return None
-        machine.keep_budget(self._settings, judge=self._scorer.judge)
-        return profile
+    def hear_of_machines(self, rules: Sequence[MachineRule]) -> None:
+        """What people say of machines from now on, between two steps; budgets count from the next window on."""
+        self._settings = replace(self._settings, machine_rules=tuple(rules))
+        for machine in self.machines.values():
+            machine.keep_budget(self._settings, judge=self._scorer.judge)
 
     def install_faults(self, library: FaultLibrary) -> None:
         """Begin with what was named before a restart; its machine needs no profile yet."""

@@ -1,7 +1,5 @@
 """Through the pipeline: another budget counts from the next window on, and a machine may have one of its own."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from edge_agent.commissioning.normal_scores import Look, NormalScores
@@ -55,23 +53,19 @@ def test_a_changed_budget_counts_from_the_next_window_on_and_is_told() -> None:
     assert pipeline.statuses()["press"].threshold_ratio == 1.0
 
 
-def test_a_machine_has_the_budget_of_its_rule_and_before_that_one_of_its_own() -> None:
+def test_what_is_said_of_a_machine_comes_before_what_holds_for_all() -> None:
     pipeline = ramp_pipeline(learnt())
     by(pipeline, 1.0, MachineRule("press", budget_per_week=5.0))
-    assert pipeline.statuses()["press"].promise is not None
-    assert pipeline.statuses()["press"].promise.budget_per_week == 5.0
-    profile = pipeline.set_budget("press", 20.0)
-    assert profile is not None
-    assert pipeline.statuses()["press"].promise.budget_per_week == 20.0
-    again = ramp_pipeline(replace(profile))
-    assert again.statuses()["press"].promise.budget_per_week == 20.0
-    pipeline.set_budget("press", None)
-    assert pipeline.statuses()["press"].promise.budget_per_week == 5.0
-    assert pipeline.set_budget("nobody", 1.0) is None
+    assert budget_of(pipeline) == 5.0
+    before = latest(pipeline, 0)
+    pipeline.hear_of_machines([MachineRule("press", budget_per_week=50.0)])
+    assert budget_of(pipeline) == 50.0
+    assert latest(pipeline, 600) > before
+    pipeline.hear_of_machines([])
+    assert budget_of(pipeline) == 1.0
 
 
-def test_a_budget_of_its_own_outlives_learning_anew() -> None:
-    pipeline = ramp_pipeline(learnt())
-    pipeline.set_budget("press", 20.0)
-    pipeline.install(learnt())
-    assert pipeline.statuses()["press"].promise.budget_per_week == 20.0
+def budget_of(pipeline: Pipeline) -> float:
+    promise = pipeline.statuses()["press"].promise
+    assert promise is not None
+    return promise.budget_per_week
