@@ -3,20 +3,27 @@
 Where the address cannot be had, the agent warns and watches on: the page is for looking.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from edge_agent.alarms.state import ClosedAlarm
 from edge_agent.config.file import Config
+from edge_agent.errors import DatabaseError
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.mqtt.connection import Report
 from edge_agent.pipeline.results import StepResults
 from edge_agent.service.parts import AgentPart
 from edge_agent.service.turn import CLOCKS, Clocks, Turn, TurnProcessor
+from edge_agent.signals.machine_rules import facts_of
+from edge_agent.store.history.database import HISTORY
+from edge_agent.store.history.reader import HistoryReader
 from edge_agent.web.auth import TokenGuard
 from edge_agent.web.exchange import Exchange
 from edge_agent.web.history import ScoreHistory
 from edge_agent.web.page_routes import CommandGate, PageRoutes
+from edge_agent.web.past import PastPages
 from edge_agent.web.server import HttpServer
 from edge_agent.web.view import Closeup, Curve, View
 
@@ -25,6 +32,7 @@ OFFERED = ("ack", "shelve", "unshelve", "label", "accept")
 _ROWS = 128
 _TREND_POINTS = 40
 _PAST = 30
+_KIN_LIMIT = 200
 
 
 class PagePart(AgentPart):
@@ -48,7 +56,11 @@ class PagePart(AgentPart):
             self._report("page_token_unusable", file=str(page.token_file))
         topic = self._config.commands.topic.replace("{agent}", self._config.agent.name)
         gate = CommandGate(self._exchange, self._guard, topic=topic, offered=OFFERED)
-        routes = PageRoutes(self._exchange, gate, names=page.names)
+        reader = HistoryReader(self._config.agent.state_dir / HISTORY)
+        with suppress(DatabaseError):  # the page says so itself
+            self._history.restore(reader.moments())
+        past = PastPages(reader, wall_s=lambda: self._clocks.wall_ns() / 1e9)
+        routes = PageRoutes(self._exchange, gate, names=page.names, past=past)
         server = HttpServer(page.address, routes, name="page")
         try:
             server.start()
@@ -117,6 +129,7 @@ class PagePart(AgentPart):
             past_count=len(history),
             commands=tuple(name for name in OFFERED if name in allowed),
             closeups=self._closeups(processor, wanted, known=machines),
+            waiting=processor.alarm_manager.incidents.waiting,
             zone=self._config.site.zone,
         )
         self._exchange.show(view)
@@ -139,8 +152,18 @@ class PagePart(AgentPart):
                 far=history.far.curve(),
                 latest=history.latest,
                 past=_named(processor, past[:_PAST]),
+                kin=self._kin(name, known),
             )
         return found
+
+    def _kin(self, name: str, known: Iterable[str]) -> tuple[str, ...]:
+        """Other machines of its type, as the configuration says."""
+        rules = tuple(section.rule for section in self._config.machine)
+        mine = facts_of(rules, name).type
+        if not mine:
+            return ()
+        others = (other for other in known if other != name and facts_of(rules, other).type == mine)
+        return tuple(islice(others, _KIN_LIMIT))
 
 
 _NOBODY = Closeup(None, Curve(), Curve(), None)

@@ -36,8 +36,8 @@ _ORDER = ("alarm", "silent", "failed", "learning", "commissioning", "unscored", 
 """What wants to be looked at comes first."""
 
 
-def state(view: View) -> bytes:
-    """The overview: every machine, alarms, history, data quality."""
+def state(view: View, past: Mapping[str, Any] | None = None) -> bytes:
+    """The overview: every machine, alarms, history, data quality; `past` takes the place of what memory knows."""
     alarms, findings, notices = (_sorted(view, kind) for kind in ("machine", "sensor", "state"))
     told = {name: _machine(view, name, status) for name, status in view.machines.items()}
     order = sorted(told, key=lambda name: (_ORDER.index(told[name]["state"]), name))
@@ -51,7 +51,7 @@ def state(view: View) -> bytes:
         counts[machine["state"]] = counts.get(machine["state"], 0) + 1
     return msgspec.json.encode(
         {
-            **_agent(view),
+            **agent(view),
             "counts": counts,
             "machine_count": len(told),
             "machines": [{"name": name, **told[name]} for name in order[:MACHINES_LIMIT]],
@@ -64,12 +64,13 @@ def state(view: View) -> bytes:
             "history_count": view.past_count,
             "history": _history(view.past),
             "quality": _quality(view),
+            **(past or {}),
         }
     )
 
 
-def machine(view: View, name: str) -> bytes | None:
-    """One machine closely; None where nobody knows it."""
+def machine(view: View, name: str, past: Mapping[str, Any] | None = None) -> bytes | None:
+    """One machine closely; None where nobody knows it. `past` takes the place of what memory knows."""
     status, closeup = view.machines.get(name), view.closeups.get(name)
     if status is None or closeup is None:
         return None
@@ -78,7 +79,7 @@ def machine(view: View, name: str) -> bytes | None:
     findings = [one for one in _sorted(view, "sensor") if one.alarm.machine == name]
     return msgspec.json.encode(
         {
-            **_agent(view),
+            **agent(view),
             "machine": {"name": name, **_machine(view, name, status), "findings": len(findings)},
             "alarm": None if record is None else _alarm(record, view),
             "findings": [_alarm(one, view) for one in findings[:_ALARMS_LIMIT]],
@@ -107,6 +108,7 @@ def machine(view: View, name: str) -> bytes | None:
             "faults": list(machine_view.faults) if machine_view else [],
             "accepted": _accepted(machine_view) if machine_view else [],
             "history": _history(closeup.past),
+            **(past or {}),
         }
     )
 
@@ -133,7 +135,8 @@ def model(bundle: Bundle) -> bytes:
     )
 
 
-def _agent(view: View) -> dict[str, Any]:
+def agent(view: View) -> dict[str, Any]:
+    """What every document says of the agent."""
     manifest = view.bundle.manifest
     return {
         "schema_version": SCHEMA_VERSION,

@@ -5,7 +5,7 @@ so that no excursion is smoothed away.
 """
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from edge_agent.records import ScoreBlock
@@ -75,6 +75,12 @@ class ScoreHistory:
                 shares=block.contributions[-1].copy(),
                 time_ns=int(block.windows.times_ns[-1]),
             )
+
+    def restore(self, moments: Mapping[int, Mapping[str, float]]) -> None:
+        """Go on with the highest scores of the latest moments, by their beginnings, as an earlier process kept them."""
+        for start_s in sorted(moments):
+            for name, score in moments[start_s].items():
+                self.of(name).near.add(float(start_s), score)
 
     def keep(self, names: Iterable[str]) -> None:
         """Forget every other machine."""

@@ -17,6 +17,7 @@ from edge_agent.records import ReceivedMessage
 from edge_agent.web import documents
 from edge_agent.web.auth import TokenGuard, host_allowed, same_origin
 from edge_agent.web.exchange import Exchange
+from edge_agent.web.past import PastPages
 from edge_agent.web.server import HttpRequest, HttpResponse
 
 _NAME_LIMIT = 300
@@ -39,6 +40,8 @@ _KINDS = {
     "webmanifest": "application/manifest+json",
 }
 _JSON = "application/json"
+_NAMED = frozenset({"machine", "incident", "curve"})
+_DOCUMENTS = _NAMED | {"state", "model"}
 _REFUSALS = {
     "no_token_set": (403, "this page is for reading only: no token is set"),
     "wrong_token": (401, "the token is not the right one"),
@@ -120,9 +123,12 @@ class PageRoutes:
 
     body_limit_bytes = PAYLOAD_LIMIT_BYTES
 
-    def __init__(self, exchange: Exchange, gate: CommandGate, *, names: tuple[str, ...]) -> None:
+    def __init__(
+        self, exchange: Exchange, gate: CommandGate, *, names: tuple[str, ...], past: PastPages
+    ) -> None:
         """`names` are those under which the page may be asked for, beside addresses and the host's own."""
         self._exchange = exchange
+        self._past = past
         self._gate = gate
         self._names = names
         self._files = _files()
@@ -146,24 +152,28 @@ class PageRoutes:
 
     def _document(self, path: str) -> HttpResponse:
         kind, _, quoted = path.partition("/")
-        name = unquote(quoted)
-        if kind not in {"state", "machine", "model"} or (kind == "machine") != bool(name):
+        span, _, rest = quoted.partition("/") if kind == "curve" else ("", "", quoted)
+        name = unquote(rest)
+        if kind not in _DOCUMENTS or (kind in _NAMED) != bool(name):
             return _refusal(404, "not_found", "no such document")
         if len(name) > _NAME_LIMIT:
             return _refusal(404, "unknown_machine", "no machine of this name is known")
-        view = self._exchange.view(name or None)
+        if kind == "curve":
+            return _found(self._past.curve(span, name), "no such span")
+        view = self._exchange.view(name if kind == "machine" else None)
         if view is None:
             return _refusal(503, "busy", "the agent does not answer; is it overloaded?")
-        body = (
-            documents.machine(view, name)
-            if kind == "machine"
-            else documents.model(view.bundle)
+        if kind == "machine":
+            past = {**self._past.listed(view, name), "alike": self._past.alike(view, name)}
+            return _found(documents.machine(view, name, past), "no machine of this name is known")
+        if kind == "incident":
+            return _found(self._past.incident(view, name), "no incident of this id is kept")
+        return _found(
+            documents.model(view.bundle)
             if kind == "model"
-            else documents.state(view)
+            else documents.state(view, self._past.listed(view)),
+            "no such document",
         )
-        if body is None:
-            return _refusal(404, "unknown_machine", "no machine of this name is known")
-        return _response(200, body, _JSON)
 
     def _command(self, request: HttpRequest) -> HttpResponse:
         kind, _, name = request.path.removeprefix("/api/").partition("/")
@@ -183,6 +193,10 @@ class PageRoutes:
             address=request.address,
         )
         return _response(status, body, _JSON)
+
+
+def _found(body: bytes | None, why_not: str) -> HttpResponse:
+    return _refusal(404, "unknown", why_not) if body is None else _response(200, body, _JSON)
 
 
 def _refusal(status: int, reason: str, detail: str) -> HttpResponse:

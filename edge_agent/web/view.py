@@ -9,6 +9,7 @@ from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model.bundle import Bundle
 from edge_agent.pipeline.machine import MachineStatus, MachineView
 from edge_agent.records import Float32
+from edge_agent.store.history.incident import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Closeup:
         machine_view: its latest rows; None where the machine is not known any more.
         near, far: its scores of the last minutes and of the last day.
         past: its closed alarms, the latest first, each with the name that people gave it.
+        kin: other machines of its type, where the configuration says one.
     """
 
     machine_view: MachineView | None
@@ -51,6 +53,7 @@ class Closeup:
     far: Curve
     latest: Expectation | None
     past: tuple[tuple[ClosedAlarm, str], ...] = ()
+    kin: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class View:
         spent: alarms of the last week that count against a machine's budget, of those that had some.
         trends: a short curve of each machine.
         records: alarms that are there. past: the latest that closed, each with its name.
+        waiting: what the history does not have yet.
         commands: what may be ordered from here; empty where there is no token.
         zone: in which times are told.
     """
@@ -85,5 +89,6 @@ class View:
     past_count: int
     commands: tuple[str, ...]
     closeups: Mapping[str, Closeup] = field(default_factory=dict)
+    waiting: tuple[Entry, ...] = ()
     zone: tzinfo = UTC
     spent: Mapping[str, int] = field(default_factory=dict)

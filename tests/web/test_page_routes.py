@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from edge_agent.alarms.requests import PAYLOAD_LIMIT_BYTES
+from edge_agent.store.history.reader import HistoryReader
 from edge_agent.web.auth import TokenGuard
 from edge_agent.web.exchange import Exchange
 from edge_agent.web.page_routes import CommandGate, PageRoutes
+from edge_agent.web.past import PastPages
 from edge_agent.web.server import HttpServer
 from tests.support.http_client import ask, raw
 
@@ -24,7 +26,9 @@ def port(tmp_path: Path) -> Iterator[int]:
     exchange = Exchange(monotonic=time.monotonic, patience_s=0.05)
     guard = TokenGuard(tmp_path / "token", monotonic=time.monotonic)
     gate = CommandGate(exchange, guard, topic="agents/hall/command", offered=("ack", "shelve"))
-    server = HttpServer(("127.0.0.1", 0), PageRoutes(exchange, gate, names=("line.local",)), name="page")
+    past = PastPages(HistoryReader(tmp_path / "history.sqlite"), wall_s=time.time)
+    routes = PageRoutes(exchange, gate, names=("line.local",), past=past)
+    server = HttpServer(("127.0.0.1", 0), routes, name="page")
     server.start()
     yield server.port or 0
     server.stop()
@@ -37,7 +41,7 @@ def order(port: int, name: str = "ack", body: str = ORDER, **headers: str) -> in
 
 
 def test_every_file_of_the_page_is_served_under_a_policy_that_forbids_everything_foreign(port: int) -> None:
-    for path in ("/", "/page.js", "/views.js", "/sensors.js", "/page.css", "/icon.svg"):
+    for path in ("/", "/page.js", "/views.js", "/sensors.js", "/past.js", "/page.css", "/icon.svg"):
         status, headers, body = ask(port, "GET", path)
         assert (status, bool(body)) == (200, True)
         assert "default-src 'none'" in headers["content-security-policy"]
@@ -57,6 +61,8 @@ def test_what_is_not_served_is_not_found(port: int) -> None:
     ):
         assert ask(port, "GET", path)[0] == 404, path
     assert ask(port, "GET", "/api/state/x")[0] == 404
+    assert ask(port, "GET", "/api/curve/century/pump-1")[0] == 404
+    assert ask(port, "GET", "/api/incident/")[0] == 404
 
 
 def test_a_name_that_a_stranger_points_here_reads_nothing_and_commands_nothing(port: int) -> None:

@@ -9,11 +9,13 @@ const LEFT = 30;
 const BOTTOM = 20;
 
 // Square roots: the way up to the threshold stays readable beside a score of fifty.
-export function scoreChart(curve, { width, stretch, threshold, now }) {
-  const points = curve.times.map((time, at) => [time, curve.scores[at]]).filter(([, score]) => score !== null);
+export function scoreChart(curve, { width, stretch, threshold, now, before = null, from }) {
+  const points = pairs(curve);
   if (points.length < 2) return h("p", { class: "quiet" }, "No scores yet.");
-  const top = Math.max(1.5, ...points.map(([, score]) => score)) * 1.08;
-  const [first, last] = [points[0][0], points.at(-1)[0]];
+  const first = from ?? points[0][0];
+  const last = points.at(-1)[0];
+  const earlier = before === null ? [] : pairs(before).filter(([time]) => time >= first && time <= last);
+  const top = Math.max(1.5, ...points.map(([, score]) => score), ...earlier.map(([, score]) => score)) * 1.08;
   const x = (time) => LEFT + ((time - first) / Math.max(1, last - first)) * (width - LEFT - 2);
   const y = (score) => HEIGHT - BOTTOM - Math.sqrt(Math.max(0, score) / top) * (HEIGHT - BOTTOM - 6);
   const at = y(threshold ?? 1);
@@ -30,6 +32,7 @@ export function scoreChart(curve, { width, stretch, threshold, now }) {
       h("text", { class: "tick", x: LEFT - 6, y: y(tick) + 4, "text-anchor": "end" }, figure(tick)),
     ]),
     h("line", { class: "threshold", x1: LEFT, x2: width, y1: at, y2: at }),
+    earlier.length > 1 && h("path", { class: "curve before", d: line(earlier, x, y, 3.5 * before.stretch) }),
     h("path", { class: "curve calm", d: path, "clip-path": "url(#below)" }),
     h("path", { class: "curve bad", d: path, "clip-path": "url(#above)" }),
     h("circle", { class: points.at(-1)[1] > (threshold ?? 1) ? "dot bad" : "dot calm",
@@ -37,6 +40,8 @@ export function scoreChart(curve, { width, stretch, threshold, now }) {
     h("text", { class: "tick", x: LEFT, y: HEIGHT - 4 }, clock(first * 1000, now)),
     h("text", { class: "tick", x: width, y: HEIGHT - 4, "text-anchor": "end" }, clock(last * 1000, now)));
 }
+
+const pairs = (curve) => curve.times.map((time, at) => [time, curve.scores[at]]).filter(([, score]) => score !== null);
 
 function ticks(top, y, threshold) {
   const chosen = [threshold];
@@ -72,7 +77,8 @@ export function channelChart(channel) {
   const rows = channel.rows.map((value, at) => [at, value]).filter(([, value]) => value !== null);
   if (rows.length < 2) return h("p", { class: "quiet" }, "Nothing was heard of it lately.");
   const values = rows.map(([, value]) => value);
-  const all = [...values, channel.low, channel.high, channel.expected].filter((value) => value !== null);
+  const extremes = channel.lows ? rows.map(([at]) => [at, channel.lows[at], channel.highs[at]]) : [];
+  const all = [...values, ...extremes.flatMap(([, least, most]) => [least, most]), channel.low, channel.high, channel.expected].filter((value) => value !== null);
   let [low, high] = [Math.min(...all), Math.max(...all)];
   const room = (high - low || Math.abs(high) || 1) * 0.08;
   [low, high] = [low - room, high + room];
@@ -84,6 +90,7 @@ export function channelChart(channel) {
   return h("svg", { class: "rows", viewBox: "0 0 300 72", preserveAspectRatio: "none", role: "img", "aria-label": said },
     channel.low !== null && h("rect", { class: "band", x: 0, width: 300, y: y(channel.high),
       height: Math.max(1, y(channel.low) - y(channel.high)) }),
+    extremes.map(([at, least, most]) => h("line", { class: "extremes", x1: x(at), x2: x(at), y1: y(least), y2: y(most) })),
     h("path", { class: outside ? "curve bad" : "curve calm", d: line(rows, x, y, 1.5) }),
     channel.expected !== null
       && h("line", { class: "expected", x1: 276, x2: 300, y1: y(channel.expected), y2: y(channel.expected) }));

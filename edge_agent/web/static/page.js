@@ -1,14 +1,16 @@
 // The page: asks the agent every other second while somebody looks, shows what it says, and sends commands.
 
 import { fill, h } from "./dom.js";
-import { data, history, machinePage, model, overview } from "./views.js";
+import { history, incidentPage, wantedCurve } from "./past.js";
+import { data, machinePage, model, overview } from "./views.js";
 import { count, useZone } from "./words.js";
 
 const EVERY_MS = 2000;
 const SLOWEST_MS = 15000;
 const main = document.getElementById("main");
 const ask = document.getElementById("ask");
-const view = { search: "", far: false };
+const CURVE_MS = 30000; // a curve of hours and days changes slowly
+const view = { search: "", span: "near", earlier: false, curve: null };
 let latest = null;
 let timer = 0;
 let failures = 0;
@@ -39,7 +41,8 @@ async function refresh() {
   const mine = ++round;
   const { page, name } = place();
   try {
-    const doc = page === "machine" ? await get(`api/machine/${encodeURIComponent(name)}`)
+    const doc = page === "machine" ? await machine(name)
+      : page === "incident" ? await get(`api/incident/${encodeURIComponent(name)}`)
       : page === "model" ? { card: await get("api/model"), state: await get("api/state") } : await get("api/state");
     if (mine !== round) return;
     failures = 0;
@@ -53,12 +56,24 @@ async function refresh() {
   if (!document.hidden) timer = setTimeout(refresh, Math.min(SLOWEST_MS, EVERY_MS * 2 ** Math.min(failures, 4)));
 }
 
+// A machine as it is now and, where somebody looks at more than the last minutes, as it was.
+async function machine(name) {
+  const wanted = wantedCurve(view);
+  const known = view.curve;
+  if (wanted && !(known?.name === name && known.span === wanted && Date.now() - known.asked < CURVE_MS)) {
+    const curve = await get(`api/curve/${wanted}/${encodeURIComponent(name)}`);
+    view.curve = { ...curve, name, asked: Date.now() };
+  }
+  return get(`api/machine/${encodeURIComponent(name)}`);
+}
+
 function show() {
   const { page, doc } = latest;
   useZone((page === "model" ? doc.state : doc).zone);
   const width = Math.max(260, Math.min(main.clientWidth, 760) - 34);
   const parts = page === "machine" ? machinePage(doc, { ...view, width })
     : page === "history" ? history(doc)
+      : page === "incident" ? incidentPage(doc, { width })
       : page === "data" ? data(doc)
         : page === "model" ? model(doc.card, doc.state) : overview(doc, view);
   fill(main, parts);
@@ -72,7 +87,8 @@ function frame(page, doc) {
   live("live", "good");
   fill(document.getElementById("amiss"), doc.amiss.map((text) => h("p", null, text)));
   for (const item of document.querySelectorAll("nav a")) {
-    const here = item.dataset.page === page || (page === "machine" && item.dataset.page === "machines");
+    const here = item.dataset.page === page || (page === "machine" && item.dataset.page === "machines")
+      || (page === "incident" && item.dataset.page === "history");
     if (here) item.setAttribute("aria-current", "page");
     else item.removeAttribute("aria-current");
   }
@@ -199,9 +215,16 @@ document.addEventListener("click", (event) => {
   if (name === "cancel") ask.close();
   else if (name) openDialog(name, { alarm, machine });
   else if (span) {
-    view.far = span === "far";
+    view.span = span;
     show();
+    if (wantedCurve(view)) refresh();
   }
+});
+document.addEventListener("change", (event) => {
+  if (event.target.id !== "earlier") return;
+  view.earlier = event.target.checked;
+  show();
+  refresh();
 });
 document.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -216,7 +239,7 @@ document.addEventListener("visibilitychange", () => { if (!document.hidden) refr
 window.addEventListener("resize", () => { if (latest) show(); });
 window.addEventListener("hashchange", () => {
   view.search = "";
-  view.far = false;
+  Object.assign(view, { span: "near", earlier: false, curve: null });
   latest = null;
   main.replaceChildren(h("p", { class: "quiet" }, "Loading …"));
   scrollTo(0, 0);

@@ -1,8 +1,9 @@
 // What each page shows, from the agent's documents to elements. Asks nothing and changes nothing.
 
-import { bar, channelChart, scoreChart, trend } from "./charts.js";
+import { bar, channelChart, trend } from "./charts.js";
 import { h } from "./dom.js";
 import { acceptedList, noticeCards } from "./notices.js";
+import { alikeSection, pastChannel, pastList, scoreSection } from "./past.js";
 import { findingsCard } from "./sensors.js";
 import { REASONS, STATES, beside, between, clock, count, figure, range, score, span } from "./words.js";
 
@@ -157,29 +158,25 @@ function machineItem(machine, now) {
       told.length > 0 && h("span", { class: "quiet told-of" }, told.join(" · "))));
 }
 
-export function machinePage(doc, { far, width }) {
+export function machinePage(doc, view) {
   const machine = doc.machine;
   const told = notes(machine, doc.time);
   const learning = machine.state === "commissioning" || machine.state === "learning";
-  const choice = (name, word) => h("button", { type: "button", "data-span": name,
-    "aria-pressed": String((name === "far") === far) }, word);
   const shelf = machine.shelved && !doc.alarm && doc.commands.includes("unshelve");
   return [
     h("p", { class: "back" }, h("a", { href: "#/" }, "‹ All machines")),
     h("div", { class: "row title" }, h("h1", { class: "name" }, machine.name), pill(machine.state, machine.severity)),
     told.length > 0 && h("p", { class: "quiet" }, told.join(" · ")),
     doc.alarm && alarmCard(doc.alarm, doc, { titled: false }),
+    doc.alarm && alikeSection(doc.alike, doc, { machine: machine.name }),
     noticeCards(doc.notices, doc, { titled: false }),
     doc.findings.length > 0 && h("section", { class: "card sensors", "aria-label": "Sensors" },
       h("h2", null, "Sensors"), findingsCard(doc.findings, doc, { titled: false })),
     shelf && h("div", { class: "actions" },
       h("button", { type: "button", "data-do": "unshelve", "data-machine": machine.name }, "Unshelve")),
     h("section", { class: "card", "aria-label": "Score" },
-      h("div", { class: "row" }, h("h2", null, learning ? "Being learnt" : "Score"),
-        !learning && h("div", { class: "choice", role: "group", "aria-label": "Time shown" },
-          choice("near", "10 min"), choice("far", "24 h"))),
-      learning ? progress(machine, doc.time) : scoreChart(far ? doc.far : doc.near,
-        { width, stretch: far ? 300 : 3, threshold: machine.threshold, now: doc.time }),
+      h("h2", null, learning ? "Being learnt" : "Score"),
+      learning ? progress(machine, doc.time) : scoreSection(doc, view),
       !learning && h("p", { class: "quiet" },
         `Above the line the machine counts as unusual; ${machine.silent_s === null ? "now" : "when it was heard last"} `,
         h("strong", { class: machine.score > machine.threshold ? "bad" : "" }, score(machine.score)), ".")),
@@ -187,9 +184,10 @@ export function machinePage(doc, { far, width }) {
     h("p", { class: "quiet legend" },
       h("span", { class: "key seen" }, "seen"), h("span", { class: "key usual" }, "usual (98 % of calm time)"),
       h("span", { class: "key model" }, "expected by the model")),
-    h("ul", { class: "channels" }, doc.channels.map((channel) => channelItem(channel))),
+    h("ul", { class: "channels" }, doc.channels.map((channel) => channelItem(channel, view))),
     doc.accepted.length > 0 && [h("h2", null, "Accepted"), acceptedList(doc.accepted, doc)],
     h("h2", null, "Earlier alarms"),
+    doc.history_note && h("p", { class: "warn" }, doc.history_note),
     pastList(doc.history, doc, { named: false }),
     h("dl", { class: "facts" },
       fact("Last row", doc.last ? clock(doc.last, doc.time) : "none"),
@@ -227,14 +225,14 @@ const KINDS = {
   ignore: "Ignored, as configured.",
 };
 
-function channelItem(channel) {
+function channelItem(channel, view) {
   const out = channel.low !== null && channel.seen !== null && (channel.seen < channel.low || channel.seen > channel.high);
   return h("li", { class: `card channel ${channel.hidden ? "hidden-one" : ""}`, "data-key": channel.name },
     h("div", { class: "row" }, h("h3", { class: "name" }, channel.name),
       channel.hidden ? h("span", { class: "tag warning" }, "left out of the score")
         : channel.share >= 0.005 && h("span", { class: "quiet" }, `${Math.round(channel.share * 100)} % of the score`)),
     KINDS[channel.kind] !== undefined && h("p", { class: "quiet" }, KINDS[channel.kind]),
-    channel.rows.length > 0 && channelChart(channel),
+    pastChannel(channel, view) ?? (channel.rows.length > 0 && channelChart(channel)),
     h("dl", { class: "beside" },
       h("div", null, h("dt", null, "Seen"), h("dd", { class: out ? "bad" : "" }, channel.seen === null ? "nothing"
         : beside(channel.seen, channel.low, channel.high))),
@@ -244,31 +242,6 @@ function channelItem(channel) {
 
 function fact(name, value) {
   return h("div", null, h("dt", null, name), h("dd", null, value));
-}
-
-function pastList(list, doc, { named }) {
-  if (list.length === 0) return h("p", { class: "quiet" }, "None that closed.");
-  return h("ul", { class: "past" }, list.map((past) => h("li", { class: "card", "data-key": past.id },
-    h("div", { class: "row" },
-      named ? h("a", { class: "name", href: link(past.machine) }, past.machine) : h("strong", null, clock(past.onset, doc.time)),
-      h("span", { class: `tag ${past.severity}` }, past.severity)),
-    h("p", { class: "quiet" }, `${named ? `${clock(past.onset, doc.time)} · ` : ""}lasted ${between(past.onset, past.closed)}`
-      + ` · ${past.acknowledged_by ? `acknowledged by ${past.acknowledged_by}` : "not acknowledged"}`),
-    past.comment && h("p", null, past.comment),
-    past.finding && h("p", null, past.severity === "notice" || past.finding.startsWith("source:") ? past.finding : `sensor ${past.finding}`),
-    past.fault && h("p", null, "It was ", h("strong", null, past.fault)),
-    !past.finding && doc.commands.includes("label") && h("div", { class: "actions" },
-      h("button", { type: "button", "data-do": "label", "data-alarm": past.id, "data-machine": past.machine },
-        past.fault ? "Rename the fault" : "Name the fault")))));
-}
-
-export function history(doc) {
-  return [
-    h("h1", null, "History"),
-    h("p", { class: "quiet" }, doc.history_count > doc.history.length
-      ? `The latest ${doc.history.length} of ${count(doc.history_count)} alarms that closed.` : "Alarms that closed, the latest first."),
-    pastList(doc.history, doc, { named: true }),
-  ];
 }
 
 export function data(doc) {
