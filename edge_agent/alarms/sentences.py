@@ -119,6 +119,10 @@ _OF_SOURCES: Mapping[str, _Words] = {
         "The clock of {machine}'s source has been wrong since {onset}. Times that it tells are wrong, too.",
         "The clock of {machine}'s source is right again. It was wrong {from_to}.",
     ),
+    "not watched": _Words(
+        "{machine} has not been watched since {onset}. Its rows come, and the agent does not score them.",
+        "{machine} is watched again. It was not {from_to}.",
+    ),
     "stale": _Words(
         "Most channels of {machine} have stood still since {onset}. The source seems to repeat old values.",
         "The channels of {machine} move again. Most of them stood still {from_to}.",

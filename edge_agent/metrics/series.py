@@ -74,6 +74,12 @@ TABLE: tuple[Series, ...] = (
         ("machine",),
     ),
     Series(
+        "edge_agent_unwatched",
+        "gauge",
+        "1 while the machine was learnt, and is not watched: its rows come, and no window of theirs is scored.",
+        ("machine",),
+    ),
+    Series(
         "edge_agent_data_timestamp_seconds",
         "gauge",
         "Time of the machine's latest row of data.",

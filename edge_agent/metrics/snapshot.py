@@ -26,6 +26,7 @@ class MachineSeries:
     budget_per_week: float | None = None
     budget_expected: float | None = None
     budget_spent: float | None = None
+    unwatched: bool = False
 
 
 @dataclass(frozen=True, slots=True)

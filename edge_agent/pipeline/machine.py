@@ -52,6 +52,7 @@ class MachineStatus:
         ready_ns: when the rows that it is to be learnt from will be here about, by the time and pace of its rows; None
             while none are gathered, and while nothing is known of their pace.
         promise: its budget of false alarms and what that is worth; None while nothing is learnt.
+        unwatched: it was learnt, and is not watched; the reason says why.
     """
 
     state: MachineState
@@ -71,6 +72,7 @@ class MachineStatus:
     seen_once: tuple[SeenOnce, ...] = ()
     ready_ns: int | None = None
     promise: Promise | None = None
+    unwatched: bool = False
 
     @property
     def drifted(self) -> bool:
@@ -127,6 +129,11 @@ class Memento:
     quality: QualityState = field(default_factory=QualityState)
     notices: NoticeState = field(default_factory=NoticeState)
 
+    @property
+    def tells(self) -> bool:
+        """Whether something is open that people were told of."""
+        return bool(self.book.open or self.quality.open or self.notices.open)
+
     def goes_on_with(self, profile: Profile | None) -> bool:
         """Whether scores by this profile mean what they meant when this was written down."""
         return not self.profile or self.profile == profile_identity(profile)
@@ -160,6 +167,10 @@ class Machine:
     checked_row: int = 0
     """Row count at which the rows were last checked."""
     budgeting: MachineBudget | None = None
+    resting: Memento | None = None
+    """Where it stood when it was watched last; kept as it is while nothing usable is known of the machine."""
+    unwatched: str = ""
+    """Why it is not watched though it was learnt, as who watches over that has found."""
     relevelled: bool = False
     """Levels of its profile have moved: what was made of them is to be made again."""
 
@@ -180,7 +191,12 @@ class Machine:
     def ask_to_learn(self, name: str, *, commission_rows: int) -> list[CommissionRequest]:
         """The request to be learnt, where it is time for one."""
         rows, time_ns = self.rows.store, self.rows.store.last_time_ns
-        if self.state == "learning" or rows.row_count < self.wanted_at or time_ns is None:
+        if (
+            self.resting is not None
+            or self.state == "learning"
+            or rows.row_count < self.wanted_at
+            or time_ns is None
+        ):
             return []
         self.state = "learning"
         history = self.rows.history(commission_rows)
@@ -356,6 +372,8 @@ class Machine:
 
     def save(self, name: str) -> Memento:
         """What to write down beside the rows. Learning does not survive a restart: it is asked for again."""
+        if self.resting is not None:
+            return self.resting
         return Memento(
             machine=name,
             state="commissioning" if self.state == "learning" else self.state,
@@ -386,6 +404,26 @@ class Machine:
         if self.notices is not None:
             self.notices.restore(memento.notices)
 
+    def rest(self, memento: Memento, buffer: BufferState | None, *, reason: str) -> None:
+        """Stand still where the memento was taken: an alarm that is open stays open, and nothing is learnt anew.
+
+        Raises:
+            ValueError: the buffer's arrays do not fit each other.
+        """
+        if buffer is not None:
+            self.rows.restore(buffer)
+        self.condition.restore(memento.book)
+        self.resting, self.state, self.reason = memento, "failed", reason
+
+    @property
+    def open_findings(self) -> tuple[Alarm, ...]:
+        """What is wrong with its sensors, and the notices that hold."""
+        if self.resting is not None:
+            return (*self.resting.quality.open, *self.resting.notices.open)
+        findings = () if self.sensor_monitor is None else self.sensor_monitor.open_findings
+        notices = () if self.notices is None else self.notices.open_notices
+        return (*findings, *notices)
+
     def go_on(self) -> None:
         """Take the kept rows for inspected and scored."""
         self.rows.skip_due()
@@ -398,7 +436,7 @@ class Machine:
         """What the status message says."""
         alarm = self.condition.open_alarm
         return MachineStatus(
-            state=self.state,
+            state="failed" if self.unwatched else self.state,
             rows_heard=self.rows.store.row_count,
             rows_wanted=self.wanted_at,
             channels=tuple(self.rows.store.channels),
@@ -406,7 +444,8 @@ class Machine:
             last_score=self.last_score,
             threshold=THRESHOLD if self.profile else None,
             open_alarm=alarm.id if alarm else None,
-            reason=self.reason,
+            reason=self.unwatched or self.reason,
+            unwatched=bool(self.unwatched),
             threshold_ratio=None if self.tracker is None else float(self.tracker.ratio[0]),
             drift=Drift() if self.drift_statistics is None else self.drift_statistics.drift(),
             learnt_ns=None if self.profile is None else self.profile.learnt_ns,

@@ -71,7 +71,4 @@ class Machines(dict[str, Machine]):
 
     def open_findings(self) -> tuple[Alarm, ...]:
         """What is wrong with sensors, and what machines do that was never learnt."""
-        monitors = (machine.sensor_monitor for machine in self.values())
-        findings = [alarm for monitor in monitors if monitor for alarm in monitor.open_findings]
-        notices = (machine.notices for machine in self.values())
-        return (*findings, *(alarm for each in notices if each for alarm in each.open_notices))
+        return tuple(alarm for machine in self.values() for alarm in machine.open_findings)

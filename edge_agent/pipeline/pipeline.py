@@ -46,6 +46,7 @@ from edge_agent.records import (
     SourceEvents,
     WindowBlock,
 )
+from edge_agent.sensors.watch_monitor import Progress
 from edge_agent.signals.machine_rules import MachineRule
 from edge_agent.signals.row_buffer import BufferState, RowBuffer
 
@@ -106,6 +107,7 @@ class Pipeline:
         """Make a machine ready: from its next row on it is scored with this profile."""
         machine = self.machines.get(profile.machine) or self._add_machine(profile.machine)
         machine.profile, machine.state, machine.reason = profile, "ready", ""
+        machine.resting = None
         machine.tracker = machine.drift_statistics = None
         machine.keep_budget(self._settings, judge=self._scorer.judge)
         machine.trigger.adopt(_delays(profile, self._settings))
@@ -238,6 +240,39 @@ class Pipeline:
             self.install(profile)
         return True
 
+    def rest(self, memento: Memento, buffer: BufferState | None, *, reason: str) -> None:
+        """Let a machine that cannot go on stand still, so that nothing is told closed that nobody saw end.
+
+        Where it has another profile than it stood with it is watched by that, and its alarm goes on.
+        """
+        machine = self.machines.get(memento.machine) or self._add_machine(memento.machine)
+        if machine.profile is not None:
+            machine.trigger.restore(memento.decider)
+            machine.condition.restore(memento.book)
+            return
+        try:
+            machine.rest(memento, buffer, reason=reason)
+        except ValueError:  # rows that make no sense
+            machine.rest(memento, None, reason=reason)
+
+    def progress(self) -> dict[str, Progress]:
+        """How far the rows of each machine are that was learnt, or that stands still."""
+        found = {}
+        for name, machine in self.machines.items():
+            profile, store = machine.profile, machine.rows.store
+            held = "" if machine.resting is None else machine.reason
+            if profile is None and not held:
+                continue
+            found[name] = Progress(
+                rows=store.row_count,
+                segment_rows=store.row_count - store.segment_row,
+                window_rows=self.window_rows,
+                hop_rows=1 if profile is None else profile.hop_rows,
+                period_s=0.0 if profile is None else profile.period_ns / 1e9,
+                held=held,
+            )
+        return found
+
     def recall(self, frames: Iterable[Frame]) -> None:
         """Take rows in again that were taken in, and scored, before a restart."""
         for frame in frames:
@@ -360,10 +395,12 @@ class Pipeline:
             except Exception as error:  # noqa: BLE001 - one machine must not cost the others
                 self._failures.append(Failure(name, repr(error)))
         alarms: list[Alarm] = []
-        scores = [self._judge(score, alarms) for score in self._score(blocks, profiles)]
+        judged = (self._judge(score, alarms) for score in self._score(blocks, profiles))
+        scores = [score for score in judged if score is not None]
         findings += [alarm for alarm in alarms if alarm.kind != "machine"]
         alarms = [alarm for alarm in alarms if alarm.kind == "machine"]
         self.books.book_scored(sum(len(score.value) for score in scores))
+        moved = tuple(moved for score in scores for moved in self._moved(score.windows.machine))
         accepted, self._accepted = tuple(self._accepted), []
         failures, self._failures = tuple(self._failures), []
         return StepResults(
@@ -374,7 +411,7 @@ class Pipeline:
             accepted=accepted,
             touched=tuple(touched),
             failures=failures,
-            moved=tuple(moved for score in scores for moved in self.machines[score.windows.machine].moved()),
+            moved=moved,
         )
 
     def _arrange_again(self, machine: Machine) -> None:
@@ -416,15 +453,27 @@ class Pipeline:
         pairs = zip(blocks, profiles, strict=True)
         return [score for block, profile in pairs for score in self._score([block], [profile])]
 
-    def _judge(self, block: ScoreBlock, alarms: list[Alarm]) -> ScoreBlock:
-        """Add what the block's windows call for to `alarms`; returns the block by the thresholds now in use."""
+    def _moved(self, name: str) -> list[Profile]:
+        """A machine's profile where its threshold has moved; what fails here costs no alarm."""
+        try:
+            return self.machines[name].moved()
+        except Exception as error:  # noqa: BLE001 - one machine must not cost the others
+            self._failures.append(Failure(name, repr(error)))
+            return []
+
+    def _judge(self, block: ScoreBlock, alarms: list[Alarm]) -> ScoreBlock | None:
+        """Add what the block's windows call for to `alarms`; returns the block by the thresholds now in use.
+
+        None where that fails: its windows count as skipped.
+        """
         name = block.windows.machine
         try:
             block, called = self.machines[name].judge(block, settings=self._settings)
         except Exception as error:  # noqa: BLE001 - one machine must not cost the others
             self._failures.append(Failure(name, repr(error)))
-        else:
-            alarms += called
+            self.books.book_skipped(len(block.windows.values))
+            return None
+        alarms += called
         return block
 
 

@@ -22,6 +22,8 @@ CHANNEL_FINDINGS: tuple[Finding, ...] = get_args(Finding)[:6]
 """The gravest first: a channel has one finding at a time."""
 SourceFinding = Literal["silent", "clock skew"]
 """What `source_monitor` can say of a source."""
+NOT_WATCHED = "not watched"
+"""What `watch_monitor` can say of a machine."""
 
 
 def opened(  # noqa: PLR0913 - what an alarm says

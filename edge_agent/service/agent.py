@@ -450,7 +450,11 @@ class Service:
             state_writer=self._processor.state_writer,
             inbox=self._inbox,
             heard_share=self._load_shedder.share,
-            parts=[*self._misfits(), *(line for part in self._parts for line in part.amiss())],
+            parts=[
+                *self._processor.amiss(),
+                *self._misfits(),
+                *(line for part in self._parts for line in part.amiss()),
+            ],
         )
 
     def _misfits(self) -> list[str]:

@@ -67,6 +67,7 @@ def machine_series(
             input_drift=status.drift.inputs,
             score_drift=status.drift.scores,
             scored_share=status.drift.scored_share,
+            unwatched=status.unwatched,
             learnt_s=status.learnt_ns / 1e9 if status.learnt_ns else None,
             budget_per_week=None if status.promise is None else status.promise.budget_per_week,
             budget_expected=None if status.promise is None else status.promise.expected_per_week,

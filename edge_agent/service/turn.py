@@ -12,6 +12,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Protocol
 
+from edge_agent.alarms import payload as alarm_payload
 from edge_agent.alarms.machines import PipelineMachines
 from edge_agent.alarms.manager import AlarmManager
 from edge_agent.config.file import Config
@@ -23,10 +24,12 @@ from edge_agent.model.lazy_arrays import LazyArrays
 from edge_agent.mqtt.duplicates import digest
 from edge_agent.mqtt.inbox import Batch
 from edge_agent.mqtt.outbox import Outbox
+from edge_agent.pipeline.machine import Memento, profile_identity
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Failure, StepResults
 from edge_agent.records import Alarm, Delivery, Frame, Profile, ReceivedMessage, SourceEvents
 from edge_agent.sensors.source_monitor import SourceMonitor
+from edge_agent.sensors.watch_monitor import WatchMonitor
 from edge_agent.service.learning_worker import Learner
 from edge_agent.service.wiring import (
     TimedScorer,
@@ -36,13 +39,16 @@ from edge_agent.service.wiring import (
     pipeline_settings,
 )
 from edge_agent.store.database import Database
-from edge_agent.store.journal import Journal
+from edge_agent.store.journal import Journal, JournalContents
 from edge_agent.store.state_dir import DATABASE, Loaded, StateDir
 from edge_agent.store.state_writer import Report, StateWriter, restore
 
 log = get_logger()
 
-SOURCES = "sources"
+SOURCES, WATCH = "sources", "watch"
+_RETELL_S = 1.0
+_NAMED = 5
+"""Machines that health names; the rest is a number."""
 _AT_S = attrgetter("at_s")
 _KIND_CHARACTERS = 60
 _WEEK_NS = 7 * 24 * 3600 * 1_000_000_000
@@ -133,6 +139,14 @@ class TurnProcessor:
         self._monotonic = clocks.monotonic_s
         self._wall_clock_ns = clocks.wall_ns
         self.sources = SourceMonitor(machines_limit=config.limits.machines)
+        self.watch = WatchMonitor()
+        self._untold: dict[str, tuple[Alarm, str]] = {}
+        """Alarms that could not be handed on, by id, with the reason: tried again."""
+        self._retold_s = 0.0
+        self._trouble = ""
+        """What broke off the last turn."""
+        self._behind = False
+        """Whether a turn broke off since alarms were last held against those that were told."""
         self._failure_lines = Throttle(monotonic=clocks.monotonic_s)
 
     def begin(self, loaded: Loaded) -> None:
@@ -150,9 +164,7 @@ class TurnProcessor:
             template=bundle_profile(self._scorer.bundle),
         )
         now_s = self._monotonic()
-        lost = restore(self.pipeline, self.state_writer.load(now_s=now_s))
-        if lost:
-            log.warning("machines_begin_afresh", machines=lost, reason="their model or profile has changed")
+        self._restore_machines(loaded, self.state_writer.load(now_s=now_s))
         self.state_writer.restore_alarm_windows(self.pipeline)
         machines_port = PipelineMachines(
             self.pipeline,
@@ -163,8 +175,9 @@ class TurnProcessor:
         )
         machines_port.restore()
         states = self.state_writer.kept_values()
-        if not self.sources.restore(states.get(SOURCES)):
-            log.warning("state_value_unusable", name=SOURCES, bytes=len(states[SOURCES]))
+        for name, monitor in ((SOURCES, self.sources), (WATCH, self.watch)):
+            if not monitor.restore(states.get(name)):
+                log.warning("state_value_unusable", name=name, bytes=len(states[name]))
         self.alarm_manager = AlarmManager(
             manager_settings(config), outbox=self.outbox, machines=machines_port, states=states
         )
@@ -174,9 +187,42 @@ class TurnProcessor:
         self.state_writer.begin(self.pipeline, now_s=now_s)
         self.learner.start()
 
+    def _restore_machines(self, loaded: Loaded, found: JournalContents) -> None:
+        """Let the machines go on; one of which something is open and nothing usable is known stands still."""
+
+        def find_aside(memento: Memento) -> Profile | None:
+            return self._store.find_aside(
+                memento.machine, wanted=lambda profile: profile_identity(profile) == memento.profile
+            )
+
+        def why_not(machine: str) -> str:
+            foreign = loaded.why_not(machine)
+            return "what was learnt of it is gone" if foreign is None else f"{foreign.why}: {foreign.reason}"
+
+        stopped = restore(self.pipeline, found, find_aside=find_aside, why_not=why_not)
+        if stopped.afresh:
+            log.warning(
+                "machines_begin_afresh", machines=list(stopped.afresh), reason="nothing usable is known"
+            )
+        for machine, reason in stopped.resting.items():
+            log.error("machine_not_watched", machine=machine, reason=reason)
+
     def open_findings(self) -> tuple[Alarm, ...]:
-        """What is wrong with sensors and sources."""
-        return (*self.pipeline.machines.open_findings(), *self.sources.open_findings)
+        """What is wrong with sensors and sources, and which machines are not watched."""
+        findings = self.pipeline.machines.open_findings()
+        return (*findings, *self.sources.open_findings, *self.watch.open_findings)
+
+    def amiss(self) -> list[str]:
+        """Which machines are not watched and which alarms nobody was told of, for health; from any thread."""
+        unwatched, untold = dict(self.watch.unwatched), dict(self._untold)
+        lines = [
+            f"not watched: {name} since {alarm_payload.rfc3339(one.since_ns)}: {one.reason}"
+            for name, one in [*unwatched.items()][:_NAMED]
+        ]
+        if (more := len(unwatched) - _NAMED) > 0:
+            lines.append(f"not watched: {more} more machines")
+        lines += [f"could not be told: {alarm} ({error})" for alarm, (_, error) in [*untold.items()][:_NAMED]]
+        return lines
 
     def spent(self) -> Mapping[str, int]:
         """Alarms of the last week by machine, of each that had any, but for those that people called a fault."""
@@ -186,6 +232,7 @@ class TurnProcessor:
 
     def _forgot(self, machine: str) -> None:
         self.sources.forget(machine)
+        self.watch.forget(machine)
         self.state_writer.rewrite_next_turn()
 
     def adopt(self, config: Config, *, scorer: TimedScorer, template: Profile | None) -> None:
@@ -213,6 +260,8 @@ class TurnProcessor:
             self.pipeline.machines.interrupt(batch.passed_over)
             if batch.arrivals or turn.source_events:
                 step = self._step(turn)
+            now_ns = self._wall_clock_ns()
+            self._tell((*step.alarms, *step.findings), now_ns=now_ns)  # before all else that may fail
             for observer in self._observers:
                 observer.observe_step(step)
             for request in step.commissions:
@@ -220,25 +269,76 @@ class TurnProcessor:
             for profile in step.moved:
                 self._keep(profile)
                 self._tell_of_drift(profile.machine)
-            now_ns = self._wall_clock_ns()
-            sources = self._check_sources(turn, step, now_ns=now_ns)
-            self.alarm_manager.take_alarms((*step.alarms, *step.findings, *sources), now_ns=now_ns)
+            self._tell(self._check_sources(turn, step, now_ns=now_ns), now_ns=now_ns)
             self.alarm_manager.incidents.take_scores(step.scores)
+            if batch.arrivals or turn.source_events:
+                self._trouble = ""
             self.alarm_manager.obey_commands(turn.commands, now_ns=now_ns)
             self.alarm_manager.tick(now_ns=now_ns)
         except Exception as error:  # noqa: BLE001 - the agent goes on, and what it hit is not tried for ever
             self.contain("a turn", error)
+            self._trouble, self._behind = repr(error), True
             self.state_writer.rewrite_next_turn()
             books.book_rest(received)
-        for name, value in self.alarm_manager.take_states().items():
-            self.state_writer.keep_value(name, value)
-        if (kept := self.sources.changes()) is not None:
-            self.state_writer.keep_value(SOURCES, kept)
+        self._watch_over(step)
+        self._keep_turn(step)
+
+    def _keep_turn(self, step: StepResults) -> None:
+        """Write down what the turn has changed; whatever fails here is tried again."""
         try:
+            for name, value in self.alarm_manager.take_states().items():
+                self.state_writer.keep_value(name, value)
+            for name, monitor in ((SOURCES, self.sources), (WATCH, self.watch)):
+                if (kept := monitor.changes()) is not None:
+                    self.state_writer.keep_value(name, kept)
             self.state_writer.write_turn(step, now_s=self._monotonic())
         except Exception as error:  # noqa: BLE001 - as above; disks that fail are no exception here
             self.contain("keeping", error)
             self.state_writer.rewrite_next_turn()
+
+    def _tell(self, alarms: Iterable[Alarm], *, now_ns: int) -> None:
+        """Hand alarms on, each by itself; one that fails keeps back no other and is tried again every second."""
+        now_s = self._monotonic()
+        due = now_s - self._retold_s >= _RETELL_S
+        again = [alarm for alarm, _ in self._untold.values()] if due else []
+        self._retold_s = now_s if due else self._retold_s
+        for alarm in (*again, *alarms):
+            try:
+                self.alarm_manager.take_alarms((alarm,), now_ns=now_ns)
+            except Exception as error:  # noqa: BLE001 - one alarm must not cost the others
+                self.contain(alarm.id, error)
+                self._untold[alarm.id] = alarm, repr(error)
+            else:
+                self._untold.pop(alarm.id, None)
+
+    def _watch_over(self, step: StepResults) -> None:
+        """See from outside which machines are not watched, and tell alarms that a turn that broke off has lost."""
+        try:
+            now_s, now_ns = self._monotonic(), self._wall_clock_ns()
+            self.watch.observe(
+                (score.windows.machine for score in step.scores),
+                ((failure.subject, failure.error) for failure in step.failures),
+            )
+            if not self.watch.due(now_s=now_s):
+                return
+            found = self.watch.check(
+                self.pipeline.progress(),
+                now_s=now_s,
+                now_ns=now_ns,
+                model=self._scorer.bundle.digest,
+                trouble=self._trouble,
+            )
+            for name, machine in self.pipeline.machines.items():
+                unwatched = self.watch.unwatched.get(name)
+                machine.unwatched = "" if unwatched is None else f"not watched: {unwatched.reason}"
+            lost: Iterable[Alarm] = ()
+            if self._behind:
+                told = {record.alarm.id for record in self.alarm_manager.lifecycle.kept.records.values()}
+                there = (*self.pipeline.machines.open_alarms(), *self.open_findings())
+                lost, self._behind = [alarm for alarm in there if alarm.id not in told], False
+            self._tell((*lost, *found), now_ns=now_ns)
+        except Exception as error:  # noqa: BLE001 - the agent goes on
+            self.contain("watching over the watch", error)
 
     @property
     def bundle(self) -> Bundle:

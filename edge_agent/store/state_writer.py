@@ -5,13 +5,14 @@ memory, says that it is degraded, and tries again with growing pauses; the first
 everything afresh, so nothing has to be remembered of what was missed. A corrupt file is set aside under another name.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from edge_agent.errors import DatabaseError, StateError
 from edge_agent.mqtt.duplicates import UsedMarks
 from edge_agent.mqtt.outbox import Outbox
+from edge_agent.pipeline.machine import Memento
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import StepResults
 from edge_agent.records import Profile
@@ -339,9 +340,36 @@ class StateWriter:
             self._report("profile_written_again", machine=machine)
 
 
-def restore(pipeline: Pipeline, found: JournalContents) -> Iterable[str]:
-    """Let machines go on where they stood; returns those that cannot: their model or profile is another one now."""
-    lost = []
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Machines that cannot go on where they stood: their profile is gone, or another one now.
+
+    Attributes:
+        resting: something was open of these, which nobody has seen end: they stand still, with the reason.
+        afresh: these begin afresh.
+    """
+
+    resting: Mapping[str, str]
+    afresh: tuple[str, ...]
+
+
+def restore(
+    pipeline: Pipeline,
+    found: JournalContents,
+    *,
+    find_aside: Callable[[Memento], Profile | None] = lambda _: None,
+    why_not: Callable[[str], str] = lambda _: "what was learnt of it is gone",
+) -> Stopped:
+    """Let machines go on where they stood.
+
+    Args:
+        pipeline: with the profiles that were found.
+        found: what was written down of them.
+        find_aside: the very profile that a machine stood with, where it was set aside.
+        why_not: why nothing usable is known of a machine.
+    """
+    resting: dict[str, str] = {}
+    afresh: list[str] = []
     for name, memento in found.mementos.items():
         buffer = found.buffers.get(name)
         try:
@@ -350,7 +378,16 @@ def restore(pipeline: Pipeline, found: JournalContents) -> Iterable[str]:
             ValueError
         ):  # rows that make no sense: an open alarm still goes on, over a window that fills afresh
             goes_on = pipeline.restore(memento, None)
-        if not goes_on:
-            lost.append(name)
+        if not goes_on and (profile := find_aside(memento)) is not None:
+            pipeline.install(profile)
+            goes_on = pipeline.restore(memento, None)
+        if goes_on:
+            continue
+        if memento.tells:
+            pipeline.rest(memento, buffer[1] if buffer is not None else None, reason=why_not(name))
+            if pipeline.machines[name].resting is not None:
+                resting[name] = pipeline.machines[name].reason
+        else:
+            afresh.append(name)
     pipeline.recall(found.frames())
-    return lost
+    return Stopped(resting, tuple(afresh))

@@ -98,20 +98,64 @@ def test_without_a_full_journal_the_alarm_still_goes_on_under_its_id(
     assert agent.processor.pipeline.machines.open_alarms() == ()
 
 
-def test_an_alarm_is_closed_where_its_machine_cannot_go_on(
-    begin: Callable[..., ScriptedAgent], config: Config
+def test_nothing_is_told_closed_of_a_machine_whose_profile_is_gone_until_it_is_back(
+    begin: Callable[..., ScriptedAgent], config: Config, tmp_path: Path
 ) -> None:
     agent = begin(config)
-    play(agent, arrivals(STORY[:2]), crash_after=lambda _: False)
+    story = arrivals([*STORY[:2], (380, 700, 0.0)])
+    play(agent, story[:380], crash_after=lambda _: False)
     (opened,) = agent.processor.pipeline.machines.open_alarms()
-    for path in (config.agent.state_dir / "profiles").rglob("*.npz"):
-        path.unlink()  # what an operator does to have the machine learnt afresh
-    agent.crash()
-    assert agent.processor.pipeline.machines.open_alarms() == ()
-    closed = [told for told in agent.alerts.values() if told["state"] == "closed"]
-    assert [(told["id"], "restarted" in told["summary"]) for told in closed] == [(opened.id, True)]
-    agent.crash()  # and it is said once
-    assert len([told for told in agent.alerts.values() if told["state"] == "closed"]) == 1
+    folder = config.agent.state_dir / "profiles"
+    folder.rename(tmp_path / "elsewhere")
+    for _ in range(2):  # it can be started again and again
+        agent.crash()
+        assert agent.processor.pipeline.machines.open_alarms() == (opened,)
+        play(agent, story[380:400], crash_after=lambda _: False)
+        status = agent.processor.pipeline.statuses()["pump-1"]
+        assert (status.state, status.unwatched) == ("failed", True)
+        (line,) = agent.processor.amiss()
+        assert line.startswith("not watched: pump-1 since ")
+        assert [told.fault for told in agent.processor.watch.open_findings] == ["not watched"]
+    agent.end()
+    if folder.exists():
+        folder.rename(tmp_path / "empty")
+    (tmp_path / "elsewhere").rename(folder)
+    agent._begin()
+    assert agent.processor.pipeline.statuses()["pump-1"].state == "ready"
+    play(agent, story[400:], crash_after=lambda _: False)
+    ends = [told for told in agent.alerts.values() if told["state"] == "closed" and told["kind"] == "machine"]
+    assert [told["id"] for told in ends] == [opened.id]
+    assert agent.processor.amiss() == []
+
+
+@pytest.mark.parametrize("door", ["score", "judge", "step", "take_alarms"])
+def test_a_machine_that_is_not_scored_is_told_whatever_the_reason_and_its_alarm_comes_when_it_is(
+    begin: Callable[..., ScriptedAgent], config: Config, monkeypatch: pytest.MonkeyPatch, door: str
+) -> None:
+    agent = begin(config, now_s=1e6)
+    story = arrivals([(0, 340, 0.0), (340, 460, FAULT_SHIFT)])
+    play(agent, story[:340], crash_after=lambda _: False)
+    pipeline = agent.processor.pipeline
+    owner = {
+        "score": pipeline._scorer,
+        "judge": pipeline.machines["pump-1"].naming,
+        "step": pipeline,
+        "take_alarms": agent.processor.alarm_manager,
+    }[door]
+    with monkeypatch.context() as broken:
+        broken.setattr(owner, door, Mock(side_effect=RuntimeError("a bug")))
+        for at in range(340, 400):
+            agent.now_s = 1e6 + at
+            agent.turn(story[at : at + 1])
+        (line, *_) = agent.processor.amiss()
+        assert "pump-1" in line
+        assert "a bug" in line
+        assert [told for told in agent.alerts.values() if told["kind"] == "machine"] == []
+    for at in range(400, 460):
+        agent.now_s = 1e6 + at
+        agent.turn(story[at : at + 1])
+    assert agent.processor.amiss() == []
+    assert {told["state"] for told in agent.alerts.values() if told["kind"] == "machine"} == {"open"}
 
 
 def test_no_window_bridges_rows_that_were_passed_over(
@@ -316,7 +360,7 @@ def test_a_turn_that_breaks_off_is_counted_and_the_disk_is_brought_up_to_date(
 ) -> None:
     agent = begin(config)
     with monkeypatch.context() as broken:
-        broken.setattr(agent.processor.alarm_manager, "take_alarms", lambda _, **__: 1 / 0)
+        broken.setattr(agent.processor.alarm_manager, "tick", lambda **__: 1 / 0)
         agent.turn(arrivals([(0, 10, 0.0)]))
     assert agent.processor.internal_errors == 1
     agent.turn([])
