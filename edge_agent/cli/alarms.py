@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edge_agent.cli import alarm_history
 from edge_agent.cli.options import AgentName, AsJson, BrokerAddress, client_id, configuration
 
 if TYPE_CHECKING:
@@ -67,6 +68,9 @@ def show(context: typer.Context) -> None:
         sys.stdout.write(json.dumps(table, indent=2) + "\n")
         return
     tables.show(*_parts(view))
+
+
+app.command("history")(alarm_history.history)
 
 
 @app.command()
