@@ -51,7 +51,12 @@ def mapped(places: PayloadMap) -> Callable[[bytes, Origin], Decoded]:
             return listed
         named = origin.reading.machine is not None
         machines = MachineSamples(origin) if named else None
-        reader = _Reader(compiled, origin, machines, Samples(origin), message, None, _NOTHING_BOUND)
+        rule = origin.reading
+        simple = compiled.unbound and not named and not rule.channel and not rule.quality
+        simple = simple and origin.channel is None
+        reader = _Reader(
+            compiled, origin, machines, Samples(origin), message, None, _NOTHING_BOUND, simple=simple
+        )
         for count, (bound, sample) in enumerate(listed):
             if count >= _SAMPLES_LIMIT:
                 return Reject("too_large", f"more than {_SAMPLES_LIMIT} samples in one message")
@@ -74,6 +79,7 @@ class _Compiled:
     own_time: Pointer
     binary: tuple[tuple[OpenPointer, Pointer], ...]
     skip: frozenset[str]
+    unbound: bool
 
     @classmethod
     def of(cls, places: PayloadMap) -> "_Compiled":
@@ -88,6 +94,7 @@ class _Compiled:
             own_time=parse_key(places.time_key),
             binary=tuple(map(_parent, places.binary)),
             skip=frozenset(places.skip),
+            unbound=not places.placeholders,
         )
 
     def samples_of(self, message: object) -> Sequence[tuple[Mapping[str, str], object]] | Reject:
@@ -141,6 +148,7 @@ class _Reader:
     Attributes:
         machines: where the payload names machines; None: `samples` are the topic's machine's.
         sample, bound: the one that is being read, and what placeholders stand for in it.
+        simple: whether names and quality need no look at anything but the value.
     """
 
     map: _Compiled
@@ -150,6 +158,7 @@ class _Reader:
     message: object
     sample: object
     bound: Mapping[str, str]
+    simple: bool
 
     def take(self, sample: object, bound: Mapping[str, str]) -> None:
         """One sample: all its places."""
@@ -249,8 +258,12 @@ class _Reader:
     def _put(
         self, path: Pointer, value: object, times: Time | list[Time], item: object, *, alone: bool = False
     ) -> None:
-        name = "/".join(path)
+        name = path[0] if len(path) == 1 else "/".join(path)
         if name in self.map.skip:
+            return
+        if self.simple and not isinstance(times, list):
+            channel = self.map.places.rename.get(name, channel_name(name))
+            self.samples.add(channel, value, time=times, series=name)
             return
         samples = self._of(item)
         channel = self.map.places.rename.get(name, channel_name(name))

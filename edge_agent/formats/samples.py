@@ -9,6 +9,7 @@ from collections.abc import Hashable
 from dataclasses import replace
 
 from edge_agent.formats.mapping.times import TimeUnit
+from edge_agent.formats.mapping.values import LARGEST
 from edge_agent.formats.origin import Origin, event_time_ns, told
 from edge_agent.records import Decoded, Frame, FrameSet, Reject, RejectReason
 from edge_agent.topics import is_name
@@ -40,6 +41,7 @@ class Samples:
         self._origin = origin
         self._machine = origin.machine if machine is None else machine
         self._read = origin.reading.values.read
+        self._sentinels = origin.reading.values.sentinels
         self._series: dict[str, Hashable] = {}
         self._rows: dict[int, dict[str, float]] = {}
         self._bad: list[tuple[str, RejectReason]] = []
@@ -66,7 +68,11 @@ class Samples:
         elif self._series.setdefault(channel, series) != series:
             self.refuse(channel, "unknown_channel", "two quantities of one message would share this channel")
         else:
-            checked = self._read(value)
+            checked: float | RejectReason | None
+            if type(value) is float and not self._sentinels and abs(value) <= LARGEST:
+                checked = value
+            else:
+                checked = self._read(value)
             if checked is None:
                 return
             if not isinstance(checked, float):

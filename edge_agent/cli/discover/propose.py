@@ -10,7 +10,6 @@ from edge_agent.cli.discover.survey import Proposal, Survey
 from edge_agent.config.file import Config
 from edge_agent.config.own_topics import own_words
 from edge_agent.errors import CommandError
-from edge_agent.formats.mapping.payload_map import PayloadMap
 from edge_agent.mqtt.egress import Egress
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.records import Delivery
@@ -46,6 +45,7 @@ def propose(config: Config, *, seconds: float, client_id: str) -> dict[str, Any]
         "seconds": seconds,
         "machines": list(proposal.machines),
         "undecodable": list(proposal.undecodable),
+        "left_out": [{"topic": topic, "name": name, "reason": why} for topic, name, why in proposal.left_out],
         "dropped": dropped,
         "config": text,
     }
@@ -84,7 +84,7 @@ def _listen(config: Config, survey: Survey, *, seconds: float, client_id: str) -
         end_s = time.monotonic() + seconds
         while time.monotonic() < end_s:
             for heard in connection.drain_messages():
-                survey.take_message(Delivery(heard.topic, heard.payload, time.time_ns()))
+                survey.take_message(Delivery(heard.topic, heard.payload, time.time_ns(), heard.retain))
             time.sleep(_TURN_S)
         return connection.messages_dropped
     finally:
@@ -107,19 +107,22 @@ def written(config: Config, proposal: Proposal, *, seconds: float, dropped: int)
             lines.append(f"{name} = {_toml(value if isinstance(value, (int, bool)) else str(value))}")
     lines += ["", *_heard(proposal, dropped)]
     for source in proposal.sources:
-        lines += [
-            "",
-            "[[source]]",
-            *(f"{key} = {_toml(source[key])}" for key in ("topic", "format", "machine") if key in source),
-        ]
-        if isinstance(source.get("map"), PayloadMap):
-            lines += ["[source.map]", *_places(source["map"])]
-        if "sparkplug" in source:
-            lines += [
-                "[source.sparkplug]",
-                *(f"{key} = {_toml(value)}" for key, value in source["sparkplug"].items()),
-            ]
+        lines += ["", *_source(source)]
+    if (
+        wide := max([len(item["channels"]) for item in proposal.machines], default=0)
+    ) > config.limits.channels:
+        lines += ["", "[limits]", f"channels = {-(-wide // 100) * 100}"]
     return "\n".join(lines) + "\n"
+
+
+def _source(source: Mapping[str, Any]) -> list[str]:
+    """A source as TOML: its keys, then its tables."""
+    plain = {key: value for key, value in source.items() if not isinstance(value, Mapping)}
+    lines = ["[[source]]", *(f"{key} = {_toml(value)}" for key, value in plain.items())]
+    for key, table in source.items():
+        if isinstance(table, Mapping):
+            lines += [f"[source.{key}]", *(f"{name} = {_toml(value)}" for name, value in table.items())]
+    return lines
 
 
 def _heard(proposal: Proposal, dropped: int) -> list[str]:
@@ -128,8 +131,11 @@ def _heard(proposal: Proposal, dropped: int) -> list[str]:
         for item in proposal.machines
     ]
     lines += [
-        f"# NOT READABLE {_toml(i['topic'])}: {i['messages']} messages, {i['reason']}"
+        f"# NOT READABLE {_toml(i['topic'])}: {i['messages']} messages, {_told(i['reason'])}"
         for i in proposal.undecodable
+    ]
+    lines += [
+        f"# LEFT OUT of {_toml(topic)}: {_toml(name)} {_told(why)}" for topic, name, why in proposal.left_out
     ]
     return [*lines, f"# {dropped} messages came too fast to be looked at"] if dropped else lines
 
@@ -138,13 +144,9 @@ def _named(channels: Sequence[str]) -> str:
     return ", ".join(_toml(name) for name in channels) or "channels unknown: no birth was heard"
 
 
-def _places(places: PayloadMap) -> list[str]:
-    told: Mapping[str, Any] = {
-        "values": list(places.values),
-        "time": places.time,
-        "time_unit": places.time_unit,
-    }
-    return [f"{key} = {_toml(value)}" for key, value in told.items()]
+def _told(why: str) -> str:
+    """Words that hold text of the network, on one line."""
+    return "".join(one if one.isprintable() else "?" for one in why)
 
 
 def _toml(value: object) -> str:

@@ -76,6 +76,8 @@ class ValueReader:
         self._nothing = NO_VALUE | {word.strip().lower() for word in rule.nothing if isinstance(word, str)}
         self.sentinels = frozenset(float(number) for number in rule.nothing if not isinstance(number, str))
         """Numbers that say that there is no value."""
+        self.as_python = not self.sentinels and rule.decimal != "," and not rule.words
+        """Whether text that Python takes for a number is that number."""
 
     def read(self, value: object) -> float | RejectReason | None:
         """A value as a number that float32 can hold; None says that there is none, a reason why it is none."""

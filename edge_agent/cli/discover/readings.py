@@ -1,0 +1,213 @@
+"""One topic's messages to what reads them, tried with the agent's own decoders, or to why nothing does. Pure."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from edge_agent.cli.discover.columns import is_time, value_rule
+from edge_agent.cli.discover.shapes import shape
+from edge_agent.config.sources import SourceSection
+from edge_agent.formats import json_path, json_row, line_protocol, number
+from edge_agent.formats.items import read_json
+from edge_agent.formats.packing import unwrapped
+from edge_agent.formats.routing import delivery_decoder
+from edge_agent.formats.table import FORMATS
+from edge_agent.records import Decoded, Delivery, Frame, Reject
+
+_PAYLOAD_BYTES = 10_000_000
+_FUTURE_S = 300.0
+_SHARE_READ = 0.5
+"""So much of a topic's messages must be read."""
+
+
+@dataclass(slots=True)
+class HeardTopic:
+    """What was said at one topic: all messages counted, the first kept."""
+
+    count: int = 0
+    retained: int = 0
+    kept: list[Delivery] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicReading:
+    """What reads a topic.
+
+    Attributes:
+        settings: as in `[[source]]`, without topic, machine and channel's place.
+        machine: a pattern with places in the payload; "" where the topic is to say it.
+        in_topic: whether the last level names the channel.
+        channels: by machine; where the topic names it, under "".
+        left_out: (name, why), of what is no channel.
+        per_s: rows a second.
+    """
+
+    topic: str
+    settings: Mapping[str, Any]
+    machine: str
+    in_topic: bool
+    channels: Mapping[str, tuple[str, ...]]
+    left_out: tuple[tuple[str, str], ...]
+    per_s: float
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The topic's levels."""
+        return tuple(self.topic.split("/"))
+
+
+def read_topic(name: str, topic: HeardTopic, *, seconds: float) -> TopicReading | str:
+    """What reads a topic, or the reason of the decoder that fits best."""
+    if topic.retained == topic.count and topic.kept:
+        return "kept by the broker (retained) since some time; nobody says it now"
+    reasons: list[str] = []
+    for settings, machine, in_topic, left_out in _candidates(name, topic.kept):
+        found = _tried(name, topic, settings, machine=machine, in_topic=in_topic, seconds=seconds)
+        if isinstance(found, str):
+            reasons.append(found)
+        else:
+            channels, per_s = found
+            return TopicReading(name, settings, machine, in_topic, channels, left_out, per_s)
+    return reasons[-1] if reasons else "nothing that holds a number"
+
+
+_Candidate = tuple[Mapping[str, Any], str, bool, tuple[tuple[str, str], ...]]
+
+
+def _candidates(name: str, kept: Sequence[Delivery]) -> Iterator[_Candidate]:
+    """Settings to try, the best first and the one whose reason says most last."""
+    payloads = [_bare(delivery.payload) for delivery in kept]
+    items = [read_json(payload) for payload in payloads]
+    good = [item for item in items if isinstance(item, dict | list)]
+    near_ns = kept[0].received_ns
+    if len(good) * 2 > len(items):
+        yield from _of_json(name, good, near_ns)
+        return
+    text = [payload.decode("utf-8", "replace") for payload in payloads]
+    if any(
+        b"\0" in payload or b"\xef\xbf\xbd" in part.encode("utf-8", "replace")
+        for payload, part in zip(payloads, text, strict=True)
+    ):
+        for each in FORMATS.values():
+            if not each.options and each.document is not None and each.name not in _JSON:
+                yield {"format": each.name}, "", False, ()
+        return
+    lines = any(" " in part.strip() and "=" in part for part in text)
+    if lines:
+        tag = next(
+            (
+                tag
+                for tag in ("machine", "device", "asset", "line")
+                if sum(f",{tag}=" in part for part in text) * 2 > len(text)
+            ),
+            "",
+        )
+        if tag:
+            yield {"format": line_protocol.FORMAT.name}, f"{{/tags/{tag}}}", False, ()
+        yield {"format": line_protocol.FORMAT.name}, "", False, ()
+        return
+    for each in FORMATS.values():
+        if not each.options and each.document is not None and each.name not in _JSON:
+            yield {"format": each.name}, "", False, ()
+    rule = value_rule([part for part in text if part.strip()])
+    yield {"format": number.FORMAT.name, **({"value": rule} if rule else {})}, "", True, ()
+
+
+_JSON = frozenset(name for name, each in FORMATS.items() if each.document is read_json)
+
+
+def _bare(payload: bytes) -> bytes:
+    inner = unwrapped(payload, limit_bytes=_PAYLOAD_BYTES)
+    return inner if isinstance(inner, bytes) else payload
+
+
+def _of_json(name: str, items: Sequence[Any], near_ns: int) -> Iterator[_Candidate]:
+    if _is_own_row(items[0], near_ns):
+        texts = [
+            value for item in items if isinstance(item, dict) for value in item.get("values", {}).values()
+        ]
+        rule = value_rule([text for text in texts if isinstance(text, str)])
+        yield (
+            {"format": json_row.FORMAT.name, **({"value": rule} if rule else {})},
+            "",
+            False,
+            _text_left_out(items),
+        )
+    for each in _JSON - {json_row.FORMAT.name}:
+        if isinstance(items[0], list):
+            yield {"format": each}, "", False, ()
+    found = shape(items, format_name=json_path.FORMAT.name, near_ns=near_ns)
+    if found is None:
+        return
+    last = name.rsplit("/", 1)[-1].lower()
+    flat = isinstance(items[0], dict) and found.settings["map"].get("values") == [""]
+    columns = (
+        [key for key, value in items[0].items() if key.lower() == last and not isinstance(value, dict)]
+        if flat
+        else []
+    )
+    yield found.settings, found.machine, found.alone or bool(columns and "/" in name), found.left_out
+
+
+def _is_own_row(item: object, near_ns: int) -> bool:
+    """Whether it is the agent's own form: a time where there is one is called `ts`, and nothing says the quality."""
+    if not isinstance(item, dict) or not isinstance(item.get("values"), dict):
+        return False
+    others = [key for key in item if key not in ("ts", "values")]
+    return "ts" in item or not any(is_time(item[key], near_ns) for key in others)
+
+
+def _text_left_out(items: Sequence[Any]) -> tuple[tuple[str, str], ...]:
+    values = items[0].get("values", {})
+    return tuple((name, f"is text ({value[:24]!a})") for name, value in values.items() if _is_words(value))
+
+
+def _is_words(value: object) -> bool:
+    return isinstance(value, str) and not any(one.isdigit() for one in value) and len(value) > 3
+
+
+@lru_cache(maxsize=256)
+def _section(text: str) -> SourceSection:
+    return SourceSection.model_validate(json.loads(text))
+
+
+def _tried(
+    name: str, topic: HeardTopic, settings: Mapping[str, Any], *, machine: str, in_topic: bool, seconds: float
+) -> tuple[Mapping[str, tuple[str, ...]], float] | str:
+    """What the agent's decoder makes of the topic's messages: channels by machine and rows a second, or its reason."""
+    levels = name.count("/") + 1
+    if in_topic and levels < 2 and not machine:
+        return "no level of the topic names the machine"
+    holes = ["{machine}", "{channel}"] if in_topic else ["{machine}"]
+    shown = "/".join(["+"] * (levels - len(holes)) + holes[-levels:])
+    table = {**settings, "topic": shown, "machine": machine or "{machine}"}
+    try:
+        route = _section(json.dumps(table)).route
+    except ValueError as error:
+        return str(error).splitlines()[-1][:120]
+    decode = delivery_decoder([route], payload_limit_bytes=_PAYLOAD_BYTES, future_tolerance_s=_FUTURE_S)
+    channels: dict[str, dict[str, None]] = {}
+    rows = read = 0
+    reasons: Counter[str] = Counter()
+    for delivery in topic.kept:
+        decoded = decode(Delivery(name, delivery.payload, delivery.received_ns))
+        if isinstance(decoded, Reject):
+            reasons[f"{decoded.reason}: {decoded.detail}" if decoded.detail else decoded.reason] += 1
+            continue
+        read += 1
+        for frame in _frames(decoded):
+            rows += len(frame.rows)
+            channels.setdefault(frame.machine if machine else "", {}).update(dict.fromkeys(frame.channels))
+    if read <= len(topic.kept) * _SHARE_READ:
+        return reasons.most_common(1)[0][0]
+    per_s = rows / len(topic.kept) * topic.count / seconds
+    return {who: tuple(names) for who, names in channels.items()}, round(per_s, 3)
+
+
+def _frames(decoded: Decoded) -> tuple[Frame, ...]:
+    if isinstance(decoded, Reject):
+        return ()
+    return (decoded,) if isinstance(decoded, Frame) else decoded.frames

@@ -1,0 +1,396 @@
+"""A vendor's JSON to the settings that read it: where values, names, times and quality stand. Pure.
+
+A guess is made from the messages of one topic. What lies in the envelope, counts up, or is a time or text is no channel
+(`columns`); each such thing is named with the reason, so that nothing is passed over without a word.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from edge_agent.cli.discover.columns import (
+    ABOUT,
+    TIMES,
+    Guess,
+    Shape,
+    has_numbers,
+    is_number,
+    leaves,
+    time_key,
+    time_place,
+    value_rule,
+    weigh,
+)
+from edge_agent.formats.mapping.pointer import at, escaped, parse_pointer
+from edge_agent.formats.mapping.values import ValueReader, ValueRule
+
+_NAMES = (
+    "DisplayName", "displayName", "id", "name", "tag", "Name", "Id", "n", "symbol", "NodeId", "nodeId", "key", "sensor",
+)  # fmt: skip
+_VALUES = ("v", "value", "Value", "val", "Val", "Measurement", "measurement", "reading")
+_QUALITIES = (
+    "q", "qc", "quality", "Quality", "Quality_Code", "quality_code", "StatusCode", "statusCode", "status_code",
+)  # fmt: skip
+_INNER = (
+    "object", "decoded_payload", "values", "fields", "Payload", "payload", "data", "measurements", "telemetry",
+    "params", "body", "d", "metrics", "sensors", "Values", "Data", "tags",
+)  # fmt: skip
+_DEVICES = (
+    "/deviceInfo/deviceName", "/end_device_ids/device_id", "/deviceName", "/device_name", "/deviceId", "/device_id",
+    "/device", "/machine", "/asset", "/equipment", "/deviceInfo/devEui", "/devEUI", "/thing",
+)  # fmt: skip
+_MACHINE_TAGS = ("machine", "device", "asset", "equipment", "line", "station", "unit", "host")
+
+
+def shape(messages: Sequence[Any], *, format_name: str, near_ns: int) -> Shape | None:
+    """The best guess for a topic's messages, which are JSON; None where they hold no number.
+
+    Args:
+        messages: parsed, one at least.
+        format_name: of the format that takes a map.
+        near_ns: when they were heard.
+    """
+    rule = value_rule(
+        [value for message in messages for _, value in leaves(message) if isinstance(value, str)]
+    )
+    guess = Guess(rule=rule, reader=ValueReader(ValueRule(**rule)))
+    first = messages[0]
+    if isinstance(first, list):
+        found = _list(
+            guess, [item for message in messages if isinstance(message, list) for item in message], near_ns
+        )
+    elif isinstance(first, dict):
+        found = _object(guess, [message for message in messages if isinstance(message, dict)], near_ns)
+    else:
+        return None
+    return guess.shape(format_name) if found else None
+
+
+# -- lists ------------------------------------------------------------------------------------------------------------
+
+
+def _list(guess: Guess, items: Sequence[Any], near_ns: int) -> bool:
+    """A list at the root: of named values, or of rows."""
+    rows = [item for item in items if isinstance(item, dict)]
+    if not rows:
+        return False
+    guess.map["values"] = [""]
+    _name_device(guess, rows)
+    return _named(guess, rows, near_ns) or _row(guess, rows, rows, near_ns)
+
+
+def _named(guess: Guess, items: Sequence[Mapping[str, Any]], near_ns: int) -> bool:
+    """Objects that name their quantity: [{"id", "v", "q", "t"}], also with the value in an object of its own."""
+    first = items[0]
+    value = next((key for key in _VALUES if key in first), "")
+    if not value or isinstance(first[value], list):
+        return False
+    name = next((key for key in _NAMES if isinstance(first.get(key), str)), "")
+    inside = isinstance(first[value], dict)
+    if inside:
+        inner = next((key for key in _VALUES if key in first[value]), "")
+        if not inner:
+            return False
+        guess.map["value_key"] = f"/{escaped(value)}/{escaped(inner)}"
+    else:
+        guess.map["value_key"] = value
+    guess.map["name_key"] = name
+    holder = first[value] if inside else first
+    front = f"/{escaped(value)}/" if inside else ""
+    if (time := time_key(guess, holder, near_ns)) != "":
+        guess.map["time_key"] = f"{front}{escaped(time) if inside else time}"
+    quality = next(
+        (key for key in _QUALITIES if any(key in _holder(item, value, inside=inside) for item in items)), ""
+    )
+    if quality:
+        seen = [_holder(item, value, inside=inside).get(quality) for item in items]
+        guess.settings["quality"] = _quality(
+            f"{front}{escaped(quality) if inside else quality}", quality, seen
+        )
+    pointer = parse_pointer(guess.map["value_key"]) if inside else (value,)
+    names: dict[str, list[object]] = {}
+    for item in items:
+        names.setdefault(str(item.get(name, "")), []).append(at(item, pointer))
+    weigh(guess, names, near_ns, words=True)
+    return any(label not in guess.left_out for label in names)
+
+
+def _holder(item: Mapping[str, Any], value: str, *, inside: bool) -> Mapping[str, Any]:
+    inner = item.get(value)
+    return inner if inside and isinstance(inner, dict) else item
+
+
+def _quality(place: str, key: str, seen: Sequence[object]) -> dict[str, Any]:
+    """The rule for what was seen beside values."""
+    told = [value for value in seen if value is not None]
+    numbers = {int(str(value)) for value in told if str(value).isdigit() and not isinstance(value, bool)}
+    if key.lower().replace("_", "") == "statuscode" or any(isinstance(value, dict) for value in told):
+        return {"place": place, "codes": "opc_ua"}
+    if numbers and max(numbers) >= 2**30:
+        return {"place": place, "codes": "opc_ua"}
+    if numbers and max(numbers) <= 3 and key == "qc":
+        return {"place": place, "good": [3]}
+    if numbers and max(numbers) > 3:
+        return {"place": place, "codes": "opc_da"}
+    if numbers == {0}:
+        return {"place": place, "codes": "opc_ua"}
+    return {"place": place}
+
+
+# -- objects ----------------------------------------------------------------------------------------------------------
+
+
+def _object(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int) -> bool:
+    first = messages[0]
+    for attempt in (_telegraf, _by_device, _inner_list, _one_value):
+        if attempt(guess, messages, near_ns):
+            return True
+        if guess.map:
+            guess.map.clear()
+            guess.settings.clear()
+            guess.left_out.clear()
+    place = _container(first)
+    if place and has_numbers(at(first, parse_pointer(place))):
+        inner = [at(message, parse_pointer(place)) for message in messages]
+        holders = [item for item in inner if isinstance(item, dict)]
+        guess.map["values"] = [place]
+        _name_device(guess, messages)
+        _outer(guess, messages, place)
+        if _row(guess, holders, messages, near_ns, place=place):
+            return True
+        guess.left_out.clear()
+    guess.map["values"] = [""]
+    _name_device(guess, messages)
+    return _row(guess, messages, messages, near_ns)
+
+
+def _telegraf(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int) -> bool:
+    """{name, tags, fields, timestamp}, single or in a batch."""
+    batch = isinstance(messages[0].get("metrics"), list)
+    metrics = [
+        item
+        for message in messages
+        for item in (message["metrics"] if batch and isinstance(message.get("metrics"), list) else [message])
+    ]
+    metrics = [item for item in metrics if isinstance(item, dict)]
+    if not metrics or not all(
+        isinstance(item.get("fields"), dict) and isinstance(item.get("tags", {}), dict) for item in metrics
+    ):
+        return False
+    if batch:
+        guess.map["samples"] = "/metrics"
+    guess.map["values"] = ["/fields"]
+    if (time := time_key(guess, metrics[0], near_ns)) != "":
+        guess.map["time"] = f"/{time}"
+    if len({item.get("name") for item in metrics}) > 1 or isinstance(metrics[0].get("name"), str):
+        guess.settings["channel"] = "{/name}.{name}"
+    tags: dict[str, set[object]] = {}
+    for item in metrics:
+        for key, value in item.get("tags", {}).items():
+            tags.setdefault(key, set()).add(value)
+    tag = next((key for key in _MACHINE_TAGS if key in tags), "")
+    tag = tag if tag != "host" or len(tags.get("host", ())) > 1 else ""
+    if tag:
+        guess.machine = f"{{/tags/{escaped(tag)}}}"
+    columns: dict[str, list[object]] = {}
+    for item in metrics:
+        for key, value in item["fields"].items():
+            columns.setdefault(key, []).append(value)
+    weigh(guess, columns, near_ns)
+    return True
+
+
+def _by_device(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int) -> bool:
+    """{"Device A": [{"ts", "values"}], "Device B": …}: devices as keys."""
+    samples: list[Mapping[str, Any]] = []
+    for message in messages:
+        for inner in message.values():
+            listed = inner if isinstance(inner, list) else [inner]
+            if not listed or not all(isinstance(item, dict) for item in listed):
+                return False
+            samples += listed
+    if not samples or any(key in messages[0] for key in _INNER):
+        return False
+    holder = next((key for key in _INNER if all(isinstance(item.get(key), dict) for item in samples)), "")
+    time = time_key(guess, samples[0], near_ns)
+    if not holder or not time:
+        return False
+    guess.map.update(samples="/{machine}", values=[f"/{escaped(holder)}"], time=f"/{escaped(time)}")
+    guess.machine = "{machine}"
+    columns: dict[str, list[object]] = {}
+    for item in samples:
+        for path, value in leaves(item[holder]):
+            columns.setdefault(path, []).append(value)
+    weigh(guess, columns, near_ns)
+    return any(name not in guess.left_out for name in columns)
+
+
+def _inner_list(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int) -> bool:
+    """A list of named values or of rows somewhere inside."""
+    first = messages[0]
+    for place, _ in _lists(first):
+        pointer = parse_pointer(place)
+        items = [item for message in messages for item in _rows_at(message, pointer)]
+        if not items:
+            continue
+        deeper = next(
+            (
+                key
+                for key, value in items[0].items()
+                if isinstance(value, list) and value and isinstance(value[0], dict)
+            ),
+            "",
+        )
+        if deeper:
+            inner = [row for item in items for row in _rows_at(item, (deeper,))]
+            if inner and _named(guess, inner, near_ns):
+                guess.map.update(samples=place, values=[f"/{escaped(deeper)}"])
+                if "time_key" not in guess.map and (time := time_key(guess, items[0], near_ns)) != "":
+                    guess.map["time"] = f"/{escaped(time)}"
+                _outer(guess, messages, place)
+                return True
+        elif _named(guess, items, near_ns):
+            guess.map["values"] = [place]
+            if "time_key" not in guess.map and (time := time_key(guess, first, near_ns)) != "":
+                guess.map["time"] = f"/{escaped(time)}"
+            if not guess.map["name_key"]:
+                guess.alone = True
+            _outer(guess, messages, place)
+            return True
+        elif (time := time_key(guess, items[0], near_ns)) != "" and has_numbers(items[0]):
+            guess.map["samples"] = place
+            holder = _container(items[0])
+            guess.map["values"] = [holder]
+            _outer(guess, messages, place)
+            _name_device(guess, items)
+            inside = [at(item, parse_pointer(holder)) for item in items]
+            return _row(
+                guess, [item for item in inside if isinstance(item, dict)], items, near_ns, place=holder
+            )
+    return False
+
+
+def _rows_at(message: Mapping[str, Any], pointer: tuple[str, ...]) -> list[dict[str, Any]]:
+    listed = at(message, pointer)
+    return [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+
+
+def _lists(message: Mapping[str, Any], *, front: str = "", depth: int = 0) -> Iterator[tuple[str, list[Any]]]:
+    for key, value in message.items():
+        if (
+            isinstance(value, list)
+            and value
+            and isinstance(value[0], dict)
+            and key not in ("rxInfo", "rx_metadata")
+        ):
+            yield f"{front}/{escaped(key)}", value
+        elif isinstance(value, dict) and depth < 2:
+            yield from _lists(value, front=f"{front}/{escaped(key)}", depth=depth + 1)
+
+
+def _one_value(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int) -> bool:
+    """{"Value", "Timestamp", "Quality", "Name"}: one value a message."""
+    first = messages[0]
+    value = next((key for key in _VALUES if key in first and not isinstance(first[key], dict | list)), "")
+    others = [
+        key
+        for key, item in first.items()
+        if key != value and isinstance(item, int | float) and not isinstance(item, bool)
+    ]
+    others = [
+        key for key in others if key not in TIMES and key not in _QUALITIES and key.lower() not in ABOUT
+    ]
+    if not value or others or any(isinstance(item, dict) for item in first.values()):
+        return False
+    guess.map["values"] = [f"/{escaped(value)}"]
+    if (time := time_key(guess, first, near_ns)) != "":
+        guess.map["time"] = f"/{escaped(time)}"
+    if quality := next((key for key in _QUALITIES if any(key in message for message in messages)), ""):
+        seen = [message.get(quality) for message in messages]
+        guess.settings["quality"] = _quality(quality, quality, seen)
+    guess.alone = True
+    seen_values = [message.get(value) for message in messages]
+    weigh(guess, {value: seen_values}, near_ns, words=True)
+    return value not in guess.left_out
+
+
+def _container(message: Mapping[str, Any]) -> str:
+    """Where the object is that gateways put decoded values into; "" where the values lie beside everything else."""
+    for key in _INNER:
+        inner = message.get(key)
+        if isinstance(inner, dict) and has_numbers(inner):
+            deeper = _container(inner) if not _flat_numbers(inner) else ""
+            return f"/{escaped(key)}{deeper}"
+    for key, inner in message.items():
+        if (
+            isinstance(inner, dict)
+            and key not in ("deviceInfo", "end_device_ids")
+            and (deeper := _known_inside(inner))
+        ):
+            return f"/{escaped(key)}{deeper}"
+    return ""
+
+
+def _known_inside(inner: Mapping[str, Any]) -> str:
+    found = next(
+        (key for key in _INNER[:5] if isinstance(inner.get(key), dict) and has_numbers(inner[key])), ""
+    )
+    return f"/{escaped(found)}" if found else ""
+
+
+def _flat_numbers(item: Mapping[str, Any]) -> bool:
+    return any(
+        is_number(value) for key, value in item.items() if key not in TIMES and key.lower() not in ABOUT
+    )
+
+
+def _name_device(guess: Guess, messages: Sequence[Mapping[str, Any]]) -> None:
+    for place in _DEVICES:
+        names = {
+            name
+            for message in messages
+            if isinstance(name := at(message, parse_pointer(place)), str) and name
+        }
+        if names and (len(names) > 1 or place.count("/") > 1):
+            guess.machine = f"{{{place}}}"
+            return
+
+
+def _outer(guess: Guess, messages: Sequence[Mapping[str, Any]], place: str) -> None:
+    """Name the numbers of the envelope, which are no channels."""
+    outside = place.removeprefix("/").split("/")[0]
+    for key, value in leaves(messages[0]):
+        if key.split("/")[0] != outside and is_number(value) and key.split("/")[-1] not in TIMES:
+            guess.left_out[key] = "stands in the envelope"
+
+
+def _row(
+    guess: Guess,
+    holders: Sequence[Mapping[str, Any]],
+    samples: Sequence[Mapping[str, Any]],
+    near_ns: int,
+    *,
+    place: str = "",
+) -> bool:
+    """Objects of numbers: their time, in them or around them, and which of the numbers are channels."""
+    if not holders:
+        return False
+    inside = time_key(guess, holders[0], near_ns)
+    if inside:
+        guess.map["time"] = f"{place}/{escaped(inside)}"
+    elif place and (outside := time_place(guess, samples[0], near_ns)):
+        guess.map["time"] = outside
+    elif not place and (nested := time_place(guess, samples[0], near_ns)):
+        guess.map["time"] = nested
+    columns: dict[str, list[object]] = {}
+    for item in holders:
+        for path, value in leaves(item):
+            columns.setdefault(path, []).append(value)
+    if inside:
+        columns.pop(inside, None)
+    time = guess.map.get("time", "")
+    columns.pop(time.removeprefix(f"{place}/").replace("~1", "/").replace("~0", "~"), None)
+    weigh(guess, columns, near_ns)
+    skip = [name for name in guess.left_out if name in columns]
+    if skip:
+        guess.map["skip"] = skip
+    return any(name not in guess.left_out for name in columns)
