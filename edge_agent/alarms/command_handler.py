@@ -5,18 +5,22 @@ answered with a reason, counted and logged by whoever drives the handler.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
+
+from msgspec import structs
 
 from edge_agent.alarms import requests
 from edge_agent.alarms.audit import AuditEntry, AuditLog
 from edge_agent.alarms.lifecycle import AlarmLifecycle
 from edge_agent.alarms.maintenance import EVERY_MACHINE, to_ns
+from edge_agent.alarms.management.commands import ManagedMachines, ManagementCommands
+from edge_agent.alarms.management.patterns import is_pattern, matching
+from edge_agent.alarms.outcomes import CommandOutcome, done, joined, refuse, unknown_machine
 from edge_agent.alarms.payload import rfc3339
-from edge_agent.alarms.requests import NOBODY, Reason, Refusal, Reply, Request, Result, encode_reply, until_ns
+from edge_agent.alarms.requests import NOBODY, Reason, Refusal, Reply, Request, encode_reply, until_ns
 from edge_agent.alarms.state import Acknowledgement, AlarmState, Notification, Shelving, Suppression
-from edge_agent.pipeline.machine import MachineStatus
 from edge_agent.records import THRESHOLD, Alarm
 
 
@@ -48,11 +52,8 @@ class AcceptOutcome:
     changed: bool = True
 
 
-class MachinesPort(Protocol):
+class MachinesPort(ManagedMachines, Protocol):
     """What commands reach beside alarms."""
-
-    def statuses(self) -> Mapping[str, MachineStatus]:
-        """Every machine that is known."""
 
     def label(self, machine: str, *, alarm: str, fault: str, by: str) -> LabelOutcome:
         """Remember that the alarm was that fault."""
@@ -84,16 +85,6 @@ class CommandSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class CommandOutcome:
-    """What became of a command, and the alarm revisions that follow from it."""
-
-    result: Result
-    reason: Reason = ""
-    detail: str = ""
-    notifications: tuple[Notification, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class HandledCommand:
     """The answer to publish: `reply_level` is the last level of its topic."""
 
@@ -118,6 +109,7 @@ class CommandHandler:
         self._settings = settings
         self._lifecycle = lifecycle
         self._machines = machines
+        managing = ManagementCommands(lifecycle=lifecycle, machines=machines)
         self._obey: Mapping[type[Request], Callable[[Request, int], CommandOutcome]] = dict(
             (
                 _way(requests.Ack, self._ack),
@@ -128,6 +120,10 @@ class CommandHandler:
                 _way(requests.Label, self._label),
                 _way(requests.Accept, self._accept),
                 _way(requests.Recommission, self._recommission),
+                _way(requests.Relearn, managing.relearn),
+                _way(requests.Budget, managing.budget),
+                _way(requests.Rename, managing.rename),
+                _way(requests.Forget, managing.forget),
             )
         )
 
@@ -145,7 +141,7 @@ class CommandHandler:
         if isinstance(request, Refusal):
             outcome = CommandOutcome("refused", request.reason, request.detail)
         elif known is not None:
-            outcome = _refuse("id_reused", f"{request.id} was another command")
+            outcome = refuse("id_reused", f"{request.id} was another command")
         else:
             outcome = self._decide(name, request, now_ns)
         entry = self._entry(name, request, outcome, digest, now_ns)
@@ -154,12 +150,35 @@ class CommandHandler:
 
     def _decide(self, name: str, request: Request, now_ns: int) -> CommandOutcome:
         if name not in self._settings.allow:
-            return _refuse("not_allowed", f"[commands] allow does not name {name}")
+            return refuse("not_allowed", f"[commands] allow does not name {name}")
         if request.sent is not None:
             age_s = (now_ns - to_ns(request.sent)) / 1e9
             if age_s > self._settings.max_age_s:
-                return _refuse("expired", f"sent {age_s:.0f} s ago")
-        return self._obey[type(request)](request, now_ns)
+                return refuse("expired", f"sent {age_s:.0f} s ago")
+        meant = self._meant(request)
+        if isinstance(meant, CommandOutcome):
+            return meant
+        outcomes = {name: self._obey[type(each)](each, now_ns) for name, each in meant.items()}
+        return joined(outcomes) if len(outcomes) > 1 else next(iter(outcomes.values()))
+
+    def _meant(self, request: Request) -> Mapping[str, Request] | CommandOutcome:
+        """The request for each machine that it is about, by name; a refusal where a pattern matches none."""
+        machine = getattr(request, "machine", None)
+        if not isinstance(machine, str) or machine in self._machines.statuses():
+            return {"": request}
+        if machine == EVERY_MACHINE and isinstance(request, requests.Suppress | requests.Unsuppress):
+            return {"": request}
+        names = matching(machine, self._machines.facts())
+        if len(names) == 1 or (names and isinstance(request, requests.SEVERAL)):
+            return {name: structs.replace(request, machine=name) for name in names}
+        if not names and not is_pattern(machine):
+            return {"": request}
+        return refuse(
+            "unknown_machine",
+            f"{requests.target(request)} means {len(names)} machines: say one by its name"
+            if names
+            else f"no machine matches {machine}",
+        )
 
     def _entry(
         self, name: str, request: Request | Refusal, outcome: CommandOutcome, digest: bytes, now_ns: int
@@ -196,7 +215,7 @@ class CommandHandler:
             return CommandOutcome("unchanged", detail=f"acknowledged before by {found.acknowledgement.by}")
         seen = Acknowledgement(request.by, now_ns, request.comment)
         notifications = self._lifecycle.acknowledge(request.alarm, seen, now_ns=now_ns)
-        return _done(notifications)
+        return done(notifications)
 
     def _shelve(self, request: requests.Shelve, now_ns: int) -> CommandOutcome:
         machine = self._machine_of(request.machine, request.alarm)
@@ -204,14 +223,14 @@ class CommandHandler:
             return machine
         end_ns = until_ns(request, now_ns=now_ns)
         if end_ns is not None and not now_ns < end_ns <= now_ns + self._settings.shelve_max_s * 1e9:
-            return _refuse("too_long", f"from 1 to {self._settings.shelve_max_s:.0f} s from now")
+            return refuse("too_long", f"from 1 to {self._settings.shelve_max_s:.0f} s from now")
         record = self._lifecycle.state_of(machine)
         if request.once and (record is None or not record.active):
-            return _refuse("no_open_alarm", f"{machine} has no active alarm to shelve once")
+            return refuse("no_open_alarm", f"{machine} has no active alarm to shelve once")
         if not self._lifecycle.has_room:
-            return _refuse("too_many", "too many machines are shelved or suppressed")
+            return refuse("too_many", "too many machines are shelved or suppressed")
         why = Shelving(request.by, now_ns, end_ns, request.comment)
-        return _done(self._lifecycle.shelve(machine, why, now_ns=now_ns))
+        return done(self._lifecycle.shelve(machine, why, now_ns=now_ns))
 
     def _unshelve(self, request: requests.Unshelve, now_ns: int) -> CommandOutcome:
         machine = self._machine_of(request.machine, request.alarm)
@@ -219,23 +238,23 @@ class CommandHandler:
             return machine
         if self._lifecycle.shelving_of(machine, now_ns=now_ns) is None:
             return CommandOutcome("unchanged", detail=f"{machine} is not shelved")
-        return _done(self._lifecycle.unshelve(machine, now_ns=now_ns))
+        return done(self._lifecycle.unshelve(machine, now_ns=now_ns))
 
     def _suppress(self, request: requests.Suppress, now_ns: int) -> CommandOutcome:
         if request.machine != EVERY_MACHINE and request.machine not in self._machines.statuses():
-            return _unknown_machine(request.machine)
+            return unknown_machine(request.machine)
         end_ns = until_ns(request, now_ns=now_ns)
         if end_ns is not None and end_ns <= now_ns:
-            return _refuse("too_long", "ends before it begins")
+            return refuse("too_long", "ends before it begins")
         if not self._lifecycle.has_room:
-            return _refuse("too_many", "too many machines are shelved or suppressed")
+            return refuse("too_many", "too many machines are shelved or suppressed")
         why = Suppression(request.by, now_ns, end_ns, request.comment)
-        return _done(self._lifecycle.suppress(request.machine, why, now_ns=now_ns))
+        return done(self._lifecycle.suppress(request.machine, why, now_ns=now_ns))
 
     def _unsuppress(self, request: requests.Unsuppress, now_ns: int) -> CommandOutcome:
         if request.machine not in self._lifecycle.kept.suppressions:
             return CommandOutcome("unchanged", detail=f"no command suppresses {request.machine}")
-        return _done(self._lifecycle.unsuppress(request.machine, now_ns=now_ns))
+        return done(self._lifecycle.unsuppress(request.machine, now_ns=now_ns))
 
     def _label(self, request: requests.Label, now_ns: int) -> CommandOutcome:
         found = self._lifecycle.find_alarm(request.alarm)
@@ -244,11 +263,11 @@ class CommandHandler:
         machine = found.alarm.machine if isinstance(found, AlarmState) else found.machine
         named = self._machines.label(machine, alarm=request.alarm, fault=request.fault, by=request.by)
         if named.reason:
-            return _refuse(named.reason, named.detail)
+            return refuse(named.reason, named.detail)
         if named.alarm is None:
-            return _done((), detail=named.detail)
+            return done((), detail=named.detail)
         notifications = self._lifecycle.take_alarm(named.alarm, now_ns=now_ns, event="labelled")
-        return _done(notifications, detail=named.detail)
+        return done(notifications, detail=named.detail)
 
     def _accept(self, request: requests.Accept, now_ns: int) -> CommandOutcome:
         if request.undo:
@@ -260,37 +279,37 @@ class CommandHandler:
             machine = found.alarm.machine if isinstance(found, AlarmState) else found.machine
             outcome = self._machines.accept(machine, alarm=request.alarm, by=request.by, time_ns=now_ns)
         if outcome.reason:
-            return _refuse(outcome.reason, outcome.detail)
+            return refuse(outcome.reason, outcome.detail)
         if not outcome.changed:
             return CommandOutcome("unchanged", detail=outcome.detail)
         if request.undo:
-            return _done((), detail=outcome.detail)
+            return done((), detail=outcome.detail)
         seen = Acknowledgement(request.by, now_ns, request.comment)
         notifications = self._lifecycle.accept(request.alarm, seen, now_ns=now_ns)
-        return _done(notifications, detail=outcome.detail)
+        return done(notifications, detail=outcome.detail)
 
     def _recommission(self, request: requests.Recommission, _now_ns: int) -> CommandOutcome:
         status = self._machines.statuses().get(request.machine)
         if status is None:
-            return _unknown_machine(request.machine)
+            return unknown_machine(request.machine)
         if status.state == "learning":
-            return _refuse("busy", f"{request.machine} is being learnt right now")
+            return refuse("busy", f"{request.machine} is being learnt right now")
         record = self._lifecycle.state_of(request.machine)
         if not request.force:
             if record is not None:
-                return _refuse(
+                return refuse(
                     "alarm_open", f"{record.alarm.id} is open; what is wrong would be learnt as normal"
                 )
             if status.last_score is not None and status.last_score > THRESHOLD:
-                return _refuse("anomalous", "its latest score is above the threshold")
+                return refuse("anomalous", "its latest score is above the threshold")
         if why_not := self._machines.recommission(request.machine):
-            return _refuse("failed", why_not)
-        return _done(self._lifecycle.end_alarms(request.machine))
+            return refuse("failed", why_not)
+        return done(self._lifecycle.end_alarms(request.machine))
 
     def _machine_of(self, machine: str | None, alarm: str | None) -> str | CommandOutcome:
         """The machine that is meant, or the refusal."""
         if machine is not None:
-            return machine if machine in self._machines.statuses() else _unknown_machine(machine)
+            return machine if machine in self._machines.statuses() else unknown_machine(machine)
         found = self._lifecycle.find_alarm(alarm or "")
         if found is None:
             return _unknown_alarm(alarm or "")
@@ -312,17 +331,5 @@ def _way(
     return kind, checked
 
 
-def _done(notifications: Iterable[Notification], detail: str = "") -> CommandOutcome:
-    return CommandOutcome("done", detail=detail, notifications=tuple(notifications))
-
-
-def _refuse(reason: Reason, detail: str) -> CommandOutcome:
-    return CommandOutcome("refused", reason, detail)
-
-
 def _unknown_alarm(alarm: str) -> CommandOutcome:
-    return _refuse("unknown_alarm", f"no alarm {alarm} is open or among the latest that closed")
-
-
-def _unknown_machine(machine: str) -> CommandOutcome:
-    return _refuse("unknown_machine", f"no machine {machine} was ever heard")
+    return refuse("unknown_alarm", f"no alarm {alarm} is open or among the latest that closed")

@@ -143,6 +143,15 @@ class AlarmLifecycle:
         mine = [record for record in self.kept.records.values() if record.alarm.machine == machine]
         return [each for record in mine for each in self._close(record, why)]
 
+    def forget(self, machine: str) -> list[Notification]:
+        """Nothing is known of the machine any more: its alarms end, and nothing of it is kept."""
+        closings = self.end_alarms(machine)
+        kept = self.kept
+        kept.history = [past for past in kept.history if past.machine != machine]
+        kept.shelvings.pop(machine, None)
+        kept.suppressions.pop(machine, None)
+        return closings
+
     def tick(self, now_ns: int) -> list[Notification]:
         """What follows from the time alone: shelvings and windows that end, held alarms that have room again."""
         ticked = self._ticked_ns

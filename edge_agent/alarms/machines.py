@@ -2,8 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from edge_agent.alarms.command_handler import AcceptOutcome, LabelOutcome
+from edge_agent.alarms.management.next_profiles import Decision, NextProfiles
+from edge_agent.alarms.management.notes import MachineNotes
+from edge_agent.alarms.outcomes import MachineOutcome
 from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.errors import StateError
 from edge_agent.logs import get_logger
@@ -11,10 +15,13 @@ from edge_agent.pipeline.acceptance import Accepted, NotAccepted
 from edge_agent.pipeline.machine import MachineStatus
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.records import Profile
+from edge_agent.signals.machine_rules import MachineFacts, facts_of
 from edge_agent.store import fault_library
 from edge_agent.store.state_dir import StateDir
 
 log = get_logger()
+
+_V = TypeVar("_V")
 
 
 class PipelineMachines:
@@ -26,8 +33,11 @@ class PipelineMachines:
         store: StateDir,
         *,
         state_dir: Path,
+        next_profiles: NextProfiles,
+        notes: MachineNotes,
         on_changed: Callable[[Profile], None],
         on_forgotten: Callable[[str], None],
+        on_said: Callable[[], None],
     ) -> None:
         """Begin.
 
@@ -35,9 +45,15 @@ class PipelineMachines:
             pipeline: of the machines.
             store: what is kept of them.
             state_dir: where their named alarms are.
+            next_profiles: of machines that are learnt anew beside the profile that watches them.
+            notes: what people said of machines by command; changed here.
             on_changed: keeps a profile that has changed.
             on_forgotten: is called when a machine is gone, so that what is kept of it elsewhere goes, too.
+            on_said: is called when `notes` have changed: they are to be kept, and to count.
         """
+        self._next_profiles = next_profiles
+        self._notes = notes
+        self._on_said = on_said
         self._pipeline = pipeline
         self._on_changed = on_changed
         self._on_forgotten = on_forgotten
@@ -96,6 +112,61 @@ class PipelineMachines:
             self._store.forget_profile(machine)
         except StateError as error:
             return error.reason
+        self._next_profiles.drop(machine)
         self._pipeline.forget(machine)
         self._on_forgotten(machine)
         return ""
+
+    # -- machines as things to manage ------------------------------------------------------------------------
+
+    def facts(self) -> Mapping[str, MachineFacts]:
+        """What people say of every machine."""
+        rules = self._pipeline.settings.machine_rules
+        return {name: facts_of(rules, name) for name in self._pipeline.machines}
+
+    def decide(self, machine: str, decision: Decision, *, by: str, force: bool) -> MachineOutcome:
+        """Learn a machine anew beside its profile, or say what becomes of that."""
+        return self._next_profiles.decide(machine, decision, by=by, force=force)
+
+    def say_budget(self, machine: str, per_week: float | None) -> MachineOutcome:
+        """A budget of the machine's own."""
+        if self._notes.budgets.get(machine) == per_week:
+            return MachineOutcome(detail="it has this budget already", changed=False)
+        _put(self._notes.budgets, machine, per_week)
+        self._on_said()
+        facts = facts_of(self._pipeline.settings.machine_rules, machine)
+        plain = self._pipeline.settings.budget.false_alarms_per_week
+        now = plain if facts.budget_per_week is None else facts.budget_per_week
+        return MachineOutcome(detail=f"{now:g} false alarms a week are accepted of {machine}")
+
+    def say_name(self, machine: str, name: str) -> MachineOutcome:
+        """What people call a machine."""
+        said = None if name in ("", machine) else name
+        if self._notes.names.get(machine) == said:
+            return MachineOutcome(detail="it is called so already", changed=False)
+        _put(self._notes.names, machine, said)
+        self._on_said()
+        called = facts_of(self._pipeline.settings.machine_rules, machine).display_name or machine
+        return MachineOutcome(
+            detail=f"{machine} is called {called}; topics, metrics and files go by {machine}"
+        )
+
+    def forget(self, machine: str) -> str:
+        """First what is kept, then what is known: a crash in between finds a machine that is new."""
+        try:
+            self._store.forget_machine(machine)
+        except StateError as error:
+            return f"{error.path}: {error.reason}"
+        if self._notes.forget(machine):
+            self._on_said()
+        self._pipeline.forget(machine)
+        self._on_forgotten(machine)
+        log.warning("machine_forgotten", machine=machine)
+        return ""
+
+
+def _put(table: dict[str, _V], machine: str, value: _V | None) -> None:
+    if value is None:
+        table.pop(machine, None)
+    else:
+        table[machine] = value

@@ -50,6 +50,8 @@ RequestId = Annotated[
 By = Annotated[str, Meta(min_length=1, max_length=120, description="Who asks; kept in the audit log.")]
 Comment = Annotated[str, Meta(max_length=500)]
 Name = Annotated[str, Meta(min_length=1, max_length=300)]
+PerWeek = Annotated[float, Meta(gt=0, le=10_000)]
+DisplayName = Annotated[str, Meta(max_length=120)]
 Fault = Annotated[str, Meta(min_length=1, max_length=64)]
 Duration = Annotated[int, Meta(ge=1, le=366 * 86_400, description="Seconds from now.")]
 Moment = Annotated[datetime, Meta(tz=True)]
@@ -123,6 +125,35 @@ class Recommission(Request, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     force: bool = False
 
 
+class Relearn(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Learn this machine anew beside the profile that watches it; or decide what becomes of that."""
+
+    machine: Name
+    decision: Literal["begin", "take_new", "keep_old"] = "begin"
+    force: bool = False
+
+
+class Budget(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """So many false alarms a week are accepted of this machine; without a number, as the configuration says."""
+
+    machine: Name
+    per_week: PerWeek | None = None
+
+
+class Rename(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """People call this machine so; an empty name: as the configuration says."""
+
+    machine: Name
+    name: DisplayName
+
+
+class Forget(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Remove all that is known of this machine, for good."""
+
+    machine: Name
+    confirm: bool = False
+
+
 COMMANDS: dict[str, type[Request]] = {
     "ack": Ack,
     "shelve": Shelve,
@@ -132,7 +163,13 @@ COMMANDS: dict[str, type[Request]] = {
     "label": Label,
     "accept": Accept,
     "recommission": Recommission,
+    "relearn": Relearn,
+    "budget": Budget,
+    "rename": Rename,
+    "forget": Forget,
 }
+SEVERAL: tuple[type[Request], ...] = (Shelve, Unshelve, Suppress, Unsuppress, Relearn, Budget, Forget)
+"""Commands whose `machine` may be a pattern."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="List, acknowledge, shelve and name alarms over MQTT.")
 
+AgentFile = Annotated[Path | None, typer.Option("--config", "-c", help="The agent's TOML file.")]
+Asker = Annotated[str | None, typer.Option(help="Who asks; user@host without it.")]
+Patience = Annotated[float, typer.Option(help="Seconds to wait for an answer.", min=0.1)]
 AlarmId = Annotated[str, typer.Argument(help="The alarm's id, as `list` shows it.")]
 Comment = Annotated[str, typer.Option(help="Kept with the alarm and in the agent's audit log.")]
 
 
 @dataclass(frozen=True, slots=True)
-class _Choice:
+class Choice:
     """What all of the commands are told: which agent, where, and how to print."""
 
     config: "Config"
@@ -44,14 +47,28 @@ def alarms(
     *,
     broker: BrokerAddress = None,
     agent: AgentName = None,
-    config: Annotated[Path | None, typer.Option("--config", "-c", help="The agent's TOML file.")] = None,
-    by: Annotated[str | None, typer.Option(help="Who asks; user@host without it.")] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.", min=0.1)] = 10.0,
+    config: AgentFile = None,
+    by: Asker = None,
+    timeout: Patience = 10.0,
     as_json: AsJson = False,
 ) -> None:
     """List, acknowledge, shelve and name alarms over MQTT."""
+    choose(context, broker=broker, agent=agent, config=config, by=by, timeout=timeout, as_json=as_json)
+
+
+def choose(
+    context: typer.Context,
+    *,
+    broker: str | None,
+    agent: str | None,
+    config: Path | None,
+    by: str | None,
+    timeout: float,
+    as_json: bool,
+) -> None:
+    """Keep what the commands of a group are all told."""
     settings = configuration(config, broker=broker, agent=agent)
-    context.obj = _Choice(settings, by or f"{getpass.getuser()}@{socket.gethostname()}", timeout, as_json)
+    context.obj = Choice(settings, by or f"{getpass.getuser()}@{socket.gethostname()}", timeout, as_json)
 
 
 @app.command("list")
@@ -60,7 +77,7 @@ def show(context: typer.Context) -> None:
     from edge_agent.cli import tables
     from edge_agent.cli.operator_client import OperatorClient
 
-    choice: _Choice = context.obj
+    choice: Choice = context.obj
     with OperatorClient(choice.config, client_id=client_id("cli"), timeout_s=choice.timeout_s) as client:
         view = client.view()
     if choice.as_json:
@@ -76,7 +93,7 @@ app.command("history")(alarm_history.history)
 @app.command()
 def ack(context: typer.Context, alarm: AlarmId, *, comment: Comment = "") -> None:
     """Acknowledge an alarm."""
-    _send(context, "ack", {"alarm": alarm, "comment": comment})
+    send(context, "ack", {"alarm": alarm, "comment": comment})
 
 
 @app.command()
@@ -92,7 +109,7 @@ def shelve(
     span: dict[str, Any] = {"once": True} if once else {"for_s": 3600}
     if minutes is not None:
         span["for_s"] = round(minutes * 60)
-    _send(context, "shelve", {"machine": machine, "comment": comment, **span})
+    send(context, "shelve", {"machine": machine, "comment": comment, **span})
 
 
 @app.command()
@@ -100,7 +117,7 @@ def unshelve(
     context: typer.Context, machine: Annotated[str, typer.Argument(help="The machine's name.")]
 ) -> None:
     """Call for a machine again."""
-    _send(context, "unshelve", {"machine": machine})
+    send(context, "unshelve", {"machine": machine})
 
 
 @app.command()
@@ -112,7 +129,7 @@ def label(
     comment: Comment = "",
 ) -> None:
     """Name the fault that an alarm was."""
-    _send(context, "label", {"alarm": alarm, "fault": fault, "comment": comment})
+    send(context, "label", {"alarm": alarm, "fault": fault, "comment": comment})
 
 
 @app.command()
@@ -124,14 +141,15 @@ def accept(
     comment: Comment = "",
 ) -> None:
     """Say that what a notice tells of is normal: it is known from then on."""
-    _send(context, "accept", {"alarm": alarm, "undo": undo, "comment": comment})
+    send(context, "accept", {"alarm": alarm, "undo": undo, "comment": comment})
 
 
-def _send(context: typer.Context, name: str, fields: Mapping[str, Any]) -> None:
+def send(context: typer.Context, name: str, fields: Mapping[str, Any]) -> None:
+    """Send a command and print what became of it."""
     from edge_agent.cli.operator_client import OperatorClient
     from edge_agent.logs import printable
 
-    choice: _Choice = context.obj
+    choice: Choice = context.obj
     sent = {"id": uuid.uuid4().hex, "by": choice.by, "sent": datetime.now(UTC).isoformat()}
     with OperatorClient(choice.config, client_id=client_id("cli"), timeout_s=choice.timeout_s) as client:
         reply = client.send(name, {**sent, **fields})

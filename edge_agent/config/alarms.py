@@ -14,7 +14,20 @@ from edge_agent.alarms.maintenance import DAYS, EVERY_MACHINE, MaintenanceWindow
 from edge_agent.config.sections import Section, zone_of
 from edge_agent.topics import is_name, parse
 
-Command = Literal["ack", "shelve", "unshelve", "suppress", "unsuppress", "label", "accept", "recommission"]
+Command = Literal[
+    "ack",
+    "shelve",
+    "unshelve",
+    "suppress",
+    "unsuppress",
+    "label",
+    "accept",
+    "recommission",
+    "relearn",
+    "budget",
+    "rename",
+    "forget",
+]
 Limit = Annotated[int, Field(ge=0, le=10_000)]
 Span = Annotated[float, Field(gt=0, le=86_400 * 366, allow_inf_nan=False)]
 

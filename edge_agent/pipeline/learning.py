@@ -52,6 +52,7 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSetti
         period_s=period_ns / 1e9,
         kinds=told,
         seed=settings.seed,
+        seams=request.seams,
     )
     if not heard:
         memory = ENSEMBLE.without(InContext.name, memory)

@@ -21,7 +21,7 @@ from edge_agent.pipeline.acceptance import Acceptance, Accepted, NotAccepted
 from edge_agent.pipeline.condition import Condition, ConditionState
 from edge_agent.pipeline.machine_budget import MachineBudget
 from edge_agent.pipeline.notices import STANDSTILL, MachineNotices, NoticeState
-from edge_agent.pipeline.results import CommissionRequest
+from edge_agent.pipeline.results import CommissionRequest, SuccessorStatus
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import THRESHOLD, Alarm, Float32, Profile, ScoreBlock, WindowBlock
 from edge_agent.sensors.monitor import QualityState, SensorMonitor
@@ -53,6 +53,8 @@ class MachineStatus:
             while none are gathered, and while nothing is known of their pace.
         promise: its budget of false alarms and what that is worth; None while nothing is learnt.
         unwatched: it was learnt, and is not watched; the reason says why.
+        successor: how far its next profile is, if one is on its way.
+        previous: whether the profile before this one can be had back.
     """
 
     state: MachineState
@@ -73,6 +75,8 @@ class MachineStatus:
     ready_ns: int | None = None
     promise: Promise | None = None
     unwatched: bool = False
+    successor: SuccessorStatus | None = None
+    previous: bool = False
 
     @property
     def drifted(self) -> bool:

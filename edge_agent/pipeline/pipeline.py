@@ -21,7 +21,9 @@ from edge_agent.pipeline.condition import Condition
 from edge_agent.pipeline.ledger import Bookkeeper
 from edge_agent.pipeline.machine import Machine, MachineStatus, Memento
 from edge_agent.pipeline.machines import Machines
-from edge_agent.pipeline.results import CommissionRequest, Failure, Labelled, StepResults
+from edge_agent.pipeline.relearning.relearner import Relearner
+from edge_agent.pipeline.relearning.successor import without_channels
+from edge_agent.pipeline.results import CommissionRequest, Compared, Failure, Labelled, StepResults
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.pipeline.validation import (
     aligner,
@@ -44,6 +46,7 @@ from edge_agent.records import (
     RejectReason,
     ScoreBlock,
     SourceEvents,
+    Taken,
     WindowBlock,
 )
 from edge_agent.sensors.watch_monitor import Progress
@@ -73,6 +76,7 @@ class Pipeline:
         self._settings = settings
         self._template = template
         self.machines = Machines()
+        self.relearner = Relearner(self.machines, scorer=scorer, settings=settings)
         self._touched: dict[str, None] = {}  # an ordered set: machines with new rows in this step
         self._accepted: list[Frame] = []
         self._failures: list[Failure] = []
@@ -119,6 +123,7 @@ class Pipeline:
     def hear_of_machines(self, rules: Sequence[MachineRule]) -> None:
         """What people say of machines from now on, between two steps; budgets count from the next window on."""
         self._settings = replace(self._settings, machine_rules=tuple(rules))
+        self.relearner.adopt(scorer=self._scorer, settings=self._settings)
         for machine in self.machines.values():
             machine.keep_budget(self._settings, judge=self._scorer.judge)
 
@@ -140,6 +145,11 @@ class Pipeline:
     def relearn(self, name: str) -> None:
         """What was learnt of a machine meanwhile belongs to a model that has gone: ask again at its next row."""
         self.machines[name].state = "commissioning"
+
+    @property
+    def settings(self) -> PipelineSettings:
+        """What holds now."""
+        return self._settings
 
     @property
     def ledger(self) -> Ledger:
@@ -174,6 +184,7 @@ class Pipeline:
         Machines that live by the old template, or by a profile of another network, take the new template. Call it
         between two steps, with a model of the same `window_rows` that leaves no machine `stranded`.
         """
+        self.relearner.adopt(scorer=scorer, settings=settings)
         encoder, before = scorer.bundle.encoder, self._template
         self._decode, self._scorer, self._settings, self._template = decode, scorer, settings, template
         for name, machine in self.machines.items():
@@ -192,14 +203,22 @@ class Pipeline:
                 if tuple(machine.rows.store.channels) != template.channels:
                     self.install(machine.profile)
 
+    def take_successor(self, name: str) -> tuple[Profile, Profile] | None:
+        """Watch a machine with its next profile; (that, the old one), None where none is learnt."""
+        if (both := self.relearner.taken(name)) is not None:
+            self.install(both[0])
+        return both
+
     def forget(self, name: str) -> None:
         """Know nothing of a machine any more, its open alarm included: its next row begins a new one."""
         self.machines.pop(name, None)
+        self.relearner.forget(name)
         self._touched.pop(name, None)
 
     def statuses(self) -> Mapping[str, MachineStatus]:
         """The state of every machine heard or restored."""
-        return {name: machine.status() for name, machine in self.machines.items()}
+        found = {name: machine.status() for name, machine in self.machines.items()}
+        return {**found, **self.relearner.statuses(found)}
 
     def profiles(self) -> tuple[Profile, ...]:
         """What was learnt of the machines; not what they have from the template."""
@@ -281,6 +300,8 @@ class Pipeline:
                 continue
             if machine.profile is None:
                 machine.rows.add_channels(frame.channels)
+            if self.relearner.get(frame.machine) is not None:
+                self.relearner.hear(machine, frame)
             machine.rows.accept(frame)
         for machine in self.machines.values():
             machine.go_on()
@@ -297,9 +318,10 @@ class Pipeline:
                 return Reject("too_many_machines")
             machine = self._add_machine(frame.machine)
         outcome = machine.rows.accept(frame)
+        gathered = self._hear_beside(machine, frame, unknown=outcome is None)
         if outcome is None:
-            known = self._known_channels(machine, frame)
-            if isinstance(known, Reject):
+            known = self._known_channels(machine, frame, gathered=gathered)
+            if not isinstance(known, Frame):
                 return known
             frame, outcome = known, machine.rows.accept(known)
             assert outcome is not None  # noqa: S101 - all its channels are known now
@@ -350,8 +372,17 @@ class Pipeline:
         self.machines[name] = machine
         return machine
 
-    def _known_channels(self, machine: Machine, frame: Frame) -> Frame | Reject:
-        """The frame without channels that the machine does not have; a rejection where nothing is left."""
+    def _hear_beside(self, machine: Machine, frame: Frame, *, unknown: bool) -> Taken | None:
+        """Whether a machine's next profile has taken the frame, with channels that are unknown; None: there is none."""
+        if machine.profile is None or (self.relearner.get(frame.machine) is None and not unknown):
+            return None
+        gathered = self.relearner.hear(machine, frame)
+        if gathered == "accepted":
+            self._touched[frame.machine] = None
+        return gathered
+
+    def _known_channels(self, machine: Machine, frame: Frame, *, gathered: Taken | None) -> Frame | _Outcome:
+        """The frame without channels that the machine does not have; what became of it where nothing is left."""
         rows, channels = machine.rows, machine.rows.store.channels
         unknown = rows.unknown(frame.channels)
         if machine.profile is None and len(channels) + len(unknown) <= self._settings.channels_limit:
@@ -360,14 +391,12 @@ class Pipeline:
                 self.install(replace(self._template, machine=frame.machine))
             return frame
         reason: RejectReason = "too_many_channels" if machine.profile is None else "unknown_channel"
-        self.books.book_values(reason, len(unknown))
-        keep = [at for at, name in enumerate(frame.channels) if name not in unknown]
-        if not keep:
-            return Reject(reason)
-        kept = tuple(frame.channels[at] for at in keep)
-        return replace(
-            frame, channels=kept, rows=[[row[at] for at in keep] for row in frame.rows], bad_values=()
-        )
+        if gathered is None:
+            self.books.book_values(reason, len(unknown))
+        known = without_channels(frame, unknown)
+        if known is not None:
+            return known
+        return Reject(reason) if gathered is None or gathered == "surplus" else gathered
 
     # -- rows to alarms -------------------------------------------------------------------------------------
 
@@ -402,17 +431,41 @@ class Pipeline:
         self.books.book_scored(sum(len(score.value) for score in scores))
         moved = tuple(moved for score in scores for moved in self._moved(score.windows.machine))
         accepted, self._accepted = tuple(self._accepted), []
+        relearn, compared = self._advance_beside(touched, scores=scores, alarms=alarms)
         failures, self._failures = tuple(self._failures), []
         return StepResults(
             alarms=tuple(alarms),
             findings=tuple(findings),
             scores=tuple(scores),
             commissions=tuple(commissions),
+            relearn=relearn,
+            compared=compared,
             accepted=accepted,
             touched=tuple(touched),
             failures=failures,
             moved=moved,
         )
+
+    def _advance_beside(
+        self, touched: Iterable[str], *, scores: Sequence[ScoreBlock], alarms: Sequence[Alarm]
+    ) -> tuple[tuple[CommissionRequest, ...], tuple[Compared, ...]]:
+        """(what is to be learnt beside, what was compared), and how the machines' own alarms bear on it."""
+        self.relearner.note(scores=scores, alarms=alarms)
+        requests: list[CommissionRequest] = []
+        compared: list[Compared] = []
+        for name in touched:
+            successor = self.relearner.get(name)
+            if successor is None:
+                continue
+            try:
+                asked, told = self.relearner.advance(name, self.machines[name], successor)
+            except Exception as error:  # noqa: BLE001 - what watches goes on
+                self._failures.append(Failure(name, repr(error)))
+                successor.fail(f"internal error: {error!r}")
+            else:
+                requests += asked
+                compared += told
+        return tuple(requests), tuple(compared)
 
     def _arrange_again(self, machine: Machine) -> None:
         """Hold a machine against its profile as that is now."""

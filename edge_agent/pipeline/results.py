@@ -1,6 +1,7 @@
 """What a step of the pipeline brings to light: frozen nouns without any behaviour."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ class CommissionRequest:
     Attributes:
         rows: [R, C] in physical units, NaN where hidden.
         observed: [R, C] cells that were observed; the others are hidden or hold an older value. None: unknown.
+        seams: rows before which time leaps.
+        beside: the machine is learnt already, and goes on being watched meanwhile.
         period_ns: median step between rows, 0 where times say nothing.
         time_ns: event time of the last row.
     """
@@ -27,6 +30,43 @@ class CommissionRequest:
     hop_rows: int
     time_ns: int
     observed: NDArray[np.bool_] | None = None
+    seams: tuple[int, ...] = ()
+    beside: bool = False
+
+
+Stage = Literal["gathering", "learning", "comparing", "waiting", "failed"]
+"""Waiting: for a person, who takes the new profile or keeps the old one."""
+Why = Literal["asked", "new channels"]
+
+
+@dataclass(frozen=True, slots=True)
+class SuccessorStatus:
+    """How far a machine's next profile is.
+
+    Attributes:
+        new: channels that the profile that watches does not have.
+        rows, rows_wanted: gathered, or compared.
+        paused: an alarm is open: its rows are not gathered.
+        told: what the comparison said, or why nothing was learnt.
+    """
+
+    stage: Stage
+    why: Why
+    by: str
+    new: tuple[str, ...]
+    rows: int
+    rows_wanted: int
+    paused: bool
+    told: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A machine's next profile was compared: it may take over where that is favourable, else a person decides."""
+
+    machine: str
+    favourable: bool
+    told: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +86,9 @@ class StepResults:
     """What is wrong with sensors, and notices of machines; no machine counts as anomalous for it."""
     scores: tuple[ScoreBlock, ...] = ()
     commissions: tuple[CommissionRequest, ...] = ()
+    relearn: tuple[CommissionRequest, ...] = ()
+    """Of machines that are learnt: a next profile beside the one that watches."""
+    compared: tuple[Compared, ...] = ()
     accepted: tuple[Frame, ...] = ()
     """What went into the machines' rows, in this order."""
     touched: tuple[str, ...] = ()

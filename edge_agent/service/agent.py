@@ -402,6 +402,7 @@ class Service:
             silent_since_ns=self._processor.sources.silent_since_ns,
             timezone=self._config.site.timezone,
             spent=self._processor.spent(),
+            facts=self._processor.facts() if online else {},
         )
 
     def _take_snapshot(self, now_s: float) -> None:

@@ -56,6 +56,7 @@ class SharingPart(AgentPart):
         self._ownership = Ownership(name, never=self.own_topic, machine_of=machine_of(config))
         self._asked: dict[str, float] = {}
         self._sought: set[str] = set()  # machines whose profile was asked for, or is known
+        self._forgotten: set[str] = set()
         self._announcements = Announcements(limit_bytes=self._limit_bytes)
         self._session = 0
         self._reviewed_s = 0.0
@@ -199,7 +200,21 @@ class SharingPart(AgentPart):
         else:
             self._announcements.add([profile.machine])
 
+    def observe_forgotten(self, machine: str) -> None:
+        """Take back what is kept at the broker of a machine that a person wants forgotten."""
+        self._sought.discard(machine)
+        self._forgotten.add(machine)
+
+    def _take_back_forgotten(self) -> None:
+        """Empty the retained profiles of machines that were forgotten; tried again where there is no connection."""
+        self._forgotten = {
+            machine
+            for machine in self._forgotten
+            if not self.connection.publish(f"{self._profiles}{machine}", b"", retain=True)
+        }
+
     def _review(self, processor: TurnProcessor, *, now_s: float) -> None:
+        self._take_back_forgotten()
         machines = processor.pipeline.machines
         for machine in self._ownership.foreign(list(machines)):
             if machines[machine].state != "learning":  # it comes back when it is learnt, and goes then

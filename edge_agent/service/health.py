@@ -18,6 +18,7 @@ from edge_agent.mqtt.inbox import Inbox
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.pipeline.machine import MachineStatus
 from edge_agent.records import Alarm
+from edge_agent.signals.machine_rules import MachineFacts
 from edge_agent.store.state_writer import StateWriter
 
 STUCK_AFTER_S = 30.0
@@ -30,6 +31,7 @@ _MINUTE_NS = 60_000_000_000
 MACHINES_LIMIT = 500
 """A message stays small enough for brokers that bound it; /metrics counts the rest."""
 _CALLED = MachineCalls()
+_NOTHING_SAID = MachineFacts()
 
 
 def connection_series(*connections: Connection) -> dict[str, ConnectionSeries]:
@@ -142,6 +144,7 @@ def status_payload(  # noqa: PLR0913 - what the message says
     silent_since_ns: Mapping[str, int] | None = None,
     timezone: str = "UTC",
     spent: Mapping[str, int] | None = None,
+    facts: Mapping[str, MachineFacts] | None = None,
 ) -> bytes:
     """The retained status message. Says nothing that changes by itself, so that equal states are equal bytes."""
     listed, silent = list(machines.items())[:MACHINES_LIMIT], silent_since_ns or {}
@@ -161,11 +164,41 @@ def status_payload(  # noqa: PLR0913 - what the message says
                     silent_ns=silent.get(name),
                     spent=(spent or {}).get(name, 0),
                 )
+                | _said((facts or {}).get(name, _NOTHING_SAID))
+                | _next_profile(status)
                 for name, status in listed
             },
         }
         | ({} if timezone == "UTC" else {"timezone": timezone})
     )
+
+
+def _said(facts: MachineFacts) -> dict[str, Any]:
+    """What people say of the machine, where they do."""
+    told: dict[str, Any] = {
+        "display_name": facts.display_name,
+        "location": facts.location,
+        "type": facts.type,
+        "budget_per_week": facts.budget_per_week,
+    }
+    return {name: value for name, value in told.items() if value not in ("", None)}
+
+
+def _next_profile(status: MachineStatus) -> dict[str, Any]:
+    """How far the machine's next profile is, and whether there is a way back to the last one."""
+    told: dict[str, Any] = {"previous": True} if status.previous else {}
+    if (following := status.successor) is not None:
+        told["relearning"] = {
+            "stage": following.stage,
+            "why": following.why,
+            "by": following.by,
+            "new_channels": list(following.new[:_KINDS_LIMIT]),
+            "rows": following.rows,
+            "rows_wanted": following.rows_wanted,
+            "paused": following.paused,
+            "told": following.told,
+        }
+    return told
 
 
 def _since_learnt(status: MachineStatus, *, spent: int) -> dict[str, Any]:

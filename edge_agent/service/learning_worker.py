@@ -21,11 +21,12 @@ log = get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """What the worker made of a request: a profile or the reason why there is none."""
+    """What the worker made of a request: a profile or the reason why there is none; `beside` as it was asked for."""
 
     machine: str
     result: Profile | str
     took_s: float
+    beside: bool = False
 
 
 class Learner:
@@ -77,7 +78,8 @@ class Learner:
             except Exception as error:
                 log.exception("machine_learning_crashed", machine=request.machine)
                 result = f"internal error: {error!r}"
-            self._learnt.put(Learnt(request.machine, result, time.perf_counter() - started))
+            took_s = time.perf_counter() - started
+            self._learnt.put(Learnt(request.machine, result, took_s, beside=request.beside))
             if self._requests.empty():
                 _give_memory_back()
             self._busy.clear()

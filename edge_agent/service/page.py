@@ -87,6 +87,10 @@ class PagePart(AgentPart):
         if self._server is not None:
             self._history.take_scores(step.scores)
 
+    def observe_forgotten(self, machine: str) -> None:
+        """Show no scores of it any more."""
+        self._history.forget(machine)
+
     def poll(self, turn: Turn, processor: TurnProcessor) -> None:
         """Add what people asked for, as if it had come over MQTT."""
         del processor

@@ -53,6 +53,9 @@ class AgentPart:
     def observe_profile(self, profile: Profile) -> None:
         """See a profile that is new or has changed. Must not fail."""
 
+    def observe_forgotten(self, machine: str) -> None:
+        """Know nothing of a machine any more. Must not fail."""
+
     def finish(self, processor: TurnProcessor) -> None:
         """The turn is made, what changed is on disk, and its messages are acknowledged."""
 

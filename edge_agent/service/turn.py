@@ -14,6 +14,8 @@ from typing import Protocol
 
 from edge_agent.alarms import payload as alarm_payload
 from edge_agent.alarms.machines import PipelineMachines
+from edge_agent.alarms.management.next_profiles import NextProfiles
+from edge_agent.alarms.management.notes import MachineNotes, encode, restored
 from edge_agent.alarms.manager import AlarmManager
 from edge_agent.config.file import Config
 from edge_agent.detect.detectors import ENSEMBLE
@@ -38,6 +40,8 @@ from edge_agent.service.wiring import (
     message_decoder,
     pipeline_settings,
 )
+from edge_agent.signals.machine_rules import MachineFacts, facts_of
+from edge_agent.store.beside_profiles import BesideProfiles
 from edge_agent.store.database import Database
 from edge_agent.store.journal import Journal, JournalContents
 from edge_agent.store.state_dir import DATABASE, Loaded, StateDir
@@ -49,6 +53,7 @@ SOURCES, WATCH = "sources", "watch"
 _RETELL_S = 1.0
 _NAMED = 5
 """Machines that health names; the rest is a number."""
+MACHINE_NOTES = "machine_notes"
 _AT_S = attrgetter("at_s")
 _KIND_CHARACTERS = 60
 _WEEK_NS = 7 * 24 * 3600 * 1_000_000_000
@@ -96,6 +101,9 @@ class Observer(Protocol):
     def observe_profile(self, profile: Profile) -> None:
         """A machine's profile is new or has changed, and is kept."""
 
+    def observe_forgotten(self, machine: str) -> None:
+        """A person wants nothing to be known of a machine any more."""
+
 
 class TurnProcessor:
     """Pipeline, learner, outbox and state writer of one agent. Belongs to one thread."""
@@ -131,6 +139,9 @@ class TurnProcessor:
         self.learner = learner or Learner(scorer=scorer, settings=pipeline_settings(config))
         self.pipeline: Pipeline
         self.alarm_manager: AlarmManager
+        self.next_profiles: NextProfiles
+        self._notes = MachineNotes()
+        self._beside: BesideProfiles
         self._config = config
         self._store = store
         self._scorer = scorer
@@ -164,17 +175,13 @@ class TurnProcessor:
             template=bundle_profile(self._scorer.bundle),
         )
         now_s = self._monotonic()
+        self._beside = BesideProfiles(config.agent.state_dir)
         self._restore_machines(loaded, self.state_writer.load(now_s=now_s))
         self.state_writer.restore_alarm_windows(self.pipeline)
-        machines_port = PipelineMachines(
-            self.pipeline,
-            self._store,
-            state_dir=config.agent.state_dir,
-            on_changed=self._keep,
-            on_forgotten=self._forgot,
-        )
+        machines_port = self._machines_port()
         machines_port.restore()
         states = self.state_writer.kept_values()
+        self._restore_notes(states)
         for name, monitor in ((SOURCES, self.sources), (WATCH, self.watch)):
             if not monitor.restore(states.get(name)):
                 log.warning("state_value_unusable", name=name, bytes=len(states[name]))
@@ -199,13 +206,65 @@ class TurnProcessor:
             foreign = loaded.why_not(machine)
             return "what was learnt of it is gone" if foreign is None else f"{foreign.why}: {foreign.reason}"
 
-        stopped = restore(self.pipeline, found, find_aside=find_aside, why_not=why_not)
+        beside = self._beside.load("next", encoder=self._scorer.bundle.encoder)
+        stopped = restore(
+            self.pipeline,
+            found,
+            find_aside=find_aside,
+            why_not=why_not,
+            beside={profile.machine: profile for profile in beside},
+        )
         if stopped.afresh:
             log.warning(
                 "machines_begin_afresh", machines=list(stopped.afresh), reason="nothing usable is known"
             )
         for machine, reason in stopped.resting.items():
             log.error("machine_not_watched", machine=machine, reason=reason)
+
+    def _machines_port(self) -> PipelineMachines:
+        """What commands reach of the machines."""
+        self.next_profiles = NextProfiles(
+            self.pipeline,
+            self._beside,
+            on_changed=self._keep,
+            on_touched=self.state_writer.note_changed_machine,
+        )
+        self.next_profiles.restore(self._beside.load("previous", encoder=self._scorer.bundle.encoder))
+        return PipelineMachines(
+            self.pipeline,
+            self._store,
+            state_dir=self._config.agent.state_dir,
+            next_profiles=self.next_profiles,
+            notes=self._notes,
+            on_changed=self._keep,
+            on_forgotten=self._forgot_for_good,
+            on_said=self._said,
+        )
+
+    def _restore_notes(self, states: Mapping[str, bytes]) -> None:
+        """What people said of machines in an earlier life."""
+        notes = restored(states, MACHINE_NOTES)
+        if notes is None:
+            log.warning("state_value_unusable", name=MACHINE_NOTES, bytes=len(states[MACHINE_NOTES]))
+            return
+        self._notes.names.update(notes.names)
+        self._notes.budgets.update(notes.budgets)
+        self._hear_of_machines()
+
+    def _said(self) -> None:
+        self.state_writer.keep_value(MACHINE_NOTES, encode(self._notes))
+        self._hear_of_machines()
+
+    def _hear_of_machines(self) -> None:
+        """What people said by command comes before what the configuration says."""
+        configured = pipeline_settings(self._config)
+        self.pipeline.hear_of_machines((*self._notes.rules(), *configured.machine_rules))
+        self.learner.adopt(scorer=self._scorer, settings=self.pipeline.settings)
+
+    def facts(self) -> Mapping[str, MachineFacts]:
+        """What people say of every machine that is known."""
+        rules = self.pipeline.settings.machine_rules
+        return {name: facts_of(rules, name) for name in self.pipeline.machines} if rules else {}
 
     def open_findings(self) -> tuple[Alarm, ...]:
         """What is wrong with sensors and sources, and which machines are not watched."""
@@ -235,9 +294,15 @@ class TurnProcessor:
         self.watch.forget(machine)
         self.state_writer.rewrite_next_turn()
 
+    def _forgot_for_good(self, machine: str) -> None:
+        self._forgot(machine)
+        for observer in self._observers:
+            observer.observe_forgotten(machine)
+
     def adopt(self, config: Config, *, scorer: TimedScorer, template: Profile | None) -> None:
         """Go on by another configuration and model, between two turns."""
         settings = pipeline_settings(config)
+        settings = replace(settings, machine_rules=(*self._notes.rules(), *settings.machine_rules))
         self._config, self._scorer = config, scorer
         decode = message_decoder(config, monotonic=self._monotonic, stamped=self.sources.stamped)
         self.pipeline.adopt(decode=decode, scorer=scorer, settings=settings, template=template)
@@ -264,11 +329,7 @@ class TurnProcessor:
             self._tell((*step.alarms, *step.findings), now_ns=now_ns)  # before all else that may fail
             for observer in self._observers:
                 observer.observe_step(step)
-            for request in step.commissions:
-                self.learner.submit(request)
-            for profile in step.moved:
-                self._keep(profile)
-                self._tell_of_drift(profile.machine)
+            self._keep_what_is_learnt(step)
             self._tell(self._check_sources(turn, step, now_ns=now_ns), now_ns=now_ns)
             self.alarm_manager.incidents.take_scores(step.scores)
             if batch.arrivals or turn.source_events:
@@ -339,6 +400,16 @@ class TurnProcessor:
             self._tell((*lost, *found), now_ns=now_ns)
         except Exception as error:  # noqa: BLE001 - the agent goes on
             self.contain("watching over the watch", error)
+
+    def _keep_what_is_learnt(self, step: StepResults) -> None:
+        """Have learnt what is to be, settle what was compared, and keep thresholds that have moved."""
+        for request in (*step.commissions, *step.relearn):
+            self.learner.submit(request)
+        for told in step.compared:
+            self.next_profiles.settle(told)
+        for profile in step.moved:
+            self._keep(profile)
+            self._tell_of_drift(profile.machine)
 
     @property
     def bundle(self) -> Bundle:
@@ -438,6 +509,9 @@ class TurnProcessor:
         for learnt in self.learner.finished():
             self._exporter.commission_seconds.observe(learnt.took_s)
             self.state_writer.note_changed_machine(learnt.machine)
+            if learnt.beside:
+                self.next_profiles.learnt(learnt.machine, learnt.result)
+                continue
             if not isinstance(learnt.result, str) and learnt.result.encoder != self._scorer.bundle.encoder:
                 self.pipeline.relearn(learnt.machine)
                 continue

@@ -30,7 +30,7 @@ _TURN_BYTES = 262_144
 """Rings written in one turn: hundreds of machines fall due at once, and a turn must stay short."""
 _MARKED_TURNS = 256
 """Newest turns that are kept for their marks, see `mqtt.duplicates`, even when every buffer is newer than they are."""
-_MACHINE, _BUFFER, _LAYOUT = "machine/", "ring/", "layout/"
+_MACHINE, _BUFFER, _LAYOUT, _BESIDE = "machine/", "ring/", "layout/", "beside/"
 _HEAD = struct.Struct("<II")
 
 
@@ -92,6 +92,8 @@ class JournalContents:
     layouts: Mapping[int, Layout]
     blocks: Sequence[tuple[int, bytes]]
     damaged: tuple[str, ...]
+    beside: Mapping[str, bytes] = field(default_factory=dict)
+    """Machines' next profiles on their way."""
 
     def frames(self) -> Iterable[Frame]:
         """The frames that are newer than their machine's buffer, in order."""
@@ -115,6 +117,7 @@ class Journal:
         self._unsaved: dict[
             str, tuple[int, float]
         ] = {}  # machine -> (first turn, time) after its buffer; oldest first
+        self._beside: set[str] = set()  # machines whose next profile is written down
 
     @property
     def overgrown(self) -> bool:
@@ -153,6 +156,9 @@ class Journal:
             for name in step.touched:
                 self._unsaved.setdefault(name, (self._turn, now_s))
         keep_from = self._save_buffers(pipeline, due=due, states=states, now_s=now_s)
+        if self._mode != "off":
+            written = {name.removeprefix(_BUFFER) for name in states if name.startswith(_BUFFER)}
+            self._save_beside(pipeline, {*written, *changed}, states)
         return Changes(
             turn=self._turn,
             states=states,
@@ -170,14 +176,30 @@ class Journal:
         states = {_MACHINE + name: msgspec.msgpack.encode(memento) for name, memento in self._saved.items()}
         if self._mode != "off":
             states |= {_BUFFER + name: self._encode_buffer(pipeline, name) for name in self._saved}
+            self._beside.clear()
+            beside: dict[str, bytes | None] = {}
+            self._save_beside(pipeline, self._saved, beside)
+            states |= {name: raw for name, raw in beside.items() if raw is not None}
         return Changes(turn=self._turn, states=states, whole=True)
 
     def last_changes(self, pipeline: Pipeline) -> Changes:
         """The buffers that are not written yet, before a wanted end."""
         self._turn += 1
-        states = {_BUFFER + name: self._encode_buffer(pipeline, name) for name in self._unsaved}
+        states: dict[str, bytes | None] = {
+            _BUFFER + name: self._encode_buffer(pipeline, name) for name in self._unsaved
+        }
+        self._save_beside(pipeline, self._unsaved, states)
         self._unsaved.clear()
         return Changes(turn=self._turn, states=states, keep_from=max(0, self._turn - _MARKED_TURNS))
+
+    def _save_beside(self, pipeline: Pipeline, names: Iterable[str], states: dict[str, bytes | None]) -> None:
+        """Write down what is on its way beside the profiles of these machines; forget what is not any more."""
+        on_their_way = pipeline.relearner.names()
+        states |= dict.fromkeys([_BESIDE + name for name in self._beside - on_their_way])
+        self._beside &= on_their_way
+        for name in on_their_way.intersection(names):
+            states[_BESIDE + name] = pipeline.relearner.save(name)
+            self._beside.add(name)
 
     def _save_mementos(
         self,
@@ -248,6 +270,7 @@ class Journal:
 def decode_states(states: Mapping[str, bytes], blocks: Sequence[tuple[int, bytes]]) -> JournalContents:
     """What was written down, decoded; what cannot be read is named and left out."""
     mementos: dict[str, Memento] = {}
+    beside: dict[str, bytes] = {}
     buffers: dict[str, tuple[int, BufferState]] = {}
     layouts: dict[int, Layout] = {}
     damaged = []
@@ -258,12 +281,14 @@ def decode_states(states: Mapping[str, bytes], blocks: Sequence[tuple[int, bytes
             elif name.startswith(_BUFFER):
                 buffer = msgspec.msgpack.decode(raw, type=_WrittenBuffer)
                 buffers[name.removeprefix(_BUFFER)] = (buffer.turn, buffer.buffer)
+            elif name.startswith(_BESIDE):
+                beside[name.removeprefix(_BESIDE)] = raw
             elif name.startswith(_LAYOUT):
                 layouts[int(name.removeprefix(_LAYOUT))] = msgspec.msgpack.decode(raw, type=Layout)
         except (msgspec.MsgspecError, ValueError):
             damaged.append(name)
     turn = max([at for at, _ in blocks] + [at for at, _ in buffers.values()], default=0)
-    return JournalContents(turn, mementos, buffers, layouts, blocks, tuple(damaged))
+    return JournalContents(turn, mementos, buffers, layouts, blocks, tuple(damaged), beside)
 
 
 def encode_block(frames: Sequence[Frame], number: Callable[[Frame], int]) -> bytes:

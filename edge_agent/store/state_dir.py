@@ -27,6 +27,7 @@ from edge_agent.store.rested_arrays import RestedArrays
 
 DATABASE = "state.db"
 _PROFILES = "profiles"
+_FAULTS = "faults"
 _SECOND = "second"
 """Folder among the profiles with the second generation of each; agents that know of none do not look into it."""
 _FORGOTTEN = ".forgotten"
@@ -249,6 +250,23 @@ class StateDir:
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise StateError(path, "cannot be removed") from error
+
+    def forget_machine(self, machine: str) -> None:
+        """Delete every file of a machine, for good: its profiles, those set aside too, and its named alarms.
+
+        Raises:
+            StateError: one of them cannot be deleted.
+        """
+        self._written.pop(machine, None)
+        stem = Path(atomic_file.name_of(machine)).stem
+        for folder in (self._folder / _PROFILES, self._folder / _FAULTS):
+            for path in folder.rglob(f"{stem}.*"):
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError as error:
+                    raise StateError(path, error.strerror or "cannot be deleted") from error
+                self._foreign.discard(path.name)
+                self._older.discard(path.name)
 
     # -- names ------------------------------------------------------------------------------------------------
 

@@ -359,6 +359,7 @@ def restore(
     *,
     find_aside: Callable[[Memento], Profile | None] = lambda _: None,
     why_not: Callable[[str], str] = lambda _: "what was learnt of it is gone",
+    beside: Mapping[str, Profile] | None = None,
 ) -> Stopped:
     """Let machines go on where they stood.
 
@@ -367,6 +368,7 @@ def restore(
         found: what was written down of them.
         find_aside: the very profile that a machine stood with, where it was set aside.
         why_not: why nothing usable is known of a machine.
+        beside: next profiles that were learnt, by machine.
     """
     resting: dict[str, str] = {}
     afresh: list[str] = []
@@ -389,5 +391,8 @@ def restore(
                 resting[name] = pipeline.machines[name].reason
         else:
             afresh.append(name)
+    for name, raw in found.beside.items():
+        if not pipeline.relearner.restore(name, raw, beside or {}):
+            afresh.append(f"{name}: its next profile")
     pipeline.recall(found.frames())
     return Stopped(resting, tuple(afresh))

@@ -82,6 +82,10 @@ class ScoreHistory:
             for name, score in moments[start_s].items():
                 self.of(name).near.add(float(start_s), score)
 
+    def forget(self, name: str) -> None:
+        """Nothing of a machine is remembered; it may be heard again."""
+        self._machines.pop(name, None)
+
     def keep(self, names: Iterable[str]) -> None:
         """Forget every other machine."""
         self._machines = {name: self._machines[name] for name in names if name in self._machines}

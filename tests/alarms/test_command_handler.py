@@ -10,35 +10,9 @@ from edge_agent.alarms import audit
 from edge_agent.alarms.audit import DONE_LIMIT, REFUSED_LIMIT, AuditLog
 from edge_agent.alarms.command_handler import (
     AcceptOutcome,
-    CommandHandler,
-    CommandSettings,
-    HandledCommand,
     LabelOutcome,
 )
-from edge_agent.alarms.lifecycle import AlarmLifecycle, LifecycleSettings
-from edge_agent.alarms.requests import COMMANDS
-from tests.support.hall import ALARM, NOW_NS, READY, SECOND, Hall
-
-
-class Office:
-    """A handler with all commands allowed unless said otherwise, over a machine with an open alarm."""
-
-    def __init__(self, *allow: str, book: AuditLog | None = None) -> None:
-        self.hall = Hall()
-        self.life = AlarmLifecycle(LifecycleSettings())
-        self.life.take_alarm(ALARM, now_ns=NOW_NS)
-        settings = CommandSettings(
-            "hall", allow=frozenset(allow or COMMANDS), shelve_max_s=3600, max_age_s=300
-        )
-        self.handler = CommandHandler(settings, lifecycle=self.life, machines=self.hall, audit=book)
-
-    def ask(self, name: str, *, request: str = "r", now_ns: int = NOW_NS, **fields: Any) -> HandledCommand:
-        payload = json.dumps({"id": request, "by": "anna"} | fields).encode()
-        return self.handler.handle(name, payload, now_ns=now_ns)
-
-    def result(self, name: str, **fields: Any) -> tuple[str, str]:
-        entry = self.ask(name, **fields).entry
-        return entry.result, entry.reason
+from tests.support.hall import ALARM, NOW_NS, READY, SECOND, Office
 
 
 def test_what_the_configuration_does_not_name_is_refused_and_nothing_is_done() -> None:

@@ -1,17 +1,24 @@
 """What commands reach of the agent's machines: names are kept before they count, and a machine is forgotten whole."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from edge_agent.alarms.command_handler import AcceptOutcome
 from edge_agent.alarms.machines import PipelineMachines
+from edge_agent.alarms.management.notes import MachineNotes
 from edge_agent.diagnose.fault_library import Case, FaultLibrary
 from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.pipeline.acceptance import Accepted, NotAccepted
 from edge_agent.pipeline.results import Labelled
+from edge_agent.pipeline.settings import PipelineSettings
+from edge_agent.signals.machine_rules import MachineFacts
 from edge_agent.store import fault_library
+from edge_agent.store.beside_profiles import ROLES, BesideProfiles
 from edge_agent.store.state_dir import StateDir
 from tests.support.profiles import small_profile
 
@@ -24,6 +31,7 @@ class Machines:
     def __init__(self) -> None:
         self.restored: list[FaultLibrary] = []
         self.forgotten: list[str] = []
+        self.notes = MachineNotes()
 
     def install_faults(self, library: FaultLibrary) -> None:
         self.restored.append(library)
@@ -37,6 +45,13 @@ class Machines:
     @property
     def machines(self) -> "Machines":
         return self
+
+    @property
+    def settings(self) -> PipelineSettings:
+        return PipelineSettings(machine_rules=self.notes.rules())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("pump-1", "pump-2"))
 
     def accept(self, machine: str, *, alarm: str, by: str, time_ns: int) -> Accepted | NotAccepted:
         assert (by, time_ns) == ("Anna", 3)
@@ -61,6 +76,9 @@ def port(machines: Machines, folder: Path, told: list[str]) -> PipelineMachines:
         machines,
         StateDir(folder),
         state_dir=folder,
+        next_profiles=Mock(),
+        notes=machines.notes,
+        on_said=lambda: told.append("said"),
         on_changed=lambda profile: told.append(f"changed {profile.machine}"),
         on_forgotten=lambda machine: told.append(f"forgot {machine}"),
     )  # type: ignore[arg-type]
@@ -109,6 +127,51 @@ def test_recommissioning_forgets_the_machine_and_what_is_kept_of_it(
     assert port(machines, tmp_path, told).recommission("pump-1") == ""
     assert machines.forgotten == ["pump-1"]
     assert told == ["forgot pump-1"]
+
+
+def test_what_people_say_counts_before_the_configuration_and_is_kept(
+    machines: Machines, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    found = port(machines, tmp_path, told)
+    assert found.say_name("pump-1", "Feed pump").changed
+    assert not found.say_name("pump-1", "Feed pump").changed
+    assert "5 false alarms a week" in found.say_budget("pump-1", 5.0).detail
+    assert found.facts()["pump-1"] == MachineFacts(display_name="Feed pump", budget_per_week=5.0)
+    assert found.facts()["pump-2"] == MachineFacts()
+    assert "1 false alarms a week" in found.say_budget("pump-1", None).detail
+    assert found.say_name("pump-1", "").changed
+    assert (found.facts()["pump-1"], told) == (MachineFacts(), ["said"] * 4)
+
+
+def test_a_forgotten_machine_leaves_no_file(machines: Machines, tmp_path: Path) -> None:
+    told: list[str] = []
+    found = port(machines, tmp_path, told)
+    found.say_name("pump-1", "Feed pump")
+    found.label("pump-1", alarm="a-1", fault="leak", by="anna")
+    store = StateDir(tmp_path)
+    profile = small_profile("pump-1", memory={})
+    store.save_profile(profile)
+    store.forget_profile("pump-1")
+    store.save_profile(profile)
+    for role in ROLES:
+        BesideProfiles(tmp_path).save(profile, role)
+    store.save_profile(replace(profile, machine="pump-10"))
+    assert len(list(tmp_path.rglob("pump-1-*"))) == 6
+    assert found.forget("pump-1") == ""
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {path.name[:8] for path in left} == {"pump-10-"}
+    assert (machines.forgotten, machines.notes.names) == (["pump-1"], {})
+    assert told[-1] == "forgot pump-1"
+
+
+def test_a_machine_that_cannot_be_removed_stays_known(machines: Machines, tmp_path: Path) -> None:
+    store = StateDir(tmp_path)
+    path = store.save_profile(small_profile("pump-1", memory={}))
+    path.unlink()
+    path.mkdir()
+    assert port(machines, tmp_path, []).forget("pump-1") != ""
+    assert machines.forgotten == []
 
 
 def test_what_is_accepted_is_kept_and_what_is_not_is_not(machines: Machines, tmp_path: Path) -> None:

@@ -147,6 +147,9 @@ class _Tap:
     def observe_profile(self, profile: Any) -> None:
         pass
 
+    def observe_forgotten(self, machine: str) -> None:
+        pass
+
 
 def _half() -> float:
     """What chance says."""

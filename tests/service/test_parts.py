@@ -47,6 +47,9 @@ class Toy(AgentPart):
     def observe_profile(self, profile: Profile) -> None:
         self.said.append(f"{self.name} learns {profile.machine}")
 
+    def observe_forgotten(self, machine: str) -> None:
+        self.said.append(f"{self.name} forgets {machine}")
+
     def show(self, processor: TurnProcessor, *, snapshot: Snapshot, health: Health) -> None:
         del processor, snapshot, health
         self.said.append(f"{self.name} shows")

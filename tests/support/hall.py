@@ -1,11 +1,24 @@
 """A plant of one machine for tests of commands, and an alarm of it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from edge_agent.alarms.command_handler import AcceptOutcome, LabelOutcome
+from edge_agent.alarms.audit import AuditLog
+from edge_agent.alarms.command_handler import (
+    AcceptOutcome,
+    CommandHandler,
+    CommandSettings,
+    HandledCommand,
+    LabelOutcome,
+)
+from edge_agent.alarms.lifecycle import AlarmLifecycle, LifecycleSettings
+from edge_agent.alarms.outcomes import MachineOutcome
+from edge_agent.alarms.requests import COMMANDS
 from edge_agent.pipeline.machine import MachineStatus
 from edge_agent.records import Alarm
+from edge_agent.signals.machine_rules import MachineFacts
 
 SECOND = 1_000_000_000
 NOW_NS = 1_800_000_000 * SECOND
@@ -37,6 +50,8 @@ class Hall:
     named: LabelOutcome = field(default_factory=LabelOutcome)
     accepted: AcceptOutcome = field(default_factory=AcceptOutcome)
     broken: str = ""
+    said: dict[str, MachineFacts] = field(default_factory=dict)
+    managed: MachineOutcome = field(default_factory=MachineOutcome)
 
     def statuses(self) -> Mapping[str, MachineStatus]:
         return self.status
@@ -56,3 +71,43 @@ class Hall:
     def recommission(self, machine: str) -> str:
         self.asked.append(("recommission", machine))
         return self.broken
+
+    def facts(self) -> Mapping[str, MachineFacts]:
+        return {name: self.said.get(name, MachineFacts()) for name in self.status}
+
+    def decide(self, machine: str, decision: str, *, by: str, force: bool) -> MachineOutcome:
+        self.asked.append(("decide", machine, decision, by, str(force)))
+        return self.managed
+
+    def say_budget(self, machine: str, per_week: float | None) -> MachineOutcome:
+        self.asked.append(("budget", machine, str(per_week)))
+        return self.managed
+
+    def say_name(self, machine: str, name: str) -> MachineOutcome:
+        self.asked.append(("name", machine, name))
+        return self.managed
+
+    def forget(self, machine: str) -> str:
+        self.asked.append(("forget", machine))
+        return self.broken
+
+
+class Office:
+    """A handler with all commands allowed unless said otherwise, over a machine with an open alarm."""
+
+    def __init__(self, *allow: str, book: AuditLog | None = None) -> None:
+        self.hall = Hall()
+        self.life = AlarmLifecycle(LifecycleSettings())
+        self.life.take_alarm(ALARM, now_ns=NOW_NS)
+        settings = CommandSettings(
+            "hall", allow=frozenset(allow or COMMANDS), shelve_max_s=3600, max_age_s=300
+        )
+        self.handler = CommandHandler(settings, lifecycle=self.life, machines=self.hall, audit=book)
+
+    def ask(self, name: str, /, *, request: str = "r", now_ns: int = NOW_NS, **fields: Any) -> HandledCommand:
+        payload = json.dumps({"id": request, "by": "anna"} | fields).encode()
+        return self.handler.handle(name, payload, now_ns=now_ns)
+
+    def result(self, name: str, /, **fields: Any) -> tuple[str, str]:
+        entry = self.ask(name, **fields).entry
+        return entry.result, entry.reason

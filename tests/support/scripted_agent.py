@@ -31,7 +31,7 @@ class LearnsAtOnce(Learner):
 
     def submit(self, request: CommissionRequest) -> None:
         profile = learn(request, scorer=self._scorer, settings=self._settings)
-        self._at_once.append(Learnt(request.machine, profile, 0.0))
+        self._at_once.append(Learnt(request.machine, profile, 0.0, beside=request.beside))
 
     def finished(self) -> Iterator[Learnt]:
         while self._at_once:
