@@ -6,6 +6,8 @@ of a crash: so nothing is counted twice, whenever the power fails.
 """
 
 import csv
+import errno
+import hashlib
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -35,6 +37,10 @@ _COLUMNS = (
 )
 _MERGED_FROM = 8
 """So many small tables of a day become one: trainers want long stretches, and disks few files."""
+_FOLDER_BYTES = 200
+"""Of a folder's name that tells the machine; file systems take 255 bytes."""
+_ODD = frozenset({errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ})
+"""Faults of what is to be written, not of the disk: to try again does not help."""
 _SMALL_BYTES = 8_000_000
 """A table beyond it is not read again to be merged."""
 
@@ -65,6 +71,8 @@ class Archive:
         self.days_dropped = 0
         self.damaged: list[Path] = []
         """Tables that could not be read and were set aside."""
+        self.refused: list[tuple[str, list[Frame], str]] = []
+        """(machine, frames, why) of what makes no table; whoever takes care of it clears the list."""
         self._folder = folder
         self._disk_bytes = disk_bytes
         self._parts: dict[Path, Part] = {}
@@ -113,17 +121,27 @@ class Archive:
     def take_frames(self, frames: Iterable[Frame], *, number: int) -> int:
         """Write a spool's frames as tables; returns the number of rows.
 
+        Rows of a machine that make no table keep back no other machine's: see `refused`.
+
         Raises:
-            StateError: a table cannot be written; the spool must be kept.
+            StateError: the disk takes no table; the spool must be kept.
         """
+        self.refused.clear()
         by_machine: dict[str, list[Frame]] = {}
         for frame in frames:
             by_machine.setdefault(frame.machine, []).append(frame)
         rows = 0
         for machine, members in by_machine.items():
-            for day, line in days(of_frames(members)):
-                self._write(machine, day, line, first=number, last=number)
-                rows += len(line.times_ns)
+            written = 0
+            try:
+                for day, line in days(of_frames(members)):
+                    self._write(machine, day, line, first=number, last=number)
+                    written += len(line.times_ns)
+            except Exception as error:
+                if isinstance(error, StateError) and not _is_odd(error):
+                    raise
+                self.refused.append((machine, members, str(error)))
+            rows += written
         return rows
 
     def tidy(self, *, today: int, reserved_bytes: int) -> None:
@@ -137,7 +155,10 @@ class Archive:
             StateError: the folder cannot be written.
         """
         for machine, day in sorted({(part.machine, part.day) for part in self._parts.values()}):
-            self._merge(machine, day, least=_MERGED_FROM if day >= today else 2)
+            try:
+                self._merge(machine, day, least=_MERGED_FROM if day >= today else 2)
+            except (RecordingError, ValueError):  # one that cannot be merged stays as it is
+                continue
         self.bound(reserved_bytes)
         self._write_index()
 
@@ -247,8 +268,22 @@ def _covers(other: Part, part: Part) -> bool:
 
 
 def _folder_name(machine: str) -> str:
-    """As Hive writes partitions: whatever a file name may not hold is quoted."""
-    return quote(machine, safe=" ()[]{}!@$&'+,;=~")
+    """As Hive writes partitions: whatever a file name may not hold is quoted; one too long ends with a digest.
+
+    The table itself and the index tell the whole name.
+    """
+    name = quote(machine, safe=" ()[]{}!@$&'+,;=~")
+    if len(name) <= _FOLDER_BYTES:
+        return name
+    digest = hashlib.sha256(machine.encode()).hexdigest()[:12]
+    beginning = name[: _FOLDER_BYTES - len(digest) - 1]
+    cut = beginning.rfind("%", len(beginning) - 2)  # half a quoted byte is none
+    return f"{beginning[:cut] if cut >= 0 else beginning}~{digest}"
+
+
+def _is_odd(error: StateError) -> bool:
+    """Whether what was to be written is at fault, not the disk."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in _ODD
 
 
 def _rfc3339(time_ns: int) -> str:

@@ -18,7 +18,7 @@ from edge_agent.errors import StateError
 from edge_agent.records import Frame
 
 _HEAD = struct.Struct("<II")
-_PREFIX, _SUFFIX = "spool-", ".log"
+_PREFIX, _SUFFIX, _ASIDE = "spool-", ".log", ".aside"
 
 
 class _Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -74,6 +74,22 @@ class Spool:
             raise StateError(path, error.strerror or "cannot be made") from error
         self.number, self.bytes = number, 0
 
+    def set_aside(self, name: str, frames: Sequence[Frame], *, limit_bytes: int) -> bool:
+        """Keep what makes no table beside the spool, as far as there is room; whether it is kept.
+
+        Raises:
+            StateError: it cannot be written.
+        """
+        raw = b"".join(map(_encoded, frames))
+        try:
+            held = sum(path.stat().st_size for path in self._folder.glob(f"*{_ASIDE}"))
+            if held + len(raw) > limit_bytes:
+                return False
+            (self._folder / f"{name}{_ASIDE}").write_bytes(raw)
+        except OSError as error:
+            raise StateError(self._folder, error.strerror or "cannot be written") from error
+        return True
+
     def append(self, frames: Sequence[Frame]) -> None:
         """Add frames; when this returns they are on disk.
 
@@ -115,12 +131,17 @@ def read(path: Path) -> Iterator[Frame]:
         body = raw[at + _HEAD.size : at + _HEAD.size + size]
         if len(body) < size or zlib.crc32(body) != checksum:
             return
-        entry = msgspec.msgpack.decode(body, type=_Entry)
+        try:
+            entry = msgspec.msgpack.decode(body, type=_Entry)
+            rows = np.frombuffer(entry.rows, np.float32).reshape(len(entry.times_ns), len(entry.channels))
+        except (msgspec.MsgspecError, ValueError):  # of another version: the others are no worse for it
+            at += _HEAD.size + size
+            continue
         yield Frame(
             machine=entry.machine,
             channels=entry.channels,
             times_ns=entry.times_ns,
-            rows=np.frombuffer(entry.rows, np.float32).reshape(len(entry.times_ns), len(entry.channels)),
+            rows=rows,
             stamped=entry.stamped,
             partial=entry.partial,
         )

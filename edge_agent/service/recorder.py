@@ -48,6 +48,8 @@ class RecordingCounts(msgspec.Struct):
     rows: int = 0
     rows_dropped: int = 0
     days_dropped: int = 0
+    rows_set_aside: int = 0
+    rows_lost_waiting: int = 0
     disk_faults: int = 0
 
 
@@ -115,8 +117,7 @@ class Recorder:
         self._figures_of_before()
         self.archive.open()
         left = self._spool.finished()
-        for number, path in left:
-            self._to_tables(number, path)
+        self._work_off()
         self._spool.begin(max([self.archive.newest, *(number for number, _ in left)]) + 1)
         self._begun_s = time.monotonic()
         for aside in self.archive.damaged:
@@ -167,10 +168,36 @@ class Recorder:
         try:
             if self._spool.bytes:
                 self._spool.begin(self._spool.number + 1)
-            for number, path in self._spool.finished():
-                self._to_tables(number, path)
         except StateError as error:
             self._tell_fault(error)
+        self._work_off()
+
+    def _work_off(self) -> StateError | None:
+        """Turn what waits into tables; one that cannot be turned keeps back no other. Returns what went wrong.
+
+        What waits takes no more than half of the disk's share: beyond that the oldest is given up, and counted.
+        """
+        failed: StateError | None = None
+        for number, path in self._spool.finished():
+            try:
+                self._to_tables(number, path)
+            except StateError as error:
+                self._tell_fault(error)
+                failed = error
+        if failed is not None:
+            self._bound_waiting()
+        return failed
+
+    def _bound_waiting(self) -> None:
+        try:
+            waiting = [(path, path.stat().st_size) for _, path in self._spool.finished()]
+            while waiting and sum(size for _, size in waiting) > self._config.record.disk_bytes // 2:
+                path, _ = waiting.pop(0)
+                self.figures.rows_lost_waiting += sum(len(frame.rows) for frame in spools.read(path))
+                path.unlink()
+                log.error("recording_given_up", path=str(path), rows=self.figures.rows_lost_waiting)
+        except (OSError, StateError):
+            return  # a disk that cannot even be read takes nothing more, either
 
     def close(self) -> None:
         """Leave nothing in the spool.
@@ -179,8 +206,8 @@ class Recorder:
             StateError: the tables cannot be written; the next recorder will.
         """
         self._spool.close()
-        for number, path in self._spool.finished():
-            self._to_tables(number, path)
+        if (failed := self._work_off()) is not None:
+            raise failed
         log.info("stopped", **msgspec.to_builtins(self.figures))
 
     def _retry_until_kept(self, batch: Batch) -> tuple[Receipt, ...]:
@@ -201,6 +228,12 @@ class Recorder:
 
     def _to_tables(self, number: int, path: Path) -> None:
         rows = self.archive.take_frames(spools.read(path), number=number)
+        for at, (machine, frames, reason) in enumerate(self.archive.refused):
+            kept = self._spool.set_aside(
+                f"rows-{number:010d}-{at}", frames, limit_bytes=self._config.record.segment_bytes
+            )
+            self.figures.rows_set_aside += sum(len(frame.rows) for frame in frames)
+            log.error("recording_rows_set_aside", machine=ascii(machine[:60]), reason=reason[:200], kept=kept)
         try:
             path.unlink()
         except OSError as error:

@@ -1,6 +1,7 @@
 """Recordings on disk hold every row once, whatever a crash left, and no more than the bound allows."""
 
 import csv
+import io
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -149,3 +150,42 @@ def test_channels_that_come_apart_meet_in_a_row_and_the_first_value_of_a_cell_co
     assert np.isnan(cells["heat"][0])
     assert cells["heat"][1] == 3.0
     assert np.isnan(cells["heat"][2])
+
+
+LONG = "насос-главного-циркуляционного-контура-цех-12-участок-3"
+
+
+@pytest.mark.parametrize("odd", [LONG, "泵" * 80, "x" * 255, "%" * 100])
+def test_a_long_name_is_recorded_under_a_shorter_folder_and_told_whole(tmp_path: Path, odd: str) -> None:
+    ours = archive(tmp_path)
+    twin = odd[:-1] + "y"
+    assert (
+        ours.take_frames([*frames(0, 5), *frames(0, 7, machine=odd), *frames(0, 3, machine=twin)], number=1)
+        == 15
+    )
+    ours.tidy(today=DAY + 1, reserved_bytes=0)
+    assert ours.refused == []
+    listed = {
+        row["machine"]: row["length"] for row in csv.DictReader(io.StringIO((tmp_path / INDEX).read_text()))
+    }
+    assert listed == {MACHINE: "5", odd: "7", twin: "3"}
+    again = archive(tmp_path)
+    assert again.damaged == []
+    assert again.newest == 1
+
+
+def test_what_makes_no_table_keeps_back_no_other_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = archive(tmp_path)
+    whole = recording.encode_columns
+
+    def refusing(path: Path, columns: object, **told: object) -> bytes:
+        if "odd" in str(path):
+            raise ValueError("no table")
+        return whole(path, columns, **told)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(recording, "encode_columns", refusing)
+    assert ours.take_frames([*frames(0, 5, machine="odd"), *frames(0, 7)], number=1) == 7
+    ((machine, refused, reason),) = ours.refused
+    assert (machine, len(refused), reason) == ("odd", 5, "no table")

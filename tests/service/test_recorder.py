@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -118,3 +119,44 @@ def test_a_missing_library_is_named_before_anything_is_heard(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(RecordingError, match=r"install edge-agent\[recordings\]"):
         recorder(tmp_path)
+
+
+def test_rows_that_make_no_table_are_set_aside_and_counted_and_all_others_are_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = recorder(tmp_path)
+    whole = recording.encode_columns
+
+    def refusing(path: Path, columns: object, **told: object) -> bytes:
+        if "odd" in str(path):
+            raise ValueError("no table")
+        return whole(path, columns, **told)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(recording, "encode_columns", refusing)
+    ours.keep_batch(batch(*range(4), machine="odd"))
+    ours.keep_batch(batch(*range(10)))
+    ours.close()
+    assert flows(tmp_path) == list(range(10))
+    assert (ours.figures.rows, ours.figures.rows_set_aside) == (10, 4)
+    assert len([*(tmp_path / "spool").glob("*.aside")]) == 1
+    recorder(tmp_path).close()  # and the next one begins
+
+
+def test_what_waits_for_tables_is_bounded_and_what_is_given_up_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = recorder(tmp_path)
+    ours._config = ours._config.model_copy(
+        update={"record": ours._config.record.model_copy(update={"disk_bytes": 4000})}
+    )
+    monkeypatch.setattr(
+        ours.archive, "take_frames", Mock(side_effect=StateError(tmp_path, "No space left on device"))
+    )
+    for first in range(0, 200, 10):
+        ours.keep_batch(batch(*range(first, first + 10)))
+        ours.rotate()
+    assert sum(path.stat().st_size for path in (tmp_path / "spool").iterdir()) < 4000
+    assert 0 < ours.figures.rows_lost_waiting < 200
+    monkeypatch.undo()
+    ours.close()
+    assert len(flows(tmp_path)) == 200 - ours.figures.rows_lost_waiting

@@ -4,6 +4,7 @@ import json
 import time
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from edge_agent.cli.discover.survey import Proposal, Survey
@@ -37,10 +38,10 @@ def propose(config: Config, *, seconds: float, client_id: str) -> dict[str, Any]
     dropped = _listen(config, survey, seconds=seconds, client_id=client_id)
     proposal = survey.propose(seconds=seconds, host_id=config.agent.name)
     dropped += survey.untold
+    proposal = _expressible(config, proposal)
     if not proposal.sources:
         raise CommandError(_nothing(proposal, seconds))
     text = written(config, proposal, seconds=seconds, dropped=dropped)
-    Config.model_validate(tomllib.loads(text))
     return {
         "seconds": seconds,
         "machines": list(proposal.machines),
@@ -49,6 +50,30 @@ def propose(config: Config, *, seconds: float, client_id: str) -> dict[str, Any]
         "dropped": dropped,
         "config": text,
     }
+
+
+def _expressible(config: Config, proposal: Proposal) -> Proposal:
+    """Without the sources that no configuration can hold; their topics are named among the leftovers."""
+
+    def holds(sources: Sequence[Mapping[str, Any]]) -> bool:
+        text = written(config, replace(proposal, sources=sources), seconds=1.0, dropped=0)
+        try:
+            Config.model_validate(tomllib.loads(text))
+        except ValueError:  # of TOML and of what it says
+            return False
+        return True
+
+    if holds(proposal.sources):
+        return proposal
+    kept: list[Mapping[str, Any]] = []
+    lost = [*proposal.undecodable]
+    for source in proposal.sources:
+        if holds([*kept, source]):
+            kept.append(source)
+        else:
+            reason = "no configuration can say this topic beside the others"
+            lost.append({"topic": str(source.get("topic", "")), "messages": 0, "reason": reason})
+    return replace(proposal, sources=kept, undecodable=lost)
 
 
 def _nothing(proposal: Proposal, seconds: float) -> str:
