@@ -205,6 +205,7 @@ class ChannelEvidence:
         normal_low, normal_high: where 98 % of the normal rows lay.
         deviation: distance of the latest value from the normal centre, in robust standard deviations.
         symptom: one word of `attribution.SYMPTOMS`.
+        detail: of an unusual pattern, which relation broke or which rhythm changed, to be read after the name.
     """
 
     name: str
@@ -214,6 +215,23 @@ class ChannelEvidence:
     normal_high: float
     deviation: float
     symptom: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTrend:
+    """Where an alarm's score goes, in times of the threshold.
+
+    Attributes:
+        level: of late.
+        before, before_ns: what it was, and when: an hour ago, or when the alarm began where that is not so long ago.
+        per_hour: by what it is multiplied in an hour; None where that is not certain, or about 1.
+    """
+
+    level: float
+    before: float | None = None
+    before_ns: int | None = None
+    per_hour: float | None = None
 
 
 THRESHOLD = 1.0
@@ -235,6 +253,7 @@ class Alarm:
         threshold: the score from which on it is one; the same on every machine.
         hidden: channels that the score leaves out, because their sensors are under suspicion.
         mode: of operation that the newest row is in, in words; "" where the machine has one, or is in transit.
+        trend: where the score goes; None in alarms of older agents, of sensors and states, and in closed ones.
         fault_by: who has named the fault; "" where its name is a guess.
     """
 
@@ -257,6 +276,7 @@ class Alarm:
     hidden: tuple[str, ...] = ()
     mode: str = ""
     fault_by: str = ""
+    trend: ScoreTrend | None = None
 
     @property
     def subject(self) -> str:

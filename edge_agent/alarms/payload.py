@@ -8,7 +8,7 @@ import msgspec
 
 from edge_agent.alarms import sentences
 from edge_agent.alarms.state import AlarmState, Masking, Notification
-from edge_agent.records import Alarm, ChannelEvidence
+from edge_agent.records import Alarm, ChannelEvidence, ScoreTrend
 
 SCHEMA_VERSION = 1
 _DIGITS = 6
@@ -24,27 +24,32 @@ def to_payload(alarm: Alarm, *, agent: str, zone: tzinfo = UTC) -> dict[str, Any
     """The alert message as plain values; every number is finite."""
     mode = {"mode": alarm.mode} if alarm.mode else {}
     named = {"by": alarm.fault_by} if alarm.fault_by else {}
-    return mode | {
-        "schema_version": SCHEMA_VERSION,
-        "id": alarm.id,
-        "revision": alarm.revision,
-        "agent": agent,
-        "machine": alarm.machine,
-        "kind": alarm.kind,
-        "state": alarm.state,
-        "severity": alarm.severity,
-        "onset": rfc3339(alarm.onset_ns),
-        "time": rfc3339(alarm.time_ns),
-        "closed": None if alarm.closed_ns is None else rfc3339(alarm.closed_ns),
-        "score": _figure(alarm.score),
-        "peak_score": _figure(alarm.peak_score),
-        "threshold": _figure(alarm.threshold),
-        "fault": {"name": alarm.fault, "probability": _figure(alarm.fault_probability), **named},
-        "channels": [_channel(channel) for channel in alarm.channels],
-        "hidden_channels": list(alarm.hidden),
-        "summary": sentences.summary(alarm, zone=zone),
-        "model": alarm.model,
-    }
+    trend = {} if alarm.trend is None else {"trend": _trend(alarm.trend)}
+    return (
+        mode
+        | trend
+        | {
+            "schema_version": SCHEMA_VERSION,
+            "id": alarm.id,
+            "revision": alarm.revision,
+            "agent": agent,
+            "machine": alarm.machine,
+            "kind": alarm.kind,
+            "state": alarm.state,
+            "severity": alarm.severity,
+            "onset": rfc3339(alarm.onset_ns),
+            "time": rfc3339(alarm.time_ns),
+            "closed": None if alarm.closed_ns is None else rfc3339(alarm.closed_ns),
+            "score": _figure(alarm.score),
+            "peak_score": _figure(alarm.peak_score),
+            "threshold": _figure(alarm.threshold),
+            "fault": {"name": alarm.fault, "probability": _figure(alarm.fault_probability), **named},
+            "channels": [_channel(channel) for channel in alarm.channels],
+            "hidden_channels": list(alarm.hidden),
+            "summary": sentences.summary(alarm, zone=zone),
+            "model": alarm.model,
+        }
+    )
 
 
 def encode_notification(notification: Notification, *, agent: str, zone: tzinfo = UTC) -> bytes:
@@ -76,8 +81,17 @@ def masking(why: Masking | None) -> Mapping[str, Any] | None:
     return {"by": why.by, "since": rfc3339(why.since_ns), "until": until, "comment": why.comment}
 
 
-def _channel(channel: ChannelEvidence) -> dict[str, Any]:
+def _trend(trend: ScoreTrend) -> dict[str, Any]:
     return {
+        "level": _figure(trend.level),
+        "before": None if trend.before is None else _figure(trend.before),
+        "before_time": None if trend.before_ns is None else rfc3339(trend.before_ns),
+        "growth_per_hour": None if trend.per_hour is None else _figure(trend.per_hour),
+    }
+
+
+def _channel(channel: ChannelEvidence) -> dict[str, Any]:
+    return ({"detail": channel.detail} if channel.detail else {}) | {
         "name": channel.name,
         "contribution": _figure(channel.contribution),
         "observed": None if channel.observed is None else _figure(channel.observed),

@@ -13,11 +13,17 @@ from edge_agent.alarms.state import Event, Notification
 from edge_agent.pipeline.notices import LEVEL, STANDSTILL
 from edge_agent.pipeline.refuted_kinds import FALLS
 from edge_agent.pipeline.unseen_states import CHANGES
-from edge_agent.records import Alarm, ChannelEvidence
+from edge_agent.records import Alarm, ChannelEvidence, ScoreTrend
 from edge_agent.signals import vibration
 
 _NAMED_CHANNELS = 2
 """Channels in the summary: more would not fit a pager."""
+_HOUR_NS = 3_600_000_000_000
+_LEAST_SCORE = 0.05
+_WORTH_SAYING = 1.25
+"""A smaller change is not told."""
+_SLOW = 1.15
+"""Growth in an hour that is told by the day."""
 
 
 def sentence(notification: Notification, *, zone: tzinfo) -> str:
@@ -55,7 +61,29 @@ def summary(alarm: Alarm, *, zone: tzinfo) -> str:
     lines = [channel for channel in alarm.channels[_NAMED_CHANNELS:] if vibration.is_defect(channel.name)]
     named = [*alarm.channels[:_NAMED_CHANNELS], *sorted(lines, key=lambda line: -line.deviation)[:1]]
     seen = "; ".join(map(_phrase, named))
-    return f"{alarm.machine} {_what(alarm)} since {_onset(alarm, zone)}" + (f": {seen}." if seen else ".")
+    told = f"{alarm.machine} {_what(alarm)} since {_onset(alarm, zone)}" + (f": {seen}." if seen else ".")
+    return told if alarm.trend is None else f"{told} {_trend_phrase(alarm.trend, now_ns=alarm.time_ns)}."
+
+
+def _trend_phrase(trend: ScoreTrend, *, now_ns: int) -> str:
+    """`7 times the limit, was 4 an hour ago, growing 1.8 times an hour`."""
+    said = f"{_times(trend.level)} times the limit"
+    if trend.before is not None and trend.before_ns is not None:
+        ratio = trend.level / max(trend.before, _LEAST_SCORE)
+        if not 1 / _WORTH_SAYING < ratio < _WORTH_SAYING:
+            ago_ns = now_ns - trend.before_ns
+            ago = "an hour" if abs(ago_ns - _HOUR_NS) < _HOUR_NS // 6 else f"about {span(ago_ns)}"
+            said += f", was {_times(trend.before)} {ago} ago"
+    if trend.per_hour is None:
+        return said
+    slow = 1 / _SLOW < trend.per_hour < _SLOW
+    growth = trend.per_hour ** (24 if slow else 1)
+    moves = f"growing {growth:.2g} times" if growth > 1 else f"falling by {100 * (1 - growth):.0f} %"
+    return f"{said}, {moves} {'a day' if slow else 'an hour'}"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2g}"
 
 
 def _what(alarm: Alarm) -> str:
@@ -222,11 +250,11 @@ def _phrase(channel: ChannelEvidence) -> str:
     middle = (channel.normal_low + channel.normal_high) / 2
     if said := vibration.phrase(channel.name, observed=channel.observed, usual=middle):
         return said
-    return f"{channel.name} {_state(channel)}, now {channel.observed:.4g} ({usual})"
-
-
-def _state(channel: ChannelEvidence) -> str:
-    """What a channel does, in a word."""
+    inside = channel.normal_low <= channel.observed <= channel.normal_high
     if channel.symptom == "unusual pattern":
-        return "moves in an unusual way"
-    return f"is {channel.symptom}"
+        does = f"{channel.name} {channel.detail or 'moves as it never did while it was learnt'}"
+        return does if inside else f"{does}, now {channel.observed:.4g} ({usual})"
+    # Within what is usual in all, and still far from what it mostly is.
+    side = inside and channel.symptom in ("high", "low")
+    state = f"on the {channel.symptom} side" if side else channel.symptom
+    return f"{channel.name} is {state}, now {channel.observed:.4g} ({usual})"

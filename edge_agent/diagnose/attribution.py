@@ -1,16 +1,19 @@
 """Why an alarm: ranks channels and says in the channel's own unit how the latest window differs from normal. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.detect.operating_modes import IN_TRANSIT, mode_names
+from edge_agent.diagnose import relations
 from edge_agent.records import ChannelEvidence, Float32
 from edge_agent.signals import vibration
 
 SYMPTOMS = ("high", "low", "rising", "falling", "noisier", "quieter", "frozen", "missing", "unusual pattern")
+PATTERN = SYMPTOMS[-1]
 
 _RECENT_ROWS = 32
 """A symptom is read from the end of the window: the beginning may still be normal."""
@@ -33,11 +36,15 @@ def reference(normal: Float32, mode: NDArray[np.int64] | None = None) -> dict[st
     """
     low, high = np.nanpercentile(normal, _USUAL_PERCENT, axis=0)
     of_modes = {} if mode is None else _of_modes(normal, mode, low=low, high=high)
-    return of_modes | {
-        "evidence/low": low.astype(np.float32),
-        "evidence/high": high.astype(np.float32),
-        "evidence/step": _step(normal),
-    }
+    return (
+        of_modes
+        | relations.reference(normal)
+        | {
+            "evidence/low": low.astype(np.float32),
+            "evidence/high": high.astype(np.float32),
+            "evidence/step": _step(normal),
+        }
+    )
 
 
 def _of_modes(
@@ -75,6 +82,7 @@ def explain(
     contributions: Float32,
     most: int,
     mode: int = IN_TRANSIT,
+    period_s: float = 0.0,
 ) -> tuple[ChannelEvidence, ...]:
     """The guiltiest channels first.
 
@@ -85,9 +93,10 @@ def explain(
         contributions: [C] shares of the score.
         most: how many channels to name; a bearing's defect frequencies that stand out come on top.
         mode: number of the operating mode that the window's newest row is in.
+        period_s: step between rows; 0: rhythms are told in rows.
     """
     recent = window[:, -_RECENT_ROWS:]
-    memory = _of_mode(memory, mode)
+    learnt, memory = memory, _of_mode(memory, mode)
     order = np.argsort(-contributions, kind="stable").tolist()
     found = {
         at: _explain_channel(memory, name=channels[at], at=at, recent=recent[at], share=contributions[at])
@@ -95,7 +104,15 @@ def explain(
         if contributions[at] > 0 and (vibration.is_defect(channels[at]) or at in order[:most])
     }
     # A line of a bearing's envelope tells what is damaged, however small its share beside the loudness.
-    return tuple(one for at, one in found.items() if at in order[:most] or _stands_out(one))
+    return tuple(
+        one
+        if one.symptom != PATTERN
+        else replace(
+            one, detail=relations.changed(learnt, window, at=at, channels=channels, period_s=period_s)
+        )
+        for at, one in found.items()
+        if at in order[:most] or _stands_out(one)
+    )
 
 
 def mode_of(memory: Mapping[str, NDArray[Any]], *, channels: Sequence[str], mode: int) -> str:
@@ -163,4 +180,4 @@ def _symptom(seen: Float32, *, location: float, scale: float, step: float) -> st
         return "noisier"
     if step > 0 and jitter < _QUIETER * step:
         return "quieter"
-    return "unusual pattern"
+    return PATTERN

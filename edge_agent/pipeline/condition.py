@@ -14,6 +14,7 @@ import numpy as np
 from edge_agent.detect.operating_modes import IN_TRANSIT
 from edge_agent.diagnose.attribution import explain, guiltiest, mode_of
 from edge_agent.diagnose.fault_naming import UNKNOWN, Belief, BeliefState, Opinion, head_opinion
+from edge_agent.diagnose.severity import ScoreHistory, ScoreHistoryState, gravity
 from edge_agent.records import (
     THRESHOLD,
     Alarm,
@@ -21,6 +22,7 @@ from edge_agent.records import (
     Float32,
     Profile,
     ScoreBlock,
+    ScoreTrend,
     Severity,
     shown,
 )
@@ -37,7 +39,7 @@ class ConditionSettings:
     Attributes:
         update_s: least machine time between two revisions that only refresh figures.
         channels_named: how many channels an alarm names at most.
-        major_ratio, critical_ratio: peak score from which an alarm is graver.
+        major_ratio, critical_ratio: gravity from which on an alarm is graver, see `diagnose.severity`.
         unknown_below: probability under which a fault is not named by the model's own head.
         memory_windows: windows over which the channels' shares are averaged.
     """
@@ -58,6 +60,7 @@ class ConditionState:
         count: alarms opened so far; the next one's number.
         shares: the running average, [C].
         beliefs: by source, what its fault may be; told: somebody has named it.
+        history: of the open alarm's score.
     """
 
     count: int = 0
@@ -65,12 +68,14 @@ class ConditionState:
     shares: tuple[float, ...] | None = None
     beliefs: Mapping[str, BeliefState] = field(default_factory=dict)
     told: bool = False
+    history: ScoreHistoryState = field(default_factory=ScoreHistoryState)
 
 
 class Condition:
-    """One machine's alarms, of which at most one is open."""
+    """One machine's alarms, of which at most one is open; `weight` says what the machine is worth."""
 
-    def __init__(self, settings: ConditionSettings, *, model: str) -> None:
+    def __init__(self, settings: ConditionSettings, *, model: str, weight: float = 1.0) -> None:
+        self.weight = weight
         self._settings = settings
         self._model = model
         self._count = 0
@@ -79,6 +84,7 @@ class Condition:
         self._beliefs: dict[str, Belief] = {}
         self._fault, self._fault_probability = UNKNOWN, 0.0
         self._told_by = ""  # who has named the open alarm
+        self._history = ScoreHistory()
         self._last_ns = 0  # event time of the latest window that concerned an alarm
 
     def change_model(self, model: str) -> None:
@@ -96,11 +102,13 @@ class Condition:
             shares=None if self._shares is None else tuple(self._shares.tolist()),
             beliefs={source: belief.save() for source, belief in self._beliefs.items()},
             told=bool(self._told_by),
+            history=self._history.save(),
         )
 
     def restore(self, state: ConditionState) -> None:
         """Go on where another condition stood: an open alarm keeps its id."""
         self._count, self._open, self._told_by = state.count, state.open, ""
+        self._history.restore(state.history)
         self._shares = None if state.shares is None else np.array(state.shares, np.float32)
         self._beliefs = {source: Belief.restore(belief) for source, belief in state.beliefs.items()}
         if state.open is not None:
@@ -134,6 +142,8 @@ class Condition:
         self._last_ns = int(block.windows.times_ns[at])
         if change == "raised":
             self._beliefs, self._shares, self._told_by = {}, None, ""
+            self._history = ScoreHistory()
+        self._history.add(float(block.value[at]), time_ns=self._last_ns)
         self._average(block.contributions[at])
         least = self._settings.unknown_below
         self._name(head=head_opinion(block.classes[at], block.labels, least=least), named=named)
@@ -152,7 +162,7 @@ class Condition:
         )
         if change == "cleared":
             self._open = None
-            return replace(latest, state="closed", closed_ns=latest.time_ns)
+            return replace(latest, state="closed", closed_ns=latest.time_ns, trend=None)
         self._open = latest
         return latest
 
@@ -166,7 +176,14 @@ class Condition:
         if not self._told_by:
             self._open = replace(self._open, fault=fault, fault_probability=1.0)
         left, self._open = self._open, None
-        return replace(left, revision=left.revision + 1, state="closed", time_ns=time_ns, closed_ns=time_ns)
+        return replace(
+            left,
+            revision=left.revision + 1,
+            state="closed",
+            time_ns=time_ns,
+            closed_ns=time_ns,
+            trend=None,
+        )
 
     def name_fault(self, fault: str, *, by: str = "") -> Alarm | None:
         """Somebody who knows says what the open alarm is: the revision that passes it on, None where none is open."""
@@ -211,13 +228,14 @@ class Condition:
         if before is None:
             self._count += 1
         peak = score if before is None else max(score, before.peak_score)
+        onset_ns, trend = before.onset_ns if before else time_ns, self._history.trend(now_ns=time_ns)
         return Alarm(
             id=before.id if before else _alarm_id(block.windows.machine, time_ns, self._count),
             revision=before.revision + 1 if before else 1,
             machine=block.windows.machine,
             state="open",
-            severity=self._severity(peak),
-            onset_ns=before.onset_ns if before else time_ns,
+            severity=self._severity(trend, lasted_ns=time_ns - onset_ns, before=before),
+            onset_ns=onset_ns,
             time_ns=time_ns,
             score=score,
             peak_score=peak,
@@ -228,6 +246,7 @@ class Condition:
             channels=(),
             model=self._model,
             hidden=tuple(block.channels[channel] for channel in block.windows.hidden),
+            trend=trend,
         )
 
     def _evidence(
@@ -240,11 +259,14 @@ class Condition:
             contributions=shares,
             mode=mode,
             most=self._settings.channels_named,
+            period_s=profile.period_ns / 1e9,
         )
 
-    def _severity(self, ratio: float) -> Severity:
-        grave = (ratio >= self._settings.major_ratio) + (ratio >= self._settings.critical_ratio)
-        return _SEVERITIES[grave]
+    def _severity(self, trend: ScoreTrend, *, lasted_ns: int, before: Alarm | None) -> Severity:
+        """By how far, how long, how fast and of what worth; it never falls while the alarm is open."""
+        found = gravity(trend, lasted_ns=lasted_ns, weight=self.weight)
+        grave = (found >= self._settings.major_ratio) + (found >= self._settings.critical_ratio)
+        return _SEVERITIES[max(grave, 0 if before is None else _SEVERITIES.index(before.severity))]
 
     def _says_more(self, latest: Alarm, guilty: str, published: Alarm) -> bool:
         """Whether the latest, of which the channel `guilty` is the guiltiest, tells what was not published."""

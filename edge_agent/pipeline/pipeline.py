@@ -50,7 +50,7 @@ from edge_agent.records import (
     WindowBlock,
 )
 from edge_agent.sensors.watch_monitor import Progress
-from edge_agent.signals.machine_rules import MachineRule
+from edge_agent.signals.machine_rules import MachineRule, facts_of
 from edge_agent.signals.row_buffer import BufferState, RowBuffer
 
 _Outcome = Literal["accepted", "duplicate", "late"] | Reject
@@ -189,6 +189,7 @@ class Pipeline:
         self._decode, self._scorer, self._settings, self._template = decode, scorer, settings, template
         for name, machine in self.machines.items():
             machine.condition.change_model(scorer.bundle.digest)
+            machine.condition.weight = facts_of(settings.machine_rules, name).weight
             profile = machine.profile
             if profile is not None:
                 machine.trigger.adopt(_delays(profile, settings))
@@ -365,7 +366,11 @@ class Pipeline:
                 aligner=aligner(name, self._settings, scorer=self._scorer),
             ),
             trigger=Trigger(self._settings.trigger),
-            condition=Condition(self._settings.alarm, model=self._scorer.bundle.digest),
+            condition=Condition(
+                self._settings.alarm,
+                model=self._scorer.bundle.digest,
+                weight=facts_of(self._settings.machine_rules, name).weight,
+            ),
             naming=FaultNaming(name, self._settings.naming),
             wanted_at=self._settings.commission_rows,
         )

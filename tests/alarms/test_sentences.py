@@ -10,7 +10,7 @@ import pytest
 from edge_agent.alarms.sentences import sentence, summary
 from edge_agent.alarms.state import Acknowledgement, AlarmState, Event, Notification
 from edge_agent.pipeline.notices import STANDSTILL
-from edge_agent.records import Alarm
+from edge_agent.records import Alarm, ScoreTrend
 from edge_agent.sensors.findings import closed, opened
 from tests.support.alarms import CHANNEL, CLOSED, OPENED
 
@@ -153,3 +153,48 @@ def test_revisions_say_why_they_were_made(event: Event, expected: str) -> None:
     record = AlarmState(OPENED, acknowledgement=Acknowledgement("anna", OPENED.time_ns))
     notification = Notification(record, event, live=True)
     assert sentence(notification, zone=ZoneInfo("Europe/Berlin")) == expected
+
+
+MINUTES = 60 * 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("trend", "expected"),
+    [
+        (ScoreTrend(1.4), "1.4 times the limit."),
+        (ScoreTrend(123.4), "123 times the limit."),
+        (ScoreTrend(1.4, before=1.3, before_ns=OPENED.time_ns - 60 * MINUTES), "1.4 times the limit."),
+        (
+            ScoreTrend(7.0, before=4.0, before_ns=OPENED.time_ns - 63 * MINUTES),
+            "7 times the limit, was 4 an hour ago.",
+        ),
+        (
+            ScoreTrend(7.0, before=4.0, before_ns=OPENED.time_ns - 25 * MINUTES, per_hour=3.1),
+            "7 times the limit, was 4 about 25 min ago, growing 3.1 times an hour.",
+        ),
+        (
+            ScoreTrend(2.0, before=4.0, before_ns=OPENED.time_ns - 60 * MINUTES, per_hour=0.5),
+            "2 times the limit, was 4 an hour ago, falling by 50 % an hour.",
+        ),
+        (ScoreTrend(2.0, per_hour=1.02), "2 times the limit, growing 1.6 times a day."),
+    ],
+)
+def test_where_the_score_goes_is_said(trend: ScoreTrend, expected: str) -> None:
+    told = said(replace(OPENED, fault="unknown", channels=(), trend=trend))
+    assert told == f"pump-1 has behaved unusually since 22:13 UTC. {expected}"
+
+
+def test_an_unusual_pattern_says_what_broke() -> None:
+    detail = "no longer moves with speed (correlation usually 0.95, now 0.08)"
+    pattern = replace(CHANNEL, symptom="unusual pattern", observed=17.0, detail=detail)
+    alarm = replace(OPENED, fault="unknown", channels=(pattern,))
+    assert said(alarm) == f"pump-1 has behaved unusually since 22:13 UTC: flow {detail}."
+    outside = replace(alarm, channels=(replace(pattern, observed=21.0),))
+    assert said(outside).endswith(f"flow {detail}, now 21 (usually 16 to 20).")
+    old = replace(alarm, channels=(replace(pattern, detail=""),))
+    assert said(old).endswith("flow moves as it never did while it was learnt.")
+
+
+def test_a_value_that_is_usual_in_another_mode_is_not_called_low_without_ado() -> None:
+    inside = replace(OPENED, fault="unknown", channels=(replace(CHANNEL, observed=16.5),))
+    assert said(inside).endswith("flow is on the low side, now 16.5 (usually 16 to 20).")

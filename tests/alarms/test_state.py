@@ -92,5 +92,9 @@ def test_what_an_older_agent_wrote_is_taken_over_and_written_as_before() -> None
     written = msgspec.msgpack.decode(encode(KEPT))
     for record in written["records"].values():
         assert record["alarm"].pop("fault_by") == ""
+        assert record["alarm"].pop("trend") is None
+        assert [channel.pop("detail") for channel in record["alarm"]["channels"]] == [""] * len(
+            record["alarm"]["channels"]
+        )
         assert record["alarm"].pop("mode") == ""  # an older agent passes over what it does not know
     assert written == msgspec.msgpack.decode(raw)

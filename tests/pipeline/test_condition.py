@@ -99,7 +99,7 @@ def test_nothing_new_is_said_before_update_s_has_passed() -> None:
 def test_severity_rises_at_once_and_never_falls() -> None:
     alarms = condition()
     opened = advance(alarms, "raised", block(3.0))
-    graver = advance(alarms, "active", block(8.5, start=101))
+    graver = advance(alarms, "active", block(60.0, start=101))
     later = advance(alarms, "active", block(2.1, start=200))
     assert [alarm.severity for alarm in (opened, graver, later) if alarm] == [
         "warning",
@@ -201,3 +201,68 @@ def test_a_name_that_an_older_agent_kept_was_given_by_somebody() -> None:
     closed = advance(other, "cleared", block(0.5, start=120))
     assert closed is not None
     assert (closed.fault, closed.fault_by) == ("worn bearing", "somebody")
+
+
+def lasting(alarms: Condition, *, minutes: float, score: float = 3.0, growth: float = 1.0) -> Alarm:
+    """An alarm that goes on for so long, by a window in ten seconds; the last revision."""
+    said = [
+        advance(
+            alarms,
+            "active" if at else "raised",
+            block(score * growth ** (at / 360), start=100 + 10 * at),
+        )
+        for at in range(round(minutes * 6) + 1)
+    ]
+    return [alarm for alarm in said if alarm is not None][-1]
+
+
+def test_an_alarm_gets_graver_by_lasting_and_says_so_once() -> None:
+    assert lasting(condition(), minutes=10).severity == "warning"  # 1.5 times the limit
+    assert lasting(condition(), minutes=300).severity == "major"
+
+
+def test_an_alarm_that_grows_is_graver_and_says_what_it_was() -> None:
+    steady, growing = lasting(condition(), minutes=70), lasting(condition(), minutes=70, growth=2.0)
+    assert (steady.severity, growing.severity) == ("warning", "critical")
+    assert steady.trend is not None
+    assert steady.trend.per_hour is None
+    assert growing.trend is not None
+    assert growing.trend.per_hour is not None
+    assert 1.9 < growing.trend.per_hour < 2.1
+    assert growing.trend.before is not None
+    assert growing.trend.before < growing.trend.level
+
+
+def test_what_a_machine_is_worth_counts() -> None:
+    dear = Condition(ConditionSettings(), model="digest", weight=4.0)
+    cheap = Condition(ConditionSettings(), model="digest", weight=0.25)
+    for alarms, severity in ((dear, "critical"), (cheap, "warning")):
+        alarm = advance(alarms, "raised", block(4.0))
+        assert alarm is not None
+        assert alarm.severity == severity
+
+
+def test_one_wild_window_is_no_catastrophe_and_no_severity_is_taken_back() -> None:
+    alarms = condition()
+    for at in range(8):
+        advance(alarms, "raised" if at == 0 else "active", block(2.4, start=100 + at))
+    wild = advance(alarms, "active", block(60.0, start=200))
+    assert wild is not None
+    assert wild.severity == "warning"
+    assert wild.peak_score == 30.0
+    other = condition()
+    advance(other, "raised", block(10.0))
+    later = advance(other, "active", block(2.4, start=200))
+    closed = advance(other, "cleared", block(0.5, start=300))
+    assert [alarm and alarm.severity for alarm in (later, closed)] == ["critical", "critical"]
+    assert closed is not None
+    assert closed.trend is None
+
+
+def test_the_trend_goes_on_after_a_restart() -> None:
+    alarms, other = condition(), condition()
+    lasting(alarms, minutes=70, growth=2.0)
+    other.restore(alarms.save())
+    goes_on = [advance(one, "active", block(9.0, start=5000)) for one in (alarms, other)]
+    assert goes_on[0] is not None
+    assert goes_on[0] == goes_on[1]

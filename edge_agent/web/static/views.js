@@ -104,7 +104,7 @@ function alarmCard(alarm, doc, { titled }) {
       + `${figure(alarm.threshold)} is the threshold.`),
     h("ul", { class: "evidence" }, alarm.channels.slice(0, titled ? TITLED_CHANNELS : undefined).map((channel) => h("li", null,
       h("div", { class: "row" }, h("strong", { class: "name" }, channel.name),
-        h("span", { class: "quiet" }, channel.symptom)),
+        h("span", { class: "quiet" }, channel.detail ?? channel.symptom)),
       bar(channel.contribution, "share"),
       h("div", { class: "row" }, h("span", { class: "read" }, phrase(channel)),
         h("span", { class: "quiet" }, `${Math.round(channel.contribution * 100)} %`))))),
