@@ -121,10 +121,11 @@ class Pipeline:
         machine.notices = next_notices(machine, settings=self._settings, scorer=self._scorer)
 
     def hear_of_machines(self, rules: Sequence[MachineRule]) -> None:
-        """What people say of machines from now on, between two steps; budgets count from the next window on."""
+        """What people say of machines from now on, between two steps; it counts from the next window on."""
         self._settings = replace(self._settings, machine_rules=tuple(rules))
         self.relearner.adopt(scorer=self._scorer, settings=self._settings)
-        for machine in self.machines.values():
+        for name, machine in self.machines.items():
+            machine.condition.weight = facts_of(rules, name).weight
             machine.keep_budget(self._settings, judge=self._scorer.judge)
 
     def install_faults(self, library: FaultLibrary) -> None:
