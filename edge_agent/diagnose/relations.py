@@ -80,8 +80,8 @@ def _usual_partners(centred: Float32, swing: Float32) -> dict[str, NDArray[Any]]
     n_channels = centred.shape[1]
     fewer = centred[:: max(1, -(-len(centred) * n_channels**2 // _MOST_CELLS))]
     size = _deviation(fewer)
-    scaled = fewer / np.maximum(size, _TINY)[..., np.newaxis]
-    together = (scaled @ scaled.transpose(0, 2, 1)) / np.float32(ROWS)  # W C C
+    scaled = (fewer / np.maximum(size, _TINY)[..., np.newaxis]).astype(np.float32, copy=False)
+    together: Float32 = (scaled @ scaled.transpose(0, 2, 1)) / np.float32(ROWS)  # W C C
     moves = size > np.maximum(_MOVES * swing, _TINY)
     together[~(moves[:, :, np.newaxis] & moves[:, np.newaxis])] = np.nan
     counted = np.sum(~np.isnan(together), axis=0)
