@@ -46,6 +46,8 @@ LOGIT, STRANGENESS = "in_context", "in_context_strangeness"
 """Raw scores of the judge's detector: what it says, and how unlike its own machines this one is (1: too far)."""
 THRESHOLD = "in_context_threshold"
 """Array of a machine: the alarm's threshold that it was found to need, and the judge that it is of, [2]."""
+MANY_ROWS = 1000
+"""Normal rows from which a network is believed sooner: of fewer it knows little of how a machine wanders."""
 STATISTICS_FROM_ROWS = 3000
 """Normal rows from which the statistics know a machine: of fewer, their own threshold is too low by far."""
 OBJECTIONS = (
@@ -72,7 +74,8 @@ class Judge:
 
     Attributes:
         ask: the network.
-        threshold, state_threshold: logits from which a window alarms, and from which its newest rows do.
+        threshold, few_rows_threshold: logits from which a window alarms on machines that were learnt from many rows and
+            from few (`MANY_ROWS`). state_threshold: from which its newest rows do.
         descriptors, descriptor_spread: [D] mean and standard deviation of the machines that it was trained on.
         familiar: mean |z| of descriptors up to which a machine is like them.
         identity: of the network.
@@ -80,6 +83,7 @@ class Judge:
 
     ask: Ask
     threshold: float
+    few_rows_threshold: float
     state_threshold: float
     descriptors: Float32
     descriptor_spread: Float32
@@ -93,6 +97,9 @@ class Judge:
         return cls(
             ask=ask,
             threshold=entry.threshold,
+            few_rows_threshold=entry.threshold
+            if entry.few_rows_threshold is None
+            else entry.few_rows_threshold,
             state_threshold=entry.state_threshold,
             descriptors=np.array(entry.descriptors, np.float32),
             descriptor_spread=np.array(entry.descriptor_spread, np.float32),
@@ -116,11 +123,11 @@ class Judge:
 
         The state's is raised with the alarm's; one that was learnt with another judge means nothing.
         """
-        alarm = self.threshold
+        least = alarm = self.threshold if rows >= MANY_ROWS else self.few_rows_threshold
         if (known := arrays.get(THRESHOLD)) is not None:
             raised, identity = held(known).tolist()
             alarm = max(alarm, raised) if int(identity) == self.identity else alarm
-        state = self.state_threshold + (alarm - self.threshold)
+        state = self.state_threshold + (alarm - least)
         return np.array([alarm, state, *objection(rows)], np.float32)
 
 

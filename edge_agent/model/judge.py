@@ -42,6 +42,7 @@ class JudgeEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     Attributes:
         features: version of the features that it reads.
         threshold: logit from which a window alarms; set on machines that were held out of its training.
+        few_rows_threshold: the same on machines that were learnt from few rows (`detect.judge`); left out: no other.
         state_threshold: the same of the newest rows alone, below which the state has ended.
         descriptors: [D] mean of the machine's descriptors over the machines that it was trained on.
         descriptor_spread: [D] their standard deviation, above 0.
@@ -51,6 +52,7 @@ class JudgeEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     features: str
     threshold: _Finite
+    few_rows_threshold: _Finite | None = None
     state_threshold: _Finite
     descriptors: tuple[_Finite, ...]
     descriptor_spread: tuple[Annotated[float, msgspec.Meta(gt=0, le=1e6)], ...]

@@ -184,6 +184,8 @@ class JudgeSection(_Section):
     fresh_minutes: Annotated[float, Field(gt=0)] = 10.0
     quiet: Share = 0.91
     """Of fresh machines, that the threshold leaves without any false alarm."""
+    few_rows_quiet: Share = 0.94
+    """The same of machines that were learnt from few rows: they wander further than they have shown."""
     calm_share: Share = 0.05
     """Of calm time that may be in alarm, but for the worst twentieth of the machines."""
 

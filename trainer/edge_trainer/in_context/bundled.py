@@ -50,6 +50,7 @@ def entry_of(known: Mapping[str, Any], thresholds: Mapping[str, Any]) -> JudgeEn
     return JudgeEntry(
         features=VERSION,
         threshold=float(thresholds["threshold"]),
+        few_rows_threshold=float(thresholds.get("few_rows_threshold", thresholds["threshold"])),
         state_threshold=float(thresholds["state_threshold"]),
         descriptors=tuple(known["descriptors"]),
         descriptor_spread=tuple(known["descriptor_spread"]),

@@ -94,20 +94,25 @@ def _told(machine: MachineRows, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArra
 
 
 def _chosen(rng: np.random.Generator, machine: MachineRows, *, windows: int) -> npt.NDArray[np.int64]:
-    """Rows that windows end with: a third in faults, a sixth just after them, half anywhere calm; sorted."""
+    """Rows that windows end with: a third in faults, a sixth just after them, half anywhere calm; sorted.
+
+    A fault ten times as long as another is drawn three times as often, lest the longest be all that is learnt.
+    """
     label, n_rows = machine.label, len(machine.values)
     later = np.arange(n_rows) >= machine.context_rows
     usable = machine.judged & later
     after = np.zeros(n_rows, np.bool_)
+    likely = np.ones(n_rows)
     for fault in machine.faults:
         after[fault.stop : fault.stop + _AFTER_ROWS] = True
+        likely[fault.start : fault.stop] = 1.0 / np.sqrt(max(fault.stop - fault.start, 1))
     groups = (
         (usable & label, windows // 3),
         (usable & ~label & after, windows // 6),
         (usable & ~label, windows // 2),
     )
     taken = [
-        rng.choice(there, min(count, len(there)), replace=False)
+        rng.choice(there, min(count, len(there)), replace=False, p=likely[there] / likely[there].sum())
         for rows, count in groups
         if len(there := np.flatnonzero(rows))
     ]

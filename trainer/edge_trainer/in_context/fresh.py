@@ -7,20 +7,23 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
 
 import numpy as np
 import numpy.typing as npt
+import onnxruntime as ort
 
+from edge_agent.detect.judge import THRESHOLD, Judge
 from edge_agent.errors import CommissionError
+from edge_agent.model.judge import N_DESCRIPTORS
 from edge_trainer.in_context.corpus import THREADS, Plan, Report
 from edge_trainer.in_context.export import ask, session_of
 from edge_trainer.in_context.injections import Injected
 from edge_trainer.in_context.look import HOP_ROWS, WINDOW_ROWS, learnt, look_with
 from edge_trainer.in_context.machines.families import draw_family
-from edge_trainer.in_context.machines.machine import Split
+from edge_trainer.in_context.machines.machine import MachineRows, Split
 
 _SPLIT = 3
 """Part of the seed: machines that no corpus holds."""
@@ -37,6 +40,7 @@ class Watched:
         family: of the machine. context_rows: that it was learnt from. period_s: from row to row.
         rows: the newest row of each window, [W].
         logits: of each network, [W].
+        own: the threshold that the machine's own normal windows ask for of each network (`judge_threshold`).
         parts: what the statistics come to, see `Look`, [W, 2]. shape: distance of the newest rows, [W].
         judged: windows of which somebody could say whether they are faulty; none from a lasting change on, [W].
         faults: what was wrong.
@@ -51,6 +55,7 @@ class Watched:
     shape: npt.NDArray[np.float32]
     judged: npt.NDArray[np.bool_]
     faults: tuple[Injected, ...]
+    own: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def label(self) -> npt.NDArray[np.bool_]:
@@ -99,9 +104,10 @@ def _watched(
         return None
     try:
         arrays = learnt(machine)
+        sessions = {name: session_of(raw) for name, raw in graphs.items()}
+        own = {name: _own_threshold(machine, session) for name, session in sessions.items()}
     except CommissionError:
         return None
-    sessions = {name: session_of(raw) for name, raw in graphs.items()}
     logits: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in graphs}
     parts, shape, judged = [], [], []
     for at in range(0, len(ends), _CHUNK_WINDOWS):
@@ -124,7 +130,26 @@ def _watched(
         shape=np.concatenate(shape),
         judged=told,
         faults=machine.faults,
+        own=own,
     )
+
+
+def _own_threshold(machine: MachineRows, session: ort.InferenceSession) -> float:
+    """What the machine's own normal windows ask for of a network that hears every machine; -inf: nothing."""
+    arrays = learnt(
+        machine,
+        Judge(
+            ask=partial(ask, session),
+            threshold=-np.inf,
+            few_rows_threshold=-np.inf,
+            state_threshold=0.0,
+            descriptors=np.zeros(N_DESCRIPTORS, np.float32),
+            descriptor_spread=np.ones(N_DESCRIPTORS, np.float32),
+            familiar=np.inf,
+            identity=0,
+        ),
+    )
+    return float(arrays[THRESHOLD][0]) if THRESHOLD in arrays else -np.inf
 
 
 def merged(flags: npt.NDArray[np.bool_], *, on_delay: int, off_delay: int) -> list[tuple[int, int]]:

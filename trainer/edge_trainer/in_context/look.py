@@ -18,6 +18,7 @@ from edge_agent.detect.context_features import FEATURES, Context, features
 from edge_agent.detect.detector import MemoryArrays
 from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.detectors.in_context import InContext
+from edge_agent.detect.judge import Judge
 from edge_agent.model.lazy_arrays import entries
 from edge_agent.records import Float32
 from edge_trainer.in_context.machines.machine import MachineRows
@@ -50,8 +51,8 @@ class Look:
     shape: Float32
 
 
-def learnt(machine: MachineRows) -> Arrays:
-    """What the agent learns of the machine's context.
+def learnt(machine: MachineRows, judge: Judge | None = None) -> Arrays:
+    """What the agent learns of the machine's context, where a judge is to decide or none.
 
     Raises:
         CommissionError: too few usable rows.
@@ -65,6 +66,7 @@ def learnt(machine: MachineRows) -> Arrays:
         hop_rows=HOP_ROWS,
         period_s=machine.period_s,
         seed=0,
+        judge=judge,
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from edge_agent.detect.judge import STATISTICS_FROM_ROWS
+from edge_agent.detect.judge import MANY_ROWS
 from edge_agent.errors import TrainingError
 from edge_trainer.config import Config
 from edge_trainer.in_context import bundled, corpus, fresh, measures, threshold, training
@@ -24,6 +24,7 @@ from edge_trainer.in_context.look import VERSION
 from edge_trainer.in_context.machines.families import families
 from edge_trainer.in_context.machines.machine import Split
 from edge_trainer.in_context.network import JointJudge, JudgeNetwork
+from edge_trainer.in_context.threshold import Limits
 
 FOLDER = "judge"
 GRAPH = "judge.onnx"
@@ -188,24 +189,30 @@ def set_threshold(config: Config, report: Report) -> Path:
     )
     unseen = left_out(config)
     watched = [each for each in watched if each.family not in unseen]
-    bounds = {"quiet": settings.quiet, "calm_share": settings.calm_share}
-    chosen = threshold.smallest(watched, _JUDGE, **bounds)
+    bounds = {
+        "few_rows_quiet": settings.few_rows_quiet,
+        "quiet": settings.quiet,
+        "calm_share": settings.calm_share,
+    }
+    chosen = threshold.by_rows(watched, _JUDGE, **bounds)
     told = {
-        "threshold": chosen.threshold,
+        "threshold": chosen.many,
+        "few_rows_threshold": chosen.few,
         "state_threshold": threshold.of_state(watched, _JUDGE),
         "machines": len(watched),
         "budget": bounds,
-        "reached": _quality(chosen),
+        "reached": _quality(threshold.quality(watched, _JUDGE, chosen)),
         "statistics alone": _quality(threshold.quality(watched, threshold.STATISTICS, 0.0)),
-        "by learnt rows": _by_learnt_rows(watched, chosen.threshold),
-        "by group": _by_group(config, watched, chosen.threshold),
+        "by learnt rows": _by_learnt_rows(watched, chosen),
+        "by group": _by_group(config, watched, chosen),
         "by budget": {
             budget: _quality(reached)
-            for budget, reached in threshold.by_budget(watched, _JUDGE, chosen.threshold).items()
+            for budget, reached in threshold.by_budget(watched, _JUDGE, chosen).items()
         },
     }
     try:
-        told[_RANDOM] = _quality(threshold.smallest(watched, _RANDOM, **bounds))
+        limits = threshold.by_rows(watched, _RANDOM, **bounds)
+        told[_RANDOM] = _quality(threshold.quality(watched, _RANDOM, limits))
     except TrainingError as error:
         told[_RANDOM] = str(error)
     path = config.run.out / FOLDER / _THRESHOLD
@@ -240,13 +247,13 @@ def export(config: Config, report: Report, *, to: Path | None = None) -> Path:
     return bundled.put_into(to, raw, entry=entry, golden=golden, told=told, scratch=folder / "bundle")
 
 
-def _by_learnt_rows(watched: Sequence[fresh.Watched], limit: float) -> dict[str, dict[str, float]]:
-    """What one threshold reaches on machines that were learnt from little and from much."""
-    few, many = f"below {STATISTICS_FROM_ROWS}", f"{STATISTICS_FROM_ROWS} and more"
-    return _parted(watched, limit, lambda each: few if each.context_rows < STATISTICS_FROM_ROWS else many)
+def _by_learnt_rows(watched: Sequence[fresh.Watched], limit: Limits) -> dict[str, dict[str, float]]:
+    """What is reached on machines that were learnt from little and from much."""
+    few, many = f"below {MANY_ROWS}", f"{MANY_ROWS} and more"
+    return _parted(watched, limit, lambda each: few if each.context_rows < MANY_ROWS else many)
 
 
-def _by_group(config: Config, watched: Sequence[fresh.Watched], limit: float) -> dict[str, dict[str, float]]:
+def _by_group(config: Config, watched: Sequence[fresh.Watched], limit: Limits) -> dict[str, dict[str, float]]:
     """The same on machines of each origin."""
     group = _groups(config)
     return _parted(watched, limit, lambda each: group[each.family])
@@ -260,7 +267,7 @@ def _groups(config: Config) -> dict[str, str]:
 
 
 def _parted(
-    watched: Sequence[fresh.Watched], limit: float, part: Callable[[fresh.Watched], str]
+    watched: Sequence[fresh.Watched], limit: Limits, part: Callable[[fresh.Watched], str]
 ) -> dict[str, dict[str, float]]:
     parts: dict[str, list[fresh.Watched]] = {}
     for each in watched:

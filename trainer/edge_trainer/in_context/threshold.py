@@ -7,6 +7,7 @@ second.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from edge_agent.commissioning.budget import moved_logits
 from edge_agent.commissioning.threshold import largest_of_blocks
 from edge_agent.detect.fusion import joined
-from edge_agent.detect.judge import LEAST_VALUE, alarm_logit, objection, state_logit
+from edge_agent.detect.judge import LEAST_VALUE, MANY_ROWS, alarm_logit, objection, state_logit
 from edge_agent.errors import TrainingError
 from edge_trainer.in_context.fresh import Watched, joined_spans, merged
 from edge_trainer.in_context.look import HOP_ROWS, WINDOW_ROWS
@@ -32,7 +33,19 @@ _USUAL_SHARE = 0.95
 """Of the machines, whose calm time in alarm is told: one that became another for good would drown them."""
 BUDGETS = (0.1, 0.3, 1.0, 3.0, 10.0)
 """False alarms a week of which the effect is told; the threshold stands for 1."""
+LEAST = 1.0
 _GRID = np.round(np.arange(-4.0, 12.01, 0.1), 1)
+
+
+class Limits(NamedTuple):
+    """Thresholds of the score on machines that were learnt from few rows and from many."""
+
+    few: float
+    many: float
+
+    def of(self, rows: int) -> float:
+        """That of a machine that was learnt from so many."""
+        return self.many if rows >= MANY_ROWS else self.few
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +53,7 @@ class Quality:
     """Alarms at one threshold over machines that were watched.
 
     Attributes:
-        threshold: of the score.
+        threshold: of the score; where machines have two, that of many rows.
         false_alarms: per `UNIT_ROWS` calm rows, of all machines together.
         quiet: share of machines without a false alarm.
         calm_share: of calm windows that are in alarm, mean over all machines but the worst twentieth.
@@ -66,9 +79,16 @@ def score_of(watched: Watched, network: str) -> npt.NDArray[np.floating]:
     return alarm_logit(watched.logits[network], watched.parts[:, 0], objection=told)
 
 
-def quality(machines: Sequence[Watched], network: str, threshold: float) -> Quality:
-    """Alarms of all machines at a threshold."""
-    return _joined([_counted(each, network, threshold) for each in machines], threshold)
+def quality(machines: Sequence[Watched], network: str, threshold: float | Limits) -> Quality:
+    """Alarms of all machines at a threshold, or each at the one for its rows."""
+    limits = threshold if isinstance(threshold, Limits) else Limits(threshold, threshold)
+    told = [_counted(each, network, _limit_of(each, network, limits)) for each in machines]
+    return _joined(told, limits.many)
+
+
+def _limit_of(each: Watched, network: str, limits: Limits) -> float:
+    """The threshold in use on a machine: its own normal windows may raise it."""
+    return max(limits.of(each.context_rows), each.own.get(network, -np.inf))
 
 
 def _joined(told: "Sequence[_Counted]", threshold: float) -> Quality:
@@ -83,7 +103,7 @@ def _joined(told: "Sequence[_Counted]", threshold: float) -> Quality:
     )
 
 
-def by_budget(machines: Sequence[Watched], network: str, threshold: float) -> dict[str, Quality]:
+def by_budget(machines: Sequence[Watched], network: str, limits: Limits) -> dict[str, Quality]:
     """What other budgets than the threshold's give: each machine's own is moved as a gateway moves it.
 
     The first half of the calm logits that were watched stands for those that a gateway keeps of learning.
@@ -92,9 +112,11 @@ def by_budget(machines: Sequence[Watched], network: str, threshold: float) -> di
     logits = [largest_of_blocks(each[: len(each) // 2]) if len(each) > 1 else np.empty(0) for each in calm]
     found = {}
     for per_week in BUDGETS:
-        own = [threshold + moved_logits(each, per_week) for each in logits]
-        pairs = zip(machines, own, strict=True)
-        found[f"{per_week:g}"] = _joined([_counted(each, network, limit) for each, limit in pairs], threshold)
+        told = [
+            _counted(each, network, _limit_of(each, network, limits) + moved_logits(kept, per_week))
+            for each, kept in zip(machines, logits, strict=True)
+        ]
+        found[f"{per_week:g}"] = _joined(told, limits.many)
     return found
 
 
@@ -154,6 +176,8 @@ def _calm(each: Watched) -> npt.NDArray[np.bool_]:
 def smallest(machines: Sequence[Watched], network: str, *, quiet: float, calm_share: float) -> Quality:
     """What is reached at the smallest threshold that leaves enough machines in peace, as all larger ones do.
 
+    None is below `LEAST`, whatever machines bear: what alarms should be about three times as likely of a fault as not.
+
     Machines are counted, not alarms: so no single one that became another for good sets the threshold of all. Who
     alarms without end has but one alarm: hence the bound of time in alarm, and thresholds are tried from above.
 
@@ -169,7 +193,7 @@ def smallest(machines: Sequence[Watched], network: str, *, quiet: float, calm_sh
     if not machines:
         raise TrainingError("no fresh machine was watched: the threshold cannot be set")
     kept: Quality | None = None
-    for threshold in _GRID[::-1]:
+    for threshold in _GRID[_GRID >= LEAST][::-1]:
         reached = quality(machines, network, float(threshold))
         if reached.quiet < quiet or reached.calm_share > calm_share:
             break
@@ -177,6 +201,26 @@ def smallest(machines: Sequence[Watched], network: str, *, quiet: float, calm_sh
     if kept is None:
         raise TrainingError(f"{network}: no threshold up to {_GRID[-1]} leaves enough machines in peace")
     return kept
+
+
+def by_rows(
+    machines: Sequence[Watched], network: str, *, few_rows_quiet: float, quiet: float, calm_share: float
+) -> Limits:
+    """The smallest threshold of the machines that were learnt from few rows, and that of the others.
+
+    Where there are none of one sort, theirs is that of all. `few_rows_quiet` and `quiet` are as in `smallest`, of
+    machines learnt from few rows and from many.
+
+    Raises:
+        TrainingError: see `smallest`.
+    """
+    few = [each for each in machines if each.context_rows < MANY_ROWS]
+    many = [each for each in machines if each.context_rows >= MANY_ROWS]
+    found = [
+        smallest(part or machines, network, quiet=share, calm_share=calm_share).threshold
+        for part, share in ((few, few_rows_quiet), (many, quiet))
+    ]
+    return Limits(*found)
 
 
 def of_state(machines: Sequence[Watched], network: str) -> float:

@@ -23,8 +23,10 @@ _QUERY_ROWS = (1500, 25_000)
 _UNKNOWN_S = 1800.0
 _UNKNOWN_ROWS = (64, 1800)
 """After something new half an hour passes until it is taken as normal, in rows at least and at most these."""
-_LONGEST_FAULT_ROWS = 600
-CHANGED_SHARE = 0.1
+_FAULT_ROWS, _LASTING_FAULT_ROWS = (3, 600), (600, 8000)
+"""Rows of a fault that ends by itself or is mended soon, and of one that stays for hours."""
+_LASTING_SHARE = 0.15
+CHANGED_SHARE = 0.07
 """Of machines that get a new set point for good. Nobody can tell it from a fault by a window alone: more of them would
 teach that changes of level are normal."""
 _LEAST_OBSERVED = 0.5
@@ -163,7 +165,9 @@ def _faults(
     pause = max(1.0, (n_rows - context_rows) / 4000)
     at = context_rows + int(rng.integers(20, 400))
     while at < n_rows - 40 and rng.random() < 0.9:
-        stop = min(at + int(log_uniform(rng, 3, _LONGEST_FAULT_ROWS)), n_rows)
+        lasting = rng.random() < _LASTING_SHARE
+        length = int(log_uniform(rng, *(_LASTING_FAULT_ROWS if lasting else _FAULT_ROWS)))
+        stop = min(at + length, n_rows)
         fault = inject(rng, values, start=at, stop=stop, general=scale)
         faults.append(fault)
         if rng.random() < 0.2:

@@ -21,7 +21,7 @@ _VISIBLE = 0.1
 """Severity from which on a fault is labelled."""
 _STEADY_RATES_HZ = (0.2, 4.0)
 _ORDINARY_RATES_HZ = (1 / 60, 0.5)
-_FAULT_ROWS = (30, 900)
+_FAULT_ROWS = (30, 4000)
 _SEVERITY = (0.15, 1.0)
 _MOST_FAULTS = 10
 _SEEDS = 1 << 31

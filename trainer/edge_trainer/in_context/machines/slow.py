@@ -14,7 +14,7 @@ from simulator.dynamics import DAY_S, lag, wander
 _PERIODS_S = (60.0, 120.0, 300.0, 300.0, 300.0, 600.0, 900.0)
 _CONTEXT_DAYS = (2.0, 21.0)
 _QUERY_DAYS = (4.0, 40.0)
-_FAULT_H = (0.5, 40.0)
+_FAULT_H = (0.5, 120.0)
 _MOST_ROWS = 30_000
 
 

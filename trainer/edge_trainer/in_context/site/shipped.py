@@ -17,6 +17,7 @@ from edge_agent.errors import TrainingError
 from edge_agent.model import bundle
 from edge_agent.model.judge import BundledJudge
 from edge_trainer.in_context.network import JointJudge, JudgeNetwork, parted
+from edge_trainer.in_context.threshold import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,13 @@ class Shipped:
 
     bundled: BundledJudge
     networks: tuple[JudgeNetwork, ...]
+
+    @property
+    def limits(self) -> Limits:
+        """Its thresholds."""
+        entry = self.bundled.entry
+        few = entry.threshold if entry.few_rows_threshold is None else entry.few_rows_threshold
+        return Limits(few, entry.threshold)
 
 
 def read(path: Path, *, dropout: float) -> Shipped:

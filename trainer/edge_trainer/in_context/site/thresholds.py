@@ -46,7 +46,7 @@ def set_thresholds(run: Run, networks: Sequence[JudgeNetwork]) -> dict[str, Any]
     bounds = budget_of(run.config.judge)
     tuned = {part: threshold.smallest(machines, TUNED, **bounds) for part, machines in watched.items()}
     shipped = {part: _kept(machines, bounds) for part, machines in watched.items()}
-    limit, service = max(each.threshold for each in tuned.values()), run.shipped.bundled.entry.threshold
+    limit, service = max(each.threshold for each in tuned.values()), run.shipped.limits
     alarms: dict[str, Quality] = {}
     for part, machines in watched.items():
         alarms[f"{part}, shipped as it is"] = threshold.quality(machines, SHIPPED, service)
@@ -57,8 +57,9 @@ def set_thresholds(run: Run, networks: Sequence[JudgeNetwork]) -> dict[str, Any]
     everyone = [each for machines in watched.values() for each in machines]
     told = {
         "threshold": limit,
+        "few_rows_threshold": limit + max(0.0, service.few - service.many),
         "state_threshold": threshold.of_state(everyone, TUNED),
-        "shipped": service,
+        "shipped": service.many,
         "machines": len(everyone),
         "alarms": {name: asdict(each) for name, each in alarms.items()},
     }
