@@ -11,7 +11,7 @@ import pytest
 from edge_agent.detect.context_features import CHANNEL_FEATURES, MACHINE_FEATURES
 from edge_agent.detect.detectors import COLUMNS, DETECTORS, ENSEMBLE
 from edge_agent.detect.ensemble import Ensemble
-from edge_agent.detect.judge import THRESHOLD
+from edge_agent.detect.judge import MANY_ROWS, THRESHOLD, Judge
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle as bundles
 from edge_agent.model import judge as judges
@@ -324,3 +324,21 @@ def test_a_machine_with_operating_modes_is_judged_in_each(judged: Scorer) -> Non
     during = slice((410 - T) // 4, (480 - T) // 4)
     assert quiet.value.max() < 1.0 < loud.value[during].max()
     assert int(loud.contributions[during][-1].argmax()) == GUILTY
+
+
+def test_of_few_rows_the_threshold_is_another() -> None:
+    known = Judge(
+        ask=lambda *_: (np.zeros(1, np.float32), np.zeros((1, 1), np.float32)),
+        threshold=1.0,
+        few_rows_threshold=2.0,
+        state_threshold=-2.0,
+        descriptors=np.zeros(1, np.float32),
+        descriptor_spread=np.ones(1, np.float32),
+        familiar=1.0,
+        identity=7,
+    )
+    assert known.limits({}, rows=MANY_ROWS)[:2].tolist() == [1.0, -2.0]
+    assert known.limits({}, rows=MANY_ROWS - 1)[:2].tolist() == [2.0, -2.0]
+    raised = {THRESHOLD: np.array([2.5, 7.0])}
+    assert known.limits(raised, rows=MANY_ROWS)[:2].tolist() == [2.5, -0.5]
+    assert known.limits(raised, rows=MANY_ROWS - 1)[:2].tolist() == [2.5, -1.5]

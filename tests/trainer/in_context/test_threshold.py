@@ -1,5 +1,7 @@
 """The threshold: the smallest at which fresh calm machines keep the budget, with the delays of a gateway."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from edge_trainer.in_context import fresh, threshold
@@ -106,3 +108,28 @@ def test_without_machines_or_hope_there_is_no_threshold() -> None:
         threshold.smallest([], "judge", quiet=0.9, calm_share=1.0)
     with pytest.raises(TrainingError, match="no threshold"):
         threshold.smallest([watched(calm(w9=99.0))], "judge", quiet=1.0, calm_share=0.0)
+
+
+def test_machines_learnt_from_few_rows_have_a_threshold_of_their_own() -> None:
+    few = [watched(calm(w9=3.0 if number else 5.0), context_rows=600) for number in range(4)]
+    many = [watched(calm(w9=2.0), context_rows=6000) for _ in range(4)]
+    limits = threshold.by_rows([*few, *many], "judge", few_rows_quiet=0.75, quiet=1.0, calm_share=1.0)
+    assert limits.few == pytest.approx(3.0)
+    assert limits.many == pytest.approx(2.0)
+    assert threshold.by_rows(
+        few, "judge", few_rows_quiet=1.0, quiet=0.75, calm_share=1.0
+    ).many == pytest.approx(3.0)
+    told = threshold.quality([*few, *many], "judge", threshold.Limits(few=9.0, many=0.0))
+    assert told.quiet == pytest.approx(0.5)
+
+
+def test_no_threshold_is_below_the_least() -> None:
+    assert (
+        threshold.smallest([watched(calm())], "judge", quiet=1.0, calm_share=1.0).threshold == threshold.LEAST
+    )
+
+
+def test_what_a_machine_asks_for_itself_counts() -> None:
+    loud = watched(calm(w9=5.0))
+    assert threshold.quality([loud], "judge", 1.0).quiet == 0.0
+    assert threshold.quality([replace(loud, own={"judge": 5.5})], "judge", 1.0).quiet == 1.0
