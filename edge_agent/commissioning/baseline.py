@@ -39,8 +39,8 @@ from edge_agent.signals.features import Float32, scales, standardise
 _CHANGE_TOLD_ROWS = 6
 # Fewer normal windows than this cannot tell how large a normal score may be.
 _FEWEST_WINDOWS = 100
-# Normal windows that are looked at; more would only cost time, neighbours being almost equal.
-_MOST_WINDOWS = 4000
+MOST_WINDOWS = 4000
+"""Normal windows that are looked at; more would only cost time, neighbours being almost equal."""
 # How much the threshold is raised for each window's length that the normal rows hold too few.
 _SHORTNESS = 0.5
 # How much further a transition may be from the usual than those that were seen, where only one was seen.
@@ -61,6 +61,7 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
     seams: Sequence[int] = (),
     ensemble: Ensemble = ENSEMBLE,
     judge: Judge | None = None,
+    most_windows: int = MOST_WINDOWS,
 ) -> Mapping[str, NDArray[Any]]:
     """Learn what is normal for a machine.
 
@@ -77,6 +78,7 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
         seams: rows before which time leaps: no window bridges them.
         ensemble: the detectors to fit.
         judge: the pre-trained network that will decide, or None.
+        most_windows: normal windows that are looked at, spread over all rows; see `memory_bound`.
 
     Returns:
         name -> array; "location" and "scale" are [C], "threshold" is [2] (see `fusion`), "recent_threshold" 0-d.
@@ -86,7 +88,7 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
     """
     rows = _checked(rows, window_rows)
     arrays = _looked_at(rows, find_kinds(rows, period_s=period_s, overrides=kinds), window_rows=window_rows)
-    stride = -(-(len(rows) - window_rows + 1) // _MOST_WINDOWS)
+    stride = -(-(len(rows) - window_rows + 1) // most_windows)
     observed = normal_windows.observe(
         arrays,
         rows,

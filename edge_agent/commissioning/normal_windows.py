@@ -33,6 +33,8 @@ from edge_agent.signals.features import Float32, standardise, views
 _REFERENCE_WINDOWS = 800
 _CHANNEL_REFERENCE_WINDOWS = 256
 _CHUNK_WINDOWS = 256
+_CHUNK_CELLS = 2_000_000
+"""Cells of as many windows as are looked at together: of a wide machine these are fewer."""
 # Newest rows that are kept of each window as they are.
 _NEWEST_ROWS = 16
 _NOT_YET = LeftOut(np.empty((0, 0), np.float32), np.empty((0, 0), np.int64))
@@ -125,15 +127,16 @@ def observe(
     ends = np.arange(window_rows, len(rows) + 1, stride)
     piece = np.searchsorted(np.asarray(seams), [ends - window_rows, ends - 1], side="right")
     ends = ends[piece[0] == piece[1]]
-    windows = sliding_window_view(rows, window_rows, axis=0)[ends - window_rows]  # W C T
+    windows = sliding_window_view(rows, window_rows, axis=0)  # R-T+1 C T, without a copy
     known = {name: arrays[name] for name in ("location", "scale", "limit")}
     lengths = [int(length) for length in arrays["lengths"]]
     newest_rows = min(_NEWEST_ROWS, window_rows)
     scored = transform_rows(rows, arrays)
     first = sliding_window_view(scored[: window_rows - 1], newest_rows, axis=0)
     seen, newest, errors, in_modes = [], [], [], []
-    for start in range(0, len(windows), _CHUNK_WINDOWS):
-        chunk = np.ascontiguousarray(windows[start : start + _CHUNK_WINDOWS])
+    step = max(1, min(_CHUNK_WINDOWS, _CHUNK_CELLS // (rows.shape[1] * window_rows)))
+    for start in range(0, len(ends), step):
+        chunk = np.ascontiguousarray(windows[ends[start : start + step] - window_rows])
         z = standardise(transform(chunk, arrays), **known)
         seen.append(views(z, lengths_rows=lengths, change_rows=CHANGE_ROWS))
         newest.append(z[..., -newest_rows:].copy())

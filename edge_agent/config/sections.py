@@ -232,6 +232,7 @@ class LimitsSection(Section):
     payload_bytes: Count = 65_536
     machines: Count = _PIPELINE.machines_limit
     channels: Count = _PIPELINE.channels_limit
+    learning_bytes: Annotated[int, Field(ge=50_000_000, le=1_000_000_000_000)] = 230_000_000
     future_tolerance_s: Seconds = 300.0
 
 

@@ -30,6 +30,8 @@ UNKNOWN_BELOW = 0.4
 in ten windows of faults that were never learnt lay below it."""
 # Normal windows that a machine's memory keeps for it: on simulated machines twice as many gained nothing.
 _KEPT_NORMAL = 256
+_CELLS_AT_A_TIME = 2_000_000
+"""Of windows that are described together: bounds the memory that a wide machine takes."""
 _NORMAL = "diagnose_calm"
 _TREES = 100
 _TREES_OF_A_FOLD = 30
@@ -176,8 +178,12 @@ def normal_reference(
 ) -> dict[str, NDArray[Any]]:
     """What the machine does anyway, to be kept beside its memory: described normal windows of rows [R, C]."""
     starts = np.unique(np.linspace(0, len(rows) - window_rows, _KEPT_NORMAL).astype(np.int64))
-    windows = np.stack([rows[start : start + window_rows].T for start in starts])
-    return {_NORMAL: describe(memory, windows, None).astype(np.float16)}
+    step = max(1, _CELLS_AT_A_TIME // (rows.shape[1] * window_rows))
+    found = []
+    for at in range(0, len(starts), step):
+        windows = np.stack([rows[start : start + window_rows].T for start in starts[at : at + step]])
+        found.append(describe(memory, windows, None).astype(np.float16))
+    return {_NORMAL: np.concatenate(found)}
 
 
 def normal_of(memory: Mapping[str, NDArray[Any]]) -> Float32 | None:

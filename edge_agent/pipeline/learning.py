@@ -2,9 +2,12 @@
 
 import numpy as np
 
-from edge_agent.commissioning.baseline import commission
-from edge_agent.detect.detectors import ENSEMBLE
+from edge_agent.commissioning.baseline import MOST_WINDOWS, commission
+from edge_agent.commissioning.memory_bound import plan
+from edge_agent.detect.detectors import COLUMNS, DETECTORS, ENSEMBLE
 from edge_agent.detect.detectors.in_context import InContext
+from edge_agent.detect.detectors.mahalanobis import Mahalanobis
+from edge_agent.detect.ensemble import Ensemble
 from edge_agent.detect.operating_modes import row_modes
 from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose import attribution, classifier
@@ -25,6 +28,10 @@ _LEAST_OBSERVED = 0.5
 """A channel that was silent in more of the normal rows is left out: nothing is known of its normal behaviour."""
 
 _MOST = 0.5
+_OF_SINGLE_CHANNELS = Ensemble(
+    [one for one in DETECTORS if one.detector.name not in (Mahalanobis.name, InContext.name)], columns=COLUMNS
+)
+"""Of machines too wide for a Gaussian of all channels, which the pre-trained judge hears, too."""
 
 
 def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSettings) -> Profile:
@@ -39,7 +46,8 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSetti
     told = [
         kind_of(settings.channel_rules, machine=request.machine, channel=request.channels[at]) for at in kept
     ]
-    heard = not _computed(request, kept)
+    fit = plan(*rows.shape, most_windows=MOST_WINDOWS, limit_bytes=settings.learning_bytes)
+    heard = fit.relations and not _computed(request, kept)
     budget = facts_of(settings.machine_rules, request.machine).budget_per_week
     memory = commission(
         rows,
@@ -53,6 +61,8 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSetti
         kinds=told,
         seed=settings.seed,
         seams=request.seams,
+        ensemble=ENSEMBLE if fit.relations else _OF_SINGLE_CHANNELS,
+        most_windows=fit.most_windows,
     )
     if not heard:
         memory = ENSEMBLE.without(InContext.name, memory)

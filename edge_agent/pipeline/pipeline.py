@@ -24,7 +24,7 @@ from edge_agent.pipeline.machines import Machines
 from edge_agent.pipeline.relearning.relearner import Relearner
 from edge_agent.pipeline.relearning.successor import without_channels
 from edge_agent.pipeline.results import CommissionRequest, Compared, Failure, Labelled, StepResults
-from edge_agent.pipeline.settings import PipelineSettings
+from edge_agent.pipeline.settings import GATHERED_SHARE, PipelineSettings
 from edge_agent.pipeline.validation import (
     aligner,
     check_sensors,
@@ -52,6 +52,9 @@ from edge_agent.records import (
 from edge_agent.sensors.watch_monitor import Progress
 from edge_agent.signals.machine_rules import MachineRule, facts_of
 from edge_agent.signals.row_buffer import BufferState, RowBuffer
+
+_GATHERED_BYTES = 8
+"""Of a cell of rows that are to be learnt from: its value, whether it was observed, and room to grow."""
 
 _Outcome = Literal["accepted", "duplicate", "late"] | Reject
 """What the pipeline makes of a message."""
@@ -316,7 +319,8 @@ class Pipeline:
             self.books.book_values(reason)
         machine = self.machines.get(frame.machine)
         if machine is None:
-            if len(self.machines) >= self._settings.machines_limit:
+            full = len(self.machines) >= self._settings.machines_limit
+            if full or not self._room_to_gather(len(frame.channels)):
                 return Reject("too_many_machines")
             machine = self._add_machine(frame.machine)
         outcome = machine.rows.accept(frame)
@@ -378,6 +382,14 @@ class Pipeline:
         self.machines[name] = machine
         return machine
 
+    def _room_to_gather(self, n_channels: int) -> bool:
+        """Whether there is memory for the rows that so many more channels will be learnt from."""
+        gathered = sum(
+            len(machine.rows.store.channels) for machine in self.machines.values() if machine.profile is None
+        )
+        wanted = (gathered + n_channels) * self._settings.commission_rows * _GATHERED_BYTES
+        return wanted <= self._settings.learning_bytes // GATHERED_SHARE
+
     def _hear_beside(self, machine: Machine, frame: Frame, *, unknown: bool) -> Taken | None:
         """Whether a machine's next profile has taken the frame, with channels that are unknown; None: there is none."""
         if machine.profile is None or (self.relearner.get(frame.machine) is None and not unknown):
@@ -391,7 +403,8 @@ class Pipeline:
         """The frame without channels that the machine does not have; what became of it where nothing is left."""
         rows, channels = machine.rows, machine.rows.store.channels
         unknown = rows.unknown(frame.channels)
-        if machine.profile is None and len(channels) + len(unknown) <= self._settings.channels_limit:
+        fit = len(channels) + len(unknown) <= self._settings.channels_limit
+        if machine.profile is None and fit and self._room_to_gather(len(unknown)):
             rows.add_channels(unknown)
             if self._template is not None and set(channels) == set(self._template.channels):
                 self.install(replace(self._template, machine=frame.machine))

@@ -12,6 +12,9 @@ from edge_agent.signals.channel_rules import ChannelRule
 from edge_agent.signals.machine_rules import MachineRule
 from edge_agent.signals.settings import WindowSettings
 
+GATHERED_SHARE = 3
+"""A third of what learning may take, beside it, is for the rows of all machines that are to be learnt."""
+
 
 @dataclass(frozen=True, slots=True)
 class PipelineSettings:
@@ -20,6 +23,8 @@ class PipelineSettings:
     Attributes:
         commission_rows: N, normal rows that a new machine is learnt from.
         machines_limit, channels_limit: bounds against floods of topics and of channel names.
+        learning_bytes: memory that learning a machine may take, see `commissioning.memory_bound`; a third as much
+            the rows of all machines that are to be learnt. A gateway's is small, a desk's is not: by default no bound.
         seed: of everything random in learning.
         trigger: how alarms begin and end; `on_delay` sets its on-delay once a machine's pace is known.
         channel_rules: what people know of channels before anything is learnt.
@@ -29,6 +34,7 @@ class PipelineSettings:
     commission_rows: int = 3600
     machines_limit: int = 1000
     channels_limit: int = 256
+    learning_bytes: int = 1 << 50
     seed: int = 0
     trigger: TriggerSettings = field(default_factory=TriggerSettings)
     on_delay: OnDelaySettings = field(default_factory=OnDelaySettings)

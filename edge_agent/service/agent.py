@@ -25,6 +25,7 @@ from edge_agent.mqtt.ingest import Ingest
 from edge_agent.mqtt.outbox import Message
 from edge_agent.records import ReceivedMessage
 from edge_agent.service import health
+from edge_agent.service.bounds import METRICS_PAGE
 from edge_agent.service.cluster import SharingPart
 from edge_agent.service.history import HistoryPart
 from edge_agent.service.page import PagePart
@@ -44,7 +45,7 @@ from edge_agent.service.wiring import (
 )
 from edge_agent.store.state_dir import StateDir
 from edge_agent.web.metrics_routes import MetricsRoutes
-from edge_agent.web.server import HttpServer, Limits
+from edge_agent.web.server import HttpServer
 
 log = get_logger()
 
@@ -60,8 +61,6 @@ _BATCH_MESSAGES = 500
 """A turn stays short, so that an overloaded agent still alerts, acknowledges and answers in between."""
 _SNAPSHOT_EVERY_S = 0.5
 _STATUS_EVERY_S = 1.0
-METRICS_PAGE = Limits(connections=8)
-"""Prometheus, a health check and a person at a time; who dawdles gives way. See `bounds`."""
 _FAREWELL_S = 5.0
 """How long a leaving agent waits for the broker to take its last messages."""
 _WARNINGS = frozenset(
@@ -277,6 +276,7 @@ class Service:
         """Take no more messages, say what is still to be said, and good-bye."""
         log.info("stopping")
         self._supervisor.stopping()
+        self._processor.learner.leave()
         self._inbox.close()
         self._ingest.stop()
         for part in reversed(self._parts):

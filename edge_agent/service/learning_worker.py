@@ -15,8 +15,14 @@ from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.results import CommissionRequest
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Profile
+from edge_agent.store.risky_work import RiskyWork
 
 log = get_logger()
+
+_GIVEN_UP = (
+    "the process died twice while it learnt this machine: leave channels out, learn from fewer rows "
+    "or allow more memory (limits.learning_bytes, MemoryMax), then recommission it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +39,15 @@ class Learner:
     """Takes requests, gives profiles."""
 
     def __init__(
-        self, *, scorer: Scorer, settings: PipelineSettings, learn: Callable[..., Profile] = learn
+        self,
+        *,
+        scorer: Scorer,
+        settings: PipelineSettings,
+        risky: RiskyWork | None = None,
+        learn: Callable[..., Profile] = learn,
     ) -> None:
+        """`risky` remembers which machines killed the process that learnt them."""
+        self._risky = risky
         self._scorer = scorer
         self._settings = settings
         self._learn = learn
@@ -53,7 +66,19 @@ class Learner:
 
     def start(self) -> None:
         """Begin to work. A daemon: a leaving agent does not wait for a half-learnt machine."""
+        if self._risky is not None:
+            self._risky.load()
         threading.Thread(target=self._work, name="learner", daemon=True).start()
+
+    def leave(self) -> None:
+        """The process ends now, wanted, whatever is being learnt."""
+        if self._risky is not None:
+            self._risky.leave()
+
+    def forgive(self, machine: str) -> None:
+        """Try to learn the machine again, whatever that did."""
+        if self._risky is not None:
+            self._risky.forgive(machine)
 
     def submit(self, request: CommissionRequest) -> None:
         """Ask for a machine to be learnt."""
@@ -70,19 +95,30 @@ class Learner:
             request = self._requests.get()
             self._busy.set()
             started = time.perf_counter()
-            result: Profile | str
-            try:
-                result = self._learn(request, scorer=self._scorer, settings=self._settings)
-            except CommissionError as error:
-                result = str(error)
-            except Exception as error:
-                log.exception("machine_learning_crashed", machine=request.machine)
-                result = f"internal error: {error!r}"
+            result = self._outcome(request)
             took_s = time.perf_counter() - started
             self._learnt.put(Learnt(request.machine, result, took_s, beside=request.beside))
             if self._requests.empty():
                 _give_memory_back()
             self._busy.clear()
+
+    def _outcome(self, request: CommissionRequest) -> Profile | str:
+        """What came of a request; a machine that killed two processes is not learnt by a third."""
+        machine, risky = request.machine, self._risky
+        if risky is not None and risky.given_up(machine):
+            return _GIVEN_UP
+        if risky is not None:
+            risky.begin(machine)
+        try:
+            return self._learn(request, scorer=self._scorer, settings=self._settings)
+        except CommissionError as error:
+            return str(error)
+        except Exception as error:
+            log.exception("machine_learning_crashed", machine=machine)
+            return f"internal error: {error!r}"
+        finally:
+            if risky is not None:
+                risky.end(machine)
 
 
 def _give_memory_back() -> None:

@@ -14,6 +14,7 @@ from edge_agent.errors import DatabaseError
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.mqtt.connection import Report
 from edge_agent.pipeline.results import StepResults
+from edge_agent.service.bounds import PAGE
 from edge_agent.service.parts import AgentPart
 from edge_agent.service.turn import CLOCKS, Clocks, Turn, TurnProcessor
 from edge_agent.signals.machine_rules import facts_of
@@ -61,7 +62,7 @@ class PagePart(AgentPart):
             self._history.restore(reader.moments())
         past = PastPages(reader, wall_s=lambda: self._clocks.wall_ns() / 1e9)
         routes = PageRoutes(self._exchange, gate, names=page.names, past=past)
-        server = HttpServer(page.address, routes, name="page")
+        server = HttpServer(page.address, routes, name="page", limits=PAGE)
         try:
             server.start()
         except OSError as error:

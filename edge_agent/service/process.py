@@ -21,6 +21,7 @@ from edge_agent.logs import get_logger
 from edge_agent.metrics.exporter import Exporter
 from edge_agent.model.rollback import Counters
 from edge_agent.service.agent import Service
+from edge_agent.service.bounds import limits_of_process, shortfalls
 from edge_agent.service.recorder import Recorder
 from edge_agent.service.reload import remember, warn_of_age
 from edge_agent.service.wiring import load_scorer
@@ -60,6 +61,8 @@ def run(config: Config, *, reread: Callable[[], Config]) -> None:
     if config.broker.tls_insecure:
         log.warning("broker_name_not_checked", setting="broker.tls_insecure")
     allow_open(_FILES_A_MACHINE * config.limits.machines)
+    for shortfall in shortfalls(config, limits_of_process()):
+        log.warning("bounds_do_not_fit", what=shortfall)
     store = StateDir(config.agent.state_dir)
     store.open()
     remember(scorer.bundle, counters)

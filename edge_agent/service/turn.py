@@ -12,6 +12,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Protocol
 
+from edge_agent import __version__
 from edge_agent.alarms import payload as alarm_payload
 from edge_agent.alarms.machines import PipelineMachines
 from edge_agent.alarms.management.next_profiles import NextProfiles
@@ -44,6 +45,7 @@ from edge_agent.signals.machine_rules import MachineFacts, facts_of
 from edge_agent.store.beside_profiles import BesideProfiles
 from edge_agent.store.database import Database
 from edge_agent.store.journal import Journal, JournalContents
+from edge_agent.store.risky_work import RiskyWork
 from edge_agent.store.state_dir import DATABASE, Loaded, StateDir
 from edge_agent.store.state_writer import Report, StateWriter, restore
 
@@ -54,6 +56,8 @@ _RETELL_S = 1.0
 _NAMED = 5
 """Machines that health names; the rest is a number."""
 MACHINE_NOTES = "machine_notes"
+LEARNING = "learning.json"
+"""Which machines were being learnt when processes died."""
 _AT_S = attrgetter("at_s")
 _KIND_CHARACTERS = 60
 _WEEK_NS = 7 * 24 * 3600 * 1_000_000_000
@@ -136,7 +140,12 @@ class TurnProcessor:
             report=report,
             timed=exporter.commit_seconds.time,
         )
-        self.learner = learner or Learner(scorer=scorer, settings=pipeline_settings(config))
+        circumstances = f"{__version__} {config.limits.learning_bytes} {scorer.bundle.digest}"
+        self.learner = learner or Learner(
+            scorer=scorer,
+            settings=pipeline_settings(config),
+            risky=RiskyWork(store.path(LEARNING), circumstances=circumstances),
+        )
         self.pipeline: Pipeline
         self.alarm_manager: AlarmManager
         self.next_profiles: NextProfiles
@@ -292,6 +301,7 @@ class TurnProcessor:
     def _forgot(self, machine: str) -> None:
         self.sources.forget(machine)
         self.watch.forget(machine)
+        self.learner.forgive(machine)
         self.state_writer.rewrite_next_turn()
 
     def _forgot_for_good(self, machine: str) -> None:

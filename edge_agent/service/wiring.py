@@ -87,6 +87,7 @@ def pipeline_settings(config: Config) -> PipelineSettings:
         quality=QualitySettings(enabled=config.quality.enabled),
         machines_limit=config.limits.machines,
         channels_limit=config.limits.channels,
+        learning_bytes=config.limits.learning_bytes,
         naming=config.naming,
     )
 

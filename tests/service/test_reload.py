@@ -21,7 +21,7 @@ from iotcore import Broker
 
 from benchmarks.harness.patience import free_port, wait_until
 from benchmarks.harness.user import User, rows
-from edge_agent.config.file import defaults, load
+from edge_agent.config.file import Config, defaults, load
 from edge_agent.config.sections import ModelSection
 from edge_agent.metrics.exporter import Exporter
 from edge_agent.model import bundle, profile
@@ -357,9 +357,13 @@ def test_a_reload_for_which_no_thread_can_be_had_is_refused(
     monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path
 ) -> None:
     config = defaults().model_copy(update={"model": ModelSection(bundle=tiny_bundle)})
-    reloader = Reloader(
-        read=lambda: config, config=config, scorer=load_scorer(config), observe=lambda _seconds: None
-    )
+    go = threading.Event()
+
+    def read() -> Config:
+        go.wait(60)
+        return config
+
+    reloader = Reloader(read=read, config=config, scorer=load_scorer(config), observe=lambda _seconds: None)
     reloader.ask()
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", missing_thread)
@@ -369,6 +373,7 @@ def test_a_reload_for_which_no_thread_can_be_had_is_refused(
     reloader.ask()
     reloader.poll(cast("Pipeline", None))
     assert reloader.busy
+    go.set()
 
 
 def missing_thread(_thread: threading.Thread) -> None:
