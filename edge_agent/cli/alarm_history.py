@@ -39,7 +39,11 @@ def history(
 
     config = context.obj.config
     reader = HistoryReader(config.agent.state_dir / HISTORY)
-    if not reader.path.is_file():
+    try:
+        there = reader.path.is_file()
+    except OSError as error:
+        raise StateError(reader.path, error.strerror or "cannot be read") from error
+    if not there:
         raise StateError(
             reader.path, "no history is kept there; name the agent's configuration with --config"
         )
@@ -118,7 +122,7 @@ def _example() -> "Incident":
 def _parts(found: Sequence["Incident"], zone: tzinfo) -> "Iterator[RenderableType]":
     from rich.text import Text
 
-    from edge_agent.alarms.local_time import moment, span
+    from edge_agent.alarms.local_time import span, zone_name
     from edge_agent.cli.tables import grid
 
     if not found:
@@ -127,8 +131,9 @@ def _parts(found: Sequence["Incident"], zone: tzinfo) -> "Iterator[RenderableTyp
     table = grid("since", "lasted", "severity", "alarm", "it was", "what was seen")
     table.columns[3].no_wrap = True  # people copy it
     for one in found:
+        at = datetime.fromtimestamp(one.alarm.onset_ns / 1e9, zone)
         cells = (
-            moment(one.alarm.onset_ns, zone),
+            f"{at:%Y-%m-%d %H:%M} {zone_name(at)}",
             span(one.closed_ns - one.alarm.onset_ns),
             one.alarm.severity,
             one.id,
