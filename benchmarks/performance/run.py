@@ -30,6 +30,7 @@ STEPS: dict[str, list[str]] = {
     "cost": ["--calls", "500", "--turns", "200"],
     "broker_ceiling": ["--repeats", "3"],
     "footprint": [],
+    "history": [],
 }
 QUICK: dict[str, list[str]] = {
     "throughput.run": ["--seconds", "3", "--repeats", "1", "--burst", "8000", "--machines", "40"],
@@ -40,6 +41,18 @@ QUICK: dict[str, list[str]] = {
     "cost": ["--calls", "20", "--turns", "10"],
     "broker_ceiling": ["--repeats", "1", "--messages", "5000"],
     "footprint": ["--repeats", "1"],
+    "history": [
+        "--machines",
+        "2",
+        "--minutes",
+        "2000",
+        "--incidents",
+        "100",
+        "--asked",
+        "3",
+        "--blocks",
+        "1",
+    ],
 }
 
 

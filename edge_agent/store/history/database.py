@@ -6,8 +6,10 @@ written to it, and it is never moved. Bounded by days and by bytes: the oldest g
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -80,7 +82,12 @@ class HistorySettings:
 class HistoryDatabase(SqliteFile):
     """One file, one writer."""
 
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._numbers: dict[tuple[str, str], int] = {}
+
     def _prepare(self, connection: Connection) -> None:
+        self._numbers.clear()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > len(STEPS):
             raise DatabaseError(self.path, too_new(version))
@@ -143,8 +150,8 @@ class HistoryDatabase(SqliteFile):
         if self._connection is None:
             self.open()
         self._synchronise(whole=False)
-        with self.transaction() as connection:
-            names = _Names(connection)
+        with self._numbers_kept(), self.transaction() as connection:
+            names = _Names(connection, self._numbers)
             for machine, start in over:
                 stretch, number = gathered.open[machine, start], names.machine(machine)
                 _merge(connection, "minutes", (number, start), stretch, names)
@@ -152,13 +159,26 @@ class HistoryDatabase(SqliteFile):
                 connection.execute(
                     "DELETE FROM open_minutes WHERE machine = ? AND start = ?", (number, start)
                 )
-            for machine, start in gathered.changed.difference(over):
-                place = (names.machine(machine), start)
-                _replace(connection, "open_minutes", place, gathered.open[machine, start], names)
+            connection.executemany(
+                _REPLACE.format("open_minutes"),
+                [
+                    _row((names.machine(machine), start), gathered.open[machine, start], names)
+                    for machine, start in gathered.changed.difference(over)
+                ],
+            )
             for start_s, peaks in gathered.moments.items():
                 _merge_moment(connection, start_s, peaks, now_s=now_s)
             connection.execute("DELETE FROM moments WHERE written_s < ?", (now_s - _MOMENTS_S,))
         return over
+
+    @contextmanager
+    def _numbers_kept(self) -> Iterator[None]:
+        """What is rolled back was not numbered."""
+        try:
+            yield
+        except BaseException:
+            self._numbers.clear()
+            raise
 
     def note(self, name: str, value: str) -> None:
         """Keep a fact about the history itself.
@@ -181,6 +201,7 @@ class HistoryDatabase(SqliteFile):
             oldest_s = (now_ns - settings.minute_days * DAY_NS) // _SECOND_NS
             for table in ("minutes", "hours"):
                 _drop_before(connection, table, oldest_s)
+            self._numbers.clear()
             tables = ("minutes", "hours", "open_minutes")
             unused = " AND ".join(
                 f"NOT EXISTS (SELECT 1 FROM {table} WHERE machine = machines.id)"  # noqa: S608 - a table of ours
@@ -275,11 +296,11 @@ def _drop_before(connection: Connection, table: str, start_s: int) -> int:
 
 
 class _Names:
-    """Numbers of machines and of sets of channels, as of one transaction."""
+    """Numbers of machines and of sets of channels."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, known: dict[tuple[str, str], int]) -> None:
         self._connection = connection
-        self._known: dict[tuple[str, str], int] = {}
+        self._known = known
 
     def machine(self, name: str) -> int:
         """The machine's number; a new one where it has none."""
@@ -309,17 +330,17 @@ def _merge(
         whole = Stretch.unpack(row[0], layout_names(connection, row[1]), row[2])
         whole.add(stretch)
         stretch = whole
-    _replace(connection, table, place, stretch, names)
+    connection.execute(_REPLACE.format(table), _row(place, stretch, names))
 
 
-def _replace(
-    connection: Connection, table: str, place: tuple[int, int], stretch: Stretch, names: _Names
-) -> None:
+_REPLACE = "INSERT OR REPLACE INTO {} VALUES (?, ?, ?, ?, ?)"
+
+
+def _row(
+    place: tuple[int, int], stretch: Stretch, names: _Names
+) -> tuple[int, int, float | None, int, bytes]:
     peak = None if math.isnan(stretch.peak) else stretch.peak
-    connection.execute(
-        f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?, ?)",  # noqa: S608 - a table of ours
-        (*place, peak, names.layout(stretch.names), stretch.pack()),
-    )
+    return (*place, peak, names.layout(stretch.names), stretch.pack())
 
 
 def _merge_moment(connection: Connection, start_s: int, peaks: Mapping[str, float], *, now_s: int) -> None:
