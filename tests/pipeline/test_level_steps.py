@@ -101,8 +101,8 @@ def test_it_is_told_once_while_its_alarm_lasts(scorer: Scorer, profile: Profile,
     assert seen.name == "pressure"
     assert seen.observed is not None
     assert seen.observed - (seen.normal_low + seen.normal_high) / 2 == pytest.approx(OFFSET, abs=0.05)
-    assert "pressure reads 0.5" in alert.summary(notice)
-    assert "more than the other channels let expect" in alert.summary(notice)
+    assert "pressure has read 0.5" in alert.to_payload(notice, agent="a")["summary"]
+    assert "more than the other channels let expect" in alert.to_payload(notice, agent="a")["summary"]
 
 
 def test_an_accepted_step_ends_the_alarm_and_hides_no_second_fault(scorer: Scorer, profile: Profile) -> None:

@@ -89,7 +89,7 @@ def test_what_it_says_is_known_to_the_schema_and_says_since_when(scorer: Scorer,
         jsonschema.validate(alert.to_payload(notice, agent="a"), SCHEMA)
     assert told[0].severity == "notice"
     assert STOP - 5 <= told[0].onset_ns // SECOND // PERIOD_S - 5000 <= STOP + 50
-    assert "stands still since Thu" in alert.summary(told[0])
+    assert "has stood still since Thu" in alert.to_payload(told[0], agent="a")["summary"]
 
 
 def test_a_fault_after_the_return_is_an_alarm_again(scorer: Scorer, profile: Profile) -> None:

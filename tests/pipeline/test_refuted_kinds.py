@@ -66,7 +66,7 @@ def test_it_is_told_while_the_score_leaves_it_out(profile: Profile, block: int) 
     assert {(one.fault, one.channels[0].name) for one in found} == {("falls never learnt", "energy")}
     assert found[0].onset_ns == 100 * SECOND
     assert 0 <= found[1].time_ns // SECOND - (150 + HIDDEN_ROWS) <= 2 * block
-    said = alert.summary(found[0])
+    said = alert.to_payload(found[0], agent="a")["summary"]
     assert "energy was learnt as a counter and fell from 1099 to 700 on Thu 00:01 UTC" in said
     for notice in found:
         jsonschema.validate(alert.to_payload(notice, agent="a"), SCHEMA)

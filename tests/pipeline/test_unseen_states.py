@@ -81,7 +81,10 @@ def test_a_value_never_learnt_is_told_once_and_over_after_a_window(block: int) -
     assert told[0].onset_ns == 152 * SECOND
     assert (told[0].severity, told[0].kind, told[0].channels[0].observed) == ("notice", "state", 7.0)
     assert line.feed(rows(50, state=7.0)) == []
-    assert "state was 7 on Thu 00:02 UTC: never seen while it was learnt (2 to 5)" in alert.summary(told[0])
+    assert (
+        "state was 7 on Thu 00:02 UTC: never seen while it was learnt (2 to 5)"
+        in alert.to_payload(told[0], agent="a")["summary"]
+    )
     for notice in told:
         jsonschema.validate(alert.to_payload(notice, agent="a"), SCHEMA)
 
