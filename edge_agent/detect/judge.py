@@ -51,7 +51,7 @@ MANY_ROWS = 1000
 STATISTICS_FROM_ROWS = 3000
 """Normal rows from which the statistics know a machine: of fewer, their own threshold is too low by far."""
 OBJECTIONS = (
-    Objection(weight=2.0, below=1.0, loud=np.inf, steps=0.0),
+    Objection(weight=2.0, below=1.0, loud=np.inf, steps=0.5),
     Objection(weight=1.0, below=0.0, loud=20.0, steps=1.0),
 )
 """Of the statistics, on machines that were learnt from fewer rows and from more. Chosen on simulated machines that no

@@ -85,7 +85,7 @@ def test_a_turn_moves_the_judged_rows_alone(tmp_path: Path) -> None:
 
 def test_it_measures_a_folder_of_ones_own(tmp_path: Path) -> None:
     rows = machine(1200, seed=2)
-    rows[900:960] += 8.0
+    rows[900:960, 0] += 8.0
     lines = ["flow,pressure,label"] + [f"{a},{b},{int(900 <= n < 960)}" for n, (a, b) in enumerate(rows)]
     (tmp_path / "press.csv").write_text("\n".join(lines) + "\n")
     (tmp_path / "index.csv").write_text("series_id,file,train_end\npress,press.csv,700\n")

@@ -136,7 +136,7 @@ def test_a_plain_step_is_heard_unless_the_network_denies_that_anything_is_wrong(
 ) -> None:
     values = windows(seed=2, fault=25.0)
     silent = scorer_with(tmp_path / "a", TinyJudge(bias=30.0))
-    unsure = scorer_with(tmp_path / "b", TinyJudge(weights={}, bias=0.5))
+    unsure = scorer_with(tmp_path / "b", TinyJudge(weights={}, bias=0.75))
     step = score(plain, learnt(plain, LONG), values).parts[:, 1]
     assert step.max() > 1.0
     for rows_learnt, heard in ((SHORT, False), (LONG, True)):
