@@ -17,7 +17,14 @@ from edge_agent.alarms.sentences import summary
 from edge_agent.alarms.state import AlarmState, ClosedAlarm, Event, Notification
 from edge_agent.records import THRESHOLD, Alarm, Kind, ScoreBlock, shown
 from edge_agent.store.history import incident as incidents
-from edge_agent.store.history.incident import Amendment, Entry, Incident, IncidentAction, IncidentWindow
+from edge_agent.store.history.incident import (
+    Amendment,
+    Entry,
+    Forgotten,
+    Incident,
+    IncidentAction,
+    IncidentWindow,
+)
 
 OPEN, WAITING = "incident/", "history/"
 """Names under which they are kept on the disk."""
@@ -164,6 +171,13 @@ class IncidentLog:
         if self._open.pop(incident.id, None) is not None:
             self._changes[OPEN + incident.id] = None
         self._enqueue(incident)
+
+    def forget(self, machine: str) -> None:
+        """Have all that was added of a machine until now taken out of the history."""
+        for incident in [one for one in self._open.values() if one.alarm.machine == machine]:
+            del self._open[incident.id]
+            self._changes[OPEN + incident.id] = None
+        self._enqueue(Forgotten(machine))
 
     def _enqueue(self, entry: Entry) -> None:
         name = f"{WAITING}{self._next:020d}"

@@ -20,7 +20,7 @@ from edge_agent.records import Frame
 from edge_agent.service.parts import AgentPart
 from edge_agent.service.turn import CLOCKS, Clocks, TurnProcessor
 from edge_agent.store.history.database import HISTORY, HistoryDatabase, HistorySettings
-from edge_agent.store.history.incident import Entry
+from edge_agent.store.history.incident import Entry, Forgotten
 from edge_agent.store.history.minutes import MinuteGatherer, Scored
 
 _ROUND_S = 1.0
@@ -202,6 +202,9 @@ class HistoryWorker:
                 self._forgot_s = now_s
             if not entries:
                 return
+            for entry in entries.values():
+                if isinstance(entry, Forgotten):
+                    self._gatherer.forget(entry.machine)
             self.counts.written += len(entries)
             with self._changed:
                 for name in entries:

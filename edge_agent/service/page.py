@@ -28,7 +28,19 @@ from edge_agent.web.past import PastPages
 from edge_agent.web.server import HttpServer
 from edge_agent.web.view import Closeup, Curve, View
 
-OFFERED = ("ack", "shelve", "unshelve", "label", "accept")
+OFFERED = (
+    "ack",
+    "shelve",
+    "unshelve",
+    "label",
+    "accept",
+    "suppress",
+    "unsuppress",
+    "relearn",
+    "budget",
+    "rename",
+    "forget",
+)
 """What a phone in front of the machine is for. `commands.allow` may say less."""
 _ROWS = 128
 _TREND_POINTS = 40
@@ -128,6 +140,7 @@ class PagePart(AgentPart):
                 for name, since_ns in processor.sources.silent_since_ns.items()
             },
             spent=processor.spent(),
+            facts=processor.facts(),
             trends={name: self._history.of(name).near.curve(_TREND_POINTS) for name in machines},
             records=tuple(processor.alarm_manager.lifecycle.kept.records.values()),
             past=_named(processor, history[: -_PAST - 1 : -1]),

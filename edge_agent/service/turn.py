@@ -150,6 +150,7 @@ class TurnProcessor:
         self.alarm_manager: AlarmManager
         self.next_profiles: NextProfiles
         self._notes = MachineNotes()
+        self._forgotten: list[str] = []
         self._beside: BesideProfiles
         self._config = config
         self._store = store
@@ -306,8 +307,15 @@ class TurnProcessor:
 
     def _forgot_for_good(self, machine: str) -> None:
         self._forgot(machine)
+        self._forgotten.append(machine)
         for observer in self._observers:
             observer.observe_forgotten(machine)
+
+    def _forget_history(self) -> None:
+        """What a person has forgotten goes from the history, too, behind what its forgetting has closed."""
+        for machine in self._forgotten:
+            self.alarm_manager.incidents.forget(machine)
+        self._forgotten.clear()
 
     def adopt(self, config: Config, *, scorer: TimedScorer, template: Profile | None) -> None:
         """Go on by another configuration and model, between two turns."""
@@ -345,6 +353,7 @@ class TurnProcessor:
             if batch.arrivals or turn.source_events:
                 self._trouble = ""
             self.alarm_manager.obey_commands(turn.commands, now_ns=now_ns)
+            self._forget_history()
             self.alarm_manager.tick(now_ns=now_ns)
         except Exception as error:  # noqa: BLE001 - the agent goes on, and what it hit is not tried for ever
             self.contain("a turn", error)

@@ -19,6 +19,7 @@ from edge_agent.pipeline.notices import LEVEL
 from edge_agent.records import Float32, Kind, Severity
 from edge_agent.sensors.findings import SourceFinding
 from edge_agent.signals.channel_kinds import ChannelKind
+from edge_agent.signals.machine_rules import MachineFacts
 from edge_agent.web.view import Closeup, Curve, Expectation, View
 
 SCHEMA_VERSION = 1
@@ -31,6 +32,7 @@ _CHANNELS_LIMIT = 40
 _CARD_LIMIT = 40_000
 _DIGITS = 5
 _NOT_CALLED = MachineCalls()
+_NOTHING_SAID = MachineFacts()
 _GRAVITY: tuple[Severity, ...] = get_args(Severity)
 _ORDER = ("alarm", "silent", "failed", "learning", "commissioning", "unscored", "normal")
 """What wants to be looked at comes first."""
@@ -86,7 +88,7 @@ def machine(view: View, name: str, past: Mapping[str, Any] | None = None) -> byt
             "notices": [_alarm(one, view) for one in _sorted(view, "state") if one.alarm.machine == name],
             "near": _curve(closeup.near),
             "far": _curve(closeup.far),
-            "channels": _channels(closeup),
+            "channels": _channels(closeup, facts=view.facts.get(name, _NOTHING_SAID)),
             "channel_count": len(machine_view.channels) if machine_view else 0,
             "period_s": machine_view.period_ns / 1e9 if machine_view else 0,
             "last": payload.rfc3339(machine_view.last_time_ns)
@@ -176,6 +178,30 @@ def _machine(view: View, name: str, status: MachineStatus) -> dict[str, Any]:
         "acknowledged": calls.record is not None and calls.record.acknowledgement is not None,
         "shelved": payload.masking(calls.shelving),
         "suppressed": payload.masking(calls.suppression),
+        **_managed(view.facts.get(name, _NOTHING_SAID), status),
+    }
+
+
+def _managed(facts: MachineFacts, status: MachineStatus) -> dict[str, Any]:
+    """What people say of the machine, and what stands beside its profile."""
+    following = status.successor
+    return {
+        "display_name": facts.display_name,
+        "location": facts.location,
+        "type": facts.type,
+        "notes": facts.notes,
+        "previous": status.previous,
+        "next": following
+        and {
+            "stage": following.stage,
+            "why": following.why,
+            "by": following.by,
+            "new": list(following.new),
+            "rows": following.rows,
+            "rows_wanted": following.rows_wanted,
+            "paused": following.paused,
+            "told": following.told,
+        },
     }
 
 
@@ -287,7 +313,7 @@ def _counts(counted: Mapping[Any, int]) -> dict[str, int]:
 # -- a machine's channels ------------------------------------------------------------------------------------
 
 
-def _channels(closeup: Closeup) -> list[dict[str, Any]]:
+def _channels(closeup: Closeup, *, facts: MachineFacts) -> list[dict[str, Any]]:
     """The guiltiest first; only so many with their rows."""
     machine_view = closeup.machine_view
     if machine_view is None:
@@ -306,6 +332,7 @@ def _channels(closeup: Closeup) -> list[dict[str, Any]]:
             latest=latest,
             with_rows=place < _CHANNELS_LIMIT,
         )
+        | {"unit": facts.unit(machine_view.channels[at])}
         for place, at in enumerate(order)
     ]
 

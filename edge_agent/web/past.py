@@ -14,7 +14,7 @@ from edge_agent.errors import DatabaseError
 from edge_agent.records import Alarm, Float32
 from edge_agent.store.history import incident as incidents
 from edge_agent.store.history.curves import PastCurve
-from edge_agent.store.history.incident import Amendment, Entry, Incident
+from edge_agent.store.history.incident import Amendment, Entry, Forgotten, Incident
 from edge_agent.store.history.reader import HistoryReader, SimilarIncident
 from edge_agent.web.documents import agent
 from edge_agent.web.view import View
@@ -169,6 +169,9 @@ def _with_waiting(kept: Sequence[Incident], waiting: Iterable[Entry]) -> list[In
     """What is kept and what waits to be, as one list, the latest first."""
     found = {one.id: one for one in kept}
     for entry in waiting:
+        if isinstance(entry, Forgotten):
+            found = {name: one for name, one in found.items() if one.alarm.machine != entry.machine}
+            continue
         known = found.get(entry.id)
         if isinstance(entry, Amendment):
             if known is not None:

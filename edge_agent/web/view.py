@@ -9,6 +9,7 @@ from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model.bundle import Bundle
 from edge_agent.pipeline.machine import MachineStatus, MachineView
 from edge_agent.records import Float32
+from edge_agent.signals.machine_rules import MachineFacts
 from edge_agent.store.history.incident import Entry
 
 
@@ -66,6 +67,7 @@ class View:
         silent_s: of each machine that has gone silent, for how long.
         spent: alarms of the last week that count against a machine's budget, of those that had some.
         trends: a short curve of each machine.
+        facts: what people say of machines.
         records: alarms that are there. past: the latest that closed, each with its name.
         waiting: what the history does not have yet.
         commands: what may be ordered from here; empty where there is no token.
@@ -92,3 +94,4 @@ class View:
     waiting: tuple[Entry, ...] = ()
     zone: tzinfo = UTC
     spent: Mapping[str, int] = field(default_factory=dict)
+    facts: Mapping[str, MachineFacts] = field(default_factory=dict)

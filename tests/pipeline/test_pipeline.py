@@ -180,15 +180,17 @@ def test_machines_do_not_disturb_each_other(pipeline: Pipeline, scorer: Scorer) 
     assert {alarm.machine for alarm in alarms(drive(pipeline, mixed, scorer=scorer))} == {"b"}
 
 
-def test_an_unknown_channel_is_counted_and_the_rest_goes_on(pipeline: Pipeline, scorer: Scorer) -> None:
+def test_an_unknown_channel_is_gathered_and_the_rest_goes_on(pipeline: Pipeline, scorer: Scorer) -> None:
     drive(pipeline, deliveries(rows(600)), scorer=scorer)
     values = {"flow": 50, "pressure": 4.5, "vibration": 1, "intruder": 3}
     stranger = Delivery("sensors/pump-1", json.dumps({"ts": 900, "values": values}).encode(), 0)
     alone = Delivery("sensors/pump-1", json.dumps({"ts": 901, "values": {"intruder": 3}}).encode(), 0)
     pipeline.step([stranger, alone])
-    assert pipeline.ledger.values_rejected == {"unknown_channel": 2}
-    assert pipeline.ledger.rejected == {"unknown_channel": 1}
-    assert pipeline.ledger.accepted == 601
+    following = pipeline.statuses()["pump-1"].successor
+    assert following is not None
+    assert following.new == ("intruder",)
+    assert (pipeline.ledger.values_rejected, pipeline.ledger.rejected) == ({}, {})
+    assert pipeline.ledger.accepted == 602
     assert pipeline.ledger.balance() == 0
 
 

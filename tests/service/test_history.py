@@ -47,6 +47,9 @@ class Archive:
     def observe_profile(self, profile: Profile) -> None:
         """Nothing to it."""
 
+    def observe_forgotten(self, machine: str) -> None:
+        """Nothing to it."""
+
     def play(self, *spans: tuple[int, int, float]) -> None:
         story = arrivals(spans)
         for at in range(0, len(story), 20):
@@ -293,3 +296,22 @@ def test_it_never_touches_the_turn_where_the_worker_stands_still(begin: Callable
         archive.agent.turn([])
     assert archive.agent.processor.internal_errors == 0
     assert len(archive.waits()) == 1
+
+
+def test_a_forgotten_machine_is_gone_from_the_history_too(config: Config, tmp_path: Path) -> None:
+    allowed = config.model_copy(
+        update={"commands": config.commands.model_copy(update={"allow": ("forget",)})}
+    )
+    archive = Archive(allowed)
+    archive.play(*STORY[:2])
+    archive.round()
+    archive.tell("forget", machine="pump-1", confirm=True)
+    archive.round()
+    assert archive.reader.count() == 0, "its open alarm was closed, and went with it"
+    assert archive.waits() == []
+    with sqlite3.connect(tmp_path / "state" / HISTORY) as connection:
+        for table in ("machines", "minutes", "hours", "open_minutes"):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table  # noqa: S608
+        peaks = connection.execute("SELECT peaks FROM moments").fetchall()
+    assert not any(b"pump-1" in raw for (raw,) in peaks)
+    archive.agent.end()

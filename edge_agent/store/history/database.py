@@ -19,7 +19,7 @@ from msgspec import structs
 from edge_agent.errors import DatabaseError
 from edge_agent.store.history import incident as incidents
 from edge_agent.store.history.curves import incident_curve, layout_names, read_moments
-from edge_agent.store.history.incident import Entry, Incident
+from edge_agent.store.history.incident import Entry, Forgotten, Incident
 from edge_agent.store.history.minutes import HOUR_S, MinuteGatherer, Place, Stretch
 from edge_agent.store.sqlite_file import WAL_BYTES, Connection, SqliteFile
 
@@ -241,7 +241,24 @@ def too_new(version: int) -> str:
     return f"was written by a later release (form {version}, this one knows {len(STEPS)})"
 
 
+def _forget(connection: Connection, machine: str) -> None:
+    connection.execute("DELETE FROM incidents WHERE machine = ?", (machine,))
+    row = connection.execute("SELECT id FROM machines WHERE name = ?", (machine,)).fetchone()
+    if row is not None:
+        for table in ("minutes", "hours", "open_minutes"):
+            connection.execute(f"DELETE FROM {table} WHERE machine = ?", row)  # noqa: S608 - a table of ours
+        connection.execute("DELETE FROM machines WHERE id = ?", row)
+    for start_s, peaks in read_moments(connection).items():
+        if peaks.pop(machine, None) is not None:
+            connection.execute(
+                "UPDATE moments SET peaks = ? WHERE start_s = ?", (msgspec.msgpack.encode(peaks), start_s)
+            )
+
+
 def _put(connection: Connection, entry: Entry) -> None:
+    if isinstance(entry, Forgotten):
+        _forget(connection, entry.machine)
+        return
     name = entry.id
     row = connection.execute("SELECT body FROM incidents WHERE id = ?", (name,)).fetchone()
     known = None if row is None else incidents.decode(row[0])

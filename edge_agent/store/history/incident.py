@@ -116,7 +116,18 @@ class Amendment(Struct, frozen=True, tag="amendment", omit_defaults=True):
     action: IncidentAction
 
 
-Entry = Incident | Amendment
+class Forgotten(Struct, frozen=True, tag="forgotten"):
+    """A person wants nothing to be known of a machine: all that was added of it until now goes."""
+
+    machine: str
+
+    @property
+    def id(self) -> str:
+        """Of no incident."""
+        return ""
+
+
+Entry = Incident | Amendment | Forgotten
 """What is added to the history."""
 
 

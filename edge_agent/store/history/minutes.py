@@ -122,6 +122,17 @@ class MinuteGatherer:
             self.open.setdefault(place, Stretch()).add(stretch)
             self._heard(place)
 
+    def forget(self, machine: str) -> None:
+        """Nothing was gathered of a machine."""
+        gone = [place for place in self.open if place[0] == machine]
+        for place in gone:
+            del self.open[place]
+        self.changed.difference_update(gone)
+        for peaks in self.moments.values():
+            peaks.pop(machine, None)
+        self._newest.pop(machine, None)
+        self._names.pop(machine, None)
+
     def take_scores(self, scored: Iterable[Scored]) -> None:
         """What windows came to."""
         for machine, times_ns, scores in scored:

@@ -1,6 +1,7 @@
 // The page: asks the agent every other second while somebody looks, shows what it says, and sends commands.
 
 import { fill, h } from "./dom.js";
+import * as manage from "./manage.js";
 import { history, incidentPage, wantedCurve } from "./past.js";
 import { data, machinePage, model, overview } from "./views.js";
 import { count, useZone } from "./words.js";
@@ -118,7 +119,7 @@ const memory = (store) => ({
 const kept = memory(() => localStorage);
 const session = memory(() => sessionStorage);
 const TITLES = { ack: "Acknowledge", shelve: "Shelve", unshelve: "Unshelve", label: "Name the fault",
-  accept: "This is normal", undo: "Undo" };
+  accept: "This is normal", undo: "Undo", ...manage.TITLES };
 const EXPLAINED = {
   ack: "You have seen this alarm and take care of it.",
   shelve: "Nobody is called for this machine for a while. It is still watched.",
@@ -126,6 +127,7 @@ const EXPLAINED = {
   label: "Later alarms that look like this one carry the name.",
   accept: "What this tells of is known from now on, and told no more. It can be undone.",
   undo: "It is told again when it comes again.",
+  ...manage.EXPLAINED,
 };
 let asked = null;
 
@@ -144,6 +146,7 @@ function openDialog(name, target) {
       h("datalist", { id: "faults" }, faults.map((fault) => h("option", { value: fault })))),
     name === "shelve" && h("fieldset", null, h("legend", null, "For how long"), durations.map(([seconds, word], at) =>
       h("label", { class: "radio" }, h("input", { type: "radio", name: "for_s", value: seconds, checked: at === 1 }), word))),
+    manage.fieldsOf(name, target, latest?.doc, field),
     field("Your name", { name: "by", required: true, maxlength: 100, value: kept.get("by"), autocomplete: "name" }),
     field("Comment (may be empty)", { name: "comment", maxlength: 300 }),
     !session.get("token") && field("Token", { name: "token", type: "password", required: true, maxlength: 1024 },
@@ -166,8 +169,13 @@ async function submit(form) {
     return;
   }
   const { name, target, request } = asked;
+  const managed = manage.commandOf(name, target, values);
+  if (managed.problem) {
+    problem.textContent = managed.problem;
+    return;
+  }
   const token = session.get("token") || values.token;
-  const fields = { id: request, by: values.by.trim(), comment: values.comment.trim() };
+  const fields = { id: request, by: values.by.trim(), comment: values.comment.trim(), ...managed.fields };
   if (target.alarm) fields.alarm = target.alarm;
   else fields.machine = target.machine;
   if (name === "undo") fields.undo = true;
@@ -177,7 +185,7 @@ async function submit(form) {
   form.querySelector(".main").disabled = true;
   problem.textContent = "";
   try {
-    const answer = await fetch(`api/command/${name === "undo" ? "accept" : name}`, {
+    const answer = await fetch(`api/command/${name === "undo" ? "accept" : managed.command}`, {
       method: "POST",
       headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
       body: JSON.stringify(fields),
@@ -188,7 +196,8 @@ async function submit(form) {
     else session.set("token", token);
     if (!answer.ok) throw new Error(reply.detail || reply.reason);
     ask.close();
-    told(reply.result === "unchanged" ? `Nothing to do: ${reply.detail}` : `${TITLES[name]}: done.`);
+    told(reply.result === "unchanged" ? `Nothing to do: ${reply.detail}` : `${TITLES[name]}: ${reply.detail || "done"}.`);
+    if (name === "forget") location.hash = "#/";
     refresh();
   } catch (error) {
     asked.request = `page-${crypto.getRandomValues(new Uint32Array(3)).join("-")}`;

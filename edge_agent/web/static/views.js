@@ -2,6 +2,7 @@
 
 import { bar, channelChart, trend } from "./charts.js";
 import { h } from "./dom.js";
+import { called, manageSection, manyActions, matches, nextCard, nextNote, placeLine } from "./manage.js";
 import { acceptedList, noticeCards } from "./notices.js";
 import { alikeSection, pastChannel, pastList, scoreSection } from "./past.js";
 import { findingsCard } from "./sensors.js";
@@ -118,8 +119,8 @@ function alarmCard(alarm, doc, { titled }) {
 // -- pages ---------------------------------------------------------------------------------------------------
 
 export function overview(doc, { search }) {
-  const wanted = search.trim().toLowerCase();
-  const shown = doc.machines.filter((machine) => machine.name.toLowerCase().includes(wanted));
+  const wanted = search.trim();
+  const shown = doc.machines.filter((machine) => matches(machine, wanted));
   const summary = Object.keys(STATES).filter((state) => doc.counts[state])
     .map((state) => h("li", null, pill(state), ` ${count(doc.counts[state])}`));
   return [
@@ -133,8 +134,9 @@ export function overview(doc, { search }) {
       noticeCards(doc.notices, doc, { titled: true }),
       doc.notice_count > doc.notices.length
         && h("p", { class: "quiet" }, `and ${plural(doc.notice_count - doc.notices.length, "more notice")}`)),
-    doc.machine_count > 8 && h("label", { class: "search" }, "Find a machine",
+    doc.machine_count > (doc.commands.includes("relearn") ? 1 : 8) && h("label", { class: "search" }, "Find machines: a name, or a pattern (press-*, line1/*)",
       h("input", { id: "search", type: "search", autocomplete: "off", spellcheck: "false" })),
+    manyActions(wanted, shown, doc),
     doc.machine_count === 0
       ? h("section", { class: "card" }, h("h2", null, "No machine was heard yet"),
         h("p", null, "A machine appears here with its first message. See Data for messages that were turned away."))
@@ -150,7 +152,7 @@ function machineItem(machine, now) {
   const scored = machine.score !== null && machine.state !== "commissioning" && machine.state !== "learning";
   return h("li", { "data-key": machine.name },
     h("a", { class: "card machine", href: link(machine.name) },
-      h("span", { class: "who" }, h("span", { class: "name" }, machine.name), pill(machine.state, machine.severity)),
+      h("span", { class: "who" }, h("span", { class: "name" }, called(machine)), pill(machine.state, machine.severity)),
       machine.state === "commissioning" || machine.state === "learning" ? progress(machine, now)
         : h("span", { class: "figures" }, trend(machine.trend),
           scored && h("span", { class: "score-now" }, h("span", { class: machine.score > machine.threshold ? "bad" : "" },
@@ -165,7 +167,8 @@ export function machinePage(doc, view) {
   const shelf = machine.shelved && !doc.alarm && doc.commands.includes("unshelve");
   return [
     h("p", { class: "back" }, h("a", { href: "#/" }, "‹ All machines")),
-    h("div", { class: "row title" }, h("h1", { class: "name" }, machine.name), pill(machine.state, machine.severity)),
+    h("div", { class: "row title" }, h("h1", { class: "name" }, called(machine)), pill(machine.state, machine.severity)),
+    placeLine(machine) && h("p", { class: "quiet" }, placeLine(machine)),
     told.length > 0 && h("p", { class: "quiet" }, told.join(" · ")),
     doc.alarm && alarmCard(doc.alarm, doc, { titled: false }),
     doc.alarm && alikeSection(doc.alike, doc, { machine: machine.name }),
@@ -180,6 +183,7 @@ export function machinePage(doc, view) {
       !learning && h("p", { class: "quiet" },
         `Above the line the machine counts as unusual; ${machine.silent_s === null ? "now" : "when it was heard last"} `,
         h("strong", { class: machine.score > machine.threshold ? "bad" : "" }, score(machine.score)), ".")),
+    nextCard(machine, doc),
     h("h2", null, "Channels"),
     h("p", { class: "quiet legend" },
       h("span", { class: "key seen" }, "seen"), h("span", { class: "key usual" }, "usual (98 % of calm time)"),
@@ -203,6 +207,7 @@ export function machinePage(doc, view) {
         doc.seen_once.map((one) => h("p", null, `${clock(one.from, doc.time)} to ${clock(one.to, doc.time)}: ${one.channel}`)),
         h("p", { class: "quiet" }, "Was one of these a fault? Then learn the machine afresh.")]),
       fact("Learnt", doc.learnt ? `${clock(doc.learnt, doc.time)}, from ${plural(doc.learnt_rows, "row")}` : "not yet")),
+    manageSection(machine, doc),
   ];
 }
 
@@ -228,7 +233,7 @@ const KINDS = {
 function channelItem(channel, view) {
   const out = channel.low !== null && channel.seen !== null && (channel.seen < channel.low || channel.seen > channel.high);
   return h("li", { class: `card channel ${channel.hidden ? "hidden-one" : ""}`, "data-key": channel.name },
-    h("div", { class: "row" }, h("h3", { class: "name" }, channel.name),
+    h("div", { class: "row" }, h("h3", { class: "name" }, channel.name, channel.unit && h("span", { class: "quiet" }, ` ${channel.unit}`)),
       channel.hidden ? h("span", { class: "tag warning" }, "left out of the score")
         : channel.share >= 0.005 && h("span", { class: "quiet" }, `${Math.round(channel.share * 100)} % of the score`)),
     KINDS[channel.kind] !== undefined && h("p", { class: "quiet" }, KINDS[channel.kind]),

@@ -98,7 +98,7 @@ export const REASONS = {
   bad_quality: "the source says that the value is bad",
   retained: "kept by the broker, without a time of its own: no news",
   unknown_machine: "nothing in the message names its machine",
-  unknown_channel: "a channel that the machine did not have when it was learnt",
+  unknown_channel: "a channel that the machine did not have when it was learnt, and that is not learnt beside it",
   too_many_machines: "more machines than allowed",
   too_many_channels: "more channels than allowed",
   internal_error: "a fault of the agent itself: please report it",
