@@ -255,6 +255,9 @@ class Alarm:
         mode: of operation that the newest row is in, in words; "" where the machine has one, or is in transit.
         trend: where the score goes; None in alarms of older agents, of sensors and states, and in closed ones.
         fault_by: who has named the fault; "" where its name is a guess.
+        unsettled: it is quiet just now and not over; while it is, the machine is not normal.
+        reopened: how often it has come back after it was unsettled or over.
+        news: channels that this revision names and no earlier one did, where it has come back.
     """
 
     id: str
@@ -277,6 +280,9 @@ class Alarm:
     mode: str = ""
     fault_by: str = ""
     trend: ScoreTrend | None = None
+    unsettled: bool = False
+    reopened: int = 0
+    news: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:

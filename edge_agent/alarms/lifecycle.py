@@ -13,17 +13,21 @@ The states are those of ISA-18.2 and OPC UA Part 9 (4.8). Process and acknowledg
     unacknowledged --normal-> normal                where alarms are not latched (auto-reset)
     unacknowledged --normal-> latched               (D) returned to normal, not acknowledged; `latched = true`
     latched -------ack------> normal
+    normal ----comes back---> unacknowledged        the same id, where the pipeline takes it for the same incident
+    unacknowledged -recall_s> unacknowledged        re-alarm: readers are called a second time, once
 
-and, beside these, what keeps an alarm from calling: shelved (E, by an operator, for a time or once), suppressed (F, by
-maintenance: a command or a window), and held (by flood control; not in the standard, which only counts floods).
+An alarm whose machine is quiet for a while is unsettled: active, and its acknowledgement holds while it comes back.
+
+Beside these stands what keeps an alarm from calling: shelved (E, by an operator, for a time or once), suppressed (F,
+by maintenance: a command or a window), and held (by flood control; not in the standard, which only counts floods).
 
 Rules that are kept here:
 
 - A machine has one alarm at most; findings about its sensors and notices stand beside it, under their own subjects.
 - Whatever hides an alarm, it is tracked, retained and counted; when nothing hides it any more and it is still there,
   it is raised again.
-- Every change is a revision, numbered without gaps, and every alarm that opened ends with one closing. Whoever was
-  called hears of the end, and nobody else.
+- Every change is a revision, numbered without gaps, and every alarm that opened, or was reopened, ends with one
+  closing. Whoever was called hears of the end, and nobody else.
 - A critical alarm is never held.
 - A shelving lasts at most as long as was asked for, even where the clock is set back: it then starts anew.
 
@@ -72,11 +76,13 @@ class LifecycleSettings:
         latched: an alarm stays until it is acknowledged, even if its machine is normal again.
         history: closed alarms that can still be acknowledged or named.
         masked_limit: machines that can be shelved, and that can be suppressed, at a time.
+        recall_s: readers are called a second time for what nobody has acknowledged after so long; 0: never.
     """
 
     latched: bool = False
     history: int = 500
     masked_limit: int = 1000
+    recall_s: float = 3600.0
     flood: FloodSettings = field(default_factory=FloodSettings)
 
 
@@ -118,18 +124,26 @@ class AlarmLifecycle:
         if record is None:
             # A closing whose opening nobody here remembers was told before the memory was lost.
             told = alarm.state == "closed"
-            record = AlarmState(replace(alarm, revision=alarm.revision - 1), told=told)
-            event = "opened"
-        record = structs.replace(
-            record,
-            alarm=replace(alarm, revision=record.alarm.revision),
-            acknowledgement=None if _graver(alarm, record.alarm) else record.acknowledgement,
-            active=True,
-            ended_ns=None,
-        )
+            past = self._take_past(alarm.id)
+            before = alarm.revision - 1 if past is None else max(alarm.revision - 1, past.revision)
+            record = AlarmState(replace(alarm, revision=before, unsettled=False), told=told)
+            event = "opened" if past is None else "reopened"
+        elif event == "updated" and alarm.unsettled != record.alarm.unsettled:
+            event = "unsettled" if alarm.unsettled else "returned"
+        if _graver(alarm, record.alarm):
+            record = structs.replace(record, acknowledgement=None, called_ns=None, recalled=False)
+        alarm_now = replace(alarm, revision=record.alarm.revision)
+        record = structs.replace(record, alarm=alarm_now, active=True, ended_ns=None)
         if alarm.state == "closed":
             return notifications + self._return_to_normal(record, now_ns=now_ns)
         return notifications + self._review_state(record, event, now_ns=now_ns)
+
+    def _take_past(self, alarm_id: str) -> ClosedAlarm | None:
+        """A closed alarm that has come back, out of the history."""
+        for at in range(len(self.kept.history) - 1, -1, -1):
+            if self.kept.history[at].id == alarm_id:
+                return self.kept.history.pop(at)
+        return None
 
     def reconcile(self, open_ids: Collection[str], *, now_ns: int) -> list[Notification]:
         """After a restart: end the alarms that the pipeline does not go on with."""
@@ -167,8 +181,20 @@ class AlarmLifecycle:
         return [
             notification
             for record in oldest_first
-            for notification in self._review_state(record, None, now_ns=now_ns)
+            for notification in self._review_state(record, self._recall(record, now_ns), now_ns=now_ns)
         ]
+
+    def _recall(self, record: AlarmState, now_ns: int) -> Event | None:
+        """Whether readers are to be called a second time for an alarm that nobody has acknowledged."""
+        due = (
+            self._settings.recall_s > 0
+            and record.active
+            and record.called_ns is not None
+            and abs(now_ns - record.called_ns) >= self._settings.recall_s * 1e9
+        )
+        if not due or record.recalled or record.acknowledgement is not None or record.hidden:
+            return None
+        return None if record.alarm.kind != "machine" or record.alarm.unsettled else "recalled"
 
     # -- what people say -------------------------------------------------------------------------------------
 
@@ -311,6 +337,10 @@ class AlarmLifecycle:
         if event is None:
             self.kept.records[record.alarm.subject] = record
             return []
+        if live and record.called_ns is None:
+            record = structs.replace(record, called_ns=now_ns)
+        if event == "recalled":
+            record = structs.replace(record, recalled=True)
         return [self._notify(record, event, live=live)]
 
     def _notify(self, record: AlarmState, event: Event, *, live: bool) -> Notification:
@@ -350,6 +380,7 @@ class AlarmLifecycle:
                 told=record.told,
                 acknowledgement=record.acknowledgement,
                 finding=_finding(alarm),
+                revision=alarm.revision,
             )
         )
         del self.kept.history[: -self._settings.history]

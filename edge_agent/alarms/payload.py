@@ -48,6 +48,9 @@ def to_payload(alarm: Alarm, *, agent: str, zone: tzinfo = UTC) -> dict[str, Any
             "hidden_channels": list(alarm.hidden),
             "summary": sentences.summary(alarm, zone=zone),
             "model": alarm.model,
+            "unsettled": alarm.unsettled,
+            "reopened": alarm.reopened,
+            "new_channels": list(alarm.news),
         }
     )
 

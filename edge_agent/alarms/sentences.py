@@ -36,11 +36,13 @@ def sentence(notification: Notification, *, zone: tzinfo) -> str:
     return ending.format(
         machine=alarm.machine,
         onset=_onset(alarm, zone),
+        summary=summary(alarm, zone=zone),
         by="Somebody" if seen is None else seen.by,
     )
 
 
 _ENDINGS: Mapping[Event, str] = {
+    "recalled": "Nobody has acknowledged the alarm of {onset}, so this is the second call. {summary}",
     "latched": "{machine} is back to normal. The alarm of {onset} waits to be acknowledged.",
     "accepted": "{by} says that what {machine} has done since {onset} is normal. It is known from now on.",
     "superseded": "{machine} has a new alarm. The one of {onset} is closed.",
@@ -62,7 +64,20 @@ def summary(alarm: Alarm, *, zone: tzinfo) -> str:
     named = [*alarm.channels[:_NAMED_CHANNELS], *sorted(lines, key=lambda line: -line.deviation)[:1]]
     seen = "; ".join(map(_phrase, named))
     told = f"{alarm.machine} {_what(alarm)} since {_onset(alarm, zone)}" + (f": {seen}." if seen else ".")
-    return told if alarm.trend is None else f"{told} {_trend_phrase(alarm.trend, now_ns=alarm.time_ns)}."
+    trend = [] if alarm.trend is None else [f"{_trend_phrase(alarm.trend, now_ns=alarm.time_ns)}."]
+    return " ".join([told, *trend, *_course(alarm)])
+
+
+def _course(alarm: Alarm) -> list[str]:
+    """How often it has come back and with what, and that it may do so again."""
+    back = f"It has come back {_how_often(alarm.reopened)}" if alarm.reopened else ""
+    new = f"; new: {', '.join(alarm.news)}" if back and alarm.news else ""
+    parts = [f"{back}{new}."] if back else []
+    return [*parts, "It is quiet just now, and not over."] if alarm.unsettled else parts
+
+
+def _how_often(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _trend_phrase(trend: ScoreTrend, *, now_ns: int) -> str:
@@ -103,6 +118,8 @@ def _closed_summary(alarm: Alarm, zone: tzinfo) -> str:
         )
     lasted = span((alarm.closed_ns or alarm.time_ns) - alarm.onset_ns)
     told = f"{alarm.machine} is back to normal. The alarm of {onset} lasted {lasted}."
+    if alarm.reopened:
+        told = f"{told} It had come back {_how_often(alarm.reopened)}."
     if alarm.fault == "unknown":
         return told
     if alarm.fault_by:

@@ -18,6 +18,10 @@ KEPT_VERSION = 1
 Event = Literal[
     "opened",
     "updated",
+    "unsettled",
+    "returned",
+    "reopened",
+    "recalled",
     "acknowledged",
     "labelled",
     "accepted",
@@ -76,6 +80,8 @@ class AlarmState(Struct, frozen=True):
         held: kept back by flood control.
         ended_ns: time of the sensor data at which a latched alarm's machine was normal again.
         shelving, suppression: as they were last said.
+        called_ns: when readers were first called since it opened; None: not yet, or by an older agent.
+        recalled: they were called a second time.
     """
 
     alarm: Alarm
@@ -86,6 +92,8 @@ class AlarmState(Struct, frozen=True):
     acknowledgement: Acknowledgement | None = None
     shelving: Shelving | None = field(default=None, name="shelf")
     suppression: Suppression | None = None
+    called_ns: int | None = None
+    recalled: bool = False
 
     @property
     def masked(self) -> bool:
@@ -124,6 +132,7 @@ class ClosedAlarm:
 
     Attributes:
         finding: what was wrong with which sensor; empty where it was an alarm of the machine.
+        revision: the last one; an alarm that is reopened counts on. 0: an older agent wrote this down.
     """
 
     id: str
@@ -134,6 +143,7 @@ class ClosedAlarm:
     told: bool
     acknowledgement: Acknowledgement | None = None
     finding: str = ""
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from edge_agent.alarms.flood import FloodSettings
 from edge_agent.alarms.lifecycle import LifecycleSettings
 from edge_agent.alarms.maintenance import DAYS, EVERY_MACHINE, MaintenanceWindow, Once, Weekly, to_ns
 from edge_agent.config.sections import Section, zone_of
+from edge_agent.detect.off_delay import OffDelays, OffDelaySettings
 from edge_agent.topics import is_name, parse
 
 Command = Literal[
@@ -32,7 +33,7 @@ Limit = Annotated[int, Field(ge=0, le=10_000)]
 Span = Annotated[float, Field(gt=0, le=86_400 * 366, allow_inf_nan=False)]
 
 
-_LIFECYCLE = LifecycleSettings()
+_LIFECYCLE, _OFF_DELAY = LifecycleSettings(), OffDelaySettings()
 """What holds where the file says nothing."""
 
 
@@ -78,6 +79,19 @@ class LifecycleSection(Section):
         """In the words of who obeys it."""
         flood = FloodSettings(self.flood_calls, self.flood_machine_calls, self.flood_window_s)
         return LifecycleSettings(latched=self.latched, flood=flood)
+
+
+class AlarmsSection(Section):
+    """How long an incident lasts, and when people are called a second time for it."""
+
+    off_delay_s: OffDelays = _OFF_DELAY.off_delay_s
+    reopen_s: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = _OFF_DELAY.reopen_s
+    recall_s: Annotated[float, Field(ge=0, le=86_400 * 7, allow_inf_nan=False)] = _LIFECYCLE.recall_s
+
+    @property
+    def off_delay(self) -> OffDelaySettings:
+        """In the words of who obeys it."""
+        return OffDelaySettings(self.off_delay_s, self.reopen_s)
 
 
 class MaintenanceSection(Section):

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from edge_agent.commissioning.settings import BudgetSettings
-from edge_agent.config.alarms import CommandsSection, LifecycleSection, MaintenanceSection
+from edge_agent.config.alarms import AlarmsSection, CommandsSection, LifecycleSection, MaintenanceSection
 from edge_agent.config.broker import BROKER_FILES, BrokerSection
 from edge_agent.config.findings import findings, located
 from edge_agent.config.machines import MachineSection
@@ -78,6 +78,7 @@ class Config(Section):
     record: RecordSection = RecordSection()
     commands: CommandsSection = CommandsSection()
     alarm: OnDelaySettings = OnDelaySettings()
+    alarms: AlarmsSection = AlarmsSection()
     state: StateSettings = StateSettings()
     lifecycle: LifecycleSection = LifecycleSection()
     sharing: SharingSection = SharingSection()

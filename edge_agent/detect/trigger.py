@@ -1,7 +1,7 @@
 """Scores to alarms' beginnings and ends: a threshold with on-delay, off-delay and deadband, one machine each. Pure.
 
 What it is not: it does not know what an alarm is called, who is told, or how a threshold was found. Which alarms call
-people is `alarms`; a score of 1 is the threshold whatever the machine.
+people is `alarms`, when an incident is over is `off_delay`; a score of 1 is the threshold whatever the machine.
 
 The rules it keeps, in the words of ISA-18.2:
 
@@ -112,6 +112,16 @@ class Trigger:
     def active(self) -> bool:
         """Whether an alarm has been raised and not cleared."""
         return self._active
+
+    @property
+    def counting(self) -> bool:
+        """Whether the latest windows speak for an alarm that has not been raised yet."""
+        return not self._active and self._run > 0
+
+    @property
+    def seen_recent(self) -> bool:
+        """Whether the fault of the latest alarm could be seen in the newest rows alone."""
+        return self._seen_recent
 
     def step(self, score: float, *, recent: float, span_windows: int = 0) -> TriggerState:
         """Take in the next window.

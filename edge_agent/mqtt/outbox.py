@@ -147,6 +147,8 @@ class Outbox:
         """
         self._open[alarm.id] = alarm
         self._changes[_OPEN + alarm.id] = msgspec.msgpack.encode(alarm)
+        if self._closed.pop(alarm.id, None) is not None:  # it has been reopened
+            self._changes[_CLOSED + alarm.id] = None
         self._tell("opened" if first else "updated", alarm)
         self.put(_retained(alarm))
 

@@ -1,7 +1,7 @@
 """One machine as the pipeline holds it: rows, profile, trigger, condition, and what survives a restart. Pure."""
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -12,13 +12,14 @@ from edge_agent.commissioning.seen_once import SeenOnce
 from edge_agent.commissioning.threshold_tracking import DRIFTED, ThresholdTracker
 from edge_agent.detect.fusion import joined
 from edge_agent.detect.judge import Judge
+from edge_agent.detect.off_delay import IncidentState, OffDelay, OffDelaySnapshot, ScoredWindow
 from edge_agent.detect.operating_modes import mode_names
-from edge_agent.detect.trigger import Trigger, TriggerSnapshot, TriggerState
-from edge_agent.diagnose.fault_naming import FaultNaming
+from edge_agent.detect.trigger import Trigger, TriggerSnapshot
+from edge_agent.diagnose.fault_naming import FaultNaming, Opinion
 from edge_agent.model.lazy_arrays import LazyArrays
 from edge_agent.pipeline import acceptance, level_offsets
 from edge_agent.pipeline.acceptance import Acceptance, Accepted, NotAccepted
-from edge_agent.pipeline.condition import Condition, ConditionState
+from edge_agent.pipeline.condition import Condition, ConditionState, LoudChange
 from edge_agent.pipeline.machine_budget import MachineBudget
 from edge_agent.pipeline.notices import STANDSTILL, MachineNotices, NoticeState
 from edge_agent.pipeline.results import CommissionRequest, SuccessorStatus
@@ -34,7 +35,7 @@ _SECOND_NS = 1_000_000_000
 
 MachineState = Literal["commissioning", "learning", "ready", "failed"]
 
-_WindowState = TriggerState | Literal["muted", "dismissed"]
+_WindowState = IncidentState | Literal["muted", "dismissed"]
 """Muted: the score raises no alarm just now; dismissed: so, and the open alarm was what the notice tells of."""
 
 
@@ -55,6 +56,7 @@ class MachineStatus:
         unwatched: it was learnt, and is not watched; the reason says why.
         successor: how far its next profile is, if one is on its way.
         previous: whether the profile before this one can be had back.
+        unsettled: its open alarm is quiet and not over; reopened: how often that has come back.
     """
 
     state: MachineState
@@ -77,6 +79,8 @@ class MachineStatus:
     unwatched: bool = False
     successor: SuccessorStatus | None = None
     previous: bool = False
+    unsettled: bool = False
+    reopened: int = 0
 
     @property
     def drifted(self) -> bool:
@@ -120,7 +124,9 @@ class Memento:
 
     Attributes:
         profile: which profile it was scored with, see `profile_identity`; "" while there is none.
-        decider, book: of its trigger and its condition, under the names that they have on disk.
+        decider, book: of its trigger and its condition, under the names that they have on disk. While an incident is
+            unsettled the trigger is written down as in an alarm, so that agents that know of no such thing close it.
+        off_delay: of its latest incident; None: an older agent wrote this down.
     """
 
     machine: str
@@ -132,6 +138,7 @@ class Memento:
     book: ConditionState
     quality: QualityState = field(default_factory=QualityState)
     notices: NoticeState = field(default_factory=NoticeState)
+    off_delay: OffDelaySnapshot | None = None
 
     @property
     def tells(self) -> bool:
@@ -156,6 +163,7 @@ class Machine:
 
     rows: RowBuffer
     trigger: Trigger
+    off_delay: OffDelay
     condition: Condition
     naming: FaultNaming
     state: MachineState = "commissioning"
@@ -224,24 +232,39 @@ class Machine:
         span_windows = -(-block.windows.values.shape[-1] // self.profile.hop_rows)
         block, states = self._states(block, tracker, span_windows=span_windows)
         self.last_score = float(block.value[-1])
-        eventful = [at for at, state in enumerate(states) if state not in ("normal", "muted")]
-        named = self.naming.judge(block.windows.values[eventful]) if eventful else None
+        loud = [at for at, (state, _) in enumerate(states) if state in get_args(LoudChange)]
+        named = self.naming.judge(block.windows.values[loud]) if loud else None
+        opinions = dict(zip(loud, named or (), strict=False))
         alarms = []
-        for place, at in enumerate(eventful):
-            state, opinion = states[at], named[place] if named else None
-            assert state != "normal"  # noqa: S101 - as chosen above
-            assert state != "muted"  # noqa: S101 - as chosen above
-            if state == "dismissed":
-                alarm = self.condition.dismiss(STANDSTILL, time_ns=int(block.windows.times_ns[at]))
-            else:
-                alarm = self.condition.advance(state, block, at=at, profile=self.profile, named=opinion)
+        for at, (state, since_ns) in enumerate(states):
+            if state == "normal":
+                continue
+            alarm = self._revision(state, block, at=at, named=opinions.get(at), since_ns=since_ns)
             if alarm is not None:
                 alarms.append(alarm)
-            if self.condition.open_alarm is not None:
+            if self.condition.open_alarm is not None and state in get_args(LoudChange):
                 window, end_row = block.windows.values[at], int(block.windows.end_rows[at])
                 time_ns = int(block.windows.times_ns[at])
                 self.naming.keep(self.condition.open_alarm.id, window, end_row=end_row, time_ns=time_ns)
         return block, [*alarms, *self._level_notices(block.windows)]
+
+    def _revision(
+        self, state: _WindowState, block: ScoreBlock, *, at: int, named: Opinion | None, since_ns: int | None
+    ) -> Alarm | None:
+        """What window `at` of the block calls for."""
+        assert self.profile is not None  # noqa: S101 - only scored windows get here
+        time_ns, score = int(block.windows.times_ns[at]), float(block.value[at])
+        if state == "dismissed":
+            return self.condition.dismiss(STANDSTILL, time_ns=time_ns)
+        if state == "unsettled":
+            return self.condition.quieten(score, time_ns=time_ns)
+        if state == "cleared":
+            return self.condition.close(score, time_ns=time_ns)
+        if state == "normal" or state == "muted":  # noqa: PLR1714 - mypy sees through no tuple
+            return None
+        return self.condition.advance(
+            state, block, at=at, profile=self.profile, named=named, since_ns=since_ns
+        )
 
     def _level_notices(self, windows: WindowBlock) -> list[Alarm]:
         """What the latest of the windows say of the level of one channel, one in so many at the most."""
@@ -256,12 +279,13 @@ class Machine:
 
     def _states(
         self, block: ScoreBlock, tracker: ThresholdTracker, *, span_windows: int
-    ) -> tuple[ScoreBlock, list[_WindowState]]:
+    ) -> tuple[ScoreBlock, list[tuple[_WindowState, int | None]]]:
+        """(the block by the thresholds now in use, of each window its state and when its loud run began)."""
         parts = block.value[:, np.newaxis] if block.parts is None else block.parts
         learnt = np.column_stack([parts, block.recent])  # B P+1, by the thresholds as they were learnt
         by_learnt = joined(learnt[:, :-1])
         block = replace(block, value=block.value.copy(), recent=block.recent.copy())
-        states: list[_WindowState] = []
+        states: list[tuple[_WindowState, int | None]] = []
         raised_ns = None if self.condition.open_alarm is None else self.condition.open_alarm.onset_ns
         for at, time_ns in enumerate(block.windows.times_ns.tolist()):
             now = learnt[at] / tracker.in_use
@@ -272,21 +296,32 @@ class Machine:
             if self.notices is not None and self.notices.mutes(
                 window, end_row=end_row, time_ns=time_ns, score=value
             ):
-                states.append(self._mute(self.notices, raised_ns))
+                states.append((self._mute(self.notices, raised_ns), None))
                 continue
-            states.append(self.trigger.step(value, recent=recent, span_windows=span_windows))
-            raised_ns = time_ns if states[-1] == "raised" else raised_ns
-            in_alarm = states[-1] != "normal"
-            tracker.observe_window(time_ns, learnt[at], in_alarm=in_alarm)
-        normal = np.array([state == "normal" for state in states])
+            shares = block.contributions[at].tolist()
+            state = self._step(ScoredWindow(value, recent, shares, time_ns), span_windows=span_windows)
+            states.append((state, self.off_delay.since_ns))
+            raised_ns = self.off_delay.since_ns if state == "raised" else raised_ns
+            tracker.observe_window(time_ns, learnt[at], in_alarm=state != "normal")
+        normal = np.array([state == "normal" for state, _ in states])
         self._statistics().observe_scores(block.windows, by_learnt, normal=normal)
         return block, states
 
+    def _step(self, window: ScoredWindow, *, span_windows: int) -> IncidentState:
+        """What the trigger and the off-delay make of a window."""
+        assert self.profile is not None  # noqa: S101 - only scored windows get here
+        heard = self.trigger.step(window.value, recent=window.recent, span_windows=span_windows)
+        hop_ns = self.profile.hop_rows * self.profile.period_ns
+        return self.off_delay.step(
+            heard, window, trigger=self.trigger, hop_ns=hop_ns, span_windows=span_windows
+        )
+
     def _mute(self, notices: MachineNotices, raised_ns: int | None) -> _WindowState:
         """The state of a window whose score raises no alarm, with an alarm since `raised_ns` or none."""
-        if not self.trigger.active or raised_ns is None or not notices.was_the_stop(raised_ns):
+        if self.off_delay.phase == "normal" or raised_ns is None or not notices.was_the_stop(raised_ns):
             return "muted"  # an alarm that was there before the machine stopped stays as it is
         self.trigger.restore(TriggerSnapshot(armed=False))
+        self.off_delay.dismiss()
         return "dismissed"
 
     def _statistics(self) -> DriftStatistics:
@@ -378,16 +413,18 @@ class Machine:
         """What to write down beside the rows. Learning does not survive a restart: it is asked for again."""
         if self.resting is not None:
             return self.resting
+        trigger, off_delay = self.trigger.save(), self.off_delay.save()
         return Memento(
             machine=name,
             state="commissioning" if self.state == "learning" else self.state,
             wanted_at=self.wanted_at,
             reason=self.reason,
             profile=profile_identity(self.profile),
-            decider=self.trigger.save(),
+            decider=replace(trigger, anomalous=off_delay.phase != "normal"),
             book=self.condition.save(),
             quality=QualityState() if self.sensor_monitor is None else self.sensor_monitor.save(),
             notices=NoticeState() if self.notices is None else self.notices.save(),
+            off_delay=off_delay,
         )
 
     def restore(self, memento: Memento, buffer: BufferState | None) -> None:
@@ -401,7 +438,10 @@ class Machine:
         self.state, self.reason = memento.state, memento.reason
         if memento.state == "failed" and buffer is not None:
             self.wanted_at = memento.wanted_at
-        self.trigger.restore(memento.decider)
+        known = OffDelaySnapshot(phase="loud") if memento.decider.anomalous else OffDelaySnapshot()
+        off_delay = memento.off_delay or known
+        self.trigger.restore(replace(memento.decider, anomalous=off_delay.phase == "loud"))
+        self.off_delay.restore(off_delay)
         self.condition.restore(memento.book)
         if self.sensor_monitor is not None:
             self.sensor_monitor.restore(memento.quality)
@@ -460,6 +500,8 @@ class Machine:
             seen_once=() if self.profile is None else seen_once.read(self.profile),
             ready_ns=self._ready_ns(),
             promise=None if self.budgeting is None else self.budgeting.promise(self.tracker),
+            unsettled=self.off_delay.phase == "quiet",
+            reopened=0 if alarm is None else alarm.reopened,
         )
 
     def _ready_ns(self) -> int | None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from edge_agent.detect.off_delay import OffDelay
 from edge_agent.detect.scorer import Scorer
 from edge_agent.detect.trigger import Trigger, TriggerSettings, on_delay_windows
 from edge_agent.diagnose.fault_library import FaultLibrary
@@ -194,6 +195,7 @@ class Pipeline:
         for name, machine in self.machines.items():
             machine.condition.change_model(scorer.bundle.digest)
             machine.condition.weight = facts_of(settings.machine_rules, name).weight
+            machine.off_delay.adopt(settings.off_delay)
             profile = machine.profile
             if profile is not None:
                 machine.trigger.adopt(_delays(profile, settings))
@@ -362,6 +364,11 @@ class Pipeline:
             self.books.book(outcome)
 
     def _add_machine(self, name: str) -> Machine:
+        condition = Condition(
+            self._settings.alarm,
+            model=self._scorer.bundle.digest,
+            weight=facts_of(self._settings.machine_rules, name).weight,
+        )
         machine = Machine(
             rows=RowBuffer(
                 name,
@@ -371,11 +378,8 @@ class Pipeline:
                 aligner=aligner(name, self._settings, scorer=self._scorer),
             ),
             trigger=Trigger(self._settings.trigger),
-            condition=Condition(
-                self._settings.alarm,
-                model=self._scorer.bundle.digest,
-                weight=facts_of(self._settings.machine_rules, name).weight,
-            ),
+            condition=condition,
+            off_delay=OffDelay(self._settings.off_delay, grade=lambda: condition.severity),
             naming=FaultNaming(name, self._settings.naming),
             wanted_at=self._settings.commission_rows,
         )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from edge_agent.commissioning.settings import BudgetSettings
+from edge_agent.detect.off_delay import OffDelaySettings
 from edge_agent.detect.trigger import OnDelaySettings, TriggerSettings
 from edge_agent.diagnose.fault_naming import NamingSettings
 from edge_agent.pipeline.condition import ConditionSettings
@@ -26,7 +27,8 @@ class PipelineSettings:
         learning_bytes: memory that learning a machine may take, see `commissioning.memory_bound`; a third as much
             the rows of all machines that are to be learnt. A gateway's is small, a desk's is not: by default no bound.
         seed: of everything random in learning.
-        trigger: how alarms begin and end; `on_delay` sets its on-delay once a machine's pace is known.
+        trigger: when the score is loud; `on_delay` sets its on-delay once a machine's pace is known.
+        off_delay: when an incident is over.
         channel_rules: what people know of channels before anything is learnt.
         machine_rules: what people say of machines.
     """
@@ -38,6 +40,7 @@ class PipelineSettings:
     seed: int = 0
     trigger: TriggerSettings = field(default_factory=TriggerSettings)
     on_delay: OnDelaySettings = field(default_factory=OnDelaySettings)
+    off_delay: OffDelaySettings = field(default_factory=OffDelaySettings)
     alarm: ConditionSettings = field(default_factory=ConditionSettings)
     state: StateSettings = field(default_factory=StateSettings)
     naming: NamingSettings = field(default_factory=NamingSettings)

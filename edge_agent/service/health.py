@@ -213,6 +213,11 @@ def _since_learnt(status: MachineStatus, *, spent: int) -> dict[str, Any]:
     return told
 
 
+def _flapping(status: MachineStatus) -> dict[str, Any]:
+    """Whether the open alarm is quiet and not over, and how often it has come back."""
+    return {"unsettled": status.unsettled, "reopened": status.reopened}
+
+
 def _watched(status: MachineStatus, *, silent_ns: int | None) -> dict[str, Any]:
     """Whether the machine is watched, and if not, why and until when."""
     told: dict[str, Any] = {"state": status.state}
@@ -241,6 +246,7 @@ def _machine(
         ]
     if status.open_alarm is not None:
         told["alarm"] = status.open_alarm
+        told |= {name: value for name, value in _flapping(status).items() if value}
     if status.notices:
         told["notices"] = list(status.notices)
     if calls.record is not None:

@@ -29,6 +29,7 @@ LIVE = frozenset(
         "commission",
         "budget",
         "alarm",
+        "alarms",
         "state",
         "window",
         "limits",

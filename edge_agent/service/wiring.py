@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from edge_agent.alarms.command_handler import CommandSettings
@@ -80,6 +81,7 @@ def pipeline_settings(config: Config) -> PipelineSettings:
         commission_rows=config.commission.rows,
         budget=config.budget,
         on_delay=config.alarm,
+        off_delay=config.alarms.off_delay,
         state=config.state,
         window=config.window,
         channel_rules=tuple(rule.rule for rule in config.channel),
@@ -151,7 +153,7 @@ def manager_settings(config: Config) -> ManagerSettings:
         command_topic=config.commands.topic.replace("{agent}", agent),
         reply_topic=config.commands.reply_topic.replace("{agent}", agent),
         flood_topic=lifecycle.flood_topic.replace("{agent}", agent),
-        lifecycle=lifecycle.settings,
+        lifecycle=replace(lifecycle.settings, recall_s=config.alarms.recall_s),
         commands=CommandSettings(
             agent=agent,
             allow=frozenset(config.commands.allow),

@@ -90,11 +90,12 @@ def test_what_an_older_agent_wrote_is_taken_over_and_written_as_before() -> None
     raw = base64.b64decode(WRITTEN)
     assert decode(raw) == KEPT
     written = msgspec.msgpack.decode(encode(KEPT))
-    for record in written["records"].values():
-        assert record["alarm"].pop("fault_by") == ""
-        assert record["alarm"].pop("trend") is None
+    new = {"mode": "", "fault_by": "", "trend": None, "unsettled": False, "reopened": 0, "news": []}
+    for record in written["records"].values():  # an older agent passes over what it does not know
+        assert {name: record["alarm"].pop(name) for name in new} == new
         assert [channel.pop("detail") for channel in record["alarm"]["channels"]] == [""] * len(
             record["alarm"]["channels"]
         )
-        assert record["alarm"].pop("mode") == ""  # an older agent passes over what it does not know
+        assert (record.pop("called_ns"), record.pop("recalled")) == (None, False)
+    assert [past.pop("revision") for past in written["history"]] == [0, 0]
     assert written == msgspec.msgpack.decode(raw)

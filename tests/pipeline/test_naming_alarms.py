@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edge_agent.detect.off_delay import OffDelays, OffDelaySettings
 from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose.fault_library import FaultLibrary
 from edge_agent.diagnose.fault_naming import NamingSettings, Refused
@@ -20,7 +21,10 @@ from edge_agent.signals.settings import WindowSettings
 
 SECOND = 1_000_000_000
 CHANNELS = ("flow", "pressure", "vibration")
-SETTINGS = PipelineSettings(commission_rows=600)
+SETTINGS = PipelineSettings(
+    commission_rows=600, off_delay=OffDelaySettings(OffDelays(10.0, 10.0, 10.0), reopen_s=0.0)
+)
+"""Incidents that end soon: the faults follow each other closely."""
 FAULT_ROWS, REST_ROWS = 120, 280
 PLAN = ("gauge off", "rough", "gauge off", "rough")
 
