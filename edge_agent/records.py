@@ -84,6 +84,7 @@ class Frame:
         stamped: whether the event times came with the payload.
         partial: whether the topic carries one channel of several, so that a row is gathered from many messages.
         bad_values: (channel, reason) of each value that was turned away while the rest was kept.
+        received_ns: wall clock at its arrival; 0 where that is not known, or says nothing.
     """
 
     machine: str
@@ -93,6 +94,7 @@ class Frame:
     stamped: bool = True
     partial: bool = False
     bad_values: tuple[tuple[str, RejectReason], ...] = ()
+    received_ns: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

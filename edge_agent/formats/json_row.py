@@ -80,6 +80,7 @@ def _plain_row(row: _JsonRow, origin: Origin) -> Frame | None:
         times_ns=(time_ns,),
         rows=(numbers,),
         stamped=row.ts is not None,
+        received_ns=origin.received_ns if row.ts is not None and origin.received_ns >= EARLIEST_NS else 0,
     )
 
 
@@ -116,6 +117,7 @@ def _plain_block(payload: bytes, origin: Origin) -> Frame | None:
         channels=tuple(block.values),
         times_ns=tuple(times_ns.tolist()),
         rows=columns.T.astype(np.float32, order="C"),
+        received_ns=origin.received_ns if origin.received_ns >= EARLIEST_NS else 0,
     )
 
 

@@ -98,6 +98,8 @@ def delivery_decoder(
             _compare(decoded, route, origin, stamped)
         if not origin.trusted:
             decoded = at_arrival(decoded, received_ns=delivery.received_ns)
+        elif delivery.received_ns >= EARLIEST_NS:
+            decoded = _with_arrival(decoded, received_ns=delivery.received_ns)
         if delivery.retain and route.retained == "ignore" and not isinstance(decoded, Reject):
             return _news(decoded)
         return decoded
@@ -150,6 +152,16 @@ def _unwrapped(route: Route, payload: bytes, origin: Origin, first: Reject, *, l
         again = unwrapped(inner, limit_bytes=limit_bytes)  # a mark inside what was packed
         if again is not None and not isinstance(again, Reject):
             return _decoded(route, again, origin)
+    return decoded
+
+
+def _with_arrival(decoded: Decoded, *, received_ns: int) -> Decoded:
+    """The same with the time of arrival, against which `signals.clock_guard` holds a source's own times."""
+    if isinstance(decoded, Frame):
+        known = decoded.received_ns or not decoded.stamped
+        return decoded if known else replace(decoded, received_ns=received_ns)
+    if isinstance(decoded, FrameSet):
+        return FrameSet(tuple(replace(frame, received_ns=received_ns) for frame in decoded.frames))
     return decoded
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from edge_agent.records import Float32, Frame, Taken, WindowBlock
 from edge_agent.signals.alignment import Aligner, AlignState, Loss
+from edge_agent.signals.clock_guard import ClockGuard
 from edge_agent.signals.intake import BlockIntake, GridIntake, RowIntake
 from edge_agent.signals.row_arrays import Bools, Ints
 from edge_agent.signals.row_store import RowStore
@@ -127,6 +128,7 @@ class RowBuffer:
         self._window_rows = window_rows
         self._columns_of: dict[tuple[str, ...], list[int]] = {}
         self._inspected_row = 0
+        self._guard = ClockGuard()
 
     # -- in ---------------------------------------------------------------------------------------------------
 
@@ -150,8 +152,31 @@ class RowBuffer:
         columns = self._columns_of.get(frame.channels)
         if columns is None and (columns := self._columns(frame.channels)) is None:
             return None
+        if frame.received_ns and frame.stamped:
+            return self._accept_by_clock(frame, columns)
         if not frame.stamped and self._set_back(frame.times_ns[0]):
             self._begin_afresh()
+        return self._take(frame, columns)
+
+    def _accept_by_clock(self, frame: Frame, columns: list[int]) -> Taken:
+        """Take a frame with a time of its own, which may be held back, and the one that was held back before it."""
+        guard, outcome = self._guard, "accepted"
+        for one in guard.admit(frame):
+            known = columns if one is frame else self._columns(one.channels)
+            outcome = "late" if known is None else self._take(one, known)
+            if outcome == "accepted":
+                guard.was_taken(one)
+        if outcome == "late" and guard.was_late(frame):
+            self._begin_afresh()
+            outcome = self._take(frame, columns)
+            guard.was_taken(frame)
+        if guard.lost:
+            self.lost["late"] += guard.lost
+            guard.lost = 0
+        return outcome
+
+    def _take(self, frame: Frame, columns: list[int]) -> Taken:
+        """Take a frame's rows by the way that is theirs."""
         if self._grid is not None:
             return self._grid.take(frame)
         whole = len(columns) == len(self.store.order) and not frame.partial
