@@ -8,6 +8,7 @@ dead network thread is replaced.
 
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -28,6 +29,11 @@ QOS = 1
 """At least once. With QoS 2 paho answers before we have done anything, and keeps the message in memory only."""
 _RETRY_MIN_S = 1
 _PROTOCOL_ERROR = ReasonCode(PacketTypes.DISCONNECT, "Protocol error")
+_LASTED_S = 15.0
+"""A connection that lasts so long, and twice as long as was waited for it, was no quick loss."""
+_FEWEST_LOSSES = 2
+THROWN_OUT = "thrown out"
+"""In what a connection says of itself that is let in and lost again and again; `doctor` looks for it."""
 _REPLACE_EVERY_S = 5.0
 """A network thread that dies at once is not replaced more often than this."""
 
@@ -59,8 +65,13 @@ class Connection:
         clean_session: bool,
         keep_bytes: int,
         report: Report,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`keep_bytes` of a payload are wanted; a longer one's end is forgotten while it is read."""
+        self._monotonic = monotonic
+        self._entered_s = 0.0
+        self._quick_losses = 0
+        """Connections in a row that were lost right after they were let in."""
         self.name = name
         self.session = 0
         """Number of the connection; a new one begins at every successful connect."""
@@ -89,6 +100,27 @@ class Connection:
     def connected(self) -> bool:
         """Whether the broker has accepted us and our network thread is alive."""
         return self._connected and self._thread is not None and self._thread.is_alive()
+
+    @property
+    def trouble(self) -> str:
+        """What is permanently wrong though each attempt succeeds; empty where nothing is."""
+        lasted_s = self._monotonic() - self._entered_s
+        if self._quick_losses < _FEWEST_LOSSES or (self._connected and lasted_s > self._long_enough_s):
+            return ""
+        return (
+            f"{self.name} was {THROWN_OUT} {self._quick_losses} times right after it was let in: another client "
+            f"uses the client id {self._client_id}, or the broker hangs up on what is sent"
+        )
+
+    @property
+    def _long_enough_s(self) -> float:
+        return _LASTED_S + 2 * self._wait_s
+
+    @property
+    def _wait_s(self) -> int:
+        """Before the next attempt: two clients of one name must not throw each other out every second."""
+        patience_s: int = 2 ** max(0, self._quick_losses - 1)
+        return max(_RETRY_MIN_S, min(patience_s, self._address.retry_max_s))
 
     def start(self) -> None:
         """Begin to connect; returns at once and keeps trying."""
@@ -190,6 +222,7 @@ class Connection:
                 self._failed(f"refused: {code}")
                 return
             self._failures = 0
+            self._entered_s = self._monotonic()
             self.session += 1
             self._connected = True
             self._report("broker_connected", client=self.name, session_present=flags.session_present)
@@ -220,9 +253,17 @@ class Connection:
             self.hung_up += code == _PROTOCOL_ERROR
             reason = f"{code} ({self._complaint.text})" if self._complaint.text else str(code)
             if was and code.is_failure:
-                self._report("broker_lost", client=self.name, reason=reason)
+                self._note_loss(client, violated=code == _PROTOCOL_ERROR)
+                told = {"hint": self.trouble} if self.trouble else {}
+                self._report("broker_lost", client=self.name, reason=reason, **told)
             elif code.is_failure and not self._told:  # with TLS 1.3 a refused certificate shows only now
                 self._failed(reason)
             self._lost(cast("BulkClient", client))
 
         self._guard(work)
+
+    def _note_loss(self, client: mqtt.Client, *, violated: bool) -> None:
+        """Count a loss right after the entry, and wait longer before the next; `violated`: we hung up ourselves."""
+        lasted_s = self._monotonic() - self._entered_s
+        self._quick_losses = 0 if violated or lasted_s > self._long_enough_s else self._quick_losses + 1
+        client.reconnect_delay_set(self._wait_s, max(self._wait_s, self._address.retry_max_s))

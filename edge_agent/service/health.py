@@ -122,6 +122,7 @@ def judge(
         for connection in connections
         if not connection.connected
     ]
+    amiss += [f"broker: {connection.trouble}" for connection in connections if connection.trouble]
     amiss += [f"broker: refuses the subscription {topic}" for topic in refused]
     if state_writer.failure:
         amiss.append(f"degraded, works from memory: {state_writer.failure}")

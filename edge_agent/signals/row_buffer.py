@@ -160,7 +160,8 @@ class RowBuffer:
 
     def _accept_by_clock(self, frame: Frame, columns: list[int]) -> Taken:
         """Take a frame with a time of its own, which may be held back, and the one that was held back before it."""
-        guard, outcome = self._guard, "accepted"
+        guard = self._guard
+        outcome: Taken = "accepted"  # what is held back may be
         for one in guard.admit(frame):
             known = columns if one is frame else self._columns(one.channels)
             outcome = "late" if known is None else self._take(one, known)

@@ -20,6 +20,7 @@ from edge_agent.cli.doctor import host
 from edge_agent.cli.doctor.checks import check_all
 from edge_agent.cli.doctor.findings import Finding, row, worst
 from edge_agent.cli.tables import text
+from edge_agent.config.file import defaults
 from tests.support.pki import Authority
 
 pytestmark = pytest.mark.broker
@@ -117,6 +118,28 @@ def test_an_acl_that_lets_us_read_and_not_write(tmp_path: Path, tiny_bundle: Pat
     (silent,) = [one for one in findings if one.area == "acl" and one.level == "warn"]
     assert "does not come back" in silent.what
     assert "topic readwrite agents/hall/doctor" in silent.remedy
+
+
+def test_a_broker_that_acknowledges_long_messages_and_drops_them(tmp_path: Path, tiny_bundle: Path) -> None:
+    broker = Broker(tmp_path, access="allow_anonymous true\nmessage_size_limit 4000").start()
+    file = tmp_path / "agent.toml"
+    file.write_text(
+        f'[agent]\nstate_dir = "state"\n[model]\nbundle = "{tiny_bundle}"\n[metrics]\nport = {free_port()}\n'
+        f'[broker]\nhost = "127.0.0.1"\nport = {broker.port}\n'
+    )
+    try:
+        found = failures(examined(file))
+    finally:
+        broker.kill()
+    assert set(found) == {"length"}
+    assert "does not come back, though a short one does" in found["length"].what
+
+
+def test_what_a_running_agent_says_of_a_namesake_is_a_failure() -> None:
+    said = ["broker: egress was thrown out 5 times right after it was let in", "overload: the queue is full"]
+    levels = {finding.what: finding.level for finding in host.metrics(defaults(), said)}
+    assert levels[f"it says: {said[0]}"] == "fail"
+    assert levels[f"it says: {said[1]}"] == "warn"
 
 
 def test_rows_that_sensors_send_are_counted_and_their_clock_is_held_against_ours(

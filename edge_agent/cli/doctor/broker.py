@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_agent.cli.agent_page import health
 from edge_agent.cli.doctor.data import SPARKPLUG_TOPICS, check_data
 from edge_agent.cli.doctor.findings import Finding, Level
 from edge_agent.config.file import Config
+from edge_agent.config.own_topics import own_words
 from edge_agent.errors import UsageError
 from edge_agent.mqtt.connection import BrokerAddress
 from edge_agent.mqtt.credentials import Tls
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 _WAIT_S = 5.0
+_LONGEST_ALERT_BYTES = 16_384
 _TURN_S = 0.02
 _EXPIRY_WARN_DAYS = 30
 _DAY_S = 86_400
@@ -159,9 +162,11 @@ class _Session:
 
     def __init__(self, config: Config, address: BrokerAddress, *, client_id: str) -> None:
         self.refused: list[str] = []
+        self._answered = False
         self.trouble = ""
-        self.outbox = Outbox(limit=1)
+        self.outbox = Outbox(limit=2)
         self.filters = _filters(config)
+        self._status_topic = _status_topic(config)
         self.connection = Egress(
             address,
             client_id=client_id,
@@ -173,16 +178,17 @@ class _Session:
 
     def _report(self, event: str, **facts: Any) -> None:
         if event == "subscription_refused":
-            self.refused = list(facts["topics"])
+            self._answered = True
+            self.refused = [topic for topic in facts["topics"] if topic != self._status_topic]
         elif event in ("broker_unreachable", "broker_lost", "credentials_unreadable"):
             self.trouble = str(facts.get("reason", event))
 
     def entered(self) -> bool:
         """Wait until the broker has answered in one way or the other."""
         end_s = time.monotonic() + _WAIT_S
-        while time.monotonic() < end_s and not (self.connection.listening or self.refused or self.trouble):
+        while time.monotonic() < end_s and not (self.connection.listening or self._answered or self.trouble):
             time.sleep(_TURN_S)
-        return self.connection.listening or bool(self.refused)
+        return self.connection.listening or self._answered
 
 
 def _filters(config: Config) -> tuple[str, ...]:
@@ -193,7 +199,12 @@ def _filters(config: Config) -> tuple[str, ...]:
     commands = (
         [f"{config.commands.topic.replace('{agent}', config.agent.name)}/+"] if config.commands.topic else []
     )
-    return tuple(filter(None, [*config.subscriptions, *sparkplug, *commands, _probe_topic(config)]))
+    own = [_status_topic(config), _probe_topic(config)]
+    return tuple(filter(None, [*config.subscriptions, *sparkplug, *commands, *own]))
+
+
+def _status_topic(config: Config) -> str:
+    return config.alerts.status_topic.replace("{agent}", config.agent.name)
 
 
 def _enter(config: Config, address: BrokerAddress, *, client_id: str, listen_s: float) -> Iterator[Finding]:
@@ -223,24 +234,55 @@ def _enter(config: Config, address: BrokerAddress, *, client_id: str, listen_s: 
 
 
 def _listen(config: Config, session: _Session, *, client_id: str, listen_s: float) -> Iterator[Finding]:
-    """What comes in for a moment: our own probe, and the sources' messages."""
-    probe, topic = client_id.encode(), _probe_topic(config)
+    """What comes in for a moment: our own probes, the agent's status, and the sources' messages."""
+    topic = _probe_topic(config)
+    probe, long = client_id.encode(), client_id.encode().ljust(_LONGEST_ALERT_BYTES, b".")
     session.outbox.put(Message(("probe",), topic, probe))
+    session.outbox.put(Message(("long probe",), topic, long))
     heard: list[tuple[ReceivedMessage, int]] = []
+    back: set[bytes] = set()
     end_s = time.monotonic() + listen_s
-    while time.monotonic() < end_s:
+    while (now_s := time.monotonic()) < end_s or (back == {probe} and now_s < end_s + _WAIT_S):
         session.connection.publish_waiting()
-        heard += [(one, time.time_ns()) for one in session.connection.drain_messages()]
+        new = session.connection.drain_messages()
+        heard += [(one, time.time_ns()) for one in new]
+        back |= {one.payload for one in new if one.topic == topic} & {probe, long}
         time.sleep(_TURN_S)
     if topic not in session.refused:
-        if any(one.topic == topic and one.payload == probe for one, _ in heard):
-            yield Finding("acl", "ok", f"what we send to {topic} comes back")
-        else:
-            remedy = (
-                f"`topic readwrite {topic}` in the broker's ACL, likewise `topic write` for alerts and status"
-            )
-            yield Finding("acl", "warn", f"what we send to {topic} does not come back", remedy)
-    yield from check_data(config, [(one, at) for one, at in heard if one.topic != topic], listen_s)
+        yield from _probed(topic, came=probe in back, long_came=long in back)
+    yield from _namesake(config, [one for one, _ in heard if one.topic == _status_topic(config)])
+    is_own = own_words(config.own_filters, ["#"])
+    yield from check_data(config, [(one, at) for one, at in heard if not is_own(one.topic)], listen_s)
+
+
+def _probed(topic: str, *, came: bool, long_came: bool) -> Iterator[Finding]:
+    """Whether the broker gives to others what we send, also where it is as long as an alert may be."""
+    if not came:
+        remedy = (
+            f"`topic readwrite {topic}` in the broker's ACL, likewise `topic write` for alerts and status"
+        )
+        yield Finding("acl", "warn", f"what we send to {topic} does not come back", remedy)
+        return
+    yield Finding("acl", "ok", f"what we send to {topic} comes back")
+    length = f"{_LONGEST_ALERT_BYTES:,} bytes"
+    if long_came:
+        yield Finding("length", "ok", f"a message of {length}, as an alert may have, comes back")
+    else:
+        what = f"a message of {length}, as an alert may have, does not come back, though a short one does"
+        remedy = (
+            "raise the broker's bound (mosquitto: message_size_limit, max_packet_size): it drops long alerts"
+        )
+        yield Finding("length", "fail", what, remedy)
+
+
+def _namesake(config: Config, heard: list[ReceivedMessage]) -> Iterator[Finding]:
+    """An agent of our name that is online at the broker, where none answers here."""
+    online = any(b'"state":"online"' in one.payload for one in heard)
+    if online and health(config) is None:
+        where = f"{config.metrics.host}:{config.metrics.port}"
+        what = f"an agent named {config.agent.name} is online at the broker, and none answers at {where}"
+        remedy = "if it runs elsewhere, give this one a [agent] name of its own: two of one name throw each other out"
+        yield Finding("agent", "warn", what, remedy)
 
 
 def _probe_topic(config: Config) -> str:

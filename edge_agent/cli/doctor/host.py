@@ -18,6 +18,7 @@ from pathlib import Path
 from edge_agent.cli.agent_page import health
 from edge_agent.cli.doctor.findings import Finding, Level
 from edge_agent.config.file import Config
+from edge_agent.mqtt.connection import THROWN_OUT
 
 _MB = 1_000_000
 _FREE_FAIL_BYTES, _FREE_WARN_BYTES = 50 * _MB, 500 * _MB
@@ -159,7 +160,13 @@ def metrics(config: Config, amiss: list[str] | None) -> Iterator[Finding]:
     remedy = "`edge-agent status` and the journal say more"
     yield Finding("metrics", "ok", f"an agent runs and answers at {host}:{number}")
     for word in amiss:
-        yield Finding("agent", "warn", f"it says: {word}", remedy)
+        if THROWN_OUT in word:
+            yield Finding("agent", "fail", f"it says: {word}", _NAMES)
+        else:
+            yield Finding("agent", "warn", f"it says: {word}", remedy)
+
+
+_NAMES = "give each agent a [agent] name of its own, and the state directory of one of them to nobody else"
 
 
 def port(area: str, *, host: str, number: int) -> Finding:
