@@ -27,7 +27,9 @@ _ROUND_S = 1.0
 _RETRY_FIRST_S, _RETRY_LAST_S = 1.0, 60.0
 _ENTRIES_A_ROUND = 20
 _FORGET_EVERY_S = 600.0
-_FRAMES_WAITING = 100_000
+_STEPS_WAITING = 250
+"""Steps whose rows wait for the thread: some seconds of a disk that hangs."""
+_MOMENTS_HELD = 300
 _MINUTES_HELD = 50_000
 """Minutes that wait in memory where the history cannot be written."""
 _MINUTES_A_SECOND, _LONGEST_FLUSH_S = 100, 10.0
@@ -69,7 +71,6 @@ class HistoryWorker:
         self._done: list[str] = []
         self._gatherer = MinuteGatherer()
         self._steps: deque[tuple[Sequence[Frame], Sequence[Scored]]] = deque()
-        self._frames_waiting = 0
         self._resumed = False
         self._wrote_minutes_s = -_LONGEST_FLUSH_S
         self._stopping = False
@@ -107,11 +108,10 @@ class HistoryWorker:
         """Have a step's rows and scores gathered soon; where too much waits they are passed over, and counted."""
         if not self._settings.minute_days or not (step.accepted or step.scores):
             return
-        if self._frames_waiting > _FRAMES_WAITING:
+        if len(self._steps) >= _STEPS_WAITING:
             self.counts.rows_passed_over += sum(len(frame.rows) for frame in step.accepted)
             return
         scored = [(block.windows.machine, block.windows.times_ns, block.value) for block in step.scores]
-        self._frames_waiting += len(step.accepted)
         self._steps.append((step.accepted, scored))
 
     def drain_done(self) -> Sequence[str]:
@@ -164,15 +164,15 @@ class HistoryWorker:
     def _gather(self) -> None:
         while self._steps:
             frames, scored = self._steps.popleft()
-            self._frames_waiting -= len(frames)
             self._gatherer.take_scores(scored)
             for _ in self._gatherer.take_frames(frames):
                 time.sleep(0)  # whoever waits for the interpreter has it now, and not in 5 ms
+        self._gatherer.forget_moments(but=_MOMENTS_HELD)
         if len(self._gatherer.open) > _MINUTES_HELD:  # nothing can be written for long
-            for place in sorted(self._gatherer.open, key=lambda place: place[1])[: _MINUTES_HELD // 10]:
-                del self._gatherer.open[place]
-                self._gatherer.changed.discard(place)
-                self.counts.rows_passed_over += 1
+            for place in sorted(self._gatherer.open, key=lambda place: place[1])[
+                : max(1, _MINUTES_HELD // 10)
+            ]:
+                self.counts.rows_passed_over += self._gatherer.give_up(place)
 
     def _write_minutes(self, now_s: float) -> None:
         """What was gathered, once a second, of very many machines less often; before an incident that rests on it."""

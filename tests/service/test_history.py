@@ -16,6 +16,7 @@ from edge_agent.mqtt.inbox import Batch
 from edge_agent.pipeline.results import StepResults
 from edge_agent.records import Profile, ReceivedMessage
 from edge_agent.service.history import HistoryPart
+from edge_agent.service.page import PagePart
 from edge_agent.service.turn import Clocks, Turn
 from edge_agent.store.history.curves import PastCurve
 from edge_agent.store.history.database import HISTORY, STEPS
@@ -285,6 +286,34 @@ def assert_same(one: PastCurve, other: PastCurve) -> None:
     assert one.channels.keys() == other.channels.keys()
     for name, values in one.channels.items():
         np.testing.assert_array_equal(values, other.channels[name])
+
+
+def test_what_cannot_be_written_for_long_is_bounded_in_memory_and_counted(
+    begin: Callable[[], Archive], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = begin()
+    worker = archive.part.worker
+    monkeypatch.setattr(worker._database, "_prepare", _full)
+    monkeypatch.setattr("edge_agent.service.history._MINUTES_HELD", 3)
+    monkeypatch.setattr("edge_agent.service.history._MOMENTS_HELD", 5)
+    for first in range(0, 560, 70):
+        archive.play((first, first + 70, 0.0))
+        archive.round()
+    assert len(worker._gatherer.open) <= 4
+    assert len(worker._gatherer.moments) <= 5
+    assert archive.part.add_figures(Snapshot()).history.rows_passed_over > 0
+    monkeypatch.setattr("edge_agent.service.history._STEPS_WAITING", 2)
+    archive.play((560, 640, 0.0))  # the thread stands still
+    assert len(worker._steps) == 2
+
+
+def test_machines_of_its_type_are_its_kin(config: Config) -> None:
+    table = config.model_dump(exclude={"model"}) | {
+        "machine": [{"match": "pump-*", "type": "pump"}, {"match": "fan-2", "type": "fan"}]
+    }
+    part = PagePart(Config.model_validate(table), report=lambda *_, **__: None)
+    assert part._kin("pump-1", ["pump-1", "fan-2", "pump-2", "press"]) == ("pump-2",)
+    assert part._kin("press", ["press", "oven"]) == ()
 
 
 def test_it_never_touches_the_turn_where_the_worker_stands_still(begin: Callable[[], Archive]) -> None:

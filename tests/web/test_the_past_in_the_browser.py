@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.harness.patience import wait_until
 from tests.web.conftest import FAULT_ROWS, HOSTILE, NORMAL_ROWS, WARM_ROWS, World
-from tests.web.visits import machine_place, visit
+from tests.web.visits import PHONE, machine_place, visit
 
 pytestmark = [
     pytest.mark.broker,
@@ -67,6 +67,7 @@ def test_what_closed_is_there_with_what_was_seen_and_who_did_what(
         expect(page.locator("svg.score")).to_be_visible()
         expect(page.locator(".channel svg.rows").first).to_be_visible()
         assert page.locator("main img, main i").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         if folder := os.environ.get("PAST_IMAGES"):
             page.screenshot(path=Path(folder) / "incident.png", full_page=True)
 

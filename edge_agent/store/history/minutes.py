@@ -153,6 +153,16 @@ class MinuteGatherer:
             self._take_rows(machine, channels, some)
             yield
 
+    def give_up(self, place: Place) -> int:
+        """Hold a minute no longer, though it is not written; returns how many rows it had."""
+        self.changed.discard(place)
+        return int(self.open.pop(place).sums[:, 0].max(initial=0))
+
+    def forget_moments(self, *, but: int) -> None:
+        """Hold the latest moments only, where they cannot be written."""
+        for start_s in sorted(self.moments)[: max(0, len(self.moments) - but)]:
+            del self.moments[start_s]
+
     def _take_rows(self, machine: str, channels: tuple[str, ...], frames: Sequence[Frame]) -> None:
         times_s = np.array([time for frame in frames for time in frame.times_ns], np.int64) // _SECOND_NS
         if all(isinstance(frame.rows, np.ndarray) for frame in frames):
