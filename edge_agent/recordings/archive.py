@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from edge_agent.errors import RecordingError, StateError
 from edge_agent.recordings import tables
+from edge_agent.recordings.table_times import TIMESTAMP
 from edge_agent.recordings.timeline import DAY_NS, Timeline, days, joined, of_frames
 from edge_agent.records import Frame
 from edge_agent.store import atomic_file
@@ -243,9 +244,9 @@ def day_name(day: int) -> str:
 
 def columns_of(line: Timeline) -> dict[str, Any]:
     """A table's columns: the time, then the channels; a channel may not be called like a column of its own."""
-    names = {name: f"{name}_" if name in {tables.TIMESTAMP, tables.LABEL} else name for name in line.channels}
+    names = {name: f"{name}_" if name in {TIMESTAMP, tables.LABEL} else name for name in line.channels}
     cells = {names[name]: line.values[:, at] for at, name in enumerate(line.channels)}
-    return {tables.TIMESTAMP: line.times_ns.astype("datetime64[ns]"), **cells}
+    return {TIMESTAMP: line.times_ns.astype("datetime64[ns]"), **cells}
 
 
 def _read(part: Part) -> Timeline:

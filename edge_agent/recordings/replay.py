@@ -18,6 +18,7 @@ from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Labelled
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.recordings.failure_records import FailureRecord
+from edge_agent.recordings.table_times import rising
 from edge_agent.recordings.tables import Recording
 from edge_agent.records import Alarm, Delivery, Float32, Frame, Profile, Reject, ScoreBlock
 
@@ -158,18 +159,11 @@ def _frames(recording: Recording, *, rows: int, ends_ns: Sequence[int] = ()) -> 
 
 
 def row_times_ns(recording: Recording) -> NDArray[np.int64]:
-    """Event times [R]: the recording's own where they rise, else an even grid of their median step (or 1 s)."""
-    count = len(recording.values)
-    times = recording.times_ns
-    if times is None:
-        return np.arange(count, dtype=np.int64) * _SECOND_NS
-    steps = np.diff(times)
-    if np.all(steps > 0):
-        return times
-    rising = steps[steps > 0]
-    step = int(np.median(rising)) if len(rising) else _SECOND_NS
-    grid: NDArray[np.int64] = times[0] + np.arange(count, dtype=np.int64) * step
-    return grid
+    """Event times [R]: the recording's own, those that do not rise spread up to the next; a second a row without."""
+    if recording.times_ns is None:
+        return np.arange(len(recording.values), dtype=np.int64) * _SECOND_NS
+    times, _ = rising(recording.times_ns)
+    return times
 
 
 def _lay_out(

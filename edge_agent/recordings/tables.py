@@ -1,15 +1,14 @@
 """Tables of sensor data on disk, Parquet or CSV, as arrays; not a parser of messages and not a split data set.
 
-A table has an optional `timestamp` column, one column per channel and an optional integer `label` column
-(0 normal, above 0 a fault). The channels are the columns that the file's own metadata names (key `series`, JSON with
-`channels`), else all numeric columns, until told otherwise.
+A table has a column of times, found by its name and content, one column per channel and an optional integer `label`
+column (0 normal, above 0 a fault); or it is a historian's long form, a line a value. The channels are the columns
+that the file's own metadata names (key `series`, JSON with `channels`), else all numeric columns, until told otherwise.
+What was assumed, and what is a gap or left out, is noted in words.
 """
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.errors import RecordingError
+from edge_agent.formats.mapping.times import TimeRule
+from edge_agent.formats.mapping.values import ValueReader, ValueRule
+from edge_agent.recordings.csv_table import read_csv, refuse_duplicates
+from edge_agent.recordings.long_form import long_form, pivoted
+from edge_agent.recordings.table_times import (
+    TIMESTAMP,
+    TimeError,
+    any_times,
+    missing,
+    order_of,
+    rising,
+    time_column,
+)
 from edge_agent.records import Float32
 
-TIMESTAMP = "timestamp"
 LABEL = "label"
 SUFFIXES = (".parquet", ".csv")
-_MISSING = frozenset({"", "nan", "null", "none", "na"})
-_NS_PER_S = 1_000_000_000
+_TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 SERIES = b"series"
+_SHARE_NUMBERS = 0.5
+"""A column of which so many cells hold numbers, of those that hold anything, is a channel."""
+_PLAIN = ValueReader(ValueRule())
+_SHOWN = 3
+"""Odd cells that a note shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +52,7 @@ class Recording:
         times_ns: [R] nanoseconds since 1970 UTC, or None where the table has no timestamps.
         values: [R, C], NaN where missing.
         label: [R] 0 normal, above 0 a fault, or None where the table has no labels.
+        notes: what was assumed of the table, and what of it is a gap or left out.
     """
 
     name: str
@@ -44,39 +60,73 @@ class Recording:
     times_ns: NDArray[np.int64] | None
     values: Float32
     label: NDArray[np.int16] | None
+    notes: tuple[str, ...] = ()
 
 
-def read(path: Path, *, channels: Sequence[str] | None = None, exclude: Sequence[str] = ()) -> Recording:
-    """The recording in a `.parquet` or `.csv` file.
+def read(
+    path: Path,
+    *,
+    channels: Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
+    times: TimeRule | None = None,
+) -> Recording:
+    """The recording in a `.parquet` file or one of text.
 
     Args:
         path: the file.
         channels: which columns to take, in this order; all that can be channels where None.
         exclude: columns that are no channels (`changepoint`, a row number, …).
+        times: zone and form of its times; None: what their text says, else UTC.
 
     Raises:
-        RecordingError: missing file, empty, duplicate columns, no channel, a channel that is not there, or a
-            cell that is no number (the row is named).
+        RecordingError: missing file, empty, duplicate columns, no channel, or a channel or time that cannot be read.
     """
     if not path.is_file():
         raise RecordingError(path, "no such file")
+    rule = times or TimeRule()
     if path.suffix == ".parquet":
         table = _read_parquet(path)
-    elif path.suffix == ".csv":
-        table = _read_csv(path)
+    elif path.suffix.lower() in _TEXT_SUFFIXES:
+        table = _read_text(path, rule, channels=channels)
     else:
         raise RecordingError(path, f"neither {' nor '.join(SUFFIXES)}")
     names = _choose(path, table, channels=channels, exclude=exclude)
     if table.rows == 0:
         raise RecordingError(path, "has no rows")
-    stamps = table.columns.get(TIMESTAMP)
     label = table.columns.get(LABEL)
-    return Recording(
+    found = Recording(
         name=path.stem,
         channels=names,
-        times_ns=None if stamps is None else _times_ns(path, stamps),
+        times_ns=None,
         values=np.stack([numbers(path, name, table.columns[name]) for name in names], axis=1),
         label=None if label is None else _labels(path, label),
+        notes=tuple(note for note in table.notes if note.split(" left out", 1)[0] not in exclude),
+    )
+    return found if table.times is None else _timed(path, found, table.times, rule)
+
+
+def _timed(path: Path, recording: Recording, column: Any, rule: TimeRule) -> Recording:
+    """The recording with its times, in their order: each later than the one before, and none of them invented."""
+    try:
+        times_ns, notes = any_times(column, rule)
+    except TimeError as error:
+        raise RecordingError(path, str(error)) from error
+    values, label = recording.values, recording.label
+    if (lacking := missing(times_ns)).any():
+        notes.append(f"{int(lacking.sum())} rows without a time left out")
+        times_ns, values = times_ns[~lacking], values[~lacking]
+        label = None if label is None else label[~lacking]
+    order, moved = order_of(times_ns)
+    if order is not None:
+        times_ns, values = times_ns[order], np.ascontiguousarray(values[order])
+        label = None if label is None else label[order]
+    times_ns, spread = rising(times_ns)
+    return replace(
+        recording,
+        times_ns=times_ns,
+        values=values,
+        label=label,
+        notes=(*recording.notes, *notes, *moved, *spread),
     )
 
 
@@ -98,11 +148,17 @@ def find(folder: Path) -> tuple[Path, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Columns as they came: numpy arrays from Parquet, lists of text from CSV."""
+    """Columns as they came: numpy arrays from Parquet, numbers or lists of text from text.
+
+    Attributes:
+        times: the column of times, None where there is none. candidates: columns that can be channels.
+    """
 
     columns: dict[str, Any]
     candidates: tuple[str, ...]
     rows: int
+    times: Any = None
+    notes: list[str] = field(default_factory=list)
 
 
 def _read_parquet(path: Path) -> _Table:
@@ -117,7 +173,8 @@ def _read_parquet(path: Path) -> _Table:
         raise RecordingError(path, f"not a Parquet file: {error}") from error
     candidates = parquet_candidates(path, table.schema)
     columns = {name: table.column(name).to_numpy() for name in table.column_names}
-    return _Table(columns, candidates, table.num_rows)
+    times = next((one for one in columns.values() if np.issubdtype(one.dtype, np.datetime64)), None)
+    return _Table(columns, candidates, table.num_rows, columns.get(TIMESTAMP, times))
 
 
 def parquet_candidates(path: Path, schema: Any) -> tuple[str, ...]:
@@ -128,7 +185,7 @@ def parquet_candidates(path: Path, schema: Any) -> tuple[str, ...]:
     """
     import pyarrow as pa  # noqa: PLC0415  whoever has a schema has pyarrow
 
-    _refuse_duplicates(path, schema.names)
+    refuse_duplicates(path, schema.names)
     numeric = [
         field.name
         for field in schema
@@ -218,26 +275,75 @@ def read_series(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _read_csv(path: Path) -> _Table:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RecordingError(path, f"not a CSV file: {error}") from error
-    if not rows:
-        raise RecordingError(path, "is empty")
-    header = [name.strip() for name in rows[0]]
-    _refuse_duplicates(path, header)
-    for number, row in enumerate(rows[1:], start=1):
-        if len(row) != len(header):
-            raise RecordingError(path, f"row {number} has {len(row)} cells, the header has {len(header)}")
-    columns = {name: [row[index].strip() for row in rows[1:]] for index, name in enumerate(header)}
-    return _Table(columns, tuple(name for name in header if name not in {TIMESTAMP, LABEL}), len(rows) - 1)
+def _read_text(path: Path, rule: TimeRule, *, channels: Sequence[str] | None) -> _Table:
+    """A table of text: a column a channel, or a line a value."""
+    table = read_csv(path)
+    reader = ValueReader(ValueRule(decimal=table.decimal))
+    time, cells, used = time_column(table.columns, rule=rule)
+    notes = list(table.notes)
+    if not time:
+        notes.append("no column of times: a row a second")
+    elif time != TIMESTAMP:
+        notes.append(f"times in column {time!r}")
+    form = long_form(table.columns, time=used) if time and channels is None else None
+    if form is not None:
+        try:
+            times_ns, said = any_times(cells, rule)
+        except TimeError as error:
+            raise RecordingError(path, str(error)) from error
+        columns, stamps, told = pivoted(table.columns, form, times_ns, reader)
+        return _Table(
+            dict(columns), tuple(columns), len(stamps), stamps.view("datetime64[ns]"), [*notes, *said, *told]
+        )
+    found: dict[str, Any] = {}
+    candidates: list[str] = []
+    for name, column in table.columns.items():
+        if name in used:
+            continue
+        if name == LABEL or (channels is not None and name in channels):
+            found[name] = column if name == LABEL else _strict(path, name, column, reader)
+            continue
+        values, note = _column(name, column, reader)
+        if note:
+            notes.append(note)
+        if values is not None:
+            found[name] = values
+            candidates.append(name)
+    return _Table(found, tuple(candidates), table.rows, cells if time else None, notes)
 
 
-def _refuse_duplicates(path: Path, names: Sequence[str]) -> None:
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise RecordingError(path, f"has more than one column named {', '.join(twice)}")
+def _column(name: str, cells: Sequence[str], reader: ValueReader) -> tuple[Float32 | None, str]:
+    """(a column's numbers, None where it is no channel; what to say of it)."""
+    values = np.full(len(cells), np.nan, np.float32)
+    odd: dict[str, int] = {}
+    unknown = digits = known = 0
+    for at, cell in enumerate(cells):
+        number = reader.read_text(cell) if cell else None
+        if isinstance(number, float):
+            values[at] = number
+            known += 1
+            digits += cell[-1].isdigit()
+        elif cell:
+            odd[cell] = odd.get(cell, 0) + 1
+            unknown += number is not None
+    shown = ", ".join(f"{cell[:20]!r}" for cell in list(odd)[:_SHOWN])
+    # Words stand for numbers where all of them do; one that does not makes the column one of text.
+    if known < _SHARE_NUMBERS * (known + unknown) or (unknown and not digits):
+        return None, f"{name} left out: text ({shown})"
+    count = sum(odd.values())
+    return values, f"{name}: {count} cells that are no numbers are gaps ({shown})" if odd else ""
+
+
+def _strict(path: Path, name: str, cells: Sequence[str], reader: ValueReader) -> Float32:
+    """A column that somebody named: it must be one of numbers.
+
+    Raises:
+        RecordingError: it is one of text.
+    """
+    values, _ = _column(name, cells, reader)
+    if values is None:
+        raise RecordingError(path, f"column {name} is not numeric")
+    return values
 
 
 def _choose(
@@ -275,12 +381,10 @@ def numbers(path: Path, name: str, column: Any) -> Float32:
 
 
 def _number(path: Path, name: str, row: int, cell: str) -> float:
-    if cell.lower() in _MISSING:
-        return float("nan")
-    try:
-        return float(cell)
-    except ValueError as error:
-        raise RecordingError(path, f"row {row}, column {name}: {cell!r} is not a number") from error
+    number = _PLAIN.read_text(cell) if cell else None
+    if isinstance(number, str):
+        raise RecordingError(path, f"row {row}, column {name}: {cell!r} is not a number")
+    return float("nan") if number is None else number
 
 
 def _labels(path: Path, column: Any) -> NDArray[np.int16]:
@@ -292,35 +396,3 @@ def _labels(path: Path, column: Any) -> NDArray[np.int16]:
     ):
         raise RecordingError(path, "column label holds something else than small whole numbers")
     return values.astype(np.int16)
-
-
-def _times_ns(path: Path, column: Any) -> NDArray[np.int64]:
-    """ISO 8601 (UTC where no zone is given), a timestamp type, or numbers of seconds since 1970."""
-    if isinstance(column, np.ndarray):
-        if np.issubdtype(column.dtype, np.datetime64):
-            if np.isnat(column).any():
-                raise RecordingError(path, "column timestamp has empty cells")
-            return column.astype("datetime64[ns]").astype(np.int64)
-        if not np.issubdtype(column.dtype, np.number):
-            return _times_ns(path, [str(cell) for cell in column])
-        seconds = column.astype(np.float64)
-        if not np.isfinite(seconds).all():
-            raise RecordingError(path, "column timestamp has empty cells")
-        return np.round(seconds * _NS_PER_S).astype(np.int64)
-    return np.array([_time_ns(path, row, cell) for row, cell in enumerate(column, start=1)], np.int64)
-
-
-def _time_ns(path: Path, row: int, cell: str) -> int:
-    try:
-        return round(float(cell) * _NS_PER_S)
-    except (ValueError, OverflowError):
-        pass
-    try:
-        moment = datetime.fromisoformat(cell)
-    except ValueError as error:
-        raise RecordingError(
-            path, f"row {row}: {cell!r} is no time (ISO 8601 or seconds since 1970)"
-        ) from error
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    since = aware - datetime(1970, 1, 1, tzinfo=UTC)
-    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000

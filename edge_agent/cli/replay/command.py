@@ -28,14 +28,25 @@ def replay(  # noqa: PLR0913 - each is an option of the command
         Path | None,
         typer.Option(help="Another .toml or bundle: print which alarms differ, and write nothing."),
     ] = None,
+    timezone: Annotated[
+        str, typer.Option(help="Zone of times that say none, such as Europe/Berlin; without it, UTC.")
+    ] = "",
+    time_format: Annotated[
+        str, typer.Option(help="Form of times, such as '%d/%m/%Y %H:%M:%S'; without it, found out.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="With --against: print JSON.")] = False,
 ) -> None:
     """Run recordings through the agent: scores and alarms row by row, and the alerts it would have sent."""
     from edge_agent.cli.replay import compare, play
     from edge_agent.cli.tables import show
     from edge_agent.errors import UsageError
+    from edge_agent.formats.mapping.times import TimeRule
 
     settings = configuration(config)
+    try:
+        times = TimeRule(timezone=timezone, format=time_format)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     if bundle is not None:
         settings = compare.with_bundle(settings, bundle)
     if against is not None:
@@ -48,6 +59,7 @@ def replay(  # noqa: PLR0913 - each is an option of the command
             commission_rows=commission_rows,
             channels=_listed(channels) or None,
             exclude=_listed(exclude),
+            times=times,
         )
         if as_json:
             sys.stdout.write(json.dumps(compare.plain(found, sides), indent=2) + "\n")
@@ -63,6 +75,7 @@ def replay(  # noqa: PLR0913 - each is an option of the command
         out=out,
         channels=_listed(channels) or None,
         exclude=_listed(exclude),
+        times=times,
         labels=labels,
     )
 

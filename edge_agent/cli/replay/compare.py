@@ -19,6 +19,7 @@ from edge_agent.cli.tables import grid
 from edge_agent.config.file import Config, load
 from edge_agent.config.sections import SHIPPED_BUNDLES
 from edge_agent.errors import UsageError
+from edge_agent.formats.mapping.times import TimeRule
 from edge_agent.recordings import tables as recordings
 from edge_agent.records import Alarm
 
@@ -80,6 +81,7 @@ def run(
     commission_rows: int | None,
     channels: tuple[str, ...] | None,
     exclude: tuple[str, ...],
+    times: TimeRule | None = None,
 ) -> tuple[Difference, tuple[Setup, Setup]]:
     """Replay each recording twice, each time learnt and scored as that configuration says.
 
@@ -92,7 +94,7 @@ def run(
     sides = (set_up(a, commission_rows=commission_rows), set_up(b, commission_rows=commission_rows))
     said: tuple[list[Alarm], list[Alarm]] = ([], [])
     for file in files:
-        recording = recordings.read(file, channels=channels, exclude=exclude)
+        recording = recordings.read(file, channels=channels, exclude=exclude, times=times)
         for side, alarms in zip(sides, said, strict=True):
             alarms.extend(play(recording, side, library=None).alarms)
     return diff(*said), sides

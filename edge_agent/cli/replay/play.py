@@ -20,6 +20,7 @@ from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose.fault_library import FaultLibrary
 from edge_agent.diagnose.fault_naming import UNKNOWN
 from edge_agent.errors import CommissionError, EdgeAgentError, RecordingError, StateError, UsageError
+from edge_agent.formats.mapping.times import TimeRule
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.recordings import failure_records
 from edge_agent.recordings import tables as recordings
@@ -42,6 +43,7 @@ def run(
     out: Path,
     channels: tuple[str, ...] | None,
     exclude: tuple[str, ...],
+    times: TimeRule | None = None,
     labels: Path | None = None,
 ) -> None:
     """Replay recordings, each a machine of its own, scored at every row.
@@ -57,6 +59,7 @@ def run(
         out: folder to write to; made where it does not exist.
         channels: columns to read; all where None.
         exclude: columns that are no channels.
+        times: zone and form of times that say none.
         labels: table of machine (a recording's name), start, end, fault: alarms are named after it as they end, and
             what was learnt of one recording goes on to the next ones with the same channels.
 
@@ -78,7 +81,7 @@ def run(
     with _alarms_file(out) as lines:
         for file in files:
             try:
-                recording = recordings.read(file, channels=channels, exclude=exclude)
+                recording = recordings.read(file, channels=channels, exclude=exclude, times=times)
                 played = play(recording, setup, library=libraries.get(frozenset(recording.channels)))
             except (RecordingError, CommissionError) as error:
                 failed.append(error)
@@ -90,6 +93,7 @@ def run(
                 for alarm in played.alarms
             )
             summary.add_row(*_summary_row(recording, played))
+            told += [Text(f"{recording.name}: {note}") for note in recording.notes]
             told += _learnt(recording.name, played.profile, zone=config.site.zone)
     show(summary, *told)
     _raise_last(failed)

@@ -202,7 +202,7 @@ class Host:
             return self._count("commands")
         if len(delivery.payload) > self._settings.payload_limit_bytes:
             return self._refuse(Reject("too_large", f"more than {self._settings.payload_limit_bytes} bytes"))
-        payload = decode(delivery.payload)
+        payload = decode(delivery.payload, limit_bytes=self._settings.payload_limit_bytes)
         if isinstance(payload, Reject):
             return self._refuse(payload)
         node = self._node(address)

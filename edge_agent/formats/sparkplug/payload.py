@@ -11,6 +11,7 @@ from typing import Literal
 from google.protobuf.message import DecodeError
 
 from edge_agent.formats.origin import number
+from edge_agent.formats.packing import inflate
 from edge_agent.formats.sparkplug import sparkplug_b_pb2 as wire
 from edge_agent.records import Reject
 from edge_agent.topics import is_name
@@ -47,6 +48,8 @@ _KIND_OF_FIELD: Mapping[str, MetricKind] = {
     "dataset_value": "dataset",
     "template_value": "template",
 }
+_COMPRESSED = b"SPBV1.0_COMPRESSED"
+_UNPACKED_BYTES = 1_048_576
 _QUALITY_KEY = b"Quality"
 _QUALITY_GOOD = 192
 _MESSAGE_TYPES = frozenset({"NBIRTH", "DBIRTH", "NDATA", "DDATA", "NDEATH", "DDEATH", "NCMD", "DCMD"})
@@ -118,10 +121,20 @@ def read_address(topic: str) -> Address | Reject:
     return Address(kind=kind, group=parts[1], node=parts[3], device=device)  # type: ignore[arg-type]
 
 
-def decode(payload: bytes) -> SparkplugPayload | Reject:
-    """A payload's metrics. Names that are not UTF-8 become none, so that only their metric is lost."""
+def decode(payload: bytes, *, limit_bytes: int = _UNPACKED_BYTES) -> SparkplugPayload | Reject:
+    """A payload's metrics. Names that are not UTF-8 become none, so that only their metric is lost.
+
+    Args:
+        payload: as it came; a compressed one (Sparkplug's `SPBV1.0_COMPRESSED`) is unpacked.
+        limit_bytes: what it may have unpacked.
+    """
     try:
         message = wire.Payload.FromString(payload)
+        if message.uuid == _COMPRESSED:
+            inner = _unpacked(message, limit_bytes=limit_bytes)
+            if isinstance(inner, Reject):
+                return inner
+            message = wire.Payload.FromString(inner)
     except DecodeError as error:
         return Reject("malformed", f"Sparkplug: {error}"[:100])
     if message.seq > 255:
@@ -131,6 +144,18 @@ def decode(payload: bytes) -> SparkplugPayload | Reject:
         time_ns=message.timestamp * MILLISECOND_NS if message.timestamp else None,
         metrics=tuple(_metric(metric) for metric in message.metrics),
     )
+
+
+def _unpacked(message: wire.Payload, *, limit_bytes: int) -> bytes | Reject:
+    """The body of a compressed payload, whose metric `algorithm` says how it was packed."""
+    named = [metric.string_value for metric in message.metrics if metric.name == b"algorithm"]
+    algorithm = (named or [b"GZIP"])[0].decode("ascii", "replace").upper()
+    if algorithm not in ("GZIP", "DEFLATE"):
+        return Reject("unsupported", f"Sparkplug: compression {algorithm[:20]!r}; known: GZIP, DEFLATE")
+    found = inflate(message.body, limit_bytes=limit_bytes)
+    if isinstance(found, Reject) and found.reason == "malformed" and algorithm == "DEFLATE":
+        return inflate(message.body, limit_bytes=limit_bytes, form="raw")
+    return found
 
 
 def _metric(metric: wire.Metric) -> SparkplugMetric:
