@@ -14,6 +14,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge_agent.mqtt.bulk_client import BulkClient
 from edge_agent.mqtt.connection import QOS, BrokerAddress, Connection, Report
 from edge_agent.mqtt.outbox import Message, Outbox
+from edge_agent.mqtt.packet_bounds import PacketBounds, size
 from edge_agent.records import ReceivedMessage
 
 _IN_FLIGHT_LIMIT = 50
@@ -62,6 +63,13 @@ class Egress(Connection):
         self._will = will
         self._outbox = outbox
         self._mids: deque[int] = deque()
+        self.bounds = PacketBounds()
+        """What the broker takes."""
+        self._sizes: dict[int, tuple[tuple[str, ...], int]] = {}
+        """Key and bytes of each message on its way, by number."""
+        self._losses = self._losses_seen = 0
+        self._single = 0
+        """So many messages are still sent one at a time, to see which of them the broker hangs up on."""
 
     def _prepare(self, client: BulkClient) -> None:
         if self._will is not None:
@@ -74,6 +82,10 @@ class Egress(Connection):
         self.listening = False
         if self._filters:
             client.subscribe([(topic, QOS) for topic in self._filters])
+
+    def _lost(self, client: BulkClient) -> None:
+        client.forget()  # what the broker hung up on would be sent again for ever, before all else
+        self._losses += 1
 
     def _on_subscribe(
         self,
@@ -123,20 +135,63 @@ class Egress(Connection):
         if not super().revive(now_s):
             return False
         self._mids.clear()
+        self._sizes.clear()
         self._outbox.requeue_sent()
         return True
 
     def publish_waiting(self) -> None:
         """Book what the broker has acknowledged and hand over what waits."""
+        losses = self._losses  # before what was acknowledged until then is booked
         while self._mids:
-            message = self._outbox.mark_acknowledged(self._mids.popleft())
+            mid = self._mids.popleft()
+            message = self._outbox.mark_acknowledged(mid)
             self.alerts_acknowledged += message is not None and message.alert
+            if (sent := self._sizes.pop(mid, None)) is not None:
+                self.bounds.taken(*sent)
+                self._single = max(0, self._single - 1)
+        if losses != self._losses_seen:
+            self._losses_seen = losses
+            self._take_back()
         client = self._client
-        while client is not None and self.connected and self._outbox.in_flight < _IN_FLIGHT_LIMIT:
+        while client is not None and self.connected and self._losses == self._losses_seen:
+            if self._outbox.in_flight >= (1 if self._single else _IN_FLIGHT_LIMIT):
+                return
             message = self._outbox.next_message()
             if message is None:
                 return
-            info = client.publish(message.topic, message.payload, qos=QOS, retain=message.retain)
-            # paho keeps a message that it could not write, and sends it when it is connected again.
+            payload = self.bounds.fitted(message)
+            if payload is None:
+                self._outbox.set_aside(message)
+                self._report_refused(message, size(message, message.payload), verdict="aside")
+                continue
+            info = client.publish(message.topic, payload, qos=QOS, retain=message.retain)
+            # paho keeps a message that it could not write; `_lost` lets it forget, and `_take_back` sends it again.
+            self._sizes[info.mid] = message.key, size(message, payload)
             self._outbox.mark_sent(message, info.mid)
             self.alerts_sent += message.alert
+
+    def _take_back(self) -> None:
+        """The connection has ended: all that was on its way waits again, and who was alone on it is to blame."""
+        alone = self._outbox.on_its_way()
+        size_bytes = next((sent for key, sent in self._sizes.values() if alone and key == alone.key), 0)
+        self._single = max(self._single, self._outbox.in_flight)
+        self._sizes.clear()
+        self._outbox.requeue_sent()
+        if alone is None or not size_bytes:
+            return
+        verdict = self.bounds.blame(alone, size_bytes)
+        if verdict == "again":
+            return
+        if verdict == "later":
+            self._outbox.defer(alone)
+        elif verdict == "aside":
+            self._outbox.set_aside(alone)
+        self._report_refused(alone, size_bytes, verdict=verdict)
+
+    def _report_refused(self, message: Message, size_bytes: int, *, verdict: str) -> None:
+        self._report(
+            "message_refused",
+            topic=ascii(message.topic[:120]),
+            bytes=size_bytes,
+            sent={"shorter": "shorter", "later": "after all others"}.get(verdict, "no more"),
+        )

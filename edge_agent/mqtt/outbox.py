@@ -220,6 +220,20 @@ class Outbox:
         self._updates.pop(message.key, None)
         self._in_flight[mid] = self._waiting.pop(message.key)
 
+    def on_its_way(self) -> Message | None:
+        """The only message that the network has and the broker has not acknowledged; None where there are others."""
+        rows = [*self._in_flight.values()]
+        return rows[0].message if len(rows) == 1 else None
+
+    def defer(self, message: Message) -> None:
+        """Send a waiting message after all others."""
+        if message.key in self._waiting:
+            self._waiting.move_to_end(message.key)
+
+    def set_aside(self, message: Message) -> None:
+        """Give up a waiting message that the broker does not take; it counts as dropped."""
+        self._forget_waiting(message.key, merged=False)
+
     def mark_acknowledged(self, mid: int) -> Message | None:
         """The broker has the message; None for a number that is not known."""
         row = self._in_flight.pop(mid, None)

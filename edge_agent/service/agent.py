@@ -77,6 +77,7 @@ _WARNINGS = frozenset(
         "state_damaged",
         "history_not_kept",
         "history_set_aside",
+        "message_refused",
         "page_not_served",
         "page_token_unusable",
     }
@@ -453,6 +454,7 @@ class Service:
             heard_share=self._load_shedder.share,
             parts=[
                 *self._processor.amiss(),
+                *self._egress.bounds.amiss(),
                 *self._misfits(),
                 *(line for part in self._parts for line in part.amiss()),
             ],
