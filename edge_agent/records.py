@@ -207,7 +207,7 @@ class ChannelEvidence:
         normal_low, normal_high: where 98 % of the normal rows lay.
         deviation: distance of the latest value from the normal centre, in robust standard deviations.
         symptom: one word of `attribution.SYMPTOMS`.
-        detail: of an unusual pattern, which relation broke or which rhythm changed, to be read after the name.
+        detail: where the value alone is usual: which relation broke or which rhythm changed, to be read after the name.
     """
 
     name: str

@@ -4,7 +4,7 @@ Everything said here must be true at the moment at which it was said and stay tr
 tells since when, not for how long, and speaks of what was named by a person otherwise than of a guess.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import NamedTuple
 
@@ -22,6 +22,9 @@ _HOUR_NS = 3_600_000_000_000
 _LEAST_SCORE = 0.05
 _WORTH_SAYING = 1.25
 """A smaller change is not told."""
+_BELOW, _ABOVE = 0.95, 1.05
+_LEAST_SHARE = 0.08
+"""Of the score, that a second channel must have to be named."""
 _SLOW = 1.15
 """Growth in an hour that is told by the day."""
 
@@ -60,9 +63,7 @@ def summary(alarm: Alarm, *, zone: tzinfo) -> str:
         return _notice_summary(alarm, zone)
     if alarm.state == "closed":
         return _closed_summary(alarm, zone)
-    lines = [channel for channel in alarm.channels[_NAMED_CHANNELS:] if vibration.is_defect(channel.name)]
-    named = [*alarm.channels[:_NAMED_CHANNELS], *sorted(lines, key=lambda line: -line.deviation)[:1]]
-    seen = "; ".join(map(_phrase, named))
+    seen = _seen(alarm.channels)
     told = f"{alarm.machine} {_what(alarm)} since {_onset(alarm, zone)}" + (f": {seen}." if seen else ".")
     trend = [] if alarm.trend is None else [f"{_trend_phrase(alarm.trend, now_ns=alarm.time_ns)}."]
     return " ".join([told, *trend, *_course(alarm)])
@@ -82,7 +83,9 @@ def _how_often(count: int) -> str:
 
 def _trend_phrase(trend: ScoreTrend, *, now_ns: int) -> str:
     """`7 times the limit, was 4 an hour ago, growing 1.8 times an hour`."""
-    said = f"{_times(trend.level)} times the limit"
+    said = "Just now below the limit" if trend.level < _BELOW else "At the limit"
+    if trend.level >= _ABOVE:
+        said = f"{_times(trend.level)} times the limit"
     if trend.before is not None and trend.before_ns is not None:
         ratio = trend.level / max(trend.before, _LEAST_SCORE)
         if not 1 / _WORTH_SAYING < ratio < _WORTH_SAYING:
@@ -260,6 +263,33 @@ def _level_phrase(alarm: Alarm, channel: ChannelEvidence, *, day: str) -> str:
 # -- channels ------------------------------------------------------------------------------------------------
 
 
+def _seen(channels: Sequence[ChannelEvidence]) -> str:
+    """What can be checked of the guiltiest channels."""
+    telling = [
+        one
+        for at, one in enumerate(channels)
+        if _tells(one) and (at == 0 or one.contribution >= _LEAST_SHARE)
+    ]
+    lines = [one for one in telling[_NAMED_CHANNELS:] if vibration.is_defect(one.name)]
+    named = [*telling[:_NAMED_CHANNELS], *sorted(lines, key=lambda line: -line.deviation)[:1]]
+    if named or not channels:
+        return "; ".join(map(_phrase, named))
+    guilty = " and ".join(one.name for one in channels[:_NAMED_CHANNELS])
+    return f"no channel is beyond what is usual by itself; most of the score comes from {guilty}"
+
+
+def _tells(channel: ChannelEvidence) -> bool:
+    """Whether there is something to check: more than that a usual value moves in an unusual way."""
+    if channel.observed is None or channel.detail or channel.symptom != "unusual pattern":
+        return True
+    return not _is_inside(channel) or vibration.is_defect(channel.name)
+
+
+def _is_inside(channel: ChannelEvidence) -> bool:
+    observed = channel.observed
+    return observed is not None and channel.normal_low <= observed <= channel.normal_high
+
+
 def _phrase(channel: ChannelEvidence) -> str:
     usual = f"usually {channel.normal_low:.4g} to {channel.normal_high:.4g}"
     if channel.observed is None:
@@ -267,10 +297,12 @@ def _phrase(channel: ChannelEvidence) -> str:
     middle = (channel.normal_low + channel.normal_high) / 2
     if said := vibration.phrase(channel.name, observed=channel.observed, usual=middle):
         return said
-    inside = channel.normal_low <= channel.observed <= channel.normal_high
+    inside = _is_inside(channel)
+    if channel.detail:
+        told = f"{channel.name} {channel.detail}"
+        return told if inside else f"{told}, now {channel.observed:.4g} ({usual})"
     if channel.symptom == "unusual pattern":
-        does = f"{channel.name} {channel.detail or 'moves as it never did while it was learnt'}"
-        return does if inside else f"{does}, now {channel.observed:.4g} ({usual})"
+        return f"{channel.name} is now {channel.observed:.4g} ({usual})"
     # Within what is usual in all, and still far from what it mostly is.
     side = inside and channel.symptom in ("high", "low")
     state = f"on the {channel.symptom} side" if side else channel.symptom

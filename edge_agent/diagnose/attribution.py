@@ -106,7 +106,7 @@ def explain(
     # A line of a bearing's envelope tells what is damaged, however small its share beside the loudness.
     return tuple(
         one
-        if one.symptom != PATTERN
+        if not _wants_detail(one)
         else replace(
             one, detail=relations.changed(learnt, window, at=at, channels=channels, period_s=period_s)
         )
@@ -138,6 +138,14 @@ def guiltiest(channels: Sequence[str], contributions: Float32) -> str:
     """The channel that `explain` names first; "" where it names none."""
     first = int(np.argsort(-contributions, kind="stable")[0])
     return channels[first] if contributions[first] > 0 else ""
+
+
+def _wants_detail(one: ChannelEvidence) -> bool:
+    """Whether the plain word alone tells nothing that can be checked: the value is one of the usual ones."""
+    if one.symptom == PATTERN:
+        return True
+    inside = one.observed is not None and one.normal_low <= one.observed <= one.normal_high
+    return inside and one.symptom in ("high", "low")
 
 
 def _stands_out(line: ChannelEvidence) -> bool:

@@ -1,7 +1,8 @@
 """Which relation between channels broke, or which rhythm changed, in words that a person can check on a chart. Pure.
 
 An alarm may come of how a channel moves rather than of where it is. What is looked for is what a technician would look
-for: channels that always moved together and no longer do, and a swing that is quicker, slower, new or gone. It is
+for: a value that another channel lets expect otherwise, channels that always moved together and no longer do, and a
+swing that is quicker, slower, new or gone. It is
 learnt of the machine's own normal rows in stretches of a window's length, and asked only when an alarm says something.
 
 Axes: W stretches, C channels, T rows, P partners of a channel, K lines of the spectrum.
@@ -34,13 +35,23 @@ _MOVES, _STILL = 0.3, 0.1
 """Shares of the usual swing: from the one on a channel moves enough to be compared, below the other it stands."""
 _RHYTHM, _NEW_RHYTHM = 0.45, 0.6
 """Share of a swing's power in one line from which on it is a rhythm, and from which on a new one is."""
+_LINE_ROWS, _FEWEST_ROWS = 2000, 300
+"""Rows by which it is learnt which value goes with which."""
+_ON_LINE = 0.7
+"""Correlation of the values of all rows from which on one lets the other be expected."""
+_PERCENT = (1.0, 99.0)
+_OFF_LINE = 0.5
+"""So far beyond what was usual, as a share of how wide that is, a value is unexpected."""
+_NEWEST_ROWS = 8
 _TINY = 1e-12
 
 
 def reference(normal: Float32) -> dict[str, NDArray[Any]]:
-    """Who moves with whom, and in which rhythm, learnt from normal rows [R, C]; empty where they are too few.
+    """Which values go together, who moves with whom, and in which rhythm; of normal rows [R, C], empty if they are few.
 
     Returns:
+        evidence/line_partner [C, P] channels, -1: none; evidence/line [4, C, P] slope and offset by which each lets a
+        value be expected, and what lay below and above that.
         evidence/swing [C] median deviation in a stretch; evidence/rhythm [3, C] usual line, the share that it had in
         most stretches, the largest share that any line had in nearly all; evidence/partner [C, P] channels, -1: none;
         evidence/together [2, C, P] their median correlation, and the least that it had, with the median's sign.
@@ -54,7 +65,7 @@ def reference(normal: Float32) -> dict[str, NDArray[Any]]:
     swing = np.median(_deviation(centred), axis=0)
     found = {"evidence/swing": swing.astype(np.float32), "evidence/rhythm": _usual_rhythm(centred)}
     if 1 < stretches.shape[1] <= _MOST_CHANNELS:
-        found |= _usual_partners(centred, swing)
+        found |= _usual_partners(centred, swing) | _usual_lines(normal)
     return found
 
 
@@ -70,6 +81,57 @@ def _centred(rows: Float32) -> Float32:
 def _deviation(centred: Float32) -> Float32:
     size: Float32 = np.sqrt(np.mean(np.square(centred), axis=-1))
     return size
+
+
+# -- values --------------------------------------------------------------------------------------------------
+
+
+def _usual_lines(normal: Float32) -> dict[str, NDArray[Any]]:
+    """Which others let each channel's value be expected, and how well, by normal rows [R, C]."""
+    whole = normal[np.isfinite(normal).all(axis=1)].astype(np.float64)
+    if len(whole) < _FEWEST_ROWS:
+        return {}
+    rows = whole[:: -(-len(whole) // _LINE_ROWS)]
+    spread = rows.std(axis=0)
+    scaled = (rows - rows.mean(axis=0)) / np.maximum(spread, _TINY)
+    alike = np.abs(scaled.T @ scaled) / len(rows)
+    np.fill_diagonal(alike, 0.0)
+    partner = np.argsort(-alike, axis=1, kind="stable")[:, :_PARTNERS]
+    partner = np.where(np.take_along_axis(alike, partner, axis=1) >= _ON_LINE, partner, -1)
+    lines = np.zeros((4, *partner.shape), np.float32)
+    for at, place in np.argwhere(partner >= 0).tolist():
+        other = rows[:, partner[at, place]]
+        slope, offset = np.polyfit(other, rows[:, at], 1)
+        rest = np.percentile(rows[:, at] - slope * other - offset, _PERCENT)
+        lines[:, at, place] = slope, offset, *rest
+    return {"evidence/line_partner": partner.astype(np.int16), "evidence/line": lines}
+
+
+def _unexpected(memory: Memory, window: Float32, *, at: int, channels: Sequence[str]) -> str:
+    """Which other channel lets another value of channel `at` be expected; "" where none does."""
+    if "evidence/line" not in memory:
+        return ""
+    newest = window[:, -_NEWEST_ROWS:].mean(axis=1).astype(np.float64)
+    worst, said = _OFF_LINE, ""
+    for place, partner in enumerate(np.asarray(memory["evidence/line_partner"])[at].tolist()):
+        if partner < 0 or not _within(memory, partner, newest[partner]):
+            continue
+        slope, offset, low, high = np.asarray(memory["evidence/line"])[:, at, place].tolist()
+        expected = slope * newest[partner] + offset
+        rest, wide = newest[at] - expected, max(high - low, _TINY)
+        if (beyond := max(rest - high, low - rest) / wide) > worst:
+            worst = beyond
+            said = (
+                f"is {newest[at]:.4g} with {channels[partner]} at {newest[partner]:.4g}, "
+                f"where {expected + low:.4g} to {expected + high:.4g} is usual"
+            )
+    return said
+
+
+def _within(memory: Memory, channel: int, value: float) -> bool:
+    """Whether it was learnt what goes with such a value."""
+    low, high = (float(np.asarray(memory[f"evidence/{end}"])[channel]) for end in ("low", "high"))
+    return low <= value <= high
 
 
 # -- relations -----------------------------------------------------------------------------------------------
@@ -194,7 +256,7 @@ def _span(line: int, period_s: float) -> str:
 def changed(
     memory: Memory, window: Float32, *, at: int, channels: Sequence[str], period_s: float = 0.0
 ) -> str:
-    """What is other than usual of how channel `at` moves, to be read after its name.
+    """What is other than usual of channel `at` beside others or in time, to be read after its name; "": nothing plain.
 
     Args:
         memory: a profile's; of an older agent it knows no relations.
@@ -205,7 +267,9 @@ def changed(
     """
     if window.shape[1] >= ROWS and np.isfinite(window[at, -ROWS:]).all():
         centred = _centred(window[:, -ROWS:])
-        said = _broken_relation(memory, centred, at=at, channels=channels)
-        if said or (said := _changed_rhythm(memory, centred, at=at, period_s=period_s)):
-            return said
-    return "moves as it never did while it was learnt"
+        return (
+            _unexpected(memory, window, at=at, channels=channels)
+            or _broken_relation(memory, centred, at=at, channels=channels)
+            or _changed_rhythm(memory, centred, at=at, period_s=period_s)
+        )
+    return ""

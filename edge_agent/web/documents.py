@@ -17,7 +17,7 @@ from edge_agent.model.bundle import Bundle
 from edge_agent.pipeline.machine import MachineStatus, MachineView
 from edge_agent.pipeline.notices import LEVEL
 from edge_agent.records import Float32, Kind, Severity
-from edge_agent.sensors.findings import SourceFinding
+from edge_agent.sensors.findings import NOT_WATCHED, SourceFinding
 from edge_agent.signals.channel_kinds import ChannelKind
 from edge_agent.signals.machine_rules import MachineFacts
 from edge_agent.web.view import Closeup, Curve, Expectation, View
@@ -244,7 +244,10 @@ def _alarm(record: AlarmState, view: View) -> dict[str, Any]:
     """The latest revision, beside what the machine has come to since."""
     status = view.machines.get(record.alarm.machine)
     latest_ns = max(record.alarm.time_ns, status.last_time_ns or 0) if status else record.alarm.time_ns
-    if record.alarm.fault in get_args(SourceFinding):  # it goes on while no row comes, by the agent's clock
+    if record.alarm.fault in (
+        *get_args(SourceFinding),
+        NOT_WATCHED,
+    ):  # it goes on while no row comes, by the agent's clock
         latest_ns = view.time_ns
     return {
         **payload.to_payload(record.alarm, agent=view.agent, zone=view.zone),

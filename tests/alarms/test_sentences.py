@@ -162,6 +162,8 @@ MINUTES = 60 * 1_000_000_000
     ("trend", "expected"),
     [
         (ScoreTrend(1.4), "1.4 times the limit."),
+        (ScoreTrend(1.04), "At the limit."),
+        (ScoreTrend(0.6), "Just now below the limit."),
         (ScoreTrend(123.4), "123 times the limit."),
         (ScoreTrend(1.4, before=1.3, before_ns=OPENED.time_ns - 60 * MINUTES), "1.4 times the limit."),
         (
@@ -191,8 +193,24 @@ def test_an_unusual_pattern_says_what_broke() -> None:
     assert said(alarm) == f"pump-1 has behaved unusually since 22:13 UTC: flow {detail}."
     outside = replace(alarm, channels=(replace(pattern, observed=21.0),))
     assert said(outside).endswith(f"flow {detail}, now 21 (usually 16 to 20).")
-    old = replace(alarm, channels=(replace(pattern, detail=""),))
-    assert said(old).endswith("flow moves as it never did while it was learnt.")
+    bare = replace(pattern, detail="")
+    assert said(replace(alarm, channels=(replace(bare, observed=21.0),))).endswith(
+        "flow is now 21 (usually 16 to 20)."
+    )
+
+
+def test_what_cannot_be_checked_is_not_claimed_of_a_channel() -> None:
+    bare = replace(CHANNEL, symptom="unusual pattern", observed=17.0)
+    alarm = replace(OPENED, fault="unknown", channels=(bare, replace(bare, name="speed")))
+    assert said(alarm).endswith(
+        ": no channel is beyond what is usual by itself; most of the score comes from flow and speed."
+    )
+    low = replace(CHANNEL, name="level", contribution=0.2)
+    assert said(replace(alarm, channels=(bare, low))).endswith(
+        "UTC: level is low, now 12.35 (usually 16 to 20)."
+    )
+    slight = replace(low, contribution=0.01)
+    assert "level is" not in said(replace(alarm, channels=(bare, slight)))
 
 
 def test_a_value_that_is_usual_in_another_mode_is_not_called_low_without_ado() -> None:

@@ -1,7 +1,10 @@
 """What broke is said of the channels and the swing that did, and only of those."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edge_agent.diagnose.attribution import explain
 from edge_agent.diagnose.attribution import reference as evidence
@@ -10,7 +13,7 @@ from edge_agent.records import Float32
 
 CHANNELS = ("speed", "flow", "valve", "hum", "noise")
 PERIOD_S = 2.0
-UNTOLD = "moves as it never did while it was learnt"
+UNTOLD = ""
 
 
 def machine(rows: int, *, seed: int) -> Float32:
@@ -25,21 +28,39 @@ def machine(rows: int, *, seed: int) -> Float32:
 
 
 NORMAL = machine(3000, seed=1)
-MEMORY = reference(NORMAL)
+MEMORY = evidence(NORMAL)
+ALONE = {name: part for name, part in MEMORY.items() if "line" not in name}
+"""What is known of how channels move, and not of which values go together."""
 
 
 def window(seed: int = 2) -> Float32:
     return machine(ROWS, seed=seed).T.copy()
 
 
-def said(rows: Float32, name: str) -> str:
-    return changed(MEMORY, rows, at=CHANNELS.index(name), channels=CHANNELS, period_s=PERIOD_S)
+def said(rows: Float32, name: str, memory: dict[str, NDArray[Any]] = ALONE) -> str:
+    return changed(memory, rows, at=CHANNELS.index(name), channels=CHANNELS, period_s=PERIOD_S)
 
 
 @pytest.mark.parametrize("name", CHANNELS)
 def test_what_goes_on_as_it_was_is_not_called_broken(name: str) -> None:
-    found = [said(window(seed), name) for seed in range(2, 12)]
+    found = [said(window(seed), name, MEMORY) for seed in range(2, 12)]
     assert found.count(UNTOLD) >= 9
+
+
+def test_a_value_that_another_channel_lets_expect_otherwise_is_told_with_both() -> None:
+    rows = window()
+    rows[1] += 4.0
+    speed = rows[0, -8:].mean()
+    told = said(rows, "flow", MEMORY)
+    assert told.startswith(f"is {rows[1, -8:].mean():.4g} with speed at {speed:.4g}, where ")
+    low, high = (float(word) for word in told.removesuffix(" is usual").partition("where ")[2].split(" to "))
+    assert low < 2 * speed < high < low + 2
+
+
+def test_nothing_is_expected_by_a_value_that_was_never_learnt() -> None:
+    rows = window()
+    rows[0] += 1000.0
+    assert "speed at" not in said(rows, "flow", MEMORY)
 
 
 def test_a_channel_that_no_longer_follows_another_is_told_with_both_figures() -> None:
@@ -107,5 +128,5 @@ def test_evidence_tells_what_broke_where_no_plainer_word_fits() -> None:
     shares = np.array([0.1, 0.9, 0.0, 0.0, 0.0], np.float32)
     flow, speed = explain(memory, channels=CHANNELS, window=rows, contributions=shares, most=2, period_s=2.0)
     assert (flow.name, flow.symptom) == ("flow", "unusual pattern")
-    assert flow.detail.startswith("no longer moves ")
+    assert flow.detail.startswith(("no longer moves ", "is "))
     assert speed.symptom == "unusual pattern" or speed.detail == ""
