@@ -55,8 +55,8 @@ def test_a_changed_budget_counts_from_the_next_window_on_and_is_told() -> None:
 
 def test_what_is_said_of_a_machine_comes_before_what_holds_for_all() -> None:
     pipeline = ramp_pipeline(learnt())
-    by(pipeline, 1.0, MachineRule("press", budget_per_week=5.0))
-    assert budget_of(pipeline) == 5.0
+    by(pipeline, 1.0, MachineRule("press", budget_per_week=0.1))
+    assert budget_of(pipeline) == 0.1
     before = latest(pipeline, 0)
     pipeline.hear_of_machines([MachineRule("press", budget_per_week=50.0)])
     assert budget_of(pipeline) == 50.0
