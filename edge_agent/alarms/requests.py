@@ -40,6 +40,7 @@ Reason = Literal[
     "too_many_faults",
     "not_available",
     "not_acceptable",
+    "looks_like_a_fault",
     "failed",
 ]
 """Why a command was refused. Bounded: readers act on it."""
@@ -112,7 +113,7 @@ class Label(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Accept(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What this notice tells of is normal from now on; or, with `undo`, is no longer."""
+    """What this notice, or alarm, tells of is normal from now on; or, with `undo`, is no longer."""
 
     alarm: Name
     undo: bool = False

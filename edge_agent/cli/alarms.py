@@ -140,7 +140,7 @@ def accept(
     undo: Annotated[bool, typer.Option("--undo", help="It is not normal after all.")] = False,
     comment: Comment = "",
 ) -> None:
-    """Say that what a notice tells of is normal: it is known from then on."""
+    """Say that what a notice, or an alarm, tells of is normal: it is known from then on."""
     send(context, "accept", {"alarm": alarm, "undo": undo, "comment": comment})
 
 

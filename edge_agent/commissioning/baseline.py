@@ -7,6 +7,7 @@ Axes: R rows, C channels, W normal windows, T rows of a window, V raw scores.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,7 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
     period_s: float = np.inf,
     kinds: Sequence[ChannelKind | None] = (),
     seams: Sequence[int] = (),
+    accepted_rows: int = 0,
     ensemble: Ensemble = ENSEMBLE,
     judge: Judge | None = None,
     most_windows: int = MOST_WINDOWS,
@@ -76,6 +78,8 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
         period_s: from one row to the next, infinite where that is not known; see `find_kinds`.
         kinds: of the channels, where people say them; see `find_kinds`.
         seams: rows before which time leaps: no window bridges them.
+        accepted_rows: the last so many rows are of states that people have accepted: remembered as what was seen once,
+            they tell nothing of what is usual.
         ensemble: the detectors to fit.
         judge: the pre-trained network that will decide, or None.
         most_windows: normal windows that are looked at, spread over all rows; see `memory_bound`.
@@ -87,7 +91,8 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
         CommissionError: too few usable rows.
     """
     rows = _checked(rows, window_rows)
-    arrays = _looked_at(rows, find_kinds(rows, period_s=period_s, overrides=kinds), window_rows=window_rows)
+    plain = rows[: len(rows) - accepted_rows]
+    arrays = _looked_at(plain, find_kinds(plain, period_s=period_s, overrides=kinds), window_rows=window_rows)
     stride = -(-(len(rows) - window_rows + 1) // most_windows)
     observed = normal_windows.observe(
         arrays,
@@ -96,23 +101,24 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
         stride=stride,
         encode=encode,
         seams=seams,
-        modes=_modes(rows, arrays),
+        modes=_modes(plain, arrays),
+        plain_rows=len(plain) if accepted_rows else None,
     )
     found, *told = _fitted(arrays, observed, ensemble=ensemble, seed=seed, judge=judge)
-    look = normal_scores.Look(
-        windows=len(told[0]),
-        stride=stride / hop_rows,
-        windows_per_week=windows_per_week,
-        independent=len(rows) / window_rows,
-        # Windows share rows: of few rows few windows are independent, and what they saw is not all that is normal.
-        caution=1.0 + _SHORTNESS * window_rows / len(rows),
-        budget_per_week=budget_per_week,
-    )
+    look = _look(len(told[0]), stride / hop_rows, len(plain) / window_rows)
+    look = replace(look, windows_per_week=windows_per_week, budget_per_week=budget_per_week)
     judged = judge, dict(zip(ensemble.names, told[-1].T, strict=True))
     thresholds, over = _limits(found, *told[:2], judged=judged, look=look)
     found |= thresholds
-    found |= drift.reference(without_unscored(rows.T, arrays, counters=False).T, fusion.joined(over))
+    found |= drift.reference(without_unscored(plain.T, arrays, counters=False).T, fusion.joined(over))
     return {name: np.asarray(array) for name, array in found.items()}
+
+
+def _look(windows: int, stride: float, independent: float) -> normal_scores.Look:
+    """How normal windows are looked at, of which so many share no rows; of no budget yet."""
+    # Windows share rows: of few rows few windows are independent, and what they saw is not all that is normal.
+    caution = 1.0 + _SHORTNESS / independent
+    return normal_scores.Look(windows, stride, np.nan, independent, caution, np.nan)
 
 
 def _looked_at(

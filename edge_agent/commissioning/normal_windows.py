@@ -53,6 +53,7 @@ class Observed:
     modes: OperatingModes | None = None
     sets: NDArray[np.int64] | None = None
     visited: NDArray[np.bool_] | None = None
+    plain: NDArray[np.bool_] | None = None
 
     def normal(
         self, arrays: Mapping[str, NDArray[Any]], *, rng: np.random.Generator, judge: Judge | None = None
@@ -85,11 +86,11 @@ class Observed:
         flat = points.reshape(len(lengths), n_windows, -1)
         left_out = leave_out(flat, ends=self.ends, chosen=reference, lengths=lengths, sets=self.sets)
         rare = rare_windows(left_out.distance, ends=self.ends, window_rows=lengths[-1], sets=self.sets)
-        return replace(normal, left_out=left_out, kept=~rare)
+        return replace(normal, left_out=left_out, kept=~rare if self.plain is None else ~rare & self.plain)
 
     def fit_scales(self, lengths: Sequence[int]) -> dict[str, Float32]:
         """What views are compared with; the same once more for diagnosis, by length."""
-        found = fit_views(self.views)
+        found = fit_views(self.views if self.plain is None else self.views[:, self.plain])
         for view, rows in enumerate(lengths):
             found[f"statistics_{rows}_centre"] = found["view_centre"][view]
             found[f"statistics_{rows}_spread"] = found["view_spread"][view]
@@ -119,10 +120,12 @@ def observe(
     encode: Encode | None,
     seams: Sequence[int] = (),
     modes: OperatingModes | None = None,
+    plain_rows: int | None = None,
 ) -> Observed:
     """Look at every `stride`-th normal window, of those that bridge no seam, as all detectors do.
 
-    The sets of the windows are those where all `modes` are known at all lengths.
+    The sets of the windows are those where all `modes` are known at all lengths. Windows that end after `plain_rows`
+    are remembered, and tell nothing of what is usual.
     """
     ends = np.arange(window_rows, len(rows) + 1, stride)
     piece = np.searchsorted(np.asarray(seams), [ends - window_rows, ends - 1], side="right")
@@ -156,6 +159,7 @@ def observe(
         modes=modes,
         sets=np.concatenate([part.sets for part in in_modes], axis=1) if in_modes else None,
         visited=np.concatenate([part.visited for part in in_modes]) if in_modes else None,
+        plain=None if plain_rows is None else ends <= plain_rows,
     )
 
 

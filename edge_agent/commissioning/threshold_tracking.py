@@ -53,6 +53,7 @@ class ThresholdTracker:
         hop_ns: int,
         memory: Mapping[str, NDArray[Any]],
         factors: Sequence[float] | NDArray[np.floating[Any]] | None = None,
+        scales: NDArray[np.floating[Any]] | None = None,
     ) -> None:
         """Begin at the learnt thresholds, or where the machine's memory says that they had moved to.
 
@@ -62,11 +63,13 @@ class ThresholdTracker:
             hop_ns: time from one scored window to the next.
             memory: the machine's, with what `arrays` gave before a restart, if anything.
             factors: [parts] of the learnt thresholds where the budget is another one (`budget.factors`).
+            scales: [parts] of what the normal blocks ask for, where `budgets_per_week` are not those of the factors.
         """
         self._settings = settings
         self._budgets_per_week = budgets_per_week
         parts = len(budgets_per_week)
         self._factors = np.ones(parts) if factors is None else np.asarray(factors, np.float64)
+        self._scales = np.ones(parts) if scales is None else np.asarray(scales, np.float64)
         self._block_ns = max(_SHORTEST_BLOCK_NS, _BLOCK_WINDOWS * hop_ns)
         self._fewest_windows = _HEARD * self._block_ns / max(hop_ns, 1)
         self._brief_windows = _BRIEF_BLOCKS * self._block_ns / max(hop_ns, 1)
@@ -118,17 +121,19 @@ class ThresholdTracker:
         *,
         budgets_per_week: Sequence[float],
         factors: NDArray[np.floating[Any]],
+        scales: NDArray[np.floating[Any]] | None = None,
     ) -> None:
         """Keep another budget from the next window on.
 
         What the normal blocks of service ask for changes with it, and the thresholds in use by as much, at once: the
         bounds on how fast they move are against faults, not against people.
         """
-        if len(self._peaks) >= BLOCKS_NEEDED:
-            before = np.maximum(self._wanted(self._budgets_per_week) / self._factors, settings.lowest)
-            self._ratio *= np.maximum(self._wanted(budgets_per_week) / factors, settings.lowest) / before
+        before = self._wanted() if len(self._peaks) >= BLOCKS_NEEDED else None
         self._settings, self._budgets_per_week = settings, budgets_per_week
         self._factors = np.asarray(factors, np.float64)
+        self._scales = np.ones_like(self._factors) if scales is None else np.asarray(scales, np.float64)
+        if before is not None:
+            self._ratio *= np.maximum(self._wanted(), settings.lowest) / np.maximum(before, settings.lowest)
         self._highest = _upper(settings, len(budgets_per_week))
         bounded = np.clip(self._ratio, settings.lowest, self._highest)
         self._ratio = bounded if settings.follow_drift else np.ones_like(self._ratio)
@@ -186,7 +191,7 @@ class ThresholdTracker:
         if len(self._peaks) < BLOCKS_NEEDED:
             return
         settings, share = self._settings, self._block_ns / _DAY_NS
-        wanted = self._wanted(self._budgets_per_week) / self._factors
+        wanted = self._wanted()
         slow = np.clip(
             wanted,
             self._ratio * (1.0 - settings.fall_per_day) ** share,
@@ -194,14 +199,13 @@ class ThresholdTracker:
         )
         self._ratio = np.clip(slow, settings.lowest, self._highest)
 
-    def _wanted(self, budgets_per_week: Sequence[float]) -> NDArray[np.float64]:
-        """[parts] what the normal blocks ask for so that budgets are kept, in units of the learnt thresholds."""
-        return np.array(
-            [
-                level(peaks, chance=min(budget * self._block_ns / _WEEK_NS, 0.5))
-                for peaks, budget in zip(np.array(self._peaks).T, budgets_per_week, strict=True)
-            ]
-        )
+    def _wanted(self) -> NDArray[np.float64]:
+        """[parts] what the normal blocks ask for so that budgets are kept, relative to the thresholds of the budget."""
+        levels = [
+            level(peaks, chance=min(budget * self._block_ns / _WEEK_NS, 0.5))
+            for peaks, budget in zip(np.array(self._peaks).T, self._budgets_per_week, strict=True)
+        ]
+        return np.array(levels) * (self._scales / self._factors)
 
 
 def _upper(settings: BudgetSettings, n_parts: int) -> NDArray[np.float64]:

@@ -63,9 +63,26 @@ class AlarmWindows:
         """
         return np.stack(self.windows) if self.lazy is None else self.lazy()
 
+    def pieces(self) -> list[Float32]:
+        """The rows of the windows, [R, C] each; those that overlap are one piece.
+
+        Raises:
+            OSError: they are lazy and cannot be read.
+        """
+        windows = self.stacked()
+        ends = self.ends if len(self.ends) == len(windows) else []
+        found: list[Float32] = []
+        for at, window in enumerate(windows):
+            new = ends[at] - ends[at - 1] if at and ends else len(window[0])
+            if at and 0 < new < len(window[0]):
+                found[-1] = np.concatenate([found[-1], window.T[-new:]])
+            else:
+                found.append(np.ascontiguousarray(window.T))
+        return found
+
     def rest(self, lazy: Lazy) -> None:
         """Hold the windows no longer: they can be had from there."""
-        self.windows, self.ends, self.lazy = [], [], lazy
+        self.windows, self.lazy = [], lazy
 
 
 class _Form(msgspec.Struct, array_like=True):

@@ -189,6 +189,24 @@ class FaultNaming:
             for each, sure in zip(probability, known.tolist(), strict=True)
         ]
 
+    def resembled(self, alarm: str) -> str:
+        """The named fault that an alarm is, or looks like by its kept windows; "unknown" where it is none.
+
+        Raises:
+            OSError: the windows cannot be read.
+        """
+        for case in self.library.cases:
+            if case.alarm == alarm:
+                return case.fault
+        kept = self._kept.get(alarm)
+        opinions = None if kept is None else self.judge(kept.stacked())
+        found = UNKNOWN
+        if opinions:
+            belief = Belief(opinions[0].names)
+            for opinion in opinions:
+                found, _ = belief.add(opinion)
+        return found
+
     def name(self, alarm: str, fault: str) -> FaultLibrary | Refused:
         """Call an alarm that is open or closed not long ago by its fault, and learn that; a later name replaces it."""
         wanted = fault.strip()

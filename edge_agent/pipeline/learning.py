@@ -1,7 +1,13 @@
 """Commissioning one machine: a request's normal rows to the profile that scoring reads. Slow (seconds); pure."""
 
-import numpy as np
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.commissioning import accepted_rows
 from edge_agent.commissioning.baseline import MOST_WINDOWS, commission
 from edge_agent.commissioning.memory_bound import plan
 from edge_agent.detect.detectors import COLUMNS, DETECTORS, ENSEMBLE
@@ -14,7 +20,7 @@ from edge_agent.diagnose import attribution, classifier
 from edge_agent.errors import CommissionError
 from edge_agent.pipeline.results import CommissionRequest
 from edge_agent.pipeline.settings import PipelineSettings
-from edge_agent.records import Profile
+from edge_agent.records import Float32, Profile
 from edge_agent.sensors import checks, level_step, spikes, standstill
 from edge_agent.signals.channel_kinds import rows_with_rates
 from edge_agent.signals.channel_rules import kind_of
@@ -32,6 +38,8 @@ _OF_SINGLE_CHANNELS = Ensemble(
     [one for one in DETECTORS if one.detector.name not in (Mahalanobis.name, InContext.name)], columns=COLUMNS
 )
 """Of machines too wide for a Gaussian of all channels, which the pre-trained judge hears, too."""
+_OF_MODES = "mode_"
+"""How arrays of modes are called, which a machine has or has not."""
 
 
 def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSettings) -> Profile:
@@ -40,38 +48,29 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSetti
     Raises:
         CommissionError: too few rows, or no channel that was observed often enough.
     """
+    if request.known is not None:
+        return _knowing(request.known, scorer=scorer, settings=settings)
     kept = _usable_channels(request, scorer)
     rows = np.ascontiguousarray(request.rows[:, kept])
     period_ns = request.period_ns or _ASSUMED_PERIOD_NS
-    told = [
-        kind_of(settings.channel_rules, machine=request.machine, channel=request.channels[at]) for at in kept
-    ]
-    fit = plan(*rows.shape, most_windows=MOST_WINDOWS, limit_bytes=settings.learning_bytes)
-    heard = fit.relations and not _computed(request, kept)
-    budget = facts_of(settings.machine_rules, request.machine).budget_per_week
-    memory = commission(
+    channels = tuple(request.channels[at] for at in kept)
+    memory = _remembered(
         rows,
-        window_rows=scorer.window_rows,
-        encode=None,  # no alarm hears it, and it takes three quarters of the time
-        judge=scorer.judge if heard else None,
-        budget_per_week=settings.budget.false_alarms_per_week if budget is None else budget,
-        windows_per_week=_WEEK_NS / (period_ns * request.hop_rows),
+        machine=request.machine,
+        channels=channels,
+        period_ns=period_ns,
         hop_rows=request.hop_rows,
-        period_s=period_ns / 1e9,
-        kinds=told,
-        seed=settings.seed,
         seams=request.seams,
-        ensemble=ENSEMBLE if fit.relations else _OF_SINGLE_CHANNELS,
-        most_windows=fit.most_windows,
+        scorer=scorer,
+        settings=settings,
     )
-    if not heard:
-        memory = ENSEMBLE.without(InContext.name, memory)
     observed = None if request.observed is None else request.observed[:, kept]
     return Profile(
         machine=request.machine,
-        channels=tuple(request.channels[at] for at in kept),
+        channels=channels,
         memory={
             **ENSEMBLE.compact(memory),
+            **accepted_rows.kept(rows, request.seams),
             **attribution.reference(rows_with_rates(rows, memory), row_modes(memory, rows)),
             **checks.reference(rows, observed),
             **standstill.reference(rows, observed),
@@ -87,9 +86,73 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSetti
     )
 
 
-def _computed(request: CommissionRequest, kept: list[int]) -> bool:
+def _knowing(profile: Profile, *, scorer: Scorer, settings: PipelineSettings) -> Profile:
+    """The profile by the rows that it was learnt from and those that people have accepted since.
+
+    Detectors remember both; what is known of sensors, standstills and usual values stays as it was learnt.
+
+    Raises:
+        CommissionError: its rows were not kept.
+    """
+    offset = np.asarray(profile.memory.get("level_offset", np.float32(0.0)), np.float32)
+    try:
+        rows, seams, accepted = accepted_rows.together(profile.memory, offset=offset)
+    except KeyError:
+        raise CommissionError(f"{profile.machine}: the rows that it was learnt from were not kept") from None
+    memory = _remembered(
+        rows,
+        machine=profile.machine,
+        channels=profile.channels,
+        period_ns=profile.period_ns,
+        hop_rows=profile.hop_rows,
+        seams=seams,
+        accepted=accepted,
+        scorer=scorer,
+        settings=settings,
+    )
+    stays = {name: profile.memory[name] for name in profile.memory if not name.startswith(_OF_MODES)}
+    found = {**stays, **ENSEMBLE.compact(memory), **accepted_rows.known(profile.memory)}
+    return replace(profile, memory=found, encoder=scorer.bundle.encoder)
+
+
+def _remembered(  # noqa: PLR0913 - what a machine and its rows are
+    rows: Float32,
+    *,
+    machine: str,
+    channels: Sequence[str],
+    period_ns: int,
+    hop_rows: int,
+    seams: Sequence[int],
+    scorer: Scorer,
+    settings: PipelineSettings,
+    accepted: int = 0,
+) -> Mapping[str, NDArray[Any]]:
+    """What detectors remember of rows [R, C], the last of which are of accepted states."""
+    fit = plan(*rows.shape, most_windows=MOST_WINDOWS, limit_bytes=settings.learning_bytes)
+    heard = fit.relations and not _computed(channels)
+    budget = facts_of(settings.machine_rules, machine).budget_per_week
+    memory = commission(
+        rows,
+        window_rows=scorer.window_rows,
+        encode=None,  # no alarm hears it, and it takes three quarters of the time
+        judge=scorer.judge if heard else None,
+        budget_per_week=settings.budget.false_alarms_per_week if budget is None else budget,
+        windows_per_week=_WEEK_NS / (period_ns * hop_rows),
+        hop_rows=hop_rows,
+        period_s=period_ns / 1e9,
+        kinds=[kind_of(settings.channel_rules, machine=machine, channel=channel) for channel in channels],
+        seed=settings.seed,
+        seams=seams,
+        accepted_rows=accepted,
+        ensemble=ENSEMBLE if fit.relations else _OF_SINGLE_CHANNELS,
+        most_windows=fit.most_windows,
+    )
+    return memory if heard else ENSEMBLE.without(InContext.name, memory)
+
+
+def _computed(channels: Sequence[str]) -> bool:
     """Whether most channels are features of waveforms: no pre-trained network has seen such, the statistics decide."""
-    return float(np.mean([is_feature(request.channels[at]) for at in kept])) > _MOST
+    return float(np.mean([is_feature(channel) for channel in channels])) > _MOST
 
 
 def _usable_channels(request: CommissionRequest, scorer: Scorer) -> list[int]:

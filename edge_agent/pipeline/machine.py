@@ -1,11 +1,13 @@
 """One machine as the pipeline holds it: rows, profile, trigger, condition, and what survives a restart. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
 
-from edge_agent.commissioning import seen_once
+from edge_agent.commissioning import accepted_rows, seen_once
+from edge_agent.commissioning.accepted_rows import AcceptedRows
 from edge_agent.commissioning.budget import Promise
 from edge_agent.commissioning.drift import Drift, DriftStatistics
 from edge_agent.commissioning.seen_once import SeenOnce
@@ -183,6 +185,8 @@ class Machine:
     """Where it stood when it was watched last; kept as it is while nothing usable is known of the machine."""
     unwatched: str = ""
     """Why it is not watched though it was learnt, as who watches over that has found."""
+    accepting: Literal["", "wanted", "asked"] = ""
+    """Whether what people accepted is still to be learnt: until then the score raises no alarm."""
     relevelled: bool = False
     """Levels of its profile have moved: what was made of them is to be made again."""
 
@@ -293,6 +297,9 @@ class Machine:
             block.value[at], block.recent[at] = value, recent
             end_row = int(block.windows.end_rows[at])
             window = block.windows.values[at]
+            if self.accepting:
+                states.append(("muted", None))
+                continue
             if self.notices is not None and self.notices.mutes(
                 window, end_row=end_row, time_ns=time_ns, score=value
             ):
@@ -342,6 +349,7 @@ class Machine:
             hop_ns=profile.hop_rows * profile.period_ns,
             memory=profile.memory,
             factors=budgeting.factors(n_parts),
+            scales=budgeting.scales(n_parts),
         )
         return self.tracker
 
@@ -357,6 +365,7 @@ class Machine:
                 settings.budget,
                 budgets_per_week=self.budgeting.of_parts(n_parts),
                 factors=self.budgeting.factors(n_parts),
+                scales=self.budgeting.scales(n_parts),
             )
 
     def accept(self, alarm: str, *, by: str, time_ns: int) -> Accepted | NotAccepted:
@@ -373,12 +382,54 @@ class Machine:
             )
         entry = self.notices.acceptance(alarm, by=by, time_ns=time_ns)
         if entry is None:
-            return NotAccepted(
-                "not_acceptable",
-                "only what a notice tells of can be accepted, and that of the latest notices; "
-                "for another state that is normal recommission the machine while it is in it",
-            )
+            return self._accept_state(alarm, entries, by=by, time_ns=time_ns)
         return self._know([*entries, entry], detail=f"{entry.fault} is known from now on; undo takes it back")
+
+    def _accept_state(
+        self, alarm: str, entries: Sequence[Acceptance], *, by: str, time_ns: int
+    ) -> Accepted | NotAccepted:
+        """What an alarm of the machine told of is one more state of it: its rows join what is remembered."""
+        profile = self.profile
+        assert profile is not None  # noqa: S101 - asked by who called
+        if self.accepting:
+            return NotAccepted("busy", "what was accepted just now is being learnt; ask again in a moment")
+        accepted = AcceptedRows.read(profile.memory, n_channels=len(profile.channels))
+        pieces = acceptance.rows_of(
+            self.naming, alarm, profile, room=accepted_rows.room(profile.memory, accepted)
+        )
+        if isinstance(pieces, NotAccepted):
+            return pieces
+        offset = level_offsets.total(entries, profile.channels)
+        joined = accepted.with_pieces(alarm, [piece - offset for piece in pieces])
+        memory = LazyArrays(profile.memory).joined(joined.arrays())
+        self.profile = replace(profile, memory=memory)
+        open_alarm = self.condition.open_alarm
+        if open_alarm is not None and open_alarm.id == alarm:
+            self.condition.dismiss(acceptance.STATE, time_ns=open_alarm.time_ns)
+            self.trigger.restore(TriggerSnapshot(armed=False))
+            self.off_delay.dismiss()
+        entry = Acceptance(alarm=alarm, fault=acceptance.STATE, by=by, time_ns=time_ns)
+        return self._know(
+            [*entries, entry], detail="its rows are remembered as normal in a moment; undo takes that back"
+        )
+
+    def ask_to_know(self) -> list[CommissionRequest]:
+        """The request to learn what people have accepted or taken back, where that is not done yet."""
+        profile, time_ns = self.profile, self.rows.store.last_time_ns
+        if self.accepting != "wanted" or profile is None or time_ns is None:
+            return []
+        self.accepting = "asked"
+        return [
+            CommissionRequest(
+                machine=profile.machine,
+                channels=profile.channels,
+                rows=np.empty((0, len(profile.channels)), np.float32),
+                period_ns=profile.period_ns,
+                hop_rows=profile.hop_rows,
+                time_ns=time_ns,
+                known=profile,
+            )
+        ]
 
     def take_back(self, alarm: str) -> Accepted | None:
         """What was accepted of an alarm is no longer normal; None where nothing was."""
@@ -391,6 +442,10 @@ class Machine:
     def _know(self, entries: list[Acceptance], *, detail: str) -> Accepted:
         assert self.profile is not None  # noqa: S101 - asked by who called
         memory = LazyArrays(self.profile.memory).joined(acceptance.arrays(entries))
+        rows = AcceptedRows.read(memory, n_channels=len(self.profile.channels))
+        if rows.alarms:
+            memory.put(rows.only({entry.alarm for entry in entries}).arrays())
+        self.accepting = "wanted" if accepted_rows.to_be_known(memory) else ""
         offsets = level_offsets.total(entries, self.profile.channels)
         if moved := level_offsets.arrays(memory, offsets):
             memory.put({**moved, **self._statistics().arrays()})

@@ -40,8 +40,16 @@ class MachineBudget:
         return cls(profile, per_week, judge_threshold.decides(judge, profile.memory))
 
     def of_parts(self, n_parts: int) -> tuple[float, ...]:
-        """The budget of each part of a score, and of the newest rows."""
-        return (*shared(self.per_week, n_parts), self.per_week)
+        """The budget of each part of a score, and of the newest rows, that normal hours are asked about.
+
+        Where a judge decides that is the one that its threshold stands for: `scales` bring it to the machine's.
+        """
+        per_week = budget.REFERENCE_PER_WEEK if self.judged else self.per_week
+        return (*shared(per_week, n_parts), per_week)
+
+    def scales(self, n_parts: int) -> NDArray[np.float64]:
+        """What normal hours ask for by `of_parts` is multiplied by this."""
+        return self.factors(n_parts) if self.judged else np.ones(n_parts + 1)
 
     def factors(self, n_parts: int) -> NDArray[np.float64]:
         """What each of the learnt thresholds is multiplied by, and that of the newest rows."""

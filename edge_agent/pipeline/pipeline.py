@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from edge_agent.commissioning import accepted_rows
 from edge_agent.detect.off_delay import OffDelay
 from edge_agent.detect.scorer import Scorer
 from edge_agent.detect.trigger import Trigger, TriggerSettings, on_delay_windows
@@ -115,6 +116,7 @@ class Pipeline:
         """Make a machine ready: from its next row on it is scored with this profile."""
         machine = self.machines.get(profile.machine) or self._add_machine(profile.machine)
         machine.profile, machine.state, machine.reason = profile, "ready", ""
+        machine.accepting = "wanted" if accepted_rows.to_be_known(profile.memory) else ""
         machine.resting = None
         machine.tracker = machine.drift_statistics = None
         machine.keep_budget(self._settings, judge=self._scorer.judge)
@@ -142,14 +144,24 @@ class Pipeline:
         return self.machines.label(machine, alarm=alarm, fault=fault, by=by)
 
     def fail(self, name: str, reason: str) -> None:
-        """Learning a machine did not work: gather the same number of rows again."""
+        """Learning a machine did not work: gather the same number of rows again.
+
+        Where it was to know what people have accepted, it goes on by what it knew.
+        """
         machine = self.machines[name]
+        if machine.profile is not None:
+            machine.accepting = ""
+            return
         machine.state, machine.reason = "failed", reason
         machine.wanted_at = machine.rows.store.row_count + self._settings.commission_rows
 
     def relearn(self, name: str) -> None:
         """What was learnt of a machine meanwhile belongs to a model that has gone: ask again at its next row."""
-        self.machines[name].state = "commissioning"
+        machine = self.machines[name]
+        if machine.profile is not None:
+            machine.accepting = "wanted"
+            return
+        machine.state = "commissioning"
 
     @property
     def settings(self) -> PipelineSettings:
@@ -436,6 +448,7 @@ class Pipeline:
                 if machine.profile is None:
                     commissions += machine.ask_to_learn(name, commission_rows=self._settings.commission_rows)
                     continue
+                commissions += machine.ask_to_know()
                 if not machine.due():
                     continue
                 if machine.relevelled:

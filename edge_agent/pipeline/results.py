@@ -19,6 +19,7 @@ class CommissionRequest:
         observed: [R, C] cells that were observed; the others are hidden or hold an older value. None: unknown.
         seams: rows before which time leaps.
         beside: the machine is learnt already, and goes on being watched meanwhile.
+        known: its profile, which is to know the states that people have accepted, of which it holds the rows.
         period_ns: median step between rows, 0 where times say nothing.
         time_ns: event time of the last row.
     """
@@ -32,6 +33,7 @@ class CommissionRequest:
     observed: NDArray[np.bool_] | None = None
     seams: tuple[int, ...] = ()
     beside: bool = False
+    known: Profile | None = None
 
 
 Stage = Literal["gathering", "learning", "comparing", "waiting", "failed"]

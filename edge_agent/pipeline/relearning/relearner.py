@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import msgspec
 
+from edge_agent.commissioning.accepted_rows import AcceptedRows
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model.lazy_arrays import LazyArrays
-from edge_agent.pipeline import acceptance
+from edge_agent.pipeline import acceptance, level_offsets
 from edge_agent.pipeline.machine import Machine, MachineStatus
 from edge_agent.pipeline.machines import Machines
 from edge_agent.pipeline.notices import LEVEL
@@ -194,17 +195,15 @@ class Relearner:
     def taken(self, name: str) -> tuple[Profile, Profile] | None:
         """(the next profile to be installed, the old one), the machine's no longer; None where none is learnt.
 
-        What people accepted of the old one holds for the new one, but for levels: those were learnt.
+        What people accepted of the old one holds for the new one, but for levels: those were learnt. So do the rows of
+        accepted states, where both are of the same channels.
         """
         successor, old = self._successors.get(name), self._machines[name].profile
         if successor is None or successor.profile is None or old is None:
             return None
-        entries = [entry for entry in acceptance.read(old.memory) if entry.fault != LEVEL]
-        memory = LazyArrays(successor.profile.memory)
         del self._successors[name]
         self._previous[name] = old
-        joined = memory.joined(acceptance.arrays(entries)) if entries else memory
-        return replace(successor.profile, memory=joined), old
+        return _with_accepted(successor.profile, old), old
 
     # -- across restarts ------------------------------------------------------------------------------------
 
@@ -229,3 +228,18 @@ class Relearner:
             self._successors.pop(name, None)
             return False
         return True
+
+
+def _with_accepted(new: Profile, old: Profile) -> Profile:
+    """The new profile of a machine with what people have accepted of the old one."""
+    entries = acceptance.read(old.memory)
+    rows = AcceptedRows.read(old.memory, n_channels=len(old.channels))
+    offsets = level_offsets.total(entries, old.channels)
+    alike = new.channels == old.channels
+    dropped = {LEVEL} if alike else {LEVEL, acceptance.STATE}
+    memory = LazyArrays(new.memory)
+    if held := [entry for entry in entries if entry.fault not in dropped]:
+        memory = memory.joined(acceptance.arrays(held))
+    if rows.alarms and alike:
+        memory = memory.joined(rows._replace(rows=rows.rows + offsets).arrays())
+    return replace(new, memory=memory)

@@ -125,7 +125,7 @@ const EXPLAINED = {
   shelve: "Nobody is called for this machine for a while. It is still watched.",
   unshelve: "People are called for this machine again.",
   label: "Later alarms that look like this one carry the name.",
-  accept: "What this tells of is known from now on, and told no more. It can be undone.",
+  accept: "What this tells of is known from now on, and told no more. Not for faults: they would be told no more either. It can be undone.",
   undo: "It is told again when it comes again.",
   ...manage.EXPLAINED,
 };

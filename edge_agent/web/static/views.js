@@ -84,6 +84,7 @@ function actions(alarm, commands) {
     !life.acknowledged && button("ack", "Acknowledge", "main"),
     life.shelved ? button("unshelve", "Unshelve", "") : button("shelve", "Shelve", ""),
     button("label", "Name the fault", ""),
+    button("accept", "This is normal", ""),
   ].filter(Boolean);
   return buttons.length > 0 && h("div", { class: "actions" }, buttons);
 }
