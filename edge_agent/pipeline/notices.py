@@ -359,6 +359,11 @@ class MachineNotices:
             until=tuple((*key, row) for key, row in self._until.items()),
         )
 
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Those of the profile."""
+        return self._profile.channels
+
     def restore(self, state: NoticeState) -> None:
         """Go on where another one stood; then `reread`."""
         self._count, self._since_ns = state.count, state.since_ns

@@ -85,6 +85,7 @@ class Pipeline:
         self._touched: dict[str, None] = {}  # an ordered set: machines with new rows in this step
         self._accepted: list[Frame] = []
         self._failures: list[Failure] = []
+        self._ended: list[Alarm] = []  # findings about channels that are not watched any more
         for profile in profiles:
             self.install(profile)
 
@@ -115,6 +116,8 @@ class Pipeline:
     def install(self, profile: Profile) -> None:
         """Make a machine ready: from its next row on it is scored with this profile."""
         machine = self.machines.get(profile.machine) or self._add_machine(profile.machine)
+        if machine.profile is not None and machine.profile.channels != profile.channels:
+            machine.condition.change_model(self._scorer.bundle.digest)  # averages are of channels
         machine.profile, machine.state, machine.reason = profile, "ready", ""
         machine.accepting = "wanted" if accepted_rows.to_be_known(profile.memory) else ""
         machine.resting = None
@@ -125,6 +128,8 @@ class Pipeline:
         machine.naming.arrange(profile)
         machine.sensor_monitor = next_sensor_monitor(machine, settings=self._settings, scorer=self._scorer)
         machine.notices = next_notices(machine, settings=self._settings, scorer=self._scorer)
+        if machine.sensor_monitor is not None:
+            self._ended += machine.sensor_monitor.end_unknown(machine.rows.store.last_time_ns)
 
     def hear_of_machines(self, rules: Sequence[MachineRule]) -> None:
         """What people say of machines from now on, between two steps; it counts from the next window on."""
@@ -440,7 +445,7 @@ class Pipeline:
         blocks: list[WindowBlock] = []
         profiles: list[Profile] = []
         commissions: list[CommissionRequest] = []
-        findings: list[Alarm] = []
+        findings, self._ended = self._ended, []
         for name in touched:
             machine = self.machines[name]
             self._book_lost(machine)

@@ -35,7 +35,7 @@ def next_sensor_monitor(
         model=scorer.bundle.digest,
     )
     if before is not None:
-        monitor.restore(before.save())
+        monitor.go_on_from(before)
     monitor.reread(*machine.rows.inspected_rows())
     return monitor
 
@@ -67,7 +67,8 @@ def next_notices(machine: Machine, *, settings: PipelineSettings, scorer: Scorer
         model=scorer.bundle.digest,
     )
     if before is not None:
-        notices.restore(before.save())
+        state = before.save()
+        notices.restore(state if before.channels == profile.channels else replace(state, levels=()))
     notices.reread(machine.rows.inspected_rows()[0])
     return notices
 

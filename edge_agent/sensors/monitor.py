@@ -5,7 +5,7 @@ is said only when the suspicion has lasted. Both limits stand well above anythin
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -402,6 +402,22 @@ class SensorMonitor:
 
     # -- across restarts -------------------------------------------------------------------------------------
 
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Those that it watches."""
+        return self._profile.channels
+
+    def end_unknown(self, time_ns: int | None) -> tuple[Alarm, ...]:
+        """Findings about channels that are not watched any more, closed."""
+        about = {name: alarm for name, alarm in self._open.items() if name and name not in self.channels}
+        spiky = {name: alarm for name, alarm in self._spiky.items() if name not in self.channels}
+        for name in about:
+            del self._open[name]
+        for name in spiky:
+            del self._spiky[name]
+        ended = (*about.values(), *spiky.values())
+        return tuple(closed(alarm, time_ns=time_ns or alarm.time_ns) for alarm in ended)
+
     def save(self) -> QualityState:
         """What to give to `restore`."""
         history = self._history
@@ -413,6 +429,13 @@ class SensorMonitor:
             spikes=SpikeState() if self._spikes is None else self._spikes.save(),
             rows=() if self._ordinary else tuple(tuple(each.tolist()) for each in counts),
         )
+
+    def go_on_from(self, before: "SensorMonitor") -> None:
+        """Go on with what another monitor has found; with what it counted where it is of the same channels."""
+        state = before.save()
+        if before.channels != self.channels:
+            state = replace(state, units=UnitState(), spikes=SpikeState(), rows=())
+        self.restore(state)
 
     def restore(self, state: QualityState) -> None:
         """Go on where another monitor of the same channels stood; then `reread`."""

@@ -26,6 +26,7 @@ class Comparison:
         wanted: windows of the next profile that make a comparison.
         old, new: windows of each. old_loud, new_loud: those above the limit.
         faults: named faults that the old profile sees in their alarms' windows; lost: those that the next one does not.
+        missing: channels that the old profile watches, and the next one does not.
     """
 
     wanted: int
@@ -35,6 +36,7 @@ class Comparison:
     new_loud: int = 0
     faults: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def note_old(self, scores: Float32) -> None:
         """The profile that watches has scored windows, [B]."""
@@ -54,7 +56,11 @@ class Comparison:
     @property
     def favourable(self) -> bool:
         """Whether the next profile may take over by itself."""
-        return not self.lost and self.new_loud / max(self.new, 1) <= self._old_share + _TOLERATED
+        return (
+            not self.lost
+            and not self.missing
+            and self.new_loud / max(self.new, 1) <= self._old_share + _TOLERATED
+        )
 
     @property
     def _old_share(self) -> float:
@@ -64,6 +70,8 @@ class Comparison:
         """What came out, for people."""
         said = f"above the limit in {self.new_loud} of {self.new} windows"
         said += f", the old profile in {self.old_loud} of {self.old}"
+        if self.missing:
+            said = f"{said}; does not watch: {', '.join(self.missing)}"
         if self.lost:
             return f"{said}; does not see: {', '.join(self.lost)}"
         return (

@@ -160,6 +160,7 @@ class Relearner:
         by_new = seen_cases(tuple(c for c in cases if c.alarm in by_old), new, scorer=self._scorer)
         names = {case.alarm: case.fault for case in cases}
         comparison.faults = tuple(sorted({names[alarm] for alarm in by_old}))
+        comparison.missing = tuple(name for name in old.channels if name not in new.channels)
         comparison.lost = tuple(sorted({names[alarm] for alarm in by_old - by_new}))
 
     # -- what becomes of it ---------------------------------------------------------------------------------
