@@ -162,11 +162,10 @@ class HistoryWorker:
             self.failure, self._pause_s, self._retry_s = "", 0.0, 0.0
 
     def _gather(self) -> None:
-        while self._steps:
-            frames, scored = self._steps.popleft()
-            self._gatherer.take_scores(scored)
-            for _ in self._gatherer.take_frames(frames):
-                time.sleep(0)  # whoever waits for the interpreter has it now, and not in 5 ms
+        steps = [self._steps.popleft() for _ in range(len(self._steps))]
+        self._gatherer.take_scores(one for _, scored in steps for one in scored)
+        for _ in self._gatherer.take_frames(frame for frames, _ in steps for frame in frames):
+            time.sleep(0)  # whoever waits for the interpreter has it now, and not in 5 ms
         self._gatherer.forget_moments(but=_MOMENTS_HELD)
         if len(self._gatherer.open) > _MINUTES_HELD:  # nothing can be written for long
             for place in sorted(self._gatherer.open, key=lambda place: place[1])[

@@ -197,6 +197,7 @@ def _item(one: Incident) -> dict[str, Any]:
         "finding": _finding(one),
         "summary": "" if one.partial else one.summary,
         "peak": None if one.partial else _figure(one.peak_score),
+        "reopened": one.alarm.reopened,
         "kept": not one.partial,
     }
 

@@ -9,6 +9,7 @@ const EARLIER = { near: "Same time yesterday", day: "Same time yesterday", week:
 const link = (name) => `#/machine/${encodeURIComponent(name)}`;
 const DEEDS = {
   opened: "the alarm was raised", latched: "back to normal, not acknowledged", closed: "back to normal", reopened: "it came back",
+  unsettled: "quiet, and not over", returned: "it came back",
   released: "no longer held back", suppressed: "suppressed", unsuppressed: "no longer suppressed", restarted: "the agent was restarted",
   superseded: "another alarm took its place", recommissioned: "the machine was learnt afresh", handed_over: "another agent took over",
   ack: "acknowledged", label: "named", accept: "said to be normal", unaccept: "said not to be normal after all",
@@ -87,6 +88,7 @@ export function pastList(list, doc, { named }) {
 function lasted(past, doc, named) {
   return h("p", { class: "quiet" }, [
     named && clock(past.onset, doc.time), `lasted ${between(past.onset, past.closed)}`,
+    past.reopened > 0 && `came back ${past.reopened === 1 ? "once" : `${count(past.reopened)} times`}`,
     past.peak && !past.finding && `at worst ${score(past.peak)}`,
     past.acknowledged_by ? `acknowledged by ${past.acknowledged_by}` : "not acknowledged",
   ].filter(Boolean).join(" · "));
