@@ -105,6 +105,7 @@ def config(tmp_path: Path, tiny_bundle: Path) -> Config:
             "agent": {"name": "hall", "state_dir": tmp_path / "state"},
             "model": {"bundle": tiny_bundle},
             "commission": {"rows": 300},
+            "alarms": {"off_delay_s": dict.fromkeys(("warning", "major", "critical"), 20.0)},
         }
     )
 
