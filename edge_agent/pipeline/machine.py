@@ -171,6 +171,8 @@ class Machine:
     state: MachineState = "commissioning"
     wanted_at: int = 0
     """Row count from which the machine is learnt."""
+    asked_row: int = 0
+    """Row count when it was asked to be learnt: the rows since then have yet to be judged."""
     profile: Profile | None = None
     tracker: ThresholdTracker | None = None
     drift_statistics: DriftStatistics | None = None
@@ -214,7 +216,7 @@ class Machine:
             or time_ns is None
         ):
             return []
-        self.state = "learning"
+        self.state, self.asked_row = "learning", rows.row_count
         history = self.rows.history(commission_rows)
         return [
             CommissionRequest(

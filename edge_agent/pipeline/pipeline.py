@@ -114,17 +114,27 @@ class Pipeline:
         return self._advance()
 
     def install(self, profile: Profile) -> None:
-        """Make a machine ready: from its next row on it is scored with this profile."""
+        """Make a machine ready: from its next row on it is scored with this profile.
+
+        With that row the rows are judged that came while it was learnt for the first time, or waited for that: a fault
+        that began meanwhile is told at once, with its onset.
+        """
         machine = self.machines.get(profile.machine) or self._add_machine(profile.machine)
         if machine.profile is not None and machine.profile.channels != profile.channels:
             machine.condition.change_model(self._scorer.bundle.digest)  # averages are of channels
+        late = machine.state == "learning" and machine.profile is None
         machine.profile, machine.state, machine.reason = profile, "ready", ""
         machine.accepting = "wanted" if accepted_rows.to_be_known(profile.memory) else ""
         machine.resting = None
         machine.tracker = machine.drift_statistics = None
         machine.keep_budget(self._settings, judge=self._scorer.judge)
         machine.trigger.adopt(_delays(profile, self._settings))
-        machine.rows.arrange(profile.channels, period_ns=profile.period_ns, hop_rows=profile.hop_rows)
+        machine.rows.arrange(
+            profile.channels,
+            period_ns=profile.period_ns,
+            hop_rows=profile.hop_rows,
+            since_row=machine.asked_row if late else None,
+        )
         machine.naming.arrange(profile)
         machine.sensor_monitor = next_sensor_monitor(machine, settings=self._settings, scorer=self._scorer)
         machine.notices = next_notices(machine, settings=self._settings, scorer=self._scorer)

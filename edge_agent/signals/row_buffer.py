@@ -29,6 +29,9 @@ _LAYOUTS_LIMIT = 64
 _CLOCK_STEP_NS = 5_000_000_000
 """Messages are taken in the order of their arrival: only a clock that was set makes an arrival so much earlier."""
 
+_LATE_CELLS = 2_000_000
+"""Readings in the windows that are given out late, all at once: 8 MB, 1,950 windows of a machine of 8 channels."""
+
 
 @dataclass(frozen=True, slots=True)
 class BufferState:
@@ -225,16 +228,26 @@ class RowBuffer:
 
     # -- out --------------------------------------------------------------------------------------------------
 
-    def arrange(self, channels: Sequence[str], *, period_ns: int, hop_rows: int) -> None:
-        """Fix the channels and their order, and begin to give windows out, from the next row on."""
+    def arrange(
+        self, channels: Sequence[str], *, period_ns: int, hop_rows: int, since_row: int | None = None
+    ) -> None:
+        """Fix the channels and their order, and begin to give windows out, from the next row on.
+
+        Where `since_row` says so, from that row on: the rows since then, as far as they are kept and as their windows
+        find room, were gathered while the machine was learnt, and nobody has judged them.
+        """
         self.add_channels(channels)
         self._rows.flush()
         self.store.arrange(channels)
         self._columns_of.clear()
         self.store.span_ns = self._window_rows * period_ns
         self.store.keep_rows = self._window_rows
-        self._cutter.begin(hop_rows, scored_row=self.store.row_count)
-        self._inspected_row = self.store.row_count
+        first_row = self.store.row_count
+        if since_row is not None:
+            room = _LATE_CELLS // (max(len(channels), 1) * self._window_rows)
+            first_row = max(since_row, first_row - max(hop_rows, 1) * room)
+        self._cutter.begin(hop_rows, scored_row=first_row)
+        self._inspected_row = first_row
 
     def take_due(self) -> Due:
         """The rows closed, and the windows that fell due, since the last call."""
