@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from edge_agent.cli.demo.play import FAULTS, false_alarms, judge, plant_arguments
+from edge_agent.cli.demo.play import FAULTS, count_incidents, false_alarms, judge, plant_arguments
 
 START_TS = 1_600_000_000
 FAULT = FAULTS[0]
@@ -75,3 +75,18 @@ def test_a_machine_that_waits_for_the_others_to_be_learnt_is_no_alarm() -> None:
     found = alert(FAULT.machine, FAULT.start_row + 30, [FAULT.guilty[0]])
     assert judge(FAULT, [silent, found], start_ts=START_TS).good
     assert false_alarms([alert(FAULT.machine, 0, [], fault="silent")], start_ts=START_TS) == []
+
+
+def test_as_many_incidents_as_faults_and_none_that_was_over_too_early() -> None:
+    told = [alert(fault.machine, fault.start_row + 9, []) for fault in FAULTS]
+    assert count_incidents(told).good
+    back = told[0] | {"revision": 3, "reopened": 1, "lifecycle": {"event": "returned"}}
+    assert (count_incidents([*told, back]).good, count_incidents([*told, back]).returned) == (True, 1)
+    again = back | {"revision": 5, "reopened": 2, "lifecycle": {"event": "reopened"}}
+    assert (count_incidents([*told, back, again]).good, count_incidents([*told, again]).reopened) == (
+        False,
+        1,
+    )
+    assert not count_incidents([*told, alert(FAULTS[0].machine, 5000, [])]).good
+    notice = alert(FAULTS[0].machine, 5000, []) | {"kind": "state"}
+    assert count_incidents([*told, notice]).good
