@@ -172,6 +172,9 @@ quality: $(VENV)/.done  ## broken sensors, drifting gains, channels of different
 alarms: $(VENV)/.done  ## the false-alarm budget on 24 simulated machines for 28 days (about 10 minutes) -> benchmarks/results/alarms.*
 	$(BIN)/python -m benchmarks.false_alarms.run
 
+incidents: $(VENV)/.done  ## incidents a fault, minutes shown as normal, onsets, faults told apart (LIVE=1: 40 machines over mosquitto) -> benchmarks/results/incidents*.*
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.incidents.run $(if $(LIVE),--live)
+
 everyday: $(VENV)/.done  ## 34 ordinary machines, three seeds each: false incidents, the fault, time in alarm (about 6 minutes) -> benchmarks/results/everyday.*
 	$(BIN)/python -m benchmarks.everyday.run
 

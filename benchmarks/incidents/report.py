@@ -1,0 +1,84 @@
+"""The measured incidents as Markdown and as a picture."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """The goals, and what each machine did."""
+    sums = report["figures"]
+    onset, told, late = (sums[name] or {} for name in ("onset_s", "told_s", "late_onset_beyond_s"))
+    goals = (
+        ("constant faults found", "", f"{sums['found']} of {sums['faults']}"),
+        (
+            "incidents a fault, mean and most",
+            "≤ 1.05, ≤ 2",
+            f"{sums['incidents_a_fault']}, {sums['most_incidents']}",
+        ),
+        ("came back while unsettled, a fault", "counted", sums["came_back_a_fault"]),
+        (
+            "shown as normal while the fault stands, minutes of all machines",
+            "0",
+            f"{sums['normal_minutes']}, on {sums['machines_shown_normal']} machines",
+        ),
+        (
+            "first word after the injection, median and 90 %",
+            "",
+            f"{told.get('median')} s, {told.get('p90')} s",
+        ),
+        (
+            "onset told after the injection, median and 90 %",
+            "",
+            f"{onset.get('median')} s, {onset.get('p90')} s",
+        ),
+        (
+            f"onset later than without waiting, median and 90 %, of {sums['late']} that waited 25 min to be learnt",
+            "≤ 60 s, ≤ 180 s",
+            f"{late.get('median')} s, {late.get('p90')} s",
+        ),
+        (
+            "two faults ten minutes apart told apart, where both were seen",
+            "≥ 90 %",
+            f"{sums['pairs_apart']} of {sums['pairs_seen']}",
+        ),
+        ("incidents before any fault", "", sums["false"]),
+    )
+    made = f"{report['date']}, commit {report['commit']}, `{report['command']}`, {report['form']}."
+    lines = ["# One fault, one incident", "", made, "", "| what | goal | measured |", "|---|---|---|"]
+    lines += [f"| {what} | {goal} | {figure} |" for what, goal, figure in goals]
+    lines += ["", "| machine | incidents | came back | shown as normal, min | onset, s | told, s |"]
+    lines += ["|---|---|---|---|---|---|"]
+    for row in report["machines"]:
+        if row["question"] == "constant":
+            cells = ("incidents", "came_back", "normal_minutes", "onset_s", "told_s")
+            lines.append(
+                " | ".join(["| " + row["machine"], *(str(row.get(cell, "-")) for cell in cells)]) + " |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def picture(report: Mapping[str, Any], path: Path) -> None:
+    """When the first word came, and how often each incident came back."""
+    heard = [row for row in report["machines"] if row["question"] == "constant" and row["found"]]
+    if not heard:
+        return
+    figure, axes = plt.subplots(figsize=(9, 0.25 * len(heard) + 1.5))
+    heard = sorted(heard, key=lambda row: row["told_s"])
+    places = range(len(heard))
+    colours = ["tab:red" if row["normal_minutes"] or row["incidents"] > 1 else "tab:blue" for row in heard]
+    axes.barh(places, [row["told_s"] / 60 for row in heard], color=colours)
+    for place, row in zip(places, heard, strict=True):
+        axes.text(row["told_s"] / 60 + 0.3, place, f"back {row['came_back']} times", va="center", fontsize=7)
+    axes.set_yticks(list(places), [row["machine"] for row in heard], fontsize=7)
+    axes.set_xlabel(
+        "minutes from the fault to its incident; red: more than one, or shown as normal meanwhile"
+    )
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
