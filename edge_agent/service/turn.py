@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Protocol
 
 from edge_agent import __version__
-from edge_agent.alarms import payload as alarm_payload
+from edge_agent.alarms.local_time import moment
 from edge_agent.alarms.machines import PipelineMachines
 from edge_agent.alarms.management.next_profiles import NextProfiles
 from edge_agent.alarms.management.notes import MachineNotes, encode, restored
@@ -284,8 +284,9 @@ class TurnProcessor:
     def amiss(self) -> list[str]:
         """Which machines are not watched and which alarms nobody was told of, for health; from any thread."""
         unwatched, untold = dict(self.watch.unwatched), dict(self._untold)
+        zone, now_ns = self._config.site.zone, self._wall_clock_ns()
         lines = [
-            f"not watched: {name} since {alarm_payload.rfc3339(one.since_ns)}: {one.reason}"
+            f"not watched: {name} since {moment(one.since_ns, zone, beside_ns=now_ns)}: {one.reason}"
             for name, one in [*unwatched.items()][:_NAMED]
         ]
         if (more := len(unwatched) - _NAMED) > 0:
