@@ -62,7 +62,7 @@ class ScoreMean:
 
 
 @dataclass(frozen=True, slots=True)
-class ScoreHistoryState:
+class ScoreCourseState:
     """What outlives a restart: means, oldest first, and the running mean of the logarithm over so many windows."""
 
     means: tuple[ScoreMean, ...] = ()
@@ -70,7 +70,7 @@ class ScoreHistoryState:
     windows: int = 0
 
 
-class ScoreHistory:
+class ScoreCourse:
     """What one alarm's score was, from its opening on."""
 
     def __init__(self) -> None:
@@ -79,11 +79,11 @@ class ScoreHistory:
         self._windows = 0
         self._per_hour: float | None = None  # as of the beginning of the newest mean
 
-    def save(self) -> ScoreHistoryState:
+    def save(self) -> ScoreCourseState:
         """What a restart goes on with."""
-        return ScoreHistoryState(tuple(self._means), self._level, self._windows)
+        return ScoreCourseState(tuple(self._means), self._level, self._windows)
 
-    def restore(self, state: ScoreHistoryState) -> None:
+    def restore(self, state: ScoreCourseState) -> None:
         """Go on where another one stood."""
         self._means, self._level, self._windows = [*state.means], state.level, state.windows
         self._per_hour = self._growth(self._means[-1].start_ns) if self._means else None

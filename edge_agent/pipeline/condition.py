@@ -18,7 +18,7 @@ import numpy as np
 from edge_agent.detect.operating_modes import IN_TRANSIT
 from edge_agent.diagnose.attribution import explain, guiltiest, mode_of
 from edge_agent.diagnose.fault_naming import UNKNOWN, Belief, BeliefState, Opinion, head_opinion
-from edge_agent.diagnose.severity import ScoreHistory, ScoreHistoryState, gravity
+from edge_agent.diagnose.severity import ScoreCourse, ScoreCourseState, gravity
 from edge_agent.records import (
     THRESHOLD,
     Alarm,
@@ -78,7 +78,7 @@ class ConditionState:
     shares: tuple[float, ...] | None = None
     beliefs: Mapping[str, BeliefState] = field(default_factory=dict)
     told: bool = False
-    history: ScoreHistoryState = field(default_factory=ScoreHistoryState)
+    history: ScoreCourseState = field(default_factory=ScoreCourseState)
     last: Alarm | None = None
 
 
@@ -96,7 +96,7 @@ class Condition:
         self._beliefs: dict[str, Belief] = {}
         self._fault, self._fault_probability = UNKNOWN, 0.0
         self._told_by = ""  # who has named the open alarm
-        self._history = ScoreHistory()
+        self._history = ScoreCourse()
         self._last_ns = 0  # event time of the latest window that concerned an alarm
 
     def change_model(self, model: str) -> None:
@@ -185,7 +185,7 @@ class Condition:
         """Make room for a new alarm, take the last one up again, or count that the open one has come back."""
         if change == "raised" or (self._open is None and self._last is None):
             self._beliefs, self._shares, self._told_by, self._open = {}, None, "", None
-            self._history = ScoreHistory()
+            self._history = ScoreCourse()
         elif self._open is None and self._last is not None:
             self._open = replace(self._last, state="open", closed_ns=None, unsettled=True)
         if change in ("returned", "reopened") and self._open is not None:

@@ -5,17 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from edge_agent.diagnose.severity import ScoreHistory, gravity
+from edge_agent.diagnose.severity import ScoreCourse, gravity
 from edge_agent.records import ScoreTrend
 
 SECOND, MINUTE, HOUR = 1_000_000_000, 60_000_000_000, 3_600_000_000_000
 
 
-def history(
-    scores: list[float], *, step_ns: int = 10 * SECOND, start_ns: int = 0
-) -> tuple[ScoreHistory, int]:
+def history(scores: list[float], *, step_ns: int = 10 * SECOND, start_ns: int = 0) -> tuple[ScoreCourse, int]:
     """A history of these scores, and the time of the last."""
-    found = ScoreHistory()
+    found = ScoreCourse()
     for at, score in enumerate(scores):
         found.add(score, time_ns=start_ns + at * step_ns)
     return found, start_ns + (len(scores) - 1) * step_ns
@@ -69,7 +67,7 @@ def test_one_wild_window_makes_nothing_grave() -> None:
 def test_what_is_remembered_is_bounded_and_outlives_a_restart() -> None:
     found, now_ns = history(growing(1.02, hours=100, noise=0.1)[::6], step_ns=MINUTE)
     assert len(found.save().means) <= 42
-    again = ScoreHistory()
+    again = ScoreCourse()
     again.restore(found.save())
     assert again.trend(now_ns=now_ns) == found.trend(now_ns=now_ns)
     for one in (found, again):
