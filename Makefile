@@ -112,6 +112,9 @@ $(VENV)-sparkplug/.done:
 sparkplug-library: $(VENV)/.done $(VENV)-sparkplug/.done  ## the agent against a Sparkplug edge node of another's making
 	$(BIN)/python -m pytest -q tests/e2e/test_sparkplug_library.py
 
+cases: $(VENV)/.done  ## what plants send, played: ../shared/cases and tests/cases -> docs/cases.md
+	$(BIN)/python -m benchmarks.reliability.cases.run --cases $(dir $(DATA))cases
+
 formats: $(VENV)/.done  ## one machine in every format over a real mosquitto, two minutes -> benchmarks/results/formats.*
 	$(BIN)/python -m benchmarks.reliability.all_formats
 

@@ -363,6 +363,31 @@ def _outer(guess: Guess, messages: Sequence[Mapping[str, Any]], place: str) -> N
             guess.left_out[key] = "stands in the envelope"
 
 
+def _wrapped(
+    guess: Guess, holders: Sequence[Mapping[str, Any]], samples: Sequence[Mapping[str, Any]], near_ns: int
+) -> bool:
+    """Objects whose values lie in objects of their own: {"Temp": {"Value", "SourceTimestamp", "StatusCode"}}."""
+    named = [(name, inner) for item in holders for name, inner in item.items() if isinstance(inner, dict)]
+    value = next((key for key in _VALUES if named and all(key in inner for _, inner in named)), "")
+    if not value or any(is_number(inner) for item in holders for inner in item.values()):
+        return False
+    guess.map["value_key"] = value
+    time = next((key for _, inner in named if (key := time_key(guess, inner, near_ns))), "")
+    if time:
+        guess.map["time_key"] = time
+    if outer := time_place(guess, samples[0], near_ns):
+        guess.map["time"] = outer
+    if quality := next((key for key in _QUALITIES if any(key in inner for _, inner in named)), ""):
+        guess.settings["quality"] = _quality(quality, quality, [inner.get(quality) for _, inner in named])
+    columns: dict[str, list[object]] = {}
+    for name, inner in named:
+        columns.setdefault(name, []).append(inner[value])
+    weigh(guess, columns, near_ns, words=True)
+    if skip := [name for name in guess.left_out if name in columns]:
+        guess.map["skip"] = skip
+    return any(name not in guess.left_out for name in columns)
+
+
 def _row(
     guess: Guess,
     holders: Sequence[Mapping[str, Any]],
@@ -374,6 +399,8 @@ def _row(
     """Objects of numbers: their time, in them or around them, and which of the numbers are channels."""
     if not holders:
         return False
+    if _wrapped(guess, holders, samples, near_ns):
+        return True
     inside = time_key(guess, holders[0], near_ns)
     if inside:
         guess.map["time"] = f"{place}/{escaped(inside)}"

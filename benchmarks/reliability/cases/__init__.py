@@ -1,0 +1,1 @@
+"""Does every case of what plants send come out right?"""

@@ -1,0 +1,120 @@
+"""Plays folders of cases and holds what happens against what is right -> docs/cases.md.
+
+    python -m benchmarks.reliability.cases.run --cases ../shared/cases    # and our own, below tests/cases
+
+A case of our own is a folder with `expect.json` beside its messages or recording.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.reliability.cases.checks import CHECKS, Expectation
+from benchmarks.reliability.cases.play import PlayedCase, play
+
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "docs" / "cases.md"
+OWN = ROOT / "tests" / "cases"
+_HEAD = """\
+# Cases
+
+What plants send, played: messages are heard by `discover`, its proposal is checked as a file would be and reads the
+same messages; recordings are read as `replay` reads them. Written by `make cases`, without a broker. Cases named
+`pub-…` are public reports of others.
+
+| case | what came in | what is right | what happened | |
+|---|---|---|---|---|
+"""
+
+
+def own_expectation(folder: Path) -> Expectation | None:
+    """What a case of our own says is right: the machines of the proposal, or the recording's channels and rows."""
+    path = folder / "expect.json"
+    if not path.is_file():
+        return None
+    told = json.loads(path.read_text())
+
+    def holds(played: PlayedCase) -> bool:
+        machines = {name: sorted(channels) for name, channels in played.machines.items()}
+        if "machines" in told and machines != {
+            name: sorted(names) for name, names in told["machines"].items()
+        }:
+            return False
+        if any(name not in played.left_out for name in told.get("left_out", ())):
+            return False
+        lost = dict(played.by_proposal.rejected + played.by_proposal.lost)
+        if "lost" in told and lost != told["lost"]:
+            return False
+        for name, (rows, channels) in told.get("recordings", {}).items():
+            found = played.recordings[name]
+            if isinstance(found, str) or (len(found.values), list(found.channels)) != (rows, channels):
+                return False
+        return True
+
+    return Expectation(told["right"], holds)
+
+
+def happened(played: PlayedCase) -> str:
+    """What came of a case, in words."""
+    told: list[str] = []
+    if played.machines:
+        shown = [f"{name} ({len(channels)})" for name, channels in sorted(played.machines.items())[:6]]
+        told.append(f"{len(played.sources)} source(s); machines (channels): {', '.join(shown)}")
+        lost = played.by_proposal.rejected + played.by_proposal.lost
+        told.append(f"{played.by_proposal.accepted} messages read, lost: {dict(lost) or 'nothing'}")
+    elif played.unread:
+        told.append(f"nothing proposed: {next(iter(played.unread.values()))}")
+    if played.left_out:
+        told.append(f"left out: {', '.join(list(played.left_out)[:5])}")
+    for name, found in played.recordings.items():
+        if isinstance(found, str):
+            told.append(f"{name} refused: {found}")
+        else:
+            said = "; ".join(found.notes) or "as it is"
+            told.append(f"{name}: {len(found.values)} rows of {', '.join(found.channels)} ({said})")
+    told += played.sparkplug
+    return "; ".join(told).replace("|", "/").replace("\n", " ")[:400]
+
+
+def rows(folders: Sequence[Path]) -> Iterator[tuple[str, bool | None]]:
+    """(a line of the table, whether it is right; None where nobody said what is) of each case that can be played."""
+    for folder in folders:
+        expected = own_expectation(folder) or next(
+            (one for name, one in CHECKS.items() if folder.name.startswith(name)), None
+        )
+        if expected is None:
+            continue
+        played = play(folder)
+        try:
+            right = bool(expected.holds(played))
+        except (KeyError, IndexError, TypeError, AttributeError):
+            right = False
+        verdict = "right" if right else "**wrong**"
+        yield f"| {folder.name} | {played.heard} | {expected.right} | {happened(played)} | {verdict} |", right
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Play all, write the page, and say how many are right."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=Path, default=ROOT.parent / "shared" / "cases")
+    parser.add_argument("--out", type=Path, default=PAGE)
+    options = parser.parse_args(argv)
+    folders = [
+        path
+        for root in (options.cases, OWN)
+        if root.is_dir()
+        for path in sorted(root.iterdir())
+        if path.is_dir()
+    ]
+    lines = list(rows(folders))
+    good = sum(right is True for _, right in lines)
+    tail = f"\n{good} of {len(lines)} are right.\n"
+    options.out.write_text(_HEAD + "\n".join(line for line, _ in lines) + "\n" + tail)
+    print("\n".join(line for line, right in lines if not right))
+    print(tail.strip())
+    return 0 if good == len(lines) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
