@@ -263,6 +263,8 @@ def _state(machine: Mapping[str, Any], zone: tzinfo) -> str:
         return f"not learnt: {machine.get('reason', 'no reason given')}{again}"
     if state == "learning":
         return "almost learnt: not watched yet"
+    if state == "commissioning" and (reason := machine.get("reason")):
+        return f"not watched: {reason}"
     if state == "commissioning":
         percent = min(99, 100 * int(machine.get("rows", 0)) // max(int(machine.get("rows_wanted", 1)), 1))
         return f"learning, {percent} %: not watched" + (f" until about {local(about, zone)}" if about else "")

@@ -178,6 +178,8 @@ class Machine:
     drift_statistics: DriftStatistics | None = None
     last_score: float | None = None
     reason: str = ""
+    turned_away: str = ""
+    """Why every message of the machine is turned away, until one is accepted."""
     sensor_monitor: SensorMonitor | None = None
     notices: MachineNotices | None = None
     checked_row: int = 0
@@ -545,7 +547,7 @@ class Machine:
             last_score=self.last_score,
             threshold=THRESHOLD if self.profile else None,
             open_alarm=alarm.id if alarm else None,
-            reason=self.unwatched or self.reason,
+            reason=self.unwatched or self.turned_away or self.reason,
             unwatched=bool(self.unwatched),
             threshold_ratio=None if self.tracker is None else float(self.tracker.ratio[0]),
             drift=Drift() if self.drift_statistics is None else self.drift_statistics.drift(),

@@ -86,6 +86,7 @@ class Pipeline:
         self._accepted: list[Frame] = []
         self._failures: list[Failure] = []
         self._ended: list[Alarm] = []  # findings about channels that are not watched any more
+        self._turned_away: list[str] = []
         for profile in profiles:
             self.install(profile)
 
@@ -363,6 +364,7 @@ class Pipeline:
         if outcome == "surplus":
             return Reject(outcome)
         if outcome == "accepted":
+            machine.turned_away = ""
             self._touched[frame.machine] = None
             self._accepted.append(frame)
         return outcome
@@ -446,6 +448,12 @@ class Pipeline:
         known = without_channels(frame, unknown)
         if known is not None:
             return known
+        if reason == "too_many_channels" and not machine.turned_away:
+            machine.turned_away = (
+                f"its messages have {len(frame.channels)} channels, limits.channels allows "
+                f"{self._settings.channels_limit}: all of them are turned away"
+            )
+            self._turned_away.append(frame.machine)
         return Reject(reason) if gathered is None or gathered == "surplus" else gathered
 
     # -- rows to alarms -------------------------------------------------------------------------------------
@@ -484,6 +492,7 @@ class Pipeline:
         accepted, self._accepted = tuple(self._accepted), []
         relearn, compared = self._advance_beside(touched, scores=scores, alarms=alarms)
         failures, self._failures = tuple(self._failures), []
+        turned_away, self._turned_away = tuple(self._turned_away), []
         return StepResults(
             alarms=tuple(alarms),
             findings=tuple(findings),
@@ -494,6 +503,7 @@ class Pipeline:
             accepted=accepted,
             touched=tuple(touched),
             failures=failures,
+            turned_away=turned_away,
             moved=moved,
         )
 

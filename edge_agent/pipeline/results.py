@@ -96,6 +96,8 @@ class StepResults:
     touched: tuple[str, ...] = ()
     """Machines that may have changed."""
     failures: tuple[Failure, ...] = ()
+    turned_away: tuple[str, ...] = ()
+    """Machines of which, from this step on, every message is turned away; why, their status says."""
     moved: tuple[Profile, ...] = ()
     """Profiles whose threshold has moved since they were last told of: worth keeping."""
 

@@ -480,6 +480,9 @@ class TurnProcessor:
         now_s = self._monotonic()
         for at_s, together in groupby(turn.batch.arrivals, key=_AT_S):
             self._exporter.decision_seconds.observe(now_s - at_s, times=sum(1 for _ in together))
+        for name in step.turned_away:
+            reason = self.pipeline.machines[name].turned_away
+            log.warning("machine_turned_away", machine=name, reason=reason)
         if step.failures:
             self.internal_errors += len(step.failures)
             self._log_failures(step.failures)
