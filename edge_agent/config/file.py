@@ -46,6 +46,7 @@ from edge_agent.config.sources import SourceSection
 from edge_agent.detect.trigger import OnDelaySettings
 from edge_agent.diagnose.fault_naming import NamingSettings
 from edge_agent.errors import ConfigError
+from edge_agent.formats.mapping.names import parse_template
 from edge_agent.sensors.standstill import StateSettings
 from edge_agent.signals.settings import WindowSettings
 from edge_agent.store.history.database import HistorySettings
@@ -175,7 +176,7 @@ def load(path: Path) -> Config:
     try:
         config = Config.model_validate(table)
     except ValidationError as error:
-        raise ConfigError(path, findings(error, text)) from error
+        raise ConfigError(path, findings(error, text, whole=Config)) from error
     config = _anchored(config, path.resolve().parent)
     if faults := (*_swallowed_sources(config, text), *_missing_files(config, text)):
         raise ConfigError(path, faults)
@@ -262,6 +263,7 @@ def summary(config: Config) -> Mapping[str, Any]:
         "broker": f"{config.broker.host}:{config.broker.port} as {config.client_id}"
         + config.broker.protection,
         "sources": [_source(source) for source in config.source],
+        **_joined(config),
         "alerts": config.alerts.topic,
         "times": f"told to people in the zone {config.site.timezone}",
         "shares with": f"the group {config.sharing.group}" if config.sharing.group else "nobody",
@@ -270,6 +272,20 @@ def summary(config: Config) -> Mapping[str, Any]:
         "metrics": f"http://{config.metrics.host}:{config.metrics.port}/metrics",
         "page": f"http://{config.page.listen}/" if config.page.enabled else "off",
     }
+
+
+def _joined(config: Config) -> Mapping[str, Any]:
+    """Machines that several sources feed by one name: right for the topics of one device, wrong for those of two."""
+    feeding: dict[str, list[str]] = {}
+    for source in config.source:
+        if source.sparkplug is None and not parse_template(source.machine).parts[1::2]:
+            feeding.setdefault(source.machine, []).append(source.topic)
+    told = [
+        f"{machine}: {' and '.join(topics)}; two devices must not share a name"
+        for machine, topics in feeding.items()
+        if len(topics) > 1
+    ]
+    return {"joined": told} if told else {}
 
 
 def _source(source: SourceSection) -> str:

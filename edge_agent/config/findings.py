@@ -1,28 +1,72 @@
 """What is wrong with a configuration file, by setting and line. Reads no file."""
 
 import re
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from typing import get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 _NO_SECTION = "is a section: a table of keys"
+_NO_SETTING = "is no setting"
 _WORDS = {
-    "extra_forbidden": "is no setting",
-    "unexpected_keyword_argument": "is no setting",
+    "extra_forbidden": _NO_SETTING,
+    "unexpected_keyword_argument": _NO_SETTING,
     "model_type": _NO_SECTION,
     "dataclass_type": _NO_SECTION,
 }
 """pydantic's kinds of errors whose own words speak of our classes, in the words of who writes a file."""
 
 
-def findings(error: ValidationError, text: str) -> tuple[tuple[str, str], ...]:
-    """Each error as (dotted path and line, what is wrong); `text` is the file's."""
+def findings(error: ValidationError, text: str, *, whole: type[BaseModel]) -> tuple[tuple[str, str], ...]:
+    """Each error as (dotted path and line, what is wrong).
+
+    Args:
+        error: all that is wrong.
+        text: the file's.
+        whole: the class of the file, which knows the names of all settings.
+    """
+    items = error.errors(include_url=False, include_context=False)
+    # A list counts as short where all its items are wrong: what is wrong with them says enough.
+    inside = {item["loc"][:1] for item in items if len(item["loc"]) > 1}
     return tuple(
         (
             located(item["loc"], text),
-            _WORDS.get(item["type"]) or item["msg"].removeprefix("Value error, "),
+            (_WORDS.get(item["type"]) or item["msg"].removeprefix("Value error, "))
+            + (_meant(item["loc"], whole) if _WORDS.get(item["type"]) == _NO_SETTING else ""),
         )
-        for item in error.errors(include_url=False, include_context=False)
+        for item in items
+        if not (item["type"] == "too_short" and item["loc"] in inside)
     )
+
+
+def _meant(location: tuple[int | str, ...], whole: type) -> str:
+    """The setting that was probably meant, in words; "" where none is like it."""
+    *way, key = location
+    section: type | None = whole
+    for step in way:
+        if isinstance(step, str) and section is not None:
+            section = next(_classes(dict(_settings(section)).get(step)), None)
+    known = [name for name, _ in _settings(section)] if section is not None else []
+    near = get_close_matches(str(key), known, n=1, cutoff=0.7)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _settings(section: type) -> Iterator[tuple[str, object]]:
+    """(name, type) of each setting of a section."""
+    if issubclass(section, BaseModel):
+        yield from ((name, one.annotation) for name, one in section.model_fields.items())
+    elif is_dataclass(section):
+        yield from ((one.name, one.type) for one in fields(section))
+
+
+def _classes(annotation: object) -> Iterator[type]:
+    """The sections that stand in a type: `X`, `X | None`, `tuple[X, ...]`."""
+    if isinstance(annotation, type) and (issubclass(annotation, BaseModel) or is_dataclass(annotation)):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _classes(inner)
 
 
 def located(location: tuple[int | str, ...], text: str) -> str:
@@ -37,8 +81,11 @@ def _line_of(location: tuple[int | str, ...], text: str) -> int | None:
     wanted = location[1] if len(location) > 1 and isinstance(location[1], int) else 0
     header = re.compile(rf"\s*\[\[?\s*{re.escape(section)}\s*\]\]?")
     setting = re.compile(rf"""\s*["']?{re.escape(key)}["']?\s*=""")
+    below = re.compile(rf"\s*\[\[?\s*{re.escape(section)}\s*\.")
     seen, inside, found = -1, len(location) == 1, None
     for number, line in enumerate(text.splitlines(), start=1):
+        if below.match(line):  # a table of the section that stands above it
+            continue
         if line.lstrip().startswith("["):
             matches = header.match(line) is not None
             seen += matches

@@ -98,7 +98,7 @@ def test_every_finding_comes_at_once_with_its_line(tmp_path: Path) -> None:
         "budget.false_alarms_per_week (line 13)",
         "colour (line 14)",
     }
-    assert found["broker.hots (line 4)"] == "is no setting"
+    assert found["broker.hots (line 4)"] == "is no setting; did you mean 'host'?"
     assert found["source.2 (line 9)"] == "lacks {machine}"
 
 

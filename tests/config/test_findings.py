@@ -22,9 +22,9 @@ hop = 2
 def test_sections_and_keys_are_named_with_their_lines_and_never_a_class_of_ours() -> None:
     with pytest.raises(ValidationError) as caught:
         Config.model_validate(tomllib.loads(TEXT))
-    found = dict(findings(caught.value, TEXT))
+    found = dict(findings(caught.value, TEXT, whole=Config))
     assert found["agent (line 1)"] == found["naming (line 2)"] == "is a section: a table of keys"
-    assert found["window.hop (line 6)"] == "is no setting"
+    assert found["window.hop (line 6)"] == "is no setting; did you mean 'hop_s'?"
     assert found["window.hop_s (line 7)"].endswith("greater than 0")
     assert not any("Section" in what or "Settings" in what for what in found.values())
 
