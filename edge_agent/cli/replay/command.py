@@ -3,11 +3,14 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edge_agent.cli.options import ConfigFile, configuration
+
+if TYPE_CHECKING:
+    from edge_agent.formats.mapping.times import TimeRule
 
 
 def replay(  # noqa: PLR0913 - each is an option of the command
@@ -31,22 +34,15 @@ def replay(  # noqa: PLR0913 - each is an option of the command
     timezone: Annotated[
         str, typer.Option(help="Zone of times that say none, such as Europe/Berlin; without it, UTC.")
     ] = "",
-    time_format: Annotated[
-        str, typer.Option(help="Form of times, such as '%d/%m/%Y %H:%M:%S'; without it, found out.")
-    ] = "",
+    time_format: Annotated[str, typer.Option(help="Form of times, such as '%d/%m/%Y %H:%M'.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="With --against: print JSON.")] = False,
 ) -> None:
     """Run recordings through the agent: scores and alarms row by row, and the alerts it would have sent."""
     from edge_agent.cli.replay import compare, play
     from edge_agent.cli.tables import show
     from edge_agent.errors import UsageError
-    from edge_agent.formats.mapping.times import TimeRule
 
-    settings = configuration(config)
-    try:
-        times = TimeRule(timezone=timezone, format=time_format)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    settings, times = configuration(config), _times(timezone, time_format)
     if bundle is not None:
         settings = compare.with_bundle(settings, bundle)
     if against is not None:
@@ -78,6 +74,21 @@ def replay(  # noqa: PLR0913 - each is an option of the command
         times=times,
         labels=labels,
     )
+
+
+def _times(timezone: str, time_format: str) -> "TimeRule":
+    """How times are written.
+
+    Raises:
+        UsageError: the zone or the form cannot be.
+    """
+    from edge_agent.errors import UsageError
+    from edge_agent.formats.mapping.times import TimeRule
+
+    try:
+        return TimeRule(timezone=timezone, format=time_format)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _listed(text: str | None) -> tuple[str, ...]:

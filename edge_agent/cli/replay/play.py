@@ -93,14 +93,15 @@ def run(
                 for alarm in played.alarms
             )
             summary.add_row(*_summary_row(recording, played))
-            told += [Text(f"{recording.name}: {note}") for note in recording.notes]
-            told += _learnt(recording.name, played.profile, zone=config.site.zone)
+            told += _learnt(recording, played.profile, zone=config.site.zone)
     show(summary, *told)
     _raise_last(failed)
 
 
-def _learnt(name: str, profile: Profile, *, zone: tzinfo) -> Iterator[RenderableType]:
-    """What people should know of what was learnt of a recording, a line each."""
+def _learnt(recording: Recording, profile: Profile, *, zone: tzinfo) -> Iterator[RenderableType]:
+    """What people should know of how a recording was read, and of what was learnt of it, a line each."""
+    name = recording.name
+    yield from (Text(f"{name}: {note}") for note in recording.notes)
     if kinds := remarkable_kinds(profile.memory, profile.channels):
         yield Text(f"{name}: {kinds_line(kinds)}")
     if stretches := seen_once.read(profile):
