@@ -3,7 +3,7 @@
 import json
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,8 +24,16 @@ _CONNECTION = (
 )  # fmt: skip
 
 
-def propose(config: Config, *, seconds: float, client_id: str) -> dict[str, Any]:
+def propose(
+    config: Config, *, seconds: float, client_id: str, beside: Callable[[str], bool] = lambda _topic: False
+) -> dict[str, Any]:
     """Listen and report.
+
+    Args:
+        config: whose broker.
+        seconds: how long.
+        client_id: must not be the running agent's.
+        beside: tells of a topic whether it is read already, and needs no source.
 
     Returns:
         What was heard, as plain values; `config` is TOML that `check` accepts.
@@ -34,7 +42,7 @@ def propose(config: Config, *, seconds: float, client_id: str) -> dict[str, Any]
         CommandError: the broker could not be reached, or nothing that can be read was heard.
         UsageError: a file with a password, certificate or key cannot be used.
     """
-    survey = Survey(own=own_words(config.own_filters, ["#"]))
+    survey = Survey(own=own_words(config.own_filters, ["#"]), beside=beside)
     dropped = _listen(config, survey, seconds=seconds, client_id=client_id)
     proposal = survey.propose(seconds=seconds, host_id=config.agent.name)
     dropped += survey.untold

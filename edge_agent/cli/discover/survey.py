@@ -38,17 +38,25 @@ class Proposal:
 class Survey:
     """Gathers messages; `propose` says what they are."""
 
-    def __init__(self, *, own: Callable[[str], bool] = lambda _topic: False) -> None:
-        """`own` tells whether a topic is one that agents use themselves."""
+    def __init__(
+        self,
+        *,
+        own: Callable[[str], bool] = lambda _topic: False,
+        beside: Callable[[str], bool] = lambda _topic: False,
+    ) -> None:
+        """`own` tells whether a topic is one that agents use themselves, `beside` whether it is read already."""
         self.untold = 0
         """Messages of topics beyond the limit."""
         self._own = own
+        self._beside = beside
         self._topics: dict[str, HeardTopic] = {}
 
     def take_message(self, delivery: Delivery) -> None:
         """Take a message in."""
         topic = self._topics.get(delivery.topic)
         if topic is None:
+            if self._beside(delivery.topic):
+                return
             if len(self._topics) >= _TOPICS_LIMIT:
                 self.untold += 1
                 return
