@@ -7,7 +7,6 @@ Axes: R rows, C channels, W normal windows, T rows of a window, V raw scores.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -78,8 +77,7 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
         period_s: from one row to the next, infinite where that is not known; see `find_kinds`.
         kinds: of the channels, where people say them; see `find_kinds`.
         seams: rows before which time leaps: no window bridges them.
-        accepted_rows: the last so many rows are of states that people have accepted: remembered as what was seen once,
-            they tell nothing of what is usual.
+        accepted_rows: the last so many rows are of accepted states: remembered, and tell nothing of what is usual.
         ensemble: the detectors to fit.
         judge: the pre-trained network that will decide, or None.
         most_windows: normal windows that are looked at, spread over all rows; see `memory_bound`.
@@ -90,8 +88,7 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
     Raises:
         CommissionError: too few usable rows.
     """
-    rows = _checked(rows, window_rows)
-    plain = rows[: len(rows) - accepted_rows]
+    rows, plain = _checked(rows, window_rows, accepted_rows)
     arrays = _looked_at(plain, find_kinds(plain, period_s=period_s, overrides=kinds), window_rows=window_rows)
     stride = -(-(len(rows) - window_rows + 1) // most_windows)
     observed = normal_windows.observe(
@@ -105,20 +102,21 @@ def commission(  # noqa: PLR0913 - each is one number that the operator or the m
         plain_rows=len(plain) if accepted_rows else None,
     )
     found, *told = _fitted(arrays, observed, ensemble=ensemble, seed=seed, judge=judge)
-    look = _look(len(told[0]), stride / hop_rows, len(plain) / window_rows)
-    look = replace(look, windows_per_week=windows_per_week, budget_per_week=budget_per_week)
+    times = stride / hop_rows, len(plain) / window_rows, windows_per_week, budget_per_week
     judged = judge, dict(zip(ensemble.names, told[-1].T, strict=True))
-    thresholds, over = _limits(found, *told[:2], judged=judged, look=look)
-    found |= thresholds
-    found |= drift.reference(without_unscored(plain.T, arrays, counters=False).T, fusion.joined(over))
+    limits, over = _limits(found, *told[:2], judged=judged, look=_look(len(told[0]), *times))
+    seen = without_unscored(plain.T, arrays, counters=False).T
+    found |= limits | drift.reference(seen, fusion.joined(over))
     return {name: np.asarray(array) for name, array in found.items()}
 
 
-def _look(windows: int, stride: float, independent: float) -> normal_scores.Look:
-    """How normal windows are looked at, of which so many share no rows; of no budget yet."""
+def _look(
+    windows: int, stride: float, independent: float, windows_per_week: float, budget_per_week: float
+) -> normal_scores.Look:
+    """How normal windows are looked at, of which so many share no rows."""
     # Windows share rows: of few rows few windows are independent, and what they saw is not all that is normal.
     caution = 1.0 + _SHORTNESS / independent
-    return normal_scores.Look(windows, stride, np.nan, independent, caution, np.nan)
+    return normal_scores.Look(windows, stride, windows_per_week, independent, caution, budget_per_week)
 
 
 def _looked_at(
@@ -205,7 +203,8 @@ def fewest_rows(window_rows: int) -> int:
     return window_rows + _FEWEST_WINDOWS - 1
 
 
-def _checked(rows: Float32, window_rows: int) -> Float32:
+def _checked(rows: Float32, window_rows: int, accepted_rows: int) -> tuple[Float32, Float32]:
+    """(the rows, those of them that are no accepted ones)."""
     rows = np.asarray(rows, np.float32)
     if rows.ndim != 2 or rows.shape[1] == 0:
         raise CommissionError(f"rows of shape {rows.shape}: expected [rows, channels]")
@@ -213,7 +212,7 @@ def _checked(rows: Float32, window_rows: int) -> Float32:
     usable = int(np.isfinite(rows).any(axis=1).sum())
     if usable < needed:
         raise CommissionError(f"{usable} usable calm rows, {needed} are needed for windows of {window_rows}")
-    return rows
+    return rows, rows[: len(rows) - accepted_rows]
 
 
 def _calibrated(
