@@ -60,6 +60,8 @@ class Egress(Connection):
         """Alerts handed to the network, repetitions included."""
         self.alerts_acknowledged = 0
         """Alerts that the broker has acknowledged."""
+        self.longest_bytes = 0
+        """Of a payload that was handed to the network."""
         self._will = will
         self._outbox = outbox
         self._mids: deque[int] = deque()
@@ -165,6 +167,7 @@ class Egress(Connection):
                 self._report_refused(message, size(message, message.payload), verdict="aside")
                 continue
             info = client.publish(message.topic, payload, qos=QOS, retain=message.retain)
+            self.longest_bytes = max(self.longest_bytes, len(payload))
             # paho keeps a message that it could not write; `_lost` lets it forget, and `_take_back` sends it again.
             self._sizes[info.mid] = message.key, size(message, payload)
             self._outbox.mark_sent(message, info.mid)

@@ -75,6 +75,11 @@ class Ingest(Connection):
         if self._client is not None and self.connected:
             self._client.publish(self._echo_topic, payload, qos=QOS)
 
+    def send_long_echo(self, payload: bytes) -> None:
+        """The same once: a broker that hangs up on its length must not get it again."""
+        if self._client is not None and self.connected:
+            self._client.publish(self._echo_topic, payload, qos=0)
+
     def drain_echoes(self) -> list[tuple[bytes, float]]:
         """The echoes that came in since the last call, and when; they wait in the inbox as well."""
         return [self._echoes.popleft() for _ in range(len(self._echoes))]

@@ -204,7 +204,7 @@ class Archive:
         series = {
             "series_id": f"{machine} {day_name(day)} {first}",
             "machine": machine,
-            "channels": list(line.channels),
+            "channels": list(map(column_name, line.channels)),
             "length": len(line.times_ns),
             "rate_hz": round(line.rate_hz, 6),
             "first_ns": int(line.times_ns[0]),
@@ -244,15 +244,31 @@ def day_name(day: int) -> str:
 
 def columns_of(line: Timeline) -> dict[str, Any]:
     """A table's columns: the time, then the channels; a channel may not be called like a column of its own."""
-    names = {name: f"{name}_" if name in {TIMESTAMP, tables.LABEL} else name for name in line.channels}
-    cells = {names[name]: line.values[:, at] for at, name in enumerate(line.channels)}
+    cells = {column_name(name): line.values[:, at] for at, name in enumerate(line.channels)}
     return {TIMESTAMP: line.times_ns.astype("datetime64[ns]"), **cells}
 
 
+def column_name(channel: str) -> str:
+    """How the column of a channel is called: as the channel, but for names of columns of our own.
+
+    Those get a `_` more, and so do those that look as if they had one: two channels are never one column.
+    """
+    own = channel.rstrip("_") in {TIMESTAMP, tables.LABEL}
+    return f"{channel}_" if own else channel
+
+
+def channel_name(column: str) -> str:
+    """The channel of a column; undoes `column_name`."""
+    own = column.rstrip("_") in {TIMESTAMP, tables.LABEL}
+    return column.removesuffix("_") if own else column
+
+
 def _read(part: Part) -> Timeline:
-    found = tables.read(part.path)
+    own = {TIMESTAMP, tables.LABEL}  # tables of earlier releases name the channel, not its column
+    names = [f"{name}_" if name in own else name for name in part.series["channels"]]
+    found = tables.read(part.path, channels=names)
     assert found.times_ns is not None  # noqa: S101 - written by `columns_of`
-    return Timeline(found.channels, found.times_ns, found.values)
+    return Timeline(tuple(map(channel_name, found.channels)), found.times_ns, found.values)
 
 
 def _part(path: Path, series: Mapping[str, Any]) -> Part:

@@ -22,6 +22,7 @@ from edge_agent.mqtt.connection import BrokerAddress, Connection, Report
 from edge_agent.mqtt.egress import Egress
 from edge_agent.mqtt.inbox import Batch
 from edge_agent.mqtt.ingest import Ingest
+from edge_agent.mqtt.long_echo import LongEcho
 from edge_agent.mqtt.outbox import Message
 from edge_agent.records import ReceivedMessage
 from edge_agent.service import health
@@ -162,7 +163,9 @@ class Service:
         self._status_topic = config.alerts.status_topic.replace("{agent}", config.agent.name)
         self._is_own = config.is_own
         self._inbox = new_inbox(config, monotonic=time.monotonic)
-        self._load_shedder = new_load_shedder(config, boot=uuid.uuid4().hex, report=_report)
+        boot = uuid.uuid4().hex
+        self._long_echo = LongEcho(boot=boot)
+        self._load_shedder = new_load_shedder(config, boot=boot, report=_report)
         address = broker_address(config)
         built = [build(config, address, _report) for build in parts]
         self._parts = [part for part in built if part is not None]
@@ -335,10 +338,21 @@ class Service:
             echo = self._load_shedder.next_echo(session=self._ingest.session, now_s=now_s)
             if echo is not None:
                 self._ingest.send_echo(echo)
-        batch = self._load_shedder.shed(
-            batch, self._ingest.drain_echoes(), queued=len(self._inbox), now_s=now_s
-        )
+            self._try_lengths(now_s)
+        echoes = self._ingest.drain_echoes()
+        self._long_echo.take_echoes(payload for payload, _ in echoes)
+        batch = self._load_shedder.shed(batch, echoes, queued=len(self._inbox), now_s=now_s)
         return batch.without(self._is_own)
+
+    def _try_lengths(self, now_s: float) -> None:
+        """Send ourselves something as long as what was published, where echoes are sent at all."""
+        if not self._config.broker.longest_wait_s:
+            return
+        long = self._long_echo.next_message(
+            self._egress.longest_bytes, session=self._ingest.session, now_s=now_s
+        )
+        if long is not None:
+            self._ingest.send_long_echo(long)
 
     def _commands_heard(self) -> list[ReceivedMessage]:
         """The commands that came in; receipts among them are booked."""
@@ -461,9 +475,10 @@ class Service:
         )
 
     def _misfits(self) -> list[str]:
-        """What configuration and model are together in no state to do, until a person changes one of them."""
+        """What configuration, model and broker are together in no state to do, until a person changes one of them."""
         too_few = too_few_rows(self._config, window_rows=self._scorer.window_rows)
-        return [f"no machine can be learnt: commission.rows: {too_few}"] if too_few else []
+        told = [f"no machine can be learnt: commission.rows: {too_few}"] if too_few else []
+        return [*told, *filter(None, [self._long_echo.trouble])]
 
 
 def _report(event: str, **facts: object) -> None:

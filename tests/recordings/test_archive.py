@@ -11,7 +11,7 @@ import pytest
 
 from edge_agent.recordings import spool as spools
 from edge_agent.recordings import tables as recording
-from edge_agent.recordings.archive import INDEX, Archive
+from edge_agent.recordings.archive import INDEX, Archive, channel_name, column_name
 from edge_agent.recordings.spool import Spool
 from edge_agent.recordings.timeline import DAY_NS, of_frames
 from edge_agent.records import Frame
@@ -189,3 +189,26 @@ def test_what_makes_no_table_keeps_back_no_other_machine(
     assert ours.take_frames([*frames(0, 5, machine="odd"), *frames(0, 7)], number=1) == 7
     ((machine, refused, reason),) = ours.refused
     assert (machine, len(refused), reason) == ("odd", 5, "no table")
+
+
+AWKWARD = ("label", "label_", "label__", "timestamp", "timestamp_", "flow", "flow_")
+
+
+def awkward(number: int) -> Frame:
+    time_ns = DAY * DAY_NS + number * SECOND_NS
+    return Frame(MACHINE, AWKWARD, (time_ns,), (tuple(float(at) for at in range(len(AWKWARD))),))
+
+
+def test_no_two_channels_become_one_column_whatever_they_are_called(tmp_path: Path) -> None:
+    names = [column_name(name) for name in AWKWARD]
+    assert len({*names, recording.TIMESTAMP, recording.LABEL}) == len(AWKWARD) + 2
+    assert [channel_name(name) for name in names] == list(AWKWARD)
+    found = archive(tmp_path)
+    for number in range(9):  # enough to be merged
+        found.take_frames([awkward(number)], number=number + 1)
+    found.tidy(today=DAY + 1, reserved_bytes=0)
+    (path,) = recording.find(tmp_path)
+    table = recording.read(path)
+    assert table.values.shape == (9, len(AWKWARD))
+    by_name = dict(zip(table.channels, table.values[0], strict=True))
+    assert [by_name[column_name(name)] for name in AWKWARD] == list(range(len(AWKWARD)))
