@@ -61,7 +61,7 @@ class Egress(Connection):
         self.alerts_acknowledged = 0
         """Alerts that the broker has acknowledged."""
         self.longest_bytes = 0
-        """Of a payload that was handed to the network."""
+        """Of a payload that the broker has acknowledged; it may have dropped it all the same."""
         self._will = will
         self._outbox = outbox
         self._mids: deque[int] = deque()
@@ -150,6 +150,8 @@ class Egress(Connection):
             self.alerts_acknowledged += message is not None and message.alert
             if (sent := self._sizes.pop(mid, None)) is not None:
                 self.bounds.taken(*sent)
+                taken = sent[1] if message is None else min(sent[1], len(message.payload))
+                self.longest_bytes = max(self.longest_bytes, taken)
                 self._single = max(0, self._single - 1)
         if losses != self._losses_seen:
             self._losses_seen = losses
@@ -167,7 +169,6 @@ class Egress(Connection):
                 self._report_refused(message, size(message, message.payload), verdict="aside")
                 continue
             info = client.publish(message.topic, payload, qos=QOS, retain=message.retain)
-            self.longest_bytes = max(self.longest_bytes, len(payload))
             # paho keeps a message that it could not write; `_lost` lets it forget, and `_take_back` sends it again.
             self._sizes[info.mid] = message.key, size(message, payload)
             self._outbox.mark_sent(message, info.mid)
