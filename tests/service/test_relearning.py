@@ -126,6 +126,16 @@ def test_a_next_profile_is_given_up(agent: ScriptedAgent) -> None:
     assert not any(name.startswith("beside/") for name in names(agent))
 
 
+def test_no_profile_is_exchanged_while_what_was_accepted_of_it_is_being_learnt(agent: ScriptedAgent) -> None:
+    ask(agent, "relearn")
+    feed(agent, RELEARN)
+    agent.turn([])
+    machine(agent).accepting = "asked"
+    assert ask(agent, "relearn", decision="take_new")["reason"] == "busy"
+    machine(agent).accepting = ""
+    assert ask(agent, "relearn", decision="take_new")["result"] == "done"
+
+
 def test_what_people_say_of_a_machine_outlives_a_restart_and_a_reload(agent: ScriptedAgent) -> None:
     assert ask(agent, "rename", name="Feed pump")["result"] == "done"
     assert ask(agent, "budget", per_week=3)["detail"] == "3 false alarms a week are accepted of pump-1"

@@ -98,6 +98,8 @@ class NextProfiles:
 
     def take(self, name: str, *, by: str) -> MachineOutcome:
         """Watch with the next profile from now on."""
+        if (busy := self._accepting(name)) is not None:
+            return busy
         both = self._pipeline.take_successor(name)
         if both is None:
             return MachineOutcome("not_ready", f"{name} has no next profile that was learnt")
@@ -111,6 +113,8 @@ class NextProfiles:
 
     def keep_old(self, name: str, *, by: str) -> MachineOutcome:
         """Give the next profile up; or, where it watches already, take the old one back."""
+        if (busy := self._accepting(name)) is not None:
+            return busy
         relearner, profile = self._pipeline.relearner, self._pipeline.machines[name].profile
         successor, previous = relearner.get(name), relearner.previous(name)
         if successor is not None and successor.stage != "failed":
@@ -132,6 +136,12 @@ class NextProfiles:
         self._on_touched(name)
         log.info("old_profile_kept", machine=name, by=by)
         return MachineOutcome(detail=detail)
+
+    def _accepting(self, name: str) -> MachineOutcome | None:
+        """Why the profile cannot be exchanged: what was accepted of it is being learnt, and would bring it back."""
+        if self._pipeline.machines[name].accepting != "asked":
+            return None
+        return MachineOutcome("busy", "what was accepted just now is being learnt; ask again in a moment")
 
     def drop(self, name: str) -> None:
         """Nothing stands beside the machine's profile any more."""
