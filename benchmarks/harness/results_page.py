@@ -1,7 +1,7 @@
 """The benchmarks' figures beside the goals: writes `docs/results.md` from `results.md`; measures nothing itself.
 
 `python -m benchmarks.harness.results_page` reads what `detection.run` (also for the int8 encoder), `few_minutes.run`,
-`diagnosis.run`, `named_alarms`, `false_alarms.run`, `everyday.run`, `cost` and `skab_live` left in
+`diagnosis.run`, `named_alarms`, `false_alarms.run`, `everyday.run`, `cost`, `history` and `skab_live` left in
 `benchmarks/results`. Here is what the template's holes need beyond a look-up.
 """
 
@@ -26,6 +26,7 @@ _REPORTS = (
     "alarms",
     "everyday",
     "cost",
+    "history",
     "skab_live",
 )
 _TEMPLATE = Path(__file__).with_name("results.md")
