@@ -181,6 +181,7 @@ def play(
         port=broker.port,
         name="skab",
         commission_rows=LEARN_ROWS,
+        off_delay_s=None,
         retry_max_s=None,
         settings={"window": "hop_s = 1.0"},
     )

@@ -25,7 +25,8 @@ class Agent:
     Args:
         bundle: the shipped one where None.
         longest_wait_s: by default nothing is passed over: what is sent in a second, a slow computer judges in ten.
-        keepalive_s, retry_max_s, budget_per_week, longest_wait_s: the product's default where None.
+        keepalive_s, retry_max_s, budget_per_week, off_delay_s, longest_wait_s: the product's default where None.
+        off_delay_s: by default an incident is over soon, and what comes back is another one: stories are short.
         access: further lines of the section `broker`, and after them whole sections.
         settings: further lines, by section of the configuration.
         before: a command that runs ours, such as `ip netns exec NAME`.
@@ -47,6 +48,7 @@ class Agent:
         retry_max_s: int | None = 1,
         longest_wait_s: float | None = 0.0,
         budget_per_week: float | None = None,
+        off_delay_s: float | None = 20.0,
         access: str = "",
         settings: Mapping[str, str] | None = None,
         before: Sequence[str] = (),
@@ -72,6 +74,7 @@ class Agent:
             "model": f'bundle = "{bundle}"' if bundle else "",
             "commission": f"rows = {commission_rows}",
             "budget": "" if budget_per_week is None else f"false_alarms_per_week = {budget_per_week}",
+            "alarms": "" if off_delay_s is None else _over_after(off_delay_s),
             "metrics": f'host = "{page_host}"\nport = {self.metrics_port}',
             "log": 'format = "json"',
         }
@@ -239,3 +242,9 @@ class Agent:
         if not self.alive:
             raise WaitedInVainError(f"the agent ended: {self.log_file.read_text(errors='replace')[-2000:]}")
         return self.page("/healthz")[0] == 200
+
+
+def _over_after(seconds: float) -> str:
+    """Lines of the section `alarms`."""
+    delays = ", ".join(f"{severity} = {seconds}" for severity in ("warning", "major", "critical"))
+    return f"off_delay_s = {{ {delays} }}\nreopen_s = 0.0"

@@ -38,6 +38,7 @@ def heard_live(plans: Sequence[Plan], folder: Path, *, hop_s: float) -> dict[str
             bundle=None,
             port=broker.port,
             commission_rows=LEARNT_ROWS,
+            off_delay_s=None,
             settings={"window": f"hop_s = {hop_s}", "limits": "future_tolerance_s = 1e9"},
         ).start()
         leaving.callback(agent.kill)

@@ -27,6 +27,7 @@ from edge_agent.service.agent import Service, gather
 from edge_agent.service.wiring import broker_address, load_scorer, pipeline_settings, with_rejects_logged
 from edge_agent.store.database import Database
 from edge_agent.store.state_dir import StateDir
+from tests.support.soon_over import SOON_OVER
 
 pytestmark = pytest.mark.usefixtures("quiet_logs")
 
@@ -61,6 +62,7 @@ def config(tmp_path: Path, tiny_bundle: Path) -> Config:
             "broker": {"host": "127.0.0.1", "port": free_port(), "retry_max_s": 1},
             "model": {"bundle": tiny_bundle},
             "commission": {"rows": 300},
+            "alarms": SOON_OVER,
             "metrics": {"port": 0},
             "limits": {"payload_bytes": 2000},
         }

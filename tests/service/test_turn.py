@@ -30,6 +30,7 @@ from tests.support.scripted_agent import (
     play,
     single_values,
 )
+from tests.support.soon_over import SOON_OVER
 
 pytestmark = pytest.mark.usefixtures("quiet_logs")
 
@@ -41,6 +42,7 @@ def config(tmp_path: Path, tiny_bundle: Path) -> Config:
             "agent": {"name": "hall", "state_dir": tmp_path / "state"},
             "model": {"bundle": tiny_bundle},
             "commission": {"rows": 300},
+            "alarms": SOON_OVER,
         }
     )
 

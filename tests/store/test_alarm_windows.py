@@ -18,6 +18,7 @@ from edge_agent.pipeline.results import Labelled
 from edge_agent.records import Float32
 from edge_agent.store.database import Database
 from tests.support.scripted_agent import ScriptedAgent, arrivals, play
+from tests.support.soon_over import SOON_OVER
 
 pytestmark = pytest.mark.usefixtures("quiet_logs")
 
@@ -37,6 +38,7 @@ def start(tmp_path: Path, tiny_bundle: Path) -> Iterator[Callable[..., ScriptedA
                 "agent": {"name": "hall", "state_dir": tmp_path / "state"},
                 "model": {"bundle": tiny_bundle},
                 "commission": {"rows": 300},
+                "alarms": SOON_OVER,
                 "naming": naming,
             }
         )
