@@ -535,6 +535,13 @@ class Machine:
         if self.notices is not None:
             self.notices.reread(self.rows.inspected_rows()[0])
 
+    def turn_away(self, channels: int, limit: int) -> bool:
+        """Note that every message is turned away for its many channels; whether that is new."""
+        new = not self.turned_away
+        said = f"its messages have {channels} channels, limits.channels allows {limit}"
+        self.turned_away = f"{said}: all of them are turned away"
+        return new
+
     def status(self) -> MachineStatus:
         """What the status message says."""
         alarm = self.condition.open_alarm

@@ -448,11 +448,7 @@ class Pipeline:
         known = without_channels(frame, unknown)
         if known is not None:
             return known
-        if reason == "too_many_channels" and not machine.turned_away:
-            machine.turned_away = (
-                f"its messages have {len(frame.channels)} channels, limits.channels allows "
-                f"{self._settings.channels_limit}: all of them are turned away"
-            )
+        if machine.profile is None and machine.turn_away(len(frame.channels), self._settings.channels_limit):
             self._turned_away.append(frame.machine)
         return Reject(reason) if gathered is None or gathered == "surplus" else gathered
 
