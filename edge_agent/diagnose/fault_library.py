@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edge_agent.errors import BundleError
+from edge_agent.errors import BundleError, NewerError
 from edge_agent.model.arrays import decode_arrays, encode_arrays
 from edge_agent.records import Float32
 
@@ -64,6 +64,12 @@ class _LibraryHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cases: tuple[_CaseHeader, ...]
 
 
+class _Version(msgspec.Struct, frozen=True):
+    """What every version's header says, whatever else is in it."""
+
+    schema_version: int
+
+
 def encode(library: FaultLibrary) -> bytes:
     """The library as npz bytes."""
     header = _LibraryHeader(
@@ -84,11 +90,17 @@ def decode(path: Path, raw: bytes) -> FaultLibrary:
     """The library in `raw`; `path` only names it in errors.
 
     Raises:
-        BundleError: truncated, altered or of another schema version.
+        NewerError: it is of a schema version that is to come.
+        BundleError: truncated, altered or of a schema version that is no longer read.
     """
     arrays = decode_arrays(path, raw)
     try:
-        header = msgspec.json.decode(arrays.pop(_HEADER).tobytes(), type=_LibraryHeader)
+        text = arrays.pop(_HEADER).tobytes()
+        if (version := msgspec.json.decode(text, type=_Version).schema_version) > _SCHEMA_VERSION:
+            raise NewerError(
+                path, f"schema version {version} of named alarms, this agent has {_SCHEMA_VERSION}"
+            )
+        header = msgspec.json.decode(text, type=_LibraryHeader)
         cases = tuple(
             Case(
                 case.alarm,

@@ -185,6 +185,8 @@ class Machine:
     checked_row: int = 0
     """Row count at which the rows were last checked."""
     budgeting: MachineBudget | None = None
+    heard: int = 0
+    """The pipeline's count of frames when it was heard last."""
     resting: Memento | None = None
     """Where it stood when it was watched last; kept as it is while nothing usable is known of the machine."""
     unwatched: str = ""

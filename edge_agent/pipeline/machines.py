@@ -8,6 +8,8 @@ from edge_agent.pipeline.machine import Machine, MachineView
 from edge_agent.pipeline.results import Labelled
 from edge_agent.records import Alarm
 
+_FEW_ROWS = 8
+
 
 class Machines(dict[str, Machine]):
     """Every machine heard or restored."""
@@ -63,6 +65,25 @@ class Machines(dict[str, Machine]):
         for name in names:
             if (machine := self.get(name)) is not None:
                 machine.rows.interrupt()
+
+    def gives_way(self, *, frames: int, quiet_frames: int) -> str | None:
+        """Who makes room for a new machine: one that sent a few rows once and nothing for long, never a learnt one.
+
+        Args:
+            frames: heard of all machines so far.
+            quiet_frames: so many of others since its last are long.
+        """
+        quiet = (
+            (machine.heard, name)
+            for name, machine in self.items()
+            if machine.profile is None
+            and machine.resting is None
+            and machine.state == "commissioning"
+            and machine.rows.store.row_count <= _FEW_ROWS
+            and frames - machine.heard >= quiet_frames
+            and not machine.naming.library.cases
+        )
+        return min(quiet, default=(0, None))[1]
 
     def open_alarms(self) -> tuple[Alarm, ...]:
         """The latest revision of every open alarm."""

@@ -87,6 +87,10 @@ class Pipeline:
         self._failures: list[Failure] = []
         self._ended: list[Alarm] = []  # findings about channels that are not watched any more
         self._turned_away: list[str] = []
+        self._frames = 0
+        self._gone: list[str] = []
+        self.no_place_for = ""
+        """The latest machine for which there was no place; "" while there is one."""
         for profile in profiles:
             self.install(profile)
 
@@ -347,10 +351,11 @@ class Pipeline:
         """Take a frame into its machine's rows; what became of it."""
         for _, reason in frame.bad_values:
             self.books.book_values(reason)
+        self._frames += 1
         machine = self.machines.get(frame.machine)
         if machine is None:
-            full = len(self.machines) >= self._settings.machines_limit
-            if full or not self._room_to_gather(len(frame.channels)):
+            if not (self._room_for_one() and self._room_to_gather(len(frame.channels))):
+                self.no_place_for = frame.machine
                 return Reject("too_many_machines")
             machine = self._add_machine(frame.machine)
         outcome = machine.rows.accept(frame)
@@ -363,11 +368,27 @@ class Pipeline:
             assert outcome is not None  # noqa: S101 - all its channels are known now
         if outcome == "surplus":
             return Reject(outcome)
+        machine.heard = self._frames
         if outcome == "accepted":
             machine.turned_away = ""
             self._touched[frame.machine] = None
             self._accepted.append(frame)
         return outcome
+
+    def _room_for_one(self) -> bool:
+        """Whether there is a place for a machine that is new, or one that sent little and long ago has given way."""
+        limit = self._settings.machines_limit
+        if len(self.machines) < limit:
+            self.no_place_for = ""
+            return True
+        name = self.machines.gives_way(frames=self._frames, quiet_frames=limit)
+        if name is None:
+            return False
+        self.forget(name)
+        self._accepted = [frame for frame in self._accepted if frame.machine != name]
+        self._gone.append(name)
+        self.no_place_for = ""
+        return True
 
     def _take_set(self, found: FrameSet) -> _Outcome:
         """Take the frames of a message for several machines: it is accepted where one of them is."""
@@ -489,6 +510,7 @@ class Pipeline:
         relearn, compared = self._advance_beside(touched, scores=scores, alarms=alarms)
         failures, self._failures = tuple(self._failures), []
         turned_away, self._turned_away = tuple(self._turned_away), []
+        gone, self._gone = tuple(self._gone), []
         return StepResults(
             alarms=tuple(alarms),
             findings=tuple(findings),
@@ -500,6 +522,7 @@ class Pipeline:
             touched=tuple(touched),
             failures=failures,
             turned_away=turned_away,
+            gone=gone,
             moved=moved,
         )
 

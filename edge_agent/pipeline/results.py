@@ -98,6 +98,8 @@ class StepResults:
     failures: tuple[Failure, ...] = ()
     turned_away: tuple[str, ...] = ()
     """Machines of which, from this step on, every message is turned away; why, their status says."""
+    gone: tuple[str, ...] = ()
+    """Machines that gave way to others, known again or not."""
     moved: tuple[Profile, ...] = ()
     """Profiles whose threshold has moved since they were last told of: worth keeping."""
 

@@ -151,7 +151,7 @@ class WatchMonitor:
         together = min(_CHECKED_TOGETHER, round(_PATIENCE_S / max(progress.period_s, 1e-3)))
         never_filled = new > _FILLS * progress.window_rows
         overdue = could > _OVERDUE_HOPS * progress.hop_rows + together
-        if not (overdue or never_filled or trouble or (seen.error and new > 0)):
+        if not (overdue or never_filled or trouble or seen.error):
             seen.since_s = None
             return None
         if seen.since_s is None:

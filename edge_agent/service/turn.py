@@ -13,11 +13,12 @@ from operator import attrgetter
 from typing import Protocol
 
 from edge_agent import __version__
+from edge_agent.alarms import state as alarm_state
 from edge_agent.alarms.local_time import moment
 from edge_agent.alarms.machines import PipelineMachines
 from edge_agent.alarms.management.next_profiles import NextProfiles
 from edge_agent.alarms.management.notes import MachineNotes, encode, restored
-from edge_agent.alarms.manager import AlarmManager
+from edge_agent.alarms.manager import LIFECYCLE, AlarmManager
 from edge_agent.config.file import Config
 from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.logs import Throttle, get_logger
@@ -37,6 +38,7 @@ from edge_agent.service.learning_worker import Learner
 from edge_agent.service.wiring import (
     TimedScorer,
     bundle_profile,
+    machine_of,
     manager_settings,
     message_decoder,
     pipeline_settings,
@@ -190,6 +192,7 @@ class TurnProcessor:
         self.state_writer.restore_alarm_windows(self.pipeline)
         machines_port = self._machines_port()
         machines_port.restore()
+        self.state_writer.choose_value(LIFECYCLE, readable=lambda raw: alarm_state.decode(raw) is not None)
         states = self.state_writer.kept_values()
         self._restore_notes(states)
         for name, monitor in ((SOURCES, self.sources), (WATCH, self.watch)):
@@ -291,6 +294,11 @@ class TurnProcessor:
         ]
         if (more := len(unwatched) - _NAMED) > 0:
             lines.append(f"not watched: {more} more machines")
+        if no_place_for := self.pipeline.no_place_for:
+            lines.append(
+                f"no place for {no_place_for}: all {self._config.limits.machines} of limits.machines are taken, or "
+                "the memory for rows to learn from is; `edge-agent machines forget` makes room"
+            )
         lines += [f"could not be told: {alarm} ({error})" for alarm, (_, error) in [*untold.items()][:_NAMED]]
         return lines
 
@@ -392,13 +400,19 @@ class TurnProcessor:
             else:
                 self._untold.pop(alarm.id, None)
 
+    def _machine_of(self, subject: str) -> str:
+        """The machine that a failure is about: it names the machine, or the topic of its message."""
+        if subject in self.pipeline.machines:
+            return subject
+        return machine_of(self._config)(subject) or subject
+
     def _watch_over(self, step: StepResults) -> None:
         """See from outside which machines are not watched, and tell alarms that a turn that broke off has lost."""
         try:
             now_s, now_ns = self._monotonic(), self._wall_clock_ns()
             self.watch.observe(
                 (score.windows.machine for score in step.scores),
-                ((failure.subject, failure.error) for failure in step.failures),
+                ((self._machine_of(failure.subject), failure.error) for failure in step.failures),
             )
             if not self.watch.due(now_s=now_s):
                 return

@@ -8,6 +8,7 @@ import sqlite3
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from edge_agent.errors import DatabaseError
 from edge_agent.store.journal import Changes
@@ -37,14 +38,38 @@ class DatabaseContents:
     damaged: tuple[str, ...] = ()
 
 
+class _NewerDatabaseError(DatabaseError):
+    """A newer version of the agent wrote it."""
+
+
 class Database(SqliteFile):
     """One file, one writer."""
 
+    newer: Path | None = None
+    """The file that a newer version of the agent wrote: it is left alone, and ours is beside it."""
+
+    def open(self) -> None:
+        """Open for writing; a new file where there is none, or where a newer version wrote the one that there is.
+
+        Raises:
+            DatabaseError: it cannot be opened.
+        """
+        try:
+            super().open()
+        except _NewerDatabaseError:
+            if self.newer is not None:
+                raise
+            self.newer = self.path
+            self.path = self.path.with_name(f"{self.path.stem}.v{_VERSION}{self.path.suffix}")
+            super().open()
+
     def _prepare(self, connection: sqlite3.Connection) -> None:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > _VERSION:
+            raise _NewerDatabaseError(self.path, f"has schema version {version}")
         connection.execute("PRAGMA journal_mode=WAL").fetchone()
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES}").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version not in (0, _VERSION):
             raise DatabaseError(self.path, f"has schema version {version}", corrupt=True)
         connection.executescript(_SCHEMA)

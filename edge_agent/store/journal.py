@@ -148,6 +148,10 @@ class Journal:
         """
         self._turn += 1
         states: dict[str, bytes | None] = {}
+        for name in step.gone:
+            states |= {_MACHINE + name: None, _BUFFER + name: None}
+            self._saved.pop(name, None)
+            self._unsaved.pop(name, None)
         due = self._save_mementos(step, pipeline, changed=changed, states=states)
         block = b""
         if self._mode == "full" and step.accepted:

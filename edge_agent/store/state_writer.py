@@ -5,6 +5,7 @@ memory, says that it is degraded, and tries again with growing pauses; the first
 everything afresh, so nothing has to be remembered of what was missed. A corrupt file is set aside under another name.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -126,6 +127,22 @@ class StateWriter:
             self._values[name] = value
         self._changed_values[_ROOM + name] = value
 
+    def choose_value(self, name: str, *, readable: Callable[[bytes], bool]) -> bytes | None:
+        """What a room has kept under a name, where it can be read.
+
+        What cannot may be of a newer version: it is kept by its digest, and taken as soon as it can be read again.
+        """
+        value, prefix = self._values.get(name), f"{name}.kept-"
+        for other in sorted(one for one in self._values if one.startswith(prefix)):
+            if readable(self._values[other]):
+                value = self._values[other]
+                self.keep_value(name, value)
+                self.keep_value(other, None)
+        if value is None or readable(value):
+            return value
+        self.keep_value(f"{prefix}{hashlib.sha256(value).hexdigest()[:12]}", value)
+        return value
+
     def kept_values(self) -> Mapping[str, bytes]:
         """What rooms have kept, by name."""
         return self._values
@@ -144,6 +161,8 @@ class StateWriter:
     def load(self, *, now_s: float) -> JournalContents:
         """Open the database and take up what an earlier process left; never fails."""
         contents = self._read(now_s)
+        if self._database.newer is not None:
+            self._report("state_file_newer", path=str(self._database.newer), ours=str(self._database.path))
         samples = contents.samples
         found = decode_states(contents.states, [(turn, block) for turn, block, _ in samples if block])
         self._values = {

@@ -1,7 +1,9 @@
 """The watch survives what happens around it: crashes at any turn, poison, clocks. No broker, no thread."""
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 
 from benchmarks.harness.user import FAULT_SHIFT
+from edge_agent.alarms import state as alarm_state
 from edge_agent.config.file import Config
 from edge_agent.errors import DatabaseError
 from edge_agent.model.lazy_arrays import LazyArrays
@@ -440,3 +443,75 @@ def test_a_source_whose_clock_is_wrong_is_said_beside_the_machine_and_survives_a
     agent.crash()
     assert len(agent.processor.open_findings()) == 1
     assert {one["state"] for one in agent.alerts.values()} == {"open"}
+
+
+def test_who_sent_little_long_ago_gives_way_and_a_learnt_machine_never(
+    begin: Callable[..., ScriptedAgent], config: Config
+) -> None:
+    few = config.model_copy(update={"limits": config.limits.model_copy(update={"machines": 5})})
+    agent = begin(few)
+    play(agent, arrivals([(0, 320, 0.0)], machine="learnt"), crash_after=lambda _: False)
+    for at in range(12):
+        agent.turn(arrivals([(0, 1, 0.0)], machine=f"ghost-{at}"))
+    play(agent, arrivals([(0, 40, 0.0)], machine="real"), crash_after=lambda _: False)
+    known = agent.processor.pipeline.statuses()
+    assert known["learnt"].state == "ready"
+    assert known["real"].rows_heard == 40
+    assert len(known) == 5
+    assert agent.processor.amiss() == []
+    agent.crash()
+    assert agent.processor.pipeline.statuses().keys() == known.keys()
+    assert agent.processor.pipeline.statuses()["real"].rows_heard == 40
+
+
+def test_where_nobody_gives_way_the_one_that_is_turned_away_is_named(
+    begin: Callable[..., ScriptedAgent], config: Config
+) -> None:
+    few = config.model_copy(update={"limits": config.limits.model_copy(update={"machines": 2})})
+    agent = begin(few)
+    for name in ("m1", "m2", "m3"):
+        play(agent, arrivals([(0, 40, 0.0)], machine=name), crash_after=lambda _: False)
+    (line,) = agent.processor.amiss()
+    assert line.startswith("no place for m3: ")
+
+
+def test_alarms_that_a_newer_version_wrote_are_kept_until_it_is_back(
+    begin: Callable[..., ScriptedAgent], config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = begin(config)
+    play(agent, arrivals(STORY[:2]), crash_after=lambda _: False)
+    before = {record.alarm.id for record in agent.processor.alarm_manager.lifecycle.kept.records.values()}
+    assert before
+    with monkeypatch.context() as older:
+        older.setattr(alarm_state, "KEPT_VERSION", -1)
+        agent.crash()
+        assert not [told for told in agent.alerts.values() if told["state"] == "closed"]
+        agent.crash()
+    agent.crash()
+    after = {record.alarm.id for record in agent.processor.alarm_manager.lifecycle.kept.records.values()}
+    assert after == before
+    assert not [told for told in agent.alerts.values() if told["state"] == "closed"]
+    assert not [name for name in agent.processor.state_writer.kept_values() if ".kept-" in name]
+
+
+def test_a_database_of_a_newer_version_is_left_alone_and_found_again(
+    begin: Callable[..., ScriptedAgent], config: Config
+) -> None:
+    agent = begin(config)
+    play(agent, arrivals(STORY[:2]), crash_after=lambda _: False)
+    (opened,) = agent.processor.pipeline.machines.open_alarms()
+    agent.end()
+    path = config.agent.state_dir / "state.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA user_version=99")
+    for _ in range(2):
+        agent._begin()
+        assert "state_file_newer" in agent.reports
+        agent.turn(arrivals([(380, 390, 0.0)]))
+        agent.end()
+    assert sorted(found.name for found in path.parent.glob("state*.db*")) == ["state.db", "state.v1.db"]
+    assert not [told for told in agent.alerts.values() if told["state"] == "closed"]
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA user_version=1")
+    agent._begin()
+    assert agent.processor.pipeline.machines.open_alarms() == (opened,)
