@@ -6,6 +6,7 @@ DATA   ?= ../shared/data
 FORM    ?= short
 ARCH    ?= amd64
 MINUTES ?= 60
+COUNT   ?= 1000
 
 # Every target that the list of `make help` names makes no file of its name.
 .PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*##.*/\1/p' $(firstword $(MAKEFILE_LIST)))
@@ -71,6 +72,9 @@ e2e: $(VENV)/.done  ## the tests over a real mosquitto only
 
 golden: $(VENV)/.done  ## keep what comes of the golden corpus now, after a change of behaviour that was meant -> tests/golden/corpus
 	EDGE_AGENT_DATA=$(DATA) PYTHONPATH=. OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.golden.record
+
+blindness: $(VENV)/.done  ## 1,000 generated faults beside a gross one of a machine: alarm, or named as not watched (COUNT=1000)
+	BLINDNESS=$(COUNT) $(BIN)/python -m pytest -n 0 --timeout=0 tests/service/test_blindness.py
 
 faults: $(VENV)/.done  ## break broker, agent, network, disk and clock (FORM=long, STRICT=1) -> benchmarks/results/faults.json
 	FAULTS_FORM=$(FORM) FAULTS_STRICT=$(STRICT) FAULTS_RESULTS=benchmarks/results/faults.json \
