@@ -64,7 +64,7 @@ class _LibraryHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cases: tuple[_CaseHeader, ...]
 
 
-class _Version(msgspec.Struct, frozen=True):
+class _LibraryVersion(msgspec.Struct, frozen=True):
     """What every version's header says, whatever else is in it."""
 
     schema_version: int
@@ -96,7 +96,7 @@ def decode(path: Path, raw: bytes) -> FaultLibrary:
     arrays = decode_arrays(path, raw)
     try:
         text = arrays.pop(_HEADER).tobytes()
-        if (version := msgspec.json.decode(text, type=_Version).schema_version) > _SCHEMA_VERSION:
+        if (version := msgspec.json.decode(text, type=_LibraryVersion).schema_version) > _SCHEMA_VERSION:
             raise NewerError(
                 path, f"schema version {version} of named alarms, this agent has {_SCHEMA_VERSION}"
             )
