@@ -30,7 +30,7 @@ Verdict = Literal["again", "shorter", "later", "aside"]
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedMessage:
     """The latest message that the broker did not take."""
 
     topic: str
@@ -53,14 +53,14 @@ class PacketBounds:
         self._tries: dict[tuple[str, ...], int] = {}
         self._cut: set[tuple[str, ...]] = set()
         """Keys of messages that were sent shorter and are not acknowledged."""
-        self._latest: Refusal | None = None
+        self._latest: RefusedMessage | None = None
 
     def fitted(self, message: Message) -> bytes | None:
         """The payload as it may be sent; None where it cannot be made short enough."""
         limit = self.limit_bytes
         if limit is None or size(message, message.payload) <= limit:
             return message.payload
-        self._latest = Refusal(message.topic, size(message, message.payload))
+        self._latest = RefusedMessage(message.topic, size(message, message.payload))
         around = size(message, b"")
         shorter = shorten(message.payload, limit - around)
         if shorter is None or around + len(shorter) >= self._refused:
@@ -82,7 +82,7 @@ class PacketBounds:
     def blame(self, message: Message, size_bytes: int) -> Verdict:
         """The connection ended while nothing but this message was on its way, so many bytes long."""
         tries = self._tries[message.key] = self._tries.get(message.key, 0) + 1
-        self._latest = Refusal(message.topic, size_bytes)
+        self._latest = RefusedMessage(message.topic, size_bytes)
         if size_bytes > self._largest:
             if tries < _TRIES:
                 return "again"
