@@ -164,10 +164,7 @@ class Pipeline:
         return self.machines.label(machine, alarm=alarm, fault=fault, by=by)
 
     def fail(self, name: str, reason: str) -> None:
-        """Learning a machine did not work: gather the same number of rows again.
-
-        Where it was to know what people have accepted, it goes on by what it knew.
-        """
+        """Learning did not work: gather as many rows again; where it was of what was accepted, go on as before."""
         machine = self.machines[name]
         if machine.profile is not None:
             machine.accepting = ""
