@@ -46,7 +46,8 @@ def mapped(places: PayloadMap) -> Callable[[bytes, Origin], Decoded]:
         message = read_json(payload)
         if isinstance(message, Reject):
             return message
-        listed = compiled.samples_of(message)
+        whole = compiled.one_sample and isinstance(message, dict)
+        listed = ((_NOTHING_BOUND, message),) if whole else compiled.samples_of(message)
         if isinstance(listed, Reject):
             return listed
         named = origin.reading.machine is not None
@@ -80,6 +81,7 @@ class _Compiled:
     binary: tuple[tuple[OpenPointer, Pointer], ...]
     skip: frozenset[str]
     unbound: bool
+    one_sample: bool
 
     @classmethod
     def of(cls, places: PayloadMap) -> "_Compiled":
@@ -95,6 +97,7 @@ class _Compiled:
             binary=tuple(map(_parent, places.binary)),
             skip=frozenset(places.skip),
             unbound=not places.placeholders,
+            one_sample=not places.sample_places[0],
         )
 
     def samples_of(self, message: object) -> Sequence[tuple[Mapping[str, str], object]] | Reject:
@@ -259,7 +262,7 @@ class _Reader:
         self, path: Pointer, value: object, times: Time | list[Time], item: object, *, alone: bool = False
     ) -> None:
         name = path[0] if len(path) == 1 else "/".join(path)
-        if name in self.map.skip:
+        if self.map.skip and name in self.map.skip:
             return
         if self.simple and not isinstance(times, list):
             channel = self.map.places.rename.get(name, channel_name(name))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal, Protocol
 
 from edge_agent.formats.mapping.reading import PLAIN, Reading
@@ -69,8 +69,9 @@ def delivery_decoder(
     """
     tolerance_ns = round(future_tolerance_s * 1e9)
 
-    def find(topic: str) -> tuple[Route, str, str | None, Mapping[str, str]] | Reject:
-        return _find(routes, topic)
+    def find(topic: str) -> tuple[Route, str, str | None, Mapping[str, str], Decoder] | Reject:
+        known = _find(routes, topic)
+        return known if isinstance(known, Reject) else (*known, _reader(known[0]))
 
     remembered = lru_cache(maxsize=_TOPICS_REMEMBERED)(find)
 
@@ -81,7 +82,7 @@ def delivery_decoder(
         known = remembered(topic) if len(topic) <= _TOPIC_REMEMBERED_CHARS else find(topic)
         if isinstance(known, Reject):
             return known
-        route, machine, channel, levels = known
+        route, machine, channel, levels, read = known
         origin = Origin(
             machine,
             channel,
@@ -91,7 +92,7 @@ def delivery_decoder(
             route.reading,
             levels,
         )
-        decoded = _decoded(route, delivery.payload, origin)
+        decoded = read(delivery.payload, origin)
         if isinstance(decoded, Reject) and decoded.reason in _UNREADABLE:
             decoded = _unwrapped(route, delivery.payload, origin, decoded, limit_bytes=payload_limit_bytes)
         if stamped is not None and delivery.received_ns >= EARLIEST_NS:
@@ -105,6 +106,11 @@ def delivery_decoder(
         return decoded
 
     return decode
+
+
+def _reader(route: Route) -> Decoder:
+    """The source's decoder, with the names that it does not know of where there are any."""
+    return route.decode if route.document is None and not route.names else partial(_decoded, route)
 
 
 def _decoded(route: Route, payload: bytes, origin: Origin) -> Decoded:
@@ -176,19 +182,19 @@ def _news(decoded: Frame | FrameSet) -> Decoded:
 
 def _compare(decoded: Decoded, route: Route, origin: Origin, stamped: Stamped) -> None:
     """Tell how far the newest stamp of each machine is ahead of its arrival, where there is one."""
-    limit_ns = origin.future_tolerance_ns if route.clock_limit_s is None else round(route.clock_limit_s * 1e9)
-    aheads: list[tuple[str, int]] = []
     if isinstance(decoded, Reject):
         if decoded.ahead_ns is not None and origin.machine:
-            aheads.append((origin.machine, decoded.ahead_ns))
-    else:
-        frames = (decoded,) if isinstance(decoded, Frame) else decoded.frames
-        aheads += [
-            (frame.machine, max(frame.times_ns) - origin.received_ns) for frame in frames if frame.stamped
-        ]
-    for machine, ahead_ns in aheads:
-        wrong = origin.trusted and not -limit_ns <= ahead_ns <= limit_ns
-        stamped(machine, route.template.text, ahead_ns=ahead_ns, wrong=wrong, at_ns=origin.received_ns)
+            _tell(stamped, route, origin, origin.machine, decoded.ahead_ns)
+        return
+    for frame in (decoded,) if isinstance(decoded, Frame) else decoded.frames:
+        if frame.stamped:
+            _tell(stamped, route, origin, frame.machine, max(frame.times_ns) - origin.received_ns)
+
+
+def _tell(stamped: Stamped, route: Route, origin: Origin, machine: str, ahead_ns: int) -> None:
+    limit_ns = origin.future_tolerance_ns if route.clock_limit_s is None else round(route.clock_limit_s * 1e9)
+    wrong = origin.trusted and not -limit_ns <= ahead_ns <= limit_ns
+    stamped(machine, route.template.text, ahead_ns=ahead_ns, wrong=wrong, at_ns=origin.received_ns)
 
 
 def machine_finder(routes: Sequence[Route]) -> Callable[[str], str | None]:
