@@ -225,8 +225,10 @@ class HistoryDatabase(SqliteFile):
                     if not incidents_gone + rest_gone:
                         break
             (pages,) = connection.execute("PRAGMA page_count").fetchone()
-            if pages > room:  # the bound was lowered
-                connection.execute(f"PRAGMA incremental_vacuum({pages - room})").fetchall()
+        if pages > room:  # the bound was lowered
+            with self._translated_errors():  # `execute` would give one page back and stop
+                connection.executescript(f"PRAGMA incremental_vacuum({pages - room})")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return crowded_out
 
     def _synchronise(self, *, whole: bool) -> None:
