@@ -34,7 +34,7 @@ from edge_agent.metrics.exporter import Exporter
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model import bundle as bundles
 from edge_agent.mqtt.inbox import Arrival, Batch
-from edge_agent.pipeline.machine import MachineStatus
+from edge_agent.pipeline.results import MachineStatus
 from edge_agent.records import Alarm, ChannelEvidence, Delivery
 from edge_agent.service.history import HistoryPart
 from edge_agent.service.turn import Turn, TurnProcessor

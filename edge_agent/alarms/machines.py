@@ -12,8 +12,8 @@ from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.errors import StateError
 from edge_agent.logs import get_logger
 from edge_agent.pipeline.acceptance import Accepted, NotAccepted
-from edge_agent.pipeline.machine import MachineStatus
 from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.pipeline.results import MachineStatus
 from edge_agent.records import Profile
 from edge_agent.signals.machine_rules import MachineFacts, facts_of
 from edge_agent.store import fault_library

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.pipeline.acceptance import Accepted, NotAccepted
-from edge_agent.pipeline.machine import Machine, MachineView
-from edge_agent.pipeline.results import Labelled
+from edge_agent.pipeline.machine import Machine
+from edge_agent.pipeline.results import Labelled, MachineView
 from edge_agent.records import Alarm
+from edge_agent.sensors.watch_monitor import Progress
 
 _FEW_ROWS = 8
 
@@ -84,6 +85,24 @@ class Machines(dict[str, Machine]):
             and not machine.naming.library.cases
         )
         return min(quiet, default=(0, None))[1]
+
+    def progress(self, *, window_rows: int) -> dict[str, Progress]:
+        """How far the rows of each machine are that was learnt, or that stands still."""
+        found = {}
+        for name, machine in self.items():
+            profile, store = machine.profile, machine.rows.store
+            held = "" if machine.resting is None else machine.reason
+            if profile is None and not held:
+                continue
+            found[name] = Progress(
+                rows=store.row_count,
+                segment_rows=store.row_count - store.segment_row,
+                window_rows=window_rows,
+                hop_rows=1 if profile is None else profile.hop_rows,
+                period_s=0.0 if profile is None else profile.period_ns / 1e9,
+                held=held,
+            )
+        return found
 
     def open_alarms(self) -> tuple[Alarm, ...]:
         """The latest revision of every open alarm."""

@@ -16,16 +16,23 @@ from typing import Literal
 from edge_agent.commissioning import accepted_rows
 from edge_agent.detect.off_delay import OffDelay
 from edge_agent.detect.scorer import Scorer
-from edge_agent.detect.trigger import Trigger, TriggerSettings, on_delay_windows
+from edge_agent.detect.trigger import Trigger
 from edge_agent.diagnose.fault_library import FaultLibrary
 from edge_agent.diagnose.fault_naming import FaultNaming, Refused
 from edge_agent.pipeline.condition import Condition
 from edge_agent.pipeline.ledger import Bookkeeper
-from edge_agent.pipeline.machine import Machine, MachineStatus, Memento
+from edge_agent.pipeline.machine import Machine, Memento
 from edge_agent.pipeline.machines import Machines
 from edge_agent.pipeline.relearning.relearner import Relearner
 from edge_agent.pipeline.relearning.successor import without_channels
-from edge_agent.pipeline.results import CommissionRequest, Compared, Failure, Labelled, StepResults
+from edge_agent.pipeline.results import (
+    CommissionRequest,
+    Compared,
+    Failure,
+    Labelled,
+    MachineStatus,
+    StepResults,
+)
 from edge_agent.pipeline.settings import GATHERED_SHARE, PipelineSettings
 from edge_agent.pipeline.validation import (
     aligner,
@@ -51,7 +58,6 @@ from edge_agent.records import (
     Taken,
     WindowBlock,
 )
-from edge_agent.sensors.watch_monitor import Progress
 from edge_agent.signals.machine_rules import MachineRule, facts_of
 from edge_agent.signals.row_buffer import BufferState, RowBuffer
 
@@ -133,7 +139,7 @@ class Pipeline:
         machine.resting = None
         machine.tracker = machine.drift_statistics = None
         machine.keep_budget(self._settings, judge=self._scorer.judge)
-        machine.trigger.adopt(_delays(profile, self._settings))
+        machine.trigger.adopt(self._settings.delays(profile))
         machine.rows.arrange(
             profile.channels,
             period_ns=profile.period_ns,
@@ -227,7 +233,7 @@ class Pipeline:
             machine.off_delay.adopt(settings.off_delay)
             profile = machine.profile
             if profile is not None:
-                machine.trigger.adopt(_delays(profile, settings))
+                machine.trigger.adopt(settings.delays(profile))
                 machine.keep_budget(settings, judge=scorer.judge)
                 machine.notices = next_notices(machine, settings=settings, scorer=scorer)
             if profile is None or template is None or not _fits(template, profile):
@@ -309,24 +315,6 @@ class Pipeline:
             machine.rest(memento, buffer, reason=reason)
         except ValueError:  # rows that make no sense
             machine.rest(memento, None, reason=reason)
-
-    def progress(self) -> dict[str, Progress]:
-        """How far the rows of each machine are that was learnt, or that stands still."""
-        found = {}
-        for name, machine in self.machines.items():
-            profile, store = machine.profile, machine.rows.store
-            held = "" if machine.resting is None else machine.reason
-            if profile is None and not held:
-                continue
-            found[name] = Progress(
-                rows=store.row_count,
-                segment_rows=store.row_count - store.segment_row,
-                window_rows=self.window_rows,
-                hop_rows=1 if profile is None else profile.hop_rows,
-                period_s=0.0 if profile is None else profile.period_ns / 1e9,
-                held=held,
-            )
-        return found
 
     def recall(self, frames: Iterable[Frame]) -> None:
         """Take rows in again that were taken in, and scored, before a restart."""
@@ -605,12 +593,6 @@ class Pipeline:
             return None
         alarms += called
         return block
-
-
-def _delays(profile: Profile, settings: PipelineSettings) -> TriggerSettings:
-    """When alarms of a machine begin and end, at its own pace."""
-    hop_ns = profile.hop_rows * profile.period_ns
-    return replace(settings.trigger, on_delay_windows=on_delay_windows(settings.on_delay, hop_ns=hop_ns))
 
 
 def _fits(template: Profile | None, profile: Profile) -> bool:

@@ -1,13 +1,19 @@
-"""What a step of the pipeline brings to light: frozen nouns without any behaviour."""
+"""What the pipeline tells others of a step and of its machines: frozen nouns without any behaviour."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.commissioning.budget import Promise
+from edge_agent.commissioning.drift import Drift
+from edge_agent.commissioning.seen_once import SeenOnce
+from edge_agent.commissioning.threshold_tracking import DRIFTED
 from edge_agent.diagnose.fault_library import FaultLibrary
+from edge_agent.pipeline.acceptance import Acceptance
 from edge_agent.records import Alarm, Float32, Frame, Profile, ScoreBlock
+from edge_agent.signals.channel_kinds import ChannelKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,88 @@ class SuccessorStatus:
     rows_wanted: int
     paused: bool
     told: str = ""
+
+
+MachineState = Literal["commissioning", "learning", "ready", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class MachineStatus:
+    """What the status message says of one machine.
+
+    Attributes:
+        threshold_ratio: the threshold in use relative to the one that was learnt; None while nothing is learnt.
+        drift: how far its normal rows and scores have moved since it was learnt.
+        learnt_ns: when it was learnt, by the time of its data; None while it is not.
+        kinds: (channel, kind) of its channels that are not analog.
+        notices: ids of what it does that was never learnt and is no fault.
+        seen_once: stretches of the learnt time that were unlike all others.
+        ready_ns: when the rows that it is to be learnt from will be here about, by the time and pace of its rows; None
+            while none are gathered, and while nothing is known of their pace.
+        promise: its budget of false alarms and what that is worth; None while nothing is learnt.
+        unwatched: it was learnt, and is not watched; the reason says why.
+        successor: how far its next profile is, if one is on its way.
+        previous: whether the profile before this one can be had back.
+        unsettled: its open alarm is quiet and not over; reopened: how often that has come back.
+    """
+
+    state: MachineState
+    rows_heard: int
+    rows_wanted: int
+    channels: tuple[str, ...]
+    last_time_ns: int | None
+    last_score: float | None
+    threshold: float | None
+    open_alarm: str | None
+    reason: str = ""
+    threshold_ratio: float | None = None
+    drift: Drift = field(default_factory=Drift)
+    learnt_ns: int | None = None
+    kinds: tuple[tuple[str, ChannelKind], ...] = ()
+    notices: tuple[str, ...] = ()
+    seen_once: tuple[SeenOnce, ...] = ()
+    ready_ns: int | None = None
+    promise: Promise | None = None
+    unwatched: bool = False
+    successor: SuccessorStatus | None = None
+    previous: bool = False
+    unsettled: bool = False
+    reopened: int = 0
+
+    @property
+    def drifted(self) -> bool:
+        """Whether its threshold has followed it so far that it is no longer the machine that was learnt."""
+        return self.threshold_ratio is not None and self.threshold_ratio > DRIFTED
+
+
+@dataclass(frozen=True, slots=True)
+class MachineView:
+    """A machine's latest rows beside what is usual, for people to look at.
+
+    Attributes:
+        rows: [R, C] in physical units, NaN where hidden.
+        low, high: [C] where 98 % of the normal rows lay, NaN of a counter; None while nothing is learnt.
+        period_ns: median step between rows, 0 where times say nothing.
+        faults: what people have called this machine's alarms.
+        hidden: channels that the score leaves out, because their sensors are under suspicion.
+        kinds: (channel, kind) of its channels that are not analog.
+        modes: of operation, in words; empty where it has one.
+        accepted: what is normal of it because people said so.
+    """
+
+    channels: tuple[str, ...]
+    rows: Float32
+    low: Float32 | None
+    high: Float32 | None
+    last_time_ns: int | None
+    period_ns: int
+    learnt_ns: int | None
+    learnt_rows: int
+    faults: tuple[str, ...]
+    hidden: tuple[str, ...] = ()
+    kinds: tuple[tuple[str, ChannelKind], ...] = ()
+    modes: tuple[str, ...] = ()
+    accepted: tuple[Acceptance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

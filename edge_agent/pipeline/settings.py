@@ -1,12 +1,13 @@
 """What the pipeline is told: its own limits, and the settings of the rooms that it joins."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edge_agent.commissioning.settings import BudgetSettings
 from edge_agent.detect.off_delay import OffDelaySettings
-from edge_agent.detect.trigger import OnDelaySettings, TriggerSettings
+from edge_agent.detect.trigger import OnDelaySettings, TriggerSettings, on_delay_windows
 from edge_agent.diagnose.fault_naming import NamingSettings
 from edge_agent.pipeline.condition import ConditionSettings
+from edge_agent.records import Profile
 from edge_agent.sensors.monitor import QualitySettings
 from edge_agent.sensors.standstill import StateSettings
 from edge_agent.signals.channel_rules import ChannelRule
@@ -49,3 +50,8 @@ class PipelineSettings:
     window: WindowSettings = field(default_factory=WindowSettings)
     channel_rules: tuple[ChannelRule, ...] = ()
     machine_rules: tuple[MachineRule, ...] = ()
+
+    def delays(self, profile: Profile) -> TriggerSettings:
+        """When alarms of a machine begin and end, at its own pace."""
+        hop_ns = profile.hop_rows * profile.period_ns
+        return replace(self.trigger, on_delay_windows=on_delay_windows(self.on_delay, hop_ns=hop_ns))

@@ -166,9 +166,8 @@ class Service:
         boot = uuid.uuid4().hex
         self._long_echo = LongEcho(boot=boot)
         self._load_shedder = new_load_shedder(config, boot=boot, report=_report)
-        address = broker_address(config)
-        built = [build(config, address, _report) for build in parts]
-        self._parts = [part for part in built if part is not None]
+        self._address = address = broker_address(config)
+        self._parts = [part for build in parts if (part := build(config, address, _report)) is not None]
         self._processor = TurnProcessor(
             config, scorer=scorer, store=store, exporter=exporter, report=_report, observers=self._parts
         )
@@ -188,7 +187,6 @@ class Service:
             limits=METRICS_PAGE,
         )
         self._egress: Egress
-        self._address = address
         self._egress_session = 0
         self._status_told: bytes = b""
         self._status_told_s = 0.0

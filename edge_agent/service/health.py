@@ -16,7 +16,7 @@ from edge_agent.metrics.snapshot import ConnectionSeries, Health, MachineSeries,
 from edge_agent.mqtt.connection import Connection
 from edge_agent.mqtt.inbox import Inbox
 from edge_agent.mqtt.outbox import Outbox
-from edge_agent.pipeline.machine import MachineStatus
+from edge_agent.pipeline.results import MachineStatus
 from edge_agent.records import Alarm
 from edge_agent.signals.machine_rules import MachineFacts
 from edge_agent.store.state_writer import StateWriter

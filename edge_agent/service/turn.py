@@ -417,7 +417,7 @@ class TurnProcessor:
             if not self.watch.due(now_s=now_s):
                 return
             found = self.watch.check(
-                self.pipeline.progress(),
+                self.pipeline.machines.progress(window_rows=self.pipeline.window_rows),
                 now_s=now_s,
                 now_ns=now_ns,
                 model=self._scorer.bundle.digest,

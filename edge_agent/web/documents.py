@@ -14,8 +14,8 @@ import msgspec
 from edge_agent.alarms import payload
 from edge_agent.alarms.state import AlarmState, ClosedAlarm, MachineCalls
 from edge_agent.model.bundle import Bundle
-from edge_agent.pipeline.machine import MachineStatus, MachineView
 from edge_agent.pipeline.notices import LEVEL
+from edge_agent.pipeline.results import MachineStatus, MachineView
 from edge_agent.records import Float32, Kind, Severity
 from edge_agent.sensors.findings import NOT_WATCHED, SourceFinding
 from edge_agent.signals.channel_kinds import ChannelKind

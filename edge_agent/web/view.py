@@ -7,7 +7,7 @@ from datetime import UTC, tzinfo
 from edge_agent.alarms.state import AlarmState, ClosedAlarm, MachineCalls
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model.bundle import Bundle
-from edge_agent.pipeline.machine import MachineStatus, MachineView
+from edge_agent.pipeline.results import MachineStatus, MachineView
 from edge_agent.records import Float32
 from edge_agent.signals.machine_rules import MachineFacts
 from edge_agent.store.history.incident import Entry

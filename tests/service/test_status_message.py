@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_agent.pipeline.machine import MachineStatus
+from edge_agent.pipeline.results import MachineStatus
 from edge_agent.service.health import status_payload
 from edge_agent.signals.row_buffer import RowBuffer
 from edge_agent.signals.settings import WindowSettings

@@ -16,7 +16,7 @@ from edge_agent.alarms.command_handler import (
 from edge_agent.alarms.lifecycle import AlarmLifecycle, LifecycleSettings
 from edge_agent.alarms.outcomes import MachineOutcome
 from edge_agent.alarms.requests import COMMANDS
-from edge_agent.pipeline.machine import MachineStatus
+from edge_agent.pipeline.results import MachineStatus
 from edge_agent.records import Alarm
 from edge_agent.signals.machine_rules import MachineFacts
 

@@ -12,7 +12,7 @@ from edge_agent.alarms.payload import rfc3339
 from edge_agent.alarms.state import AlarmState, MachineCalls
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model import bundle
-from edge_agent.pipeline.machine import MachineView
+from edge_agent.pipeline.results import MachineView
 from edge_agent.records import ChannelEvidence
 from edge_agent.sensors.findings import opened
 from edge_agent.web import documents

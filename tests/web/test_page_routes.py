@@ -90,7 +90,7 @@ def test_wrong_orders_are_refused_before_the_pipeline_hears_of_them(port: int) -
 
 def test_who_guesses_the_token_is_slowed_down(port: int) -> None:
     assert [order(port, Authorization="Bearer wrong") for _ in range(11)] == [401] * 10 + [429]
-    assert order(port) == 429
+    assert order(port) != 429, "the right token is always welcome"
 
 
 def test_other_methods_and_garbage_are_answered_without_repeating_them(port: int) -> None:

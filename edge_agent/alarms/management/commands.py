@@ -7,7 +7,7 @@ from edge_agent.alarms import requests
 from edge_agent.alarms.lifecycle import AlarmLifecycle
 from edge_agent.alarms.management.next_profiles import Decision
 from edge_agent.alarms.outcomes import CommandOutcome, MachineOutcome, done, refuse, unknown_machine
-from edge_agent.pipeline.machine import MachineStatus
+from edge_agent.pipeline.results import MachineStatus
 from edge_agent.records import THRESHOLD
 from edge_agent.signals.machine_rules import MachineFacts
 

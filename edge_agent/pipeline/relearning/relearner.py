@@ -13,12 +13,12 @@ from edge_agent.commissioning.accepted_rows import AcceptedRows
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model.lazy_arrays import LazyArrays
 from edge_agent.pipeline import acceptance, level_offsets
-from edge_agent.pipeline.machine import Machine, MachineStatus
+from edge_agent.pipeline.machine import Machine
 from edge_agent.pipeline.machines import Machines
 from edge_agent.pipeline.notices import LEVEL
 from edge_agent.pipeline.relearning.comparison import Comparison, seen_cases
 from edge_agent.pipeline.relearning.successor import Successor, SuccessorState
-from edge_agent.pipeline.results import CommissionRequest, Compared, Why
+from edge_agent.pipeline.results import CommissionRequest, Compared, MachineStatus, Why
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.pipeline.validation import aligner
 from edge_agent.records import Alarm, Frame, Profile, ScoreBlock, Taken

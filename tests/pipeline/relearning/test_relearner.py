@@ -103,7 +103,7 @@ def test_the_rows_of_an_alarm_are_not_learnt_unless_somebody_says_that_the_machi
     line.feed(rows(ROWS + 80, seed=4, shift=8.0))
     assert line.compared[-1].favourable
     line.pipeline.take_successor("m")
-    line.feed(rows(300, seed=5, shift=8.0))
+    line.feed(rows(1000, seed=5, shift=8.0))
     assert line.status.open_alarm is None, "what it does now is normal"
 
 
