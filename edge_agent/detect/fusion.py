@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from edge_agent.detect.context_features import rows_learnt
 from edge_agent.detect.detector import Entries, RawScore
-from edge_agent.detect.judge import LOGIT, STRANGENESS, Judge, alarm_logit, state_logit, value_of
+from edge_agent.detect.judge import (
+    FAR,
+    FAR_STEPS,
+    LOGIT,
+    STRANGENESS,
+    Judge,
+    alarm_logit,
+    state_logit,
+    value_of,
+)
 from edge_agent.model.lazy_arrays import held
 from edge_agent.signals.features import Float32
 
@@ -145,7 +154,9 @@ def judged(limits: Float32, logit: Float32, over: Float32, *, shape: Float32) ->
     """
     threshold, state = limits[..., 0], limits[..., 1]
     alarm = alarm_logit(logit, over[:, 0], objection=limits[..., 2:])
-    loud, denied = over[:, 0] / limits[..., 4], alarm < threshold - limits[..., 5]
+    loud = over[:, 0] / limits[..., 4]
+    steps = limits[..., 5] + np.where(over[:, 0] >= FAR, np.float32(FAR_STEPS), np.float32(0.0))
+    denied = alarm < threshold - steps
     jump = np.where(denied, np.minimum(over[:, 1], np.float32(1.0)), over[:, 1])
     parts = np.column_stack([np.maximum(value_of(alarm, threshold), loud), jump])
     return parts, value_of(state_logit(logit, shape), state)

@@ -56,6 +56,8 @@ OBJECTIONS = (
 )
 """Of the statistics, on machines that were learnt from fewer rows and from more. Chosen on simulated machines that no
 network saw and on unscored recordings of other domains."""
+FAR, FAR_STEPS = 20.0, 0.8
+"""Times their threshold that is far above it: a plain step is then heard so many logits lower still."""
 STATE_WEIGHT = 2.0
 """Of the logarithm of the newest rows' Mahalanobis distance, in what ends a state."""
 UNKNOWN = 1e6

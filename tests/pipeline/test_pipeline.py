@@ -197,10 +197,10 @@ def test_an_unknown_channel_is_gathered_and_the_rest_goes_on(pipeline: Pipeline,
 def test_floods_of_machines_and_channels_are_bounded(scorer: Scorer) -> None:
     tight = replace(SETTINGS, machines_limit=2, channels_limit=4)
     pipeline = Pipeline(decode=decode, scorer=scorer, settings=tight)
-    for name in ("a", "b", "c", "d"):
-        pipeline.step(deliveries(rows(1), machine=name))
+    for name, count in (("a", 20), ("b", 20), ("c", 1), ("d", 1)):
+        pipeline.step(deliveries(rows(count), machine=name))
     wide = {f"c{at}": 1.0 for at in range(5)}
-    pipeline.step([Delivery("sensors/a", json.dumps({"ts": 5, "values": wide}).encode(), 0)])
+    pipeline.step([Delivery("sensors/a", json.dumps({"ts": 25, "values": wide}).encode(), 0)])
     assert set(pipeline.statuses()) == {"a", "b"}
     assert pipeline.ledger.rejected == {"too_many_machines": 2, "too_many_channels": 1}
     assert pipeline.ledger.balance() == 0
