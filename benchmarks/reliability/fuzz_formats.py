@@ -24,9 +24,8 @@ from pathlib import Path
 import cbor2
 
 from benchmarks import RESULTS, ROOT
-from edge_agent.formats import cbor_row, json_row, number, senml
+from edge_agent.formats import cbor_row, json_row, line_protocol, number, senml
 from edge_agent.formats.json_path import mapped
-from edge_agent.formats.line_protocol import line_protocol
 from edge_agent.formats.mapping.payload_map import PayloadMap
 from edge_agent.formats.origin import Origin
 from edge_agent.formats.sparkplug import payload as sparkplug
@@ -208,7 +207,7 @@ def targets() -> Iterator[tuple[str, Target, list[bytes], Writer | None]]:
     yield "cbor", plain(cbor_row.decode), [cbor2.dumps(row) for row in cbor_rows], cbor_writer(*cbor_rows)
     yield "senml", plain(senml.decode), encoded(PACK), json_writer(PACK)
     yield "senml_cbor", plain(senml.decode_cbor), [cbor2.dumps(CBOR_PACK)], cbor_writer(CBOR_PACK)
-    yield "line", plain(line_protocol(tags=("axis",))), [LINES], None
+    yield "line", plain(line_protocol.decode), [LINES], None
     yield "mapped", plain(mapped(places)), encoded(VENDOR), json_writer(VENDOR)
     shaft = WaveformSettings(rate_hz=8000.0, frame_samples=32, bearing=Bearing(9, 0.3126, 1.537))
     waves = [*encoded(WAVE), *(cbor2.dumps(wave) for wave in WAVE_CBOR), WAV]

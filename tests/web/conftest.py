@@ -60,12 +60,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder: Path = tmp_path_factory.mktemp("hall")
     broker = Broker(folder).start()
     agent = Agent(
-        folder, bundle=ROOT / "edge_agent/models/pretrained", port=broker.port, commission_rows=NORMAL_ROWS
+        folder,
+        bundle=ROOT / "edge_agent/models/pretrained",
+        port=broker.port,
+        commission_rows=NORMAL_ROWS,
+        off_delay_s=60.0,
     )
     port = free_port()
     (folder / "token").write_text(f"{TOKEN}\n")
-    soon = "[alarms]\noff_delay_s = { warning = 60.0, major = 60.0, critical = 60.0 }\n"
-    page = f'{soon}[page]\nenabled = true\nlisten = "127.0.0.1:{port}"\ntoken_file = "token"\n'
+    page = f'[page]\nenabled = true\nlisten = "127.0.0.1:{port}"\ntoken_file = "token"\n'
     agent.config.write_text(agent.config.read_text() + page)
     user = User(broker.port)
     began_s = int(time.time()) - NORMAL_ROWS - WARM_ROWS - FAULT_ROWS

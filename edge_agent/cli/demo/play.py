@@ -60,7 +60,7 @@ class Fault:
 
 _FIRST = _COMMISSION_ROWS + _NORMAL_ROWS
 FAULTS = (
-    Fault("pump-1", "pump", "cavitation", ("vibration", "discharge_pressure"), _FIRST, end_row=_FIRST + 250),
+    Fault("pump-1", "pump", "cavitation", ("vibration", "discharge_pressure"), _FIRST, end_row=_FIRST + 450),
     Fault("motor-1", "motor", "phase_unbalance", ("current_u", "current_w"), _FIRST + 200),
     Fault(
         "furnace-1", "furnace", "heater_element_failure", ("zone2_power", "zone2_temperature"), _FIRST + 400
