@@ -94,7 +94,7 @@ def test_what_discover_proposes_is_accepted_and_reads_what_was_heard(broker: Bro
         "hall/press-2": "press-2",
         "plc/pump-1/flow": "pump-1",
         "plc/pump-1/head": "pump-1",
-        "site-a/line-1/robot/state": "state",
+        "site-a/line-1/robot/state": "robot",
         "vendor/oven": "oven",
         "fan/senml": "senml",
     }

@@ -204,7 +204,7 @@ def test_a_machine_is_learnt_afresh_but_never_in_an_alarm_without_force(agent: A
     wait_equal(lambda: len(agent.log("machine_commissioned")), 2, what="both times in the log")
     wait_equal(
         lambda: sorted(path.name.rpartition(".")[2] for path in (agent.state / "profiles").iterdir()),
-        ["aside-1", "npz"],
+        ["forgotten-1", "npz", "second"],
         what="the old profile aside, the new one in place",
     )
 

@@ -40,6 +40,27 @@ pipeline.Pipeline.step = step
 __main__.main()
 """
 """The agent with two bugs: a message at which a step breaks off, and one that is counted twice."""
+UNABLE = """
+import sys
+from pathlib import Path
+
+sys.path.insert(0, {root!r})
+from edge_agent import __main__
+from edge_agent.detect.scorer import Scorer
+
+sound = Scorer.score
+
+
+def score(self, *asked):
+    if Path({flag!r}).exists():
+        raise RuntimeError("planted")
+    return sound(self, *asked)
+
+
+Scorer.score = score
+__main__.main()
+"""
+"""The agent that cannot score anything while a file is there."""
 
 
 def test_machine_not_learnt(scene: Scene) -> None:
@@ -183,3 +204,29 @@ def test_bugs(scene: Scene, tmp_path: Path) -> None:
         scene.agent.launcher = ("-m", "edge_agent")
     scene.end("EdgeAgentLedgerOff", "the sound agent is started", scene.restart)
     assert wait_until(lambda: scene.agent.metric("edge_agent_internal_errors_total") == 0, what="no error")
+
+
+def test_a_machine_that_cannot_be_scored(scene: Scene, tmp_path: Path) -> None:
+    """No input is known that makes the shipped agent do this: a bug is planted."""
+    flag, script = tmp_path / "unable", tmp_path / "unable.py"
+    script.write_text(UNABLE.format(root=str(ROOT), flag=str(flag)))
+    scene.agent.launcher = (str(script),)
+    try:
+        scene.restart()
+        scene.learnt(MACHINE)
+
+        def fail() -> None:
+            flag.touch()
+            for _ in range(12):
+                scene.send(10)
+                time.sleep(1.0)
+
+        def work() -> None:
+            flag.unlink()
+            scene.send(60)
+
+        scene.fire("EdgeAgentMachineNotWatched", "a bug planted in the agent: no window can be scored", fail)
+        scene.end("EdgeAgentMachineNotWatched", "windows are scored again", work)
+    finally:
+        scene.agent.launcher = ("-m", "edge_agent")
+        scene.restart()

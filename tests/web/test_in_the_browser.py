@@ -85,7 +85,7 @@ def acknowledged(world: World, alarm: str) -> list[dict[str, str]]:
 def test_a_machine_is_shelved_unshelved_and_its_fault_named(browser: Browser, world: World) -> None:
     alarm = world.alarm("pump-1")
     with visit(browser, world.url, machine_place("pump-1")) as page:
-        page.get_by_role("button", name="Shelve").click()
+        page.locator("article.alarm").first.get_by_role("button", name="Shelve").click()
         page.get_by_label("15 minutes").check()
         page.get_by_label("Your name").fill("Anna")
         page.get_by_label("Token").fill(TOKEN)
@@ -94,7 +94,9 @@ def test_a_machine_is_shelved_unshelved_and_its_fault_named(browser: Browser, wo
 
         page.get_by_role("button", name="Unshelve").click()
         page.locator("dialog").get_by_role("button", name="Unshelve").click()
-        expect(page.get_by_role("button", name="Shelve", exact=True)).to_be_visible()
+        expect(
+            page.locator("article.alarm").first.get_by_role("button", name="Shelve", exact=True)
+        ).to_be_visible()
 
         page.get_by_role("button", name="Name the fault").click()
         page.locator("input[name=fault]").fill("valve stuck <b>")
