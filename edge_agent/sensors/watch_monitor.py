@@ -21,6 +21,9 @@ _CHECKED_TOGETHER = 32
 _FILLS = 3
 """A machine whose windows never fill within so many windows' rows is not watched either."""
 _CHECK_EVERY_S = 1.0
+_TOO_MANY, _CLEAN_CHECKS = 5, 3
+"""A machine of which windows failed at so many checks, with less than so many clean ones in a row among them, is not
+watched, though some of its windows are scored."""
 _ERROR_CHARACTERS = 160
 
 
@@ -76,6 +79,8 @@ class WatchMonitor:
         """By machine, as of the last check; others may read it, it is replaced and not changed."""
         self._seen: dict[str, _LastJudged] = {}
         self._judged: set[str] = set()
+        self._failing: set[str] = set()
+        self._failed: dict[str, tuple[int, int]] = {}
         self._open: dict[str, Alarm] = {}
         self._count = 0
         self._looked_s: float | None = None
@@ -90,17 +95,27 @@ class WatchMonitor:
         """Windows of these machines were judged; these (machine or other subject, exception) came in their way."""
         self._judged.update(judged)
         for subject, error in failures:
+            self._failing.add(subject)
             if (seen := self._seen.get(subject)) is not None:
                 seen.error = error[:_ERROR_CHARACTERS]
 
     def forget(self, machine: str) -> None:
         """The machine is gone; its finding has been ended."""
         self._seen.pop(machine, None)
+        self._failed.pop(machine, None)
         self._changed |= self._open.pop(machine, None) is not None
 
     def due(self, *, now_s: float) -> bool:
         """Whether it is time to check."""
         return self._looked_s is None or not 0 <= now_s - self._looked_s < _CHECK_EVERY_S
+
+    def _fails_often(self, name: str, *, failed: bool) -> bool:
+        """Whether too many of a machine's windows could not be scored of late."""
+        times, clean = self._failed.pop(name, (0, 0))
+        times, clean = (times + 1, 0) if failed else (times, clean + 1)
+        if times and clean < _CLEAN_CHECKS:
+            self._failed[name] = (times, clean)
+        return name in self._failed and times >= _TOO_MANY
 
     def check(
         self, machines: Mapping[str, Progress], *, now_s: float, now_ns: int, model: str, trouble: str = ""
@@ -116,8 +131,10 @@ class WatchMonitor:
         """
         self._looked_s = now_s
         judged, self._judged = self._judged, set()
+        failing, self._failing = self._failing, set()
         for name in self._seen.keys() - machines.keys():
             del self._seen[name]
+            self._failed.pop(name, None)
         unwatched: dict[str, Unwatched] = {}
         found = [self._end(name, now_ns) for name in self._open.keys() - machines.keys()]
         for name, progress in machines.items():
@@ -125,6 +142,8 @@ class WatchMonitor:
             if seen is None or name in judged or progress.rows < seen.rows:
                 seen = self._seen[name] = _LastJudged(progress.rows)
             since_s = self._overdue_since(seen, progress, now_s=now_s, trouble=bool(trouble))
+            if self._fails_often(name, failed=name in failing) and since_s is None:
+                since_s = now_s
             if since_s is None:
                 if name in self._open:
                     found.append(self._end(name, now_ns))

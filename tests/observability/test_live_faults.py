@@ -23,7 +23,8 @@ BUGGY = """
 import sys
 
 sys.path.insert(0, {root!r})
-from edge_agent import __main__, pipeline
+from edge_agent import __main__
+from edge_agent.pipeline import pipeline
 
 sound = pipeline.Pipeline.step
 
@@ -46,7 +47,7 @@ from pathlib import Path
 
 sys.path.insert(0, {root!r})
 from edge_agent import __main__
-from edge_agent.detect.scorer import Scorer
+from edge_agent.service.wiring import TimedScorer as Scorer
 
 sound = Scorer.score
 

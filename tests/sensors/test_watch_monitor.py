@@ -60,7 +60,7 @@ def test_rows_without_windows_are_told_within_thirty_seconds_and_end_with_a_wind
     assert (finding.kind, finding.fault, finding.machine) == ("sensor", "not watched", "m")
     reason = watch.monitor.unwatched["m"].reason
     assert reason == (failures[0][1] if failures else "no window of its rows is scored")
-    assert watch.wait(2) == ["closed"]
+    assert watch.wait(3) == ["closed"]
     assert watch.monitor.unwatched == {}
     assert watch.wait(20, judged=False) == ["open"]  # each time anew
     assert watch.told[-1].id != finding.id
@@ -110,3 +110,12 @@ def test_a_finding_goes_on_under_its_id_after_a_restart() -> None:
     assert later.restore(None)
     assert not later.restore(b"no message")
     assert later.open_findings == watch.monitor.open_findings
+
+
+def test_a_machine_of_which_windows_fail_now_and_then_is_told_though_others_are_scored() -> None:
+    watch, failed = Watch(), [("m", "RuntimeError('planted')")]
+    told = [state for _ in range(6) for state in (*watch.wait(1, failures=failed), *watch.wait(2))]
+    assert told == ["open"]
+    assert watch.monitor.unwatched["m"].reason
+    assert watch.wait(30) == ["closed"]
+    assert [*watch.wait(3, failures=failed), *watch.wait(60)] == [], "what passes is no finding"
