@@ -173,9 +173,21 @@ class StateDir:
         packed = {name for name, array in compacted.items() if array is not profile.memory.get(name)}
         RestedArrays((path, *(other for _, other, _ in kept if other != path)), raw).rest(memory, but=packed)
         found[profile.machine] = replace(profile, memory=memory)
+        whole = [other for _, other, there in kept if there == raw]
+        whole += self._doubled(path.name, raw)
         self._written[profile.machine] = {
-            other: stamp for _, other, there in kept if there == raw and (stamp := _stamp(other)) is not None
+            other: stamp for other in whole if (stamp := _stamp(other)) is not None
         }
+
+    def _doubled(self, name: str, raw: bytes) -> list[Path]:
+        """Give a file that has no second generation one, byte for byte: older agents read what they wrote."""
+        missing = [path for path in (self._main(name), self._second(name)) if not path.exists()]
+        try:
+            for path in missing:
+                atomic_file.write(path, raw)
+        except StateError:
+            return []  # it is tried again with the profile
+        return missing
 
     def find_aside(self, machine: str, *, wanted: Callable[[Profile], bool]) -> Profile | None:
         """A profile of the machine that was set aside and is wanted after all; the file stays where it is."""

@@ -35,6 +35,8 @@ EXPECTED = CORPUS / "expected"
 DIGESTS = json.loads((CORPUS / "digests.json").read_text())
 SAME = environment() == json.loads((CORPUS / "environment.json").read_text())
 """Whether the last bits are those of the recording."""
+MET_ELSEWHERE = {"bad_quality", "retained", "unknown_channel", "unknown_machine"}
+"""Reasons younger than the corpus, and one of channels that are gathered now; tests of the rooms meet them."""
 ONLY_BY_A_BUG = {"internal_error"}
 OUTCOMES = {"late", "duplicate"}
 """Reasons that count as outcomes of their own."""
@@ -66,7 +68,7 @@ def test_the_corpus_is_not_thinner_than_it_claims() -> None:
     found = {name: Outcome.load(EXPECTED, name) for name in CASES}
     lines = [line for outcome in found.values() for line in outcome.metrics]
     met = {line.split('"')[1] for line in lines if re.search("rejects_total|values_rejected_total", line)}
-    assert set(REASONS) - met == ONLY_BY_A_BUG | OUTCOMES
+    assert set(REASONS) - met == ONLY_BY_A_BUG | OUTCOMES | MET_ELSEWHERE
     scored = {name.split("/")[0] for name in found["formats"].scores}
     assert scored >= {f"m-{name}" for name in scripts.FORMATS}
     alerts = [json.loads(line).get("payload") for outcome in found.values() for line in outcome.told]
@@ -130,8 +132,11 @@ def test_every_profile_and_label_is_taken_over(
     assert machines["late-one"]["rows"] in (70, 71)
     files = {path.relative_to(state) for path in members(state) if path.suffix == ".npz"}
     assert len(files) == 5
-    assert files == {path.relative_to(after) for path in members(after) if path.suffix == ".npz"}
-    assert all((state / name).read_bytes() == (after / name).read_bytes() for name in files)
+    kept = {path.relative_to(after) for path in members(after) if path.suffix == ".npz"}
+    second = {name for name in kept if "second" in name.parts}
+    assert kept - second == files
+    assert {name.name for name in second} == {name.name for name in files if name.parent.name == "profiles"}
+    assert [n for n in files if (state / n).read_bytes() != (after / n).read_bytes()] == []
     assert list(after.rglob("*aside*")) == []
 
 

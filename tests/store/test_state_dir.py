@@ -118,7 +118,7 @@ def test_what_one_generation_has_lost_is_read_from_the_other_and_written_again(
     loaded = store.load(encoder="e1")
     assert [found.machine for found in loaded.profiles] == ["pump-1"]
     assert len(loaded.set_aside) == (damage != "gone")
-    assert not store.is_whole(loaded.profiles[0])
+    assert store.is_whole(loaded.profiles[0]), "what was lost is there again with the start"
     store.save_profile(loaded.profiles[0])
     assert path.read_bytes() == raw == second_of(path).read_bytes()
     assert store.is_whole(loaded.profiles[0])
