@@ -99,3 +99,9 @@ def test_fit_ends_with_a_bundle_and_can_be_repeated(trained: Config) -> None:
 def test_shipped_configurations_are_valid(name: str) -> None:
 
     assert config.load(ROOT / "trainer" / "configs" / name).run.name
+
+
+def test_the_version_is_told() -> None:
+    done = edge_trainer("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"edge-trainer \d+\.\d+\S*\n", done.stdout)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from edge_trainer.network.network import Network
 from edge_trainer.training import parallel
-from edge_trainer.training.loop import NETWORK, Schedule, fit, save_network
+from edge_trainer.training.loop import NETWORK, Fingerprint, Schedule, fit, save_network
 from torch import Tensor
 
 SCHEDULE = Schedule(steps=6, learning_rate=1e-2, warmup_steps=2, validate_steps=3, checkpoint_steps=3)
@@ -40,7 +40,13 @@ def main(folder: Path) -> None:
 
     with parallel.together():
         history = fit(
-            network, step_loss, validate, schedule=SCHEDULE, seed=5, folder=folder, fingerprint="team"
+            network,
+            step_loss,
+            validate,
+            schedule=SCHEDULE,
+            seed=5,
+            folder=folder,
+            fingerprint=Fingerprint("team"),
         )
         weights = torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
         save_network(folder / NETWORK, network, {"best": history.best})

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 from edge_trainer.network.network import Head, Network
-from edge_trainer.training.loop import CHECKPOINT, History, Schedule, fit, load_network, save_network
+from edge_trainer.training.loop import (
+    CHECKPOINT,
+    Fingerprint,
+    History,
+    Schedule,
+    fit,
+    load_network,
+    save_network,
+)
 from torch import Tensor
 
 from edge_agent.errors import TrainingError
@@ -39,7 +47,7 @@ class Task:
         output = self.network(window, torch.ones_like(window), torch.zeros(8, 1), torch.ones(8, 1))
         return float((output.reconstruction - window).square().mean())
 
-    def fit(self, folder: Path, schedule: Schedule, *, fingerprint: str = "same") -> History:
+    def fit(self, folder: Path, schedule: Schedule, *, fingerprint: str = "same", data: str = "") -> History:
         return fit(
             self.network,
             self.step_loss,
@@ -47,7 +55,7 @@ class Task:
             schedule=schedule,
             seed=5,
             folder=folder,
-            fingerprint=fingerprint,
+            fingerprint=Fingerprint(fingerprint, data),
         )
 
 
@@ -109,6 +117,13 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
         Task().fit(tmp_path, SCHEDULE, fingerprint="another")
 
 
+def test_a_checkpoint_of_other_recordings_is_refused(tmp_path: Path) -> None:
+    Task().fit(tmp_path, SCHEDULE, data="yesterday")
+    Task().fit(tmp_path, SCHEDULE, data="yesterday")
+    with pytest.raises(TrainingError, match="other recordings"):
+        Task().fit(tmp_path, SCHEDULE, data="today")
+
+
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     (tmp_path / CHECKPOINT).write_bytes(b"not a checkpoint")
     with pytest.raises(TrainingError, match="cannot be read"):
@@ -147,3 +162,13 @@ def test_a_saved_network_answers_as_before(tmp_path: Path) -> None:
 def test_a_missing_network_says_which_stage_comes_first(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="run the stage before first"):
         load_network(tmp_path / "network.pt")
+
+
+def test_progress_is_told_in_lines_where_there_is_no_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Task().fit(tmp_path, SCHEDULE)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith(f"{tmp_path.name}: step 1/40, loss ")
+    assert lines[-1].startswith(f"{tmp_path.name}: step 40/40, loss ")
+    assert len(lines) < 40

@@ -1,11 +1,13 @@
 """Two processes train as one would on both batches; the first one alone writes."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from edge_trainer.training.loop import CHECKPOINT, NETWORK, fit, load_network
+from edge_trainer.config import Config
+from edge_trainer.training.loop import CHECKPOINT, NETWORK, Fingerprint, fit, load_network
 from edge_trainer.training.pretrain import FOLDER
 
 from tests.support.torchrun import torchrun
@@ -33,7 +35,7 @@ def test_two_processes_take_the_steps_of_one_on_both_batches(tmp_path: Path) -> 
         schedule=team.SCHEDULE,
         seed=5,
         folder=tmp_path / "one",
-        fingerprint="one",
+        fingerprint=Fingerprint("one"),
     )
     trained, facts = load_network(tmp_path / NETWORK)
     before = team.new().state_dict()
@@ -59,3 +61,31 @@ def test_pretraining_runs_under_torchrun(tmp_path: Path) -> None:
     network, facts = load_network(tmp_path / "run" / FOLDER / NETWORK)
     assert network.window_rows == 32
     assert facts["measures"]["steps"] == 4
+
+
+@pytest.mark.slow
+def test_a_whole_fit_runs_under_torchrun(tiny: Config) -> None:
+    pretrained = (
+        "architecture",
+        "window_rows",
+        "embedding_dim",
+        "plant_share",
+        "synthetic_signals",
+        "signal_rows",
+    )
+    given = {
+        **{f"run.{key}": str(getattr(tiny.run, key)) for key in ("out", "data", "name", "created")},
+        **{f"pretrain.{key}": getattr(tiny.pretrain, key) for key in pretrained},
+        "pretrain.steps": 4, "pretrain.batch_windows": 8, "pretrain.recordings": ["normal_*.csv"],
+        "finetune.recordings": ["normal_*.csv", "fault*.csv"], "finetune.steps": 6, "finetune.validate_steps": 3,
+        "calibrate.recordings": ["calm.csv"],
+    }  # fmt: skip
+    words = [f"--set={name}={json.dumps(value)}" for name, value in given.items()]
+    names = '--set=finetune.names={1 = "slipping", 2 = "hot"}'
+    printed = torchrun("-m", "edge_trainer", "fit", names, *words)
+    assert len(printed.strip().splitlines()) == 1, printed  # the first process alone prints and writes
+    state = torch.load(tiny.run.out / "finetune" / CHECKPOINT, weights_only=True)
+    assert state["step"] == 6
+    bundle = Path(printed.strip())
+    assert (bundle / "manifest.json").is_file()
+    assert "data manifest sha256:" in (bundle / "CARD.md").read_text(encoding="utf-8")

@@ -1,5 +1,7 @@
 """Pre-training: it learns, it repeats, it leaves what the next stages need."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -105,3 +107,25 @@ def test_spectral_frames_of_vibration_are_learnt_by_the_same_encoder(tiny: Confi
     network, facts = load_network(pretrain.run(only))
     assert "vibration" in facts["data"][0]
     assert network.architecture == tiny.pretrain.architecture
+
+
+def test_one_recording_more_is_another_run(tiny: Config, recordings: Path) -> None:
+    pretrain.run(tiny)
+    pretrain.run(tiny)  # nothing new: nothing to do
+    told = json.loads((tiny.run.out / "pretrain" / "data_manifest.json").read_text())
+    assert sorted(told["files"]) == ["normal_0.csv", "normal_1.csv", "normal_2.csv"]
+    _, facts = load_network(tiny.run.out / "pretrain" / "network.pt")
+    assert any(told["digest"] in line and "3 files" in line for line in facts["data"])
+    shutil.copy(recordings / "calm.csv", recordings / "normal_3.csv")
+    with pytest.raises(TrainingError, match="other recordings"):
+        pretrain.run(tiny)
+
+
+def test_a_recording_with_other_rows_is_another_recording(tiny: Config, recordings: Path) -> None:
+    pretrain.run(tiny)
+    before = (recordings / "normal_1.csv").read_text()
+    (recordings / "normal_1.csv").write_text(before.replace("1", "2", 1))
+    with pytest.raises(TrainingError, match="other recordings"):
+        pretrain.run(tiny)
+    (recordings / "normal_1.csv").write_text(before)
+    pretrain.run(tiny)

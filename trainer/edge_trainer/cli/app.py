@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from edge_trainer.cli.options import ConfigFile, Data, Out, Seed, Set, common, s
 from edge_trainer.data import join_labels
 from edge_trainer.evaluation import evaluate
 from edge_trainer.report import training_report
-from edge_trainer.training import calibrate, finetune, fit, pretrain
+from edge_trainer.training import calibrate, finetune, fit, parallel, pretrain
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Train, calibrate, evaluate and export models."
@@ -29,6 +30,22 @@ Recordings = Annotated[
     list[Path] | None,
     typer.Option("--recordings", "-r", help="Folder or file of Parquet or CSV; may be repeated."),
 ]
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - as the option gives it
+    if asked:
+        print(f"edge-trainer {version('edge-agent')}")  # noqa: T201
+        raise typer.Exit
+
+
+@app.callback()
+def _of_all(
+    *,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:
@@ -58,7 +75,7 @@ def pretrain_command(
         "pretrain.architecture": architecture,
         "pretrain.steps": steps,
     }
-    _run(pretrain.run, settings_of(file, common(out, data, seed) | flags, settings))
+    _run(pretrain.run, settings_of(file, common(out, data, seed) | flags, settings), together=True)
 
 
 @app.command("finetune")
@@ -85,7 +102,7 @@ def finetune_command(  # noqa: PLR0913  a parameter for each flag
         "finetune.freeze_encoder": freeze_encoder,
         "finetune.steps": steps,
     }
-    _run(finetune.run, settings_of(file, common(out, data, seed) | flags, settings))
+    _run(finetune.run, settings_of(file, common(out, data, seed) | flags, settings), together=True)
 
 
 @app.command("export")
@@ -154,7 +171,8 @@ def fit_command(
     def report(name: str, path: Path) -> None:
         _console.print(f"{name}: {path}", highlight=False, soft_wrap=True)
 
-    _run(lambda given: fit.run(given, report=report), settings_of(file, common(out, data, seed), settings))
+    given = settings_of(file, common(out, data, seed), settings)
+    _run(lambda read: fit.run(read, report=report), given, together=True)
 
 
 @app.command("report")
@@ -240,5 +258,12 @@ def _asked(wanted: bool, *, confirm: bool) -> bytes | None:  # noqa: FBT001 - th
     return answer.encode()
 
 
-def _run(stage: Callable[[config.Config], Path], given: config.Config) -> None:
-    print(stage(given))  # noqa: T201  the artefact's path, for scripts
+def _run(stage: Callable[[config.Config], Path], given: config.Config, *, together: bool = False) -> None:
+    """Run a stage and print its artefact's path, for scripts; of several processes the first one alone does both.
+
+    Of a stage that they run together, the first one still prints.
+    """
+    with parallel.together():
+        path = stage(given) if together else parallel.by_the_first(lambda: stage(given))
+        if path is not None and parallel.rank() == 0:
+            print(path)  # noqa: T201

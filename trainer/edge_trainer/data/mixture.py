@@ -12,6 +12,7 @@ from edge_agent.errors import TrainingError
 from edge_agent.signals.spectrum import SpectralFrames
 from edge_trainer.config import Config, PretrainSection
 from edge_trainer.data import pieces, shuffle_buffer, synthetic, windows
+from edge_trainer.data.manifest import DataManifest
 from edge_trainer.data.shuffle_buffer import Stream
 from edge_trainer.data.windows import Signals
 from edge_trainer.training import parallel
@@ -38,11 +39,13 @@ class Material:
         recordings: (share, stream), or None.
         generated: simulated signals to train on.
         held_out: of both.
+        manifest: of the recordings' files.
     """
 
     recordings: tuple[float, Stream] | None
     generated: Sources
     held_out: Sources
+    manifest: DataManifest
 
     def at(self, step: int) -> Sources:
         """What a step draws from.
@@ -62,7 +65,9 @@ class Material:
         lines = [
             f"{len(signals)} signals: {', '.join(np.unique(signals.kind))}" for _, signals in self.generated
         ]
-        return lines if self.recordings is None else [self.recordings[1].told(), *lines]
+        if self.recordings is None:
+            return lines
+        return [self.recordings[1].told(), self.manifest.told(), *lines]
 
 
 def gather(config: Config) -> Material:
@@ -82,7 +87,8 @@ def gather(config: Config) -> Material:
     if not settings.recordings or share == 0:
         if not generated:
             raise TrainingError("there is nothing to train on: no recordings, and all other shares are 0")
-        return Material(None, generated, held_out)
+        return Material(None, generated, held_out, DataManifest({}))
+    manifest = DataManifest.of(windows.find_all(config.run.data, settings.recordings), root=config.run.data)
     plan = shuffle_buffer.plan(config, held_out_share=_HELD_OUT_SHARE)
     of_all = share / (share + sum(other for other, _ in generated))
     values_a_step = settings.batch_windows * settings.window_rows * of_all
@@ -93,7 +99,8 @@ def gather(config: Config) -> Material:
         steps_a_slice=max(1, round(plan.slice_values / values_a_step)),
         readers=settings.readers,
     )
-    return Material((share, streamed), generated, [(share, pieces.signals(plan.held_out)), *held_out])
+    held_out = [(share, pieces.signals(plan.held_out)), *held_out]
+    return Material((share, streamed), generated, held_out, manifest)
 
 
 def _generated(settings: PretrainSection, *, seed: int) -> Sources:

@@ -18,12 +18,22 @@ from edge_agent.records import Float32
 from edge_trainer.config import Config, FinetuneSection
 from edge_trainer.data import labelled_windows, windows
 from edge_trainer.data.labelled_windows import Labelled, Windows
+from edge_trainer.data.manifest import DataManifest
 from edge_trainer.evaluation import label_efficiency, measures
 from edge_trainer.evaluation.label_efficiency import Embedded
 from edge_trainer.network.network import Head, Network
 from edge_trainer.report import pictures
-from edge_trainer.training import pretrain
-from edge_trainer.training.loop import NETWORK, History, Schedule, StepLoss, fit, load_network, save_network
+from edge_trainer.training import parallel, pretrain
+from edge_trainer.training.loop import (
+    NETWORK,
+    Fingerprint,
+    History,
+    Schedule,
+    StepLoss,
+    fit,
+    load_network,
+    save_network,
+)
 from edge_trainer.training.objectives import MaskedReconstruction
 
 FOLDER = "finetune"
@@ -39,9 +49,15 @@ def run(config: Config) -> Path:
         RecordingError: a recording cannot be used.
     """
     torch.set_num_threads(config.run.threads)
+    with parallel.together():
+        return _run(config)
+
+
+def _run(config: Config) -> Path:
     settings = config.finetune
     folder = config.run.out / FOLDER
     network, facts = load_network(config.run.out / pretrain.FOLDER / NETWORK)
+    manifest = DataManifest.of(windows.find_all(config.run.data, settings.recordings), root=config.run.data)
     runs = _read(config, window_rows=network.window_rows)
     torch.manual_seed(config.run.seed)
     network.head = Head(
@@ -58,8 +74,15 @@ def run(config: Config) -> Path:
         schedule=_schedule(settings),
         seed=config.run.seed,
         folder=folder,
-        fingerprint=f"{config.run.seed} {settings.model_dump_json()} {facts['settings']}",
+        fingerprint=Fingerprint(
+            f"{config.run.seed} {settings.model_dump_json()} {facts['settings']}",
+            f"{manifest.digest} {facts['data']}",
+        ),
     )
+    if parallel.rank() > 0:
+        return folder / NETWORK
+    manifest.write(folder / pretrain.MANIFEST)
+    facts["data"] = [*facts["data"], manifest.told()]
     chosen = _sample(runs.held_out)
     logits, embedding = predict(network, runs, chosen)
     target = runs.held_out.target[chosen]

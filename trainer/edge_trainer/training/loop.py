@@ -6,10 +6,12 @@ read with `weights_only=True`: nothing is unpickled.
 """
 
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,11 +27,20 @@ CHECKPOINT = "checkpoint.pt"
 NETWORK = "network.pt"
 _LOWEST_RATE = 0.02
 """Share of the learning rate that is left at the last step."""
+_LINE_S = 10.0
+"""From one line of progress to the next."""
 
 StepLoss = Callable[[int, np.random.Generator], tuple[Tensor, dict[str, float]]]
 """The loss of a step, counted from 0, with its parts for the record."""
 Validate = Callable[[], float]
 """A measure on held-out data, lower is better; called with the network in evaluation mode."""
+
+
+class Fingerprint(NamedTuple):
+    """What a run follows from: its settings as text, and the digest of the recordings that it reads."""
+
+    settings: str
+    data: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +99,7 @@ def fit(
     schedule: Schedule,
     seed: int,
     folder: Path,
-    fingerprint: str,
+    fingerprint: Fingerprint,
     companions: nn.Module | None = None,
 ) -> History:
     """Train, starting from the folder's checkpoint where there is one; leaves the best weights in the network.
@@ -115,8 +126,7 @@ def fit(
         start, best = _resume(where, whole, optimizer, history=history, fingerprint=fingerprint)
     parallel.wait()  # nobody writes a checkpoint before all have looked for one
     step_module = parallel.wrapped(_Step(whole, step_loss))
-    with _progress() as progress:
-        task = progress.add_task(folder.name, total=schedule.steps, completed=start, note="")
+    with _progress(folder.name, start=start, steps=schedule.steps) as advanced:
         for step in range(start, schedule.steps):
             if _ended(history, schedule):
                 break
@@ -129,7 +139,7 @@ def fit(
                 history.validations.append((step + 1, measure))
             if last or (step + 1) % schedule.checkpoint_steps == 0 or _ended(history, schedule):
                 _save(where, whole, optimizer, history=history, best=best, fingerprint=fingerprint)
-            progress.update(task, advance=1, note=f"loss {note['total']:.4f}")
+            advanced(step + 1, f"loss {note['total']:.4f}")
     network.load_state_dict(best)
     network.eval()
     return history
@@ -191,10 +201,11 @@ def _save(
     *,
     history: History,
     best: dict[str, Tensor],
-    fingerprint: str,
+    fingerprint: Fingerprint,
 ) -> None:
     state = {
-        "fingerprint": fingerprint,
+        "fingerprint": fingerprint.settings,
+        "data": fingerprint.data,
         "step": len(history.losses),
         "whole": whole.state_dict(),
         "best": best,
@@ -206,13 +217,20 @@ def _save(
 
 
 def _resume(
-    path: Path, whole: nn.Module, optimizer: torch.optim.Optimizer, *, history: History, fingerprint: str
+    path: Path,
+    whole: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    history: History,
+    fingerprint: Fingerprint,
 ) -> tuple[int, dict[str, Tensor]]:
     """(step to go on from, the best weights so far); modules, optimizer and history are set as they were."""
     state = _read(path)
-    if state.get("fingerprint") != fingerprint:
+    found = Fingerprint(state.get("fingerprint", ""), state.get("data", ""))
+    if found != fingerprint:
+        other = "on other recordings" if found.settings == fingerprint.settings else "with other settings"
         raise TrainingError(
-            f"{path} belongs to a run with other settings: remove it or choose another directory"
+            f"{path} belongs to a run {other}: choose another directory (--out), or remove it to train anew"
         )
     whole.load_state_dict(state["whole"])
     optimizer.load_state_dict(state["optimizer"])
@@ -275,6 +293,34 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
     return network, state["facts"]
 
 
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True))
+@contextmanager
+def _progress(name: str, *, start: int, steps: int) -> Iterator[Callable[[int, str], None]]:
+    """Told of each step that is done: a bar on a terminal, elsewhere a line at once and then every few seconds."""
+    console = Console(stderr=True)
+    if parallel.rank() > 0:
+        yield lambda _done, _note: None
+    elif console.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, TextColumn("{task.fields[note]}"), console=console) as bar:
+            task = bar.add_task(name, total=steps, completed=start, note="")
+            yield lambda done, note: bar.update(task, completed=done, note=note)
+    else:
+        yield _Lines(name, start=start, steps=steps, console=console)
+
+
+class _Lines:
+    """Progress where nobody sees a bar: a log, a pipe, a scheduler."""
+
+    def __init__(self, name: str, *, start: int, steps: int, console: Console) -> None:
+        self._name, self._start, self._steps, self._console = name, start, steps, console
+        self._began = time.monotonic()
+        self._next = self._began
+
+    def __call__(self, done: int, note: str) -> None:
+        now = time.monotonic()
+        if now < self._next and done < self._steps:
+            return
+        self._next = now + _LINE_S
+        left_s = (now - self._began) / max(done - self._start, 1) * (self._steps - done)
+        line = f"{self._name}: step {done}/{self._steps}, {note}, {left_s / 60:.0f} min left"
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -5,7 +5,7 @@ process has a GPU. Gradients are averaged by torch's DistributedDataParallel.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -67,6 +67,13 @@ def agreed(value: float) -> float:
     told: list[Any] = [value]
     distributed.broadcast_object_list(told, src=0)
     return float(told[0])
+
+
+def by_the_first(work: Callable[[], T]) -> T | None:
+    """What process 0 finds or writes while the others wait; None in these."""
+    found = work() if rank() == 0 else None
+    wait()
+    return found
 
 
 def wait() -> None:

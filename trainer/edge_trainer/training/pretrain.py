@@ -17,7 +17,15 @@ from edge_trainer.data.windows import Draw
 from edge_trainer.network.network import LEVEL_DIM, Network, normalise
 from edge_trainer.report import pictures
 from edge_trainer.training import parallel
-from edge_trainer.training.loop import NETWORK, History, Schedule, fit, load_network, save_network
+from edge_trainer.training.loop import (
+    NETWORK,
+    Fingerprint,
+    History,
+    Schedule,
+    fit,
+    load_network,
+    save_network,
+)
 from edge_trainer.training.objectives import (
     TARGET_LIMIT,
     AdversarialEmbedding,
@@ -32,6 +40,7 @@ from edge_trainer.training.objectives.adversarial import Discriminator
 from edge_trainer.training.objectives.injected import RowHead
 
 FOLDER = "pretrain"
+MANIFEST = "data_manifest.json"
 _VALIDATION_BATCHES = 8
 _PICTURE_WINDOWS = 600
 
@@ -78,12 +87,15 @@ def _run(config: Config) -> Path:
         schedule=Schedule(steps=settings.steps, learning_rate=settings.learning_rate),
         seed=seed,
         folder=folder,
-        fingerprint=f"{seed} {settings.model_dump_json(exclude={'readers'})}",
+        fingerprint=Fingerprint(
+            f"{seed} {settings.model_dump_json(exclude={'readers'})}", material.manifest.digest
+        ),
         companions=objective.companions(),
     )
     path = folder / NETWORK
     if parallel.rank() > 0:
         return path
+    material.manifest.write(folder / MANIFEST)
     _draw_pictures(folder, network, history, held_out, draw=draw)
     save_network(path, network, _facts(config, history, material, network))
     return path
