@@ -73,6 +73,32 @@ class ReceivedMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture of a machine's camera, as it goes beside the row of its gauges.
+
+    Attributes:
+        pixels: [S, S, 3], RGB, cropped and brought to one size.
+        width, height: of the whole picture, turned as it is to be seen.
+        file: as it came, a JPEG, PNG or WebP. kind: which.
+        part: what was before the camera, where the payload says that.
+        crop: what of the whole picture `pixels` shows: x, y, width, height as shares of it.
+        counted: [S, S] pixels that count; None: all.
+        every_ns: pictures that follow faster are not looked at.
+    """
+
+    camera: str
+    pixels: NDArray[np.uint8]
+    width: int
+    height: int
+    file: bytes
+    kind: str
+    part: str = ""
+    crop: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    counted: NDArray[np.bool_] | None = None
+    every_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """Samples of one machine: R rows of C channels; NaN where a row lacks a channel.
 
@@ -85,6 +111,7 @@ class Frame:
         partial: whether the topic carries one channel of several, so that a row is gathered from many messages.
         bad_values: (channel, reason) of each value that was turned away while the rest was kept.
         received_ns: wall clock at its arrival; 0 where that is not known, or says nothing.
+        picture: of which the rows are the gauges; it is not kept.
     """
 
     machine: str
@@ -95,6 +122,7 @@ class Frame:
     partial: bool = False
     bad_values: tuple[tuple[str, RejectReason], ...] = ()
     received_ns: int = field(default=0, compare=False)
+    picture: Picture | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

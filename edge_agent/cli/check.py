@@ -58,7 +58,7 @@ def require_match(file: Path | None, settings: "Config", scorer: "TimedScorer") 
     """Refuse a configuration and a model that are each in order and cannot work together; `doctor` asks it, too.
 
     Raises:
-        EdgeAgentError: no machine could be learnt, or what the bundle brings along cannot be read.
+        EdgeAgentError: no machine could be learnt, the bundle's profile cannot be read, or a library is missing.
     """
     from edge_agent.config.file import place
     from edge_agent.service import wiring
@@ -66,6 +66,8 @@ def require_match(file: Path | None, settings: "Config", scorer: "TimedScorer") 
     if file and (why_not := wiring.too_few_rows(settings, window_rows=scorer.window_rows)):
         raise ConfigError(file, ((place(file, "commission", "rows"), why_not),))
     wiring.bundle_profile(scorer.bundle)
+    if file and (lacking := wiring.missing_libraries(settings)):
+        raise ConfigError(file, ((place(file, "source"), lacking),))
 
 
 def report(file: Path | None, *, now: datetime) -> tuple[dict[str, Any], int]:

@@ -7,6 +7,8 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from edge_agent.config.presets import PRESETS
 from edge_agent.config.sections import Section
+from edge_agent.formats.image.decoder import FORMAT as IMAGE_FORMAT
+from edge_agent.formats.image.decoder import ImageSettings
 from edge_agent.formats.mapping.names import has_places, parse_template
 from edge_agent.formats.mapping.payload_map import PayloadMap
 from edge_agent.formats.mapping.quality import QualityReader, QualityRule
@@ -81,12 +83,15 @@ class SourceSection(Section):
     quality: QualityRule | None = None
     map: PayloadMap | None = None
     waveform: WaveformSettings | None = None
+    image: ImageSettings | None = None
     sparkplug: SparkplugSection | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _by_preset(cls, table: Any) -> Any:
         """What a preset says holds where the table says nothing."""
+        if isinstance(table, dict) and table.get("format") == IMAGE_FORMAT.name:
+            table = {"image": {}, **table}  # whose every key has a default
         name = table.get("preset", "") if isinstance(table, dict) else ""
         if not name:
             return table
@@ -174,9 +179,9 @@ class SourceSection(Section):
         )
 
     @property
-    def _options(self) -> Mapping[str, PayloadMap | WaveformSettings | None]:
+    def _options(self) -> Mapping[str, PayloadMap | WaveformSettings | ImageSettings | None]:
         """The tables that some format takes, by name."""
-        return {"map": self.map, "waveform": self.waveform}
+        return {"map": self.map, "waveform": self.waveform, "image": self.image}
 
     def _sparkplug_fits(self) -> Self:
         if self.topic or self.share or self.map is not None:

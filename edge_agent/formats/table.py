@@ -1,6 +1,7 @@
 """The table of wire formats: the one place that lists them."""
 
 from edge_agent.formats import cbor_row, json_path, json_row, line_protocol, number, senml, waveform
+from edge_agent.formats.image import decoder as image
 from edge_agent.formats.wire_format import WireFormat
 
 FORMATS: dict[str, WireFormat] = {
@@ -14,6 +15,7 @@ FORMATS: dict[str, WireFormat] = {
         number.FORMAT,
         json_path.FORMAT,
         waveform.FORMAT,
+        image.FORMAT,
     )
 }
 """By name, in the order in which `discover` tries those without options: what reads almost anything comes last."""

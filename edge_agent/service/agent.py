@@ -40,6 +40,7 @@ from edge_agent.service.wiring import (
     broker_address,
     load_profiles,
     machine_of,
+    missing_libraries,
     new_inbox,
     new_load_shedder,
     too_few_rows,
@@ -238,6 +239,8 @@ class Service:
         self._connect()
         for part in self._parts:
             part.start()
+        if lacking := missing_libraries(config):
+            log.error("library_missing", what=lacking)
         self._started = True
         self._supervisor.ready()
         log.info(
@@ -476,7 +479,7 @@ class Service:
         """What configuration, model and broker are together in no state to do, until a person changes one of them."""
         too_few = too_few_rows(self._config, window_rows=self._scorer.window_rows)
         told = [f"no machine can be learnt: commission.rows: {too_few}"] if too_few else []
-        return [*told, *filter(None, [self._long_echo.trouble])]
+        return [*told, *filter(None, [missing_libraries(self._config), self._long_echo.trouble])]
 
 
 def _report(event: str, **facts: object) -> None:

@@ -12,6 +12,7 @@ from edge_agent.config.file import Config
 from edge_agent.config.sections import SHIPPED_BUNDLES
 from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import UsageError
+from edge_agent.formats.image.pixels import missing
 from edge_agent.formats.routing import Stamped, delivery_decoder, machine_finder
 from edge_agent.formats.sparkplug.host import HostSettings
 from edge_agent.logs import Throttle, get_logger
@@ -100,6 +101,11 @@ def too_few_rows(config: Config, *, window_rows: int) -> str:
     if rows >= needed:
         return ""
     return f"{rows} rows are too few: this model has windows of {window_rows} rows and learns from {needed} or more"
+
+
+def missing_libraries(config: Config) -> str:
+    """What the configuration's sources need that is not installed; empty where nothing is."""
+    return missing() if any(source.image is not None for source in config.source) else ""
 
 
 def message_decoder(

@@ -142,7 +142,7 @@ def test_every_finding_comes_at_once_with_its_line(tmp_path: Path) -> None:
         ),
         (
             "[[source]]\ntopic = 's/{machine}'\nformat = 'xml'",
-            "known: cbor, json, json_path, line, number, senml, senml_cbor",
+            "known: cbor, image, json, json_path, line, number, senml, senml_cbor",
         ),
         ("source = []", "at least 1"),
         ("[alerts]\ntopic = 'alerts'", "lacks {machine}"),

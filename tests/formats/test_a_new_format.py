@@ -75,5 +75,5 @@ def test_it_takes_no_options_of_other_formats(config: config_file.Config, tmp_pa
 
 def test_without_its_line_the_configuration_says_which_formats_there_are(tmp_path: Path) -> None:
     (tmp_path / "agent.toml").write_text(CONFIG)
-    with pytest.raises(ConfigError, match="unknown format 'pairs'; known: cbor, json,"):
+    with pytest.raises(ConfigError, match="unknown format 'pairs'; known: cbor, image, json,"):
         config_file.load(tmp_path / "agent.toml")

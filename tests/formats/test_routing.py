@@ -40,7 +40,7 @@ def test_topics_that_name_no_machine_are_counted_not_decoded(topic: str, expecte
 
 def test_every_format_is_reachable_by_its_name() -> None:
     assert set(FORMATS) == {
-        "cbor", "json", "json_path", "line", "number", "senml", "senml_cbor", "waveform",
+        "cbor", "image", "json", "json_path", "line", "number", "senml", "senml_cbor", "waveform",
     }  # fmt: skip
 
 

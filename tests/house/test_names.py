@@ -7,7 +7,7 @@ from pathlib import Path
 from edge_agent.formats.table import FORMATS
 
 AGENT = Path(__file__).parents[2] / "edge_agent"
-COMMON_WORDS = frozenset({"json", "number", "waveform", "line"})
+COMMON_WORDS = frozenset({"image", "json", "number", "waveform", "line"})
 """Formats whose name is a word of other things, too: a log's form, a metric's kind."""
 
 
