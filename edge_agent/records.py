@@ -112,6 +112,7 @@ class Frame:
         bad_values: (channel, reason) of each value that was turned away while the rest was kept.
         received_ns: wall clock at its arrival; 0 where that is not known, or says nothing.
         picture: of which the rows are the gauges; it is not kept.
+        by_exception: whether its source says only what has changed: what a row lacks, and a pause, stand.
     """
 
     machine: str
@@ -123,6 +124,7 @@ class Frame:
     bad_values: tuple[tuple[str, RejectReason], ...] = ()
     received_ns: int = field(default=0, compare=False)
     picture: Picture | None = field(default=None, compare=False, repr=False)
+    by_exception: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

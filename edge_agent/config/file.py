@@ -46,7 +46,9 @@ from edge_agent.config.sources import SourceSection
 from edge_agent.detect.trigger import OnDelaySettings
 from edge_agent.diagnose.fault_naming import NamingSettings
 from edge_agent.errors import ConfigError
+from edge_agent.formats.last_will import WILL, WillTopic
 from edge_agent.formats.mapping.names import parse_template
+from edge_agent.formats.routing import Route
 from edge_agent.sensors.standstill import StateSettings
 from edge_agent.signals.settings import WindowSettings
 from edge_agent.store.history.database import HistorySettings
@@ -101,6 +103,16 @@ class Config(Section):
     def subscriptions(self) -> tuple[str, ...]:
         """Topic filters of the sources, Sparkplug aside."""
         return tuple(source.subscription for source in self.source if source.sparkplug is None)
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """What finds and reads sensor messages, in the order in which they are asked."""
+        return tuple(source.route for source in self.source if source.takes_rows)
+
+    @property
+    def wills(self) -> tuple[WillTopic, ...]:
+        """What tells whether machines are there."""
+        return tuple(source.will_topic for source in self.source if source.format == WILL)
 
     @property
     def own_filters(self) -> tuple[str, ...]:
@@ -278,7 +290,7 @@ def _joined(config: Config) -> Mapping[str, Any]:
     """Machines that several sources feed by one name: right for the topics of one device, wrong for those of two."""
     feeding: dict[str, list[str]] = {}
     for source in config.source:
-        if source.sparkplug is None and not parse_template(source.machine).parts[1::2]:
+        if source.takes_rows and not parse_template(source.machine).parts[1::2]:
             feeding.setdefault(source.machine, []).append(source.topic)
     told = [
         f"{machine}: {' and '.join(topics)}; two devices must not share a name"

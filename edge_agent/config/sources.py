@@ -9,13 +9,14 @@ from edge_agent.config.presets import PRESETS
 from edge_agent.config.sections import Section
 from edge_agent.formats.image.decoder import FORMAT as IMAGE_FORMAT
 from edge_agent.formats.image.decoder import ImageSettings
+from edge_agent.formats.last_will import WILL, WillSettings, WillTopic
 from edge_agent.formats.mapping.names import has_places, parse_template
 from edge_agent.formats.mapping.payload_map import PayloadMap
 from edge_agent.formats.mapping.quality import QualityReader, QualityRule
 from edge_agent.formats.mapping.reading import Reading
 from edge_agent.formats.mapping.times import TimeRule, TimeUnit
 from edge_agent.formats.mapping.values import ValueReader, ValueRule
-from edge_agent.formats.routing import Clock, Retained, Route
+from edge_agent.formats.routing import Clock, Reports, Retained, Route
 from edge_agent.formats.sparkplug.host import HostSettings
 from edge_agent.formats.table import FORMATS, SPARKPLUG
 from edge_agent.formats.waveform import WaveformSettings
@@ -73,6 +74,7 @@ class SourceSection(Section):
     share: str = ""
     clock: Clock = "source"
     clock_limit_s: Annotated[float, Field(ge=1, le=1e9)] | None = None
+    reports: Reports = "rows"
     preset: str = ""
     channel: str = ""
     retain: Retained = "ignore"
@@ -84,6 +86,7 @@ class SourceSection(Section):
     map: PayloadMap | None = None
     waveform: WaveformSettings | None = None
     image: ImageSettings | None = None
+    will: WillSettings | None = None
     sparkplug: SparkplugSection | None = None
 
     @model_validator(mode="before")
@@ -107,7 +110,7 @@ class SourceSection(Section):
     @field_validator("format")
     @classmethod
     def _is_known(cls, value: str) -> str:
-        known = {*FORMATS, SPARKPLUG}
+        known = {*FORMATS, SPARKPLUG, WILL}
         if value not in known:
             raise ValueError(f"unknown format '{value}'; known: {', '.join(sorted(known))}")
         return value
@@ -130,6 +133,10 @@ class SourceSection(Section):
             return self._sparkplug_fits()
         if not self.topic:
             raise ValueError(f"format '{self.format}' needs a topic")
+        if self.will is not None and self.format != WILL:
+            raise ValueError(f"format '{self.format}' takes no [source.will]")
+        if self.format == WILL:
+            return self._will_fits()
         wire_format = FORMATS[self.format]
         self._names_fit()
         if wire_format.channel_in_topic and not self.channel and "channel" not in self.template.placeholders:
@@ -140,6 +147,16 @@ class SourceSection(Section):
             if (options is not None) != (table == wire_format.options):
                 needs = "needs" if options is None else "takes no"
                 raise ValueError(f"format '{self.format}' {needs} [source.{table}]")
+        return self
+
+    def _will_fits(self) -> Self:
+        if self.model_fields_set - {"topic", "format", "machine", "will"}:
+            extra = min(self.model_fields_set - {"topic", "format", "machine", "will"})
+            raise ValueError(
+                f"format 'will' tells whether machines are there, and carries no values: no {extra}"
+            )
+        if self.reading.machine is not None or not self.template:
+            raise ValueError("machine: format 'will' has no places in its payload")
         return self
 
     def _names_fit(self) -> None:
@@ -218,6 +235,16 @@ class SourceSection(Section):
         return f"$share/{self.share}/{plain}" if self.share else plain
 
     @property
+    def takes_rows(self) -> bool:
+        """Whether its messages are sensor data that a route reads: not Sparkplug's, not wills."""
+        return self.format not in (SPARKPLUG, WILL)
+
+    @property
+    def will_topic(self) -> WillTopic:
+        """What reads the wills of this source, whose format is `will`."""
+        return WillTopic(self.template, parse_name(self.machine), self.will or WillSettings())
+
+    @property
     def route(self) -> Route:
         """What finds and reads the messages of this source."""
         wire_format, reading = FORMATS[self.format], self.reading
@@ -232,6 +259,7 @@ class SourceSection(Section):
             clock=self.clock,
             clock_limit_s=self.clock_limit_s,
             retained=self.retain,
+            reports=self.reports,
             reading=reading,
             document=wire_format.document if places and not wire_format.names_itself else None,
             names=names and not elsewhere,

@@ -14,6 +14,7 @@ from edge_agent.topics import NamePattern, Template, is_name
 
 Clock = Literal["source", "arrival"]
 Retained = Literal["ignore", "state"]
+Reports = Literal["rows", "changes"]
 _UNREADABLE: frozenset[RejectReason] = frozenset({"not_utf8", "not_json", "not_a_number", "malformed"})
 """Reasons that may lie in what stands around the payload."""
 _TOPICS_REMEMBERED = 4096
@@ -29,6 +30,7 @@ class Route:
         machine: None where the payload says it.
         clock_limit_s: how far its stamps may be from their arrival; None: as far as any may be ahead of it.
         retained: what a message is that the broker kept and that has no time of its own: none, or a row of its arrival.
+        reports: whether what is not said has not changed (`changes`), so that a pause says nothing.
         reading: how its names, numbers and times are written.
         document: where a format does not know of names in the payload, what reads it for them.
         names: whether a channel's name in the topic stands before those of the payload.
@@ -40,6 +42,7 @@ class Route:
     clock: Clock = "source"
     clock_limit_s: float | None = None
     retained: Retained = "ignore"
+    reports: Reports = "rows"
     reading: Reading = PLAIN
     document: Callable[[bytes], Any] | None = None
     names: bool = False
@@ -110,10 +113,17 @@ def delivery_decoder(
 
 def _reader(route: Route) -> Decoder:
     """The source's decoder, with the names that it does not know of where there are any."""
-    return route.decode if route.document is None and not route.names else partial(_decoded, route)
+    plain = route.document is None and not route.names and route.reports == "rows"
+    return route.decode if plain else partial(_decoded, route)
 
 
 def _decoded(route: Route, payload: bytes, origin: Origin) -> Decoded:
+    """What the source makes of a payload."""
+    decoded = _named(route, payload, origin)
+    return decoded if route.reports == "rows" else _by_exception(decoded)
+
+
+def _named(route: Route, payload: bytes, origin: Origin) -> Decoded:
     """What the source's decoder makes of a payload, with the names that it does not know of."""
     if route.document is None and not route.names:
         return route.decode(payload, origin)
@@ -168,6 +178,15 @@ def _with_arrival(decoded: Decoded, *, received_ns: int) -> Decoded:
         return decoded if known else replace(decoded, received_ns=received_ns)
     if isinstance(decoded, FrameSet):
         return FrameSet(tuple(replace(frame, received_ns=received_ns) for frame in decoded.frames))
+    return decoded
+
+
+def _by_exception(decoded: Decoded) -> Decoded:
+    """The same of a source that says only what has changed."""
+    if isinstance(decoded, Frame):
+        return replace(decoded, by_exception=True)
+    if isinstance(decoded, FrameSet):
+        return FrameSet(tuple(replace(frame, by_exception=True) for frame in decoded.frames))
     return decoded
 
 

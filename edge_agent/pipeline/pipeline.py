@@ -553,7 +553,7 @@ class Pipeline:
         due = take_due(machine)
         try:
             told = check_states(machine.notices, due)
-            report = check_sensors(machine.sensor_monitor, due, resting=told.resting)
+            report = check_sensors(machine, due, resting=told.resting)
         except Exception:
             self.books.book_skipped(0 if due.windows is None else len(due.windows.values))
             raise

@@ -88,12 +88,12 @@ def check_states(notices: MachineNotices | None, due: Due) -> NoticeReport:
     return notices.check(due.rows, due.times_ns, row_count=due.row_count)
 
 
-def check_sensors(
-    monitor: SensorMonitor | None, due: Due, *, resting: NDArray[np.bool_] | None = None
-) -> SensorReport:
+def check_sensors(machine: Machine, due: Due, *, resting: NDArray[np.bool_] | None = None) -> SensorReport:
     """What the rows that are new say of the sensors; `resting`: [R] the machine stands still, or never does."""
+    monitor = machine.sensor_monitor
     if monitor is None or not len(due.rows):
         return NOTHING
+    monitor.by_exception = machine.rows.store.values_stand
     return monitor.check(due.rows, due.times_ns, resting=resting)
 
 

@@ -142,6 +142,8 @@ class SensorMonitor:
         self._paces: list[float] = []
         self._last_ns: int | None = None
         self._before: tuple[tuple[int, ...], ...] = ()
+        self.by_exception = False
+        """Whether what is not said has not changed: then no channel is missing, and no pace is unusual."""
         self._ordinary = False
         """Nothing is open, hidden or suspected."""
         self._bounds = self._ordinary_bounds()
@@ -268,8 +270,9 @@ class SensorMonitor:
         run = seen.run * (self._measures & moves)
         unchanged = run > s.suspect_times * normal_run + s.suspect_rows
         frozen = run > s.certain_times * normal_run + s.certain_rows
-        silent = (seen.gap > s.suspect_times * normal_gap + s.suspect_rows) & ~self._ignored
-        missing = (seen.gap > s.certain_times * normal_gap + s.certain_rows) & ~self._ignored
+        heeded = ~self._ignored & (not self.by_exception)
+        silent = (seen.gap > s.suspect_times * normal_gap + s.suspect_rows) & heeded
+        missing = (seen.gap > s.certain_times * normal_gap + s.certain_rows) & heeded
         # Only of a measurement is the noise the sensor's.
         quiet = (
             (seen.noise < s.quiet_share * self._usual_noise(seen)) & (seen.noise > 0) & moves & self._analog
@@ -341,6 +344,9 @@ class SensorMonitor:
         self._paces.append((int(times_ns[0]) - before) / self._profile.period_ns)
         self._paces += ((times_ns[1:] - times_ns[:-1]) / self._profile.period_ns).tolist()
         if len(self._paces) < self._settings.rate_rows:
+            return
+        if self.by_exception:
+            self._paces.clear()
             return
         paces = self._paces[-self._settings.rate_rows :]
         self._paces = paces[self._settings.rate_rows // 4 :]  # the next check is so many rows away

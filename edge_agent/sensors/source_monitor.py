@@ -5,7 +5,8 @@ findings live like those of `monitor`, with kind `sensor`, and no machine counts
 
 `Hearing` is the one place for when a machine counts as silent. A machine that nobody could have heard, because the
 agent has just begun, had no connection or was held up itself, counts as heard; so does one whose source vouches that it
-lives and has nothing to report.
+lives and has nothing to report. A machine whose source says only what changes is silent once its own last will says
+so, or, where none was ever heard, after a day, or twice its longest pause where that is longer.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -21,6 +22,9 @@ ANY_SOURCE = ""
 _SILENT_AFTER_S = 30.0
 _SILENT_AFTER_GAPS = 10.0
 """A machine that usually sends every minute is not silent after thirty seconds."""
+_CHANGES_AFTER_S = 86_400.0
+_CHANGES_AFTER_PAUSES = 2.0
+"""Where only changes are told, a machine may rest for a night; a pause beyond its longest says more."""
 _GAP_MEMORY = 0.9
 _CHECK_EVERY_S = 1.0
 _HELD_UP_S = 5.0
@@ -43,9 +47,14 @@ class _Heard:
     gap_s: float = 0.0
     expected: bool = False
     """Whether `gap_s` began with what was known before."""
+    changes: bool = False
+    """Whether only changes are told of it."""
+    longest_s: float = 0.0
 
     @property
     def patience_s(self) -> float:
+        if self.changes:
+            return max(_CHANGES_AFTER_S, _CHANGES_AFTER_PAUSES * self.longest_s)
         return max(_SILENT_AFTER_S, _SILENT_AFTER_GAPS * self.gap_s)
 
 
@@ -57,16 +66,19 @@ class Hearing:
         """From when on machines could be heard without a break."""
         self._machines: dict[str, _Heard] = {}
 
-    def note_rows(self, names: Iterable[str], *, now_s: float) -> None:
-        """Rows of these machines have come."""
+    def note_rows(
+        self, names: Iterable[str], *, now_s: float, changes: Collection[str] = frozenset()
+    ) -> None:
+        """Rows of these machines have come; of those in `changes` only changes are told."""
         for name in names:
             known = self._machines.get(name)
             if known is None:
-                self._machines[name] = _Heard(now_s)
+                self._machines[name] = _Heard(now_s, changes=name in changes)
                 continue
-            gap_s = min(
-                now_s - max(known.at_s, self.since_s), known.patience_s
-            )  # one long pause is not usual
+            known.changes = name in changes
+            quiet_s = now_s - max(known.at_s, self.since_s)
+            known.longest_s = max(known.longest_s, quiet_s)
+            gap_s = min(quiet_s, known.patience_s)  # one long pause is not usual
             known.gap_s = _GAP_MEMORY * known.gap_s + (1 - _GAP_MEMORY) * gap_s
             known.at_s = now_s
 
@@ -75,6 +87,16 @@ class Hearing:
         for name in names:
             if (heard := self._machines.get(name)) is not None:
                 heard.alive_s = now_s
+
+    def expect_changes(self, longest_s: Mapping[str, float], *, now_s: float) -> None:
+        """Only changes were told of these machines before, which paused for so long."""
+        for name, longest in longest_s.items():
+            if name not in self._machines:
+                self._machines[name] = _Heard(now_s, changes=True, longest_s=longest)
+
+    def longest_s(self) -> dict[str, float]:
+        """The longest pause of each machine of which only changes are told."""
+        return {name: heard.longest_s for name, heard in self._machines.items() if heard.changes}
 
     def expect(self, gaps_s: Mapping[str, float], *, now_s: float) -> None:
         """How long the pauses of machines usually are; counts where they are new, heard yet or not."""
@@ -144,12 +166,16 @@ class _Kept:
 
     Attributes:
         open: findings that hold, each with its source.
+        longest_s: pauses of machines of which only changes are told.
+        there: whether machines are there, as their last wills have said.
     """
 
     version: int = _VERSION
     count: int = 0
     gaps_s: dict[str, float] = field(default_factory=dict)
     open: list[tuple[str, Alarm]] = field(default_factory=list)
+    longest_s: dict[str, float] = field(default_factory=dict)
+    there: dict[str, bool] = field(default_factory=dict)
 
 
 class SourceMonitor:
@@ -162,6 +188,7 @@ class SourceMonitor:
         self._due: dict[tuple[str, str], None] = {}  # an ordered set: clocks whose finding begins or ends
         self._open: dict[tuple[str, str], Alarm] = {}
         self._spoke: set[str] = set()  # machines heard since the last check, while findings hold
+        self._there: dict[str, bool] = {}  # whether machines are there, as their last wills have said
         self._unheard: set[str] = set()  # machines whose last rows from a source that vouches were not taken
         self._count = 0
         self._looked_s: float | None = None
@@ -207,10 +234,34 @@ class SourceMonitor:
         if clock.well >= _WELL_MESSAGES or (key not in self._open and clock.is_skewed(at_ns=at_ns)):
             self._due[key] = None
 
-    def observe_rows(self, names: Iterable[str], *, now_s: float, told: Iterable[str] = ()) -> None:
-        """Rows of these machines have come; `told`: of whom there were rows at all, taken or not."""
+    def observe_wills(self, there: Mapping[str, bool]) -> None:
+        """Last wills have said whether these machines are there."""
+        for name, said in there.items():
+            room = name in self._there or len(self._there) < self._machines_limit
+            if room and self._there.get(name) != said:
+                self._there[name], self._changed = said, True
+        if self._open:
+            self._spoke.update(name for name, said in there.items() if said)
+
+    def observe_rows(
+        self,
+        names: Iterable[str],
+        *,
+        now_s: float,
+        told: Iterable[str] = (),
+        changes: Collection[str] = frozenset(),
+    ) -> None:
+        """Rows of these machines have come.
+
+        Args:
+            names: the machines.
+            now_s: monotonic time.
+            told: of whom there were rows at all, taken or not.
+            changes: those of which only changes are told.
+        """
         names = [*names]
-        self.hearing.note_rows(names, now_s=now_s)
+        self.hearing.note_rows(names, now_s=now_s, changes=changes)
+        self._there.update({name: True for name in names if self._there.get(name) is False})
         self._unheard.update(told)
         self._unheard.difference_update(names)
         if self._open:
@@ -221,6 +272,7 @@ class SourceMonitor:
         for table in (self._open, self._clocks, self._due):
             for key in [key for key in table if key[0] == machine]:
                 del table[key]
+        self._there.pop(machine, None)
         self._changed = True
 
     # -- what follows ----------------------------------------------------------------------------------------
@@ -258,7 +310,12 @@ class SourceMonitor:
             self.hearing.since_s = now_s
         self.hearing.keep(known)
         self._unheard.intersection_update(known)
+        if before is None:
+            past = self._kept.longest_s
+            self.hearing.expect_changes({name: past[name] for name in known if name in past}, now_s=now_s)
+        changes = self.hearing.longest_s()
         alive = set(living) - self._unheard
+        alive |= {name for name in changes if self._there.get(name)}
         self.hearing.vouch(alive, now_s=now_s)
         self._spoke |= alive
         usual_s = {name: self._kept.gaps_s.get(name, learnt.get(name, 0.0)) for name in known}
@@ -277,7 +334,9 @@ class SourceMonitor:
         for key in [key for key in self._open if key[1] == ANY_SOURCE]:
             if key[0] in spoke or key[0] not in learnt:
                 yield self._close(key, now_ns)
-        for machine, quiet_s in self.hearing.silent_s(learnt, now_s=now_s, excused=True).items():
+        silent_s = {name: 0.0 for name, there in self._there.items() if not there and name in learnt}
+        silent_s |= self.hearing.silent_s(learnt, now_s=now_s, excused=True)
+        for machine, quiet_s in silent_s.items():
             key = (machine, ANY_SOURCE)
             if key not in self._open:
                 onset_ns = max(0, now_ns - round(quiet_s * 1e9))
@@ -312,6 +371,12 @@ class SourceMonitor:
 
     def _gaps_moved(self) -> bool:
         """Whether a usual pause that matters is no longer the one that was written down."""
+        longest_s = self.hearing.longest_s()
+        if longest_s.keys() != self._kept.longest_s.keys():
+            return True
+        room_s = _CHANGES_AFTER_S / _CHANGES_AFTER_PAUSES
+        if any(long_s > max(room_s, 1.1 * self._kept.longest_s[name]) for name, long_s in longest_s.items()):
+            return True
         least_s = _SILENT_AFTER_S / _SILENT_AFTER_GAPS
         for name, gap_s in self.hearing.gaps_s().items():
             ratio = max(gap_s, least_s) / max(self._kept.gaps_s.get(name, 0.0), least_s)
@@ -325,7 +390,14 @@ class SourceMonitor:
             return None
         self._changed = False
         open_ones = [(key[1], alarm) for key, alarm in self._open.items()]
-        self._kept = _Kept(_VERSION, self._count, self.hearing.gaps_s(), open_ones)
+        self._kept = _Kept(
+            _VERSION,
+            self._count,
+            self.hearing.gaps_s(),
+            open_ones,
+            self.hearing.longest_s(),
+            dict(self._there),
+        )
         return msgspec.msgpack.encode(self._kept)
 
     def restore(self, raw: bytes | None) -> bool:
@@ -338,7 +410,7 @@ class SourceMonitor:
             return False
         if kept.version != _VERSION:
             return False
-        self._kept, self._count = kept, kept.count
+        self._kept, self._count, self._there = kept, kept.count, dict(kept.there)
         for source, alarm in kept.open:
             self._open[alarm.machine, source] = alarm
             if source != ANY_SOURCE:

@@ -60,6 +60,7 @@ class Recorder:
         self.figures = RecordingCounts()
         self.archive = Archive(folder, disk_bytes=config.record.disk_bytes)
         self._config = config
+        self._topics = [source.subscription for source in config.source if source.takes_rows]
         self._folder = folder
         self._decode = message_decoder(config, monotonic=time.monotonic)
         self._is_own = config.is_own
@@ -89,14 +90,14 @@ class Recorder:
         ingest = Ingest(
             broker_address(self._config),
             client_id=f"{self._config.client_id}-record",
-            filters=self._config.subscriptions,
+            filters=self._topics,
             inbox=self._inbox,
             payload_limit_bytes=self._config.limits.payload_bytes,
             wall_clock_ns=time.time_ns,
             report=log.info,
         )
         ingest.start()
-        log.info("recording", folder=str(self._folder), topics=list(self._config.subscriptions))
+        log.info("recording", folder=str(self._folder), topics=self._topics)
         try:
             while not self._stop.is_set():
                 self._stop.wait(_TURN_S)

@@ -21,6 +21,7 @@ from edge_agent.alarms.management.notes import MachineNotes, encode, restored
 from edge_agent.alarms.manager import LIFECYCLE, AlarmManager
 from edge_agent.config.file import Config
 from edge_agent.detect.detectors import ENSEMBLE
+from edge_agent.formats.last_will import LastWills
 from edge_agent.logs import Throttle, get_logger
 from edge_agent.metrics.exporter import Exporter
 from edge_agent.model.bundle import Bundle
@@ -163,6 +164,7 @@ class TurnProcessor:
         self._wall_clock_ns = clocks.wall_ns
         self.sources = SourceMonitor(machines_limit=config.limits.machines)
         self.watch = WatchMonitor()
+        self._wills = LastWills(config.wills)
         self._untold: dict[str, tuple[Alarm, str]] = {}
         """Alarms that could not be handed on, by id, with the reason: tried again."""
         self._retold_s = 0.0
@@ -331,6 +333,7 @@ class TurnProcessor:
         settings = pipeline_settings(config)
         settings = replace(settings, machine_rules=(*self._notes.rules(), *settings.machine_rules))
         self._config, self._scorer = config, scorer
+        self._wills = LastWills(config.wills)
         decode = message_decoder(config, monotonic=self._monotonic, stamped=self.sources.stamped)
         self.pipeline.adopt(decode=decode, scorer=scorer, settings=settings, template=template)
         self.learner.adopt(scorer=scorer, settings=settings)
@@ -487,9 +490,10 @@ class TurnProcessor:
                 )
 
     def _step(self, turn: Turn) -> StepResults:
-        deliveries = self._without_duplicates(turn.batch)
+        deliveries, wills, there = self._wills.part(self._without_duplicates(turn.batch))
+        self.sources.observe_wills(there)
         started = time.perf_counter()
-        step = self.pipeline.step(deliveries, turn.source_events)
+        step = self.pipeline.step(deliveries, [*turn.source_events, *wills])
         self._exporter.step_seconds.observe(time.perf_counter() - started)
         now_s = self._monotonic()
         for at_s, together in groupby(turn.batch.arrivals, key=_AT_S):
@@ -507,7 +511,8 @@ class TurnProcessor:
         machines, config = self.pipeline.machines, self._config
         events = [event for events in turn.source_events for event in events.events]
         told = [event.machine for event in events if isinstance(event, Frame)]
-        self.sources.observe_rows(step.touched, now_s=self._monotonic(), told=told)
+        changes = {name for name in step.touched if machines[name].rows.store.values_stand}
+        self.sources.observe_rows(step.touched, now_s=self._monotonic(), told=told, changes=changes)
         if not self.sources.due(now_s=self._monotonic()):
             return ()
         enabled = config.quality.enabled

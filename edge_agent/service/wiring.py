@@ -116,7 +116,7 @@ def message_decoder(
     `stamped` is told how far the messages' own times are from their arrival.
     """
     decode = delivery_decoder(
-        [source.route for source in config.source if source.sparkplug is None],
+        config.routes,
         payload_limit_bytes=config.limits.payload_bytes,
         future_tolerance_s=config.limits.future_tolerance_s,
         stamped=stamped,
@@ -145,7 +145,7 @@ def with_rejects_logged(decode: Decode, *, monotonic: Callable[[], float]) -> De
 
 def machine_of(config: Config) -> Callable[[str], str | None]:
     """The function that tells which machine a topic names, None where no source takes it."""
-    return machine_finder([source.route for source in config.source if source.sparkplug is None])
+    return machine_finder(config.routes)
 
 
 def manager_settings(config: Config) -> ManagerSettings:

@@ -155,6 +155,8 @@ class RowBuffer:
         columns = self._columns_of.get(frame.channels)
         if columns is None and (columns := self._columns(frame.channels)) is None:
             return None
+        if frame.by_exception and not self.store.values_stand:
+            self.store.let_values_stand()
         if frame.received_ns and frame.stamped:
             return self._accept_by_clock(frame, columns)
         if not frame.stamped and self._set_back(frame.times_ns[0]):

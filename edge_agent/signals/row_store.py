@@ -4,6 +4,7 @@ Rules:
 - Times rise from row to row; whoever adds rows sees to that.
 - A missing value is held for `hold_rows` rows, then hidden (NaN).
 - A pause longer than `span_ns` begins a new segment: no window bridges it.
+- Where values stand until they are said to have changed, both last for ever: `let_values_stand`.
 
 Axes: R rows, C channels.
 """
@@ -49,6 +50,7 @@ class RowStore:
         self.span_ns = 0
         self.keep_rows = keep_rows
         self.wanted_row: int | None = None
+        self.values_stand = False
         self._hold_rows = hold_rows
         self._arrays = RowArrays()
         self._fresh: list[
@@ -65,6 +67,16 @@ class RowStore:
         if self._fresh:
             self._add_fresh()
         return self._arrays
+
+    def let_values_stand(self) -> None:
+        """From now on what is not said has not changed: values are held, and pauses bridged, until they end."""
+        self.values_stand = True
+        self._hold_rows = _LONG_AGO - 1
+
+    @property
+    def _pause_ns(self) -> int:
+        """A longer pause begins a new segment; 0: none does."""
+        return 0 if self.values_stand else self.span_ns
 
     def add_channels(self, names: Sequence[str]) -> None:
         """Widen every row by new channels, hidden in the past."""
@@ -93,7 +105,7 @@ class RowStore:
         if math.isnan(sum(row)):
             self.append_rows(np.array([time_ns], np.int64), np.array([row], np.float32))
             return
-        if self.last_time_ns is not None and 0 < self.span_ns < time_ns - self.last_time_ns:
+        if self.last_time_ns is not None and 0 < self._pause_ns < time_ns - self.last_time_ns:
             self.segment_row = self.row_count
         self._fresh.append((time_ns, self.segment_row, row))
         self.row_count += 1
@@ -108,7 +120,7 @@ class RowStore:
         observed = ~np.isnan(rows)
         self.age, self.last = hold(rows, age=self.age, last=self.last, limit=self._hold_rows)
         last = (self.last_time_ns, self.segment_row)
-        starts = segment_starts(times, last=last, span_ns=self.span_ns, row=self.row_count)
+        starts = segment_starts(times, last=last, span_ns=self._pause_ns, row=self.row_count)
         self.segment_row = int(starts[-1])
         self._extend(rows, observed=observed, times=times, starts=starts)
         self.row_count += len(rows)

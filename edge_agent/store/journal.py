@@ -41,6 +41,7 @@ class Layout(msgspec.Struct, frozen=True, array_like=True):
     channels: tuple[str, ...]
     stamped: bool
     partial: bool
+    by_exception: bool = False
 
 
 class _WrittenBuffer(msgspec.Struct, array_like=True):
@@ -112,7 +113,7 @@ class Journal:
         self._layouts_limit = layouts_limit
         self._snapshot_s = snapshot_s
         self._turn = 0
-        self._layouts: dict[tuple[str, tuple[str, ...], bool, bool], int] = {}
+        self._layouts: dict[tuple[str, tuple[str, ...], bool, bool, bool], int] = {}
         self._saved: dict[str, Memento] = {}
         self._unsaved: dict[
             str, tuple[int, float]
@@ -263,11 +264,11 @@ class Journal:
 
     def _number(self, frame: Frame, states: dict[str, bytes | None]) -> int:
         """The number of a frame's layout; a new one is written down."""
-        key = (frame.machine, frame.channels, frame.stamped, frame.partial)
+        key = (frame.machine, frame.channels, frame.stamped, frame.partial, frame.by_exception)
         number = self._layouts.get(key)
         if number is None:
             number = self._layouts[key] = len(self._layouts)
-            states[f"{_LAYOUT}{number}"] = msgspec.msgpack.encode(Layout(*key))
+            states[f"{_LAYOUT}{number}"] = msgspec.msgpack.encode(key if frame.by_exception else key[:4])
         return number
 
 
@@ -334,6 +335,7 @@ def decode_block(raw: bytes, layouts: Mapping[int, Layout]) -> list[Frame]:
                 rows=values[cell : cell + size].reshape(count, len(layout.channels)),
                 stamped=layout.stamped,
                 partial=layout.partial,
+                by_exception=layout.by_exception,
             )
         )
         row, cell = row + count, cell + size

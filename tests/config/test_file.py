@@ -267,3 +267,41 @@ def test_the_zone_of_a_site_is_known_by_its_name(tmp_path: Path) -> None:
     assert defaults().site.zone is UTC
     found = findings(tmp_path, '[agent]\nname = "hall"\n\n[site]\ntimezone = "Europe/Berln"')
     assert "'Europe/Berln' is no known time zone" in found["site.timezone (line 5)"]
+
+
+def test_a_source_of_wills_tells_whether_machines_are_there_and_reads_no_rows(tmp_path: Path) -> None:
+    config = load(
+        write(
+            tmp_path,
+            """
+[[source]]
+topic = "tele/{machine}/LWT"
+format = "will"
+[source.will]
+gone = ["Offline", "weg"]
+[[source]]
+topic = "tele/{machine}/{channel}"
+format = "number"
+reports = "changes"
+""",
+        )
+    )
+    assert [one.settings.gone for one in config.wills] == [("Offline", "weg")]
+    assert [one.reports for one in config.routes] == ["changes"]
+    assert config.subscriptions == ("tele/+/LWT", "tele/+/+")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[[source]]\ntopic = "a/{machine}"\nformat = "will"\nclock = "arrival"',
+        '[[source]]\ntopic = "a/b"\nformat = "will"',
+        '[[source]]\ntopic = "a/{machine}"\nformat = "will"\nmachine = "{/name}"',
+        '[[source]]\ntopic = "a/{machine}"\nformat = "json"\n[source.will]\ngone = ["x"]',
+        '[[source]]\ntopic = "a/{machine}"\nformat = "will"\n[source.will]\ngone = []',
+        '[[source]]\ntopic = "a/{machine}"\nformat = "will"\n[source.will]\nplace = "state"',
+        '[[source]]\ntopic = "a/{machine}"\nreports = "never"',
+    ],
+)
+def test_a_source_of_wills_that_makes_no_sense_is_a_finding(tmp_path: Path, text: str) -> None:
+    assert findings(tmp_path, text)

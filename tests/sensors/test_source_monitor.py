@@ -26,6 +26,7 @@ class Line:
     ) -> None:
         self.watch = SourceMonitor(machines_limit=10)
         self.now_s = 0.0
+        self.changes = False
         self.start_ns = start_ns
         self.said: list[Alarm] = []
         template = parse(TOPIC, allowed=None, required=frozenset({"machine"}))
@@ -44,7 +45,8 @@ class Line:
         payload = json.dumps({**stamp, "values": {"a": 1.0}}).encode()
         decoded = self.decode(Delivery(f"sensors/{machine}", payload, self.now_ns))
         if isinstance(decoded, Frame):
-            self.watch.observe_rows([machine], now_s=self.now_s)
+            changes = {machine} if self.changes else set()
+            self.watch.observe_rows([machine], now_s=self.now_s, changes=changes)
         return decoded
 
     def wait(
@@ -57,8 +59,9 @@ class Line:
     ) -> list[Alarm]:
         """Let time pass; what was said meanwhile."""
         before, end_s = len(self.said), self.now_s + seconds
+        step_s = 1.0 if seconds < HOUR_S else 4.0
         while self.now_s < end_s:
-            self.now_s += 1.0
+            self.now_s += step_s
             self.said += self.watch.check(
                 [*known],
                 learnt=known,
@@ -320,3 +323,50 @@ def test_it_is_known_since_when_nothing_is_heard_even_after_a_restart() -> None:
     line.send()
     line.wait(2)
     assert line.watch.silent_since_ns == {}
+
+
+def test_where_only_changes_are_told_a_night_says_nothing_and_a_pause_beyond_the_longest_does() -> None:
+    line = Line()
+    line.changes = True
+    line.run(300)
+    assert line.wait(12 * HOUR_S) == []
+    line.send()
+    begun = line.wait(24 * HOUR_S + 5)
+    assert [(one.fault, one.state) for one in begun] == [("silent", "open")]
+    line.send()
+    assert [one.state for one in line.wait(1.0)] == ["closed"]
+    assert line.wait(25 * HOUR_S) == []  # twice the pause that has come to an end is longer
+
+
+def test_a_last_will_tells_at_once_and_a_row_takes_it_back() -> None:
+    line = Line()
+    line.changes = True
+    line.run(300)
+    line.watch.observe_wills({"m": True})
+    assert line.wait(25 * HOUR_S) == []  # the broker itself would say that it is gone
+    line.watch.observe_wills({"m": False, "unknown": False})
+    assert [(one.machine, one.fault) for one in line.wait(2.0)] == [("m", "silent")]
+    line.watch.observe_wills({"m": True})
+    assert [one.state for one in line.wait(2.0)] == ["closed"]
+    line.watch.observe_wills({"m": False})
+    line.wait(2.0)
+    line.send()
+    assert [one.state for one in line.wait(2.0)] == ["closed"]
+
+
+def test_being_there_vouches_for_no_machine_whose_rows_come_regularly() -> None:
+    line = Line()
+    line.run(300)
+    line.watch.observe_wills({"m": True})
+    assert [one.fault for one in line.wait(60.0)] == ["silent"]
+
+
+def test_what_only_changes_are_told_of_is_known_after_a_restart() -> None:
+    line = Line()
+    line.changes = True
+    line.run(300)
+    kept = line.watch.changes()
+    assert kept is not None
+    after = Line()
+    assert after.watch.restore(kept)
+    assert after.wait(12 * HOUR_S) == []

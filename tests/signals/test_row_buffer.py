@@ -236,3 +236,27 @@ def test_what_older_agents_wrote_goes_on_and_is_written_the_same() -> None:
     assert windows is not None
     assert windows.end_rows.tolist() == [5]
     np.testing.assert_array_equal(windows.values[-1], [[2.5, 3.5, 4.5, 5.5], [-2, -2, -4, -5]])
+
+
+def test_where_only_changes_are_told_values_stand_and_windows_bridge_pauses() -> None:
+    rows = buffer(hold_rows=2)
+    for t in range(T):
+        rows.accept(frame(t, t, 1, by_exception=True))
+    rows.arrange(["a", "b"], period_ns=SECOND, hop_rows=1)
+    for t in range(4 * T, 4 * T + T):
+        rows.accept(frame(t, t, channels=("a",), by_exception=True))
+    rows.flush()
+    due = rows.take_due()
+    assert due.windows is not None
+    np.testing.assert_array_equal(due.windows.values[0][:, -2:], [[T - 1, 4 * T], [1, 1]])
+    np.testing.assert_array_equal(due.windows.values[-1][1], [1] * T)
+    assert np.isnan(due.rows[:, 1]).all()  # nobody has said it again
+
+
+def test_values_that_stand_end_with_the_device() -> None:
+    rows = buffer()
+    rows.accept(frame(0, 1, 2, by_exception=True))
+    rows.interrupt()
+    rows.accept(frame(1, 5, channels=("a",), by_exception=True))
+    rows.flush()
+    np.testing.assert_array_equal(rows.latest(), [[1, 2], [5, np.nan]])

@@ -153,3 +153,13 @@ def test_marks_survive_a_restart_the_newest_first() -> None:
         assert restored.was_used(20_000, 19_999)
         assert restored.was_used(20_000 - 8000, 19_999 - 8000)
     assert len(marks.all_marks()) == 6 * 8192
+
+
+def test_that_only_changes_are_told_comes_back_and_other_frames_are_written_as_ever() -> None:
+    journal = Journal("full", snapshot_s=60.0)
+    states: dict[str, bytes | None] = {}
+    plain, changes = frame(0), Frame("m", ("a", "b"), [10**9], [[1.0, 2.0]], by_exception=True)
+    block = encode_block([plain, changes], lambda one: journal._number(one, states))
+    found = decode_states({name: raw for name, raw in states.items() if raw is not None}, [(1, block)])
+    assert [one.by_exception for one in decode_block(block, found.layouts)] == [False, True]
+    assert states["layout/0"] == b"\x94\xa1m\x92\xa1a\xa1b\xc3\xc2"

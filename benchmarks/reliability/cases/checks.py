@@ -127,6 +127,18 @@ CHECKS: dict[str, Expectation] = {
         "ON/OFF, RUN/STOP are numbers without a word",
         lambda p: p.machines == {"m1": ["POWER", "STATE", "temp"]} and not p.by_proposal.rejected,
     ),
+    "pub-17": Expectation(
+        'with reports = "changes" nothing is silent before its own will; without it, as it was',
+        lambda p: (
+            p.quiet
+            == {
+                "rows": ["silent open"],
+                "changes": [],
+                "will": ["silent open"],
+                "back": ["silent closed"],
+            }
+        ),
+    ),
     "pub-18": Expectation("unpacked", lambda p: p.by_default.channels == {"gz-1": {"a"}}),
     "pub-19": Expectation(
         "unpacked, with the sequence numbers inside",

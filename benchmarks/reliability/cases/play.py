@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.reliability.cases.quiet import findings
 from edge_agent.cli.discover.propose import written
 from edge_agent.cli.discover.survey import Survey
 from edge_agent.config.file import Config
@@ -53,6 +54,7 @@ class PlayedCase:
         sources: its sources. machines: with channels, as proposed. left_out: (name, why). unread: topics and why.
         by_proposal, by_file, by_default: the messages read by the proposal, by the case's own file, by no file.
         recordings: by the file's name, or why it was refused.
+        quiet: findings about a source that says only what has changed, by what was played.
     """
 
     heard: str = ""
@@ -66,6 +68,7 @@ class PlayedCase:
     by_default: Reading = field(default_factory=Reading)
     recordings: dict[str, tables.Recording | str] = field(default_factory=dict)
     sparkplug: list[str] = field(default_factory=list)
+    quiet: dict[str, list[str]] = field(default_factory=dict)
 
 
 def play(folder: Path) -> PlayedCase:
@@ -84,6 +87,9 @@ def play(folder: Path) -> PlayedCase:
             played.recordings[path.name] = error.reason
     if played.recordings:
         played.heard = ", ".join(played.recordings)
+    if "quiet" in folder.name and (folder / "agent.toml").is_file():
+        played.quiet = findings(folder)
+        played.heard = "numbers at 10 Hz, then nothing changes"
     for path in sorted(folder.glob("*.bin")):
         payload = decode_sparkplug(path.read_bytes())
         names = (
@@ -148,7 +154,7 @@ def _hear(played: PlayedCase, deliveries: Sequence[Delivery]) -> None:
 
 def _read(config: Config, deliveries: Sequence[Delivery]) -> Reading:
     decode = delivery_decoder(
-        [source.route for source in config.source if source.sparkplug is None],
+        config.routes,
         payload_limit_bytes=_PAYLOAD_BYTES,
         future_tolerance_s=_FUTURE_S,
     )

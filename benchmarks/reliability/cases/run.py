@@ -74,6 +74,7 @@ def happened(played: PlayedCase) -> str:
             said = "; ".join(found.notes) or "as it is"
             told.append(f"{name}: {len(found.values)} rows of {', '.join(found.channels)} ({said})")
     told += played.sparkplug
+    told += [f"{name}: {', '.join(said) or 'nothing said'}" for name, said in played.quiet.items()]
     return "; ".join(told).replace("|", "/").replace("\n", " ")[:400]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from edge_agent.cli.doctor.findings import Finding, Level
 from edge_agent.config.file import Config
+from edge_agent.formats.last_will import LastWills
 from edge_agent.records import Decoded, Delivery, Frame, ReceivedMessage, Reject, RejectReason
 from edge_agent.service.wiring import message_decoder
 
@@ -23,6 +24,7 @@ Heard = Sequence[tuple[ReceivedMessage, int]]
 def check_data(config: Config, heard: Heard, listen_s: float) -> Iterator[Finding]:
     """Whether sensors are heard and read, whole or in part, and whether their clocks and ours agree."""
     decode = message_decoder(config, monotonic=time.monotonic)
+    heard = _without_wills(config, heard)
     nodes = [one for one, _ in heard if one.topic.startswith(SPARKPLUG_TOPICS)]
     if nodes:
         yield Finding("data", "ok", f"{len(nodes)} Sparkplug messages in {listen_s:g} s")
@@ -43,6 +45,14 @@ def check_data(config: Config, heard: Heard, listen_s: float) -> Iterator[Findin
     yield from _too_wide(config, [frame for frame, _ in frames])
     yield from _lost_values([frame for frame, _ in frames])
     yield from _clocks([(frame.times_ns[-1] - at) / 1e9 for frame, at in frames if frame.stamped])
+
+
+def _without_wills(config: Config, heard: Heard) -> Heard:
+    """The messages that are no last wills."""
+    wills = LastWills(config.wills)
+    return [
+        (one, at) for one, at in heard if wills.part([Delivery(one.topic, one.payload, at, one.retain)])[0]
+    ]
 
 
 def _frames(answer: Decoded) -> tuple[Frame, ...]:
