@@ -60,6 +60,7 @@ class Guess:
 
     Attributes:
         map, settings: of `[source.map]` and `[[source]]`. machine, alone, left_out: as of a `Shape`.
+        named: patterns by which other topics' messages name their devices.
         nothing: numbers that stand for no value. rule, reader: how numbers are written.
     """
 
@@ -68,6 +69,7 @@ class Guess:
     machine: str = ""
     alone: bool = False
     left_out: dict[str, str] = field(default_factory=dict)
+    named: Sequence[str] = ()
     nothing: set[float] = field(default_factory=set)
     rule: dict[str, Any] = field(default_factory=dict)
     reader: ValueReader = field(default_factory=lambda: ValueReader(ValueRule()))

@@ -133,10 +133,11 @@ def _family(members: Sequence[TopicReading], others: Sequence[tuple[str, ...]]) 
         if not template[-1].startswith("{"):
             source["channel"] = first.parts[-1]
     if first.machine:
+        apart = _same_names(members)
         for at in range(end):
             if at in varying or (_IDENTITY.fullmatch(template[at]) and not _takes(template, at, others)):
-                template[at] = "+"
-        pattern = first.machine
+                template[at] = f"{{level_{_LETTERS[at % 26]}}}" if apart and at in varying else "+"
+        pattern = ".".join([*(template[at] for at in varying if apart), first.machine])
     else:
         chosen = varying or _machine_level(first.parts[:end], template, others)
         for at in chosen:
@@ -148,7 +149,7 @@ def _family(members: Sequence[TopicReading], others: Sequence[tuple[str, ...]]) 
     rates: dict[str, float] = {}
     for member in members:
         for who, channels in member.channels.items():
-            name = who or _filled(pattern, template, member.parts)
+            name = _filled(pattern.replace(first.machine, who) if who else pattern, template, member.parts)
             named = (
                 [member.parts[-1]]
                 if first.in_topic and source.get("channel") is None and len(channels) == 1
@@ -158,6 +159,17 @@ def _family(members: Sequence[TopicReading], others: Sequence[tuple[str, ...]]) 
             rates[name] = max(rates.get(name, 0.0), member.per_s)
     left_out = {name: why for member in members for name, why in member.left_out}
     return Family(source, machines, rates, left_out, tuple(member.topic for member in members))
+
+
+def _same_names(members: Sequence[TopicReading]) -> bool:
+    """Whether two topics give the same channel of a machine of one name: two devices, told by topic alone."""
+    said: set[tuple[str, str]] = set()
+    for member in members:
+        here = {(who, channel) for who, channels in member.channels.items() for channel in channels}
+        if said & here:
+            return True
+        said |= here
+    return False
 
 
 def _takes(template: Sequence[str], at: int, others: Sequence[tuple[str, ...]]) -> bool:

@@ -19,6 +19,7 @@ from edge_agent.records import Decoded, Delivery, Frame, Reject
 
 _PAYLOAD_BYTES = 10_000_000
 _FUTURE_S = 300.0
+_SHARE_CONTRADICTED = 1 / 3
 _SHARE_READ = 0.5
 """So much of a topic's messages must be read."""
 
@@ -59,12 +60,14 @@ class TopicReading:
         return tuple(self.topic.split("/"))
 
 
-def read_topic(name: str, topic: HeardTopic, *, seconds: float) -> TopicReading | str:
-    """What reads a topic, or the reason of the decoder that fits best."""
+def read_topic(
+    name: str, topic: HeardTopic, *, seconds: float, named: Sequence[str] = ()
+) -> TopicReading | str:
+    """What reads a topic, or the reason of the decoder that fits best; `named`: how other topics name devices."""
     if topic.retained == topic.count and topic.kept:
         return "kept by the broker (retained) since some time; nobody says it now"
     reasons: list[str] = []
-    for settings, machine, in_topic, left_out in _candidates(name, topic.kept):
+    for settings, machine, in_topic, left_out in _candidates(name, topic.kept, named):
         found = _tried(name, topic, settings, machine=machine, in_topic=in_topic, seconds=seconds)
         if isinstance(found, str):
             reasons.append(found)
@@ -77,14 +80,14 @@ def read_topic(name: str, topic: HeardTopic, *, seconds: float) -> TopicReading 
 _Candidate = tuple[Mapping[str, Any], str, bool, tuple[tuple[str, str], ...]]
 
 
-def _candidates(name: str, kept: Sequence[Delivery]) -> Iterator[_Candidate]:
+def _candidates(name: str, kept: Sequence[Delivery], named: Sequence[str]) -> Iterator[_Candidate]:
     """Settings to try, the best first and the one whose reason says most last."""
     payloads = [_bare(delivery.payload) for delivery in kept]
     items = [read_json(payload) for payload in payloads]
     good = [item for item in items if isinstance(item, dict | list)]
     near_ns = kept[0].received_ns
     if len(good) * 2 > len(items):
-        yield from _of_json(name, good, near_ns)
+        yield from _of_json(name, good, near_ns, named)
         return
     text = [payload.decode("utf-8", "replace") for payload in payloads]
     if any(
@@ -124,7 +127,7 @@ def _bare(payload: bytes) -> bytes:
     return inner if isinstance(inner, bytes) else payload
 
 
-def _of_json(name: str, items: Sequence[Any], near_ns: int) -> Iterator[_Candidate]:
+def _of_json(name: str, items: Sequence[Any], near_ns: int, named: Sequence[str]) -> Iterator[_Candidate]:
     if _is_own_row(items[0], near_ns):
         texts = [
             value for item in items if isinstance(item, dict) for value in item.get("values", {}).values()
@@ -139,7 +142,7 @@ def _of_json(name: str, items: Sequence[Any], near_ns: int) -> Iterator[_Candida
     for each in _JSON - {json_row.FORMAT.name}:
         if isinstance(items[0], list):
             yield {"format": each}, "", False, ()
-    found = shape(items, format_name=json_path.FORMAT.name, near_ns=near_ns)
+    found = shape(items, format_name=json_path.FORMAT.name, near_ns=near_ns, named=named)
     if found is None:
         return
     last = name.rsplit("/", 1)[-1].lower()
@@ -190,6 +193,7 @@ def _tried(
         return str(error).splitlines()[-1][:120]
     decode = delivery_decoder([route], payload_limit_bytes=_PAYLOAD_BYTES, future_tolerance_s=_FUTURE_S)
     channels: dict[str, dict[str, None]] = {}
+    twice = _Twice()
     rows = read = 0
     reasons: Counter[str] = Counter()
     for delivery in topic.kept:
@@ -200,11 +204,43 @@ def _tried(
         read += 1
         for frame in _frames(decoded):
             rows += len(frame.rows)
+            twice.take(frame)
             channels.setdefault(frame.machine if machine else "", {}).update(dict.fromkeys(frame.channels))
-    if read <= len(topic.kept) * _SHARE_READ:
+    if read < len(topic.kept) * _SHARE_READ or not read:
         return reasons.most_common(1)[0][0]
+    if twice.contradicted:
+        return (
+            "the same channel twice at one time with two values: two devices, or a clock that is too coarse; nothing "
+            'in topic or message tells them apart. machine = "{/field}" does where a field names them; '
+            'clock = "arrival" where it is one device'
+        )
     per_s = rows / len(topic.kept) * topic.count / seconds
     return {who: tuple(names) for who, names in channels.items()}, round(per_s, 3)
+
+
+class _Twice:
+    """Whether one channel of one machine has two values at one time, again and again."""
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[str, str, int], float] = {}
+        self._times: set[int] = set()
+        self._against: set[int] = set()
+
+    def take(self, frame: Frame) -> None:
+        """Hold a frame's values against those before."""
+        if not frame.stamped:
+            return
+        self._times.update(frame.times_ns)
+        for time_ns, row in zip(frame.times_ns, frame.rows, strict=True):
+            for channel, value in zip(frame.channels, row, strict=True):
+                known = self._said.setdefault((frame.machine, channel, time_ns), float(value))
+                if known == known and value == value and known != value:  # noqa: PLR0124 - NaN says nothing
+                    self._against.add(time_ns)
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether a third of all times have two values."""
+        return len(self._against) >= max(2, _SHARE_CONTRADICTED * len(self._times))
 
 
 def _frames(decoded: Decoded) -> tuple[Frame, ...]:

@@ -20,7 +20,8 @@ from edge_agent.cli.discover.columns import (
     value_rule,
     weigh,
 )
-from edge_agent.formats.mapping.pointer import at, escaped, parse_pointer
+from edge_agent.cli.discover.devices import device_pattern, named_alike
+from edge_agent.formats.mapping.pointer import ABSENT, at, escaped, parse_pointer
 from edge_agent.formats.mapping.values import ValueReader, ValueRule
 
 _NAMES = (
@@ -34,25 +35,24 @@ _INNER = (
     "object", "decoded_payload", "values", "fields", "Payload", "payload", "data", "measurements", "telemetry",
     "params", "body", "d", "metrics", "sensors", "Values", "Data", "tags",
 )  # fmt: skip
-_DEVICES = (
-    "/deviceInfo/deviceName", "/end_device_ids/device_id", "/deviceName", "/device_name", "/deviceId", "/device_id",
-    "/device", "/machine", "/asset", "/equipment", "/deviceInfo/devEui", "/devEUI", "/thing",
-)  # fmt: skip
 _MACHINE_TAGS = ("machine", "device", "asset", "equipment", "line", "station", "unit", "host")
 
 
-def shape(messages: Sequence[Any], *, format_name: str, near_ns: int) -> Shape | None:
+def shape(
+    messages: Sequence[Any], *, format_name: str, near_ns: int, named: Sequence[str] = ()
+) -> Shape | None:
     """The best guess for a topic's messages, which are JSON; None where they hold no number.
 
     Args:
         messages: parsed, one at least.
         format_name: of the format that takes a map.
         near_ns: when they were heard.
+        named: patterns by which other topics' messages name their devices.
     """
     rule = value_rule(
         [value for message in messages for _, value in leaves(message) if isinstance(value, str)]
     )
-    guess = Guess(rule=rule, reader=ValueReader(ValueRule(**rule)))
+    guess = Guess(rule=rule, reader=ValueReader(ValueRule(**rule)), named=named)
     first = messages[0]
     if isinstance(first, list):
         found = _list(
@@ -74,8 +74,27 @@ def _list(guess: Guess, items: Sequence[Any], near_ns: int) -> bool:
     if not rows:
         return False
     guess.map["values"] = [""]
-    _name_device(guess, rows)
+    if _single_values(guess, rows, near_ns):
+        return True
+    _name_device(guess, rows, near_ns)
     return _named(guess, rows, near_ns) or _row(guess, rows, rows, near_ns)
+
+
+def _single_values(guess: Guess, items: Sequence[Mapping[str, Any]], near_ns: int) -> bool:
+    """A list of one value each, of several devices: [{"device", "name", "value", "ts"}]."""
+    value, name = _one_of(_VALUES, items[0]), _one_of(_NAMES, items[0])
+    if not value or isinstance(items[0][value], list | dict):
+        return False
+    _name_device(guess, items, near_ns, what=[str(item.get(name, "")) for item in items])
+    if not guess.machine or not name:
+        return False
+    guess.map.update(samples="/*", values=[f"/{escaped(value)}"])
+    guess.settings["channel"] = f"{{/{escaped(name)}}}"
+    return _timed_value(guess, items, value, near_ns)
+
+
+def _one_of(keys: Sequence[str], item: Mapping[str, Any]) -> str:
+    return next((key for key in keys if key in item), "")
 
 
 def _named(guess: Guess, items: Sequence[Mapping[str, Any]], near_ns: int) -> bool:
@@ -144,7 +163,8 @@ def _object(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int) -
     for attempt in (_telegraf, _by_device, _inner_list, _one_value):
         if attempt(guess, messages, near_ns):
             return True
-        if guess.map:
+        if guess.map or guess.machine:
+            guess.machine = ""
             guess.map.clear()
             guess.settings.clear()
             guess.left_out.clear()
@@ -153,13 +173,13 @@ def _object(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int) -
         inner = [at(message, parse_pointer(place)) for message in messages]
         holders = [item for item in inner if isinstance(item, dict)]
         guess.map["values"] = [place]
-        _name_device(guess, messages)
+        _name_device(guess, messages, near_ns)
         _outer(guess, messages, place)
         if _row(guess, holders, messages, near_ns, place=place):
             return True
         guess.left_out.clear()
     guess.map["values"] = [""]
-    _name_device(guess, messages)
+    _name_device(guess, messages, near_ns)
     return _row(guess, messages, messages, near_ns)
 
 
@@ -261,7 +281,7 @@ def _inner_list(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: in
             holder = _container(items[0])
             guess.map["values"] = [holder]
             _outer(guess, messages, place)
-            _name_device(guess, items)
+            _name_device(guess, items, near_ns)
             inside = [at(item, parse_pointer(holder)) for item in items]
             return _row(
                 guess, [item for item in inside if isinstance(item, dict)], items, near_ns, place=holder
@@ -302,12 +322,22 @@ def _one_value(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int
     if not value or others or any(isinstance(item, dict) for item in first.values()):
         return False
     guess.map["values"] = [f"/{escaped(value)}"]
-    if (time := time_key(guess, first, near_ns)) != "":
+    name = _one_of(_NAMES, first)
+    names = [str(message.get(name, "")) for message in messages]
+    _name_device(guess, messages, near_ns, what=names)
+    guess.alone = len(set(names)) < 2
+    if not guess.alone:
+        guess.settings["channel"] = f"{{/{escaped(name)}}}"
+    return _timed_value(guess, messages, value, near_ns)
+
+
+def _timed_value(guess: Guess, messages: Sequence[Mapping[str, Any]], value: str, near_ns: int) -> bool:
+    """What stands beside the only value of a message: its time and its quality."""
+    if (time := time_key(guess, messages[0], near_ns)) != "":
         guess.map["time"] = f"/{escaped(time)}"
     if quality := next((key for key in _QUALITIES if any(key in message for message in messages)), ""):
         seen = [message.get(quality) for message in messages]
         guess.settings["quality"] = _quality(quality, quality, seen)
-    guess.alone = True
     seen_values = [message.get(value) for message in messages]
     weigh(guess, {value: seen_values}, near_ns, words=True)
     return value not in guess.left_out
@@ -343,16 +373,27 @@ def _flat_numbers(item: Mapping[str, Any]) -> bool:
     )
 
 
-def _name_device(guess: Guess, messages: Sequence[Mapping[str, Any]]) -> None:
-    for place in _DEVICES:
-        names = {
-            name
-            for message in messages
-            if isinstance(name := at(message, parse_pointer(place)), str) and name
-        }
-        if names and (len(names) > 1 or place.count("/") > 1):
-            guess.machine = f"{{{place}}}"
-            return
+def _name_device(
+    guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int, *, what: Sequence[str] = ()
+) -> None:
+    """Note what names the device, where messages of several devices, or with a well-known name, are at hand."""
+    place = parse_pointer(time_place(Guess(), messages[0], near_ns))
+    told = {
+        repr(message): number for number, message in enumerate(messages)
+    }  # what the broker sent twice counts once
+    once = sorted(told.values())
+    stamps = [
+        repr(stamp) if place and (stamp := at(messages[number], place)) is not ABSENT else None
+        for number in once
+    ]
+    pattern, fields = device_pattern(
+        [messages[number] for number in once], stamps, what=[what[number] for number in once] if what else ()
+    )
+    if not pattern:
+        alike = ((one, named_alike(messages, one)) for one in guess.named)
+        pattern, fields = next(((one, found) for one, found in alike if found), ("", ()))
+    guess.machine = pattern
+    guess.left_out.update(dict.fromkeys(fields, "names the machine"))
 
 
 def _outer(guess: Guess, messages: Sequence[Mapping[str, Any]], place: str) -> None:

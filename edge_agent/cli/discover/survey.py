@@ -15,8 +15,9 @@ from edge_agent.formats.table import SPARKPLUG
 from edge_agent.records import Delivery, Reject
 from edge_agent.topics import is_name
 
-_KEPT = 20
-"""Messages of a topic that are looked at; all are counted."""
+_KEPT, _KEPT_OF_FEW = 20, 200
+"""Messages of a topic that are looked at; more where topics are few: many devices may speak at one. All are counted."""
+_FEW_TOPICS = 50
 _TOPICS_LIMIT = 20_000
 
 
@@ -63,7 +64,7 @@ class Survey:
             topic = self._topics[delivery.topic] = HeardTopic()
         topic.count += 1
         topic.retained += delivery.retain
-        if len(topic.kept) < _KEPT:
+        if len(topic.kept) < (_KEPT if len(self._topics) > _FEW_TOPICS else _KEPT_OF_FEW):
             topic.kept.append(delivery)
 
     def propose(self, *, seconds: float, host_id: str) -> Proposal:
@@ -79,7 +80,7 @@ class Survey:
                 lost.append({"topic": name, "messages": topic.count, "reason": found})
             else:
                 reads.append(found)
-        told = families(reads)
+        told = families([self._read_alike(one, reads, seconds) for one in reads])
         sources: list[Mapping[str, Any]] = [family.source for family in told]
         machines = _machines(told)
         left_out = [
@@ -89,6 +90,16 @@ class Survey:
         ]
         _host(sparkplug, sources, machines, lost, seconds=seconds, host_id=host_id)
         return Proposal(sources, machines, lost, left_out)
+
+    def _read_alike(
+        self, reading: TopicReading, all_reads: Sequence[TopicReading], seconds: float
+    ) -> TopicReading:
+        """The same where one device speaks at a topic, named as at topics where several do."""
+        named = dict.fromkeys(one.machine for one in all_reads if one.machine)
+        if reading.machine or reading.in_topic or not named:
+            return reading
+        again = read_topic(reading.topic, self._topics[reading.topic], seconds=seconds, named=[*named])
+        return reading if isinstance(again, str) or not again.machine else again
 
     def _read(self, name: str, topic: HeardTopic, seconds: float) -> TopicReading | str:
         if self._own(name):
