@@ -5,9 +5,11 @@ writes JSON lines. Tracebacks reach our renderers as text, so that nothing of it
 """
 
 import logging
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TextIO
 
 
 @contextmanager
@@ -55,14 +57,47 @@ def _printable_values(
     return line
 
 
+PRIORITIES: Mapping[str, int] = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+"""Levels as syslog(3) numbers them: what the journal reads from `<4>` before a line, so that `journalctl -p` works."""
+
+
+def is_journal(stream: TextIO) -> bool:
+    """Whether what is written there becomes lines of the journal: systemd names the file that it reads."""
+    try:
+        there = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM", "") == f"{there.st_dev}:{there.st_ino}"
+
+
+def with_priority(text: str, level: str) -> str:
+    """Each line with its level as the journal wants it told."""
+    return "\n".join(f"<{PRIORITIES.get(level, PRIORITIES['info'])}>{line}" for line in text.split("\n"))
+
+
+def _for_journal(render: structlog.typing.Processor) -> structlog.typing.Processor:
+    """What writes a line down, with the line's level before it."""
+
+    def written(logger: object, name: str, line: structlog.typing.EventDict) -> str:
+        level = str(line.get("level", "info"))
+        return with_priority(str(render(logger, name, line)), level)
+
+    return written
+
+
 def set_up_logs(*, level: str, form: str) -> None:
-    """Logs to standard error: one JSON object a line, or coloured text; "auto" asks whether it is a terminal."""
+    """Logs to standard error: one JSON object a line, or coloured text; "auto" asks whether it is a terminal.
+
+    Where standard error is the journal each line begins with its priority, which the journal takes off.
+    """
     pretty = form == "console" or (form == "auto" and sys.stderr.isatty())
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
         if pretty
         else structlog.processors.JSONRenderer(ensure_ascii=False)
     )
+    if is_journal(sys.stderr):
+        renderer = _for_journal(renderer)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -53,6 +53,8 @@ def assemble() -> typer.Typer:
         add_completion=False,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # square brackets in a help or an error are square brackets
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
         help="Watches machines from a factory gateway: learns what is normal, alerts over MQTT.",
     )
     assembled.callback()(root)

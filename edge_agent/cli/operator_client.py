@@ -23,6 +23,8 @@ from edge_agent.topics import parse
 
 _T = TypeVar("_T")
 _TURN_S = 0.01
+NO_WORD = "it takes the connection and says nothing: no MQTT broker, or one that wants TLS"
+"""What to say of a broker where nothing else was said of it."""
 _SETTLED_S = 0.3
 """Retained messages come in one burst: after so long without one there are no more."""
 
@@ -79,7 +81,11 @@ class OperatorClient:
     def __enter__(self) -> Self:
         self._connection.start()
         try:
-            self._until(lambda: self._connection.listening or None, what=f"the broker at {self._where}")
+            self._until(
+                lambda: self._connection.listening or None,
+                what=f"the broker at {self._where}",
+                else_trouble=NO_WORD,
+            )
         except CommandError:
             self._connection.stop()
             raise
@@ -137,15 +143,16 @@ class OperatorClient:
         elif message.get("agent") == self._agent and "revision" in message:
             view.alarms[str(message["id"])] = message
 
-    def _until(self, ask: Callable[[], _T | None], *, what: str) -> _T:
-        """The first answer; asks until the time is over."""
+    def _until(self, ask: Callable[[], _T | None], *, what: str, else_trouble: str = "") -> _T:
+        """The first answer; asks until the time is over, and then says the trouble that was told, or the other."""
         end_s = time.monotonic() + self._timeout_s
         while time.monotonic() < end_s:
             self._connection.publish_waiting()
             if (answer := ask()) is not None:
                 return answer
             time.sleep(_TURN_S)
-        trouble = f" ({self._trouble})" if self._trouble else ""
+        said = self._trouble or else_trouble
+        trouble = f" ({said})" if said else ""
         raise CommandError(f"waited {self._timeout_s:g} s in vain for {what}{trouble}")
 
     def _report(self, event: str, **facts: object) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from datetime import tzinfo
+from typing import TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -15,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_agent.alarms.local_time import moment, parsed_ns
-from edge_agent.logs import printable
+from edge_agent.logs import is_journal, printable, with_priority
 
 _UNBOUNDED_COLUMNS = 100_000
 """A pipe or file has no width: programs that read lines must find a row in one."""
@@ -37,20 +38,28 @@ def grid(*headings: str) -> Table:
     return table
 
 
+def console(*, file: TextIO | None = None, stderr: bool = False, width: int | None = None) -> Console:
+    """What draws on a screen: text is text, whatever brackets and colons stand in it."""
+    return Console(file=file, stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
+
+
 def show(*parts: RenderableType) -> None:
     """Print tables and lines."""
-    terminal = Console()
+    terminal = console()
     if terminal.is_terminal:
-        terminal.print(*map(_Printable, parts), sep="\n", highlight=False)
+        terminal.print(*map(_Printable, parts), sep="\n")
     else:
         sys.stdout.write(text(*parts))
     sys.stdout.flush()
 
 
 def tell_error(error: object) -> None:
-    """An error for people, on standard error."""
+    """An error for people, on standard error; of its priority where that is the journal."""
+    if is_journal(sys.stderr):
+        sys.stderr.write(with_priority(f"error: {printable(str(error))}", "error") + "\n")
+        return
     told = Text.assemble(("error:", "bold red"), f" {printable(str(error))}")
-    Console(stderr=True).print(told, highlight=False, soft_wrap=True)
+    console(stderr=True).print(told, soft_wrap=True)
 
 
 class _Printable:
@@ -85,7 +94,7 @@ def seen_once_line(stretches: Iterable[tuple[str, str, str]]) -> str:
 
 def text(*parts: RenderableType) -> str:
     """Tables and lines as a pipe gets them: plain, nothing wrapped, no blanks at the ends of lines."""
-    page = Console(file=io.StringIO(), width=_UNBOUNDED_COLUMNS, color_system=None, force_terminal=False)
+    page = console(file=io.StringIO(), width=_UNBOUNDED_COLUMNS)
     with page.capture() as captured:
-        page.print(*map(_Printable, parts), sep="\n", highlight=False)
+        page.print(*map(_Printable, parts), sep="\n")
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())

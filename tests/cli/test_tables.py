@@ -33,7 +33,7 @@ def test_no_text_of_the_network_steers_a_terminal(monkeypatch: pytest.MonkeyPatc
     assert shown.count("\\x1b[2J") == 5
     assert "owned" in shown
     assert all(one.isprintable() or one == "\n" for one in shown)
-    monkeypatch.setattr(tables, "Console", lambda: Console(file=seen, force_terminal=True, width=400))
+    monkeypatch.setattr(tables, "Console", lambda **_: Console(file=seen, force_terminal=True, width=400))
     seen = io.StringIO()
     show(table)
     plain = re.sub(r"\x1b\[[0-9;]*m", "", seen.getvalue())  # our own colours

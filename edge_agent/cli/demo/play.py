@@ -15,7 +15,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from edge_agent.cli import tables
 from edge_agent.cli.demo.screen import Screen
 from edge_agent.cli.demo.stage import Observation, Stage
 from edge_agent.errors import EdgeAgentError
@@ -118,14 +120,14 @@ def run(*, out: Path, keep: bool) -> int:
     Raises:
         EdgeAgentError: a part of it does not start or dies.
     """
-    console = Console()
+    console = tables.console()
     if not console.is_terminal:
-        console = Console(width=_PLAIN_COLUMNS)
+        console = tables.console(width=_PLAIN_COLUMNS)
     start_ts = int(time.time()) - _ROWS
     started = time.monotonic()
     try:
         with Stage(out, rows=_COMMISSION_ROWS, plant=plant_arguments(start_ts)) as stage:
-            console.print(f"The agent's page while it runs: {stage.page_url}", highlight=False)
+            console.print(f"The agent's page while it runs: {stage.page_url}")
             with Screen(MACHINES, console) as screen:
                 _play(stage, screen)
             outcomes = [judge(fault, stage.alerts, start_ts=start_ts) for fault in FAULTS]
@@ -142,8 +144,7 @@ def run(*, out: Path, keep: bool) -> int:
             )
             if keep:
                 console.print(
-                    f"Everything stays up until Ctrl-C: look at {stage.page_url} (the plant stands still).",
-                    highlight=False,
+                    f"Everything stays up until Ctrl-C: look at {stage.page_url} (the plant stands still)."
                 )
                 while True:
                     time.sleep(1.0)
@@ -297,22 +298,22 @@ def _report(
             "never" if outcome.delay_s is None else f"{outcome.delay_s:.0f} s of machine time",
             ", ".join(outcome.channels),
             outcome.said,
-            "[green]as it should be[/]" if outcome.good else "[red]wrong[/]",
+            Text("as it should be", "green") if outcome.good else Text("wrong", "red"),
         )
     console.print(table)
     for alert in early:
-        console.print(f"[red]false alarm:[/] {alert['summary']}", highlight=False, soft_wrap=True)
-    colour = "green" if count.good else "red"
+        console.print(Text.assemble(("false alarm:", "red"), f" {alert['summary']}"), soft_wrap=True)
+    counted = f"{count.incidents} incidents for {len(FAULTS)} faults, {count.reopened} of them reopened"
     console.print(
-        f"[{colour}]{count.incidents} incidents for {len(FAULTS)} faults, {count.reopened} of them reopened[/]; "
-        f"{count.returned} times one came back before it was over.",
-        highlight=False,
+        Text.assemble(
+            (counted, "green" if count.good else "red"),
+            f"; {count.returned} times one came back before it was over.",
+        )
     )
     console.print(
         f"{stage.published} messages in {took_s:.0f} s; {len(early)} false alarms. Faults have no name until "
         f"somebody gives them one: {_AGAIN.machine}'s first alarm was named when it was over.\n"
         f"alerts   {out / 'alarms.jsonl'}\nlog      {out / 'agent.log'}\n"
         f"config   {out / 'agent.toml'}\nmetrics  http://127.0.0.1:{stage.metrics_port}/metrics while it runs (--keep)",
-        highlight=False,
         soft_wrap=True,
     )

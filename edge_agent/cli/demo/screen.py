@@ -50,7 +50,7 @@ class Screen(AbstractContextManager["Screen"]):
         self._stage = stage
         self._told_s = 0.0
         if self._live is None:
-            self._console.print(stage, highlight=False)
+            self._console.print(stage)
 
     def show(self, machines: Mapping[str, dict[str, Any]], ratios: Mapping[str, float]) -> None:
         """The machines' states and latest scores (over threshold)."""
@@ -62,15 +62,13 @@ class Screen(AbstractContextManager["Screen"]):
             self._live.update(self._picture())
         elif time.monotonic() - self._told_s > _PLAIN_EVERY_S:
             self._told_s = time.monotonic()
-            self._console.print(
-                "  " + "   ".join(self._plain(name) for name in self._machines), highlight=False
-            )
+            self._console.print("  " + "   ".join(self._plain(name) for name in self._machines))
 
     def alert(self, alert: dict[str, Any]) -> None:
         """One alert message, as it arrives; the picture shows the latest of each alarm."""
         self._alarms[alert["id"]] = alert
         if self._live is None and (alert["revision"] == 1 or alert["state"] == "closed"):
-            self._console.print(f"  {_kind(alert)} {alert['summary']}", highlight=False, soft_wrap=True)
+            self._console.print(f"  {_kind(alert)} {alert['summary']}", soft_wrap=True)
 
     def _plain(self, name: str) -> str:
         history = self._history[name]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from edge_agent.cli.discover.survey import Proposal, Survey
+from edge_agent.cli.operator_client import NO_WORD
 from edge_agent.config.file import Config
 from edge_agent.config.own_topics import own_words
 from edge_agent.errors import CommandError
@@ -97,6 +98,8 @@ def _listen(config: Config, survey: Survey, *, seconds: float, client_id: str) -
     def report(event: str, **facts: object) -> None:
         if event in {"broker_unreachable", "broker_lost"}:
             trouble.append(str(facts.get("reason", event)))
+        elif event == "subscription_refused":
+            trouble.append("it grants nobody here to listen to everything (#)")
 
     connection = Egress(
         broker_address(config),
@@ -112,7 +115,7 @@ def _listen(config: Config, survey: Survey, *, seconds: float, client_id: str) -
         while not connection.listening:
             if time.monotonic() > patience_s:
                 where = f"{config.broker.host}:{config.broker.port}"
-                raise CommandError(f"no answer from the broker at {where}: {(trouble or ['refused'])[-1]}")
+                raise CommandError(f"no answer from the broker at {where}: {(trouble or [NO_WORD])[-1]}")
             time.sleep(_TURN_S)
         end_s = time.monotonic() + seconds
         while time.monotonic() < end_s:

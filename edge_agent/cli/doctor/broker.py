@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from edge_agent.cli.agent_page import health
 from edge_agent.cli.doctor.data import SPARKPLUG_TOPICS, check_data
 from edge_agent.cli.doctor.findings import Finding, Level
+from edge_agent.cli.operator_client import NO_WORD
 from edge_agent.config.file import Config
 from edge_agent.config.own_topics import own_words
 from edge_agent.errors import UsageError
@@ -214,12 +215,7 @@ def _enter(config: Config, address: BrokerAddress, *, client_id: str, listen_s: 
     session.connection.start()
     try:
         if not session.entered():
-            said = session.trouble or f"no answer within {_WAIT_S:g} s"
-            remedy = (
-                "check user, password_file and our certificate against the broker's; "
-                "its own log says why it turns away"
-            )
-            yield Finding("login", "fail", f"turned away {user}: {said}", remedy)
+            yield _not_let_in(user, session.trouble)
             return
         yield Finding("login", "ok", f"let in {user}")
         for topic in session.refused:
@@ -231,6 +227,20 @@ def _enter(config: Config, address: BrokerAddress, *, client_id: str, listen_s: 
         yield from _listen(config, session, client_id=client_id, listen_s=listen_s)
     finally:
         session.connection.stop()
+
+
+def _not_let_in(user: str, trouble: str) -> Finding:
+    """Turned away, or not answered at all."""
+    if not trouble:
+        remedy = (
+            "is this the broker's port (mostly 1883; 8883 wants [broker] tls)? is the broker itself stuck?"
+        )
+        return Finding("login", "fail", f"no answer within {_WAIT_S:g} s: {NO_WORD}", remedy)
+    remedy = (
+        "check user, password_file and our certificate against the broker's; "
+        "its own log says why it turns away"
+    )
+    return Finding("login", "fail", f"turned away {user}: {trouble}", remedy)
 
 
 def _listen(config: Config, session: _Session, *, client_id: str, listen_s: float) -> Iterator[Finding]:

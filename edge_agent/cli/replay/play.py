@@ -1,19 +1,20 @@
 """Recordings through the agent's own pipeline, row by row results written as tables."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any, TextIO
 
-from rich.console import Console, RenderableType
-from rich.progress import Progress
+from rich.console import RenderableType
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
 from edge_agent.alarms import payload
 from edge_agent.alarms.local_time import moment
-from edge_agent.cli.tables import grid, kinds_line, seen_once_line, show, tell_error
+from edge_agent.cli.tables import console, grid, kinds_line, seen_once_line, show, tell_error
 from edge_agent.commissioning import seen_once
 from edge_agent.config.file import Config
 from edge_agent.detect.scorer import Scorer
@@ -161,17 +162,25 @@ def play(recording: Recording, setup: Setup, *, library: FaultLibrary | None) ->
     if profile is None:
         rows = setup.commission_rows or setup.settings.commission_rows
         profile = commission_recording(recording, rows=rows, scorer=setup.scorer, settings=setup.settings)
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task(recording.name, total=len(recording.values))
+    with progress_bar(recording.name, rows=len(recording.values), shown=sys.stderr.isatty()) as done:
         return replay(
             recording,
             scorer=setup.scorer,
             settings=setup.settings,
             profile=replace(profile, hop_rows=1),
-            progress=lambda done: progress.update(task, completed=done),
+            progress=done,
             failures=setup.failures,
             library=library,
         )
+
+
+@contextmanager
+def progress_bar(name: str, *, rows: int, shown: bool) -> Iterator[Callable[[int], None]]:
+    """How far a recording is, on a terminal; gives the function that is told so."""
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn()
+    with Progress(*columns, console=console(stderr=True), transient=True, disable=not shown) as progress:
+        task = progress.add_task(name, total=rows)
+        yield lambda done: progress.update(task, completed=done)
 
 
 def _columns(recording: Recording, played: Replay) -> dict[str, Any]:

@@ -105,3 +105,9 @@ def test_the_version_is_told() -> None:
     done = edge_trainer("--version")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"edge-trainer \d+\.\d+\S*\n", done.stdout)
+
+
+def test_brackets_of_an_error_are_shown(tmp_path: Path) -> None:
+    told = edge_trainer("evaluate", "-c", str(tmp_path / "a[bold]b[recordings].toml"))
+    assert told.returncode == 2
+    assert "a[bold]b[recordings].toml" in told.stderr

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from edge_agent.errors import EdgeAgentError
 from edge_trainer import config
@@ -21,10 +22,14 @@ from edge_trainer.report import training_report
 from edge_trainer.training import calibrate, finetune, fit, parallel, pretrain
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="Train, calibrate, evaluate and export models."
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # square brackets in a help or an error are square brackets
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    help="Train, calibrate, evaluate and export models.",
 )
 app.add_typer(judge.app, name="judge")
-_console = Console(stderr=True)
+_console = Console(stderr=True, markup=False, emoji=False)
 
 Recordings = Annotated[
     list[Path] | None,
@@ -53,7 +58,7 @@ def main() -> None:
     try:
         app()
     except EdgeAgentError as error:
-        _console.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        _console.print(Text.assemble(("error:", "bold red"), f" {error}"), highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
 
 

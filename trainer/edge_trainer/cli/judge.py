@@ -17,7 +17,7 @@ from edge_trainer.in_context.site import stages as site
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Pre-train the judge that knows machines in context."
 )
-_console = Console(stderr=True)
+_console = Console(stderr=True, markup=False, emoji=False)
 
 Stage = Callable[[config.Config, Report], Path]
 Minutes = Annotated[
@@ -162,6 +162,6 @@ def _stage(stage: Stage, file: Path | None, flags: dict[str, Any], settings: lis
 
 def _run(stage: Stage, given: config.Config) -> None:
     def report(line: str) -> None:
-        _console.print(line, highlight=False, soft_wrap=True, markup=False)
+        _console.print(line, highlight=False, soft_wrap=True)
 
     print(stage(given, report))  # noqa: T201  the artefact's path, for scripts
