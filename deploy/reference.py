@@ -25,53 +25,78 @@ DOCS = Path(__file__).parents[1] / "docs"
 _NOTE = "<!-- Written from the code by `make docs`; edit the code. -->\n\n"
 
 
-def command_line() -> str:
-    """Every command with its arguments and options, read from the functions that the program declares."""
-    return _NOTE + "\n".join(_group(app, "edge-agent", depth=1)) + "\n"
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One command as its function declares it.
+
+    Attributes:
+        name: as it is typed. depth: 1 for the program. about: what it does.
+        params: arguments, then options. below: (word, what it does) of the commands below it.
+    """
+
+    name: str
+    depth: int
+    about: str
+    params: "tuple[Param, ...]"
+    below: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def usage(self) -> str:
+        """How it is called."""
+        options = " [OPTIONS]" if any(not param.is_argument for param in self.params) else ""
+        arguments = "".join(f" {param.names[0]}" for param in self.params if param.is_argument)
+        return f"{self.name}{options}{arguments}{' COMMAND' if self.below else ''}"
 
 
-def _group(group: typer.Typer, name: str, *, depth: int) -> Iterator[str]:
-    """The lines about a command with commands below it, and about those."""
-    own = group.registered_callback.callback
-    yield from _command(own, name, depth=depth, after=" COMMAND")
+def pages(group: typer.Typer, name: str, *, depth: int = 1) -> Iterator[Page]:
+    """A command with commands below it, and those, in the order of the program's tables."""
     commands = {
         info.name or _word(info.callback.__name__): info.callback for info in group.registered_commands
     }
     groups = {info.name: info.typer_instance for info in group.registered_groups}
-    yield from ("", "| command | what it does |", "|---|---|")
+    callbacks = commands | {word: inner.registered_callback.callback for word, inner in groups.items()}
+    below = tuple((word, inspect.getdoc(callback) or "") for word, callback in callbacks.items())
+    yield _page(group.registered_callback.callback, name, depth=depth, below=below)
     for word, callback in commands.items():
-        yield f"| `{word}` | {inspect.getdoc(callback)} |"
+        yield _page(callback, f"{name} {word}", depth=depth + 1)
     for word, inner in groups.items():
-        yield f"| `{word}` | {inspect.getdoc(inner.registered_callback.callback)} |"
-    for word, callback in commands.items():
-        yield ""
-        yield from _command(callback, f"{name} {word}", depth=depth + 1)
-    for word, inner in groups.items():
-        yield ""
-        yield from _group(inner, f"{name} {word}", depth=depth + 1)
+        yield from pages(inner, f"{name} {word}", depth=depth + 1)
 
 
-def _command(callback: Callable[..., Any], name: str, *, depth: int, after: str = "") -> Iterator[str]:
-    """The lines about one command: what it does, how it is called, what it takes."""
+def _page(
+    callback: Callable[..., Any], name: str, *, depth: int, below: tuple[tuple[str, str], ...] = ()
+) -> Page:
     params = [
-        _Param.read(param)
+        Param.read(param)
         for param in inspect.signature(callback, eval_str=True).parameters.values()
         if get_origin(param.annotation) is Annotated
     ]
-    arguments = [param for param in params if param.is_argument]
-    options = [param for param in params if not param.is_argument]
-    usage = name + (" [OPTIONS]" if options else "") + "".join(f" {each.names[0]}" for each in arguments)
-    yield from (f"{'#' * depth} `{name}`", "", inspect.getdoc(callback) or "", "")
-    yield from ("```console", f"$ {usage}{after}", "```")
-    if params:
+    params.sort(key=lambda param: not param.is_argument)
+    return Page(name, depth, inspect.getdoc(callback) or "", tuple(params), below)
+
+
+def command_line() -> str:
+    """Every command with its arguments and options, read from the functions that the program declares."""
+    shown = ["\n".join(_markdown(page)) for page in pages(app, "edge-agent")]
+    return _NOTE + "\n\n".join(shown) + "\n"
+
+
+def _markdown(page: Page) -> Iterator[str]:
+    """The lines about one command: what it does, how it is called, what it takes, what is below it."""
+    yield from (f"{'#' * page.depth} `{page.name}`", "", page.about, "")
+    yield from ("```console", f"$ {page.usage}", "```")
+    if page.params:
         yield from ("", "| argument or option | meaning |", "|---|---|")
-    for param in arguments + options:
+    for param in page.params:
         yield f"| {', '.join(f'`{text}`' for text in param.names)} | {param.meaning} |"
+    if page.below:
+        yield from ("", "| command | what it does |", "|---|---|")
+        yield from (f"| `{word}` | {about} |" for word, about in page.below)
 
 
 @dataclass(frozen=True, slots=True)
-class _Param:
-    """An argument or option as the page shows it."""
+class Param:
+    """An argument or option as the pages show it."""
 
     is_argument: bool
     names: tuple[str, ...]

