@@ -116,6 +116,9 @@ $(VENV)-sparkplug/.done:
 sparkplug-library: $(VENV)/.done $(VENV)-sparkplug/.done  ## the agent against a Sparkplug edge node of another's making
 	$(BIN)/python -m pytest -q tests/e2e/test_sparkplug_library.py
 
+exports: $(VENV)/.done  ## what programs export, from file to learnt machine, in every form -> docs/exports.md
+	$(BIN)/python -m benchmarks.reliability.exports.run
+
 cases: $(VENV)/.done  ## what plants send, played: ../shared/cases and tests/cases -> docs/cases.md
 	$(BIN)/python -m benchmarks.reliability.cases.run --cases $(dir $(DATA))cases
 

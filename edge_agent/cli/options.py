@@ -8,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from edge_agent.config.file import Config
+    from edge_agent.formats.mapping.times import TimeRule
 
 NOT_WELL = 10
 """Exit code: the question was answered, and the answer is bad."""
@@ -18,6 +19,12 @@ ConfigFile = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 BrokerAddress = Annotated[str | None, typer.Option(help="HOST or HOST:PORT; beats the configuration.")]
 AgentName = Annotated[str | None, typer.Option(help="The agent's name; beats the configuration.")]
+Columns = Annotated[str | None, typer.Option(help="Columns to read, comma separated.")]
+NoColumns = Annotated[str, typer.Option(help="Columns that are no channels, comma separated.")]
+TimeZone = Annotated[
+    str, typer.Option(help="Zone of times that say none, such as Europe/Berlin; without it, UTC.")
+]
+TimeForm = Annotated[str, typer.Option(help="Form of times, such as '%d/%m/%Y %H:%M'.")]
 
 
 def configuration(file: Path | None, *, broker: str | None = None, agent: str | None = None) -> "Config":
@@ -50,3 +57,23 @@ def configuration(file: Path | None, *, broker: str | None = None, agent: str | 
 def client_id(command: str) -> str:
     """A name at the broker that nobody else has."""
     return f"edge-agent-{command}-{uuid.uuid4().hex[:12]}"
+
+
+def time_rule(timezone: str, time_format: str) -> "TimeRule":
+    """How times are written.
+
+    Raises:
+        UsageError: the zone or the form cannot be.
+    """
+    from edge_agent.errors import UsageError
+    from edge_agent.formats.mapping.times import TimeRule
+
+    try:
+        return TimeRule(timezone=timezone, format=time_format)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def listed(text: str | None) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())

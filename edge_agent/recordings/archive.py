@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from edge_agent.errors import RecordingError, StateError
 from edge_agent.recordings import tables
-from edge_agent.recordings.table_times import TIMESTAMP
+from edge_agent.recordings.reading.times import TIMESTAMP
 from edge_agent.recordings.timeline import DAY_NS, Timeline, days, joined, of_frames
 from edge_agent.records import Frame
 from edge_agent.store import atomic_file

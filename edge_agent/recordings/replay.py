@@ -18,7 +18,7 @@ from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Labelled
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.recordings.failure_records import FailureRecord
-from edge_agent.recordings.table_times import rising
+from edge_agent.recordings.reading.time_order import rising
 from edge_agent.recordings.tables import Recording
 from edge_agent.records import Alarm, Delivery, Float32, Frame, Profile, Reject, ScoreBlock
 

@@ -1,7 +1,7 @@
 """Recordings on disk read bit by bit: what a file holds without its rows, and its rows a batch at a time.
 
 A Parquet file is never held whole: its footer tells channels and rows, and only the columns that are asked for are
-decoded, in batches. CSV has no footer and no columns of its own: such a file is read whole.
+decoded, in batches. CSV has no footer and no columns of its own: such a file is read whole, and so is a line a value.
 """
 
 import json
@@ -48,10 +48,10 @@ def survey(path: Path, *, exclude: Sequence[str] = ()) -> Shard:
     Raises:
         RecordingError: as `recording.read`.
     """
-    if path.suffix != ".parquet":
+    file = _streamed(path)
+    if file is None:
         found = tables.read(path, exclude=exclude)
         return Shard(path, str(path), found.channels, (len(found.values),))
-    file = _open(path)
     channels = tuple(
         name for name in tables.parquet_candidates(path, file.schema_arrow) if name not in exclude
     )
@@ -77,11 +77,14 @@ def batches(
     Raises:
         RecordingError: as `recording.read`, when the batch is asked for.
     """
-    if path.suffix != ".parquet":
-        values = tables.read(path, channels=channels).values
+    file = _streamed(path)
+    if file is None:
+        found = tables.read(path)
+        if absent := [name for name in channels if name not in found.channels]:
+            raise RecordingError(path, f"has no column {', '.join(absent)}")
+        values = found.values[:, [found.channels.index(name) for name in channels]]
         yield from (values[at : at + batch_rows] for at in range(0, len(values), batch_rows))
         return
-    file = _open(path)
     wanted = list(range(file.num_row_groups) if groups is None else groups)
     parts = file.iter_batches(
         batch_size=batch_rows, row_groups=wanted, columns=list(channels), use_threads=False
@@ -91,6 +94,14 @@ def batches(
         yield np.stack(
             [tables.numbers(path, name, c) for name, c in zip(channels, columns, strict=True)], axis=1
         )
+
+
+def _streamed(path: Path) -> Any:
+    """The Parquet file, where its columns are channels; None for what must be read whole: text, or a line a value."""
+    if path.suffix != ".parquet":
+        return None
+    file = _open(path)
+    return None if tables.is_lines(file.schema_arrow) else file
 
 
 def _open(path: Path) -> Any:

@@ -1,9 +1,9 @@
-"""Tables of sensor data on disk, Parquet or CSV, as arrays; not a parser of messages and not a split data set.
+"""Tables of sensor data on disk, of any form that plants export, as arrays; not a parser of messages.
 
 A table has a column of times, found by its name and content, one column per channel and an optional integer `label`
 column (0 normal, above 0 a fault); or it is a historian's long form, a line a value. The channels are the columns
-that the file's own metadata names (key `series`, JSON with `channels`), else all numeric columns, until told otherwise.
-What was assumed, and what is a gap or left out, is noted in words.
+that the file's own metadata names (key `series`, JSON with `channels`), else all columns of numbers, until told
+otherwise. What was assumed, and what is a gap or left out, is noted in words.
 """
 
 import json
@@ -18,28 +18,22 @@ from numpy.typing import NDArray
 from edge_agent.errors import RecordingError
 from edge_agent.formats.mapping.times import TimeRule
 from edge_agent.formats.mapping.values import ValueReader, ValueRule
-from edge_agent.recordings.csv_table import read_csv, refuse_duplicates
-from edge_agent.recordings.long_form import long_form, pivoted
-from edge_agent.recordings.table_times import (
-    TIMESTAMP,
-    TimeError,
-    any_times,
-    missing,
-    order_of,
-    rising,
-    time_column,
-)
+from edge_agent.recordings.reading import csv_rows, header, json_rows, workbook
+from edge_agent.recordings.reading.columns import Columns, of_columns
+from edge_agent.recordings.reading.header import refuse_duplicates
+from edge_agent.recordings.reading.long_form import is_tag_name
+from edge_agent.recordings.reading.time_order import missing, order_of, rising, without_doubles
+from edge_agent.recordings.reading.time_text import TimeError
+from edge_agent.recordings.reading.times import TIMESTAMP, any_times, is_time_name
+from edge_agent.recordings.reading.unpack import Unpacked, text_of, unpacked
 from edge_agent.records import Float32
 
 LABEL = "label"
-SUFFIXES = (".parquet", ".csv")
-_TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
+SUFFIXES = (".parquet", ".csv", ".tsv", ".xlsx")
+"""Of the tables that are looked for in a folder; a file that is named may be called as it likes."""
+PACKED = (".gz", ".zst", ".zip")
 SERIES = b"series"
-_SHARE_NUMBERS = 0.5
-"""A column of which so many cells hold numbers, of those that hold anything, is a channel."""
 _PLAIN = ValueReader(ValueRule())
-_SHOWN = 3
-"""Odd cells that a note shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,32 +64,27 @@ def read(
     exclude: Sequence[str] = (),
     times: TimeRule | None = None,
 ) -> Recording:
-    """The recording in a `.parquet` file or one of text.
+    """The recording in a file of any form: Parquet, text, a workbook or JSON, packed or not.
 
     Args:
-        path: the file.
+        path: the file; its content tells the form.
         channels: which columns to take, in this order; all that can be channels where None.
         exclude: columns that are no channels (`changepoint`, a row number, …).
         times: zone and form of its times; None: what their text says, else UTC.
 
     Raises:
-        RecordingError: missing file, empty, duplicate columns, no channel, or a channel or time that cannot be read.
+        RecordingError: missing file, empty, no channel, or a channel or time that cannot be read.
     """
     if not path.is_file():
-        raise RecordingError(path, "no such file")
+        raise RecordingError(path, "is a folder" if path.is_dir() else "no such file")
     rule = times or TimeRule()
-    if path.suffix == ".parquet":
-        table = _read_parquet(path)
-    elif path.suffix.lower() in _TEXT_SUFFIXES:
-        table = _read_text(path, rule, channels=channels)
-    else:
-        raise RecordingError(path, f"neither {' nor '.join(SUFFIXES)}")
+    table = _table(path, rule, channels=channels)
     names = _choose(path, table, channels=channels, exclude=exclude)
     if table.rows == 0:
         raise RecordingError(path, "has no rows")
     label = table.columns.get(LABEL)
     found = Recording(
-        name=path.stem,
+        name=series_name(path),
         channels=names,
         times_ns=None,
         values=np.stack([numbers(path, name, table.columns[name]) for name in names], axis=1),
@@ -105,6 +94,12 @@ def read(
     return found if table.times is None else _timed(path, found, table.times, rule)
 
 
+def series_name(path: Path) -> str:
+    """What a recording in this file is called: the file's name without its suffixes."""
+    plain = path.with_suffix("") if path.suffix.lower() in PACKED else path
+    return plain.stem
+
+
 def _timed(path: Path, recording: Recording, column: Any, rule: TimeRule) -> Recording:
     """The recording with its times, in their order: each later than the one before, and none of them invented."""
     try:
@@ -112,21 +107,28 @@ def _timed(path: Path, recording: Recording, column: Any, rule: TimeRule) -> Rec
     except TimeError as error:
         raise RecordingError(path, str(error)) from error
     values, label = recording.values, recording.label
+
+    def pick(which: Any) -> None:
+        nonlocal times_ns, values, label
+        times_ns, values = times_ns[which], np.ascontiguousarray(values[which])
+        label = None if label is None else label[which]
+
     if (lacking := missing(times_ns)).any():
         notes.append(f"{int(lacking.sum())} rows without a time left out")
-        times_ns, values = times_ns[~lacking], values[~lacking]
-        label = None if label is None else label[~lacking]
+        pick(~lacking)
     order, moved = order_of(times_ns)
     if order is not None:
-        times_ns, values = times_ns[order], np.ascontiguousarray(values[order])
-        label = None if label is None else label[order]
+        pick(order)
+    stay, doubled = without_doubles(times_ns, values if label is None else np.column_stack((values, label)))
+    if stay is not None:
+        pick(stay)
     times_ns, spread = rising(times_ns)
     return replace(
         recording,
         times_ns=times_ns,
         values=values,
         label=label,
-        notes=(*recording.notes, *notes, *moved, *spread),
+        notes=(*recording.notes, *notes, *moved, *doubled, *spread),
     )
 
 
@@ -138,12 +140,18 @@ def find(folder: Path) -> tuple[Path, ...]:
     """
     if folder.is_file():
         return (folder,)
-    paths = tuple(
-        sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.stem != "index")
-    )
+    paths = tuple(sorted(path for path in folder.rglob("*") if _is_table(path)))
     if not paths:
-        raise RecordingError(folder, f"holds no {' or '.join(SUFFIXES)} file")
+        raise RecordingError(folder, f"holds no {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file")
     return paths
+
+
+def _is_table(path: Path) -> bool:
+    """Whether a file's name is one of a table; what begins with a dot or `~$` is somebody's scrap."""
+    plain = path.with_suffix("") if path.suffix.lower() in PACKED else path
+    return (
+        plain.suffix.lower() in SUFFIXES and plain.stem != "index" and not path.name.startswith((".", "~$"))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,27 +162,69 @@ class _Table:
         times: the column of times, None where there is none. candidates: columns that can be channels.
     """
 
-    columns: dict[str, Any]
+    columns: Mapping[str, Any]
     candidates: tuple[str, ...]
     rows: int
     times: Any = None
     notes: list[str] = field(default_factory=list)
 
 
-def _read_parquet(path: Path) -> _Table:
+def _table(path: Path, rule: TimeRule, *, channels: Sequence[str] | None) -> _Table:
+    """The table in a file of any form."""
+    file = unpacked(path)
+    if file.form == "parquet":
+        return _read_parquet(path, file, rule, channels=channels)
+    if file.form == "workbook":
+        text = header.table_of(path, workbook.rows_of(path, file.raw, file.notes), file.notes)
+    elif file.form == "json":
+        text = json_rows.table_of(path, text_of(file.raw, file.notes), file.notes)
+    else:
+        rows = csv_rows.rows_of(path, text_of(file.raw, file.notes), file.notes)
+        text = header.table_of(path, rows, file.notes)
+    if text.rows == 0:
+        raise RecordingError(path, "has no rows")
+    return _chosen(of_columns(path, text.columns, rule, named=channels, label=LABEL, notes=text.notes))
+
+
+def _chosen(found: Columns) -> _Table:
+    return _Table(found.columns, found.candidates, found.rows, found.times, found.notes)
+
+
+def _read_parquet(path: Path, file: Unpacked, rule: TimeRule, *, channels: Sequence[str] | None) -> _Table:
+    """Of a table that says its channels, these; any other is read as text would be."""
     try:
         import pyarrow as pa  # noqa: PLC0415  an optional dependency: a gateway does without
         import pyarrow.parquet as pq  # noqa: PLC0415
     except ImportError as error:
         raise RecordingError(path, "reading Parquet needs pyarrow: install edge-agent[recordings]") from error
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(pa.BufferReader(file.raw) if file.raw else path)
+        candidates = parquet_candidates(path, table.schema)
+        columns = {name: _parquet_column(table.column(name), rule) for name in table.column_names}
     except (pa.ArrowException, OSError) as error:
         raise RecordingError(path, f"not a Parquet file: {error}") from error
-    candidates = parquet_candidates(path, table.schema)
-    columns = {name: table.column(name).to_numpy() for name in table.column_names}
-    times = next((one for one in columns.values() if np.issubdtype(one.dtype, np.datetime64)), None)
-    return _Table(columns, candidates, table.num_rows, columns.get(TIMESTAMP, times))
+    if _named_channels(table.schema.metadata or {}, table.schema.names):
+        times = next(
+            (one for one in columns.values() if isinstance(one, np.ndarray) and one.dtype.kind == "M"), None
+        )
+        return _Table(columns, candidates, table.num_rows, columns.get(TIMESTAMP, times), file.notes)
+    if table.num_rows == 0:
+        raise RecordingError(path, "has no rows")
+    return _chosen(of_columns(path, columns, rule, named=channels, label=LABEL, notes=file.notes))
+
+
+def _parquet_column(column: Any, rule: TimeRule) -> Any:
+    """A column as numpy has it where it is one of numbers or times; else as text."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    kind = column.type
+    if pa.types.is_decimal(kind):
+        return column.cast(pa.float64()).to_numpy()
+    if pa.types.is_timestamp(kind) and not (kind.tz is None and rule.timezone not in ("", "UTC")):
+        return column.to_numpy()
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return column.to_numpy()
+    return ["" if cell is None else str(cell).strip() for cell in column.to_pylist()]
 
 
 def parquet_candidates(path: Path, schema: Any) -> tuple[str, ...]:
@@ -193,8 +243,20 @@ def parquet_candidates(path: Path, schema: Any) -> tuple[str, ...]:
         or pa.types.is_integer(field.type)
         or pa.types.is_boolean(field.type)
     ]
-    candidates = _named_channels(schema.metadata or {}, schema.names) or numeric
-    return tuple(name for name in candidates if name not in {TIMESTAMP, LABEL})
+    if named := _named_channels(schema.metadata or {}, schema.names):
+        return tuple(name for name in named if name not in {TIMESTAMP, LABEL})
+    return tuple(name for name in numeric if name != LABEL and not is_time_name(name))
+
+
+def is_lines(schema: Any) -> bool:
+    """Whether a Parquet file that does not say its channels may be a line a value: it has a column of texts."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    if _named_channels(schema.metadata or {}, schema.names):
+        return False
+    texts = [one for one in schema if pa.types.is_string(one.type) or pa.types.is_large_string(one.type)]
+    texts += [one for one in schema if pa.types.is_dictionary(one.type)]
+    return any(is_tag_name(one.name) for one in texts)
 
 
 def _named_channels(metadata: Mapping[bytes, bytes], columns: Sequence[str]) -> list[str]:
@@ -273,77 +335,6 @@ def read_series(path: Path) -> dict[str, Any]:
     except (pa.ArrowException, OSError, ValueError) as error:
         raise RecordingError(path, f"not a Parquet file: {error}") from error
     return found if isinstance(found, dict) else {}
-
-
-def _read_text(path: Path, rule: TimeRule, *, channels: Sequence[str] | None) -> _Table:
-    """A table of text: a column a channel, or a line a value."""
-    table = read_csv(path)
-    reader = ValueReader(ValueRule(decimal=table.decimal))
-    time, cells, used = time_column(table.columns, rule=rule)
-    notes = list(table.notes)
-    if not time:
-        notes.append("no column of times: a row a second")
-    elif time != TIMESTAMP:
-        notes.append(f"times in column {time!r}")
-    form = long_form(table.columns, time=used) if time and channels is None else None
-    if form is not None:
-        try:
-            times_ns, said = any_times(cells, rule)
-        except TimeError as error:
-            raise RecordingError(path, str(error)) from error
-        columns, stamps, told = pivoted(table.columns, form, times_ns, reader)
-        return _Table(
-            dict(columns), tuple(columns), len(stamps), stamps.view("datetime64[ns]"), [*notes, *said, *told]
-        )
-    found: dict[str, Any] = {}
-    candidates: list[str] = []
-    for name, column in table.columns.items():
-        if name in used:
-            continue
-        if name == LABEL or (channels is not None and name in channels):
-            found[name] = column if name == LABEL else _strict(path, name, column, reader)
-            continue
-        values, note = _column(name, column, reader)
-        if note:
-            notes.append(note)
-        if values is not None:
-            found[name] = values
-            candidates.append(name)
-    return _Table(found, tuple(candidates), table.rows, cells if time else None, notes)
-
-
-def _column(name: str, cells: Sequence[str], reader: ValueReader) -> tuple[Float32 | None, str]:
-    """(a column's numbers, None where it is no channel; what to say of it)."""
-    values = np.full(len(cells), np.nan, np.float32)
-    odd: dict[str, int] = {}
-    unknown = digits = known = 0
-    for at, cell in enumerate(cells):
-        number = reader.read_text(cell) if cell else None
-        if isinstance(number, float):
-            values[at] = number
-            known += 1
-            digits += cell[-1].isdigit()
-        elif cell:
-            odd[cell] = odd.get(cell, 0) + 1
-            unknown += number is not None
-    shown = ", ".join(f"{cell[:20]!r}" for cell in list(odd)[:_SHOWN])
-    # Words stand for numbers where all of them do; one that does not makes the column one of text.
-    if known < _SHARE_NUMBERS * (known + unknown) or (unknown and not digits):
-        return None, f"{name} left out: text ({shown})"
-    count = sum(odd.values())
-    return values, f"{name}: {count} cells that are no numbers are gaps ({shown})" if odd else ""
-
-
-def _strict(path: Path, name: str, cells: Sequence[str], reader: ValueReader) -> Float32:
-    """A column that somebody named: it must be one of numbers.
-
-    Raises:
-        RecordingError: it is one of text.
-    """
-    values, _ = _column(name, cells, reader)
-    if values is None:
-        raise RecordingError(path, f"column {name} is not numeric")
-    return values
 
 
 def _choose(

@@ -12,6 +12,7 @@ import pytest
 from edge_agent.recordings import spool as spools
 from edge_agent.recordings import tables as recording
 from edge_agent.recordings.archive import INDEX, Archive, channel_name, column_name
+from edge_agent.recordings.reading.times import TIMESTAMP
 from edge_agent.recordings.spool import Spool
 from edge_agent.recordings.timeline import DAY_NS, of_frames
 from edge_agent.records import Frame
@@ -201,7 +202,7 @@ def awkward(number: int) -> Frame:
 
 def test_no_two_channels_become_one_column_whatever_they_are_called(tmp_path: Path) -> None:
     names = [column_name(name) for name in AWKWARD]
-    assert len({*names, recording.TIMESTAMP, recording.LABEL}) == len(AWKWARD) + 2
+    assert len({*names, TIMESTAMP, recording.LABEL}) == len(AWKWARD) + 2
     assert [channel_name(name) for name in names] == list(AWKWARD)
     found = archive(tmp_path)
     for number in range(9):  # enough to be merged

@@ -9,7 +9,7 @@ import pytest
 from edge_agent.errors import RecordingError
 from edge_agent.formats.mapping.times import TimeRule
 from edge_agent.recordings import tables
-from edge_agent.recordings.table_times import rising
+from edge_agent.recordings.reading.time_order import rising
 from edge_agent.recordings.tables import Recording
 
 SECOND_NS = 10**9
@@ -158,3 +158,117 @@ def test_spread_rows_rise_and_stay_before_the_next_stamp() -> None:
     same, none = rising(np.array([5, 5, 5], np.int64))
     assert np.all(np.diff(same) > 0)
     assert none
+
+
+def test_without_a_zone_the_second_hour_of_autumn_stays_behind_the_first(tmp_path: Path) -> None:
+    minutes = [f"02:{n:02d}" for n in range(60)] * 2 + [f"03:{n:02d}" for n in range(60)]
+    rows = [f"25.10.2026 {stamp}:00;{n}" for n, stamp in enumerate(minutes)]
+    for name, ordered in (("x.csv", rows), ("newest.csv", rows[::-1])):
+        found = read(tmp_path / name, "Zeit;p\n" + "\n".join(ordered))
+        assert found.values[:, 0].tolist() == list(range(180))
+        assert found.times_ns is not None
+        assert set(np.diff(found.times_ns).tolist()) == {60 * SECOND_NS}
+        assert any("the clock was set back an hour after 2026-10-25T02:59" in note for note in found.notes)
+
+
+def test_newest_first_in_a_zone_has_both_hours_of_autumn(tmp_path: Path) -> None:
+    minutes = [f"02:{n:02d}" for n in range(60)] * 2
+    rows = [f"25.10.2026 {stamp}:00;{n}" for n, stamp in enumerate(minutes)]
+    text = "Zeit;p\n25.10.2026 03:00:00;120\n" + "\n".join(rows[::-1])
+    found = read(tmp_path / "x.csv", text, times=TimeRule(timezone="Europe/Berlin"))
+    assert found.values[:, 0].tolist() == list(range(121))
+    assert found.times_ns is not None
+    assert set(np.diff(found.times_ns).tolist()) == {60 * SECOND_NS}
+
+
+def test_days_that_follow_each_other_tell_the_month(tmp_path: Path) -> None:
+    rows = "".join(f"03/{day:02d}/2026 06:00,1\n" for day in range(1, 9))
+    found = read(tmp_path / "x.csv", "time,a\n" + rows)
+    assert found.times_ns is not None
+    assert found.times_ns[0] == at("2026-03-01 06:00:00")
+    assert any("as the dates follow each other" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        "02-Mar-2026 06:00:00", "2 March 2026 06:00:00", "Mon Mar  2 06:00:00 2026", "02.03.26 06:00:00",
+        "2026/03/02 06:00:00", "20260302T060000Z", "Mar 2, 2026, 6:00:00 AM", "02-MRZ-26 06:00:00.000",
+        "2026-03-02 07:00:00 CET", "2026-03-02T07:00:00+01:00[Europe/Berlin]", "2026-03-02 06:00:00,000",
+        "02.03.2026, 06:00:00", "02.03.2026 08:00:00 +02:00", "1772431200000000", "134169048000000000",
+        "639080280000000000",
+    ],
+)  # fmt: skip
+def test_a_moment_is_the_same_in_every_spelling(tmp_path: Path, stamp: str) -> None:
+    found = read(tmp_path / "x.csv", f'time;a\n"{stamp}";1\n')
+    assert found.times_ns is not None
+    assert found.times_ns.tolist() == [at("2026-03-02 06:00:00")]
+
+
+def test_tags_that_are_written_when_they_change_hold_until_the_next_a_bad_one_or_a_pause(
+    tmp_path: Path,
+) -> None:
+    def line(second: int, tag: str, value: object, quality: int = 192) -> str:
+        return f"{1_772_431_200 + second},{tag},{value},{quality}\n"
+
+    text = "time,tag,value,quality\n" + "".join(line(n, "fast", n) for n in range(40))
+    text += line(3, "seldom", 5) + line(20, "seldom", 0, 0) + line(30, "seldom", 7)
+    text += "".join(line(9000 + n, "fast", n) for n in range(10)) + line(9005, "seldom", 9)
+    found = read(tmp_path / "x.csv", text)
+    seldom = found.values[:, found.channels.index("seldom")]
+    expected = [np.nan] * 3 + [5] * 17 + [np.nan] * 10 + [7] * 10 + [np.nan] * 5 + [9] * 5
+    np.testing.assert_array_equal(seldom, expected)
+    assert "seldom: each value held until the next" in found.notes
+
+
+def test_columns_with_times_of_their_own_meet_in_rows(tmp_path: Path) -> None:
+    rows = [f"2026-03-02 06:00:{n:02d}.100,{n},2026-03-02 06:00:{n:02d}.600,{n + 50}\n" for n in range(30)]
+    found = read(tmp_path / "x.csv", "Time A,A,Time B,B\n" + "".join(rows))
+    assert found.channels == ("A", "B")
+    assert found.values.tolist() == [[n, n + 50] for n in range(30)]
+    assert "2 columns of times, each of the columns behind it" in found.notes
+
+
+def test_a_number_far_from_all_others_is_a_gap_only_if_it_is_known_to_stand_for_one(tmp_path: Path) -> None:
+    def column(odd: float) -> Recording:
+        cells = [odd if n == 7 else 20 + n % 5 for n in range(40)]
+        return read(tmp_path / "x.csv", "a\n" + "".join(f"{cell}\n" for cell in cells))
+
+    assert np.isnan(column(-9999).values[7, 0])
+    assert np.isnan(column(32767).values[7, 0])
+    assert column(-123).values[7, 0] == -123
+    near = read(tmp_path / "y.csv", "a\n" + "".join(f"{-9999 + 100 * n}\n" for n in range(40)))
+    assert near.values[0, 0] == -9999
+
+
+def test_quality_is_read_in_the_words_and_numbers_of_each_historian(tmp_path: Path) -> None:
+    for good, bad in (
+        ("Good", "Bad"),
+        ("192", "24"),
+        ("100", "0"),
+        ("1", "0"),
+        ("0", "2147483648"),
+        ("TRUE", "FALSE"),
+    ):
+        lines = [
+            f"{1_772_431_200 + n},{tag},{n},{bad if n == 5 else good}" for n in range(10) for tag in "ab"
+        ]
+        found = read(tmp_path / "x.csv", "time,tag,value,quality\n" + "\n".join(lines))
+        assert np.flatnonzero(np.isnan(found.values[:, 0])).tolist() == [5], (good, bad)
+
+
+def test_the_history_of_a_thing_that_says_its_name_once_is_read(tmp_path: Path) -> None:
+    states = """[{"entity_id": "s.p", "state": "1", "last_changed": "2026-03-02T06:00:00+00:00"},
+        {"state": "2", "last_changed": "2026-03-02T06:00:01+00:00"}]"""
+    short = '{"s.p": [{"s": "1", "lu": 1772431200.0}, {"s": "2", "lu": 1772431201.0}]}'
+    for text in (f"[{states}]", short):
+        found = read(tmp_path / "x.json", text)
+        assert (found.channels, found.values[:, 0].tolist()) == (("s.p",), [1, 2])
+        assert found.times_ns is not None
+        assert found.times_ns[1] == at("2026-03-02 06:00:01")
+
+
+def test_a_column_that_counts_the_rows_is_left_out(tmp_path: Path) -> None:
+    found = read(tmp_path / "x.csv", "no,a\n" + "".join(f"{n},{n * 2}\n" for n in range(1, 9)))
+    assert found.channels == ("a",)
+    assert "no left out: counts the rows" in found.notes

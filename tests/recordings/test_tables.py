@@ -1,5 +1,7 @@
 """Recordings: what a table of sensor data is read as, and what is refused."""
 
+import contextlib
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.reliability.exports.workbooks import workbook
 from edge_agent.errors import RecordingError
 from edge_agent.recordings import tables
 
@@ -76,18 +79,57 @@ def test_infinity_is_a_missing_value(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "raw", "reason"),
+    [
+        ("blank.csv", b"\r\n \r\n", "is empty"),
+        ("old.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "save it as .xlsx"),
+        ("picture.csv", b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "is no table"),
+        ("cut.csv.gz", gzip.compress(b"timestamp,a\n" * 99, mtime=0)[:40], "cannot be unpacked"),
+        ("broken.xlsx", b"PK\x03\x04" + bytes(60), "cannot be unpacked"),
+        ("nothing.json", b"[]", "has no rows"),
+        ("cut.json", b'[{"a": 1}, {"a"', "not JSON"),
+        ("gaps.csv", b"timestamp,a\n1,\n2,nan\n3,\n", "no numeric channel"),
+    ],
+)
+def test_what_is_no_table_is_refused_with_its_reason(
+    tmp_path: Path, name: str, raw: bytes, reason: str
+) -> None:
+    (tmp_path / name).write_bytes(raw)
+    with pytest.raises(RecordingError, match=reason):
+        tables.read(tmp_path / name)
+
+
+def test_a_damaged_workbook_is_refused_wherever_it_is_cut(tmp_path: Path) -> None:
+    whole = workbook([("Data", [["time", "a"], *[[f"2026-03-02 06:00:0{n}", float(n)] for n in range(5)]])])
+    (tmp_path / "whole.xlsx").write_bytes(whole)
+    assert tables.read(tmp_path / "whole.xlsx").values[:, 0].tolist() == [0, 1, 2, 3, 4]
+    rng = np.random.default_rng(0)
+    for at in rng.integers(4, len(whole), 40).tolist():
+        (tmp_path / "cut.xlsx").write_bytes(whole[:at])
+        with pytest.raises(RecordingError):
+            tables.read(tmp_path / "cut.xlsx")
+        (tmp_path / "odd.xlsx").write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        with contextlib.suppress(RecordingError):
+            tables.read(tmp_path / "odd.xlsx")
+
+
+def test_one_row_and_a_constant_are_a_recording(tmp_path: Path) -> None:
+    assert tables.read(written(tmp_path / "one.csv", "timestamp,a\n1772431200,5\n")).values.tolist() == [[5]]
+    text = "timestamp,a\n" + "".join(f"{1_772_431_200 + n},7\n" for n in range(30))
+    assert set(tables.read(written(tmp_path / "same.csv", text)).values[:, 0].tolist()) == {7}
+
+
+@pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
         ("empty.csv", "", "is empty"),
         ("header.csv", "a,b\n", "has no rows"),
-        ("twice.csv", "a,b,a\n1,2,3\n", "more than one column named a"),
         ("words.csv", "a\none\ntwo\n", "no numeric channel"),
         ("commas.csv", "a,b\n1,5,2,5\n3,5,4,5\n", "part the cells by semicolons"),
         ("days.csv", "time,a\n03/04/2026 06:00,1\n03/04/2026 06:01,2\n", "which is the day"),
         ("none.csv", "timestamp,label\n1,0\n", "no numeric channel"),
         ("label.csv", "a,label\n1,0.5\n", "small whole numbers"),
         ("time.csv", "timestamp,a\nyesterday,1\n", "row 1: 'yesterday' is no time"),
-        ("table.xlsx", "x", "neither .parquet nor .csv"),
         ("broken.parquet", "PAR1 nonsense", "not a Parquet file"),
     ],
 )
@@ -114,9 +156,9 @@ def test_text_column_of_parquet_as_channel_is_refused(tmp_path: Path) -> None:
 
 
 def test_find_lists_recordings_in_a_fixed_order_without_the_index(tmp_path: Path) -> None:
-    for name in ("b.csv", "a.parquet", "index.csv", "README.md"):
+    for name in ("b.csv", "a.parquet", "index.csv", "README.md", "c.CSV.gz", "d.xlsx", ".e.csv", "~$d.xlsx"):
         (tmp_path / name).touch()
-    assert [path.name for path in tables.find(tmp_path)] == ["a.parquet", "b.csv"]
+    assert [path.name for path in tables.find(tmp_path)] == ["a.parquet", "b.csv", "c.CSV.gz", "d.xlsx"]
     (tmp_path / "nothing").mkdir()
     with pytest.raises(RecordingError, match="holds no"):
         tables.find(tmp_path / "nothing")

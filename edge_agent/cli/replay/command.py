@@ -3,18 +3,26 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from edge_agent.cli.options import ConfigFile, configuration
-
-if TYPE_CHECKING:
-    from edge_agent.formats.mapping.times import TimeRule
+from edge_agent.cli.options import (
+    Columns,
+    ConfigFile,
+    NoColumns,
+    TimeForm,
+    TimeZone,
+    configuration,
+    listed,
+    time_rule,
+)
 
 
 def replay(  # noqa: PLR0913 - each is an option of the command
-    files: Annotated[list[Path], typer.Argument(help="Recordings, .parquet or .csv.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Recordings: CSV, Parquet, .xlsx, JSON; packed or not.")
+    ],
     *,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("replay-out"),
     bundle: Annotated[Path | None, typer.Option(help="Model to use; without it, the shipped one.")] = None,
@@ -22,8 +30,8 @@ def replay(  # noqa: PLR0913 - each is an option of the command
         int | None, typer.Option(help="First rows to learn each machine from.", min=1)
     ] = None,
     config: ConfigFile = None,
-    channels: Annotated[str | None, typer.Option(help="Columns to read, comma separated.")] = None,
-    exclude: Annotated[str, typer.Option(help="Columns that are no channels, comma separated.")] = "",
+    channels: Columns = None,
+    exclude: NoColumns = "",
     labels: Annotated[
         Path | None, typer.Option(help="CSV of machine, start, end, fault: alarms are named after it.")
     ] = None,
@@ -31,10 +39,8 @@ def replay(  # noqa: PLR0913 - each is an option of the command
         Path | None,
         typer.Option(help="Another .toml or bundle: print which alarms differ, and write nothing."),
     ] = None,
-    timezone: Annotated[
-        str, typer.Option(help="Zone of times that say none, such as Europe/Berlin; without it, UTC.")
-    ] = "",
-    time_format: Annotated[str, typer.Option(help="Form of times, such as '%d/%m/%Y %H:%M'.")] = "",
+    timezone: TimeZone = "",
+    time_format: TimeForm = "",
     as_json: Annotated[bool, typer.Option("--json", help="With --against: print JSON.")] = False,
 ) -> None:
     """Run recordings through the agent: scores and alarms row by row, and the alerts it would have sent."""
@@ -42,7 +48,7 @@ def replay(  # noqa: PLR0913 - each is an option of the command
     from edge_agent.cli.tables import show
     from edge_agent.errors import UsageError
 
-    settings, times = configuration(config), _times(timezone, time_format)
+    settings, times = configuration(config), time_rule(timezone, time_format)
     if bundle is not None:
         settings = compare.with_bundle(settings, bundle)
     if against is not None:
@@ -53,8 +59,8 @@ def replay(  # noqa: PLR0913 - each is an option of the command
             compare.other(settings, against),
             files=files,
             commission_rows=commission_rows,
-            channels=_listed(channels) or None,
-            exclude=_listed(exclude),
+            channels=listed(channels) or None,
+            exclude=listed(exclude),
             times=times,
         )
         if as_json:
@@ -69,27 +75,8 @@ def replay(  # noqa: PLR0913 - each is an option of the command
         files=files,
         commission_rows=commission_rows,
         out=out,
-        channels=_listed(channels) or None,
-        exclude=_listed(exclude),
+        channels=listed(channels) or None,
+        exclude=listed(exclude),
         times=times,
         labels=labels,
     )
-
-
-def _times(timezone: str, time_format: str) -> "TimeRule":
-    """How times are written.
-
-    Raises:
-        UsageError: the zone or the form cannot be.
-    """
-    from edge_agent.errors import UsageError
-    from edge_agent.formats.mapping.times import TimeRule
-
-    try:
-        return TimeRule(timezone=timezone, format=time_format)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-
-
-def _listed(text: str | None) -> tuple[str, ...]:
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())

@@ -54,7 +54,7 @@ def run(
 
     Args:
         config: as for `run`; its broker is not used.
-        files: `.parquet` or `.csv`.
+        files: tables of any form that is known.
         commission_rows: first rows to learn each machine from; where None, the profile that comes with the model, or
             else as many as the configuration says.
         out: folder to write to; made where it does not exist.
@@ -67,7 +67,7 @@ def run(
     Raises:
         EdgeAgentError: the model cannot be used; or a recording or its rows, after all the others have been replayed.
     """
-    series = [file.stem for file in files]
+    series = [recordings.series_name(file) for file in files]
     if len(set(series)) < len(series):
         raise UsageError("two recordings have the same name, and their results would overwrite each other")
     setup = set_up(
@@ -88,7 +88,7 @@ def run(
                 failed.append(error)
                 continue
             libraries[frozenset(recording.channels)] = played.library
-            recordings.write_columns(out / f"{file.stem}.scores.parquet", _columns(recording, played))
+            recordings.write_columns(out / f"{recording.name}.scores.parquet", _columns(recording, played))
             lines.writelines(
                 payload.encode(alarm, agent=config.agent.name, zone=config.site.zone).decode() + "\n"
                 for alarm in played.alarms
@@ -102,7 +102,8 @@ def run(
 def _learnt(recording: Recording, profile: Profile, *, zone: tzinfo) -> Iterator[RenderableType]:
     """What people should know of how a recording was read, and of what was learnt of it, a line each."""
     name = recording.name
-    yield from (Text(f"{name}: {note}") for note in recording.notes)
+    if recording.notes:
+        yield Text(f"{name}: {'; '.join(recording.notes)}")
     if kinds := remarkable_kinds(profile.memory, profile.channels):
         yield Text(f"{name}: {kinds_line(kinds)}")
     if stretches := seen_once.read(profile):
