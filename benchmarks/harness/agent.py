@@ -31,6 +31,7 @@ class Agent:
         settings: further lines, by section of the configuration.
         before: a command that runs ours, such as `ip netns exec NAME`.
         launcher: what Python is given instead of `-m edge_agent`.
+        tree: the checkout whose agent it is.
     """
 
     def __init__(  # noqa: PLR0913 - each is a thing that one test or another must vary
@@ -54,6 +55,7 @@ class Agent:
         before: Sequence[str] = (),
         launcher: Sequence[str] = ("-m", "edge_agent"),
         env: Mapping[str, str] | None = None,
+        tree: Path = ROOT,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.state = state or folder / "state"
@@ -66,6 +68,7 @@ class Agent:
         self._page = f"http://{page_host}:{self.metrics_port}"
         self._before = tuple(before)
         self._env = dict(env or {})
+        self._tree = tree
         broker = {"keepalive_s": keepalive_s, "retry_max_s": retry_max_s, "longest_wait_s": longest_wait_s}
         told = [f"{key} = {value}" for key, value in broker.items() if value is not None]
         sections: dict[str, str] = {
@@ -88,11 +91,11 @@ class Agent:
 
     def start(self, *, wait: bool = True) -> Self:
         """Begin, and wait until its page of health says yes."""
-        one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(self._tree)}
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [*self._before, sys.executable, *self.launcher, "run", "--config", str(self.config)],
-                cwd=ROOT,
+                cwd=self._tree,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 env=os.environ | one_thread | self._env,

@@ -1,6 +1,8 @@
 """Alarms of one machine that people have named, and their bytes: what naming learns from. Learns nothing itself.
 
-The windows are kept as they were measured, so that they outlive the machine's memory and the model.
+The windows are kept as they were measured, so that they outlive the machine's memory and the model. The bytes are such
+that every agent since the first reads them: those knew no times of a case, which therefore stand in an array of their
+own; for some releases they stood in the header, which older agents refuse, and are read from there, too.
 """
 
 from dataclasses import dataclass
@@ -14,7 +16,11 @@ from edge_agent.model.arrays import decode_arrays, encode_arrays
 from edge_agent.records import Float32
 
 _HEADER = "__header__"
+_TIMES = "times"
+"""[cases, 2], of each case its first and last window."""
 _SCHEMA_VERSION = 1
+_NO_LIBRARY = (LookupError, ValueError, TypeError, OverflowError, msgspec.MsgspecError)
+"""What bytes bring about that are something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class FaultLibrary:
         return tuple(sorted({case.fault for case in self.cases}))
 
 
-class _CaseHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _CaseHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     alarm: str
     fault: str
     channels: tuple[str, ...]
@@ -75,15 +81,12 @@ def encode(library: FaultLibrary) -> bytes:
     header = _LibraryHeader(
         schema_version=_SCHEMA_VERSION,
         machine=library.machine,
-        cases=tuple(
-            _CaseHeader(case.alarm, case.fault, case.channels, case.start_ns, case.end_ns)
-            for case in library.cases
-        ),
+        cases=tuple(_CaseHeader(case.alarm, case.fault, case.channels) for case in library.cases),
     )
     text = np.frombuffer(msgspec.json.encode(header), np.uint8)
-    return encode_arrays(
-        {_HEADER: text, **{str(number): case.windows for number, case in enumerate(library.cases)}}
-    )
+    times = np.array([(case.start_ns, case.end_ns) for case in library.cases], np.int64).reshape(-1, 2)
+    windows = {str(number): case.windows for number, case in enumerate(library.cases)}
+    return encode_arrays({_HEADER: text, _TIMES: times, **windows})
 
 
 def decode(path: Path, raw: bytes) -> FaultLibrary:
@@ -101,18 +104,20 @@ def decode(path: Path, raw: bytes) -> FaultLibrary:
                 path, f"schema version {version} of named alarms, this agent has {_SCHEMA_VERSION}"
             )
         header = msgspec.json.decode(text, type=_LibraryHeader)
+        noted = [(case.start_ns, case.end_ns) for case in header.cases]
+        times = arrays.get(_TIMES, np.array(noted, np.int64)).astype(np.int64, casting="safe").reshape(-1, 2)
         cases = tuple(
             Case(
                 case.alarm,
                 case.fault,
                 case.channels,
                 arrays[str(number)].astype(np.float32, copy=False),
-                case.start_ns,
-                case.end_ns,
+                int(times[number, 0]),
+                int(times[number, 1]),
             )
             for number, case in enumerate(header.cases)
         )
-    except (KeyError, ValueError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _NO_LIBRARY as error:
         raise BundleError(path, f"no named alarms: {error}") from error
     if header.schema_version != _SCHEMA_VERSION:
         raise BundleError(

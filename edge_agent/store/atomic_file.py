@@ -62,6 +62,11 @@ def asides(path: Path) -> list[Path]:
     return sorted(path.parent.glob(f"{path.name}{_ASIDE}-*"), reverse=True)
 
 
+def asides_in(folder: Path) -> list[Path]:
+    """All that was set aside in a folder, by name; nothing where it cannot be seen."""
+    return sorted(folder.glob(f"*{_ASIDE}-*"))
+
+
 def name_of(machine: str) -> str:
     """Readable where it can be, unique always: machine names may hold any letter, file names may not."""
     readable = re.sub(r"[^A-Za-z0-9_-]+", "_", machine)[:40]

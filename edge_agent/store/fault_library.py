@@ -1,7 +1,8 @@
 """Named alarms in the state directory: `faults/<machine>.npz`, each written whole or not at all. Knows no thread.
 
 A file that cannot be read is set aside under another name and reported, never deleted and never fatal. One that a newer
-version wrote is whole: it stays where it is, and what is named meanwhile is written beside it.
+version wrote is whole: it stays where it is, and what is named meanwhile is written beside it. What was set aside is
+looked at again at each start: an older agent may have set aside what this one can read.
 """
 
 from pathlib import Path
@@ -36,6 +37,7 @@ def load(state_dir: Path) -> tuple[tuple[FaultLibrary, ...], tuple[tuple[Path, s
     Raises:
         StateError: the directory cannot be read.
     """
+    before = _read_asides(state_dir / _FOLDER)
     found: dict[str, FaultLibrary] = {}
     aside: list[tuple[Path, str]] = []
     try:
@@ -51,11 +53,24 @@ def load(state_dir: Path) -> tuple[tuple[FaultLibrary, ...], tuple[tuple[Path, s
         except (BundleError, OSError) as error:
             reason = error.reason if isinstance(error, BundleError) else str(error)
             aside.append((_set_aside(path), reason))
+    for library in before:
+        found[library.machine] = _joined(library, found.get(library.machine, FaultLibrary(library.machine)))
     return tuple(found.values()), tuple(aside)
 
 
+def _read_asides(folder: Path) -> list[FaultLibrary]:
+    """What was set aside and can be read after all; the files stay where they are."""
+    found = []
+    for path in atomic_file.asides_in(folder):
+        try:
+            found.append(libraries.decode(path, path.read_bytes()))
+        except (BundleError, OSError):
+            continue
+    return found
+
+
 def _joined(one: FaultLibrary | None, other: FaultLibrary) -> FaultLibrary:
-    """The cases of both, those of an alarm once."""
+    """The cases of both, those of an alarm once: as the other has it."""
     if one is None:
         return other
     known = {case.alarm for case in other.cases}

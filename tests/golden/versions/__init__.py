@@ -1,0 +1,1 @@
+"""State directories that earlier commits left behind, and what today's agent makes of them."""
