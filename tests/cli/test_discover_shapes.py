@@ -46,11 +46,12 @@ def test_two_devices_that_end_in_one_level_are_two_machines_and_their_states_are
     assert machines(found) == {
         name: ["ENERGY.Power", "ENERGY.Volt", "POWER1"] for name in ("press_1", "press_2")
     }
-    assert set(sources(found)) == {"tele/{machine}/SENSOR", "tele/{machine}/STATE"}
+    assert set(sources(found)) == {"tele/{machine}/SENSOR", "tele/{machine}/STATE", "tele/{machine}/LWT"}
+    assert sources(found)["tele/{machine}/LWT"]["format"] == "will"
     left_out = {name: why for _, name, why in found.left_out}
     assert "without a zone" in left_out["Time"]
     assert "Wifi/RSSI" in left_out
-    assert {str(item["topic"]) for item in found.undecodable} == {"tele/press_1/LWT", "tele/press_2/LWT"}
+    assert not found.undecodable
 
 
 def test_machines_of_one_name_in_two_lines_stay_two() -> None:
@@ -150,3 +151,23 @@ def test_few_topics_of_another_form_keep_their_source_before_the_template_of_man
 def test_a_wide_machine_is_proposed_with_the_limit_that_it_needs() -> None:
     wide = proposed([("w/w1", {"ts": MS / 1000, "values": {f"tag_{n:03}": n + 0.5 for n in range(500)}})])
     assert "[limits]\nchannels = 500" in written(Config(), wide, seconds=1.0, dropped=0)
+
+
+def test_a_will_below_the_values_topic_is_one_and_one_of_nobody_is_named() -> None:
+    said: list[tuple[str, Any]] = []
+    for at in range(4):
+        for device in ("saw", "drill"):
+            said.append((f"zigbee2mqtt/{device}", {"temperature": 20.5 + at, "linkquality": 90}))
+            said.append((f"zigbee2mqtt/{device}/availability", {"state": "online"}))
+    said.append(("zigbee2mqtt/bridge/x/state", b"online"))
+    found = proposed(said)
+    will = sources(found)["zigbee2mqtt/{machine}/availability"]
+    assert (will["format"], will["will"], will["machine"]) == ("will", {"place": "/state"}, "{machine}")
+    assert [item["topic"] for item in found.undecodable] == ["zigbee2mqtt/bridge/x/state"]
+
+
+def test_a_topic_that_holds_no_channel_says_why_of_each_thing() -> None:
+    said = [("gw/status", {"uptime": 12 + at, "rssi": -60, "firmware": "v1.2 beta"}) for at in range(5)]
+    (lost,) = proposed(said).undecodable
+    for words in ("uptime speaks of the message", "rssi speaks", "firmware is text"):
+        assert words in lost["reason"]

@@ -200,4 +200,4 @@ def _why_not(told: Sequence[object]) -> str:
 
 def _counts_messages(numbers: Sequence[float]) -> bool:
     steps = {later - earlier for earlier, later in pairwise(numbers)}
-    return len(numbers) > 3 and steps == {1.0}
+    return len(numbers) > 3 and steps == {1.0} and numbers[0].is_integer()

@@ -53,7 +53,7 @@ def _add(path: Path, settings: "Config", *, seconds: float, write: bool) -> None
     # The sources that hold where a file has none do not hold any more once it has one.
     beside = heard_already(settings) if "source" in tomllib.loads(text) else lambda _topic: False
     proposed = propose(settings, seconds=seconds, client_id=client_id("discover"), beside=beside)
-    after = with_additions(text, proposed["config"])
+    after = with_additions(text, proposed["config"], limits=proposed["limits"])
     Config.model_validate(tomllib.loads(after))
     sys.stdout.write(difference(text, after, name=path.name))
     if write:

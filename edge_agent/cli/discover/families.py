@@ -8,10 +8,11 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edge_agent.cli.discover.readings import TopicReading
+from edge_agent.cli.discover.roles import Role, unit_of
 
 _WORDS = frozenset({
     "data", "up", "event", "events", "rpc", "messages", "message", "telemetry", "upload", "sensor", "sensors",
@@ -30,7 +31,7 @@ class Family:
 
     Attributes:
         source: TOML values of `[[source]]`. machines: their channels, in order. rates: rows a second.
-        left_out: what is no channel, and why.
+        left_out: what is no channel, and why. roles, units: of channels.
     """
 
     source: Mapping[str, Any]
@@ -38,6 +39,8 @@ class Family:
     rates: Mapping[str, float]
     left_out: Mapping[str, str]
     topics: tuple[str, ...]
+    roles: Mapping[str, Role]
+    units: Mapping[str, str]
 
 
 def families(readings: Sequence[TopicReading]) -> list[Family]:
@@ -158,7 +161,25 @@ def _family(members: Sequence[TopicReading], others: Sequence[tuple[str, ...]]) 
             machines.setdefault(name, {}).update(dict.fromkeys(named))
             rates[name] = max(rates.get(name, 0.0), member.per_s)
     left_out = {name: why for member in members for name, why in member.left_out}
-    return Family(source, machines, rates, left_out, tuple(member.topic for member in members))
+    roles, units = _told(members, source)
+    return Family(source, machines, rates, left_out, tuple(member.topic for member in members), roles, units)
+
+
+def _told(
+    members: Sequence[TopicReading], source: Mapping[str, Any]
+) -> tuple[dict[str, Role], dict[str, str]]:
+    """(roles, units) of the members' channels; roles that differ are measurements, units that differ are none."""
+    roles: dict[str, Role] = {}
+    units: dict[str, str] = {}
+    for member in members:
+        alone = member.in_topic and source.get("channel") is None and len(member.roles) == 1
+        for name, role in member.roles.items():
+            channel = member.parts[-1] if alone else name
+            roles[channel] = role if roles.get(channel, role) == role else "measurement"
+            unit = member.units.get(name) or unit_of(channel)
+            if unit:
+                units[channel] = unit if units.get(channel, unit) == unit else ""
+    return roles, {name: unit for name, unit in units.items() if unit}
 
 
 def _same_names(members: Sequence[TopicReading]) -> bool:
@@ -281,4 +302,4 @@ def _longer(family: Family, rivals: Sequence[Family]) -> Family:
     machine = ".".join([*extra, old])
     names = {f"{'.'.join([*extra, name])}": channels for name, channels in family.machines.items()}
     rates = {f"{'.'.join([*extra, name])}": rate for name, rate in family.rates.items()}
-    return Family({**family.source, "machine": machine}, names, rates, family.left_out, family.topics)
+    return replace(family, source={**family.source, "machine": machine}, machines=names, rates=rates)

@@ -19,6 +19,7 @@ from edge_agent.service.wiring import broker_address
 
 _TURN_S = 0.01
 _CONNECT_S = 10.0
+_UNITS_LIMIT = 1000
 _CONNECTION = (
     "host", "port", "username", "username_file", "password_file", "tls", "tls_ca_file", "tls_cert_file",
     "tls_key_file", "tls_insecure",
@@ -57,6 +58,7 @@ def propose(
         "undecodable": list(proposal.undecodable),
         "left_out": [{"topic": topic, "name": name, "reason": why} for topic, name, why in proposal.left_out],
         "dropped": dropped,
+        "limits": needed_limits(config, proposal),
         "config": text,
     }
 
@@ -144,11 +146,38 @@ def written(config: Config, proposal: Proposal, *, seconds: float, dropped: int)
     lines += ["", *_heard(proposal, dropped)]
     for source in proposal.sources:
         lines += ["", *_source(source)]
-    if (
-        wide := max([len(item["channels"]) for item in proposal.machines], default=0)
-    ) > config.limits.channels:
-        lines += ["", "[limits]", f"channels = {-(-wide // 100) * 100}"]
+    for match, units in _units(proposal).items():
+        table = ", ".join(f"{_toml(name)} = {_toml(unit)}" for name, unit in units.items())
+        lines += ["", "[[machine]]", f"match = {_toml(match)}", f"units = {{ {table} }}"]
+    if limits := needed_limits(config, proposal):
+        lines += ["", "[limits]", *(f"{name} = {value}" for name, value in limits.items())]
     return "\n".join(lines) + "\n"
+
+
+def needed_limits(config: Config, proposal: Proposal) -> dict[str, int]:
+    """The limits that what was heard is beyond, as they must be for all of it to be taken."""
+    wide = max([len(item["channels"]) for item in proposal.machines], default=0)
+    wanted = {
+        "channels": (wide, config.limits.channels),
+        "machines": (len(proposal.machines), config.limits.machines),
+    }
+    return {name: -(-count // 100) * 100 for name, (count, limit) in wanted.items() if count > limit}
+
+
+def _units(proposal: Proposal) -> dict[str, dict[str, str]]:
+    """Units by the machines that they are of: "*" for channels whose unit is the same wherever it is known."""
+    known: dict[str, set[str]] = {}
+    for item in proposal.machines:
+        for channel, unit in item.get("units", {}).items():
+            known.setdefault(channel, set()).add(unit)
+    everywhere = {channel: min(units) for channel, units in known.items() if len(units) == 1}
+    found: dict[str, dict[str, str]] = {}
+    for item in proposal.machines:
+        own = {one: unit for one, unit in item.get("units", {}).items() if one not in everywhere}
+        if own and not set("*?[") & set(item["machine"]):
+            found[item["machine"]] = own
+    found |= {"*": everywhere} if everywhere else {}
+    return {match: dict([*units.items()][:_UNITS_LIMIT]) for match, units in found.items()}
 
 
 def _source(source: Mapping[str, Any]) -> list[str]:
@@ -166,6 +195,7 @@ def _heard(proposal: Proposal, dropped: int) -> list[str]:
         f"# machine {_toml(item['machine'])} ({item['format']}): {item['per_s']:g} a second: {_named(item['channels'])}"
         for item in proposal.machines
     ]
+    lines += [f"# {_toml(channel)} seems to be a {role}" for channel, role in _roles(proposal).items()]
     lines += [
         f"# NOT READABLE {_toml(i['topic'])}: {i['messages']} messages, {_told(i['reason'])}"
         for i in proposal.undecodable
@@ -174,6 +204,16 @@ def _heard(proposal: Proposal, dropped: int) -> list[str]:
         f"# LEFT OUT of {_toml(topic)}: {_toml(name)} {_told(why)}" for topic, name, why in proposal.left_out
     ]
     return [*lines, f"# {dropped} messages came too fast to be looked at"] if dropped else lines
+
+
+def _roles(proposal: Proposal) -> dict[str, str]:
+    """What channels seem to be that are no measurements, alike on all machines that have them."""
+    found: dict[str, set[str]] = {}
+    for item in proposal.machines:
+        for channel, role in item.get("roles", {}).items():
+            found.setdefault(channel, set()).add(role)
+    told = {channel: min(roles) for channel, roles in found.items() if len(roles) == 1}
+    return {channel: role for channel, role in told.items() if role != "measurement"}
 
 
 def _named(channels: Sequence[str]) -> str:

@@ -2,12 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from edge_agent.cli.discover.columns import is_time, value_rule
+from edge_agent.cli.discover.roles import Role, role_of, unit_of, units_beside
 from edge_agent.cli.discover.shapes import shape
 from edge_agent.config.sources import SourceSection
 from edge_agent.formats import json_path, json_row, line_protocol, number
@@ -20,6 +21,7 @@ from edge_agent.records import Decoded, Delivery, Frame, Reject
 _PAYLOAD_BYTES = 10_000_000
 _FUTURE_S = 300.0
 _SHARE_CONTRADICTED = 1 / 3
+_UNIT_MESSAGES = 5
 _SHARE_READ = 0.5
 """So much of a topic's messages must be read."""
 
@@ -44,6 +46,7 @@ class TopicReading:
         channels: by machine; where the topic names it, under "".
         left_out: (name, why), of what is no channel.
         per_s: rows a second.
+        roles, units: what channels seem to be, and units that are known; where the topic names the channel, under "".
     """
 
     topic: str
@@ -53,6 +56,8 @@ class TopicReading:
     channels: Mapping[str, tuple[str, ...]]
     left_out: tuple[tuple[str, str], ...]
     per_s: float
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -67,17 +72,24 @@ def read_topic(
     if topic.retained == topic.count and topic.kept:
         return "kept by the broker (retained) since some time; nobody says it now"
     reasons: list[str] = []
-    for settings, machine, in_topic, left_out in _candidates(name, topic.kept, named):
+    for candidate in _candidates(name, topic.kept, named):
+        if isinstance(candidate, str):
+            reasons.append(candidate)
+            continue
+        settings, machine, in_topic, left_out = candidate
         found = _tried(name, topic, settings, machine=machine, in_topic=in_topic, seconds=seconds)
         if isinstance(found, str):
             reasons.append(found)
         else:
-            channels, per_s = found
-            return TopicReading(name, settings, machine, in_topic, channels, left_out, per_s)
+            channels, per_s, values = found
+            roles = {channel: role_of(channel, seen) for channel, seen in values.items()}
+            units = _units(topic.kept, values)
+            return TopicReading(name, settings, machine, in_topic, channels, left_out, per_s, roles, units)
     return reasons[-1] if reasons else "nothing that holds a number"
 
 
-_Candidate = tuple[Mapping[str, Any], str, bool, tuple[tuple[str, str], ...]]
+_Candidate = tuple[Mapping[str, Any], str, bool, tuple[tuple[str, str], ...]] | str
+"""Settings, the machine's pattern, whether the topic names the channel, what is left out; or why there are none."""
 
 
 def _candidates(name: str, kept: Sequence[Delivery], named: Sequence[str]) -> Iterator[_Candidate]:
@@ -143,7 +155,8 @@ def _of_json(name: str, items: Sequence[Any], near_ns: int, named: Sequence[str]
         if isinstance(items[0], list):
             yield {"format": each}, "", False, ()
     found = shape(items, format_name=json_path.FORMAT.name, near_ns=near_ns, named=named)
-    if found is None:
+    if isinstance(found, str):
+        yield found
         return
     last = name.rsplit("/", 1)[-1].lower()
     flat = isinstance(items[0], dict) and found.settings["map"].get("values") == [""]
@@ -179,8 +192,8 @@ def _section(text: str) -> SourceSection:
 
 def _tried(
     name: str, topic: HeardTopic, settings: Mapping[str, Any], *, machine: str, in_topic: bool, seconds: float
-) -> tuple[Mapping[str, tuple[str, ...]], float] | str:
-    """What the agent's decoder makes of the topic's messages: channels by machine and rows a second, or its reason."""
+) -> tuple[Mapping[str, tuple[str, ...]], float, Mapping[str, list[float]]] | str:
+    """What the agent's decoder makes of the messages: channels by machine, rows a second, values; or its reason."""
     levels = name.count("/") + 1
     if in_topic and levels < 2 and not machine:
         return "no level of the topic names the machine"
@@ -193,6 +206,7 @@ def _tried(
         return str(error).splitlines()[-1][:120]
     decode = delivery_decoder([route], payload_limit_bytes=_PAYLOAD_BYTES, future_tolerance_s=_FUTURE_S)
     channels: dict[str, dict[str, None]] = {}
+    values: dict[str, list[float]] = {}
     twice = _Twice()
     rows = read = 0
     reasons: Counter[str] = Counter()
@@ -205,6 +219,9 @@ def _tried(
         for frame in _frames(decoded):
             rows += len(frame.rows)
             twice.take(frame)
+            for row in frame.rows:
+                for channel, value in zip(frame.channels, row, strict=True):
+                    values.setdefault(channel, []).append(float(value))
             channels.setdefault(frame.machine if machine else "", {}).update(dict.fromkeys(frame.channels))
     if read < len(topic.kept) * _SHARE_READ or not read:
         return reasons.most_common(1)[0][0]
@@ -215,7 +232,24 @@ def _tried(
             'clock = "arrival" where it is one device'
         )
     per_s = rows / len(topic.kept) * topic.count / seconds
-    return {who: tuple(names) for who, names in channels.items()}, round(per_s, 3)
+    return {who: tuple(names) for who, names in channels.items()}, round(per_s, 3), values
+
+
+def _units(kept: Sequence[Delivery], channels: Collection[str]) -> dict[str, str]:
+    """Units of channels, as messages or names tell them."""
+    payloads = [_bare(delivery.payload) for delivery in kept[:_UNIT_MESSAGES]]
+    items = [read_json(payload) for payload in payloads]
+    told = [
+        payload.decode("utf-8", "replace") if isinstance(item, Reject) else item
+        for item, payload in zip(items, payloads, strict=True)
+    ]
+    beside = {name.replace("/", "."): unit for name, unit in units_beside(told).items()}
+    only = next(iter(channels)) if len(channels) == 1 else ""
+    found = {
+        name: beside.get(name) or (beside.get("", "") if name == only else "") or unit_of(name)
+        for name in channels
+    }
+    return {name: unit for name, unit in found.items() if unit}
 
 
 class _Twice:

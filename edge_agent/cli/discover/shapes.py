@@ -35,13 +35,15 @@ _INNER = (
     "object", "decoded_payload", "values", "fields", "Payload", "payload", "data", "measurements", "telemetry",
     "params", "body", "d", "metrics", "sensors", "Values", "Data", "tags",
 )  # fmt: skip
+_TOLD = 5
+"""Things left out that a reason names."""
 _MACHINE_TAGS = ("machine", "device", "asset", "equipment", "line", "station", "unit", "host")
 
 
 def shape(
     messages: Sequence[Any], *, format_name: str, near_ns: int, named: Sequence[str] = ()
-) -> Shape | None:
-    """The best guess for a topic's messages, which are JSON; None where they hold no number.
+) -> Shape | str:
+    """The best guess for a topic's messages, which are JSON, or why none of what they hold is a channel.
 
     Args:
         messages: parsed, one at least.
@@ -61,8 +63,11 @@ def shape(
     elif isinstance(first, dict):
         found = _object(guess, [message for message in messages if isinstance(message, dict)], near_ns)
     else:
-        return None
-    return guess.shape(format_name) if found else None
+        return "nothing that holds a number"
+    if found:
+        return guess.shape(format_name)
+    told = [f"{name} {why}" for name, why in [*guess.left_out.items()][:_TOLD]]
+    return f"no channel: {'; '.join(told)}" if told else "nothing that holds a number"
 
 
 # -- lists ------------------------------------------------------------------------------------------------------------

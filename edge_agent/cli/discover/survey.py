@@ -10,6 +10,7 @@ from typing import Any
 
 from edge_agent.cli.discover.families import Family, families
 from edge_agent.cli.discover.readings import HeardTopic, TopicReading, read_topic
+from edge_agent.cli.discover.wills import will_place, will_sources
 from edge_agent.formats.sparkplug.payload import NAMESPACE, decode, read_address
 from edge_agent.formats.table import SPARKPLUG
 from edge_agent.records import Delivery, Reject
@@ -72,8 +73,12 @@ class Survey:
         reads: list[TopicReading] = []
         lost: list[Mapping[str, Any]] = []
         sparkplug = {name: topic for name, topic in self._topics.items() if name.startswith(f"{NAMESPACE}/")}
+        wills: dict[str, str] = {}
         for name, topic in sorted(self._topics.items()):
             if name in sparkplug:
+                continue
+            if (place := will_place(topic)) is not None and not self._own(name):
+                wills[name] = place
                 continue
             found = self._read(name, topic, seconds)
             if isinstance(found, str):
@@ -81,7 +86,16 @@ class Survey:
             else:
                 reads.append(found)
         told = families([self._read_alike(one, reads, seconds) for one in reads])
-        sources: list[Mapping[str, Any]] = [family.source for family in told]
+        telling, homeless = will_sources(wills, told)
+        lost += [
+            {
+                "topic": name,
+                "messages": self._topics[name].count,
+                "reason": "tells whether somebody is there, and of no machine that was heard",
+            }
+            for name in homeless
+        ]
+        sources: list[Mapping[str, Any]] = [*telling, *(family.source for family in told)]
         machines = _machines(told)
         left_out = [
             (str(family.source["topic"]), name, why)
@@ -117,8 +131,18 @@ def _machines(told: Sequence[Family]) -> list[Mapping[str, Any]]:
     for family in told:
         for name, channels in family.machines.items():
             machine = machines.setdefault(
-                name, {"machine": name, "format": family.source["format"], "channels": [], "per_s": 0}
+                name,
+                {
+                    "machine": name,
+                    "format": family.source["format"],
+                    "channels": [],
+                    "per_s": 0,
+                    "roles": {},
+                    "units": {},
+                },
             )
+            machine["roles"] |= {one: family.roles[one] for one in channels if one in family.roles}
+            machine["units"] |= {one: family.units[one] for one in channels if one in family.units}
             machine["channels"] += [channel for channel in channels if channel not in machine["channels"]]
             machine["per_s"] = max(machine["per_s"], family.rates[name])
     return list(machines.values())
