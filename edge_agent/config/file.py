@@ -188,11 +188,29 @@ def load(path: Path) -> Config:
     try:
         config = Config.model_validate(table)
     except ValidationError as error:
-        raise ConfigError(path, findings(error, text, whole=Config)) from error
+        beside = _beside(error, table, path, text)
+        raise ConfigError(path, (*findings(error, text, whole=Config), *beside)) from error
     config = _anchored(config, path.resolve().parent)
-    if faults := (*_swallowed_sources(config, text), *_missing_files(config, text)):
+    if faults := _faults(config, text):
         raise ConfigError(path, faults)
     return config
+
+
+def _faults(config: Config, text: str) -> tuple[tuple[str, str], ...]:
+    """What is wrong with values that make sense each."""
+    return (*_swallowed_sources(config, text), *_missing_files(config, text))
+
+
+def _beside(
+    error: ValidationError, table: Mapping[str, Any], path: Path, text: str
+) -> tuple[tuple[str, str], ...]:
+    """The faults of the sections that are in order, so that nobody has to ask twice."""
+    wrong = {str(item["loc"][0]) for item in error.errors(include_url=False) if item["loc"]}
+    try:
+        rest = Config.model_validate({name: value for name, value in table.items() if name not in wrong})
+    except ValidationError:
+        return ()
+    return _faults(_anchored(rest, path.resolve().parent), text)
 
 
 def defaults() -> Config:

@@ -305,3 +305,23 @@ reports = "changes"
 )
 def test_a_source_of_wills_that_makes_no_sense_is_a_finding(tmp_path: Path, text: str) -> None:
     assert findings(tmp_path, text)
+
+
+def test_files_that_are_missing_are_told_in_one_round_with_values_that_make_no_sense(tmp_path: Path) -> None:
+    text = """
+[window]
+hopp_s = 1
+[broker]
+tls_ca_file = "nowhere"
+[[source]]
+topic = "alerts/{machine}"
+format = "json"
+[[sauce]]
+topic = "x"
+"""
+    assert findings(tmp_path, text).keys() == {
+        "window.hopp_s (line 3)",
+        "broker.tls_ca_file (line 5)",
+        "source.1.topic (line 7)",
+        "sauce (line 9)",
+    }
