@@ -1,19 +1,19 @@
 """One machine through the agent's own pipeline, as `edge-agent run` drives it: the short form."""
 
 from benchmarks.incidents.plans import LATE_ROWS, LEARNT_ROWS, Plan
-from benchmarks.incidents.verdict import Word
+from benchmarks.incidents.verdict import Heard, Word
 from edge_agent.detect.scorer import Scorer
 from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.settings import PipelineSettings
-from edge_agent.records import Alarm, Delivery, Frame, Profile, Reject
+from edge_agent.records import THRESHOLD, Alarm, Delivery, Frame, Profile, Reject
 from edge_agent.signals.settings import WindowSettings
 
 _SECOND_NS = 1_000_000_000
 _BLOCK_ROWS = 64
 
 
-def heard(plan: Plan, *, scorer: Scorer, hop_s: float, late: bool) -> list[Word]:
+def heard(plan: Plan, *, scorer: Scorer, hop_s: float, late: bool = False) -> Heard:
     """What the agent says of the plan; `late`: the machine waits `LATE_ROWS` rows to be learnt.
 
     Raises:
@@ -24,6 +24,7 @@ def heard(plan: Plan, *, scorer: Scorer, hop_s: float, late: bool) -> list[Word]
     pipeline = Pipeline(decode=_no_bytes, scorer=scorer, settings=settings)
     waiting: list[tuple[int, Profile]] = []
     said: list[Alarm] = []
+    loud: list[int] = []
     for start in range(0, len(values), _BLOCK_ROWS):
         part = values[start : start + _BLOCK_ROWS]
         times = [(start + row) * _SECOND_NS for row in range(len(part))]
@@ -36,7 +37,9 @@ def heard(plan: Plan, *, scorer: Scorer, hop_s: float, late: bool) -> list[Word]
         while waiting and waiting[0][0] <= start:
             pipeline.install(waiting.pop()[1])
         said += step.alarms
-    return [word(alarm) for alarm in said]
+        for block in step.scores:
+            loud += (block.windows.times_ns[block.value > THRESHOLD] // _SECOND_NS).tolist()
+    return Heard([word(alarm) for alarm in said], loud)
 
 
 def word(alarm: Alarm) -> Word:

@@ -17,13 +17,13 @@ from benchmarks.harness.broker import Broker
 from benchmarks.harness.patience import wait_until
 from benchmarks.harness.user import START_TS, User
 from benchmarks.incidents.plans import LEARNT_ROWS, Plan
-from benchmarks.incidents.verdict import Word
+from benchmarks.incidents.verdict import Heard, Word
 
 _ROWS_A_TIME = 20
 _PATIENCE_S = 3600.0
 
 
-def heard_live(plans: Sequence[Plan], folder: Path, *, hop_s: float) -> dict[str, list[Word]]:
+def heard_live(plans: Sequence[Plan], folder: Path, *, hop_s: float) -> dict[str, Heard]:
     """What the agent says of all plans, by machine.
 
     Raises:
@@ -45,7 +45,7 @@ def heard_live(plans: Sequence[Plan], folder: Path, *, hop_s: float) -> dict[str
         user = User(broker.port)
         leaving.callback(user.close)
         _send(plans, user, agent)
-        return {plan.name: _words(plan, user.alerts) for plan in plans}
+        return {plan.name: Heard(_words(plan, user.alerts)) for plan in plans}
 
 
 def _send(plans: Sequence[Plan], user: User, agent: Agent) -> None:

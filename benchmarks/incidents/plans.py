@@ -5,7 +5,7 @@ while its machine's rows wait to be learnt from.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -42,6 +42,11 @@ class Plan:
             self.kind, rows=self.rows, seed=self.seed, machine_seed=self.seed, injections=self.faults
         )
         return run.channels, run.values
+
+    def alone(self) -> "Iterator[Plan]":
+        """The same machine with each of its faults alone."""
+        for fault in self.faults:
+            yield replace(self, name=f"{self.name}, {fault.fault} alone", faults=(fault,))
 
 
 def plans(question: Question) -> Iterator[Plan]:

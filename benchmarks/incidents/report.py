@@ -13,7 +13,8 @@ from matplotlib import pyplot as plt
 def table(report: Mapping[str, Any]) -> str:
     """The goals, and what each machine did."""
     sums = report["figures"]
-    onset, told, late = (sums[name] or {} for name in ("onset_s", "told_s", "late_onset_beyond_s"))
+    names = ("onset_s", "told_s", "onset_beyond_s", "late_onset_beyond_s")
+    onset, told, beyond, late = (sums[name] or {} for name in names)
     goals = (
         ("constant faults found", "", f"{sums['found']} of {sums['faults']}"),
         (
@@ -38,12 +39,17 @@ def table(report: Mapping[str, Any]) -> str:
             f"{onset.get('median')} s, {onset.get('p90')} s",
         ),
         (
-            f"onset later than without waiting, median and 90 %, of {sums['late']} that waited 25 min to be learnt",
+            "onset told beyond the detector's own delay (the first window above the threshold), median and 90 %",
+            "≤ 60 s, ≤ 180 s",
+            f"{beyond.get('median')} s, {beyond.get('p90')} s",
+        ),
+        (
+            f"the same of {sums['late']} machines that waited 25 min to be learnt",
             "≤ 60 s, ≤ 180 s",
             f"{late.get('median')} s, {late.get('p90')} s",
         ),
         (
-            "two faults ten minutes apart told apart, where both were seen",
+            "two faults ten minutes apart told apart, where each is seen alone",
             "≥ 90 %",
             f"{sums['pairs_apart']} of {sums['pairs_seen']}",
         ),
@@ -52,11 +58,14 @@ def table(report: Mapping[str, Any]) -> str:
     made = f"{report['date']}, commit {report['commit']}, `{report['command']}`, {report['form']}."
     lines = ["# One fault, one incident", "", made, "", "| what | goal | measured |", "|---|---|---|"]
     lines += [f"| {what} | {goal} | {figure} |" for what, goal, figure in goals]
-    lines += ["", "| machine | incidents | came back | shown as normal, min | onset, s | told, s |"]
-    lines += ["|---|---|---|---|---|---|"]
+    lines += [
+        "",
+        "| machine | incidents | came back | shown as normal, min | onset, s | beyond, s | told, s |",
+    ]
+    lines += ["|---|---|---|---|---|---|---|"]
     for row in report["machines"]:
         if row["question"] == "constant":
-            cells = ("incidents", "came_back", "normal_minutes", "onset_s", "told_s")
+            cells = ("incidents", "came_back", "normal_minutes", "onset_s", "onset_beyond_s", "told_s")
             lines.append(
                 " | ".join(["| " + row["machine"], *(str(row.get(cell, "-")) for cell in cells)]) + " |"
             )

@@ -22,10 +22,12 @@ from benchmarks.incidents.in_process import heard
 from benchmarks.incidents.over_broker import heard_live
 from benchmarks.incidents.plans import Plan, Question, plans
 from benchmarks.incidents.report import picture, table
-from benchmarks.incidents.verdict import Word, summarised, verdict
+from benchmarks.incidents.verdict import Heard, Word, summarised, verdict
 from edge_agent.config.sections import SHIPPED_BUNDLE
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle
+
+_OWN_CODE = sorted(Path(__file__).parent.glob("*.py"))
 
 
 def main() -> int:
@@ -67,19 +69,19 @@ def _some(question: Question, count: int | None) -> Sequence[Plan]:
 
 def _short(chosen: Sequence[Plan], hop_s: float, model: bundle.Bundle) -> Iterator[dict[str, Any]]:
     scorer = Scorer.load(model)
-    code = digest(sorted((ROOT / "edge_agent").rglob("*.py")))
+    code = digest([*sorted((ROOT / "edge_agent").rglob("*.py")), *_OWN_CODE])
+
+    def told(plan: Plan, *, late: bool = False) -> Heard:
+        found = kept(
+            [code, model.digest, str(hop_s), repr(plan), str(late)],
+            lambda: asdict(heard(plan, scorer=scorer, hop_s=hop_s, late=late)),
+        )
+        return Heard([Word(**word) for word in found["words"]], found["loud_rows"])
+
     for plan in chosen:
-        parts = [code, model.digest, str(hop_s), repr(plan)]
-
-        def words(*, late: bool, plan: Plan = plan, parts: list[str] = parts) -> list[Word]:
-            told = kept(
-                [*parts, str(late)],
-                lambda: [asdict(word) for word in heard(plan, scorer=scorer, hop_s=hop_s, late=late)],
-            )
-            return [Word(**word) for word in told]
-
         late = plan.question == "late"
-        row = verdict(plan, words(late=late), twin=words(late=False) if late else ())
+        alone = [told(one) for one in plan.alone()] if plan.question == "pair" else ()
+        row = verdict(plan, told(plan, late=late), twin=told(plan) if late else None, alone=alone)
         sys.stderr.write(json.dumps(row) + "\n")
         yield row
 

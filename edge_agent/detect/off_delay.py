@@ -4,8 +4,10 @@ The trigger says when a score is loud and when it is quiet. A fault that lasts i
 calm load, for longer once a window holds nothing but the fault. So an incident does not end with the trigger's alarm:
 
 1. *Unsettled* is an incident whose score is quiet and that is not over. It is over after `off_delay_s` of watched time
-   in which the score, smoothed over a minute, lay nearer to what is usual for the machine than to the incident: below
-   their geometric mean, and at least below the trigger's `release`. A figure that hovers in between restarts the delay.
+   in which the score, smoothed over a minute, lay nearer to what is usual for the machine than to the incident, that is
+   below their geometric mean, wherever the threshold lies. A figure that hovers in between restarts the delay.
+   Calm counts in full where the incident was loud, and a sixth of it at other operating points (`operating_point`): in
+   idling a fault may not show.
 2. What is loud again in that time is the same incident, and is counted. The echo of a fault's end is, too. Only what
    comes back after `_APART_NS`, outlasts such an echo and is borne by other channels (`_OTHER`) is another incident.
 3. What is loud within `reopen_s` after the end reopens the incident, where the same channels bear it (`_ALIKE`).
@@ -24,6 +26,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from annotated_types import Interval
 
+from edge_agent.detect.operating_point import Level, is_elsewhere, with_level
 from edge_agent.detect.trigger import Trigger, TriggerState
 from edge_agent.records import Severity
 
@@ -37,12 +40,15 @@ _NOTED_NS = 600 * 1_000_000_000
 _REMEMBERED_NS = 3600 * 1_000_000_000
 """How far back it goes what is usual of the machine, and what is of the incident."""
 _LONGEST_NS = 2 * 3600 * 1_000_000_000
+_ELSEWHERE = 6
+"""Times longer must calm last at operating points where the incident was not loud: 30 minutes by default, since loads
+of up to twenty are common."""
 _APART_NS = 30 * 1_000_000_000
 _ECHOES = 2
 """Lengths of a window that a loud stretch outlasts which is no echo: controllers and heat swing back more slowly."""
-_OTHER, _ALIKE = 0.5, 0.75
+_OTHER, _ALIKE = 0.65, 0.75
 """Cosine between the channels' shares below which a fault is another one, and from which on one that was over is back.
-The first is low, since the shares of a lasting fault change with its load."""
+The first is lower, since the shares of a lasting fault change with its load."""
 _USUAL = math.log(0.2)
 """Where a machine's normal score lies as long as it has hardly been watched; it counts for `_GUESS_NS`."""
 _GUESS_NS = 300 * 1_000_000_000
@@ -72,7 +78,7 @@ class OffDelaySettings:
     Attributes:
         off_delay_s: of each severity.
         reopen_s: what comes back so soon after the end is the same incident.
-        release: score below which nothing is unusual, see `trigger`.
+        release: score from which on a window tells where the incident is loud, see `trigger`.
     """
 
     off_delay_s: OffDelays = field(default_factory=OffDelays)
@@ -104,6 +110,11 @@ class Bearers:
     stretch_ns: int = 0
     apart: bool = False
 
+    @property
+    def sums(self) -> tuple[float, ...]:
+        """In all stretches, [C]."""
+        return _added(self.before, self.stretch)
+
 
 @dataclass(frozen=True, slots=True)
 class OffDelaySnapshot:
@@ -116,6 +127,7 @@ class OffDelaySnapshot:
         last_ns: time of the latest window of the incident.
         since_ns: of the first window of the present loud run; None where the score is not loud.
         closed_ns: when the last incident ended; None: none can be reopened.
+        points: operating points where the latest incident was loud; none in what an older agent wrote.
     """
 
     phase: Phase = "normal"
@@ -129,6 +141,7 @@ class OffDelaySnapshot:
     since_ns: int | None = None
     closed_ns: int | None = None
     bearers: Bearers = field(default_factory=Bearers)
+    points: tuple[Level, ...] = ()
 
 
 class ScoredWindow(NamedTuple):
@@ -138,12 +151,14 @@ class ScoredWindow(NamedTuple):
         value: its score. recent: of its newest rows.
         shares: of each channel in the score, [C].
         time_ns: of its last row.
+        level: at which operating point the machine is, [C]; empty: nobody knows, nor asks in peace.
     """
 
     value: float
     recent: float
     shares: Sequence[float]
     time_ns: int
+    level: Level = ()
 
 
 class OffDelay:
@@ -173,6 +188,7 @@ class OffDelay:
             since_ns=self.since_ns,
             closed_ns=self._closed_ns,
             bearers=self._bearers,
+            points=self._points,
         )
 
     def restore(self, snapshot: OffDelaySnapshot) -> None:
@@ -183,7 +199,7 @@ class OffDelay:
         self._usual_ns, self._incident_ns = snapshot.usual_ns, snapshot.incident_ns
         self._calm_ns, self._quiet_ns = snapshot.calm_ns, snapshot.quiet_ns
         self._last_ns, self._closed_ns = snapshot.last_ns, snapshot.closed_ns
-        self._bearers = snapshot.bearers
+        self._bearers, self._points = snapshot.bearers, snapshot.points
         self._run: tuple[float, ...] = ()  # shares summed over the loud windows that the trigger counts
         self._peaceful_ns = 0  # since what is usual was noted
 
@@ -203,7 +219,7 @@ class OffDelay:
             hop_ns: time from one window to the next.
             span_windows: windows until every row of this one has been replaced: so long lasts the echo of an end.
         """
-        value, recent, shares, time_ns = window
+        value, recent, shares, time_ns, level = window
         before = time_ns - hop_ns if self._last_ns is None else self._last_ns
         passed = min(max(time_ns - before, 0), 2 * hop_ns)
         if time_ns < before:
@@ -211,7 +227,9 @@ class OffDelay:
         self._last_ns = time_ns
         self._note_run(heard, shares, time_ns=time_ns, counting=trigger.counting)
         if heard == "raised":
-            return self._raised(value, recent, passed, time_ns=time_ns)
+            state = self._raised(value, recent, passed, time_ns=time_ns)
+            self._note_point(level, value, passed, afresh=state == "raised")
+            return state
         if self.phase == "normal":
             if not trigger.counting:
                 self._rest(value, recent, passed)
@@ -220,10 +238,12 @@ class OffDelay:
         self._newest.hear(recent, passed)
         if heard == "active":
             self._bear(shares, passed)
-            if self._is_another(echo_ns=span_windows * hop_ns):
-                return self._begin_anew(passed)
-            return self._loud(passed)
-        return self._quiet(passed, time_ns=time_ns, by_recent=trigger.seen_recent)
+            another = self._is_another(echo_ns=span_windows * hop_ns)
+            self._note_point(level, value, passed, afresh=another)
+            return self._begin_anew(passed) if another else self._loud(passed)
+        elsewhere = is_elsewhere(level, self._points, bearers=self._bearers.sums)
+        told = passed // _ELSEWHERE if elsewhere else passed
+        return self._quiet(passed, calm=told, time_ns=time_ns, by_recent=trigger.seen_recent)
 
     def _note_run(
         self, heard: TriggerState, shares: Sequence[float], *, time_ns: int, counting: bool
@@ -236,6 +256,14 @@ class OffDelay:
             self.since_ns = time_ns
         if heard != "active":
             self._run = _added(self._run, shares)
+
+    def _note_point(self, level: Level, value: float, passed: int, *, afresh: bool) -> None:
+        """Where a loud window was, and not one that only waits for the trigger's off-delay."""
+        if afresh:
+            self._points = ()
+        if value >= self._settings.release:
+            weight = min(passed / _SMOOTHED_NS, 1.0)
+            self._points = with_level(self._points, level, bearers=self._bearers.sums, weight=weight)
 
     def _bear(self, shares: Sequence[float], passed: int) -> None:
         bearers = self._bearers
@@ -276,7 +304,7 @@ class OffDelay:
         """The first window of a loud stretch."""
         state: IncidentState = "raised"
         bearers = self._bearers
-        after = Bearers(_added(bearers.before, bearers.stretch), self._run)
+        after = Bearers(bearers.sums, self._run)
         if self.phase == "quiet":
             state = "returned"
             if self._quiet_ns >= _APART_NS:
@@ -308,12 +336,13 @@ class OffDelay:
             figures.note_incident(passed, of=self._incident_ns)
         return "active"
 
-    def _quiet(self, passed: int, *, time_ns: int, by_recent: bool) -> IncidentState:
+    def _quiet(self, passed: int, *, calm: int, time_ns: int, by_recent: bool) -> IncidentState:
+        """A window that is not loud: `calm` is what it counts of the time passed, where its score is."""
         if self.phase == "loud":
             self.phase, self._calm_ns, self._quiet_ns = "quiet", 0, 0
         self._quiet_ns += passed
         figures = self._newest if by_recent else self._window
-        self._calm_ns = self._calm_ns + passed if figures.calm(release=self._settings.release) else 0
+        self._calm_ns = self._calm_ns + calm if figures.calm() else 0
         delay_ns = self._settings.off_delay_s.of(self._grade()) * 1e9
         if self._calm_ns < delay_ns and self._quiet_ns < _LONGEST_NS:
             return "unsettled"
@@ -349,10 +378,9 @@ class _Figures:
     def note_incident(self, passed: int, *, of: int) -> None:
         self._incident += (self._now - self._incident) * min(passed / of, 1.0)
 
-    def calm(self, *, release: float) -> bool:
-        """Whether it is nearer to what is usual than to the incident, or hardly unusual at all."""
-        between = (self._usual + max(self._incident, self._usual)) / 2
-        return self._now < max(math.log(release), between)
+    def calm(self) -> bool:
+        """Whether it is nearer to what is usual than to the incident."""
+        return self._now < (self._usual + max(self._incident, self._usual)) / 2
 
 
 def _added(sums: Sequence[float], shares: Sequence[float]) -> tuple[float, ...]:

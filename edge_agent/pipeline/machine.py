@@ -14,6 +14,7 @@ from edge_agent.detect.fusion import joined
 from edge_agent.detect.judge import Judge
 from edge_agent.detect.off_delay import IncidentState, OffDelay, OffDelaySnapshot, ScoredWindow
 from edge_agent.detect.operating_modes import mode_names
+from edge_agent.detect.operating_point import Level, level_of
 from edge_agent.detect.trigger import Trigger, TriggerSnapshot
 from edge_agent.diagnose.fault_naming import FaultNaming, Opinion
 from edge_agent.model.lazy_arrays import LazyArrays
@@ -228,14 +229,22 @@ class Machine:
             ):
                 states.append((self._mute(self.notices, raised_ns), None))
                 continue
-            shares = block.contributions[at].tolist()
-            state = self._step(ScoredWindow(value, recent, shares, time_ns), span_windows=span_windows)
+            shares, level = block.contributions[at].tolist(), self._level(block.windows, at)
+            scored = ScoredWindow(value, recent, shares, time_ns, level)
+            state = self._step(scored, span_windows=span_windows)
             states.append((state, self.off_delay.since_ns))
             raised_ns = self.off_delay.since_ns if state == "raised" else raised_ns
             tracker.observe_window(time_ns, learnt[at], in_alarm=state != "normal")
         normal = np.array([state == "normal" for state, _ in states])
         self._statistics().observe_scores(block.windows, by_learnt, normal=normal)
         return block, states
+
+    def _level(self, windows: WindowBlock, at: int) -> Level:
+        """At which operating point the machine is, where an incident is open or near."""
+        assert self.profile is not None  # noqa: S101 - only scored windows get here
+        if self.off_delay.phase == "normal" and not self.trigger.counting:
+            return ()
+        return level_of(windows, at, self.profile.memory)
 
     def _step(self, window: ScoredWindow, *, span_windows: int) -> IncidentState:
         """What the trigger and the off-delay make of a window."""

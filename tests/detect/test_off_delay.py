@@ -14,6 +14,7 @@ from edge_agent.detect.off_delay import (
     OffDelaySnapshot,
     ScoredWindow,
 )
+from edge_agent.detect.operating_point import Level
 from edge_agent.detect.trigger import Trigger, TriggerSettings
 from edge_agent.records import Severity
 
@@ -31,6 +32,7 @@ class Machine:
     now_s: int = 0
     said: list[tuple[int, IncidentState]] = field(default_factory=list)
     severity: Severity = "warning"
+    level: Level = ()
     trigger: Trigger = field(default_factory=lambda: Trigger(TriggerSettings(on_delay_windows=6)))
 
     def __post_init__(self) -> None:
@@ -44,7 +46,7 @@ class Machine:
         for _ in range(seconds):
             self.now_s += 1
             heard = self.trigger.step(score, recent=score, span_windows=SPAN)
-            window = ScoredWindow(score, score, shares, self.now_s * SECOND)
+            window = ScoredWindow(score, score, shares, self.now_s * SECOND, self.level)
             state = self.life.step(heard, window, trigger=self.trigger, hop_ns=SECOND, span_windows=SPAN)
             if not told or told[-1] != state:
                 told.append(state)
@@ -114,6 +116,35 @@ def test_an_incident_is_over_after_two_hours_without_a_loud_stretch_wherever_its
     assert told.count("cleared") == 1
 
 
+FULL_LOAD, IDLE = (3.0, 1.0, 1.0), (0.0, -1.0, -1.0)
+
+
+def test_calm_where_the_fault_would_not_show_counts_a_sixth(machine: Machine) -> None:
+    machine.level = FULL_LOAD
+    machine.goes(300, 2.0)
+    machine.level = IDLE
+    assert "cleared" not in machine.goes(600)
+    assert "cleared" in machine.goes(300)
+
+
+def test_calm_where_the_incident_was_loud_ends_it_after_the_off_delay(machine: Machine) -> None:
+    machine.level = FULL_LOAD
+    machine.goes(300, 2.0)
+    machine.level = IDLE
+    assert "cleared" not in machine.goes(200)
+    machine.level = (-2.0, *FULL_LOAD[1:])  # what the fault had moved has come back, nothing else differs
+    assert "cleared" in machine.goes(150)
+
+
+def test_another_incident_keeps_its_own_operating_points(machine: Machine) -> None:
+    machine.level = FULL_LOAD
+    machine.goes(300, 2.0)
+    machine.goes(80)
+    machine.level = IDLE
+    machine.goes(60, 2.0, shares=BEARING)
+    assert machine.life.save().points == (IDLE,)
+
+
 def test_the_same_fault_soon_after_the_end_reopens_and_later_does_not(machine: Machine) -> None:
     machine.goes(300, 2.0)
     machine.goes(400)
@@ -170,6 +201,7 @@ def test_an_incident_that_is_written_down_after_any_window_goes_on_as_if_nothing
         if parted.life.phase != "normal":
             parted.life = OffDelay(RULES, grade=lambda: "warning")
             parted.life.restore(msgspec.msgpack.decode(parted_life, type=OffDelaySnapshot))
+        whole.level = parted.level = FULL_LOAD if score > 1.0 else IDLE
         assert parted.goes(seconds, score) == whole.goes(seconds, score)
 
 

@@ -9,7 +9,7 @@ from edge_agent.diagnose import attribution
 from edge_agent.pipeline.machine import Memento
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.settings import PipelineSettings
-from edge_agent.records import Alarm, Frame, Profile
+from edge_agent.records import Alarm, Frame, Profile, ScoreBlock, WindowBlock
 from tests.support.frames import SECOND, undecoded
 from tests.support.ramp_machine import Ramp, ramp_profile
 
@@ -75,6 +75,42 @@ def test_a_machine_is_not_normal_while_its_incident_is_unsettled_and_a_restart_c
     assert other.restore(memento, buffer)
     rest = ((100, 2.0), (300, 0.1))
     assert feed(other, *rest, start=220) == feed(line, *rest, start=220)
+
+
+CHANNELS = ("a", "speed", "flow")
+
+
+class Loaded(Ramp):
+    """Scores the first channel; the others say how the machine runs."""
+
+    def _one(self, block: WindowBlock) -> ScoreBlock:
+        shares = np.tile(np.array([1.0, 0.0, 0.0], np.float32), (len(block.values), 1))
+        return replace(super()._one(block), channels=CHANNELS, contributions=shares)
+
+
+def loaded_profile() -> Profile:
+    evidence = attribution.reference(np.linspace(-1, 1, 600, dtype=np.float32).reshape(200, 3))
+    place = {"location": np.zeros(3, np.float32), "scale": np.ones(3, np.float32)}
+    return replace(ramp_profile(**evidence, **place), channels=CHANNELS, period_ns=SECOND)
+
+
+def test_a_fault_that_does_not_show_in_idling_is_not_over_there() -> None:
+    line = Pipeline(decode=undecoded, scorer=Loaded(), settings=SETTINGS, profiles=[loaded_profile()])  # type: ignore[arg-type]
+
+    def runs(rows: int, score: float, load: float, start: int) -> list[Alarm]:
+        values = np.tile(np.array([score, load, load], np.float32), (rows, 1))
+        said: list[Alarm] = []
+        for at in range(rows):
+            time_ns = (start + at) * SECOND
+            said += line.feed([Frame("press", CHANNELS, [time_ns], values[at : at + 1])]).alarms
+        return said
+
+    runs(60, 0.1, 1.0, start=0)
+    assert runs(100, 2.0, 1.0, start=60)[0].state == "open"
+    idle = runs(500, 0.1, -1.0, start=160)
+    assert [(alarm.state, alarm.unsettled) for alarm in idle] == [("open", True)]
+    assert runs(60, 2.0, 1.0, start=660)[0].reopened == 1
+    assert runs(300, 0.1, 1.0, start=720)[-1].state == "closed"
 
 
 def test_an_alarm_that_an_older_agent_left_open_goes_on() -> None:
