@@ -11,7 +11,8 @@ from edge_agent.formats.mapping.values import ValueReader, ValueRule, hint
 
 TIMES = (
     "ts", "timestamp", "time", "t", "datetime", "Timestamp", "Time", "SourceTimestamp", "sourceTimestamp",
-    "timestamp_ms", "timestampMs", "received_at", "date", "TimeStamp", "_time",
+    "timestamp_ms", "timestampMs", "received_at", "date", "TimeStamp", "_time", "Zeit", "zeit", "Zeitstempel",
+    "zeitstempel", "Uhrzeit", "horodatage", "fecha",
 )  # fmt: skip
 ABOUT = frozenset({
     "fcnt", "f_cnt", "fport", "f_port", "dr", "frequency", "rssi", "snr", "linkquality", "seq", "sequence", "seqno",
@@ -190,7 +191,8 @@ def _why_not(told: Sequence[object]) -> str:
     first = told[0]
     if not isinstance(first, str):
         return "is no number"
-    if len(first) >= 4 and len(first) % 2 == 0 and all(one in "0123456789abcdefABCDEF" for one in first):
+    digits = first.removeprefix("0x")
+    if len(digits) >= 4 and len(digits) % 2 == 0 and all(one in "0123456789abcdefABCDEF" for one in digits):
         return f"is hex text ({first[:16]}): [[source.map.binary]] reads numbers out of it"
     reason = _READER.read(first)
     if reason == "not_a_number":

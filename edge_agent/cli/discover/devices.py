@@ -5,6 +5,7 @@ field of any name without which two messages would say the same channel twice at
 it takes to tell all messages of a time apart, so that two devices never become one machine.
 """
 
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -145,6 +146,82 @@ def named_alike(messages: Sequence[Mapping[str, Any]], pattern: str) -> tuple[st
     ]
     known = bool(paths) and all(path in fields and None not in fields[path] for path in paths)
     return tuple("/".join(path) for path in paths) if known else ()
+
+
+def different_in_each(messages: Sequence[Sequence[Mapping[str, Any]]]) -> str:
+    """The text that differs from object to object in every list of them: what says one channel again of another device.
+
+    Args:
+        messages: of each the objects, which say the same quantities; with one object a message none can be told.
+    """
+    lists = [items for items in messages if items]
+    if not lists or max(map(len, lists)) < 2:
+        return ""
+    first = lists[0][0]
+    alike = {key for key, value in first.items() if not isinstance(value, str)}
+    if not all(alike <= item.keys() for items in lists for item in items):
+        return ""
+    texts = [key for key, value in first.items() if isinstance(value, str) and _is_word(value)]
+    good = [
+        key
+        for key in texts
+        if all(len({str(item.get(key)) for item in items}) == len(items) for items in lists)
+    ]
+    order = {word: number for number, word in enumerate((*_SURELY, "name", "id"))}
+    return min(good, key=lambda key: order.get(_called((key,)), len(order)), default="")
+
+
+def machine_tag(messages: Sequence[str]) -> str:
+    """The tag of line protocol that names the machine: one that is called so, or that alone tells like lines apart."""
+    for tag in _TAGS:
+        if sum(f",{tag}=" in message for message in messages) * 2 > len(messages):
+            return tag
+    good: dict[str, None] | None = None
+    for message in messages:
+        found = _telling_tags(message)
+        if found is not None:
+            good = found if good is None else {tag: None for tag in good if tag in found}
+    return next(iter(good or ()), "")
+
+
+_TAGS = ("machine", "device", "asset", "line")
+
+
+def _telling_tags(message: str) -> dict[str, None] | None:
+    """The tags of which each like line of a message has another value; None where no two lines are alike."""
+    alike: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for line in message.splitlines():
+        series, _, rest = line.strip().partition(" ")
+        measurement, *pairs = series.split(",")
+        fields = (part.partition("=")[0] for part in rest.split(" ")[0].split(","))
+        tags = dict(pair.partition("=")[::2] for pair in pairs)
+        alike.setdefault((measurement, *fields), []).append(tags)
+    crowds = [tags for tags in alike.values() if len(tags) > 1]
+    if not crowds:
+        return None
+    return {
+        tag: None
+        for tag in crowds[0][0]
+        if all(len({tags.get(tag) for tags in crowd}) == len(crowd) for crowd in crowds)
+    }
+
+
+_PARTS = re.compile(
+    r"(?:phase|axis|ch|channel|switch|relay|input|output|in|out|em|em1|pm|pm1|cover|light|zone|bearing|port|l|t|p|x|y|z|"
+    r"sensor|probe|value|val|data|group|pdi|pdo|register|reg|block|item|field|temperature|temp|pressure|flow|level)",
+    re.IGNORECASE,
+)
+"""What parts of one device are called: phases, axes, inputs."""
+_NUMBERED = re.compile(r"(?P<stem>.*?[^\W\d_])[\s_.:#-]*(?P<number>\d{1,4}|[A-Z])")
+
+
+def numbered_alike(holders: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """The keys of objects that are devices of one kind: one word and numbers or letters, and the same fields in all."""
+    told = {key: found for key in holders if (found := _NUMBERED.fullmatch(key)) is not None}
+    stems = {found["stem"].lower().rstrip("-_ ") for found in told.values()}
+    fields = {frozenset(holder) for holder in holders.values()}
+    same = len(told) == len(holders) > 1 and len(stems) == 1 and len(fields) == 1 and len(min(fields)) > 1
+    return tuple(holders) if same and _PARTS.fullmatch(min(stems)) is None else ()
 
 
 def _holes(pattern: str) -> list[str]:

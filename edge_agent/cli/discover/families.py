@@ -68,6 +68,7 @@ def _key(reading: TopicReading) -> str:
             settings,
             reading.machine,
             reading.in_topic,
+            reading.end,
             depth,
             reading.parts[: 2 if reading.parts[0] == "" else 1],
         ]
@@ -146,7 +147,7 @@ def _family(members: Sequence[TopicReading], others: Sequence[tuple[str, ...]]) 
         for at in chosen:
             template[at] = "{machine}" if at == chosen[-1] else f"{{level_{_LETTERS[at % 26]}}}"
         pattern = ".".join(template[at] for at in chosen) or _literal_name(first.parts[:end])
-    source = {"topic": "/".join(template), "machine": pattern, **first.settings, **source}
+    source = {"topic": "/".join(template) + first.end, "machine": pattern, **first.settings, **source}
     _join_rules(source, members)
     machines: dict[str, dict[str, None]] = {}
     rates: dict[str, float] = {}

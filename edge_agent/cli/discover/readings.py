@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from edge_agent.cli.discover.columns import is_time, value_rule
+from edge_agent.cli.discover.devices import machine_tag
 from edge_agent.cli.discover.roles import Role, role_of, unit_of, units_beside
 from edge_agent.cli.discover.shapes import shape
 from edge_agent.config.sources import SourceSection
@@ -61,8 +62,13 @@ class TopicReading:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The topic's levels."""
-        return tuple(self.topic.split("/"))
+        """The topic's levels, but for an empty one at its end."""
+        return tuple(self.topic.removesuffix("/").split("/"))
+
+    @property
+    def end(self) -> str:
+        """What stands behind the last level: a slash, or nothing."""
+        return "/" if self.topic.endswith("/") else ""
 
 
 def read_topic(
@@ -93,7 +99,7 @@ _Candidate = tuple[Mapping[str, Any], str, bool, tuple[tuple[str, str], ...]] | 
 
 
 def _candidates(name: str, kept: Sequence[Delivery], named: Sequence[str]) -> Iterator[_Candidate]:
-    """Settings to try, the best first and the one whose reason says most last."""
+    """Settings to try, the best first and the one whose reason says most last; text: why there are none."""
     payloads = [_bare(delivery.payload) for delivery in kept]
     items = [read_json(payload) for payload in payloads]
     good = [item for item in items if isinstance(item, dict | list)]
@@ -112,15 +118,7 @@ def _candidates(name: str, kept: Sequence[Delivery], named: Sequence[str]) -> It
         return
     lines = any(" " in part.strip() and "=" in part for part in text)
     if lines:
-        tag = next(
-            (
-                tag
-                for tag in ("machine", "device", "asset", "line")
-                if sum(f",{tag}=" in part for part in text) * 2 > len(text)
-            ),
-            "",
-        )
-        if tag:
+        if tag := machine_tag(text):
             yield {"format": line_protocol.FORMAT.name}, f"{{/tags/{tag}}}", False, ()
         yield {"format": line_protocol.FORMAT.name}, "", False, ()
         return
@@ -139,7 +137,9 @@ def _bare(payload: bytes) -> bytes:
     return inner if isinstance(inner, bytes) else payload
 
 
-def _of_json(name: str, items: Sequence[Any], near_ns: int, named: Sequence[str]) -> Iterator[_Candidate]:
+def _of_json(
+    name: str, items: Sequence[Any], near_ns: int, named: Sequence[str]
+) -> Iterator[_Candidate]:
     if _is_own_row(items[0], near_ns):
         texts = [
             value for item in items if isinstance(item, dict) for value in item.get("values", {}).values()
@@ -194,11 +194,12 @@ def _tried(
     name: str, topic: HeardTopic, settings: Mapping[str, Any], *, machine: str, in_topic: bool, seconds: float
 ) -> tuple[Mapping[str, tuple[str, ...]], float, Mapping[str, list[float]]] | str:
     """What the agent's decoder makes of the messages: channels by machine, rows a second, values; or its reason."""
-    levels = name.count("/") + 1
+    end = "/" if name.endswith("/") else ""
+    levels = name.removesuffix("/").count("/") + 1
     if in_topic and levels < 2 and not machine:
         return "no level of the topic names the machine"
     holes = ["{machine}", "{channel}"] if in_topic else ["{machine}"]
-    shown = "/".join(["+"] * (levels - len(holes)) + holes[-levels:])
+    shown = "/".join(["+"] * (levels - len(holes)) + holes[-levels:]) + end
     table = {**settings, "topic": shown, "machine": machine or "{machine}"}
     try:
         route = _section(json.dumps(table)).route

@@ -20,14 +20,21 @@ from edge_agent.cli.discover.columns import (
     value_rule,
     weigh,
 )
-from edge_agent.cli.discover.devices import device_pattern, named_alike
+from edge_agent.cli.discover.devices import (
+    device_pattern,
+    different_in_each,
+    named_alike,
+    numbered_alike,
+)
 from edge_agent.formats.mapping.pointer import ABSENT, at, escaped, parse_pointer
 from edge_agent.formats.mapping.values import ValueReader, ValueRule
 
 _NAMES = (
     "DisplayName", "displayName", "id", "name", "tag", "Name", "Id", "n", "symbol", "NodeId", "nodeId", "key", "sensor",
 )  # fmt: skip
-_VALUES = ("v", "value", "Value", "val", "Val", "Measurement", "measurement", "reading")
+_VALUES = (
+    "v", "value", "Value", "val", "Val", "Measurement", "measurement", "reading", "Wert", "wert", "Messwert", "valeur",
+)  # fmt: skip
 _QUALITIES = (
     "q", "qc", "quality", "Quality", "Quality_Code", "quality_code", "StatusCode", "statusCode", "status_code",
 )  # fmt: skip
@@ -57,9 +64,7 @@ def shape(
     guess = Guess(rule=rule, reader=ValueReader(ValueRule(**rule)), named=named)
     first = messages[0]
     if isinstance(first, list):
-        found = _list(
-            guess, [item for message in messages if isinstance(message, list) for item in message], near_ns
-        )
+        found = _list(guess, [message for message in messages if isinstance(message, list)], near_ns)
     elif isinstance(first, dict):
         found = _object(guess, [message for message in messages if isinstance(message, dict)], near_ns)
     else:
@@ -73,16 +78,28 @@ def shape(
 # -- lists ------------------------------------------------------------------------------------------------------------
 
 
-def _list(guess: Guess, items: Sequence[Any], near_ns: int) -> bool:
+def _list(guess: Guess, messages: Sequence[Sequence[Any]], near_ns: int) -> bool:
     """A list at the root: of named values, or of rows."""
-    rows = [item for item in items if isinstance(item, dict)]
+    rows = [item for message in messages for item in message if isinstance(item, dict)]
     if not rows:
         return False
     guess.map["values"] = [""]
     if _single_values(guess, rows, near_ns):
         return True
     _name_device(guess, rows, near_ns)
-    return _named(guess, rows, near_ns) or _row(guess, rows, rows, near_ns)
+    if _named(guess, rows, near_ns):
+        return True
+    name = "" if guess.machine else different_in_each([_dicts(message) for message in messages])
+    if name and not time_key(Guess(), rows[0], near_ns):
+        guess.machine = f"{{/{escaped(name)}}}"
+    found = _row(guess, rows, rows, near_ns)
+    if found and name and guess.machine:
+        _names_machine(guess, name, within=True)
+    return found
+
+
+def _dicts(items: Sequence[Any]) -> list[dict[str, Any]]:
+    return [item for item in items if isinstance(item, dict)]
 
 
 def _single_values(guess: Guess, items: Sequence[Mapping[str, Any]], near_ns: int) -> bool:
@@ -165,7 +182,7 @@ def _quality(place: str, key: str, seen: Sequence[object]) -> dict[str, Any]:
 
 def _object(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int) -> bool:
     first = messages[0]
-    for attempt in (_telegraf, _by_device, _inner_list, _one_value):
+    for attempt in (_telegraf, _by_device, _by_numbered_device, _inner_list, _one_value):
         if attempt(guess, messages, near_ns):
             return True
         if guess.map or guess.machine:
@@ -249,6 +266,30 @@ def _by_device(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int
     return any(name not in guess.left_out for name in columns)
 
 
+def _by_numbered_device(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int) -> bool:
+    """{"ts", "press_1": {"temp", "flow"}, "press_2": {"temp", "flow"}}: devices as keys, all of one kind."""
+    first = messages[0]
+    devices = numbered_alike({key: inner for key, inner in first.items() if isinstance(inner, dict)})
+    if not devices or any(key in first[devices[0]] for key in _VALUES):
+        return False
+    guess.map.update(samples="/{machine}", values=[""])
+    if (time := time_key(guess, first, near_ns)) != "":
+        guess.map["time"] = f"/{escaped(time)}"
+    guess.machine = "{machine}"
+    holders = [message[key] for message in messages for key in devices if isinstance(message.get(key), dict)]
+    columns: dict[str, list[object]] = {}
+    for item in holders:
+        for path, value in leaves(item):
+            columns.setdefault(path, []).append(value)
+    weigh(guess, columns, near_ns)
+    if skip := [name for name in guess.left_out if name in columns]:
+        guess.map["skip"] = skip
+    for key, value in first.items():
+        if key != time and not isinstance(value, dict) and is_number(value):
+            guess.left_out[key] = "stands in the envelope"
+    return any(name not in guess.left_out for name in columns)
+
+
 def _inner_list(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int) -> bool:
     """A list of named values or of rows somewhere inside."""
     first = messages[0]
@@ -281,17 +322,50 @@ def _inner_list(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: in
                 guess.alone = True
             _outer(guess, messages, place)
             return True
-        elif (time := time_key(guess, items[0], near_ns)) != "" and has_numbers(items[0]):
-            guess.map["samples"] = place
-            holder = _container(items[0])
-            guess.map["values"] = [holder]
-            _outer(guess, messages, place)
-            _name_device(guess, items, near_ns)
-            inside = [at(item, parse_pointer(holder)) for item in items]
-            return _row(
-                guess, [item for item in inside if isinstance(item, dict)], items, near_ns, place=holder
-            )
+        elif has_numbers(items[0]) and _rows_inside(guess, messages, place, near_ns):
+            return True
     return False
+
+
+def _rows_inside(guess: Guess, messages: Sequence[Mapping[str, Any]], place: str, near_ns: int) -> bool:
+    """Rows in a list: each with a time of its own, or each of another device."""
+    lists = [_rows_at(message, parse_pointer(place)) for message in messages]
+    items = [item for listed in lists for item in listed]
+    if time_key(guess, items[0], near_ns) == "":
+        name = different_in_each(lists)
+        return bool(name) and _list_of_devices(guess, messages, place, name=name, near_ns=near_ns)
+    holder = _container(items[0])
+    guess.map.update(samples=place, values=[holder])
+    _outer(guess, messages, place)
+    _name_device(guess, items, near_ns)
+    inside = [at(item, parse_pointer(holder)) for item in items]
+    held = [item for item in inside if isinstance(item, dict)]
+    return _row(guess, held, items, near_ns, place=holder)
+
+
+def _list_of_devices(
+    guess: Guess, messages: Sequence[Mapping[str, Any]], place: str, *, name: str, near_ns: int
+) -> bool:
+    """{"time", "devices": [{"name", "data": {...}}, …]}: rows of several devices, of one time."""
+    items = [item for message in messages for item in _rows_at(message, parse_pointer(place))]
+    holder = _container(items[0])
+    held = [at(item, parse_pointer(holder)) for item in items]
+    guess.map.update(samples=place, values=[holder])
+    guess.machine = f"{{/{escaped(name)}}}"
+    _outer(guess, messages, place)
+    if not _row(guess, [item for item in held if isinstance(item, dict)], items, near_ns, place=holder):
+        return False
+    if "time" not in guess.map and (time := time_key(guess, messages[0], near_ns)) != "":
+        guess.map["time"] = f"/{escaped(time)}"
+    _names_machine(guess, name, within=not holder)
+    return True
+
+
+def _names_machine(guess: Guess, name: str, *, within: bool) -> None:
+    """Note that a field names the machine, and that it is no channel where it stands among the values."""
+    guess.left_out[name] = "names the machine"
+    if within:
+        guess.map["skip"] = list(dict.fromkeys([*guess.map.get("skip", ()), name]))
 
 
 def _rows_at(message: Mapping[str, Any], pointer: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -118,7 +118,7 @@ class Survey:
     def _read(self, name: str, topic: HeardTopic, seconds: float) -> TopicReading | str:
         if self._own(name):
             return "an agent's own"
-        levels = name.removeprefix("/").split("/")
+        levels = name.removeprefix("/").removesuffix("/").split("/")
         if name.startswith("$") or not all(map(is_name, levels)):
             return "bad_topic"
         if set("{}") & set(name):
