@@ -1,6 +1,6 @@
 """The `number` format: the payload is one bare number, its machine and channel stand in the topic."""
 
-from edge_agent.formats.mapping.values import LARGEST
+from edge_agent.formats.mapping.values import LARGEST, hint
 from edge_agent.formats.origin import Origin, told
 from edge_agent.formats.wire_format import WireFormat
 from edge_agent.records import Frame, Reject, RejectReason
@@ -14,11 +14,13 @@ def decode(payload: bytes, origin: Origin) -> Frame | Reject:
 
     Words such as `true`, `ON` and `closed` count as 1 and 0; an empty payload or `null` says that there is no value.
     """
+    reader = origin.reading.values
     try:
         text = payload.decode().strip()
     except UnicodeDecodeError:
-        return Reject("not_utf8")
-    reader = origin.reading.values
+        text = payload.decode("latin-1").strip()  # many small devices write their degree sign so
+        if not (isinstance(reader.read_text(text), float) or hint(text)):
+            return Reject("not_utf8")
     value: float | RejectReason | None = _plain(text) if reader.as_python else None
     if value is None:
         value = reader.read_text(text)

@@ -1,11 +1,11 @@
-"""What stands around a payload: gzip, zstd, byte order marks, zero bytes. Bounded: no payload swells memory."""
+"""What stands around a payload: gzip, zlib, zstd, byte order marks, zero bytes. Bounded: no payload swells memory."""
 
 import zlib
 from typing import Literal
 
 from edge_agent.records import Reject
 
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_GZIP, _ZSTD, _ZLIB = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x78"
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _ANY_HEADER, _RAW = 47, -15
 """zlib's window bits: gzip or zlib by the header; deflate without one."""
@@ -17,6 +17,10 @@ def unwrapped(payload: bytes, *, limit_bytes: int) -> bytes | Reject | None:
         return inflate(payload, limit_bytes=limit_bytes)
     if payload[:4] == _ZSTD:
         return _zstd(payload, limit_bytes=limit_bytes)
+    if payload[:1] == _ZLIB and len(payload) > 2 and int.from_bytes(payload[:2]) % 31 == 0:
+        found = inflate(payload, limit_bytes=limit_bytes)
+        # Text may begin so, too: then it is the text's own fault that it could not be read.
+        return found if isinstance(found, bytes) or found.reason == "too_large" else None
     for mark, encoding in _BOMS:
         if payload.startswith(mark):
             text = payload[len(mark) :].decode(encoding, "ignore").rstrip("\0")

@@ -7,12 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.formats import number
 from edge_agent.formats.mapping.binary import BinaryField
 from edge_agent.formats.mapping.names import parse_template
 from edge_agent.formats.mapping.pointer import parse_place
 from edge_agent.formats.mapping.quality import QualityReader, QualityRule
+from edge_agent.formats.mapping.reading import Reading
 from edge_agent.formats.mapping.times import TimeRule, text_ns
 from edge_agent.formats.mapping.values import ValueReader, ValueRule, hint
+from edge_agent.formats.origin import Origin
 from edge_agent.formats.packing import inflate, unwrapped
 from edge_agent.records import Reject
 
@@ -200,8 +203,33 @@ def test_what_is_packed_comes_out_whole_or_not_at_all() -> None:
         found = unwrapped(broken, limit_bytes=4999 if reason == "too_large" else 5000)
         assert isinstance(found, Reject)
         assert found.reason == reason
+    packed = zlib.compress(b"x" * 5000)
+    assert unwrapped(packed, limit_bytes=5000) == b"x" * 5000
+    assert unwrapped(packed[:-9], limit_bytes=5000) is None, "text may begin with an x, too"
+    assert unwrapped(b"x^2 is no number", limit_bytes=5000) is None
+    swollen = unwrapped(packed, limit_bytes=4999)
+    assert isinstance(swollen, Reject)
+    assert swollen.reason == "too_large"
     assert inflate(zlib.compress(b"abc"), limit_bytes=3) == b"abc"
     assert unwrapped(b"\xef\xbb\xbf{}", limit_bytes=9) == b"{}"
     assert unwrapped(b"1.5\0\0", limit_bytes=9) == b"1.5"
     assert unwrapped("\ufeff1,5".encode("utf-16-le"), limit_bytes=9) == b"1,5"
     assert unwrapped(b"1.5", limit_bytes=9) is None
+
+
+@pytest.mark.parametrize(
+    ("payload", "settings", "expected"),
+    [
+        ("21,5 °C".encode("latin-1"), {"decimal": ",", "strip_unit": True}, 21.5),
+        ("3 µm".encode("latin-1"), {"strip_unit": True}, 3.0),
+        ("21.5 °C".encode("latin-1"), {}, "not_a_number"),
+        (b"\xff\xfe\xfd", {}, "not_utf8"),
+        ("müde".encode("latin-1"), {}, "not_utf8"),
+    ],
+)
+def test_a_number_of_an_old_device_may_have_its_unit_in_one_byte(
+    payload: bytes, settings: dict[str, Any], expected: object
+) -> None:
+    reading = Reading(values=ValueReader(ValueRule(**settings)))
+    found = number.decode(payload, Origin("m", "temp", NOON_NS, 10**9, reading=reading))
+    assert (found.reason if isinstance(found, Reject) else found.rows[0][0]) == expected

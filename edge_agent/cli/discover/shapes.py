@@ -14,6 +14,7 @@ from edge_agent.cli.discover.columns import (
     Shape,
     has_numbers,
     is_number,
+    is_time,
     leaves,
     time_key,
     time_place,
@@ -27,6 +28,7 @@ from edge_agent.cli.discover.devices import (
     numbered_alike,
 )
 from edge_agent.formats.mapping.pointer import ABSENT, at, escaped, parse_pointer
+from edge_agent.formats.mapping.times import size_unit
 from edge_agent.formats.mapping.values import ValueReader, ValueRule
 
 _NAMES = (
@@ -182,7 +184,7 @@ def _quality(place: str, key: str, seen: Sequence[object]) -> dict[str, Any]:
 
 def _object(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int) -> bool:
     first = messages[0]
-    for attempt in (_telegraf, _by_device, _by_numbered_device, _inner_list, _one_value):
+    for attempt in (_telegraf, _by_device, _by_numbered_device, _columns, _inner_list, _one_value):
         if attempt(guess, messages, near_ns):
             return True
         if guess.map or guess.machine:
@@ -288,6 +290,36 @@ def _by_numbered_device(guess: Guess, messages: Sequence[Mapping[str, Any]], nea
         if key != time and not isinstance(value, dict) and is_number(value):
             guess.left_out[key] = "stands in the envelope"
     return any(name not in guess.left_out for name in columns)
+
+
+def _columns(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int) -> bool:
+    """{"time": [t1, t2, …], "temp": [1.5, 1.6, …]}: a column a quantity."""
+    first = messages[0]
+    time = next((key for key in TIMES if isinstance(first.get(key), list) and first[key]), "")
+    if not time or not is_time(first[time][0], near_ns):
+        return False
+    stamps = first[time]
+    names = [
+        key
+        for key, column in first.items()
+        if key != time
+        and isinstance(column, list)
+        and len(column) == len(stamps)
+        and any(map(is_number, column))
+    ]
+    if not isinstance(stamps[0], str):
+        guess.map["time_unit"] = size_unit(stamps[0])
+    guess.map.update(values=[f"/{escaped(name)}" for name in names], time=f"/{escaped(time)}")
+    weigh(
+        guess,
+        {name: [value for message in messages for value in message.get(name, ())] for name in names},
+        near_ns,
+    )
+    guess.map["values"] = [f"/{escaped(name)}" for name in names if name not in guess.left_out]
+    for key, value in first.items():
+        if key not in (*names, time) and is_number(value):
+            guess.left_out[key] = "stands beside columns, once a message"
+    return bool(guess.map["values"])
 
 
 def _inner_list(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int) -> bool:
@@ -398,7 +430,8 @@ def _one_value(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int
     others = [
         key for key in others if key not in TIMES and key not in _QUALITIES and key.lower() not in ABOUT
     ]
-    if not value or others or any(isinstance(item, dict) for item in first.values()):
+    objects = [key for key, item in first.items() if isinstance(item, dict) and key not in _QUALITIES]
+    if not value or others or objects:
         return False
     guess.map["values"] = [f"/{escaped(value)}"]
     name = _one_of(_NAMES, first)
