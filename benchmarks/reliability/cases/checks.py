@@ -42,6 +42,12 @@ def _weekend_kept(played: PlayedCase) -> bool:
     )
 
 
+def _in_peace(played: PlayedCase) -> bool:
+    """One false incident a week at most, and the real fault found."""
+    week = played.week
+    return bool(week) and bool(week["found"]) and week["false"] <= round(week["weeks"])
+
+
 CHECKS: dict[str, Expectation] = {
     "pub-01": Expectation(
         "two machines, and the time without a zone is named",
@@ -167,6 +173,17 @@ CHECKS: dict[str, Expectation] = {
             and _recording(p, "sentinels.csv").channels == ("pressure", "flow", "running")
         ),
     ),
+    "pub-40": Expectation("nights are no alarms, one a week at most; the fault is found", _in_peace),
+    "pub-41": Expectation("meters that only rise raise nothing; the fault is found", _in_peace),
+    "pub-42": Expectation("known set points raise nothing; the fault is found", _in_peace),
+    "pub-43": Expectation("a door and a state raise nothing; the fault is found", _in_peace),
+    "pub-44": Expectation("a weekend is no alarm of its length; the fault is found", _in_peace),
+    "pub-45": Expectation("single broken readings raise nothing; the fault is found", _in_peace),
+    "pub-46": Expectation(
+        "no false incident, and the fault across phases of a batch is found",
+        lambda p: _in_peace(p) and not p.week["false"],
+    ),
+    "pub-47": Expectation("a recalibration is told once; the fault is found", _in_peace),
     "pub-48": Expectation(
         "text that is a number is read, so that nothing is lost",
         lambda p: p.by_default.channels == {"w1": {"a", "b"}} and not p.by_default.lost,

@@ -1,5 +1,6 @@
 """A case, played: messages through discover and by what it proposes, a recording as replay reads it. No broker."""
 
+import base64
 import gzip
 import json
 import tomllib
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.reliability.cases.quiet import findings
+from benchmarks.reliability.cases.week import week
 from edge_agent.cli.discover.propose import written
 from edge_agent.cli.discover.survey import Survey
 from edge_agent.config.file import Config
@@ -21,7 +23,7 @@ from edge_agent.formats.sparkplug.payload import decode as decode_sparkplug
 from edge_agent.recordings import tables
 from edge_agent.records import Delivery, Frame, Reject
 
-_NOW_NS = 1_796_040_005 * 10**9
+_NOW_NS = 1_796_040_060 * 10**9
 _STEP_NS = 50_000_000
 _PAYLOAD_BYTES = 65_536
 _FUTURE_S = 300.0
@@ -32,12 +34,14 @@ class Reading:
     """What became of messages that were read by some configuration.
 
     Attributes:
-        channels: of each machine. values: by machine and channel. accepted: messages. rejected, lost: messages and
-            values by reason. said: details.
+        channels: of each machine. values: by machine and channel. times_ns: of rows, in the order of the messages.
+        accepted: messages. rejected, lost: messages and values by reason. said: details.
+        stamped: whether all rows have a time of their own.
     """
 
     channels: dict[str, set[str]] = field(default_factory=dict)
     values: dict[str, list[float]] = field(default_factory=dict)
+    times_ns: list[int] = field(default_factory=list)
     accepted: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
@@ -55,6 +59,7 @@ class PlayedCase:
         by_proposal, by_file, by_default: the messages read by the proposal, by the case's own file, by no file.
         recordings: by the file's name, or why it was refused.
         quiet: findings about a source that says only what has changed, by what was played.
+        week: the agent's verdict on a simulated week, as `benchmarks.everyday` counts it.
     """
 
     heard: str = ""
@@ -69,6 +74,7 @@ class PlayedCase:
     recordings: dict[str, tables.Recording | str] = field(default_factory=dict)
     sparkplug: list[str] = field(default_factory=list)
     quiet: dict[str, list[str]] = field(default_factory=dict)
+    week: Mapping[str, Any] = field(default_factory=dict)
 
 
 def play(folder: Path) -> PlayedCase:
@@ -87,6 +93,8 @@ def play(folder: Path) -> PlayedCase:
             played.recordings[path.name] = error.reason
     if played.recordings:
         played.heard = ", ".join(played.recordings)
+    if told := week(folder):
+        played.week, played.heard = told, f"{round(told['weeks'])} simulated week(s) after the learnt day"
     if "quiet" in folder.name and (folder / "agent.toml").is_file():
         played.quiet = findings(folder)
         played.heard = "numbers at 10 Hz, then nothing changes"
@@ -117,16 +125,19 @@ def _deliveries(folder: Path) -> list[Delivery]:
         return []
     told: list[Delivery] = []
     for one in said * 2:
-        payload = one.get("payload")
-        raw = (
-            one["raw"]
-            if "raw" in one
-            else payload.encode()
-            if isinstance(payload, str)
-            else json.dumps(payload).encode()
-        )
-        told.append(Delivery(one["topic"], raw, _NOW_NS + len(told) * _STEP_NS, one.get("retain", False)))
+        arrival_ns = _NOW_NS + len(told) * _STEP_NS
+        told.append(Delivery(one["topic"], _payload(one), arrival_ns, one.get("retain", False)))
     return told
+
+
+def _payload(one: Mapping[str, Any]) -> bytes:
+    """A message's bytes: `payload` as text or JSON, `base64` of bytes that are neither."""
+    if "raw" in one:
+        return bytes(one["raw"])
+    if "base64" in one:
+        return base64.b64decode(one["base64"])
+    payload = one["payload"]
+    return payload.encode() if isinstance(payload, str) else json.dumps(payload).encode()
 
 
 def _row(values: Mapping[str, float]) -> bytes:
@@ -169,6 +180,7 @@ def _read(config: Config, deliveries: Sequence[Delivery]) -> Reading:
         for frame in (decoded,) if isinstance(decoded, Frame) else decoded.frames:
             found.lost.update(reason for _, reason in frame.bad_values)
             found.stamped &= frame.stamped
+            found.times_ns += frame.times_ns
             found.channels.setdefault(frame.machine, set()).update(frame.channels)
             for row in np.asarray(frame.rows, np.float64).tolist():
                 for name, value in zip(frame.channels, row, strict=True):
