@@ -23,6 +23,7 @@ FLAME = "performance_flame.svg"
 _PATIENCE_S = 420
 STEPS: dict[str, list[str]] = {
     "throughput.run": ["--seconds", "8", "--repeats", "3", "--burst", "80000"],
+    "mapping": ["--repeats", "15"],
     "peers.run": ["--rows", "8000", "--blocks", "800", "--repeats", "3"],
     "latency": ["--machines", "50", "200", "--seconds", "6"],
     "scaling": ["--rows", "12000"],
@@ -34,6 +35,7 @@ STEPS: dict[str, list[str]] = {
 }
 QUICK: dict[str, list[str]] = {
     "throughput.run": ["--seconds", "3", "--repeats", "1", "--burst", "8000", "--machines", "40"],
+    "mapping": ["--repeats", "3", "--messages", "400"],
     "peers.run": ["--rows", "1000", "--blocks", "100", "--repeats", "1", "--machines", "10"],
     "latency": ["--machines", "10", "--seconds", "2"],
     "scaling": ["--rows", "1000"],
@@ -90,7 +92,8 @@ def measure(options: argparse.Namespace) -> list[str]:
         )
         if name == "throughput.run":
             command += ["--flame", str(options.results / FLAME)]
-            command += ["--baseline", str(options.baseline)] if options.baseline else []
+        if name in ("throughput.run", "mapping") and options.baseline:
+            command += ["--baseline", str(options.baseline)]
         began = time.monotonic()
         try:
             ended = subprocess.run(
