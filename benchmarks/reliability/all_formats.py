@@ -1,11 +1,11 @@
-"""One machine told in every format over a real broker: the same alarms, ids apart, and a ledger that adds up.
+"""One machine told in every format and by every gateway, over a real broker: the same alarms, a ledger that adds up.
 
 `python -m benchmarks.reliability.all_formats` starts mosquitto and one agent with the shipped model, and sends the
-same rows, five a second, as eight machines of eight formats; bare numbers have no time of their own, so they set the
-pace, and `window.grid_s` is half of it, so that a busy machine costs none. Once all are learnt a valve closes: flow
-falls and pressure rises, in every format. What the same rows give in a replay, without any broker, stands beside it.
-Then each format's malformed payloads and a good one after them, and what became of them by reason. Writes
-`benchmarks/results/formats.{json,md}`; ends with 1 where anything differs.
+same rows, five a second, as eight machines of eight formats and one of each preset; bare numbers have no time of their
+own, so they set the pace, and `window.grid_s` is half of it, so that a busy machine costs none. Once all are learnt a
+valve closes: flow falls and pressure rises, in every format. What the same rows give in a replay, without any broker,
+stands beside it. Then each format's malformed payloads and a good one after them, and what became of them by reason.
+Writes `benchmarks/results/formats.{json,md}`; ends with 1 where anything differs.
 """
 
 import argparse
@@ -30,12 +30,16 @@ from benchmarks.harness.broker import Broker
 from benchmarks.harness.edge_node import EdgeNodeDouble
 from benchmarks.harness.patience import wait_until
 from benchmarks.harness.user import User, rows
+from benchmarks.reliability import preset_payloads
 from edge_agent.config.file import load
+from edge_agent.config.presets import PRESETS
 from edge_agent.recordings.replay import commission_recording, replay
 from edge_agent.recordings.tables import Recording
 from edge_agent.service.wiring import load_scorer, pipeline_settings
 
 FORMATS = ("json", "json_path", "number", "cbor", "senml", "senml_cbor", "line", "sparkplug")
+NAMES = (*FORMATS, *PRESETS)
+"""Of all machines: formats, then presets."""
 PERIOD_S = 0.2
 ONSET_ROWS = 3
 """So many rows may lie between the onsets of the same alarm."""
@@ -79,7 +83,7 @@ format = "sparkplug"
 machine = "{device}"
 [source.sparkplug]
 host_id = "hall"
-"""
+""" + preset_payloads.sources()
 )
 
 
@@ -155,11 +159,11 @@ def run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         sent, start, fault_row = tell(user, node, options)
         wait_until(lambda: agent.settled_for(3.0), what="the rows to arrive")
         after_rows = agent.ledger()
-        alarms = {name: said(user, f"m-{name}", start=start) for name in FORMATS}
-        bad = {name: turned_away(name, agent, user, node) for name in FORMATS}
+        alarms = {name: said(user, f"m-{name}", start=start) for name in NAMES}
+        bad = {name: turned_away(name, agent, user, node) for name in NAMES}
         ledger = agent.ledger()
         agent.stop()
-        heard = {name: agent.buffer_state(f"m-{name}").row_count for name in FORMATS}
+        heard = {name: agent.buffer_state(f"m-{name}").row_count for name in NAMES}
     finally:
         node.close()
         user.close()
@@ -200,14 +204,23 @@ def tell(user: User, node: EdgeNodeDouble, options: argparse.Namespace) -> tuple
             for tail, payload in encoded(name, ts, machine_row(at, fault=bool(fault_row))):
                 user.publish(f"{name}/m-{name}{tail}", payload)
                 sent[name] += 1
+        for name in PRESETS:
+            for topic, payload in of_preset(name, ts, machine_row(at, fault=bool(fault_row))):
+                user.publish(topic, payload)
+                sent[name] += 1
         sent["sparkplug"] += tell_node(node, at, ts, fault=bool(fault_row))
         at += 1
-        learnt = all(user.machine(f"m-{name}") == "ready" for name in FORMATS)
+        learnt = all(user.machine(f"m-{name}") == "ready" for name in NAMES)
         if not fault_row and at >= options.learn + options.calm and learnt:
             fault_row = at
         if not fault_row and at > options.learn + PATIENCE_ROWS:
             sys.exit(f"not every machine was learnt: {user.status}")
     return sent, start, fault_row
+
+
+def of_preset(name: str, ts: float, values: Values) -> list[tuple[str, bytes]]:
+    """A row as a gateway sends it."""
+    return preset_payloads.messages(name, f"m-{name}", ts, values)
 
 
 def tell_node(node: EdgeNodeDouble, at: int, ts: float, *, fault: bool) -> int:
@@ -274,6 +287,11 @@ def turned_away(name: str, agent: Agent, user: User, node: EdgeNodeDouble) -> di
         for payload in payloads:
             node.publish("DDATA", payload, device=True)
         node.data(values)
+    elif name in PRESETS:
+        rest = of_preset(name, time.time(), values)
+        payloads, good = [rest[0][1][:-4], b"\xff\xfe", b"", b" " * 70_000, b'"text"'], len(rest)
+        for topic, payload in [*((rest[0][0], bad) for bad in payloads), *rest]:
+            user.publish(topic, payload).wait_for_publish(10)
     else:
         payloads = malformed(name)
         tail = "/pressure" if name == "number" else ""
@@ -308,7 +326,7 @@ def said(user: User, machine: str, *, start: int) -> list[dict[str, Any]]:
             "id": alert["id"],
             "kind": alert["kind"],
             "onset_row": onset_row(datetime.fromisoformat(alert["onset"]).timestamp(), start),
-            "channels": [channel["name"] for channel in alert["channels"]],
+            "channels": [channel["name"].split(".")[-1] for channel in alert["channels"]],
         }
         for alert in user.alerts
         if alert["machine"] == machine and alert["revision"] == 1
@@ -319,11 +337,11 @@ def page(report: dict[str, Any]) -> str:
     """The report as Markdown."""
     phase = {key: int(value) for key, value in report["rows_phase"].items()}
     ledger = {key: int(value) for key, value in report["ledger"].items()}
-    return f"""# One machine in every format
+    return f"""# One machine in every format, and by every preset
 
 `make formats`: {report["rows"]} rows, one in {PERIOD_S} s, over mosquitto to one agent; a valve closes at row
-{report["fault_row"]}. Same alarms in all formats and in a replay of the same rows (kind, first channel, onset within
-{ONSET_ROWS} rows): {report["same_alarms"]}. Ids apart: {report["ids_apart"]}.
+{report["fault_row"]}. Same alarms in all formats, by all presets, and in a replay of the same rows (kind, first
+channel, onset within {ONSET_ROWS} rows): {report["same_alarms"]}. Ids apart: {report["ids_apart"]}.
 
 Ledger of the rows: {phase}.
 After the malformed messages, each format's followed by a good row, {report["sent_total"]} sent:
@@ -332,10 +350,10 @@ After the malformed messages, each format's followed by a good row, {report["sen
 All messages of the rows were accepted, by the ledger before the malformed ones, so each format's were. Rows kept are
 read from the agent's state on disk, the good row at the end included.
 
-| format | sent: rows, malformed, good | accepted | rejected | by reason | rows kept | alarm: first channel, row |
+| format or preset | rows, malformed, good | accepted | rejected | by reason | rows kept | alarm: first channel, row |
 |---|---|---|---|---|---|---|
 | replay of the rows, no broker | | | | | {report["rows"]} | {told(report["replay"])} |
-""" + "".join(line(report, name) for name in FORMATS)
+""" + "".join(line(report, name) for name in NAMES)
 
 
 def line(report: dict[str, Any], name: str) -> str:

@@ -10,6 +10,7 @@ decoder's run; flat means that the last lies at most 8 MiB above the third, when
 
 import argparse
 import base64
+import gzip
 import json
 import math
 import platform
@@ -17,6 +18,7 @@ import random
 import struct
 import time
 import warnings
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,14 +28,22 @@ import cbor2
 from benchmarks import RESULTS, ROOT
 from edge_agent.formats import cbor_row, json_row, line_protocol, number, senml
 from edge_agent.formats.json_path import mapped
+from edge_agent.formats.mapping.binary import BinaryField
+from edge_agent.formats.mapping.names import parse_template
 from edge_agent.formats.mapping.payload_map import PayloadMap
+from edge_agent.formats.mapping.quality import QualityReader, QualityRule
+from edge_agent.formats.mapping.reading import Reading
+from edge_agent.formats.mapping.times import TimeRule
+from edge_agent.formats.mapping.values import ValueReader, ValueRule
 from edge_agent.formats.origin import Origin
+from edge_agent.formats.routing import Route, delivery_decoder
 from edge_agent.formats.sparkplug import payload as sparkplug
 from edge_agent.formats.sparkplug import sparkplug_b_pb2 as wire
 from edge_agent.formats.sparkplug.host import Host, HostSettings
 from edge_agent.formats.waveform import WaveformSettings, blocks
-from edge_agent.records import Delivery, Frame, Reject
+from edge_agent.records import Decoded, Delivery, Reject
 from edge_agent.signals.vibration import Bearing
+from edge_agent.topics import parse, parse_name
 
 NOW_NS = 1_700_000_000_000_000_000
 ORIGIN = Origin(machine="pump-1", channel="flow", received_ns=NOW_NS, future_tolerance_ns=60_000_000_000)
@@ -148,12 +158,75 @@ def sparkplug_writer(rng: random.Random) -> bytes:
     return message.SerializeToString()
 
 
-def plain(decode: Callable[[bytes, Origin], Frame | Reject]) -> Target:
+def plain(decode: Callable[[bytes, Origin], Decoded], origin: Origin = ORIGIN) -> Target:
     """The outcome of a decoder as a word."""
 
     def run(payload: bytes) -> str:
-        result = decode(payload, ORIGIN)
-        return "frame" if isinstance(result, Frame) else result.reason
+        result = decode(payload, origin)
+        return result.reason if isinstance(result, Reject) else "frame"
+
+    return run
+
+
+READING = Reading(
+    values=ValueReader(
+        ValueRule(decimal="auto", strip_unit=True, words={"auto": 1.0}, nothing=(327.67, "---"))
+    ),
+    time=TimeRule(timezone="Europe/Berlin"),
+    quality=QualityReader(QualityRule("q", codes="opc_da")),
+    machine=parse_template("{machine}.{/device}"),
+    channel=parse_template("{/line}.{name}"),
+)
+"""All that a source may say of its names, numbers, times and quality, at once."""
+ROUTED = ORIGIN._replace(machine="", channel=None, reading=READING, levels={"site": "x"})
+MAPPED = {
+    "device": "d1",
+    "line": "l1",
+    "press": [
+        {"t": "2023-11-14 22:13:20", "q": 192, "x": "1,5 bar", "y": {"name": "a", "v": "ON"}, "h": "00ff10"}
+    ],
+    "oven": [{"t": "14.11.2023 22:13", "q": "24", "x": [{"name": "b", "v": "1.016,7 °C"}], "h": "0xabcd"}],
+}
+PLACES = PayloadMap(
+    samples="/{machine}",
+    values=("/x", "/y"),
+    time="/t",
+    value_key="v",
+    binary=(
+        BinaryField("/h", "low", bits=12, bit=4, signed=True),
+        BinaryField("/h", "swapped", little=True, scale=0.1),
+    ),
+)
+
+
+def packed(payload: bytes, rng: random.Random) -> bytes:
+    """The payload in a wrapping, or with marks around it."""
+    wraps: tuple[Callable[[bytes], bytes], ...] = (
+        lambda raw: gzip.compress(raw, 1),
+        lambda raw: zlib.compress(raw, 1),
+        lambda raw: gzip.compress(gzip.compress(raw, 1), 1),
+        lambda raw: b"\xef\xbb\xbf" + raw,
+        lambda raw: b"\xff\xfe" + raw.decode("utf-8", "ignore").encode("utf-16-le"),
+        lambda raw: raw + b"\0" * 3,
+    )
+    return rng.choice(wraps)(payload)
+
+
+def packed_writer(rng: random.Random) -> bytes:
+    """A row in a wrapping, odd parts and all."""
+    return packed(json_writer(ROW, BLOCK)(rng), rng)
+
+
+def routed() -> Target:
+    """A message on its whole way: topic, wrapping, decoder, arrival."""
+    route = Route(
+        parse("s/{machine}", allowed=None, required=frozenset()), json_row.decode, parse_name("{machine}")
+    )
+    decode = delivery_decoder([route], payload_limit_bytes=LONGEST_BYTES, future_tolerance_s=60.0)
+
+    def run(payload: bytes) -> str:
+        result = decode(Delivery("s/pump-1", payload, NOW_NS))
+        return result.reason if isinstance(result, Reject) else "frame"
 
     return run
 
@@ -209,6 +282,12 @@ def targets() -> Iterator[tuple[str, Target, list[bytes], Writer | None]]:
     yield "senml_cbor", plain(senml.decode_cbor), [cbor2.dumps(CBOR_PACK)], cbor_writer(CBOR_PACK)
     yield "line", plain(line_protocol.decode), [LINES], None
     yield "mapped", plain(mapped(places)), encoded(VENDOR), json_writer(VENDOR)
+    yield "mapping", plain(mapped(PLACES), ROUTED), encoded(MAPPED), json_writer(MAPPED)
+    rng = random.Random(0)
+    wrapped = [packed(raw, rng) for raw in encoded(ROW, BLOCK) for _ in range(12)]
+    yield "packed", routed(), wrapped, packed_writer
+    words = [b"1,5 bar", b"ON", b"closed", b"1.016,7 \xb0C", "21.5 °C".encode(), b"unavailable", b"327.67"]
+    yield "words", plain(number.decode, ORIGIN._replace(reading=Reading(values=READING.values))), words, None
     shaft = WaveformSettings(rate_hz=8000.0, frame_samples=32, bearing=Bearing(9, 0.3126, 1.537))
     waves = [*encoded(WAVE), *(cbor2.dumps(wave) for wave in WAVE_CBOR), WAV]
     yield "waveform", plain(blocks(shaft)), waves, cbor_writer(WAVE, *WAVE_CBOR)
