@@ -17,9 +17,13 @@ from edge_agent.cli.discover.roles import Role, unit_of
 _WORDS = frozenset({
     "data", "up", "event", "events", "rpc", "messages", "message", "telemetry", "upload", "sensor", "sensors",
     "state", "status", "tele", "stat", "json", "attributes", "values", "metrics", "device", "devices", "v1", "v3",
-    "application", "gateway", "raw", "me", "report", "out", "publish", "info",
+    "application", "gateway", "raw", "me", "report", "out", "publish", "info", "shadow", "update", "updates", "uplink",
+    "notify", "notification", "reported", "payload", "msg", "measurement", "measurements", "readings", "binary_sensor",
+    "switch", "number",
 })  # fmt: skip
 """Levels that name a kind of message, not a machine."""
+_PART = re.compile(r"\d+|[a-z]+\d*:\d+", re.IGNORECASE)
+"""A level that numbers a part of a device: 0, switch:1."""
 _IDENTITY = re.compile(r"[0-9A-Fa-f:-]{12,}")
 """A level that is a device's number; another device has another."""
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -207,14 +211,19 @@ def _machine_level(
     parts: Sequence[str], template: Sequence[str], others: Sequence[tuple[str, ...]]
 ) -> list[int]:
     """The level of a lone topic that may be a placeholder: the last one that is no word for a kind of message."""
-    named = [at for at, text in enumerate(parts) if text and text.lower() not in _WORDS]
+    named = [at for at, text in enumerate(parts) if text in _naming(parts)]
     free = [at for at in named if not _takes(template, at, others)]
     return free[-1:] if named and free and free[-1] == named[-1] else []
 
 
 def _literal_name(parts: Sequence[str]) -> str:
+    return (_naming(parts) or [text for text in parts if text] or ["machine"])[-1]
+
+
+def _naming(parts: Sequence[str]) -> list[str]:
+    """The levels that may name a machine; what numbers a part of one does only where nothing else can."""
     named = [text for text in parts if text and text.lower() not in _WORDS]
-    return (named or [text for text in parts if text] or ["machine"])[-1]
+    return [text for text in named if not _PART.fullmatch(text)] or named
 
 
 def _filled(pattern: str, template: Sequence[str], parts: Sequence[str]) -> str:

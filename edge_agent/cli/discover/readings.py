@@ -23,6 +23,8 @@ _PAYLOAD_BYTES = 10_000_000
 _FUTURE_S = 300.0
 _SHARE_CONTRADICTED = 1 / 3
 _UNIT_MESSAGES = 5
+_ENTITIES = frozenset({"sensor", "binary_sensor", "switch", "number"})
+"""Levels before the name of a quantity."""
 _SHARE_READ = 0.5
 """So much of a topic's messages must be read."""
 
@@ -62,13 +64,22 @@ class TopicReading:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The topic's levels, but for an empty one at its end."""
-        return tuple(self.topic.removesuffix("/").split("/"))
+        """The topic's levels, but for what says nothing at its end."""
+        return tuple(self.topic.removesuffix(self.end).split("/"))
 
     @property
     def end(self) -> str:
-        """What stands behind the last level: a slash, or nothing."""
-        return "/" if self.topic.endswith("/") else ""
+        """What stands behind the last level that says something: a slash, a word for its state, or nothing."""
+        return _end(self.topic, in_topic=self.in_topic)
+
+
+def _end(topic: str, *, in_topic: bool) -> str:
+    """An empty last level; or `/state` behind the name of a quantity, as in `press/sensor/temperature/state`."""
+    parts = topic.split("/")
+    stated = in_topic and len(parts) > 3 and parts[-1] == "state" and parts[-3] in _ENTITIES
+    if stated and parts[-4] not in ("", "homeassistant"):
+        return "/state"
+    return "/" if topic.endswith("/") else ""
 
 
 def read_topic(
@@ -194,8 +205,8 @@ def _tried(
     name: str, topic: HeardTopic, settings: Mapping[str, Any], *, machine: str, in_topic: bool, seconds: float
 ) -> tuple[Mapping[str, tuple[str, ...]], float, Mapping[str, list[float]]] | str:
     """What the agent's decoder makes of the messages: channels by machine, rows a second, values; or its reason."""
-    end = "/" if name.endswith("/") else ""
-    levels = name.removesuffix("/").count("/") + 1
+    end = _end(name, in_topic=in_topic)
+    levels = name.removesuffix(end).count("/") + 1
     if in_topic and levels < 2 and not machine:
         return "no level of the topic names the machine"
     holes = ["{machine}", "{channel}"] if in_topic else ["{machine}"]
