@@ -143,9 +143,8 @@ def parse(
     """
     open_ended = wildcards and text.endswith("/#")
     text = text.removesuffix("/#") if open_ended else text
-    # Many gateways send to "/plant/press", some to "plant/press/": empty levels at the ends. What we publish has none.
-    inner = text.removeprefix("/").removesuffix("/") if wildcards else text
-    if "" in inner.split("/") or text.startswith("$"):
+    # Many gateways send to "/plant/press", some to "plant/press/" or "plant//press"; we publish to no empty level.
+    if (not text.strip("/") if wildcards else "" in text.split("/")) or text.startswith("$"):
         raise ValueError(f"'{text}' is empty, has an empty level or starts with $")
     levels: list[str | None] = []
     names: list[str | None] = []

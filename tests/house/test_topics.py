@@ -43,7 +43,18 @@ def test_wildcards_match_as_the_broker_matches(levels: list[str], many: list[str
     assert (found is not None) == topic_matches_sub(template.subscription, "/".join(topic))
 
 
-@pytest.mark.parametrize("text", ["a/#/b", "a+", "a#", "{a}b/{machine}", "#", "a//{machine}"])
+@pytest.mark.parametrize("text", ["/{machine}/t", "{machine}/t/", "a//{machine}"])
+def test_what_is_heard_may_have_empty_levels(text: str) -> None:
+    template = parse(text, allowed=None, required=MACHINE, wildcards=True)
+    topic = text.replace("{machine}", "m1")
+    assert template.match(topic) == {"machine": "m1"}
+    assert template.match(f"{topic}/more") is None
+    assert template.subscription == text.replace("{machine}", "+")
+    with pytest.raises(ValueError, match="empty level"):
+        parse(text, allowed=HOLES, required=MACHINE)
+
+
+@pytest.mark.parametrize("text", ["a/#/b", "a+", "a#", "{a}b/{machine}", "#", "/", "//"])
 def test_wildcards_fill_whole_levels_and_only_the_last_may_be_many(text: str) -> None:
     with pytest.raises(ValueError, match=r"level|empty"):
         parse(text, allowed=None, required=frozenset(), wildcards=True)

@@ -24,6 +24,8 @@ ABOUT = frozenset({
 """Names of what speaks of the message or its way, not of the machine."""
 _SENTINELS = frozenset({327.67, 3276.7, 32767.0, -32768.0, 65535.0, 6553.5, -127.0, -999.0, -9999.0, -999.9})
 """Numbers that stand for "not connected" in many devices."""
+_MILLISECONDS = 1e12
+"""Since 1970, in 2001: no measurement that moves with the clock is so large."""
 _YEARS_NS = 10 * 365 * 86_400 * 10**9
 _READER = ValueReader(ValueRule())
 _RULES: tuple[dict[str, Any], ...] = (
@@ -173,7 +175,9 @@ def weigh(
         elif not numbers:
             guess.left_out.setdefault(name, _why_not(told))
         elif all(is_time(value, near_ns) for value in told) and (
-            isinstance(told[0], str) or last.lower().endswith(("ts", "time", "at", "timestamp"))
+            isinstance(told[0], str)
+            or last.lower().endswith(("ts", "time", "at", "timestamp"))
+            or min(numbers) >= _MILLISECONDS
         ):
             guess.left_out.setdefault(name, "is a time")
         elif last.lower() in ABOUT and not words:

@@ -6,7 +6,7 @@ it takes to tell all messages of a time apart, so that two devices never become 
 """
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any
 
 from edge_agent.formats.mapping.pointer import escaped
@@ -222,6 +222,52 @@ def numbered_alike(holders: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
     fields = {frozenset(holder) for holder in holders.values()}
     same = len(told) == len(holders) > 1 and len(stems) == 1 and len(fields) == 1 and len(min(fields)) > 1
     return tuple(holders) if same and _PARTS.fullmatch(min(stems)) is None else ()
+
+
+def keys_of_devices(
+    front: str, holder: Mapping[str, Any], *, values: Collection[str], names: Collection[str]
+) -> tuple[str, ...]:
+    """The keys of an object that name devices: they number one kind, stand below such a word, or each has its own time.
+
+    Args:
+        front: the key of the object itself, "" for the message.
+        holder: the object.
+        values: keys of a single value.
+        names: keys of its name.
+    """
+    objects = {key: item for key, item in holder.items() if isinstance(item, dict)}
+    lists = {key: item for key, item in holder.items() if isinstance(item, list) and item}
+    if len(lists) > 1 and all(isinstance(one, dict) for listed in lists.values() for one in listed):
+        told = [_said(listed, values, names) for listed in lists.values()]
+        return tuple(lists) if told[0] and all(one == told[0] for one in told) else ()
+    if len(objects) < 2 or any(key in item for item in objects.values() for key in values):
+        return ()
+    fields = {frozenset(item) for item in objects.values()}
+    if len(fields) > 1 or all(field.lower() in _STATISTICS | _TIMES for field in min(fields)):
+        return ()
+    timed = any(field.lower() in _TIMES for field in min(fields)) and len(min(fields)) > 2
+    if timed or front.lower() in _HOLDERS:
+        return tuple(objects)
+    return numbered_alike(objects)
+
+
+_TIMES = frozenset({"ts", "t", "time", "timestamp", "datetime"})
+_STATISTICS = frozenset(
+    {"min", "max", "avg", "mean", "average", "std", "stddev", "sum", "count", "last", "first", "median"}
+)
+_HOLDERS = frozenset(
+    {"devices", "machines", "assets", "equipment", "stations", "nodes", "units", "slaves", "lines", "cells"}
+)
+"""Keys below which devices stand by their names."""
+
+
+def _said(
+    listed: Sequence[Mapping[str, Any]], values: Collection[str], names: Collection[str]
+) -> frozenset[str]:
+    """The names of the values that a list says; empty where it is no list of named values."""
+    name = next((key for key in names if all(isinstance(one.get(key), str) for one in listed)), "")
+    valued = name and all(any(key in one for key in values) for one in listed)
+    return frozenset(one[name] for one in listed) if valued else frozenset()
 
 
 def _holes(pattern: str) -> list[str]:

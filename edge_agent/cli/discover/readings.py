@@ -148,9 +148,7 @@ def _bare(payload: bytes) -> bytes:
     return inner if isinstance(inner, bytes) else payload
 
 
-def _of_json(
-    name: str, items: Sequence[Any], near_ns: int, named: Sequence[str]
-) -> Iterator[_Candidate]:
+def _of_json(name: str, items: Sequence[Any], near_ns: int, named: Sequence[str]) -> Iterator[_Candidate]:
     if _is_own_row(items[0], near_ns):
         texts = [
             value for item in items if isinstance(item, dict) for value in item.get("values", {}).values()

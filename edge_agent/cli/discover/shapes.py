@@ -24,9 +24,10 @@ from edge_agent.cli.discover.columns import (
 from edge_agent.cli.discover.devices import (
     device_pattern,
     different_in_each,
+    keys_of_devices,
     named_alike,
-    numbered_alike,
 )
+from edge_agent.cli.discover.qualities import QUALITIES, quality_key, quality_rule
 from edge_agent.formats.mapping.pointer import ABSENT, at, escaped, parse_pointer
 from edge_agent.formats.mapping.times import size_unit
 from edge_agent.formats.mapping.values import ValueReader, ValueRule
@@ -36,9 +37,6 @@ _NAMES = (
 )  # fmt: skip
 _VALUES = (
     "v", "value", "Value", "val", "Val", "Measurement", "measurement", "reading", "Wert", "wert", "Messwert", "valeur",
-)  # fmt: skip
-_QUALITIES = (
-    "q", "qc", "quality", "Quality", "Quality_Code", "quality_code", "StatusCode", "statusCode", "status_code",
 )  # fmt: skip
 _INNER = (
     "object", "decoded_payload", "values", "fields", "Payload", "payload", "data", "measurements", "telemetry",
@@ -141,14 +139,10 @@ def _named(guess: Guess, items: Sequence[Mapping[str, Any]], near_ns: int) -> bo
     front = f"/{escaped(value)}/" if inside else ""
     if (time := time_key(guess, holder, near_ns)) != "":
         guess.map["time_key"] = f"{front}{escaped(time) if inside else time}"
-    quality = next(
-        (key for key in _QUALITIES if any(key in _holder(item, value, inside=inside) for item in items)), ""
-    )
-    if quality:
-        seen = [_holder(item, value, inside=inside).get(quality) for item in items]
-        guess.settings["quality"] = _quality(
-            f"{front}{escaped(quality) if inside else quality}", quality, seen
-        )
+    holders = [_holder(item, value, inside=inside) for item in items]
+    if quality := quality_key(holders):
+        place = f"{front}{escaped(quality) if inside else quality}"
+        guess.settings["quality"] = quality_rule(place, quality, [one.get(quality) for one in holders])
     pointer = parse_pointer(guess.map["value_key"]) if inside else (value,)
     names: dict[str, list[object]] = {}
     for item in items:
@@ -162,29 +156,12 @@ def _holder(item: Mapping[str, Any], value: str, *, inside: bool) -> Mapping[str
     return inner if inside and isinstance(inner, dict) else item
 
 
-def _quality(place: str, key: str, seen: Sequence[object]) -> dict[str, Any]:
-    """The rule for what was seen beside values."""
-    told = [value for value in seen if value is not None]
-    numbers = {int(str(value)) for value in told if str(value).isdigit() and not isinstance(value, bool)}
-    if key.lower().replace("_", "") == "statuscode" or any(isinstance(value, dict) for value in told):
-        return {"place": place, "codes": "opc_ua"}
-    if numbers and max(numbers) >= 2**30:
-        return {"place": place, "codes": "opc_ua"}
-    if numbers and max(numbers) <= 3 and key == "qc":
-        return {"place": place, "good": [3]}
-    if numbers and max(numbers) > 3:
-        return {"place": place, "codes": "opc_da"}
-    if numbers == {0}:
-        return {"place": place, "codes": "opc_ua"}
-    return {"place": place}
-
-
 # -- objects ----------------------------------------------------------------------------------------------------------
 
 
 def _object(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int) -> bool:
     first = messages[0]
-    for attempt in (_telegraf, _by_device, _by_numbered_device, _columns, _inner_list, _one_value):
+    for attempt in (_telegraf, _by_device, _devices_as_keys, _columns, _inner_list, _one_value):
         if attempt(guess, messages, near_ns):
             return True
         if guess.map or guess.machine:
@@ -268,28 +245,40 @@ def _by_device(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int
     return any(name not in guess.left_out for name in columns)
 
 
-def _by_numbered_device(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int) -> bool:
-    """{"ts", "press_1": {"temp", "flow"}, "press_2": {"temp", "flow"}}: devices as keys, all of one kind."""
+def _devices_as_keys(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int) -> bool:
+    """{"ts", "press_1": {"temp", "flow"}, "press_2": …}: devices as keys, also below a key or of lists of values."""
     first = messages[0]
-    devices = numbered_alike({key: inner for key, inner in first.items() if isinstance(inner, dict)})
-    if not devices or any(key in first[devices[0]] for key in _VALUES):
-        return False
-    guess.map.update(samples="/{machine}", values=[""])
-    if (time := time_key(guess, first, near_ns)) != "":
-        guess.map["time"] = f"/{escaped(time)}"
+    inner = [(f"/{escaped(key)}", value) for key, value in first.items() if isinstance(value, dict)]
+    for front, holder in [("", first), *inner]:
+        keys = keys_of_devices(front.removeprefix("/"), holder, values=_VALUES, names=_NAMES)
+        if keys:
+            told = [
+                item for message in messages if isinstance(item := at(message, parse_pointer(front)), dict)
+            ]
+            return _of_keys(guess, messages, front=front, near_ns=near_ns, said=[
+                item[key] for item in told for key in keys if key in item
+            ])  # fmt: skip
+    return False
+
+
+def _of_keys(
+    guess: Guess, messages: Sequence[Mapping[str, Any]], *, front: str, said: Sequence[Any], near_ns: int
+) -> bool:
+    """What devices say whose names are keys."""
     guess.machine = "{machine}"
-    holders = [message[key] for message in messages for key in devices if isinstance(message.get(key), dict)]
-    columns: dict[str, list[object]] = {}
-    for item in holders:
-        for path, value in leaves(item):
-            columns.setdefault(path, []).append(value)
-    weigh(guess, columns, near_ns)
-    if skip := [name for name in guess.left_out if name in columns]:
-        guess.map["skip"] = skip
-    for key, value in first.items():
-        if key != time and not isinstance(value, dict) and is_number(value):
+    for key, value in messages[0].items():
+        if not front and is_number(value) and key not in TIMES:
             guess.left_out[key] = "stands in the envelope"
-    return any(name not in guess.left_out for name in columns)
+    if isinstance(said[0], list):
+        guess.map["values"] = [f"{front}/{{machine}}"]
+        found = _named(guess, [item for listed in said for item in _dicts(listed)], near_ns)
+        outer = "" if "time_key" in guess.map else time_key(guess, messages[0], near_ns)
+        if outer:
+            guess.map["time"] = f"/{escaped(outer)}"
+        return found
+    guess.map["samples"], guess.map["values"] = f"{front}/{{machine}}", [""]
+    items = [item for item in said if isinstance(item, dict)]
+    return _row(guess, items, messages, near_ns, outside=True)
 
 
 def _columns(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int) -> bool:
@@ -339,12 +328,7 @@ def _inner_list(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: in
             "",
         )
         if deeper:
-            inner = [row for item in items for row in _rows_at(item, (deeper,))]
-            if inner and _named(guess, inner, near_ns):
-                guess.map.update(samples=place, values=[f"/{escaped(deeper)}"])
-                if "time_key" not in guess.map and (time := time_key(guess, items[0], near_ns)) != "":
-                    guess.map["time"] = f"/{escaped(time)}"
-                _outer(guess, messages, place)
+            if _lists_in_a_list(guess, messages, place, deeper=deeper, near_ns=near_ns):
                 return True
         elif _named(guess, items, near_ns):
             guess.map["values"] = [place]
@@ -357,6 +341,25 @@ def _inner_list(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: in
         elif has_numbers(items[0]) and _rows_inside(guess, messages, place, near_ns):
             return True
     return False
+
+
+def _lists_in_a_list(
+    guess: Guess, messages: Sequence[Mapping[str, Any]], place: str, *, deeper: str, near_ns: int
+) -> bool:
+    """{"records": [{"ts", "vals": [{"id", "val"}]}]}: samples of named values, or devices of them."""
+    lists = [_rows_at(message, parse_pointer(place)) for message in messages]
+    items = [item for listed in lists for item in listed]
+    inner = [row for item in items for row in _rows_at(item, (deeper,))]
+    if not inner or not _named(guess, inner, near_ns):
+        return False
+    guess.map.update(samples=place, values=[f"/{escaped(deeper)}"])
+    if "time_key" not in guess.map and (time := time_key(guess, items[0], near_ns)) != "":
+        guess.map["time"] = f"/{escaped(time)}"
+    elif name := different_in_each(lists):
+        guess.machine = f"{{/{escaped(name)}}}"
+        guess.left_out[name] = "names the machine"
+    _outer(guess, messages, place)
+    return True
 
 
 def _rows_inside(guess: Guess, messages: Sequence[Mapping[str, Any]], place: str, near_ns: int) -> bool:
@@ -427,10 +430,8 @@ def _one_value(guess: Guess, messages: Sequence[Mapping[str, Any]], near_ns: int
         for key, item in first.items()
         if key != value and isinstance(item, int | float) and not isinstance(item, bool)
     ]
-    others = [
-        key for key in others if key not in TIMES and key not in _QUALITIES and key.lower() not in ABOUT
-    ]
-    objects = [key for key, item in first.items() if isinstance(item, dict) and key not in _QUALITIES]
+    others = [key for key in others if key not in TIMES and key not in QUALITIES and key.lower() not in ABOUT]
+    objects = [key for key, item in first.items() if isinstance(item, dict) and key not in QUALITIES]
     if not value or others or objects:
         return False
     guess.map["values"] = [f"/{escaped(value)}"]
@@ -447,9 +448,9 @@ def _timed_value(guess: Guess, messages: Sequence[Mapping[str, Any]], value: str
     """What stands beside the only value of a message: its time and its quality."""
     if (time := time_key(guess, messages[0], near_ns)) != "":
         guess.map["time"] = f"/{escaped(time)}"
-    if quality := next((key for key in _QUALITIES if any(key in message for message in messages)), ""):
+    if quality := quality_key(messages):
         seen = [message.get(quality) for message in messages]
-        guess.settings["quality"] = _quality(quality, quality, seen)
+        guess.settings["quality"] = quality_rule(quality, quality, seen)
     seen_values = [message.get(value) for message in messages]
     weigh(guess, {value: seen_values}, near_ns, words=True)
     return value not in guess.left_out
@@ -530,8 +531,9 @@ def _wrapped(
         guess.map["time_key"] = time
     if outer := time_place(guess, samples[0], near_ns):
         guess.map["time"] = outer
-    if quality := next((key for key in _QUALITIES if any(key in inner for _, inner in named)), ""):
-        guess.settings["quality"] = _quality(quality, quality, [inner.get(quality) for _, inner in named])
+    if quality := quality_key([inner for _, inner in named]):
+        seen = [inner.get(quality) for _, inner in named]
+        guess.settings["quality"] = quality_rule(quality, quality, seen)
     columns: dict[str, list[object]] = {}
     for name, inner in named:
         columns.setdefault(name, []).append(inner[value])
@@ -548,8 +550,9 @@ def _row(
     near_ns: int,
     *,
     place: str = "",
+    outside: bool = False,
 ) -> bool:
-    """Objects of numbers: their time, in them or around them, and which of the numbers are channels."""
+    """Objects of numbers: their time, in them or (`outside`) around them, and which of the numbers are channels."""
     if not holders:
         return False
     if _wrapped(guess, holders, samples, near_ns):
@@ -557,8 +560,8 @@ def _row(
     inside = time_key(guess, holders[0], near_ns)
     if inside:
         guess.map["time"] = f"{place}/{escaped(inside)}"
-    elif place and (outside := time_place(guess, samples[0], near_ns)):
-        guess.map["time"] = outside
+    elif (place or outside) and (around := time_place(guess, samples[0], near_ns)):
+        guess.map["time"] = around
     elif not place and (nested := time_place(guess, samples[0], near_ns)):
         guess.map["time"] = nested
     columns: dict[str, list[object]] = {}

@@ -118,8 +118,8 @@ class Survey:
     def _read(self, name: str, topic: HeardTopic, seconds: float) -> TopicReading | str:
         if self._own(name):
             return "an agent's own"
-        levels = name.removeprefix("/").removesuffix("/").split("/")
-        if name.startswith("$") or not all(map(is_name, levels)):
+        levels = [level for level in name.split("/") if level]
+        if name.startswith("$") or not levels or not all(map(is_name, levels)):
             return "bad_topic"
         if set("{}") & set(name):
             return "a level with braces cannot be written in a template"
