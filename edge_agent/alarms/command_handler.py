@@ -121,6 +121,7 @@ class CommandHandler:
                 _way(requests.Accept, self._accept),
                 _way(requests.Recommission, self._recommission),
                 _way(requests.Relearn, managing.relearn),
+                _way(requests.Learn, managing.learn),
                 _way(requests.Budget, managing.budget),
                 _way(requests.Rename, managing.rename),
                 _way(requests.Forget, managing.forget),
@@ -145,7 +146,8 @@ class CommandHandler:
         else:
             outcome = self._decide(name, request, now_ns)
         entry = self._entry(name, request, outcome, digest, now_ns)
-        self.audit.add(entry)
+        if not outcome.in_part:
+            self.audit.add(entry)
         return HandledCommand(entry, entry.request or NOBODY, notifications=outcome.notifications)
 
     def _decide(self, name: str, request: Request, now_ns: int) -> CommandOutcome:

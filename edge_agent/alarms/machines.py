@@ -8,26 +8,31 @@ from edge_agent.alarms.command_handler import AcceptOutcome, LabelOutcome
 from edge_agent.alarms.management.next_profiles import Decision, NextProfiles
 from edge_agent.alarms.management.notes import MachineNotes
 from edge_agent.alarms.outcomes import MachineOutcome
+from edge_agent.diagnose.fault_library import FaultLibrary
 from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.errors import StateError
 from edge_agent.logs import get_logger
 from edge_agent.pipeline.acceptance import Accepted, NotAccepted
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.pipeline.results import MachineStatus
-from edge_agent.records import Profile
+from edge_agent.pipeline.relearning.successor import without_channels
+from edge_agent.pipeline.results import CommissionRequest, MachineStatus
+from edge_agent.pipeline.settings import GATHERED_BYTES, GATHERED_SHARE
+from edge_agent.records import Frame, Profile
 from edge_agent.signals.machine_rules import MachineFacts, facts_of
 from edge_agent.store import fault_library
 from edge_agent.store.state_dir import StateDir
+from edge_agent.topics import is_name
 
 log = get_logger()
 
 _V = TypeVar("_V")
+_CHANNELS_NAMED = 10
 
 
 class PipelineMachines:
     """The agent's machines, as the command handler's `MachinesPort`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is the door to another part
         self,
         pipeline: Pipeline,
         store: StateDir,
@@ -38,6 +43,7 @@ class PipelineMachines:
         on_changed: Callable[[Profile], None],
         on_forgotten: Callable[[str], None],
         on_said: Callable[[], None],
+        on_rows: Callable[[CommissionRequest], None],
     ) -> None:
         """Begin.
 
@@ -50,10 +56,12 @@ class PipelineMachines:
             on_changed: keeps a profile that has changed.
             on_forgotten: is called when a machine is gone, so that what is kept of it elsewhere goes, too.
             on_said: is called when `notes` have changed: they are to be kept, and to count.
+            on_rows: has a machine learnt from rows of a recording.
         """
         self._next_profiles = next_profiles
         self._notes = notes
         self._on_said = on_said
+        self._on_rows = on_rows
         self._pipeline = pipeline
         self._on_changed = on_changed
         self._on_forgotten = on_forgotten
@@ -127,6 +135,41 @@ class PipelineMachines:
     def decide(self, machine: str, decision: Decision, *, by: str, force: bool) -> MachineOutcome:
         """Learn a machine anew beside its profile, or say what becomes of that."""
         return self._next_profiles.decide(machine, decision, by=by, force=force)
+
+    def cells_limit(self) -> int:
+        """As much as is gathered of all machines that are to be learnt."""
+        return self._pipeline.settings.learning_bytes // GATHERED_SHARE // GATHERED_BYTES
+
+    def learn(self, machine: str, frame: Frame, *, by: str) -> MachineOutcome:
+        """Learn a machine from rows of a recording: for the first time, or beside the profile that watches it."""
+        pipeline = self._pipeline
+        known = pipeline.machines.get(machine)
+        if not is_name(machine):
+            return MachineOutcome("bad_name", "a machine's name is a level of its topic, without / + #")
+        if known is None and len(pipeline.machines) >= pipeline.settings.machines_limit:
+            return MachineOutcome("too_many", "limits.machines are taken; forget makes room")
+        if known is not None and known.state == "learning" and known.profile is None:
+            return MachineOutcome("busy", f"{machine} is being learnt right now")
+        heard = () if known is None else tuple(known.rows.store.channels)
+        unheard = [name for name in frame.channels if heard and name not in heard]
+        rows = without_channels(frame, unheard) if unheard else frame
+        if rows is None:
+            sends = ", ".join(heard[:_CHANNELS_NAMED])
+            return MachineOutcome(
+                "not_acceptable", f"{machine} sends {sends}: no column is called so (--rename)"
+            )
+        if len(rows.channels) > pipeline.settings.channels_limit:
+            return MachineOutcome("too_many", f"limits.channels are {pipeline.settings.channels_limit}")
+        beside = known is not None and known.profile is not None
+        if beside and (busy := self._next_profiles.begin_learning(machine, by=by)) is not None:
+            return busy
+        if known is None:
+            pipeline.install_faults(FaultLibrary(machine))
+        self._on_rows(pipeline.relearner.learn_from(rows, beside=beside))
+        left_out = f"; left out, since {machine} does not send it: {', '.join(unheard)}" if unheard else ""
+        how = " beside the profile that watches it" if beside else ""
+        told = f"{machine} is being learnt{how} from {len(rows.rows)} rows of {len(rows.channels)} channels"
+        return MachineOutcome(detail=f"{told}{left_out}")
 
     def say_budget(self, machine: str, per_week: float | None) -> MachineOutcome:
         """A budget of the machine's own."""

@@ -26,12 +26,17 @@ class MachineOutcome:
 
 @dataclass(frozen=True, slots=True)
 class CommandOutcome:
-    """What became of a command, and the alarm revisions that follow from it."""
+    """What became of a command, and the alarm revisions that follow from it.
+
+    Attributes:
+        in_part: it was a part of a command that is not whole yet: answered, and not yet one for the audit log.
+    """
 
     result: Result
     reason: Reason = ""
     detail: str = ""
     notifications: tuple[Notification, ...] = ()
+    in_part: bool = False
 
 
 def done(notifications: Iterable[Notification] = (), detail: str = "") -> CommandOutcome:

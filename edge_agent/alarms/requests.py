@@ -15,6 +15,9 @@ from edge_agent.alarms.maintenance import EVERY_MACHINE, to_ns
 
 SCHEMA_VERSION = 1
 PAYLOAD_LIMIT_BYTES = 4096
+PART_LIMIT_BYTES = 80_000
+"""Of a command that carries a part of a recording."""
+PARTS_LIMIT = 400
 NOBODY = "unidentified"
 """Last level of the reply's topic where the request's id cannot be read."""
 
@@ -53,6 +56,7 @@ Comment = Annotated[str, Meta(max_length=500)]
 Name = Annotated[str, Meta(min_length=1, max_length=300)]
 PerWeek = Annotated[float, Meta(gt=0, le=10_000)]
 DisplayName = Annotated[str, Meta(max_length=120)]
+Part = Annotated[int, Meta(ge=1, le=PARTS_LIMIT)]
 Fault = Annotated[str, Meta(min_length=1, max_length=64)]
 Duration = Annotated[int, Meta(ge=1, le=366 * 86_400, description="Seconds from now.")]
 Moment = Annotated[datetime, Meta(tz=True)]
@@ -134,6 +138,16 @@ class Relearn(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     force: bool = False
 
 
+class Learn(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Learn this machine from a recording, of which this is a part; `edge-agent learn` makes and sends them."""
+
+    machine: Name
+    upload: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$", description="The same for all parts.")]
+    part: Part
+    parts: Part
+    data: Annotated[str, Meta(max_length=70_000, description="Base64: zlib, in it MessagePack.")]
+
+
 class Budget(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """So many false alarms a week are accepted of this machine; without a number, as the configuration says."""
 
@@ -165,6 +179,7 @@ COMMANDS: dict[str, type[Request]] = {
     "accept": Accept,
     "recommission": Recommission,
     "relearn": Relearn,
+    "learn": Learn,
     "budget": Budget,
     "rename": Rename,
     "forget": Forget,
@@ -185,9 +200,10 @@ class Refusal:
 
 def decode(name: str, payload: bytes) -> Request | Refusal:
     """The command `name` with this payload."""
-    if len(payload) > PAYLOAD_LIMIT_BYTES:
-        return Refusal("too_large", f"longer than {PAYLOAD_LIMIT_BYTES} bytes")
     kind = COMMANDS.get(name)
+    limit_bytes = PART_LIMIT_BYTES if kind is Learn else PAYLOAD_LIMIT_BYTES
+    if len(payload) > limit_bytes:
+        return Refusal("too_large", f"longer than {limit_bytes} bytes")
     if kind is None:
         return _refused(payload, "unknown_command", f"known: {', '.join(COMMANDS)}")
     try:

@@ -13,6 +13,7 @@ from edge_agent.cli.completion import PROGRAM, answer_shells, completion
 from edge_agent.cli.demo.command import demo
 from edge_agent.cli.discover.command import discover
 from edge_agent.cli.doctor.command import doctor
+from edge_agent.cli.learn import learn
 from edge_agent.cli.record import record
 from edge_agent.cli.replay.command import replay
 from edge_agent.cli.run import run
@@ -25,6 +26,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "check": check,
     "doctor": doctor,
     "status": status,
+    "learn": learn,
     "replay": replay,
     "discover": discover,
     "demo": demo,

@@ -25,6 +25,7 @@ Command = Literal[
     "accept",
     "recommission",
     "relearn",
+    "learn",
     "budget",
     "rename",
     "forget",

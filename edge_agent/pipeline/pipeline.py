@@ -33,7 +33,7 @@ from edge_agent.pipeline.results import (
     MachineStatus,
     StepResults,
 )
-from edge_agent.pipeline.settings import GATHERED_SHARE, PipelineSettings
+from edge_agent.pipeline.settings import GATHERED_BYTES, GATHERED_SHARE, PipelineSettings
 from edge_agent.pipeline.validation import (
     aligner,
     check_sensors,
@@ -60,9 +60,6 @@ from edge_agent.records import (
 )
 from edge_agent.signals.machine_rules import MachineRule, facts_of
 from edge_agent.signals.row_buffer import BufferState, RowBuffer
-
-_GATHERED_BYTES = 8
-"""Of a cell of rows that are to be learnt from: its value, whether it was observed, and room to grow."""
 
 _Outcome = Literal["accepted", "duplicate", "late"] | Reject
 """What the pipeline makes of a message."""
@@ -426,7 +423,7 @@ class Pipeline:
         gathered = sum(
             len(machine.rows.store.channels) for machine in self.machines.values() if machine.profile is None
         )
-        wanted = (gathered + n_channels) * self._settings.commission_rows * _GATHERED_BYTES
+        wanted = (gathered + n_channels) * self._settings.commission_rows * GATHERED_BYTES
         return wanted <= self._settings.learning_bytes // GATHERED_SHARE
 
     def _hear_beside(self, machine: Machine, frame: Frame, *, unknown: bool) -> Taken | None:

@@ -14,6 +14,8 @@ from edge_agent.signals.channel_rules import ChannelRule
 from edge_agent.signals.machine_rules import MachineRule
 from edge_agent.signals.settings import WindowSettings
 
+GATHERED_BYTES = 8
+"""Of a cell of rows that are to be learnt from: its value, whether it was observed, and room to grow."""
 GATHERED_SHARE = 3
 """A third of what learning may take, beside it, is for the rows of all machines that are to be learnt."""
 

@@ -31,7 +31,7 @@ from edge_agent.mqtt.inbox import Batch
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.pipeline.machine import Memento, profile_identity
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.pipeline.results import Failure, StepResults
+from edge_agent.pipeline.results import CommissionRequest, Failure, StepResults
 from edge_agent.records import Alarm, Delivery, Frame, Profile, ReceivedMessage, SourceEvents
 from edge_agent.sensors.source_monitor import SourceMonitor
 from edge_agent.sensors.watch_monitor import WatchMonitor
@@ -254,7 +254,12 @@ class TurnProcessor:
             on_changed=self._keep,
             on_forgotten=self._forgot_for_good,
             on_said=self._said,
+            on_rows=self._learn_from,
         )
+
+    def _learn_from(self, request: CommissionRequest) -> None:
+        self.state_writer.note_changed_machine(request.machine)
+        self.learner.submit(request)
 
     def _restore_notes(self, states: Mapping[str, bytes]) -> None:
         """What people said of machines in an earlier life."""

@@ -79,6 +79,7 @@ def port(machines: Machines, folder: Path, told: list[str]) -> PipelineMachines:
         next_profiles=Mock(),
         notes=machines.notes,
         on_said=lambda: told.append("said"),
+        on_rows=lambda request: told.append(f"learns {request.machine}"),
         on_changed=lambda profile: told.append(f"changed {profile.machine}"),
         on_forgotten=lambda machine: told.append(f"forgot {machine}"),
     )  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from edge_agent.alarms.lifecycle import AlarmLifecycle, LifecycleSettings
 from edge_agent.alarms.outcomes import MachineOutcome
 from edge_agent.alarms.requests import COMMANDS
 from edge_agent.pipeline.results import MachineStatus
-from edge_agent.records import Alarm
+from edge_agent.records import Alarm, Frame
 from edge_agent.signals.machine_rules import MachineFacts
 
 SECOND = 1_000_000_000
@@ -77,6 +77,13 @@ class Hall:
 
     def decide(self, machine: str, decision: str, *, by: str, force: bool) -> MachineOutcome:
         self.asked.append(("decide", machine, decision, by, str(force)))
+        return self.managed
+
+    def cells_limit(self) -> int:
+        return 10_000
+
+    def learn(self, machine: str, frame: Frame, *, by: str) -> MachineOutcome:
+        self.asked.append(("learn", machine, by, ",".join(frame.channels), str(len(frame.rows))))
         return self.managed
 
     def say_budget(self, machine: str, per_week: float | None) -> MachineOutcome:

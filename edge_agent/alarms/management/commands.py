@@ -1,4 +1,4 @@
-"""What the commands about machines as things to manage do: relearn, budget, rename, forget. Decides, stores nothing."""
+"""What the commands about machines as things to manage do: relearn, learn, budget, rename, forget. Stores nothing."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -6,9 +6,10 @@ from typing import Protocol
 from edge_agent.alarms import requests
 from edge_agent.alarms.lifecycle import AlarmLifecycle
 from edge_agent.alarms.management.next_profiles import Decision
+from edge_agent.alarms.management.uploads import Uploads
 from edge_agent.alarms.outcomes import CommandOutcome, MachineOutcome, done, refuse, unknown_machine
 from edge_agent.pipeline.results import MachineStatus
-from edge_agent.records import THRESHOLD
+from edge_agent.records import THRESHOLD, Frame
 from edge_agent.signals.machine_rules import MachineFacts
 
 _SENDING_S = 60.0
@@ -27,6 +28,12 @@ class ManagedMachines(Protocol):
     def decide(self, machine: str, decision: Decision, *, by: str, force: bool) -> MachineOutcome:
         """Learn the machine anew beside the profile that watches it, or say what becomes of that."""
 
+    def learn(self, machine: str, frame: Frame, *, by: str) -> MachineOutcome:
+        """Learn the machine from rows of a recording."""
+
+    def cells_limit(self) -> int:
+        """Rows times channels that can be learnt from at once."""
+
     def say_budget(self, machine: str, per_week: float | None) -> MachineOutcome:
         """So many false alarms a week are accepted of the machine; None: as the configuration says."""
 
@@ -43,6 +50,7 @@ class ManagementCommands:
     def __init__(self, *, lifecycle: AlarmLifecycle, machines: ManagedMachines) -> None:
         self._lifecycle = lifecycle
         self._machines = machines
+        self._uploads = Uploads()
 
     def relearn(self, request: requests.Relearn, _now_ns: int) -> CommandOutcome:
         """Learn a machine anew, beside the profile that watches it."""
@@ -61,6 +69,13 @@ class ManagementCommands:
         return _told(
             self._machines.decide(request.machine, request.decision, by=request.by, force=request.force)
         )
+
+    def learn(self, request: requests.Learn, now_ns: int) -> CommandOutcome:
+        """Learn a machine from a recording, once all of it is here."""
+        taken = self._uploads.take(request, now_ns=now_ns, cells_limit=self._machines.cells_limit())
+        if isinstance(taken, CommandOutcome):
+            return taken
+        return _told(self._machines.learn(request.machine, taken, by=request.by))
 
     def budget(self, request: requests.Budget, _now_ns: int) -> CommandOutcome:
         """Say how many false alarms of a machine are accepted."""

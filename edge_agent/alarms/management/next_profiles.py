@@ -76,6 +76,16 @@ class NextProfiles:
             detail=f"learnt anew from the next {begun.wanted_at} rows; the old profile watches until both were compared"
         )
 
+    def begin_learning(self, name: str, *, by: str) -> MachineOutcome | None:
+        """A next profile is being learnt from a recording; None, or why that cannot be now."""
+        on_its_way = self._pipeline.relearner.get(name)
+        if on_its_way is not None and on_its_way.stage == "learning":
+            return MachineOutcome("busy", f"{name} is being learnt right now")
+        self._drop(name, "next")
+        self._pipeline.relearner.begin(name, why="asked", by=by).stage = "learning"
+        self._on_touched(name)
+        return None
+
     def learnt(self, name: str, result: Profile | str) -> None:
         """What the learner made of a machine's rows, beside the profile that watches."""
         if isinstance(result, str):

@@ -17,6 +17,7 @@ from edge_agent.pipeline.machine import Machine
 from edge_agent.pipeline.machines import Machines
 from edge_agent.pipeline.notices import LEVEL
 from edge_agent.pipeline.relearning.comparison import Comparison, seen_cases
+from edge_agent.pipeline.relearning.from_rows import request_of
 from edge_agent.pipeline.relearning.successor import Successor, SuccessorState
 from edge_agent.pipeline.results import CommissionRequest, Compared, MachineStatus, Why
 from edge_agent.pipeline.settings import PipelineSettings
@@ -95,6 +96,16 @@ class Relearner:
             known=tuple(machine.rows.store.channels),
         )
         return begun
+
+    def learn_from(self, frame: Frame, *, beside: bool) -> CommissionRequest:
+        """The request to learn a machine that is known from rows of a recording, whose times rise.
+
+        A machine without a profile gathers no rows of its own meanwhile; `beside` a profile, that goes on watching.
+        """
+        if not beside:
+            machine = self._machines[frame.machine]
+            machine.state, machine.asked_row = "learning", machine.rows.store.row_count
+        return request_of(frame, scorer=self._scorer, settings=self._settings, beside=beside)
 
     # -- rows -----------------------------------------------------------------------------------------------
 
