@@ -39,7 +39,8 @@ class Outcome:
     Attributes:
         score: causal, [R].
         aligned: looks ahead by 64 rows, [R].
-        alarm: rows at which it would have alarmed, [R]; None for a ranking only.
+        alarm: rows at which it would have alarmed, [R]; None for a ranking only. An agent's alarm that is quiet and
+            not over yet (unsettled) does not say that anything is wrong at a row: it is not counted.
     """
 
     score: NDArray[np.floating]
@@ -58,7 +59,7 @@ def agent(scorer: Scorer, *, name: str = AGENT, judge: str = SHIPPED) -> Method:
         given = series.recording
         profile = commission_recording(given, rows=series.normal_rows, scorer=scorer, settings=SETTINGS)
         played = replay(given, scorer=scorer, settings=SETTINGS, profile=profile)
-        return {name: Outcome(played.score, played.score_aligned, played.alarm)}
+        return {name: Outcome(played.score, played.score_aligned, played.loud)}
 
     return run
 

@@ -25,7 +25,8 @@ _PUBLISHED_SHOWN = 6
 _FOOT = (
     "Baselines ran in the same harness on the same rows: learnt from the calm part in the same scales, causal, "
     "aligned in the same way; their threshold is the 99 % point of what the last quarter of the calm part scored when "
-    "learnt from the rest. The agent's comes from its budget of one false alarm a week. Published figures look ahead "
+    "learnt from the rest. The agent's comes from its budget of one false alarm a week; rows of an alarm that is "
+    "unsettled (quiet, and not over before its off-delay) do not count as in alarm. Published figures look ahead "
     "by a window. VUS-PR is a mean over files; F1, FAR, MAR and events are of all files together. In `turned`, the "
     "judged part of each run is turned by a random number of rows, so that the place of an anomaly says nothing."
 )

@@ -60,12 +60,15 @@ class Run:
         return row_times_ns(self.recording) / 1e9
 
     def alarm(self) -> np.ndarray:
-        """[R] rows whose time lies in an alarm, from the alert messages alone."""
+        """[R] rows whose time lies in an alarm that was not unsettled, from the alert messages alone."""
         seconds = self.seconds
-        raised = np.zeros(len(seconds), bool)
-        for start, end in self.intervals():
-            raised |= (seconds >= start) & (seconds < end)
-        return raised
+        loud = np.zeros(len(seconds), bool)
+        begun: set[str] = set()
+        for alert in sorted(self.alerts, key=lambda alert: (alert["time"], alert["revision"])):
+            since = alert["time"] if alert["id"] in begun else alert["onset"]
+            begun.add(alert["id"])
+            loud[seconds >= _seconds(since)] = alert["state"] == "open" and not alert["unsettled"]
+        return loud
 
     def intervals(self) -> list[tuple[float, float]]:
         """Opening and closing times of the alarms; infinite where one was still open at the end."""
@@ -208,7 +211,7 @@ def play(
     acknowledged = agent.series()["edge_agent_alerts_acknowledged_total"]
     wait_until(lambda: subscriber.read >= acknowledged, what=f"{acknowledged:.0f} alerts to arrive")
     of_machines = [alert for alert in subscriber.alerts.values() if alert["kind"] == "machine"]
-    for alert in sorted(of_machines, key=lambda alert: (alert["id"], alert["revision"])):
+    for alert in sorted(of_machines, key=lambda alert: (alert["time"], alert["revision"])):
         next(run for run in runs if run.name == alert["machine"]).alerts.append(alert)
     ledger: dict[str, Any] = {"published": published, **agent.ledger()}
     outcomes = sum(value for name, value in ledger.items() if name not in {"published", "received"})

@@ -36,7 +36,7 @@ class Replay:
         score: [R] causal: the newest window that had ended at the row; 0 before the first. 1 is the threshold.
         score_aligned: [R] mean of the windows' scores that cover the row, as benchmarks score: for ranking rows after
             the fact, since it looks ahead.
-        alarm: [R] whether an alarm was open.
+        alarm: [R] whether an alarm was open. loud: [R] whether it was and was not unsettled: quiet, though not over.
         fault: [R] the open alarm's fault, "" where none is open.
         channels: C names, as in `contributions`.
         contributions: [R, C] each channel's share of the causal score.
@@ -48,6 +48,7 @@ class Replay:
     score: Float32
     score_aligned: Float32
     alarm: NDArray[np.bool_]
+    loud: NDArray[np.bool_]
     fault: NDArray[np.str_]
     channels: tuple[str, ...]
     contributions: Float32
@@ -184,11 +185,12 @@ def _lay_out(
         [block.contributions for block in blocks] or [np.empty((0, len(profile.channels)), np.float32)]
     )
     newest = np.searchsorted(ends, np.arange(count), side="right")  # windows that had ended at each row
-    open_rows, fault = _alarm_rows(alarms, times)
+    open_rows, loud, fault = _alarm_rows(alarms, times)
     return Replay(
         score=np.concatenate([[np.float32(0)], value])[newest],
         score_aligned=_align(ends, value, count=count),
         alarm=open_rows,
+        loud=loud,
         fault=fault,
         channels=profile.channels,
         contributions=np.concatenate([np.zeros((1, shares.shape[1]), np.float32), shares])[newest],
@@ -213,12 +215,15 @@ def _align(ends: NDArray[np.int64], value: Float32, *, count: int) -> Float32:
     return np.where(past > first, mean, nearest).astype(np.float32)
 
 
-def _alarm_rows(alarms: list[Alarm], times: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.str_]]:
-    """Rows at which an alarm was open and what it was called then, from the published revisions alone."""
+def _alarm_rows(
+    alarms: list[Alarm], times: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.str_]]:
+    """Rows at which an alarm was open, at which it was loud, and what it was called, from what was published alone."""
     fault = np.full(len(times), "", dtype=object)
-    is_open = np.zeros(len(times), np.bool_)
+    is_open, loud = np.zeros(len(times), np.bool_), np.zeros(len(times), np.bool_)
     for alarm in alarms:
         start = int(np.searchsorted(times, alarm.time_ns))
         is_open[start:] = alarm.state == "open"
+        loud[start:] = alarm.state == "open" and not alarm.unsettled
         fault[start:] = alarm.fault if alarm.state == "open" else ""
-    return is_open, fault.astype(np.str_)
+    return is_open, loud, fault.astype(np.str_)

@@ -56,6 +56,19 @@ def test_the_alarm_is_open_where_the_published_revisions_say_so(scorer: Scorer) 
     )
 
 
+def test_an_unsettled_alarm_is_open_and_not_loud(scorer: Scorer) -> None:
+    mended = RECORDING.values.copy()
+    mended[FAULT_ROW + 200 :] = np.tile(mended[:LEARN_ROWS], (4, 1))[: len(mended) - FAULT_ROW - 200]
+    result = played(replace(RECORDING, values=mended), scorer)
+    assert not (result.loud & ~result.alarm).any()
+    assert result.loud[FAULT_ROW + 60]
+    told = [alarm for alarm in result.alarms if alarm.unsettled]
+    assert told, "the machine was quiet again and the alarm not over"
+    quiet_row = told[0].time_ns // 1_000_000_000
+    assert result.alarm[quiet_row]
+    assert not result.loud[quiet_row]
+
+
 def test_the_aligned_score_is_the_mean_over_the_windows_that_cover_the_row(scorer: Scorer) -> None:
     result = played(RECORDING, scorer)
     late = np.lib.stride_tricks.sliding_window_view(result.score_aligned, 8)  # a mean moves slowly
