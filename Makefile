@@ -188,6 +188,9 @@ incidents: $(VENV)/.done  ## incidents a fault, minutes shown as normal, onsets,
 everyday: $(VENV)/.done  ## 34 ordinary machines, three seeds each: false incidents, the fault, time in alarm (about 6 minutes) -> benchmarks/results/everyday.*
 	$(BIN)/python -m benchmarks.everyday.run
 
+pictures: $(VENV)/.done  ## cameras: magnetic tiles and a ball screw, beside random weights and hand-made features -> benchmarks/results/pictures.*
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.pictures.run --data $(DATA)
+
 LEFT_OUT ?=
 
 few-minutes: $(VENV)/.done  ## 48 simulated plants learnt from ten minutes and from an hour (LEFT_OUT=models without a kind) -> benchmarks/results/few_minutes.*

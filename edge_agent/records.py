@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
@@ -72,6 +73,9 @@ class ReceivedMessage:
     retain: bool
 
 
+Subject = Literal["scene", "part"]
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """One picture of a machine's camera, as it goes beside the row of its gauges.
@@ -81,6 +85,7 @@ class Picture:
         width, height: of the whole picture, turned as it is to be seen.
         file: as it came, a JPEG, PNG or WebP. kind: which.
         part: what was before the camera, where the payload says that.
+        subject: the same scene in every picture, or another part in each.
         crop: what of the whole picture `pixels` shows: x, y, width, height as shares of it.
         counted: [S, S] pixels that count; None: all.
         every_ns: pictures that follow faster are not looked at.
@@ -96,6 +101,7 @@ class Picture:
     crop: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
     counted: NDArray[np.bool_] | None = None
     every_ns: int = 0
+    subject: Subject = "scene"
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +283,35 @@ Severity = Literal["notice", "warning", "major", "critical"]
 
 
 @dataclass(frozen=True, slots=True)
+class PictureBox:
+    """A rectangle as shares of what of the picture counts; `score` of its worst place, 1 is the threshold."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class PictureEvidence:
+    """Where a picture is unusual.
+
+    Attributes:
+        time_ns: of the picture. width, height: in pixels, of the whole of it.
+        boxes: at most 5, the gravest first.
+        map: 32 x 32 bytes by rows, over what of the picture counts; 255 is four times the threshold or more.
+    """
+
+    camera: str
+    time_ns: int
+    width: int
+    height: int
+    boxes: tuple[PictureBox, ...]
+    map: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm:
     """One revision of an alarm. (id, revision) is unique; consumers drop pairs already seen.
 
@@ -290,6 +325,7 @@ class Alarm:
         unsettled: it is quiet just now and not over; while it is, the machine is not normal.
         reopened: how often it has come back after it was unsettled or over.
         news: channels that this revision names and no earlier one did, where it has come back.
+        picture: where a picture is unusual; its `kind` is "sensor", so that older agents can read it, too.
     """
 
     id: str
@@ -315,6 +351,17 @@ class Alarm:
     unsettled: bool = False
     reopened: int = 0
     news: tuple[str, ...] = ()
+    picture: PictureEvidence | UnsetType = UNSET
+
+    @property
+    def pictured(self) -> PictureEvidence | None:
+        """Where a picture is unusual; None in alarms of all else, which say nothing of it on disk, either."""
+        return self.picture if isinstance(self.picture, PictureEvidence) else None
+
+    @property
+    def told_kind(self) -> str:
+        """What it is of, as people and subscribers are told."""
+        return self.kind if self.pictured is None else "picture"
 
     @property
     def subject(self) -> str:

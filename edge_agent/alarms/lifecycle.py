@@ -435,4 +435,6 @@ def _finding(alarm: Alarm) -> str:
         return ""
     if alarm.kind == "state":
         return f"notice: {alarm.fault}"
+    if alarm.pictured is not None:
+        return f"{alarm.pictured.camera}: {alarm.fault}"
     return f"{', '.join(channel.name for channel in alarm.channels) or 'source'}: {alarm.fault}"

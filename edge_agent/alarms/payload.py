@@ -1,5 +1,6 @@
 """An alarm as the JSON that subscribers read; its form is fixed in docs/alert.schema.json. Sends nothing."""
 
+import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -8,7 +9,7 @@ import msgspec
 
 from edge_agent.alarms import sentences
 from edge_agent.alarms.state import AlarmState, Masking, Notification
-from edge_agent.records import Alarm, ChannelEvidence, ScoreTrend
+from edge_agent.records import Alarm, ChannelEvidence, PictureEvidence, ScoreTrend
 
 SCHEMA_VERSION = 1
 _DIGITS = 6
@@ -25,16 +26,18 @@ def to_payload(alarm: Alarm, *, agent: str, zone: tzinfo = UTC) -> dict[str, Any
     mode = {"mode": alarm.mode} if alarm.mode else {}
     named = {"by": alarm.fault_by} if alarm.fault_by else {}
     trend = {} if alarm.trend is None else {"trend": _trend(alarm.trend)}
+    picture = {} if alarm.pictured is None else {"picture": _picture(alarm.pictured)}
     return (
         mode
         | trend
+        | picture
         | {
             "schema_version": SCHEMA_VERSION,
             "id": alarm.id,
             "revision": alarm.revision,
             "agent": agent,
             "machine": alarm.machine,
-            "kind": alarm.kind,
+            "kind": alarm.told_kind,
             "state": alarm.state,
             "severity": alarm.severity,
             "onset": rfc3339(alarm.onset_ns),
@@ -90,6 +93,21 @@ def _trend(trend: ScoreTrend) -> dict[str, Any]:
         "before": None if trend.before is None else _figure(trend.before),
         "before_time": None if trend.before_ns is None else rfc3339(trend.before_ns),
         "growth_per_hour": None if trend.per_hour is None else _figure(trend.per_hour),
+    }
+
+
+def _picture(picture: PictureEvidence) -> dict[str, Any]:
+    """Where it is unusual; the map as base64."""
+    return {
+        "camera": picture.camera,
+        "frame_time": rfc3339(picture.time_ns),
+        "width": picture.width,
+        "height": picture.height,
+        "boxes": [
+            {"x": box.x, "y": box.y, "width": box.width, "height": box.height, "score": _figure(box.score)}
+            for box in picture.boxes
+        ],
+        "map": base64.b64encode(picture.map).decode(),
     }
 
 

@@ -13,7 +13,7 @@ from edge_agent.alarms.state import Event, Notification
 from edge_agent.pipeline.notices import LEVEL, STANDSTILL
 from edge_agent.pipeline.refuted_kinds import FALLS
 from edge_agent.pipeline.unseen_states import CHANGES
-from edge_agent.records import Alarm, ChannelEvidence, ScoreTrend
+from edge_agent.records import Alarm, ChannelEvidence, PictureBox, PictureEvidence, ScoreTrend
 from edge_agent.signals import vibration
 
 _NAMED_CHANNELS = 2
@@ -57,6 +57,8 @@ _ENDINGS: Mapping[Event, str] = {
 
 def summary(alarm: Alarm, *, zone: tzinfo) -> str:
     """A sentence or two."""
+    if alarm.pictured is not None:
+        return _picture_summary(alarm, alarm.pictured, zone)
     if alarm.kind == "sensor":
         return _sensor_summary(alarm, zone)
     if alarm.kind == "state":
@@ -155,6 +157,13 @@ _OF_SENSORS: Mapping[str, _Words] = {
     "unit changed": _Words("{has} seemed to speak in another unit", "seemed to speak in another unit"),
     "frozen": _Words("{has} not changed", "did not change"),
     "noise gone": _Words("{has} been far smoother than usual", "{was} far smoother than usual"),
+    "camera dark": _Words("{has} shown hardly any light", "showed hardly any light"),
+    "camera dazzled": _Words("{has} been dazzled", "{was} dazzled"),
+    "camera blurred": _Words("{has} been far less sharp than usual", "{was} far less sharp than usual"),
+    "camera moved": _Words("{has} looked elsewhere: the camera was moved", "looked elsewhere"),
+    "camera frozen": _Words(
+        "{has} sent the same picture again and again", "sent the same picture again and again"
+    ),
     "spikes": _Words("{has} had many single broken readings", "had many single broken readings"),
 }
 
@@ -208,6 +217,27 @@ def _sensor_summary(alarm: Alarm, zone: tzinfo) -> str:
         worst = f", the worst {_said(alarm.channels[0].observed)}" if alarm.channels else ""
         return f"{which} {said} since {onset}{worst}. The score leaves these readings out."
     return f"{which} {said} since {onset}. The score leaves {'them' if plural else 'it'} out."
+
+
+# -- pictures ------------------------------------------------------------------------------------------------
+
+
+def _picture_summary(alarm: Alarm, picture: PictureEvidence, zone: tzinfo) -> str:
+    onset = _onset(alarm, zone)
+    if alarm.state == "closed":
+        end_ns = alarm.closed_ns or alarm.time_ns
+        until = moment(end_ns, zone, beside_ns=end_ns)
+        return f"{alarm.machine} looks usual again to {picture.camera}. It looked unusual from {onset} to {until}."
+    where = f", {_where(picture.boxes[0])}" if picture.boxes else ""
+    times = f", at worst {_times(alarm.peak_score)} times the limit"
+    return f"{alarm.machine} has looked unusual to {picture.camera}{where}, since {onset}{times}."
+
+
+def _where(box: PictureBox) -> str:
+    """The third of the picture that the middle of a box lies in."""
+    across = ("left", "middle", "right")[min(2, int(3 * (box.x + box.width / 2)))]
+    down = ("upper", "middle", "lower")[min(2, int(3 * (box.y + box.height / 2)))]
+    return "in the middle" if across == down == "middle" else f"{down} {across}"
 
 
 def _said(value: float | None) -> str:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from edge_agent.pipeline.cameras.desk import CameraSettings
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.signals.channel_kinds import ChannelKind
 from edge_agent.signals.channel_rules import Align, ChannelRule
@@ -15,6 +16,7 @@ from edge_agent.topics import is_name, parse
 
 _MODELS = Path(__file__).parents[1] / "models"
 SHIPPED_BUNDLE = _MODELS / "pretrained"
+SHIPPED_PICTURES = _MODELS / "picture"
 SHIPPED_BUNDLES = {name: _MODELS / name for name in ("pretrained", "pretrained-int8", "pretrained-small")}
 """The encoders that come with the agent, by the names that `[model] bundle` accepts beside a directory."""
 
@@ -26,6 +28,7 @@ Port = Annotated[int, Field(ge=1, le=_PORT_MAX)]
 
 
 _PIPELINE = PipelineSettings()
+_CAMERAS = CameraSettings()
 """What holds where the file says nothing."""
 
 
@@ -155,6 +158,7 @@ class CommissionSection(Section):
     """How a machine that is new is learnt."""
 
     rows: Annotated[int, Field(ge=100, le=1_000_000)] = _PIPELINE.commission_rows
+    frames: Annotated[int, Field(ge=10, le=200)] = _CAMERAS.frames
 
     @model_validator(mode="before")
     @classmethod
@@ -232,6 +236,7 @@ class LimitsSection(Section):
     payload_bytes: Count = 65_536
     machines: Count = _PIPELINE.machines_limit
     channels: Count = _PIPELINE.channels_limit
+    cameras: Count = _CAMERAS.limit
     learning_bytes: Annotated[int, Field(ge=50_000_000, le=1_000_000_000_000)] = 230_000_000
     future_tolerance_s: Seconds = 300.0
 

@@ -170,14 +170,12 @@ def read(path: Path, *, trust: Trust = ANYONE) -> Bundle:
     Raises:
         BundleError: names the file and the reason; nothing is half-loaded.
     """
-    with _opened(path) as folder:
-        raw = _read_file(folder, path / MANIFEST, _MANIFEST_LIMIT_BYTES)
+    with opened(path) as folder:
+        raw = read_file(folder, path / MANIFEST, _MANIFEST_LIMIT_BYTES)
         signed_by = trust.verify(path / SIGNATURE, raw, _read_signature(folder, path))
         manifest = _decode_manifest(path / MANIFEST, raw)
         _check_names(path, manifest)
-        contents = {
-            name: _read_verified(folder, path / name, entry) for name, entry in manifest.files.items()
-        }
+        contents = {name: read_verified(folder, path / name, entry) for name, entry in manifest.files.items()}
     check_graph(path / MODEL, contents[MODEL])
     return Bundle(
         path=path,
@@ -235,7 +233,7 @@ def _check_names(path: Path, manifest: Manifest) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[int]:
+def opened(path: Path) -> Iterator[int]:
     """The directory held open, so that a link to it may be switched meanwhile and no file comes from elsewhere."""
     try:
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -247,7 +245,7 @@ def _opened(path: Path) -> Iterator[int]:
         os.close(folder)
 
 
-def _read_file(folder: int, path: Path, limit_bytes: int, *, exactly: int | None = None) -> bytes:
+def read_file(folder: int, path: Path, limit_bytes: int, *, exactly: int | None = None) -> bytes:
     """The bytes of a plain file; its size is known to be allowed before memory is asked for."""
 
     def inside(name: str, flags: int) -> int:
@@ -272,11 +270,12 @@ def _read_file(folder: int, path: Path, limit_bytes: int, *, exactly: int | None
 def _read_signature(folder: int, path: Path) -> bytes | None:
     if SIGNATURE not in os.listdir(folder):
         return None
-    return _read_file(folder, path / SIGNATURE, _SIGNATURE_LIMIT_BYTES)
+    return read_file(folder, path / SIGNATURE, _SIGNATURE_LIMIT_BYTES)
 
 
-def _read_verified(folder: int, path: Path, entry: FileEntry) -> bytes:
-    raw = _read_file(folder, path, entry.bytes, exactly=entry.bytes)
+def read_verified(folder: int, path: Path, entry: FileEntry) -> bytes:
+    """The bytes of a file that are as long as its manifest says and hash to what that says."""
+    raw = read_file(folder, path, entry.bytes, exactly=entry.bytes)
     if len(raw) != entry.bytes:
         raise BundleError(path, f"truncated: {len(raw)} bytes, the manifest says {entry.bytes}")
     if hashlib.sha256(raw).hexdigest() != entry.sha256:

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from edge_agent.errors import BundleError, ProviderError
 from edge_agent.model import judge as judges
+from edge_agent.model import picture as pictures
 from edge_agent.model.bundle import Bundle, Golden
 from edge_agent.model.isolated import in_a_copy
 from edge_agent.model.judge import BundledJudge
+from edge_agent.model.picture import PictureBundle
 from edge_agent.model.small_network import SmallNetwork
 from edge_agent.records import Float32
 
@@ -183,6 +185,29 @@ class ModelSession:
         }
         answers: list[Float32] = self._started.run(_outputs(self.bundle), feeds)
         return answers
+
+
+class PictureSession:
+    """The network that looks at pictures, on the CPU, answering its golden picture as it should."""
+
+    def __init__(self, bundle: PictureBundle, *, threads: int = 1) -> None:
+        """Start it.
+
+        Raises:
+            BundleError: the network cannot be loaded or answers otherwise than torch did.
+        """
+        self.bundle = bundle
+        path = bundle.path / pictures.MODEL
+        cpu = [_PROVIDERS["cpu"]]
+        self._started = _begin(path, bundle.model, cpu, inputs=pictures.INPUTS, threads=threads)
+        tolerance = min(bundle.manifest.golden_tolerance, _LARGEST_TOLERANCE)
+        given, expected = {"pixels": bundle.pixels}, {"patches": bundle.patches}
+        _check_answers(path, self._started, given, expected, tolerance=tolerance)
+
+    def look(self, pixels: NDArray[np.uint8]) -> Float32:
+        """Patches [B, G, G, D] of pictures [B, S, S, 3]; G is S / 8."""
+        found: Float32 = self._started.run(list(pictures.OUTPUTS), {"pixels": pixels})[0]
+        return found
 
 
 def _outputs(bundle: Bundle) -> list[str]:

@@ -54,7 +54,7 @@ def machine_series(
 
     `spent` are the alarms of its last week that count against its budget.
     """
-    open_findings = Counter(finding.machine for finding in findings if finding.kind == "sensor")
+    open_findings = Counter(finding.machine for finding in findings if finding.told_kind == "sensor")
     return {
         name: MachineSeries(
             state=status.state,

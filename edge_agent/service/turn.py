@@ -32,9 +32,10 @@ from edge_agent.mqtt.outbox import Outbox
 from edge_agent.pipeline.machine import Memento, profile_identity
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import CommissionRequest, Failure, StepResults
-from edge_agent.records import Alarm, Delivery, Frame, Profile, ReceivedMessage, SourceEvents
+from edge_agent.records import Alarm, Decoded, Delivery, Frame, Profile, ReceivedMessage, SourceEvents
 from edge_agent.sensors.source_monitor import SourceMonitor
 from edge_agent.sensors.watch_monitor import WatchMonitor
+from edge_agent.service.cameras.running import Cameras
 from edge_agent.service.learning_worker import Learner
 from edge_agent.service.wiring import (
     TimedScorer,
@@ -165,6 +166,7 @@ class TurnProcessor:
         self.sources = SourceMonitor(machines_limit=config.limits.machines)
         self.watch = WatchMonitor()
         self._wills = LastWills(config.wills)
+        self.cameras = Cameras(config)
         self._untold: dict[str, tuple[Alarm, str]] = {}
         """Alarms that could not be handed on, by id, with the reason: tried again."""
         self._retold_s = 0.0
@@ -182,7 +184,7 @@ class TurnProcessor:
         """
         config = self._config
         self.pipeline = Pipeline(
-            decode=message_decoder(config, monotonic=self._monotonic, stamped=self.sources.stamped),
+            decode=self._decoder(config),
             scorer=self._scorer,
             settings=pipeline_settings(config),
             profiles=loaded.profiles,
@@ -197,6 +199,7 @@ class TurnProcessor:
         self.state_writer.choose_value(LIFECYCLE, readable=lambda raw: alarm_state.decode(raw) is not None)
         states = self.state_writer.kept_values()
         self._restore_notes(states)
+        self.cameras.restore(states)
         for name, monitor in ((SOURCES, self.sources), (WATCH, self.watch)):
             if not monitor.restore(states.get(name)):
                 log.warning("state_value_unusable", name=name, bytes=len(states[name]))
@@ -208,6 +211,10 @@ class TurnProcessor:
         )
         self.state_writer.begin(self.pipeline, now_s=now_s)
         self.learner.start()
+
+    def _decoder(self, config: Config) -> Callable[[Delivery], Decoded]:
+        decode = message_decoder(config, monotonic=self._monotonic, stamped=self.sources.stamped)
+        return self.cameras.reading(decode)
 
     def _restore_machines(self, loaded: Loaded, found: JournalContents) -> None:
         """Let the machines go on; one of which something is open and nothing usable is known stands still."""
@@ -288,7 +295,7 @@ class TurnProcessor:
 
     def open_findings(self) -> tuple[Alarm, ...]:
         """What is wrong with sensors and sources, and which machines are not watched."""
-        findings = self.pipeline.machines.open_findings()
+        findings = (*self.pipeline.machines.open_findings(), *self.cameras.desk.open_findings)
         return (*findings, *self.sources.open_findings, *self.watch.open_findings)
 
     def amiss(self) -> list[str]:
@@ -306,6 +313,7 @@ class TurnProcessor:
                 f"no place for {no_place_for}: all {self._config.limits.machines} of limits.machines are taken, or "
                 "the memory for rows to learn from is; `edge-agent machines forget` makes room"
             )
+        lines += self.cameras.amiss()
         lines += [f"could not be told: {alarm} ({error})" for alarm, (_, error) in [*untold.items()][:_NAMED]]
         return lines
 
@@ -318,10 +326,12 @@ class TurnProcessor:
     def _forgot(self, machine: str) -> None:
         self.sources.forget(machine)
         self.watch.forget(machine)
+        self.cameras.desk.forget(machine)
         self.learner.forgive(machine)
         self.state_writer.rewrite_next_turn()
 
     def _forgot_for_good(self, machine: str) -> None:
+        self.cameras.drop_files(machine)
         self._forgot(machine)
         self._forgotten.append(machine)
         for observer in self._observers:
@@ -339,8 +349,8 @@ class TurnProcessor:
         settings = replace(settings, machine_rules=(*self._notes.rules(), *settings.machine_rules))
         self._config, self._scorer = config, scorer
         self._wills = LastWills(config.wills)
-        decode = message_decoder(config, monotonic=self._monotonic, stamped=self.sources.stamped)
-        self.pipeline.adopt(decode=decode, scorer=scorer, settings=settings, template=template)
+        self.cameras.adopt(config)
+        self.pipeline.adopt(decode=self._decoder(config), scorer=scorer, settings=settings, template=template)
         self.learner.adopt(scorer=scorer, settings=settings)
         self.alarm_manager.adopt(manager_settings(config))
 
@@ -361,7 +371,10 @@ class TurnProcessor:
             if batch.arrivals or turn.source_events:
                 step = self._step(turn)
             now_ns = self._wall_clock_ns()
-            self._tell((*step.alarms, *step.findings), now_ns=now_ns)  # before all else that may fail
+            pictured = self.cameras.turn(self.state_writer.keep_value)
+            self._tell(
+                (*step.alarms, *step.findings, *pictured), now_ns=now_ns
+            )  # before all else that may fail
             for observer in self._observers:
                 observer.observe_step(step)
             self._keep_what_is_learnt(step)

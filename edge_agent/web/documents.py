@@ -7,7 +7,7 @@ into text nodes only.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -40,7 +40,8 @@ _ORDER = ("alarm", "silent", "failed", "learning", "commissioning", "unscored", 
 
 def state(view: View, past: Mapping[str, Any] | None = None) -> bytes:
     """The overview: every machine, alarms, history, data quality; `past` takes the place of what memory knows."""
-    alarms, findings, notices = (_sorted(view, kind) for kind in ("machine", "sensor", "state"))
+    alarms = _sorted(view, "machine", "picture")
+    findings, notices = (_sorted(view, kind) for kind in ("sensor", "state"))
     told = {name: _machine(view, name, status) for name, status in view.machines.items()}
     order = sorted(told, key=lambda name: (_ORDER.index(told[name]["state"]), name))
     for record in findings:
@@ -227,9 +228,9 @@ def _word(status: MachineStatus, record: AlarmState | None, *, silent: bool) -> 
     return "normal" if status.last_score is not None else "unscored"
 
 
-def _sorted(view: View, kind: Kind) -> list[AlarmState]:
-    """The alarms of a kind: those whose cause still holds first, of them the gravest, then the latest."""
-    chosen = [record for record in view.records if record.alarm.kind == kind]
+def _sorted(view: View, *kinds: Kind | Literal["picture"]) -> list[AlarmState]:
+    """The alarms of these kinds: those whose cause still holds first, of them the gravest, then the latest."""
+    chosen = [record for record in view.records if record.alarm.told_kind in kinds]
     return sorted(
         chosen,
         key=lambda record: (

@@ -20,7 +20,7 @@ from edge_agent.formats.image.pixels import Box, decode
 from edge_agent.formats.items import read_cbor, read_json
 from edge_agent.formats.origin import Origin, event_time_ns
 from edge_agent.formats.wire_format import WireFormat
-from edge_agent.records import Frame, Picture, Reject
+from edge_agent.records import Frame, Picture, Reject, Subject
 from edge_agent.topics import is_name
 
 _LEAST_PIXELS = 16
@@ -35,6 +35,7 @@ class ImageSettings:
     """How a source's pictures are read: the section `[source.image]`, with its defaults and bounds.
 
     Attributes:
+        subject: "scene": the same place again and again; "part": each picture is another part.
         size: S, pixels of each side that a picture is brought to.
         crop: what of the picture counts: x, y, width, height as shares of it.
         ignore: rectangles of the same kind that do not, such as a clock or a lamp.
@@ -42,6 +43,7 @@ class ImageSettings:
         max_pixels: a file that claims more is turned away by its header.
     """
 
+    subject: Subject = "scene"
     size: Literal[128, 256, 384] = 256
     crop: Box = _ALL
     ignore: Annotated[tuple[Box, ...], MaxLen(_IGNORED_LIMIT)] = ()
@@ -160,6 +162,7 @@ def _frame(
         crop=settings.crop,
         counted=counted,
         every_ns=round(settings.every_s * 1e9),
+        subject=settings.subject,
     )
     return Frame(
         machine=origin.machine,

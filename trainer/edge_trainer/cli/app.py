@@ -14,7 +14,7 @@ from rich.text import Text
 from edge_agent.errors import EdgeAgentError
 from edge_trainer import config
 from edge_trainer.bundle import export, sign
-from edge_trainer.cli import judge
+from edge_trainer.cli import judge, picture
 from edge_trainer.cli.options import ConfigFile, Data, Out, Seed, Set, common, settings_of
 from edge_trainer.data import join_labels
 from edge_trainer.evaluation import evaluate
@@ -29,6 +29,7 @@ app = typer.Typer(
     help="Train, calibrate, evaluate and export models.",
 )
 app.add_typer(judge.app, name="judge")
+app.add_typer(picture.app, name="picture")
 _console = Console(stderr=True, markup=False, emoji=False)
 
 Recordings = Annotated[

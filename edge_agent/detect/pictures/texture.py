@@ -1,0 +1,61 @@
+"""Texture: how far each patch is from the nearest of a few remembered ones, wherever in a picture those lay.
+
+Roth et al., "Towards Total Recall in Industrial Anomaly Detection" (PatchCore), 2022. The patches that are
+remembered are chosen greedily, each the farthest from those chosen before (k-centre), in a random projection.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.records import Float32
+
+REMEMBERED = 1000
+_PROJECTED = 64
+_STARTS_FROM = 20_000
+"""Patches that are chosen from at most, drawn by chance: more of them are hardly more different."""
+
+
+def learn(
+    patches: Float32, *, remembered: int = REMEMBERED, seed: int = 0
+) -> tuple[dict[str, NDArray[Any]], Float32]:
+    """What to remember of pictures [N, G, G, D], `bank` [K, D] and `bank_from` [K]; and their own maps [N, G, G]."""
+    count, grid = patches.shape[:2]
+    rng = np.random.default_rng(seed)
+    flat = patches.reshape(count * grid * grid, -1)
+    drawn = rng.permutation(len(flat))[: max(_STARTS_FROM, 4 * remembered)]
+    projection = rng.standard_normal((flat.shape[1], _PROJECTED)).astype(np.float32) / np.sqrt(_PROJECTED)
+    chosen = drawn[_k_centre(flat[drawn] @ projection.astype(np.float32), min(remembered, len(drawn)))]
+    memory: dict[str, NDArray[Any]] = {
+        "bank": flat[chosen].astype(np.float16),
+        "bank_from": (chosen // (grid * grid)).astype(np.int32),
+    }
+    return memory, np.stack([compare(memory, picture, but_from=at) for at, picture in enumerate(patches)])
+
+
+def _k_centre(points: Float32, count: int) -> NDArray[np.int64]:
+    """Numbers of so many points [P, D], each the farthest from those before it; the first is the first."""
+    squares = np.einsum("pd,pd->p", points, points)
+    chosen = np.zeros(count, np.int64)
+    distance = np.full(len(points), np.inf, np.float32)
+    for at in range(1, count):
+        last = chosen[at - 1]
+        np.minimum(distance, squares - 2.0 * (points @ points[last]) + squares[last], out=distance)
+        chosen[at] = int(distance.argmax())
+    return chosen
+
+
+def compare(memory: Mapping[str, NDArray[Any]], patches: Float32, *, but_from: int | None = None) -> Float32:
+    """Distance of each patch [G, G, D] from the nearest remembered one, [G, G]; without those of one learnt picture."""
+    bank = memory["bank"].astype(np.float32)
+    if but_from is not None:
+        others = memory["bank_from"] != but_from
+        bank = bank[others] if others.any() else bank
+    grid = patches.shape[0]
+    flat = patches.reshape(grid * grid, -1)
+    squares = np.einsum("pd,pd->p", flat, flat)[:, np.newaxis] + np.einsum("kd,kd->k", bank, bank)
+    nearest = (squares - 2.0 * (flat @ bank.T)).min(axis=1)
+    found: Float32 = np.sqrt(np.maximum(nearest, 0.0)).reshape(grid, grid)
+    return found

@@ -1,0 +1,112 @@
+"""What is usual before one camera: its first pictures to what they are compared with. Takes seconds; pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.commissioning.threshold import threshold
+from edge_agent.detect.pictures import place, regions, texture
+from edge_agent.records import Float32
+
+_WEEK_NS = 7 * 24 * 3600 * 1_000_000_000
+_BUDGET_SHARE = 0.5
+"""Of a machine's budget of false alarms, that its cameras may spend."""
+_MARGIN = 1.1
+"""Pictures that were not learnt from lie a little further off than learnt ones do from each other."""
+_LEAST_SPREAD = 1e-3
+_DETECTORS = {"scene": place, "part": texture}
+
+
+@dataclass(frozen=True, slots=True)
+class CameraRequest:
+    """The first pictures of a camera, to be learnt from.
+
+    Attributes:
+        patches: [N, G, G, D]. gauges: [N, K]. times_ns: [N].
+        counted: [G, G] cells that count; None: all.
+        aspect: width by height of the whole pictures.
+    """
+
+    machine: str
+    camera: str
+    network: str
+    subject: str
+    patches: NDArray[np.float16]
+    gauges: Float32
+    times_ns: tuple[int, ...]
+    counted: NDArray[np.bool_] | None
+    aspect: float
+    budget_per_week: float
+
+
+@dataclass(frozen=True, slots=True)
+class CameraMemory:
+    """What is known of a camera.
+
+    Attributes:
+        network: digest of the network whose patches these are.
+        grid: G. pictures: N.
+        threshold: of the score of a picture.
+        arrays: `scale` [D], `gauges_low`, `gauges_high` [K], and what the detector remembers.
+    """
+
+    machine: str
+    camera: str
+    network: str
+    subject: str
+    grid: int
+    pictures: int
+    aspect: float
+    threshold: float
+    learnt_ns: int
+    arrays: Mapping[str, NDArray[Any]]
+
+    def unusual(self, patches: Float32) -> Float32:
+        """The smoothed map of a picture's patches [G, G, D], [G, G]; 1 is the threshold."""
+        compare = _DETECTORS[self.subject].compare
+        found: Float32 = regions.smooth(compare(self.arrays, patches * self.arrays["scale"])) / np.float32(
+            self.threshold
+        )
+        return found
+
+    def score(self, unusual: Float32, counted: NDArray[np.bool_] | None) -> float:
+        """Of such a map; from 1 on it is unusual."""
+        return regions.score(unusual, counted, wide=self.subject == "scene")
+
+
+def learn(request: CameraRequest) -> CameraMemory:
+    """What to compare a camera's pictures with."""
+    patches = request.patches.astype(np.float32)
+    spread = patches.reshape(-1, patches.shape[-1]).std(axis=0)
+    scale = (1.0 / np.maximum(spread, _LEAST_SPREAD)).astype(np.float32)
+    memory, calm = _DETECTORS[request.subject].learn(patches * scale)
+    scores = [
+        regions.score(regions.smooth(one), request.counted, wide=request.subject == "scene") for one in calm
+    ]
+    steps = np.diff(request.times_ns)
+    period_ns = float(np.median(steps)) if len(steps) else 0.0
+    limit = threshold(
+        scores,
+        windows_per_week=_WEEK_NS / max(period_ns, 1e9),
+        budget_per_week=_BUDGET_SHARE * request.budget_per_week,
+    )
+    return CameraMemory(
+        machine=request.machine,
+        camera=request.camera,
+        network=request.network,
+        subject=request.subject,
+        grid=patches.shape[1],
+        pictures=len(patches),
+        aspect=request.aspect,
+        threshold=max(float(limit), _MARGIN * max(scores), 1e-6),
+        learnt_ns=request.times_ns[-1],
+        arrays={
+            "scale": scale,
+            "gauges_low": request.gauges.min(axis=0),
+            "gauges_high": request.gauges.max(axis=0),
+            **memory,
+        },
+    )
