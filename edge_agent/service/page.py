@@ -15,6 +15,7 @@ from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.mqtt.connection import Report
 from edge_agent.pipeline.results import StepResults
 from edge_agent.service.bounds import PAGE
+from edge_agent.service.cameras.views import camera_views
 from edge_agent.service.parts import AgentPart
 from edge_agent.service.turn import CLOCKS, Clocks, Turn, TurnProcessor
 from edge_agent.signals.machine_rules import facts_of
@@ -171,6 +172,7 @@ class PagePart(AgentPart):
                 latest=history.latest,
                 past=_named(processor, past[:_PAST]),
                 kin=self._kin(name, known),
+                cameras=camera_views(processor.cameras.desk, name),
             )
         return found
 

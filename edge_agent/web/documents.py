@@ -4,6 +4,7 @@ Names and texts that came from outside are passed on as they are: JSON carries t
 into text nodes only.
 """
 
+import base64
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
@@ -20,7 +21,7 @@ from edge_agent.records import Float32, Kind, Severity
 from edge_agent.sensors.findings import NOT_WATCHED, SourceFinding
 from edge_agent.signals.channel_kinds import ChannelKind
 from edge_agent.signals.machine_rules import MachineFacts
-from edge_agent.web.view import Closeup, Curve, Expectation, View
+from edge_agent.web.view import CameraView, Closeup, Curve, Expectation, View
 
 SCHEMA_VERSION = 1
 MACHINES_LIMIT = 500
@@ -40,8 +41,7 @@ _ORDER = ("alarm", "silent", "failed", "learning", "commissioning", "unscored", 
 
 def state(view: View, past: Mapping[str, Any] | None = None) -> bytes:
     """The overview: every machine, alarms, history, data quality; `past` takes the place of what memory knows."""
-    alarms = _sorted(view, "machine", "picture")
-    findings, notices = (_sorted(view, kind) for kind in ("sensor", "state"))
+    alarms, findings, notices = (_sorted(view, kind) for kind in ("machine", "sensor", "state"))
     told = {name: _machine(view, name, status) for name, status in view.machines.items()}
     order = sorted(told, key=lambda name: (_ORDER.index(told[name]["state"]), name))
     for record in findings:
@@ -62,6 +62,7 @@ def state(view: View, past: Mapping[str, Any] | None = None) -> bytes:
             "alarms": [_alarm(record, view) for record in alarms[:_ALARMS_LIMIT]],
             "notice_count": len(notices),
             "notices": [_alarm(record, view) for record in notices[:_ALARMS_LIMIT]],
+            "pictures": [_alarm(record, view) for record in _sorted(view, "picture")[:_ALARMS_LIMIT]],
             "finding_count": len(findings),
             "findings": [_alarm(record, view) for record in findings[:_ALARMS_LIMIT]],
             "history_count": view.past_count,
@@ -87,6 +88,7 @@ def machine(view: View, name: str, past: Mapping[str, Any] | None = None) -> byt
             "alarm": None if record is None else _alarm(record, view),
             "findings": [_alarm(one, view) for one in findings[:_ALARMS_LIMIT]],
             "notices": [_alarm(one, view) for one in _sorted(view, "state") if one.alarm.machine == name],
+            "pictures": [_alarm(one, view) for one in _sorted(view, "picture") if one.alarm.machine == name],
             "near": _curve(closeup.near),
             "far": _curve(closeup.far),
             "channels": _channels(closeup, facts=view.facts.get(name, _NOTHING_SAID)),
@@ -111,9 +113,28 @@ def machine(view: View, name: str, past: Mapping[str, Any] | None = None) -> byt
             "faults": list(machine_view.faults) if machine_view else [],
             "accepted": _accepted(machine_view) if machine_view else [],
             "history": _history(closeup.past),
+            "cameras": [_camera(camera) for camera in closeup.cameras],
             **(past or {}),
         }
     )
+
+
+def _camera(camera: CameraView) -> dict[str, Any]:
+    """All but the picture itself, which may show people: see `page_routes`."""
+    return {
+        "name": camera.name,
+        "learnt": camera.learnt,
+        "gathered": camera.gathered,
+        "wanted": camera.wanted,
+        "time": payload.rfc3339(camera.time_ns),
+        "score": None if camera.score is None else _figure(camera.score),
+        "why": camera.why,
+        "map": base64.b64encode(camera.map).decode(),
+        "boxes": [box._asdict() for box in camera.boxes],
+        "width": camera.width,
+        "height": camera.height,
+        "crop": list(camera.crop),
+    }
 
 
 def model(bundle: Bundle) -> bytes:
@@ -228,9 +249,9 @@ def _word(status: MachineStatus, record: AlarmState | None, *, silent: bool) -> 
     return "normal" if status.last_score is not None else "unscored"
 
 
-def _sorted(view: View, *kinds: Kind | Literal["picture"]) -> list[AlarmState]:
-    """The alarms of these kinds: those whose cause still holds first, of them the gravest, then the latest."""
-    chosen = [record for record in view.records if record.alarm.told_kind in kinds]
+def _sorted(view: View, kind: Kind | Literal["picture"]) -> list[AlarmState]:
+    """The alarms of a kind: those whose cause still holds first, of them the gravest, then the latest."""
+    chosen = [record for record in view.records if record.alarm.told_kind == kind]
     return sorted(
         chosen,
         key=lambda record: (

@@ -40,6 +40,7 @@ _KINDS = {
     "webmanifest": "application/manifest+json",
 }
 _JSON = "application/json"
+_FRAMES = "/api/frame/"
 _NAMED = frozenset({"machine", "incident", "curve"})
 _DOCUMENTS = _NAMED | {"state", "model"}
 _REFUSALS = {
@@ -77,12 +78,18 @@ class CommandGate:
         self._topic = topic
         self._offered = offered
 
+    def refused(self, authorization: str, address: str) -> tuple[int, bytes] | None:
+        """Status and reason where the token is not the right one; None where it is."""
+        admission = self._guard.judge(authorization, address)
+        if admission == "welcome":
+            return None
+        status, why = _REFUSALS[admission]
+        return status, _problem(admission, why)
+
     def pass_on(self, name: str, body: bytes, *, authorization: str, address: str) -> tuple[int, bytes]:
         """Status and answer: the reply to the command, as MQTT's readers get it, or why it was not asked."""
-        admission = self._guard.judge(authorization, address)
-        if admission != "welcome":
-            status, why = _REFUSALS[admission]
-            return status, _problem(admission, why)
+        if (refused := self.refused(authorization, address)) is not None:
+            return refused
         if name == "token":
             return 200, b"{}"
         if name not in self._offered:
@@ -142,6 +149,8 @@ class PageRoutes:
         if (file := self._files.get(request.path)) is not None:
             fresh = request.headers.get("If-None-Match") == file.etag
             return _response(304 if fresh else 200, b"" if fresh else file.body, file.kind, etag=file.etag)
+        if request.path.startswith(_FRAMES):
+            return self._frame(request)
         if request.path.startswith("/api/"):
             return self._document(request.path.removeprefix("/api/"))
         return _refusal(404, "not_found", "no such page")
@@ -174,6 +183,21 @@ class PageRoutes:
             else documents.state(view, self._past.listed(view)),
             "no such document",
         )
+
+    def _frame(self, request: HttpRequest) -> HttpResponse:
+        """A camera's newest picture, `/api/frame/machine/camera`: it may show people, so it takes the token."""
+        refused = self._gate.refused(request.headers.get("Authorization", ""), request.address)
+        if refused is not None:
+            return _response(*refused, _JSON)
+        machine, _, camera = request.path.removeprefix(_FRAMES).partition("/")
+        name = unquote(machine)
+        view = self._exchange.view(name) if 0 < len(name) <= _NAME_LIMIT else None
+        closeup = None if view is None else view.closeups.get(name)
+        cameras = () if closeup is None else closeup.cameras
+        found = next((one for one in cameras if one.name == unquote(camera)), None)
+        if found is None:
+            return _refusal(404, "unknown", "no picture of this camera is known")
+        return _response(200, found.file, f"image/{found.kind}")
 
     def _command(self, request: HttpRequest) -> HttpResponse:
         kind, _, name = request.path.removeprefix("/api/").partition("/")

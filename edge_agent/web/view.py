@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 
 from edge_agent.alarms.state import AlarmState, ClosedAlarm, MachineCalls
+from edge_agent.detect.pictures.regions import Box
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model.bundle import Bundle
 from edge_agent.pipeline.results import MachineStatus, MachineView
@@ -39,6 +40,34 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraView:
+    """A camera and its newest picture.
+
+    Attributes:
+        gathered, wanted: pictures that it is learnt from.
+        score: None where the picture was not judged; `why` says why.
+        map: 32 x 32 bytes by rows, over `crop`; empty where it was not judged.
+        width, height: of the whole picture.
+        file: as the camera sent it: only for who has the token. kind: jpeg, png or webp.
+    """
+
+    name: str
+    learnt: bool
+    gathered: int
+    wanted: int
+    time_ns: int
+    score: float | None
+    why: str
+    map: bytes
+    boxes: tuple[Box, ...]
+    width: int
+    height: int
+    crop: tuple[float, float, float, float]
+    file: bytes
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Closeup:
     """One machine that somebody looks at.
 
@@ -47,6 +76,7 @@ class Closeup:
         near, far: its scores of the last minutes and of the last day.
         past: its closed alarms, the latest first, each with the name that people gave it.
         kin: other machines of its type, where the configuration says one.
+        cameras: that look at it.
     """
 
     machine_view: MachineView | None
@@ -55,6 +85,7 @@ class Closeup:
     latest: Expectation | None
     past: tuple[tuple[ClosedAlarm, str], ...] = ()
     kin: tuple[str, ...] = ()
+    cameras: tuple[CameraView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

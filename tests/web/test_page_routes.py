@@ -101,3 +101,15 @@ def test_other_methods_and_garbage_are_answered_without_repeating_them(port: int
     assert b" 4" in raw(
         port, b"POST /api/command/ack HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n"
     )
+
+
+def test_a_picture_of_a_camera_takes_the_token_and_only_the_right_one(port: int, tmp_path: Path) -> None:
+    def frame(**headers: str) -> tuple[int, str]:
+        status, told, body = ask(port, "GET", "/api/frame/press-4/cam%201", headers=headers)
+        return status, told["content-type"] if status == 200 else json.loads(body)["reason"]
+
+    assert frame() == (401, "wrong_token")
+    assert frame(Authorization="Bearer of-bad-news-all-day") == (401, "wrong_token")
+    assert frame(Authorization=f"Bearer {TOKEN}") == (404, "unknown")
+    (tmp_path / "token").unlink()
+    assert frame(Authorization=f"Bearer {TOKEN}") == (403, "no_token_set")

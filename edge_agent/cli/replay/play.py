@@ -79,7 +79,7 @@ def run(
     libraries: dict[frozenset[str], FaultLibrary] = {}
     failed: list[EdgeAgentError] = []
     told: list[RenderableType] = []
-    with _alarms_file(out) as lines:
+    with alarms_file(out) as lines:
         for file in files:
             try:
                 recording = recordings.read(file, channels=channels, exclude=exclude, times=times)
@@ -123,7 +123,12 @@ def _raise_last(failed: Sequence[EdgeAgentError]) -> None:
     raise failed[-1]
 
 
-def _alarms_file(out: Path) -> TextIO:
+def alarms_file(out: Path) -> TextIO:
+    """The file of alerts in the folder of results, which is made.
+
+    Raises:
+        StateError: it cannot be written.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
         return (out / ALARMS).open("w", encoding="utf-8")

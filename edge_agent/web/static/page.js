@@ -1,5 +1,6 @@
 // The page: asks the agent every other second while somebody looks, shows what it says, and sends commands.
 
+import { drawCameras } from "./cameras.js";
 import { fill, h } from "./dom.js";
 import * as manage from "./manage.js";
 import { history, incidentPage, wantedCurve } from "./past.js";
@@ -72,12 +73,16 @@ function show() {
   const { page, doc } = latest;
   useZone((page === "model" ? doc.state : doc).zone);
   const width = Math.max(260, Math.min(main.clientWidth, 760) - 34);
-  const parts = page === "machine" ? machinePage(doc, { ...view, width })
+  const parts = page === "machine" ? machinePage(doc, { ...view, width, token: session.get("token") })
     : page === "history" ? history(doc)
       : page === "incident" ? incidentPage(doc, { width })
       : page === "data" ? data(doc)
         : page === "model" ? model(doc.card, doc.state) : overview(doc, view);
   fill(main, parts);
+  if (page === "machine") {
+    const refused = () => { session.set("token", ""); told("The token is not the right one."); };
+    drawCameras(doc.machine.name, doc.cameras, { token: session.get("token"), refused }).catch(() => {});
+  }
   frame(page, page === "model" ? doc.state : doc);
 }
 
@@ -208,6 +213,13 @@ async function submit(form) {
     form.querySelector(".main").disabled = false;
   }
 }
+
+main.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-unlock]");
+  if (!button) return;
+  session.set("token", button.parentElement.querySelector("input").value.trim());
+  refresh();
+});
 
 function told(text) {
   const node = document.getElementById("told");

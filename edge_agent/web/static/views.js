@@ -3,6 +3,7 @@
 import { bar, channelChart, trend } from "./charts.js";
 import { h } from "./dom.js";
 import { called, manageSection, manyActions, matches, nextCard, nextNote, placeLine } from "./manage.js";
+import { camerasSection, picturesCard } from "./cameras.js";
 import { acceptedList, noticeCards } from "./notices.js";
 import { alikeSection, pastChannel, pastList, scoreSection } from "./past.js";
 import { findingsCard } from "./sensors.js";
@@ -131,6 +132,7 @@ export function overview(doc, { search }) {
       doc.alarms.map((alarm) => alarmCard(alarm, doc, { titled: true })),
       doc.alarm_count > doc.alarms.length
         && h("p", { class: "quiet" }, `and ${plural(doc.alarm_count - doc.alarms.length, "more alarm")}`)),
+    picturesCard(doc.pictures, doc, { titled: true }),
     doc.notices.length > 0 && h("section", { "aria-label": "Notices" },
       noticeCards(doc.notices, doc, { titled: true }),
       doc.notice_count > doc.notices.length
@@ -184,6 +186,8 @@ export function machinePage(doc, view) {
       !learning && h("p", { class: "quiet" },
         `Above the line the machine counts as unusual; ${machine.silent_s === null ? "now" : "when it was heard last"} `,
         h("strong", { class: machine.score > machine.threshold ? "bad" : "" }, score(machine.score)), ".")),
+    picturesCard(doc.pictures, doc, { titled: false }),
+    camerasSection(doc.cameras, doc, view),
     nextCard(machine, doc),
     h("h2", null, "Channels"),
     h("p", { class: "quiet legend" },
