@@ -30,6 +30,7 @@ from edge_agent.config.sections import (
     AlertsSection,
     ChannelSection,
     CommissionSection,
+    HomeAssistantSection,
     JournalSection,
     LimitsSection,
     LogSection,
@@ -96,6 +97,7 @@ class Config(Section):
     naming: NamingSettings = NamingSettings()
     metrics: MetricsSection = MetricsSection()
     page: PageSection = PageSection()
+    home_assistant: HomeAssistantSection = HomeAssistantSection()
     limits: LimitsSection = LimitsSection()
     log: LogSection = LogSection()
 
@@ -122,6 +124,7 @@ class Config(Section):
             self.commands,
             self.lifecycle,
             sparkplug=self.sparkplug is not None,
+            home_assistant=self.home_assistant.prefix if self.home_assistant.enabled else "",
         )
 
     @property

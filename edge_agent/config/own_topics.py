@@ -8,6 +8,7 @@ are left out, too. A source that could hear nothing else is refused.
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
+from edge_agent.alarms.home_assistant import own_filter
 from edge_agent.config.alarms import CommandsSection, LifecycleSection
 from edge_agent.config.sections import AlertsSection
 from edge_agent.topics import filter_covers, filters_overlap
@@ -17,7 +18,12 @@ _TOPICS_REMEMBERED = 4096
 
 
 def own_filters(
-    alerts: AlertsSection, commands: CommandsSection, lifecycle: LifecycleSection, *, sparkplug: bool
+    alerts: AlertsSection,
+    commands: CommandsSection,
+    lifecycle: LifecycleSection,
+    *,
+    sparkplug: bool,
+    home_assistant: str = "",
 ) -> tuple[str, ...]:
     """MQTT filters of all that an agent of these sections, of whatever name, publishes or is told.
 
@@ -26,6 +32,7 @@ def own_filters(
         commands: where it is told something, and answers.
         lifecycle: where it tells of floods.
         sparkplug: whether it hosts a namespace.
+        home_assistant: below which topic it tells Home Assistant of its machines; "" where it does not.
     """
     texts = [
         f"{alerts.topic}/#",  # an open alarm is retained under its id
@@ -38,6 +45,7 @@ def own_filters(
         "agents/{agent}/doctor",
         "agents/+/members/#",  # of agents that share machines, in whatever group
         "agents/+/profiles/#",
+        home_assistant and own_filter(home_assistant),
         *(_SPARKPLUG if sparkplug else ()),
     ]
     return tuple(

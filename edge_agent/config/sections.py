@@ -210,6 +210,19 @@ class MetricsSection(Section):
     names: Annotated[tuple[str, ...], Field(max_length=20)] = ()
 
 
+class HomeAssistantSection(Section):
+    """Whether machines are told to Home Assistant, and below which topic it listens."""
+
+    enabled: bool = False
+    prefix: str = "homeassistant"
+
+    @field_validator("prefix")
+    @classmethod
+    def _is_a_topic(cls, value: str) -> str:
+        parse(value, allowed=frozenset(), required=frozenset())
+        return value
+
+
 class PageSection(Section):
     """The page for people: where it is served, by which names, and the token that lets somebody command."""
 

@@ -122,6 +122,7 @@ def _machine_samples(machines: Mapping[str, MachineSeries]) -> _Samples:
         "edge_agent_sensor_findings_open": [((name,), m.findings_open) for name, m in shown.items()],
         "edge_agent_notices_open": [((name,), m.notices_open) for name, m in shown.items()],
         "edge_agent_unwatched": unwatched,
+        "edge_agent_turned_away": [((name,), 1.0) for name, m in shown.items() if m.turned_away],
         "edge_agent_data_timestamp_seconds": [
             ((name,), m.data_s) for name, m in shown.items() if m.data_s is not None
         ],

@@ -80,6 +80,12 @@ TABLE: tuple[Series, ...] = (
         ("machine",),
     ),
     Series(
+        "edge_agent_turned_away",
+        "gauge",
+        "1 for a machine of which every message is turned away, such as one with more channels than are allowed.",
+        ("machine",),
+    ),
+    Series(
         "edge_agent_data_timestamp_seconds",
         "gauge",
         "Time of the machine's latest row of data.",

@@ -27,6 +27,7 @@ class MachineSeries:
     budget_expected: float | None = None
     budget_spent: float | None = None
     unwatched: bool = False
+    turned_away: bool = False
 
 
 @dataclass(frozen=True, slots=True)

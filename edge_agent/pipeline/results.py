@@ -86,6 +86,7 @@ class MachineStatus:
             while none are gathered, and while nothing is known of their pace.
         promise: its budget of false alarms and what that is worth; None while nothing is learnt.
         unwatched: it was learnt, and is not watched; the reason says why.
+        turned_away: every message of it is; the reason says why.
         successor: how far its next profile is, if one is on its way.
         previous: whether the profile before this one can be had back.
         unsettled: its open alarm is quiet and not over; reopened: how often that has come back.
@@ -109,6 +110,7 @@ class MachineStatus:
     ready_ns: int | None = None
     promise: Promise | None = None
     unwatched: bool = False
+    turned_away: bool = False
     successor: SuccessorStatus | None = None
     previous: bool = False
     unsettled: bool = False

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from edge_agent import __version__
 from edge_agent.alarms import payload
+from edge_agent.alarms.home_assistant import HomeAssistant
 from edge_agent.config.file import Config
 from edge_agent.errors import UsageError
 from edge_agent.logs import get_logger, set_up_logs
@@ -30,7 +31,7 @@ from edge_agent.service.bounds import METRICS_PAGE
 from edge_agent.service.cluster import SharingPart
 from edge_agent.service.history import HistoryPart
 from edge_agent.service.page import PagePart
-from edge_agent.service.parts import AgentPart, WaveformPart
+from edge_agent.service.parts import AgentPart, HomeAssistantPart, WaveformPart
 from edge_agent.service.reload import Fresh, Reloader, warn_of_age
 from edge_agent.service.sparkplug import SparkplugPart
 from edge_agent.service.systemd import Supervisor
@@ -106,12 +107,27 @@ def _waveforms(_config: Config, _address: BrokerAddress, _report: Report) -> Age
     return WaveformPart()
 
 
+def _home_assistant(config: Config, _address: BrokerAddress, _report: Report) -> AgentPart | None:
+    if not config.home_assistant.enabled:
+        return None
+    agent = config.agent.name
+    tell = HomeAssistant(
+        prefix=config.home_assistant.prefix,
+        agent=agent,
+        version=__version__,
+        status_topic=config.alerts.status_topic.replace("{agent}", agent),
+        alert_topic=config.alerts.topic.replace("{agent}", agent),
+    )
+    return HomeAssistantPart(tell)
+
+
 PartBuilder = Callable[[Config, BrokerAddress, Report], AgentPart | None]
 PARTS: Sequence[PartBuilder] = (
     _sharing,
     _sparkplug,
     _history,
     _page,
+    _home_assistant,
     _waveforms,
 )
 """What an agent may have beside its core, in the order in which they see a turn; None where the configuration asks for

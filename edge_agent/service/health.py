@@ -70,6 +70,7 @@ def machine_series(
             score_drift=status.drift.scores,
             scored_share=status.drift.scored_share,
             unwatched=status.unwatched,
+            turned_away=status.turned_away,
             learnt_s=status.learnt_ns / 1e9 if status.learnt_ns else None,
             budget_per_week=None if status.promise is None else status.promise.budget_per_week,
             budget_expected=None if status.promise is None else status.promise.expected_per_week,

@@ -8,13 +8,19 @@ and `stop` are called between two steps of the pipeline, by its thread, and must
 from collections.abc import Sequence
 from dataclasses import replace
 
+from edge_agent.alarms.home_assistant import HomeAssistant
 from edge_agent.config.file import Config
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.metrics.waveform_gauges import WaveformGauges
 from edge_agent.mqtt.connection import Connection
+from edge_agent.mqtt.outbox import Message
 from edge_agent.pipeline.results import StepResults
 from edge_agent.records import Profile
+from edge_agent.service.health import MACHINES_LIMIT
 from edge_agent.service.turn import Turn, TurnProcessor
+from edge_agent.signals.machine_rules import MachineFacts
+
+_NOTHING_SAID = MachineFacts()
 
 
 class AgentPart:
@@ -69,6 +75,41 @@ class AgentPart:
     def amiss(self) -> Sequence[str]:
         """What keeps it from its work, for health."""
         return ()
+
+
+class HomeAssistantPart(AgentPart):
+    """Tells Home Assistant of the machines that are learnt, and takes back those that are not known any more."""
+
+    name = "Home Assistant"
+
+    def __init__(self, tell: HomeAssistant) -> None:
+        self._tell = tell
+        self._told: dict[str, tuple[str, str]] = {}
+        """What people call each machine that was told, and where it is."""
+        self._connects = 0
+
+    def show(self, processor: TurnProcessor, *, snapshot: Snapshot, health: Health) -> None:  # noqa: ARG002
+        """Tell what is new; all of it where the broker may have forgotten what it retained."""
+        connects = sum(one.connects for one in snapshot.connections.values())
+        if connects != self._connects:
+            self._connects = connects
+            self._told.clear()
+        facts = processor.facts()
+        learnt = [name for name, one in processor.pipeline.statuses().items() if one.learnt_ns is not None]
+        for machine in learnt[:MACHINES_LIMIT]:
+            said = facts.get(machine, _NOTHING_SAID)
+            words = (said.display_name, said.location)
+            if self._told.get(machine) != words:
+                self._told[machine] = words
+                for topic, payload in self._tell.entities(machine, called=words[0], location=words[1]):
+                    processor.outbox.put(Message(("home_assistant", topic), topic, payload, retain=True))
+        gone = self._told.keys() - processor.pipeline.machines.keys()
+        for machine in gone:
+            del self._told[machine]
+            for topic in self._tell.topics(machine):
+                processor.outbox.put(
+                    Message(("home_assistant", topic), topic, b"", retain=True, durable=True)
+                )
 
 
 class WaveformPart(AgentPart):

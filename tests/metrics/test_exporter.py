@@ -60,7 +60,7 @@ def full() -> Snapshot:
             budget_expected=0.3,
             budget_spent=2.0,
         ),
-        "new": MachineSeries("commissioning", 7, None, None, alarm_open=False),
+        "new": MachineSeries("commissioning", 7, None, None, alarm_open=False, turned_away=True),
     }
     connections = {"ingest": ConnectionSeries(connected=True, connects=2, replaced=1)}
     return Snapshot(

@@ -6,6 +6,7 @@ from pathlib import Path
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import Frame, Reject
+from edge_agent.service.health import machine_series
 from tests.support import tiny
 
 SECOND_NS = 10**9
@@ -26,6 +27,8 @@ def test_too_many_channels_are_told_with_the_setting(tiny_bundle: Path) -> None:
     assert [step.turned_away for step in steps] == [("wide",), (), ()]
     status = pipeline.statuses()["wide"]
     assert "6 channels, limits.channels allows 4" in status.reason
+    assert machine_series(pipeline.statuses(), ())["wide"].turned_away
     assert pipeline.ledger.rejected == {"too_many_channels": 3}
     pipeline.feed([frame(3, at=9)])
     assert pipeline.statuses()["wide"].reason == ""
+    assert not machine_series(pipeline.statuses(), ())["wide"].turned_away
