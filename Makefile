@@ -122,6 +122,9 @@ exports: $(VENV)/.done  ## what programs export, from file to learnt machine, in
 cases: $(VENV)/.done  ## what plants send, played: ../shared/cases and tests/cases -> docs/cases.md
 	$(BIN)/python -m benchmarks.reliability.cases.run --cases $(dir $(DATA))cases
 
+namespaces: $(VENV)/.done  ## eight kinds of plants from discover to learnt machines over a real mosquitto, 15 minutes -> docs/namespaces.md
+	$(BIN)/python -m benchmarks.reliability.namespaces.run
+
 formats: $(VENV)/.done  ## one machine in every format over a real mosquitto, two minutes -> benchmarks/results/formats.*
 	$(BIN)/python -m benchmarks.reliability.all_formats
 

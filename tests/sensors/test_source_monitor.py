@@ -370,3 +370,13 @@ def test_what_only_changes_are_told_of_is_known_after_a_restart() -> None:
     after = Line()
     assert after.watch.restore(kept)
     assert after.wait(12 * HOUR_S) == []
+
+
+def test_a_value_an_hour_is_not_silent_between_two() -> None:
+    line = Line()
+    hourly = {"m": HOUR_S}
+    for _ in range(3):
+        line.send()
+        assert line.wait(HOUR_S, known=hourly) == []
+    assert line.wait(8 * HOUR_S, known=hourly) == []
+    assert [one.fault for one in line.wait(2 * HOUR_S, known=hourly)] == ["silent"]

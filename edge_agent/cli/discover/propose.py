@@ -20,6 +20,7 @@ from edge_agent.service.wiring import broker_address
 _TURN_S = 0.01
 _CONNECT_S = 10.0
 _UNITS_LIMIT = 1000
+_UNTOLD = "came too fast to be looked at, or at more topics than are kept (20,000)"
 _CONNECTION = (
     "host", "port", "username", "username_file", "password_file", "tls", "tls_ca_file", "tls_cert_file",
     "tls_key_file", "tls_insecure",
@@ -203,7 +204,7 @@ def _heard(proposal: Proposal, dropped: int) -> list[str]:
     lines += [
         f"# LEFT OUT of {_toml(topic)}: {_toml(name)} {_told(why)}" for topic, name, why in proposal.left_out
     ]
-    return [*lines, f"# {dropped} messages came too fast to be looked at"] if dropped else lines
+    return [*lines, f"# {dropped} messages {_UNTOLD}"] if dropped else lines
 
 
 def _roles(proposal: Proposal) -> dict[str, str]:
