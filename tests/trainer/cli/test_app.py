@@ -56,7 +56,7 @@ def test_recordings_are_named_by_paths(section: str) -> None:
         (["pretrain", "--set", "pretrain.stepz=1"], 2, "pretrain.stepz"),
         (["pretrain", "-c", "absent.toml"], 2, "absent.toml"),
         (["export", "-o", "absent"], 8, "run the stage before first"),
-        (["judge", "site", "-r", "absent"], 4, "no .parquet or .csv"),
+        (["judge", "site", "-r", "absent"], 4, "no .parquet, .csv, .tsv or .xlsx"),
         (["evaluate", "-o", "absent"], 8, "run the stage export first"),
     ],
 )
@@ -111,3 +111,25 @@ def test_brackets_of_an_error_are_shown(tmp_path: Path) -> None:
     told = edge_trainer("evaluate", "-c", str(tmp_path / "a[bold]b[recordings].toml"))
     assert told.returncode == 2
     assert "a[bold]b[recordings].toml" in told.stderr
+
+
+def test_fit_reads_the_folder_says_what_it_understood_and_leaves_out_what_it_cannot(tmp_path: Path) -> None:
+    plant = tmp_path / "plant"
+    plant.mkdir()
+    rows = [f"02.03.2026 06:{n // 60:02d}:{n % 60:02d};{4 + n % 7},5;{40 + n % 5},25" for n in range(700)]
+    (plant / "press [1].csv").write_text("Zeit;Druck;Menge\n" + "\n".join(rows), encoding="utf-8-sig")
+    (plant / "empty.csv").touch()
+    settings = [
+        word
+        for setting in (*TINY, "pretrain.steps=2", "pretrain.synthetic_share=0")
+        for word in ("--set", setting)
+    ]
+    done = edge_trainer("fit", str(plant), "-o", str(tmp_path / "run"), *settings)
+    assert done.returncode == 0, done.stderr
+    assert "empty.csv: left out: is empty" in done.stderr
+    assert (
+        "press [1].csv: 700 rows of Druck, Menge; a row every 1 s, 0.2 hours; cells parted by semicolons"
+        in done.stderr
+    )
+    nothing = edge_trainer("fit", str(plant / "empty.csv"), "-o", str(tmp_path / "none"), *settings)
+    assert (nothing.returncode, "can be read" in nothing.stderr) == (8, True)

@@ -11,12 +11,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from edge_agent.errors import EdgeAgentError
+from edge_agent.errors import EdgeAgentError, TrainingError
 from edge_trainer import config
 from edge_trainer.bundle import export, sign
 from edge_trainer.cli import judge, picture
 from edge_trainer.cli.options import ConfigFile, Data, Out, Seed, Set, common, settings_of
-from edge_trainer.data import join_labels
+from edge_trainer.data import described, join_labels
 from edge_trainer.evaluation import evaluate
 from edge_trainer.report import training_report
 from edge_trainer.training import calibrate, finetune, fit, parallel, pretrain
@@ -165,6 +165,9 @@ def evaluate_command(
 
 @app.command("fit")
 def fit_command(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Recordings to pre-train on, where no setting names any.")
+    ] = None,
     *,
     file: ConfigFile = None,
     out: Out = None,
@@ -177,7 +180,10 @@ def fit_command(
     def report(name: str, path: Path) -> None:
         _console.print(f"{name}: {path}", highlight=False, soft_wrap=True)
 
-    given = settings_of(file, common(out, data, seed), settings)
+    given = settings_of(file, common(out, folder or data, seed), settings)
+    if (folder or data) is not None and not _names_recordings(given):
+        named = {"pretrain.recordings": _described(given.run.data)}
+        given = settings_of(file, common(out, folder or data, seed) | named, settings)
     _run(lambda read: fit.run(read, report=report), given, together=True)
 
 
@@ -255,6 +261,27 @@ def sign_command(
         passphrase=_asked(passphrase, confirm=False),
     )
     print(written)  # noqa: T201  the artefact's path, for scripts
+
+
+def _names_recordings(given: config.Config) -> bool:
+    """Whether any stage's settings say what it reads."""
+    sections = (given.pretrain, given.finetune, given.calibrate, given.evaluate)
+    return any(section.recordings for section in sections)
+
+
+def _described(folder: Path) -> list[Path]:
+    """What can be read in a folder, after a line about each file.
+
+    Raises:
+        TrainingError: nothing can. RecordingError: there is no table.
+    """
+    found = []
+    for one in described.describe(folder):
+        _console.print(one.told, highlight=False, markup=False, soft_wrap=True)
+        found += [Path(one.pattern)] if one.readable else []
+    if not found:
+        raise TrainingError(f"nothing in {folder} can be read")
+    return found
 
 
 def _asked(wanted: bool, *, confirm: bool) -> bytes | None:  # noqa: FBT001 - the flag as it was given
