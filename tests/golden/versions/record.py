@@ -43,13 +43,13 @@ def main() -> int:
     return 0
 
 
-def checkout(commit: str, folder: Path) -> Path:
-    """The agent of a commit as a folder for PYTHONPATH.
+def checkout(commit: str, folder: Path, *parts: str) -> Path:
+    """The agent of a commit, or other parts of its tree, as a folder for PYTHONPATH.
 
     Raises:
         LookupError: the history here does not reach back so far.
     """
-    command = ["git", "archive", "--format=tar", commit, "edge_agent"]
+    command = ["git", "archive", "--format=tar", commit, *(parts or ("edge_agent",))]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     if found.returncode:
         raise LookupError(f"no commit {commit} here: git fetch --unshallow ({found.stderr.decode().strip()})")

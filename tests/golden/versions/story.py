@@ -7,6 +7,7 @@ is open and shelved. A user outside sees all of it by what the agent says over M
 import itertools
 import json
 import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,7 +110,7 @@ def live(stage: Stage, tree: Path) -> Known:
     publish(user, LABELLED, FAULT_UNTIL, CALM_AGAIN)
     wait_until(lambda: closed(user, LABELLED), what="the end of the named alarm")
     time.sleep(1.5)  # the status is said once a second
-    found = known(user)
+    found = known(user.status, user.retained.values())
     assert agent.stop() == 0
     return found
 
@@ -130,16 +131,16 @@ def look(stage: Stage, tree: Path, *, first: int | None = None) -> tuple[Known, 
         publish(user, LABELLED, first + 300, first + 1000)
         wait_until(lambda: closed(user, LABELLED), what="the end of the fault's return")
     time.sleep(2.5)
-    found = known(user)
+    found = known(user.status, user.retained.values())
     assert agent.stop() == 0
     return found, user.alerts
 
 
-def known(user: User) -> Known:
-    """What the agent says now."""
-    machines = user.status.get("machines", {})
+def known(status: Mapping[str, Any], kept: Iterable[bytes]) -> Known:
+    """What the agent says now, by its status and the alerts that the broker keeps."""
+    machines = status.get("machines", {})
     ready = tuple(name for name in MACHINES if machines.get(name, {}).get("state") == "ready")
-    retained = [alert for raw in user.retained.values() if raw and (alert := json.loads(raw))]
+    retained = [alert for raw in kept if raw and (alert := json.loads(raw))]
     alarms = {
         alert["machine"]: alert for alert in retained if alert["state"] == "open" and _of_machine(alert)
     }
@@ -162,14 +163,17 @@ def named(state: Path) -> list[tuple[str, str]]:
     return [(case["alarm"], case["fault"]) for case in cases]
 
 
-def publish(user: User, machine: str, first: int, last: int, *, shift: float = 0.0) -> None:
-    """Rows [first, last) of two channels; the broker has all of them when this returns."""
-    infos = []
+def payloads(first: int, last: int, *, shift: float = 0.0) -> Iterator[bytes]:
+    """Rows [first, last) of any of the machines."""
     for row in range(first, last):
         ((_, values),) = rows("press", row % _TURN, row % _TURN + 1, shift=shift)
         del values["current"]
-        payload = json.dumps({"ts": START_TS + row, "values": values}).encode()
-        infos.append(user.publish(f"sensors/{machine}", payload))
+        yield json.dumps({"ts": START_TS + row, "values": values}).encode()
+
+
+def publish(user: User, machine: str, first: int, last: int, *, shift: float = 0.0) -> None:
+    """Rows [first, last) of two channels; the broker has all of them when this returns."""
+    infos = [user.publish(f"sensors/{machine}", one) for one in payloads(first, last, shift=shift)]
     for info in infos:
         info.wait_for_publish(120)
 
