@@ -7,6 +7,7 @@ FORM    ?= short
 ARCH    ?= amd64
 MINUTES ?= 60
 COUNT   ?= 1000
+CORNER_MINUTES ?= 10
 
 # Every target that the list of `make help` names makes no file of its name.
 .PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*##.*/\1/p' $(firstword $(MAKEFILE_LIST)))
@@ -76,10 +77,17 @@ golden: $(VENV)/.done  ## keep what comes of the golden corpus now, after a chan
 blindness: $(VENV)/.done  ## 1,000 generated faults beside a gross one of a machine: alarm, or named as not watched (COUNT=1000)
 	BLINDNESS=$(COUNT) $(BIN)/python -m pytest -n 0 --timeout=0 tests/service/test_blindness.py
 
-faults: $(VENV)/.done  ## break broker, agent, network, disk and clock (FORM=long, STRICT=1) -> benchmarks/results/faults.json
+faults: $(VENV)/.done  ## break broker, agent, network, disk, clock, releases and bounds (FORM=long, STRICT=1) -> benchmarks/results/faults.json
+	FAULTS_FORM=$(FORM) $(BIN)/python -m benchmarks.reliability.fault_table --begin
 	FAULTS_FORM=$(FORM) FAULTS_STRICT=$(STRICT) FAULTS_RESULTS=benchmarks/results/faults.json \
 		$(BIN)/python -m pytest -n 2 -m faults tests/faults; status=$$?; \
-		$(BIN)/python -m benchmarks.reliability.fault_table --run-suites && exit $$status
+		FAULTS_FORM=$(FORM) FAULTS_RESULTS=benchmarks/results/faults.json $(BIN)/python -m benchmarks.reliability.corner \
+			--minutes $(if $(filter long,$(FORM)),$(CORNER_MINUTES),2) || status=1; \
+		FAULTS_FORM=$(FORM) $(BIN)/python -m benchmarks.reliability.fault_table --run-suites && exit $$status
+
+corner: $(VENV)/.done  ## every bound at once: 512 MB, 64 threads, 1,024 files, under load and attack (CORNER_MINUTES=10, root) -> benchmarks/results/corner.json
+	FAULTS_RESULTS=benchmarks/results/faults.json $(BIN)/python -m benchmarks.reliability.corner --minutes $(CORNER_MINUTES); status=$$?; \
+		$(BIN)/python -m benchmarks.reliability.fault_table && exit $$status
 
 soak: $(VENV)/.done  ## MINUTES=60 at 4,000 messages a second: memory, files, threads, ledger -> benchmarks/results/soak.*
 	FAULTS_RESULTS=benchmarks/results/faults.json $(BIN)/python -m benchmarks.reliability.soak --minutes $(MINUTES); status=$$?; \

@@ -3,6 +3,7 @@
 Also enters the suites that inject faults but live elsewhere in tests/: they are run here. Each of their tests says by
 `record_property` how many faults it put in ("faults") and what it measured; a test that says nothing put in none.
 
+    python -m benchmarks.reliability.fault_table --begin         # forget the form's earlier results: one table, one run
     python -m benchmarks.reliability.fault_table --run-suites    # run and count them, then write the table
     python -m benchmarks.reliability.fault_table                 # only write the table
 """
@@ -24,6 +25,9 @@ from benchmarks import RESULTS, ROOT
 FAULTS = RESULTS / "faults.json"
 PAGES = (ROOT / "docs/reliability.md", ROOT / "docs/reliability-table.md")
 LONG = os.environ.get("FAULTS_FORM") == "long"
+FORM = "long" if LONG else "short"
+ON_ITS_OWN = ("soak", "corner")
+"""Entries of commands that take long and are run alone; only a run of theirs replaces them."""
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 SUITES = {
     "reloads": ("configuration reloads and bundle swaps under load", "tests/service/test_reload.py"),
@@ -32,12 +36,34 @@ SUITES = {
     "doors": ("wrong certificates, hosts, users and topics", "tests/e2e/test_doors.py"),
     "secrets": ("canary secrets in logs, metrics, files and errors", "tests/e2e/test_secrets.py"),
     "operators": ("operators' commands, allowed and not", "tests/e2e/test_operators.py"),
+    "blindness": (
+        "files, clocks and exceptions beside a gross fault of a machine",
+        "tests/service/test_blindness.py",
+    ),
+    "releases": ("state directories of five earlier commits and of a newer form", "tests/golden/versions"),
+    "learning_memory": ("machines too wide for the memory", "tests/commissioning/test_memory_bound.py"),
+    "risky_work": ("deaths while a machine is learnt", "tests/store/test_risky_work.py"),
+    "page_attacks": ("half requests, slow and deaf callers at the pages", "tests/web/test_server.py"),
+    "bounds": ("settings that contradict the unit's bounds", "tests/service/test_bounds.py"),
+    "clock_leaps": ("times that leap, clocks set back", "tests/signals/test_clock_guard.py"),
+    "own_topics": ("sources as wide as the agent's own messages", "tests/config/test_own_topics.py"),
+    "terminal": ("escape sequences on their way to a terminal", "tests/cli/test_tables.py"),
+    "same_name": ("two agents of one name", "tests/mqtt/test_connection.py"),
+    "packet_bounds": (
+        "messages that a broker hangs up on or drops",
+        "tests/mqtt/test_packet_bounds.py tests/mqtt/test_long_echo.py",
+    ),
+    "database_readers": (
+        "readers that hold a transaction open, newer and damaged databases",
+        "tests/store/test_database.py",
+    ),
     "topic_flood": ("flood of topics, machines and channels", "tests/pipeline/test_topic_flood.py"),
 }
 """Key: what is broken, and where its tests are; one that is not in this tree is left out."""
 SIZES: dict[str, dict[str, tuple[int, int]]] = {
     "reloads": {"EDGE_AGENT_RELOADS": (50, 1000), "EDGE_AGENT_SWAPS": (30, 500)},
     "tampered_bundles": {"EDGE_AGENT_TAMPERED": (300, 10_000)},
+    "blindness": {"BLINDNESS": (100, 1000)},
 }
 """How often a suite breaks something, short and long, and by which variable it is told."""
 TOLD = (
@@ -64,6 +90,14 @@ TOLD = (
     "hung_up",
     "refused",
     "windows_lost",
+    "memory_max_mb",
+    "tasks_max",
+    "files_max",
+    "unaccounted",
+    "faults_lost",
+    "row_to_alert_max_s",
+    "honest_requests",
+    "honest_answered",
     "pause_p99_ms",
     "texts_searched",
     "tests",
@@ -80,12 +114,17 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--run-suites", action="store_true")
+    parser.add_argument("--begin", action="store_true")
     options = parser.parse_args()
     results = json.loads(FAULTS.read_text()) if FAULTS.exists() else {"faults": {}}
     failed = 0
+    if options.begin:
+        results["faults"] = left_by_other_runs(results["faults"])
+        FAULTS.write_text(json.dumps(results, indent=1) + "\n")
+        return 0
     if options.run_suites:
         for key, (fault, path) in SUITES.items():
-            if (ROOT / path).exists():
+            if all((ROOT / one).exists() for one in path.split()):
                 entry = run_suite(fault, path, sizes=SIZES.get(key, {}))
                 failed += entry["figures"]["failed"]
                 results["faults"][f"{key}_long" if LONG else key] = entry
@@ -98,17 +137,24 @@ def main() -> int:
     return 1 if failed else 0
 
 
+def left_by_other_runs(faults: dict[str, Any]) -> dict[str, Any]:
+    """The entries that a run of this form does not make again."""
+    return {
+        key: entry for key, entry in faults.items() if entry["form"] != FORM or key.startswith(ON_ITS_OWN)
+    }
+
+
 def run_suite(fault: str, path: str, *, sizes: dict[str, tuple[int, int]]) -> dict[str, Any]:
     """The entry of a suite that keeps no ledger of its own."""
     told = {name: str(pair[LONG]) for name, pair in sizes.items()}
     with TemporaryDirectory() as folder:
         junit = Path(folder) / "junit.xml"
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "0", path, f"--junitxml={junit}"]
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "0", *path.split(), f"--junitxml={junit}"]
         subprocess.run(command, cwd=ROOT, env=os.environ | told | {"PYTHONPATH": str(ROOT)}, check=False)
         figures = counted(junit)
     return {
         "fault": fault,
-        "form": "long" if LONG else "short",
+        "form": FORM,
         "count": figures.pop("faults", 0),
         "lost": figures.get("windows_lost"),
         "doubles": None,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.reliability.fault_table import filled, run_suite, table
+from benchmarks.reliability.fault_table import filled, left_by_other_runs, run_suite, table
 
 SUITE = """
 import os
@@ -44,3 +44,8 @@ def test_only_what_is_between_the_marks_is_replaced() -> None:
     page = "before\n<!-- faults: begin -->\nold\n<!-- faults: end -->\nafter\n"
     assert filled(page, "new") == page.replace("old", "new")
     assert filled("no marks", "new") == "no marks"
+
+
+def test_a_run_begins_with_an_empty_table_of_its_own_form() -> None:
+    entries = {"killed": {"form": "short"}, "killed_long": {"form": "long"}, "soak": {"form": "short"}}
+    assert left_by_other_runs(entries).keys() == {"killed_long", "soak"}
