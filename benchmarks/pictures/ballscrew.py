@@ -28,13 +28,14 @@ def measure(data: Path, look: Look, *, learnt: int, stations: int | None) -> Map
     told = [_station(data, rows[name], look, learnt=learnt) for name in sorted(rows)[:stations]]
     areas = [one["auroc"] for one in told]
     late = [one["late"] for one in told if one["late"] is not None]
+    after = [by for by in late if by >= 0]
     return {
         "auroc": float(np.mean(areas)),
         "least auroc": min(areas),
-        "first alarm after the first label": sum(late_by >= 0 for late_by in late),
+        "first alarm after the first label": len(after),
         "stations": len(told),
         "missed": sum(one["late"] is None for one in told),
-        "frames late, median": float(np.median([one for one in late if one >= 0])) if late else None,
+        "frames late, median": float(np.median(after)) if after else None,
         "alarms before the first label": sum(one["before"] for one in told),
         "pictures not judged": sum(one["hidden"] for one in told),
         "cpu_ms": float(np.median([one for each in told for one in each["cpu_ms"]])),

@@ -99,7 +99,7 @@ class Learner:
             took_s = time.perf_counter() - started
             self._learnt.put(Learnt(request.machine, result, took_s, beside=request.beside))
             if self._requests.empty():
-                _give_memory_back()
+                give_memory_back()
             self._busy.clear()
 
     def _outcome(self, request: CommissionRequest) -> Profile | str:
@@ -121,7 +121,7 @@ class Learner:
                 risky.end(machine)
 
 
-def _give_memory_back() -> None:
+def give_memory_back() -> None:
     """Return to the system what learning has freed: the C library would keep it for the next machine.
 
     Where the library has no such door nothing is done.

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from edge_agent.records import Float32
 
 _PROJECTED = 48
+_TOGETHER = 4
+"""Learnt pictures that are compared with at a time: what is computed in between fits a small processor's cache."""
 _LEAST_SPREAD = 1e-3
 """Of a picture that never changes, such as a drawn one."""
 _AROUND = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1))
@@ -41,20 +43,20 @@ def learn(patches: Float32, *, seed: int = 0) -> tuple[dict[str, NDArray[Any]], 
 
 def compare(memory: Mapping[str, NDArray[Any]], patches: Float32) -> Float32:
     """How unusual each patch [G, G, D] is for its place, in that place's spreads, [G, G]."""
-    places = memory["places"].astype(np.float32)
-    distance = _distances(places, patches @ memory["projection"], but=None)
+    distance = _distances(memory["places"], patches @ memory["projection"], but=None)
     found: Float32 = (distance - memory["usual"]) / memory["spread"]
     return found
 
 
-def _distances(places: Float32, picture: Float32, *, but: int | None) -> Float32:
+def _distances(places: NDArray[np.floating[Any]], picture: Float32, *, but: int | None) -> Float32:
     """Of each cell of a picture [G, G, P] from the nearest of the same cells and their neighbours, [G, G]."""
-    others = places if but is None else np.delete(places, but, axis=0)
-    padded = np.pad(others, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
     grid = picture.shape[0]
     nearest = np.full((grid, grid), np.inf, np.float32)
-    for down, right in _AROUND:
-        moved = padded[:, 1 + down : 1 + down + grid, 1 + right : 1 + right + grid]
-        apart = moved - picture
-        np.minimum(nearest, np.einsum("nijp,nijp->nij", apart, apart).min(axis=0), out=nearest)
+    for start in range(0, len(places), _TOGETHER):
+        numbers = [at for at in range(start, min(start + _TOGETHER, len(places))) if at != but]
+        some = places[numbers].astype(np.float32)
+        padded = np.pad(some, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+        for down, right in _AROUND if numbers else ():
+            apart = padded[:, 1 + down : 1 + down + grid, 1 + right : 1 + right + grid] - picture
+            np.minimum(nearest, np.einsum("nijp,nijp->nij", apart, apart).min(axis=0), out=nearest)
     return np.sqrt(nearest)

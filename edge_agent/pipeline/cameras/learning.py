@@ -80,9 +80,9 @@ class CameraMemory:
 def learn(request: CameraRequest) -> CameraMemory:
     """What to compare a camera's pictures with."""
     patches = request.patches.astype(np.float32)
-    spread = patches.reshape(-1, patches.shape[-1]).std(axis=0)
-    scale = (1.0 / np.maximum(spread, _LEAST_SPREAD)).astype(np.float32)
-    memory, calm = _DETECTORS[request.subject].learn(patches * scale)
+    scale = 1.0 / np.maximum(_spread(patches), np.float32(_LEAST_SPREAD))
+    patches *= scale
+    memory, calm = _DETECTORS[request.subject].learn(patches)
     scores = [
         regions.score(regions.smooth(one), request.counted, wide=request.subject == "scene") for one in calm
     ]
@@ -110,3 +110,13 @@ def learn(request: CameraRequest) -> CameraMemory:
             **memory,
         },
     )
+
+
+def _spread(patches: Float32) -> Float32:
+    """Standard deviation of each number of patches [N, G, G, D], [D]; a picture at a time, to spare memory."""
+    means = np.stack([one.mean(axis=(0, 1), dtype=np.float64) for one in patches])
+    squares = np.stack(
+        [((one - mean) ** 2).mean(axis=(0, 1)) for one, mean in zip(patches, means, strict=True)]
+    )
+    found: Float32 = np.sqrt(squares.mean(axis=0) + means.var(axis=0)).astype(np.float32)
+    return found

@@ -17,6 +17,7 @@ from edge_agent.model.session import PictureSession
 from edge_agent.pipeline.cameras.desk import CameraDesk, CameraSettings
 from edge_agent.pipeline.cameras.learning import CameraMemory, CameraRequest, learn
 from edge_agent.records import Alarm, Decoded, Delivery, Float32
+from edge_agent.service.learning_worker import give_memory_back
 from edge_agent.store.camera_files import CameraFiles
 
 log = get_logger()
@@ -128,6 +129,8 @@ class Cameras:
             except Exception as error:
                 log.exception("camera_learning_crashed", machine=request.machine, camera=request.camera)
                 self._learnt.put((request, f"internal error: {error!r}"))
+            del request  # the pictures are large
+            give_memory_back()
 
     def _install(self) -> None:
         while not self._learnt.empty():
