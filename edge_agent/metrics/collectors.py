@@ -92,9 +92,13 @@ def _ledger_samples(ledger: Ledger) -> _Samples:
 
 
 def _machine_samples(machines: Mapping[str, MachineSeries]) -> _Samples:
-    """Series of each machine up to the limit; counts of the others, whose figures have no meaning together."""
-    shown = dict(list(machines.items())[:MACHINES_LIMIT])
-    hidden = list(machines.values())[MACHINES_LIMIT:]
+    """Series of each machine up to the limit; counts of the others, whose figures have no meaning together.
+
+    Those that are not learnt come last, so that invented machines take no learnt one's series.
+    """
+    listed = sorted(machines, key=lambda name: machines[name].state in ("commissioning", "learning"))
+    shown = {name: machines[name] for name in listed[:MACHINES_LIMIT]}
+    hidden = [machines[name] for name in listed[MACHINES_LIMIT:]]
     states: dict[str, int] = {}
     for machine in machines.values():
         states[machine.state] = states.get(machine.state, 0) + 1
@@ -163,6 +167,7 @@ def _broker_samples(snapshot: Snapshot) -> _Samples:
         "edge_agent_alerts_sent_total": [((), snapshot.alerts_sent)],
         "edge_agent_alerts_acknowledged_total": [((), snapshot.alerts_acknowledged)],
         "edge_agent_internal_errors_total": [((), snapshot.internal_errors)],
+        "edge_agent_machines_gave_way_total": [((), snapshot.gave_way)],
         "edge_agent_broker_connected": [
             ((name,), float(connection.connected)) for name, connection in connections
         ],

@@ -172,6 +172,11 @@ TABLE: tuple[Series, ...] = (
     Series("edge_agent_outbox_messages", "gauge", "Messages that are not delivered yet."),
     Series("edge_agent_outbox_bytes", "gauge", "Their size in memory, roughly."),
     Series("edge_agent_internal_errors_total", "counter", "Exceptions that were contained: bugs."),
+    Series(
+        "edge_agent_machines_gave_way_total",
+        "counter",
+        "Machines that were never learnt, had gone silent and gave way to new ones when all places were taken.",
+    ),
     Series("edge_agent_state_degraded", "gauge", "1 while state cannot be written to disk."),
     Series("edge_agent_state_commits_total", "counter", "Transactions written to disk."),
     Series("edge_agent_state_failures_total", "counter", "Attempts to write state that failed."),

@@ -128,6 +128,7 @@ class Snapshot:
     alerts_acknowledged: int = 0
     alerts: OutboxSeries = field(default_factory=OutboxSeries)
     internal_errors: int = 0
+    gave_way: int = 0
     state: StateSeries = field(default_factory=StateSeries)
     connections: Mapping[str, ConnectionSeries] = field(default_factory=dict)
     build: tuple[str, str, str, str] = ("", "", "", "")

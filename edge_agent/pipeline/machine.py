@@ -33,6 +33,9 @@ from edge_agent.signals.row_buffer import BufferState, RowBuffer
 _CHECK_ROWS = 32
 """New rows that wait to be checked at most."""
 _SECOND_NS = 1_000_000_000
+_FEW_ROWS = 8
+_QUIET_NS, _QUIET_STEPS = 3600 * _SECOND_NS, 20
+"""A machine that sent more than a few rows is silent after an hour, or twenty of its own steps, without one."""
 
 _WindowState = IncidentState | Literal["muted", "dismissed"]
 """Muted: the score raises no alarm just now; dismissed: so, and the open alarm was what the notice tells of."""
@@ -105,6 +108,8 @@ class Machine:
     budgeting: MachineBudget | None = None
     heard: int = 0
     """The pipeline's count of frames when it was heard last."""
+    heard_ns: int = 0
+    """Wall clock then; 0 where that is not known."""
     resting: Memento | None = None
     """Where it stood when it was watched last; kept as it is while nothing usable is known of the machine."""
     unwatched: str = ""
@@ -127,6 +132,20 @@ class Machine:
             return False
         self.checked_row = count
         return True
+
+    def gives_way(self, *, quiet_ns: int, others_heard: bool) -> bool:
+        """Whether it may be forgotten for a new one: never learnt, nothing of it named, and silent.
+
+        Args:
+            quiet_ns: since its last row by the wall clock.
+            others_heard: whether enough of others has come since; for one that sent a few rows that is silence.
+        """
+        if self.profile is not None or self.resting is not None or self.naming.library.cases:
+            return False
+        if self.state not in ("commissioning", "failed"):
+            return False
+        few = self.rows.store.row_count <= _FEW_ROWS
+        return (few and others_heard) or quiet_ns > max(_QUIET_NS, _QUIET_STEPS * self.rows.pace_ns())
 
     def ask_to_learn(self, name: str, *, commission_rows: int) -> list[CommissionRequest]:
         """The request to be learnt, where it is time for one."""

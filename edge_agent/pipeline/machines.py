@@ -9,11 +9,18 @@ from edge_agent.pipeline.results import Labelled, MachineView
 from edge_agent.records import Alarm
 from edge_agent.sensors.watch_monitor import Progress
 
-_FEW_ROWS = 8
+_LOOKS = 8
+"""Times that all machines are looked at for who gives way, while as many frames come as make one quiet."""
 
 
 class Machines(dict[str, Machine]):
     """Every machine heard or restored."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._quiet: list[str] = []  # who may give way, as of the last look; first at the end
+        self._looked_frames = -(10**9)
+        self._full_ns = 0  # when there was no room first: since then a machine of an earlier process is quiet
 
     def label(self, name: str, *, alarm: str, fault: str, by: str = "") -> Labelled | Refused:
         """Call an alarm by its fault: the machine's later alarms that look like it carry the name.
@@ -67,24 +74,37 @@ class Machines(dict[str, Machine]):
             if (machine := self.get(name)) is not None:
                 machine.rows.interrupt()
 
-    def gives_way(self, *, frames: int, quiet_frames: int) -> str | None:
-        """Who makes room for a new machine: one that sent a few rows once and nothing for long, never a learnt one.
+    def gives_way(self, *, frames: int, quiet_frames: int, now_ns: int) -> str | None:
+        """Who makes room for a new machine: one that sent little and nothing for long, never a learnt one.
+
+        All are looked at together now and then, so that a flood of new names costs little for each.
 
         Args:
             frames: heard of all machines so far.
-            quiet_frames: so many of others since its last are long.
+            quiet_frames: so many of others since the last of a machine that sent a few rows are long.
+            now_ns: wall clock; 0 where it is not known.
         """
-        quiet = (
-            (machine.heard, name)
-            for name, machine in self.items()
-            if machine.profile is None
-            and machine.resting is None
-            and machine.state == "commissioning"
-            and machine.rows.store.row_count <= _FEW_ROWS
-            and frames - machine.heard >= quiet_frames
-            and not machine.naming.library.cases
-        )
-        return min(quiet, default=(0, None))[1]
+        self._full_ns = self._full_ns or now_ns
+
+        def is_quiet(name: str) -> bool:
+            machine = self.get(name)
+            return machine is not None and machine.gives_way(
+                quiet_ns=now_ns - (machine.heard_ns or self._full_ns),
+                others_heard=frames - machine.heard >= quiet_frames,
+            )
+
+        for looked in (False, True):
+            while self._quiet:
+                if is_quiet(name := self._quiet.pop()):
+                    return name
+            if looked or frames - self._looked_frames < quiet_frames // _LOOKS:
+                return None
+            self._looked_frames = frames
+            quiet = [
+                (self[name].rows.store.row_count, self[name].heard, name) for name in self if is_quiet(name)
+            ]
+            self._quiet = [name for _, _, name in sorted(quiet, reverse=True)]
+        return None
 
     def progress(self, *, window_rows: int) -> dict[str, Progress]:
         """How far the rows of each machine are that was learnt, or that stands still."""

@@ -336,8 +336,7 @@ class Pipeline:
         self._frames += 1
         machine = self.machines.get(frame.machine)
         if machine is None:
-            if not (self._room_for_one() and self._room_to_gather(len(frame.channels))):
-                self.no_place_for = frame.machine
+            if not self._room_for(frame):
                 return Reject("too_many_machines")
             machine = self._add_machine(frame.machine)
         outcome = machine.rows.accept(frame)
@@ -350,25 +349,24 @@ class Pipeline:
             assert outcome is not None  # noqa: S101 - all its channels are known now
         if outcome == "surplus":
             return Reject(outcome)
-        machine.heard = self._frames
+        machine.heard, machine.heard_ns = self._frames, frame.received_ns
         if outcome == "accepted":
             machine.turned_away = ""
             self._touched[frame.machine] = None
             self._accepted.append(frame)
         return outcome
 
-    def _room_for_one(self) -> bool:
-        """Whether there is a place for a machine that is new, or one that sent little and long ago has given way."""
-        limit = self._settings.machines_limit
-        if len(self.machines) < limit:
-            self.no_place_for = ""
-            return True
-        name = self.machines.gives_way(frames=self._frames, quiet_frames=limit)
-        if name is None:
-            return False
-        self.forget(name)
-        self._accepted = [frame for frame in self._accepted if frame.machine != name]
-        self._gone.append(name)
+    def _room_for(self, frame: Frame) -> bool:
+        """Whether there is a place, and memory to learn from, for a machine that is new; silent ones give way."""
+        limit, now_ns = self._settings.machines_limit, frame.received_ns
+        while len(self.machines) >= limit or not self._room_to_gather(len(frame.channels)):
+            name = self.machines.gives_way(frames=self._frames, quiet_frames=limit, now_ns=now_ns)
+            if name is None:
+                self.no_place_for = frame.machine
+                return False
+            self.forget(name)
+            self._accepted = [frame for frame in self._accepted if frame.machine != name]
+            self._gone.append(name)
         self.no_place_for = ""
         return True
 

@@ -23,7 +23,7 @@ _FILLS = 3
 _CHECK_EVERY_S = 1.0
 _TOO_MANY, _CLEAN_CHECKS = 5, 3
 """A machine of which windows failed at so many checks, with less than so many clean ones in a row among them, is not
-watched, though some of its windows are scored."""
+watched, though some of its windows are scored; where whole turns fail as often, no machine is."""
 _ERROR_CHARACTERS = 160
 
 
@@ -80,7 +80,10 @@ class WatchMonitor:
         self._seen: dict[str, _LastJudged] = {}
         self._judged: set[str] = set()
         self._failing: set[str] = set()
-        self._failed: dict[str, tuple[int, int]] = {}
+        self._failed: dict[str | None, tuple[int, int]] = {}
+        """(checks with failures, clean ones since) by machine; of None: of whole turns."""
+        self._broke_off = self._lost_by = ""
+        """Why turns were lost since the last check, and why one was lost last."""
         self._open: dict[str, Alarm] = {}
         self._count = 0
         self._looked_s: float | None = None
@@ -91,8 +94,14 @@ class WatchMonitor:
         """The findings that hold."""
         return tuple(self._open.values())
 
-    def observe(self, judged: Iterable[str], failures: Iterable[tuple[str, str]] = ()) -> None:
-        """Windows of these machines were judged; these (machine or other subject, exception) came in their way."""
+    def observe(
+        self, judged: Iterable[str], failures: Iterable[tuple[str, str]] = (), *, broke_off: str = ""
+    ) -> None:
+        """Windows of these machines were judged; these (machine or other subject, exception) came in their way.
+
+        `broke_off`: why a whole turn was lost with the rows of all machines in it; "" where none was.
+        """
+        self._broke_off = broke_off[:_ERROR_CHARACTERS] or self._broke_off
         self._judged.update(judged)
         for subject, error in failures:
             self._failing.add(subject)
@@ -109,8 +118,8 @@ class WatchMonitor:
         """Whether it is time to check."""
         return self._looked_s is None or not 0 <= now_s - self._looked_s < _CHECK_EVERY_S
 
-    def _fails_often(self, name: str, *, failed: bool) -> bool:
-        """Whether too many of a machine's windows could not be scored of late."""
+    def _fails_often(self, name: str | None, *, failed: bool) -> bool:
+        """Whether too many of a machine's windows, or of all turns, failed of late."""
         times, clean = self._failed.pop(name, (0, 0))
         times, clean = (times + 1, 0) if failed else (times, clean + 1)
         if times and clean < _CLEAN_CHECKS:
@@ -132,6 +141,9 @@ class WatchMonitor:
         self._looked_s = now_s
         judged, self._judged = self._judged, set()
         failing, self._failing = self._failing, set()
+        turns_fail = self._fails_often(None, failed=bool(self._broke_off))
+        self._lost_by, self._broke_off = self._broke_off or self._lost_by, ""
+        trouble = trouble or (self._lost_by if turns_fail else "")
         for name in self._seen.keys() - machines.keys():
             del self._seen[name]
             self._failed.pop(name, None)
@@ -142,7 +154,8 @@ class WatchMonitor:
             if seen is None or name in judged or progress.rows < seen.rows:
                 seen = self._seen[name] = _LastJudged(progress.rows)
             since_s = self._overdue_since(seen, progress, now_s=now_s, trouble=bool(trouble))
-            if self._fails_often(name, failed=name in failing) and since_s is None:
+            windows_fail = self._fails_often(name, failed=name in failing)
+            if (windows_fail or turns_fail) and since_s is None:
                 since_s = now_s
             if since_s is None:
                 if name in self._open:

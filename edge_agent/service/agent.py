@@ -455,6 +455,7 @@ class Service:
             alerts_acknowledged=self._egress.alerts_acknowledged,
             alerts=health.outbox_series(self._processor.outbox),
             internal_errors=self._processor.internal_errors,
+            gave_way=self._processor.gave_way,
             state=health.state_series(self._processor.state_writer),
             connections=health.connection_series(*self._connections()),
             build=(__version__, bundle.manifest.name, bundle.digest, self._scorer.provider),

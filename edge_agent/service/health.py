@@ -149,7 +149,7 @@ def status_payload(  # noqa: PLR0913 - what the message says
     facts: Mapping[str, MachineFacts] | None = None,
 ) -> bytes:
     """The retained status message. Says nothing that changes by itself, so that equal states are equal bytes."""
-    listed, silent = list(machines.items())[:MACHINES_LIMIT], silent_since_ns or {}
+    listed, silent = _listed(machines), silent_since_ns or {}
     return msgspec.json.encode(
         {
             "schema_version": SCHEMA_VERSION,
@@ -173,6 +173,15 @@ def status_payload(  # noqa: PLR0913 - what the message says
         }
         | ({} if timezone == "UTC" else {"timezone": timezone})
     )
+
+
+def _listed(machines: Mapping[str, MachineStatus]) -> list[tuple[str, MachineStatus]]:
+    """As many as a message has room for; those that are not learnt come last, lest invented ones hide the others."""
+    if len(machines) <= MACHINES_LIMIT:
+        return [*machines.items()]
+    return sorted(machines.items(), key=lambda one: one[1].state in ("commissioning", "learning"))[
+        :MACHINES_LIMIT
+    ]
 
 
 def _said(facts: MachineFacts) -> dict[str, Any]:

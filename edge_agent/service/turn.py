@@ -130,6 +130,8 @@ class TurnProcessor:
     ) -> None:
         self.internal_errors = 0
         """Exceptions that were contained."""
+        self.gave_way = 0
+        """Machines that were not learnt, had gone silent and gave way to new ones."""
         self.outbox = Outbox(
             limit=config.alerts.outbox_messages,
             bytes_limit=config.alerts.outbox_bytes,
@@ -172,6 +174,8 @@ class TurnProcessor:
         self._retold_s = 0.0
         self._trouble = ""
         """What broke off the last turn."""
+        self._watch_trouble = ""
+        """Why it is not known whether machines are watched."""
         self._behind = False
         """Whether a turn broke off since alarms were last held against those that were told."""
         self._failure_lines = Throttle(monotonic=clocks.monotonic_s)
@@ -308,6 +312,8 @@ class TurnProcessor:
         ]
         if (more := len(unwatched) - _NAMED) > 0:
             lines.append(f"not watched: {more} more machines")
+        if trouble := self._watch_trouble:
+            lines.append(f"it is not known which machines are watched: {trouble}")
         if no_place_for := self.pipeline.no_place_for:
             lines.append(
                 f"no place for {no_place_for}: all {self._config.limits.machines} of limits.machines are taken, or "
@@ -365,11 +371,11 @@ class TurnProcessor:
         received = books.ledger.received + batch.shed + len(batch.arrivals)
         received += sum(events.outcome is not None for events in turn.source_events)
         books.book("shed", batch.shed)
-        step = StepResults()
+        step, lost = StepResults(), bool(batch.arrivals or turn.source_events)
         try:
-            self.pipeline.machines.interrupt(batch.passed_over)
-            if batch.arrivals or turn.source_events:
-                step = self._step(turn)
+            self._interrupt(batch.passed_over)
+            if lost:
+                step, lost = self._step(turn), False
             now_ns = self._wall_clock_ns()
             pictured = self.cameras.turn(self.state_writer.keep_value)
             self._tell(
@@ -388,10 +394,18 @@ class TurnProcessor:
         except Exception as error:  # noqa: BLE001 - the agent goes on, and what it hit is not tried for ever
             self.contain("a turn", error)
             self._trouble, self._behind = repr(error), True
+            self.watch.observe((), broke_off=repr(error) if lost else "")
             self.state_writer.rewrite_next_turn()
             books.book_rest(received)
         self._watch_over(step)
         self._keep_turn(step)
+
+    def _interrupt(self, passed_over: Iterable[str]) -> None:
+        """Machines that lost rows are told; where that fails, it costs no row of any."""
+        try:
+            self.pipeline.machines.interrupt(passed_over)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.contain("interrupting", error)
 
     def _keep_turn(self, step: StepResults) -> None:
         """Write down what the turn has changed; whatever fails here is tried again."""
@@ -453,8 +467,10 @@ class TurnProcessor:
                 there = (*self.pipeline.machines.open_alarms(), *self.open_findings())
                 lost, self._behind = [alarm for alarm in there if alarm.id not in told], False
             self._tell((*lost, *found), now_ns=now_ns)
+            self._watch_trouble = ""
         except Exception as error:  # noqa: BLE001 - the agent goes on
             self.contain("watching over the watch", error)
+            self._watch_trouble = repr(error)
 
     def _keep_what_is_learnt(self, step: StepResults) -> None:
         """Have learnt what is to be, settle what was compared, and keep thresholds that have moved."""
@@ -516,6 +532,9 @@ class TurnProcessor:
         now_s = self._monotonic()
         for at_s, together in groupby(turn.batch.arrivals, key=_AT_S):
             self._exporter.decision_seconds.observe(now_s - at_s, times=sum(1 for _ in together))
+        self.gave_way += len(step.gone)
+        if step.gone and self._failure_lines.passes("gave way"):
+            log.warning("machine_gave_way", machine=step.gone[-1], all=self.gave_way)
         for name in step.turned_away:
             reason = self.pipeline.machines[name].turned_away
             log.warning("machine_turned_away", machine=name, reason=reason)

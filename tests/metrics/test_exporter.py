@@ -171,3 +171,17 @@ def test_a_flood_of_machines_does_not_flood_prometheus() -> None:
     assert sum(name == "edge_agent_score" for name, _ in found) == MACHINES_LIMIT
     assert found["edge_agent_alarms_open", ("other",)] == 40
     assert found["edge_agent_machines", ("ready",)] == MACHINES_LIMIT + 40
+
+
+def test_invented_machines_take_no_series_of_a_learnt_one() -> None:
+    ghosts = {
+        f"ghost-{number}": MachineSeries("commissioning", 1, None, None, alarm_open=False)
+        for number in range(MACHINES_LIMIT)
+    }
+    exporter = Exporter()
+    exporter.snapshot = Snapshot(
+        machines=ghosts | {"real": MachineSeries("ready", 1, 1.0, 1.0, alarm_open=True)}, gave_way=3
+    )
+    found = samples(exporter)
+    assert found["edge_agent_alarms_open", ("real",)] == 1
+    assert found["edge_agent_machines_gave_way_total", ()] == 3

@@ -119,3 +119,18 @@ def test_a_machine_of_which_windows_fail_now_and_then_is_told_though_others_are_
     assert watch.monitor.unwatched["m"].reason
     assert watch.wait(30) == ["closed"]
     assert [*watch.wait(3, failures=failed), *watch.wait(60)] == [], "what passes is no finding"
+
+
+def test_where_whole_turns_are_lost_again_and_again_no_machine_is_watched_though_some_windows_are_scored() -> (
+    None
+):
+    watch = Watch()
+    told: list[str] = []
+    for _ in range(6):
+        watch.monitor.observe((), broke_off="ValueError('planted')")
+        told += [*watch.wait(1, judged=False, rows=0), *watch.wait(1)]
+    assert told == ["open"]
+    assert watch.monitor.unwatched["m"].reason == "ValueError('planted')"
+    assert watch.wait(30) == ["closed"]
+    watch.monitor.observe((), broke_off="ValueError('planted')")
+    assert watch.wait(60) == [], "a single turn is no finding"

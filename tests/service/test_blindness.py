@@ -1,6 +1,7 @@
 """Whatever goes wrong beside a gross fault of a machine: the alarm comes, or health and a finding name the machine.
 
-`BLINDNESS=1000` (`make blindness`) generates as many faults; a small number is run with all tests.
+`BLINDNESS=1000` (`make blindness`) generates as many faults; a small number is run with all tests, and
+`BLINDNESS_FROM=1000` generates others.
 """
 
 import itertools
@@ -20,6 +21,7 @@ from tests.support.scripted_agent import ScriptedAgent, arrivals, play
 pytestmark = pytest.mark.usefixtures("quiet_logs")
 
 COUNT = int(os.environ.get("BLINDNESS", "10"))
+FIRST = int(os.environ.get("BLINDNESS_FROM", "0"))
 LEARNT_ROWS, FAULT_ROWS = 340, 100
 WITHIN_S = 30
 ERRORS: tuple[Callable[[], BaseException], ...] = (
@@ -167,8 +169,7 @@ def test_no_generated_fault_makes_the_agent_blind_without_a_word(
     begin: Callable[[int], ScriptedAgent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     silent: list[str] = []
-    names = [*range(COUNT)]
-    for number in names:
+    for number in range(FIRST, FIRST + COUNT):
         chance = random.Random(number)
         agent = begin(number)
         every = doors(agent)

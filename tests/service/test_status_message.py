@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from edge_agent.pipeline.results import MachineStatus
-from edge_agent.service.health import status_payload
+from edge_agent.service.health import MACHINES_LIMIT, status_payload
 from edge_agent.signals.row_buffer import RowBuffer
 from edge_agent.signals.settings import WindowSettings
 from tests.support.hall import NOW_NS, READY, SECOND
@@ -50,3 +50,20 @@ def test_the_pace_of_rows_counts_their_pauses() -> None:
     rows.store.add_channels(["flow"])
     rows.store.append_rows(np.array([0, 1, 2, 9]) * SECOND, np.ones((4, 1), np.float32))
     assert (rows.period_ns(), rows.pace_ns()) == (SECOND, 3 * SECOND)
+
+
+def test_where_there_are_more_machines_than_a_message_has_room_for_invented_ones_hide_no_learnt_one() -> None:
+    ghost = replace(READY, state="commissioning")
+    machines = {f"ghost-{number}": ghost for number in range(MACHINES_LIMIT)}
+    raw = status_payload(
+        agent="hall",
+        version="1",
+        online=True,
+        model="m",
+        provider="cpu",
+        machines={**machines, "press": READY},
+    )
+    told = json.loads(raw)
+    assert told["machine_count"] == MACHINES_LIMIT + 1
+    assert len(told["machines"]) == MACHINES_LIMIT
+    assert told["machines"]["press"]["state"] == "ready"

@@ -373,6 +373,44 @@ def test_a_turn_that_breaks_off_is_counted_and_the_disk_is_brought_up_to_date(
     assert agent.processor.pipeline.statuses()["pump-1"].rows_heard == 10
 
 
+def test_an_interruption_that_fails_costs_no_row(begin: Callable[..., ScriptedAgent], config: Config) -> None:
+    agent = begin(config)
+    agent.processor.pipeline.machines.interrupt = Mock(side_effect=ValueError("planted"))  # type: ignore[method-assign]
+    agent.turn(arrivals([(0, 10, 0.0)]))
+    assert agent.processor.internal_errors == 1
+    assert agent.processor.pipeline.statuses()["pump-1"].rows_heard == 10
+
+
+def test_turns_that_are_lost_now_and_then_are_told_though_some_rows_are_scored(
+    begin: Callable[..., ScriptedAgent], config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = begin(config, now_s=1e6)
+    story = arrivals([(0, 400, 0.0)])
+    play(agent, story[:340], crash_after=lambda _: False)
+    whole = agent.processor.pipeline.step
+    for at in range(340, 370):
+        agent.now_s = 1e6 + at
+        broken = Mock(side_effect=RuntimeError("a bug"))
+        monkeypatch.setattr(agent.processor.pipeline, "step", whole if at % 3 == 0 else broken)
+        agent.turn(story[at : at + 1])
+    (line,) = agent.processor.amiss()
+    assert line.startswith("not watched: pump-1 since ")
+    assert "a bug" in line
+
+
+def test_where_nobody_can_say_which_machines_are_watched_health_says_that(
+    begin: Callable[..., ScriptedAgent], config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = begin(config, now_s=1e6)
+    with monkeypatch.context() as broken:
+        broken.setattr(agent.processor.watch, "check", Mock(side_effect=RuntimeError("a bug")))
+        agent.turn(arrivals([(0, 1, 0.0)]))
+    assert agent.processor.amiss() == ["it is not known which machines are watched: RuntimeError('a bug')"]
+    agent.now_s = 1e6 + 2
+    agent.turn([])
+    assert agent.processor.amiss() == []
+
+
 HOUR_NS = 3_600_000_000_000
 
 
