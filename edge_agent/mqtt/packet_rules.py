@@ -12,6 +12,7 @@ _BODY_BYTES = {CONNACK: 2, 0x40: 2, 0xB0: 2, PINGRESP: 0}
 """Packets of one length: CONNACK, PUBACK, UNSUBACK, PINGRESP."""
 _QUALITY_2 = frozenset({0x50, 0x60, 0x70})
 """PUBREC, PUBREL, PUBCOMP: the agent neither publishes nor subscribes at QoS 2."""
+_OTHER_VERSION = "a CONNACK of another protocol version, such as of a broker that speaks MQTT 5 alone"
 _REFUSALS = 5
 _CODES = frozenset({0, 1, 2, 0x80})
 _PLAIN_TOPIC = re.compile(rb"[^\x00#+\x80-\xff]+")
@@ -73,7 +74,9 @@ def head_violation(head: int, length: int, *, greeted: bool) -> str:
     if greeted and kind == CONNACK:
         return "a second CONNACK"
     if length != _BODY_BYTES.get(kind, length):
-        return "a body of the wrong length"
+        return (
+            _OTHER_VERSION if kind == CONNACK and length > _BODY_BYTES[kind] else "a body of the wrong length"
+        )
     return ""
 
 
