@@ -1,5 +1,6 @@
 """Who gets in at a real broker, whom we let pass for our broker, and what is said where it is refused."""
 
+import datetime as dt
 import json
 import shutil
 import ssl
@@ -28,6 +29,7 @@ from tests.support.pki import Authority, Identity
 
 pytestmark = pytest.mark.broker
 Record = Callable[[str, object], None]
+LASTS_S = 12
 PLUGIN = Path("/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so")
 
 
@@ -55,6 +57,12 @@ class Door:
             f"use_identity_as_username true\ncafile {self.authority.file}\n"
             f"crlfile {self.authority.revocations()}\ncertfile {shown.cert}\nkeyfile {shown.key}\n{extra}",
         ).start()
+
+    def reopen(self) -> None:
+        """The broker is killed and comes back as it was."""
+        assert self._broker is not None
+        self._broker.kill()
+        self._broker.start()
 
     def client(self, name: str) -> mqtt.Client:
         """Somebody else with a certificate of the right authority, connected."""
@@ -185,6 +193,27 @@ def test_new_certificates_count_from_the_next_attempt_on(door: Door, record_prop
     shutil.copy(door.agent.key, mine.key)
     wait_until(lambda: connection.connected, what="the connection with the new certificate")
     record_property("faults", 2)  # a revoked certificate, and one whose key is missing
+
+
+def test_a_certificate_that_runs_out_while_connected_is_told_at_the_next_attempt_and_may_be_exchanged(
+    door: Door, record_property: Record
+) -> None:
+    mine = Identity(door.folder / "mine.pem", door.folder / "mine.key", 0)
+    short = door.authority.issue("short", lasts=dt.timedelta(seconds=LASTS_S))
+    runs_out_s = time.monotonic() + LASTS_S + 1
+    shutil.copy(short.cert, mine.cert)
+    shutil.copy(short.key, mine.key)
+    door.open()
+    connection = door.knock(door.tls(mine))
+    wait_until(lambda: connection.connected, what="the connection")
+    wait_until(lambda: time.monotonic() > runs_out_s, what="the certificate to run out")
+    assert connection.connected, "who is inside stays inside"
+    door.reopen()
+    wait_until(lambda: any("expired" in reason.lower() for reason in door.reasons()), what="the reason")
+    shutil.copy(door.agent.cert, mine.cert)
+    shutil.copy(door.agent.key, mine.key)
+    wait_until(lambda: connection.connected, what="the connection with the new certificate")
+    record_property("faults", 1)
 
 
 def test_the_name_is_left_unchecked_only_where_that_was_asked_for(

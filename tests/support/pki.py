@@ -65,7 +65,14 @@ class Authority:
         )
         self.file.write_bytes(certificate.public_bytes(Encoding.PEM))
 
-    def issue(self, name: str, *, address: str = "127.0.0.1", expired: bool = False) -> Identity:
+    def issue(
+        self,
+        name: str,
+        *,
+        address: str = "127.0.0.1",
+        expired: bool = False,
+        lasts: dt.timedelta = DAY,
+    ) -> Identity:
         """A certificate made out to `name` and an IP address."""
         key = ec.generate_private_key(ec.SECP256R1())
         serial = x509.random_serial_number()
@@ -78,7 +85,7 @@ class Authority:
             .public_key(key.public_key())
             .serial_number(serial)
             .not_valid_before(now - 20 * DAY)
-            .not_valid_after(now - DAY if expired else now + DAY)
+            .not_valid_after(now - DAY if expired else now + lasts)
             .add_extension(
                 x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False
             )
