@@ -1,5 +1,6 @@
 """The disk under the state directory fills up, turns read-only or rots: the watch goes on and heals by itself."""
 
+import itertools
 import os
 import random
 import shutil
@@ -95,6 +96,40 @@ def test_disk_full(open_hall: Enter, tmp_path: Path, mounts: ExitStack) -> None:
         said_degraded=told,
     )
     assert all(told), "it must say that it works from memory"
+
+
+def test_disk_without_inodes(open_hall: Enter, tmp_path: Path, mounts: ExitStack) -> None:
+    disk = mounted(mounts, tmp_path / "disk", "-t", "tmpfs", "-o", "size=64m,nr_inodes=200", "tmpfs")
+    hall = open_hall(state=disk / "state")
+    crumbs = take_inodes(disk)
+    verdicts = [hall.some_faults(16, seed=SEED)]
+    hall.agent.kill()  # no file can be made anew while it starts
+    hall.agent.start()
+    verdicts.append(hall.some_faults(16, seed=SEED))
+    for crumb in crumbs:
+        crumb.unlink()
+    wait_until(lambda: hall.agent.page("/readyz")[0] == 200, what="the agent to recover", patience_s=90)
+    finish(
+        hall,
+        "without_inodes",
+        "no inode left under the state directory, the agent killed and started, then inodes again",
+        count=1,
+        verdicts=verdicts,
+        restarts=1,
+    )
+
+
+def take_inodes(disk: Path) -> list[Path]:
+    """Empty files until no more can be made."""
+    made: list[Path] = []
+    for number in itertools.count():
+        crumb = disk / f"crumb-{number}"
+        try:
+            crumb.touch()
+        except OSError:
+            return made
+        made.append(crumb)
+    return made
 
 
 def fill(ballast: Path) -> None:
