@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from edge_agent.mqtt.duplicates import UsedMarks, digest
 from edge_agent.records import Delivery
 
 SLICE_S = 0.5
@@ -55,6 +56,22 @@ class Batch:
     receipts: tuple[Receipt, ...]
     shed: int
     passed_over: frozenset[str] = frozenset()
+
+    def unused(self, marks: UsedMarks) -> tuple[list[Delivery], int]:
+        """(the messages without those that the broker sends again and that were used, how many these are).
+
+        What is given back counts as used from now on.
+        """
+        new, again = [], 0
+        for arrival in self.arrivals:
+            if (receipt := arrival.receipt) is not None:
+                content = digest(arrival.delivery)
+                if receipt.again and marks.was_used(receipt.mid, content):
+                    again += 1
+                    continue
+                marks.mark_used(receipt.mid, content)
+            new.append(arrival.delivery)
+        return new, again
 
     def without(self, left_out: Callable[[str], bool]) -> "Batch":
         """The same without the messages of such topics; their receipts stay."""

@@ -26,7 +26,6 @@ from edge_agent.logs import Throttle, get_logger
 from edge_agent.metrics.exporter import Exporter
 from edge_agent.model.bundle import Bundle
 from edge_agent.model.lazy_arrays import LazyArrays
-from edge_agent.mqtt.duplicates import digest
 from edge_agent.mqtt.inbox import Batch
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.pipeline.machine import Memento, profile_identity
@@ -130,8 +129,7 @@ class TurnProcessor:
     ) -> None:
         self.internal_errors = 0
         """Exceptions that were contained."""
-        self.gave_way = 0
-        """Machines that were not learnt, had gone silent and gave way to new ones."""
+        self.gave_way = 0  # machines that were not learnt and had gone silent, to new ones
         self.outbox = Outbox(
             limit=config.alerts.outbox_messages,
             bytes_limit=config.alerts.outbox_bytes,
@@ -174,8 +172,7 @@ class TurnProcessor:
         self._retold_s = 0.0
         self._trouble = ""
         """What broke off the last turn."""
-        self._watch_trouble = ""
-        """Why it is not known whether machines are watched."""
+        self._watch_trouble = ""  # why it is not known whether machines are watched
         self._behind = False
         """Whether a turn broke off since alarms were last held against those that were told."""
         self._failure_lines = Throttle(monotonic=clocks.monotonic_s)
@@ -310,8 +307,7 @@ class TurnProcessor:
             f"not watched: {name} since {moment(one.since_ns, zone, beside_ns=now_ns)}: {one.reason}"
             for name, one in [*unwatched.items()][:_NAMED]
         ]
-        if (more := len(unwatched) - _NAMED) > 0:
-            lines.append(f"not watched: {more} more machines")
+        lines += [f"not watched: {len(unwatched) - _NAMED} more machines"] if len(unwatched) > _NAMED else []
         if trouble := self._watch_trouble:
             lines.append(f"it is not known which machines are watched: {trouble}")
         if no_place_for := self.pipeline.no_place_for:
@@ -524,7 +520,9 @@ class TurnProcessor:
                 )
 
     def _step(self, turn: Turn) -> StepResults:
-        deliveries, wills, there = self._wills.part(self._without_duplicates(turn.batch))
+        new, again = turn.batch.unused(self.state_writer.marks)
+        self.pipeline.books.book("duplicate", again)
+        deliveries, wills, there = self._wills.part(new)
         self.sources.observe_wills(there)
         started = time.perf_counter()
         step = self.pipeline.step(deliveries, [*turn.source_events, *wills])
@@ -536,8 +534,7 @@ class TurnProcessor:
         if step.gone and self._failure_lines.passes("gave way"):
             log.warning("machine_gave_way", machine=step.gone[-1], all=self.gave_way)
         for name in step.turned_away:
-            reason = self.pipeline.machines[name].turned_away
-            log.warning("machine_turned_away", machine=name, reason=reason)
+            log.warning("machine_turned_away", machine=name, reason=self.pipeline.machines[name].turned_away)
         if step.failures:
             self.internal_errors += len(step.failures)
             self._log_failures(step.failures)
@@ -568,21 +565,6 @@ class TurnProcessor:
             if alarm.state == "open" and (ahead_s := self.sources.ahead_s(alarm.id)) is not None:
                 log.warning("clock_skew", machine=alarm.machine, id=alarm.id, ahead_s=round(ahead_s, 1))
         return found
-
-    def _without_duplicates(self, batch: Batch) -> list[Delivery]:
-        """The messages without those that the broker sends again and that were used already."""
-        marks, books = self.state_writer.marks, self.pipeline.books
-        new = []
-        for arrival in batch.arrivals:
-            receipt = arrival.receipt
-            if receipt is not None:
-                content = digest(arrival.delivery)
-                if receipt.again and marks.was_used(receipt.mid, content):
-                    books.book("duplicate")
-                    continue
-                marks.mark_used(receipt.mid, content)
-            new.append(arrival.delivery)
-        return new
 
     def _install_learnt(self) -> None:
         for learnt in self.learner.finished():
