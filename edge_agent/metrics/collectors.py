@@ -104,9 +104,11 @@ def _machine_samples(machines: Mapping[str, MachineSeries]) -> _Samples:
         states[machine.state] = states.get(machine.state, 0) + 1
     scored = {name: m for name, m in shown.items() if m.score is not None and m.threshold}
     opened = [((name,), float(m.alarm_open)) for name, m in shown.items()]
+    unsettled = [((name,), float(m.unsettled)) for name, m in shown.items()]
     unwatched = [((name,), float(m.unwatched)) for name, m in shown.items()]
     if hidden:
         opened.append(((OTHER,), float(sum(m.alarm_open for m in hidden))))
+        unsettled.append(((OTHER,), float(sum(m.unsettled for m in hidden))))
         unwatched.append(((OTHER,), float(sum(m.unwatched for m in hidden))))
     return {
         "edge_agent_score": [((name,), m.score or 0.0) for name, m in scored.items()],
@@ -123,6 +125,7 @@ def _machine_samples(machines: Mapping[str, MachineSeries]) -> _Samples:
         "edge_agent_machine_info": [((name, m.state), 1.0) for name, m in shown.items()],
         "edge_agent_machines": [((state,), count) for state, count in states.items()],
         "edge_agent_alarms_open": opened,
+        "edge_agent_alarms_unsettled": unsettled,
         "edge_agent_sensor_findings_open": [((name,), m.findings_open) for name, m in shown.items()],
         "edge_agent_notices_open": [((name,), m.notices_open) for name, m in shown.items()],
         "edge_agent_unwatched": unwatched,

@@ -62,6 +62,12 @@ TABLE: tuple[Series, ...] = (
     Series("edge_agent_machines", "gauge", "Machines by state.", ("state",)),
     Series("edge_agent_alarms_open", "gauge", "1 while the machine has an open alarm.", ("machine",)),
     Series(
+        "edge_agent_alarms_unsettled",
+        "gauge",
+        "1 while the machine's open alarm is quiet and not over.",
+        ("machine",),
+    ),
+    Series(
         "edge_agent_sensor_findings_open",
         "gauge",
         "Findings that hold about the machine's sensors.",

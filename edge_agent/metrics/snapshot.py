@@ -28,6 +28,7 @@ class MachineSeries:
     budget_spent: float | None = None
     unwatched: bool = False
     turned_away: bool = False
+    unsettled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

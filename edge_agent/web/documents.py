@@ -198,6 +198,7 @@ def _machine(view: View, name: str, status: MachineStatus) -> dict[str, Any]:
         "silent_s": _figure(silent_s),
         "severity": calls.record.alarm.severity if calls.record else None,
         "acknowledged": calls.record is not None and calls.record.acknowledgement is not None,
+        "unsettled": calls.record is not None and calls.record.alarm.unsettled,
         "shelved": payload.masking(calls.shelving),
         "suppressed": payload.masking(calls.suppression),
         **_managed(view.facts.get(name, _NOTHING_SAID), status),

@@ -50,6 +50,7 @@ def full() -> Snapshot:
             2.0,
             alarm_open=True,
             threshold_ratio=1.25,
+            unsettled=True,
             findings_open=2,
             data_s=1.7e9,
             input_drift=0.75,
@@ -162,7 +163,7 @@ def test_drift_is_told_where_it_is_known_and_zero_is_known() -> None:
 
 def test_a_flood_of_machines_does_not_flood_prometheus() -> None:
     machines = {
-        f"m{number}": MachineSeries("ready", 1, 1.0, 1.0, alarm_open=True)
+        f"m{number}": MachineSeries("ready", 1, 1.0, 1.0, alarm_open=True, unsettled=True)
         for number in range(MACHINES_LIMIT + 40)
     }
     exporter = Exporter()
@@ -170,6 +171,7 @@ def test_a_flood_of_machines_does_not_flood_prometheus() -> None:
     found = samples(exporter)
     assert sum(name == "edge_agent_score" for name, _ in found) == MACHINES_LIMIT
     assert found["edge_agent_alarms_open", ("other",)] == 40
+    assert found["edge_agent_alarms_unsettled", ("other",)] == 40
     assert found["edge_agent_machines", ("ready",)] == MACHINES_LIMIT + 40
 
 

@@ -106,13 +106,17 @@ def test_state_cannot_be_saved(scene: Scene, tmp_path: Path) -> None:
         shutil.copytree(copy, state_dir, dirs_exist_ok=True)
         ballast = state_dir / "ballast"
         scene.fire("EdgeAgentDiskFilling", "the state lies on a disk of 24 MB", scene.agent.start)
+        full = len(scene.hook.heard)
         scene.fire("EdgeAgentDegraded", "that disk is filled", lambda: _fill(scene, ballast))
+        kept = "EdgeAgentHistoryDegraded"
+        scene.fire(kept, "the history lies on that disk, too", lambda: scene.send(60), since=full)
 
         def clear() -> None:
             ballast.unlink()
             scene.send(60)
 
         scene.end("EdgeAgentDegraded", "the file that fills it is removed", clear)
+        scene.end(kept, "that file is removed", lambda: scene.send(60), since=full)
         since = len(scene.hook.heard)
     finally:
         scene.agent.kill()

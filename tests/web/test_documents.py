@@ -150,6 +150,17 @@ def test_the_gravest_alarm_comes_first_and_one_that_is_over_last(tiny_bundle: Pa
     assert [alarm["id"] for alarm in told["alarms"]] == ["grave", "light", "over"]
 
 
+def test_an_unsettled_alarm_is_told_as_that_and_its_machine_is_not_normal(tiny_bundle: Path) -> None:
+    for quiet in (True, False):
+        record = AlarmState(replace(ALARM, unsettled=quiet, reopened=3))
+        calls = {ALARM.machine: MachineCalls(record)}
+        told = json.loads(documents.state(replace(view(tiny_bundle), records=(record,), calls=calls)))
+        (machine,) = (one for one in told["machines"] if one["name"] == ALARM.machine)
+        assert (machine["state"], machine["unsettled"]) == ("alarm", quiet)
+        (alarm,) = told["alarms"]
+        assert (alarm["unsettled"], alarm["reopened"]) == (quiet, 3)
+
+
 def test_a_machine_whose_window_is_not_full_yet_is_not_called_normal(tiny_bundle: Path) -> None:
     fresh = replace(view(tiny_bundle), machines={"pump-1": replace(READY, last_score=None)})
     assert json.loads(documents.state(fresh))["machines"][0]["state"] == "unscored"

@@ -22,6 +22,7 @@ function pill(state, severity) {
 
 function notes(machine, now) {
   return [
+    machine.unsettled && "quiet just now, and not over",
     machine.state === "alarm" && machine.acknowledged && "acknowledged",
     machine.shelved && `shelved by ${machine.shelved.by}`,
     machine.suppressed && `suppressed: ${machine.suppressed.by}`,
@@ -69,6 +70,8 @@ function standing(alarm) {
   const life = alarm.lifecycle;
   const seen = life.acknowledged;
   return [
+    alarm.unsettled && "Quiet just now, and not over: it is normal again once it has been calm as the machine ran when it was loud",
+    alarm.reopened > 0 && `It has come back ${alarm.reopened === 1 ? "once" : `${count(alarm.reopened)} times`}`,
     seen && `Acknowledged by ${seen.by}${seen.comment ? `: ${seen.comment}` : ""}`,
     life.shelved && `Shelved by ${life.shelved.by}${life.shelved.until ? ` until ${clock(life.shelved.until)}` : " for this alarm"}`,
     life.suppressed && `Suppressed by ${life.suppressed.by}${life.suppressed.comment ? `: ${life.suppressed.comment}` : ""}`,
@@ -101,7 +104,8 @@ function alarmCard(alarm, doc, { titled }) {
   return h("article", { class: `card alarm ${alarm.severity}`, "data-key": alarm.id },
     h("header", { class: "row" },
       h(titled ? "h2" : "h3", null, titled ? h("a", { href: link(alarm.machine) }, alarm.machine) : "Alarm"),
-      h("span", { class: `tag ${alarm.severity}` }, alarm.severity)),
+      h("span", null, alarm.unsettled && [h("span", { class: "tag unsettled" }, "unsettled"), " "],
+        h("span", { class: `tag ${alarm.severity}` }, alarm.severity))),
     h("p", { class: "quiet" }, `Since ${clock(alarm.onset, doc.time)}, for ${between(alarm.onset, alarm.latest)}. `
       + `Score ${score(alarm.score_now ?? alarm.score)}, at worst ${score(Math.max(alarm.peak_score, alarm.score_now ?? 0))}; `
       + `${figure(alarm.threshold)} is the threshold.`),
