@@ -63,6 +63,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
 )
 """How an empty file becomes one of this release; the number of steps that were taken is the file's `user_version`."""
 
+_INDEX = "CREATE INDEX IF NOT EXISTS incidents_alike ON incidents (kind, closed_ns, machine, family, id, signature)"
+"""Holds all that is asked of an incident that may look like another: its body, many times as long, is not read for it.
+No step, since it changes nothing that is written: earlier releases go on with the file, and keep it up."""
+
 
 @dataclass(frozen=True, slots=True)
 class HistorySettings:
@@ -105,6 +109,7 @@ class HistoryDatabase(SqliteFile):
                 connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
+        connection.execute(_INDEX)
 
     def write(self, entries: Mapping[str, Entry]) -> None:
         """Write all of these or none; they are on the disk when this returns. An entry may come twice.

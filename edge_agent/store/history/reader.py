@@ -18,7 +18,7 @@ from edge_agent.store.history.database import STEPS, too_new
 from edge_agent.store.history.incident import Incident
 from edge_agent.store.sqlite_file import Connection, read_only
 
-_CANDIDATES_LIMIT = 2000
+_CANDIDATES_LIMIT = 1000
 """Latest incidents that are compared with one."""
 _MINUTES_FORM = 2
 _ALIKE = 0.4
@@ -97,18 +97,11 @@ class HistoryReader:
         Raises:
             DatabaseError: the history cannot be read.
         """
-        marks = ", ".join("?" for _ in kin)
-        query = (
-            "SELECT id, machine, signature, closed_ns FROM incidents WHERE id <> ? AND kind = ?"  # noqa: S608 - question marks of ours
-            f" AND (machine = ? OR (family = ? AND family <> '') OR machine IN ({marks}))"
-            " ORDER BY closed_ns DESC LIMIT ?"
-        )
-        asked = (alarm.id, alarm.kind, alarm.machine, family, *kin, _CANDIDATES_LIMIT)
         wanted = incidents.signature(alarm)
 
         def look(connection: Connection) -> tuple[SimilarIncident, ...]:
             scored = []
-            for name, machine, raw, closed_ns in connection.execute(query, asked):
+            for name, machine, raw, closed_ns in self._candidates(connection, alarm, family=family, kin=kin):
                 alike = incidents.likeness(wanted, _signature(raw))
                 if alike >= _ALIKE:
                     scored.append((round(alike, 1), machine == alarm.machine, closed_ns, name, alike))
@@ -120,6 +113,21 @@ class HistoryReader:
             return tuple(found[:limit])
 
         return self._read(look, nothing=()) if wanted else ()
+
+    @staticmethod
+    def _candidates(
+        connection: Connection, alarm: Alarm, *, family: str, kin: Collection[str]
+    ) -> Iterable[tuple[str, str, bytes, int]]:
+        """(id, machine, signature, end) of the latest that may be like it."""
+        marks = ", ".join("?" for _ in kin)
+        # "+" keeps the indexes of machine and family out: with them each row's body is read, and all are sorted.
+        query = (
+            "SELECT id, machine, signature, closed_ns FROM incidents WHERE id <> ? AND kind = ?"  # noqa: S608 - question marks of ours
+            f" AND (+machine = ? OR (+family = ? AND family <> '') OR +machine IN ({marks}))"
+            " ORDER BY closed_ns DESC LIMIT ?"
+        )
+        asked = (alarm.id, alarm.kind, alarm.machine, family, *kin, _CANDIDATES_LIMIT)
+        return connection.execute(query, asked)
 
     def curve(
         self, machine: str, *, start_s: int, end_s: int, stretch_s: int, channels: bool = False

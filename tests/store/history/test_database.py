@@ -85,6 +85,25 @@ def test_each_step_takes_the_form_before_it_further_and_keeps_what_is_there(path
         assert form(path) == len(STEPS)
 
 
+def test_incidents_that_an_earlier_release_kept_are_compared_by_their_index_alone(path: Path) -> None:
+    hot = channels(temperature=("high", 0.8), flow=("low", 0.2))
+    HistoryDatabase(path).write({"1": incident("a", channels=hot)})
+    old = sqlite3.connect(path)
+    old.execute("DROP INDEX incidents_alike")
+    old.commit()
+    old.close()
+    now = replace(incident("now", channels=hot).worst, id="now")
+    assert [one.incident.id for one in HistoryReader(path).similar(now, family="pumps", limit=3)] == ["a"]
+    HistoryDatabase(path).write({"2": incident("b", channels=hot)})
+    asked: list[str] = []
+    connection = sqlite3.connect(path)
+    connection.set_trace_callback(asked.append)
+    HistoryReader(path)._candidates(connection, now, family="pumps", kin=())
+    (plan,) = connection.execute(f"EXPLAIN QUERY PLAN {asked[0]}").fetchall()
+    connection.close()
+    assert "COVERING INDEX incidents_alike" in plan[-1]
+
+
 def form(path: Path) -> int:
     connection = sqlite3.connect(path)
     (version,) = connection.execute("PRAGMA user_version").fetchone()
