@@ -152,8 +152,8 @@ def family_of(channels: Iterable[str]) -> str:
 def with_actions(
     known: Iterable[IncidentAction], more: Iterable[IncidentAction]
 ) -> tuple[IncidentAction, ...]:
-    """All of them, each once, in the order of time; of very many the first and the last."""
-    every = sorted({*known, *more}, key=lambda action: (action.time_ns, action.what))
+    """All of them, each once, by time and then as they came; of very many the first and the last."""
+    every = sorted(dict.fromkeys((*known, *more)), key=lambda action: action.time_ns)
     if len(every) > _ACTIONS_LIMIT:
         every = [*every[:_FIRST_ACTIONS], *every[_FIRST_ACTIONS - _ACTIONS_LIMIT :]]
     return tuple(every)

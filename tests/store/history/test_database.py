@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.errors import DatabaseError
 from edge_agent.store.history.database import DAY_NS, STEPS, HistoryDatabase, HistorySettings
-from edge_agent.store.history.incident import Amendment, IncidentAction
+from edge_agent.store.history.incident import Amendment, IncidentAction, with_actions
 from edge_agent.store.history.reader import HistoryReader
 from tests.support.past import AT_NS, channels, incident
 
@@ -66,6 +66,12 @@ def test_what_is_too_old_goes_and_of_too_much_the_oldest(path: Path) -> None:
     assert database.size_bytes() <= settings.disk_bytes
     assert gone == 400 + 10 - reader.count()
     assert reader.incident("heavy-399") is not None
+
+
+def test_what_was_done_at_one_moment_is_told_in_the_order_in_which_it_was_done() -> None:
+    raised, quiet, over = (IncidentAction(AT_NS, what) for what in ("raised", "unsettled", "closed"))
+    named = IncidentAction(AT_NS - 1, "label", "anna")
+    assert with_actions((raised, quiet), (quiet, over, named)) == (named, raised, quiet, over)
 
 
 def test_each_step_takes_the_form_before_it_further_and_keeps_what_is_there(path: Path) -> None:
