@@ -4,12 +4,14 @@ Everything said here must be true at the moment at which it was said and stay tr
 tells since when, not for how long, and speaks of what was named by a person otherwise than of a guess.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from typing import NamedTuple
 
+from edge_agent.alarms import cycle_words
 from edge_agent.alarms.local_time import moment, span
 from edge_agent.alarms.state import Event, Notification
+from edge_agent.cycles.rules import is_cycle
 from edge_agent.pipeline.notices import LEVEL, STANDSTILL
 from edge_agent.pipeline.refuted_kinds import FALLS
 from edge_agent.pipeline.unseen_states import CHANGES
@@ -65,7 +67,7 @@ def summary(alarm: Alarm, *, zone: tzinfo) -> str:
         return _notice_summary(alarm, zone)
     if alarm.state == "closed":
         return _closed_summary(alarm, zone)
-    seen = _seen(alarm.channels)
+    seen = _seen(alarm.channels, _phrase_of_cycle if is_cycle(alarm.machine) else _phrase)
     told = f"{alarm.machine} {_what(alarm)} since {_onset(alarm, zone)}" + (f": {seen}." if seen else ".")
     trend = [] if alarm.trend is None else [f"{_trend_phrase(alarm.trend, now_ns=alarm.time_ns)}."]
     return " ".join([told, *trend, *_course(alarm)])
@@ -249,6 +251,8 @@ def _said(value: float | None) -> str:
 
 def _notice_summary(alarm: Alarm, zone: tzinfo) -> str:
     day = moment(alarm.onset_ns, zone)
+    if said := cycle_words.notice(alarm, day=day):
+        return said
     for channel in alarm.channels:
         if alarm.fault == LEVEL:
             return f"{alarm.machine}: {_level_phrase(alarm, channel, day=day)}."
@@ -293,7 +297,7 @@ def _level_phrase(alarm: Alarm, channel: ChannelEvidence, *, day: str) -> str:
 # -- channels ------------------------------------------------------------------------------------------------
 
 
-def _seen(channels: Sequence[ChannelEvidence]) -> str:
+def _seen(channels: Sequence[ChannelEvidence], phrase: Callable[[ChannelEvidence], str]) -> str:
     """What can be checked of the guiltiest channels."""
     telling = [
         one
@@ -303,7 +307,7 @@ def _seen(channels: Sequence[ChannelEvidence]) -> str:
     lines = [one for one in telling[_NAMED_CHANNELS:] if vibration.is_defect(one.name)]
     named = [*telling[:_NAMED_CHANNELS], *sorted(lines, key=lambda line: -line.deviation)[:1]]
     if named or not channels:
-        return "; ".join(map(_phrase, named))
+        return "; ".join(map(phrase, named))
     guilty = " and ".join(one.name for one in channels[:_NAMED_CHANNELS])
     return f"no channel is beyond what is usual by itself; most of the score comes from {guilty}"
 
@@ -318,6 +322,10 @@ def _tells(channel: ChannelEvidence) -> bool:
 def _is_inside(channel: ChannelEvidence) -> bool:
     observed = channel.observed
     return observed is not None and channel.normal_low <= observed <= channel.normal_high
+
+
+def _phrase_of_cycle(channel: ChannelEvidence) -> str:
+    return cycle_words.phrase(channel) or _phrase(channel)
 
 
 def _phrase(channel: ChannelEvidence) -> str:

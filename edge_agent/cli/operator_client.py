@@ -14,6 +14,7 @@ import msgspec
 
 from edge_agent.config.file import Config
 from edge_agent.config.sections import zone_of
+from edge_agent.cycles.rules import SUFFIX
 from edge_agent.errors import CommandError
 from edge_agent.mqtt.egress import Egress
 from edge_agent.mqtt.outbox import Message, Outbox
@@ -75,6 +76,7 @@ class OperatorClient:
                 self._status_topic,
                 f"{self._reply_topic}/+",
                 f"{template.fill(machine='+', agent=agent)}/+",
+                f"{template.fill(machine=f'+{SUFFIX}', agent=agent)}/+",
             ),
         )
 

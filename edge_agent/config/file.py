@@ -21,6 +21,7 @@ from pydantic import (
 from edge_agent.commissioning.settings import BudgetSettings
 from edge_agent.config.alarms import AlarmsSection, CommandsSection, LifecycleSection, MaintenanceSection
 from edge_agent.config.broker import BROKER_FILES, BrokerSection
+from edge_agent.config.cycles import CycleSection
 from edge_agent.config.findings import findings, located
 from edge_agent.config.machines import MachineSection
 from edge_agent.config.own_topics import own_filters, own_words, swallowed
@@ -93,6 +94,7 @@ class Config(Section):
     window: WindowSettings = WindowSettings()
     machine: Annotated[tuple[MachineSection, ...], Field(max_length=1000)] = ()
     channel: Annotated[tuple[ChannelSection, ...], Field(max_length=1000)] = ()
+    cycle: Annotated[tuple[CycleSection, ...], Field(max_length=200)] = ()
     quality: QualitySection = QualitySection()
     naming: NamingSettings = NamingSettings()
     metrics: MetricsSection = MetricsSection()

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.detect import cycle_scores
 from edge_agent.detect.detector import Arrays, Encoded
 from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.detect.ensemble import Ensemble
@@ -89,7 +90,15 @@ class Scorer:
         )
 
     def score(self, blocks: Sequence[WindowBlock], profiles: Sequence[Profile]) -> list[ScoreBlock]:
-        """Score the due windows of several machines in one inference call."""
+        """Score the due windows of several machines in one inference call; cycles need none."""
+        cycles = [at for at, one in enumerate(profiles) if cycle_scores.knows_cycles(one.memory)]
+        if cycles:
+            rest = [at for at in range(len(blocks)) if at not in cycles]
+            scored = self.score([blocks[at] for at in rest], [profiles[at] for at in rest])
+            found = dict(zip(rest, scored, strict=True))
+            for at in cycles:
+                found[at] = cycle_scores.score(blocks[at], profiles[at].memory, profiles[at].channels)
+            return [found[at] for at in range(len(blocks))]
         if not blocks:
             return []
         pairs = zip(blocks, profiles, strict=True)

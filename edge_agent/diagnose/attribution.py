@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.detect.cycle_scores import CycleMemory, knows_cycles
 from edge_agent.detect.operating_modes import IN_TRANSIT, mode_names
 from edge_agent.diagnose import relations
 from edge_agent.records import ChannelEvidence, Float32
@@ -34,17 +35,20 @@ def reference(normal: Float32, mode: NDArray[np.int64] | None = None) -> dict[st
     Of a counter, the rows hold its rate: a meter is not abnormal for being later. Where the operating modes of the rows
     [R] are known, the same is learnt of each by itself, too.
     """
-    low, high = np.nanpercentile(normal, _USUAL_PERCENT, axis=0)
+    return relations.reference(normal) | usual(normal, mode)
+
+
+def usual(normal: Float32, mode: NDArray[np.int64] | None = None) -> dict[str, NDArray[Any]]:
+    """The usual range and step alone, of rows that need not be neighbours in time; arguments as of `reference`."""
+    seen = np.isfinite(normal).any(axis=0)
+    known = normal if seen.all() else np.where(seen, normal, np.float32(0))
+    low, high = np.nanpercentile(known, _USUAL_PERCENT, axis=0)
     of_modes = {} if mode is None else _of_modes(normal, mode, low=low, high=high)
-    return (
-        of_modes
-        | relations.reference(normal)
-        | {
-            "evidence/low": low.astype(np.float32),
-            "evidence/high": high.astype(np.float32),
-            "evidence/step": _step(normal),
-        }
-    )
+    return of_modes | {
+        "evidence/low": low.astype(np.float32),
+        "evidence/high": high.astype(np.float32),
+        "evidence/step": _step(normal),
+    }
 
 
 def _of_modes(
@@ -117,7 +121,11 @@ def explain(
 
 def mode_of(memory: Mapping[str, NDArray[Any]], *, channels: Sequence[str], mode: int) -> str:
     """The mode of operation with that number in words; "" in transit."""
-    return "" if mode == IN_TRANSIT else mode_names(memory, channels)[mode]
+    if mode == IN_TRANSIT:
+        return ""
+    if knows_cycles(memory):
+        return f"recipe {CycleMemory.read(memory).recipes[mode]:g}"
+    return mode_names(memory, channels)[mode]
 
 
 def _of_mode(memory: Mapping[str, NDArray[Any]], mode: int) -> Mapping[str, NDArray[Any]]:
@@ -166,17 +174,21 @@ def _explain_channel(
         normal_low=float(memory["evidence/low"][at]),
         normal_high=float(memory["evidence/high"][at]),
         deviation=deviation,
-        symptom=_symptom(seen, location=location, scale=scale, step=float(memory["evidence/step"][at])),
+        symptom=_symptom(
+            seen, rows=len(recent), location=location, scale=scale, step=float(memory["evidence/step"][at])
+        ),
     )
 
 
-def _symptom(seen: Float32, *, location: float, scale: float, step: float) -> str:
+def _symptom(seen: Float32, *, rows: int, location: float, scale: float, step: float) -> str:
     """The plainest word for what the recent values do; tried from the plainest on."""
-    if len(seen) < 2:
+    if len(seen) == 0 or 1 == len(seen) < rows:
         return "missing"
     level = (float(np.mean(seen)) - location) / scale
     if abs(level) > _LEVEL:
         return "high" if level > 0 else "low"
+    if rows == 1:
+        return PATTERN
     jitter = float(_step(seen[:, np.newaxis])[0])
     if step > 0 and jitter == 0:
         return "frozen"

@@ -66,6 +66,7 @@ class SnapshotCollector:
         samples = {**_ledger_samples(snapshot.ledger), **_machine_samples(snapshot.machines)}
         samples |= {**_broker_samples(snapshot), **_state_samples(snapshot.alerts, snapshot.state)}
         samples |= {**_share_samples(snapshot.share), **_history_samples(snapshot.history)}
+        samples |= {"edge_agent_cycles_total": [((outcome,), n) for outcome, n in snapshot.cycles.items()]}
         for series in TABLE:
             if series.kind != "histogram":
                 yield _family(series, samples.get(series.name, ()))

@@ -43,6 +43,12 @@ TABLE: tuple[Series, ...] = (
         "edge_agent_windows_skipped_total", "counter", "Windows that were due and not scored.", ("reason",)
     ),
     Series(
+        "edge_agent_cycles_total",
+        "counter",
+        "Cycles of programmed machines that began, by what became of them; absent where none began.",
+        ("outcome",),
+    ),
+    Series(
         "edge_agent_score_ratio", "gauge", "Latest score over threshold; above 1 is anomalous.", ("machine",)
     ),
     Series("edge_agent_score", "gauge", "Latest score.", ("machine",)),

@@ -138,6 +138,7 @@ class Snapshot:
     bundle_expires_s: float | None = None
     waveforms: Mapping[tuple[str, str], float] = field(default_factory=dict)
     share: ShareSeries | None = None
+    cycles: Mapping[str, int] = field(default_factory=dict)
     history: HistorySeries = field(default_factory=HistorySeries)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from edge_agent.cycles.rules import is_cycle
 from edge_agent.records import Frame
 from edge_agent.signals.vibration import is_feature
 
@@ -38,7 +39,8 @@ class WaveformGauges:
 
     def _admit(self, frame: Frame) -> list[int]:
         """Which channels of such frames are shown; remembered as long as that stays few."""
-        columns = [at for at, name in enumerate(frame.channels) if is_feature(name)]
+        names = () if is_cycle(frame.machine) else frame.channels
+        columns = [at for at, name in enumerate(names) if is_feature(name)]
         if columns and frame.machine not in self._count and len(self._count) >= _MACHINES_LIMIT:
             columns = []
         known = {name for machine, name in self._latest if machine == frame.machine}

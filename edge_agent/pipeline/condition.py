@@ -368,4 +368,4 @@ def _guiltiest(alarm: Alarm) -> str:
 def _alarm_id(machine: str, onset_ns: int, count: int) -> str:
     """Readable, unique for the machine, and free of the characters that MQTT topics reserve."""
     onset = datetime.fromtimestamp(onset_ns / 1e9, UTC)
-    return f"{machine}-{onset:%Y%m%dT%H%M%S}Z-{count}"
+    return f"{machine.replace('/', '-')}-{onset:%Y%m%dT%H%M%S}Z-{count}"

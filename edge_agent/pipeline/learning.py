@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.commissioning import accepted_rows
+from edge_agent.commissioning import accepted_rows, cycle_baseline
 from edge_agent.commissioning.baseline import MOST_WINDOWS, commission
 from edge_agent.commissioning.memory_bound import plan
+from edge_agent.cycles.cycle_row import DURATION, RECIPE
+from edge_agent.cycles.rules import CycleRule, is_cycle, rule_of
+from edge_agent.detect.cycle_scores import CycleMemory, knows_cycles
 from edge_agent.detect.detectors import COLUMNS, DETECTORS, ENSEMBLE
 from edge_agent.detect.detectors.in_context import InContext
 from edge_agent.detect.detectors.mahalanobis import Mahalanobis
@@ -48,6 +51,8 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSetti
     Raises:
         CommissionError: too few rows, or no channel that was observed often enough.
     """
+    if is_cycle(request.machine):
+        return _learn_cycles(request, settings=settings, encoder=scorer.bundle.encoder)
     if request.known is not None:
         return _knowing(request.known, scorer=scorer, settings=settings)
     kept = _usable_channels(request, scorer)
@@ -84,6 +89,72 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSetti
         encoder=scorer.bundle.encoder,
         learnt_ns=request.time_ns,
     )
+
+
+def _learn_cycles(request: CommissionRequest, *, settings: PipelineSettings, encoder: str) -> Profile:
+    """What is normal of a machine's cycles.
+
+    Raises:
+        CommissionError: nobody says what its cycles are any more, or too few are of recipes that come again.
+    """
+    rule = rule_of(settings.cycle_rules, request.machine)
+    if rule is None:
+        raise CommissionError(f"{request.machine}: no [[cycle]] is of this machine any more")
+    period_ns = request.period_ns or _ASSUMED_PERIOD_NS
+    profile = Profile(
+        machine=request.machine,
+        channels=request.channels,
+        memory={},
+        rows=len(request.rows),
+        period_ns=period_ns,
+        hop_rows=request.hop_rows,
+        encoder=encoder,
+        learnt_ns=request.time_ns,
+    )
+    return replace(profile, memory=_cycles_remembered(request.rows, profile, rule, settings=settings))
+
+
+def learn_more_cycles(profile: Profile, rows: Float32, *, settings: PipelineSettings) -> Profile:
+    """The profile by the cycles that it was learnt from and these ones [R, C], of a recipe that nobody knew; quick.
+
+    Raises:
+        CommissionError: nobody says what its cycles are any more.
+    """
+    rule = rule_of(settings.cycle_rules, profile.machine)
+    if rule is None or not knows_cycles(profile.memory):
+        raise CommissionError(f"{profile.machine}: no [[cycle]] is of this machine any more")
+    known = CycleMemory.read(profile.memory).rows
+    room = cycle_baseline.MOST_CYCLES - len(rows)
+    if len(known) > room:  # some of each time, so that no recipe is forgotten for another
+        known = known[np.unique(np.linspace(0, len(known) - 1, room).astype(np.int64))]
+    together = np.concatenate([known, rows])
+    memory = _cycles_remembered(together, profile, rule, settings=settings)
+    return replace(profile, memory=memory, rows=len(together))
+
+
+def _cycles_remembered(
+    rows: Float32, profile: Profile, rule: CycleRule, *, settings: PipelineSettings
+) -> Mapping[str, NDArray[Any]]:
+    """What scoring and evidence read of cycles [R, C]."""
+    names = profile.channels
+    channels = cycle_baseline.CycleChannels(
+        names=names,
+        recipe=RECIPE if rule.recipe else "",
+        given=frozenset(
+            name for name in names if name.endswith(".mean") and rule.gives(name[: -len(".mean")])
+        ),
+        durations=frozenset(name for name in names if name.split(".")[-1] == DURATION),
+    )
+    budget = facts_of(settings.machine_rules, profile.machine).budget_per_week
+    memory = cycle_baseline.fit(
+        rows,
+        channels,
+        budget_per_week=settings.budget.false_alarms_per_week if budget is None else budget,
+        cycles_per_week=_WEEK_NS / (profile.period_ns * profile.hop_rows),
+    )
+    learnt = CycleMemory.read(memory)
+    of_recipes = learnt.recipe_of(learnt.rows) if rule.recipe else None
+    return {**memory, **attribution.usual(learnt.rows, of_recipes)}
 
 
 def _knowing(profile: Profile, *, scorer: Scorer, settings: PipelineSettings) -> Profile:

@@ -23,6 +23,7 @@ from edge_agent.pipeline.acceptance import Acceptance, Accepted, NotAccepted
 from edge_agent.pipeline.condition import Condition, ConditionState, LoudChange
 from edge_agent.pipeline.machine_budget import MachineBudget
 from edge_agent.pipeline.notices import STANDSTILL, MachineNotices, NoticeState
+from edge_agent.pipeline.programs.cycle_notices import CycleNotices
 from edge_agent.pipeline.results import CommissionRequest, MachineState, MachineStatus, MachineView
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import THRESHOLD, Alarm, Float32, Profile, ScoreBlock, WindowBlock
@@ -405,6 +406,13 @@ class Machine:
         if self.notices is not None:
             self.notices.know(entries)
         return Accepted(self.profile.machine, self.profile, detail)
+
+    def take_new_cycles(self) -> Float32 | None:
+        """[R, C] cycles of a recipe or operating point that nobody knew, enough to be learnt; each once."""
+        if not isinstance(self.notices, CycleNotices):
+            return None
+        found, self.notices.to_learn = self.notices.to_learn, None
+        return found
 
     def moved(self) -> list[Profile]:
         """The profile with thresholds that have moved, where that is worth keeping; each time once."""

@@ -2,12 +2,19 @@
 
 from collections.abc import Iterable
 
-from edge_agent.diagnose.fault_naming import Refused
+from edge_agent.detect.off_delay import OffDelay
+from edge_agent.detect.scorer import Scorer
+from edge_agent.detect.trigger import Trigger
+from edge_agent.diagnose.fault_naming import FaultNaming, Refused
 from edge_agent.pipeline.acceptance import Accepted, NotAccepted
+from edge_agent.pipeline.condition import Condition
 from edge_agent.pipeline.machine import Machine
 from edge_agent.pipeline.results import Labelled, MachineView
+from edge_agent.pipeline.settings import PipelineSettings
+from edge_agent.pipeline.validation import new_rows
 from edge_agent.records import Alarm
 from edge_agent.sensors.watch_monitor import Progress
+from edge_agent.signals.machine_rules import facts_of
 
 _LOOKS = 8
 """Times that all machines are looked at for who gives way, while as many frames come as make one quiet."""
@@ -21,6 +28,23 @@ class Machines(dict[str, Machine]):
         self._quiet: list[str] = []  # who may give way, as of the last look; first at the end
         self._looked_frames = -(10**9)
         self._full_ns = 0  # when there was no room first: since then a machine of an earlier process is quiet
+
+    def add(self, name: str, settings: PipelineSettings, *, scorer: Scorer) -> Machine:
+        """A machine of which nothing is known yet."""
+        condition = Condition(
+            settings.alarm,
+            model=scorer.bundle.digest,
+            weight=facts_of(settings.machine_rules, name).weight,
+        )
+        machine = self[name] = Machine(
+            rows=new_rows(name, settings, scorer=scorer),
+            trigger=Trigger(settings.trigger),
+            condition=condition,
+            off_delay=OffDelay(settings.off_delay, grade=lambda: condition.severity),
+            naming=FaultNaming(name, settings.naming),
+            wanted_at=settings.rows_to_learn(name),
+        )
+        return machine
 
     def label(self, name: str, *, alarm: str, fault: str, by: str = "") -> Labelled | Refused:
         """Call an alarm by its fault: the machine's later alarms that look like it carry the name.
@@ -117,7 +141,7 @@ class Machines(dict[str, Machine]):
             found[name] = Progress(
                 rows=store.row_count,
                 segment_rows=store.row_count - store.segment_row,
-                window_rows=window_rows,
+                window_rows=min(window_rows, machine.rows.window_rows),
                 hop_rows=1 if profile is None else profile.hop_rows,
                 period_s=0.0 if profile is None else profile.period_ns / 1e9,
                 held=held,

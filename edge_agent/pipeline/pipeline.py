@@ -14,15 +14,16 @@ from dataclasses import replace
 from typing import Literal
 
 from edge_agent.commissioning import accepted_rows
-from edge_agent.detect.off_delay import OffDelay
+from edge_agent.cycles.rules import is_cycle
+from edge_agent.detect.cycle_scores import knows_cycles
 from edge_agent.detect.scorer import Scorer
-from edge_agent.detect.trigger import Trigger
 from edge_agent.diagnose.fault_library import FaultLibrary
-from edge_agent.diagnose.fault_naming import FaultNaming, Refused
-from edge_agent.pipeline.condition import Condition
+from edge_agent.diagnose.fault_naming import Refused
+from edge_agent.pipeline.learning import learn_more_cycles
 from edge_agent.pipeline.ledger import Bookkeeper
 from edge_agent.pipeline.machine import Machine, Memento
 from edge_agent.pipeline.machines import Machines
+from edge_agent.pipeline.programs.machine_cycles import MachineCycles
 from edge_agent.pipeline.relearning.relearner import Relearner
 from edge_agent.pipeline.relearning.successor import without_channels
 from edge_agent.pipeline.results import (
@@ -35,7 +36,6 @@ from edge_agent.pipeline.results import (
 )
 from edge_agent.pipeline.settings import GATHERED_BYTES, GATHERED_SHARE, PipelineSettings
 from edge_agent.pipeline.validation import (
-    aligner,
     check_sensors,
     check_states,
     next_notices,
@@ -59,7 +59,7 @@ from edge_agent.records import (
     WindowBlock,
 )
 from edge_agent.signals.machine_rules import MachineRule, facts_of
-from edge_agent.signals.row_buffer import BufferState, RowBuffer
+from edge_agent.signals.row_buffer import BufferState
 
 _Outcome = Literal["accepted", "duplicate", "late"] | Reject
 """What the pipeline makes of a message."""
@@ -85,6 +85,7 @@ class Pipeline:
         self._template = template
         self.machines = Machines()
         self.relearner = Relearner(self.machines, scorer=scorer, settings=settings)
+        self.cycles = MachineCycles(settings)
         self._touched: dict[str, None] = {}  # an ordered set: machines with new rows in this step
         self._accepted: list[Frame] = []
         self._failures: list[Failure] = []
@@ -92,6 +93,7 @@ class Pipeline:
         self._turned_away: list[str] = []
         self._frames = 0
         self._gone: list[str] = []
+        self._relearnt: list[Profile] = []
         self.no_place_for = ""
         """The latest machine for which there was no place; "" while there is one."""
         for profile in profiles:
@@ -143,9 +145,7 @@ class Pipeline:
             hop_rows=profile.hop_rows,
             since_row=machine.asked_row if late else None,
         )
-        machine.naming.arrange(profile)
-        machine.sensor_monitor = next_sensor_monitor(machine, settings=self._settings, scorer=self._scorer)
-        machine.notices = next_notices(machine, settings=self._settings, scorer=self._scorer)
+        self._arrange_again(machine)
         if machine.sensor_monitor is not None:
             self._ended += machine.sensor_monitor.end_unknown(machine.rows.store.last_time_ns)
 
@@ -173,7 +173,7 @@ class Pipeline:
             machine.accepting = ""
             return
         machine.state, machine.reason = "failed", reason
-        machine.wanted_at = machine.rows.store.row_count + self._settings.commission_rows
+        machine.wanted_at = machine.rows.store.row_count + self._settings.rows_to_learn(name)
 
     def relearn(self, name: str) -> None:
         """What was learnt of a machine meanwhile belongs to a model that has gone: ask again at its next row."""
@@ -205,6 +205,7 @@ class Pipeline:
             for name, machine in self.machines.items()
             if machine.profile is not None
             and machine.profile.encoder != encoder
+            and not knows_cycles(machine.profile.memory)
             and not _fits(template, machine.profile)
         )
 
@@ -222,6 +223,7 @@ class Pipeline:
         between two steps, with a model of the same `window_rows` that leaves no machine `stranded`.
         """
         self.relearner.adopt(scorer=scorer, settings=settings)
+        self.cycles.adopt(settings)
         encoder, before = scorer.bundle.encoder, self._template
         self._decode, self._scorer, self._settings, self._template = decode, scorer, settings, template
         for name, machine in self.machines.items():
@@ -252,6 +254,7 @@ class Pipeline:
         """Know nothing of a machine any more, its open alarm included: its next row begins a new one."""
         self.machines.pop(name, None)
         self.relearner.forget(name)
+        self.cycles.forget(name)
         self._touched.pop(name, None)
 
     def statuses(self) -> Mapping[str, MachineStatus]:
@@ -324,8 +327,9 @@ class Pipeline:
             if self.relearner.get(frame.machine) is not None:
                 self.relearner.hear(machine, frame)
             machine.rows.accept(frame)
-        for machine in self.machines.values():
+        for name, machine in self.machines.items():
             machine.go_on()
+            self.cycles.reread(name, machine.rows.store)
 
     # -- messages to rows -----------------------------------------------------------------------------------
 
@@ -354,6 +358,8 @@ class Pipeline:
             machine.turned_away = ""
             self._touched[frame.machine] = None
             self._accepted.append(frame)
+            for cycle in self.cycles.take(frame.machine, machine.rows.store):
+                self._take_frame(cycle)
         return outcome
 
     def _room_for(self, frame: Frame) -> bool:
@@ -394,39 +400,23 @@ class Pipeline:
             self.books.book(outcome)
 
     def _add_machine(self, name: str) -> Machine:
-        condition = Condition(
-            self._settings.alarm,
-            model=self._scorer.bundle.digest,
-            weight=facts_of(self._settings.machine_rules, name).weight,
-        )
-        machine = Machine(
-            rows=RowBuffer(
-                name,
-                self._settings.window,
-                window_rows=self._scorer.window_rows,
-                keep_rows=self._settings.commission_rows,
-                aligner=aligner(name, self._settings, scorer=self._scorer),
-            ),
-            trigger=Trigger(self._settings.trigger),
-            condition=condition,
-            off_delay=OffDelay(self._settings.off_delay, grade=lambda: condition.severity),
-            naming=FaultNaming(name, self._settings.naming),
-            wanted_at=self._settings.commission_rows,
-        )
-        self.machines[name] = machine
-        return machine
+        return self.machines.add(name, self._settings, scorer=self._scorer)
 
     def _room_to_gather(self, n_channels: int) -> bool:
         """Whether there is memory for the rows that so many more channels will be learnt from."""
+        rows_to_learn = self._settings.rows_to_learn
         gathered = sum(
-            len(machine.rows.store.channels) for machine in self.machines.values() if machine.profile is None
+            len(machine.rows.store.channels) * rows_to_learn(name)
+            for name, machine in self.machines.items()
+            if machine.profile is None
         )
-        wanted = (gathered + n_channels) * self._settings.commission_rows * GATHERED_BYTES
+        wanted = (gathered + n_channels * self._settings.commission_rows) * GATHERED_BYTES
         return wanted <= self._settings.learning_bytes // GATHERED_SHARE
 
     def _hear_beside(self, machine: Machine, frame: Frame, *, unknown: bool) -> Taken | None:
         """Whether a machine's next profile has taken the frame, with channels that are unknown; None: there is none."""
-        if machine.profile is None or (self.relearner.get(frame.machine) is None and not unknown):
+        beside = unknown or self.relearner.get(frame.machine) is not None
+        if machine.profile is None or not beside or is_cycle(frame.machine):
             return None
         gathered = self.relearner.hear(machine, frame)
         if gathered == "accepted":
@@ -466,7 +456,9 @@ class Pipeline:
             self._book_lost(machine)
             try:
                 if machine.profile is None:
-                    commissions += machine.ask_to_learn(name, commission_rows=self._settings.commission_rows)
+                    commissions += machine.ask_to_learn(
+                        name, commission_rows=self._settings.rows_to_learn(name)
+                    )
                     continue
                 commissions += machine.ask_to_know()
                 if not machine.due():
@@ -475,6 +467,7 @@ class Pipeline:
                     self._arrange_again(machine)
                 parts, found = self._take_due(machine)
                 findings += found
+                self._learn_new_cycles(machine)
                 blocks += parts
                 profiles += [machine.profile] * len(parts)
             except Exception as error:  # noqa: BLE001 - one machine must not cost the others
@@ -485,7 +478,8 @@ class Pipeline:
         findings += [alarm for alarm in alarms if alarm.kind != "machine"]
         alarms = [alarm for alarm in alarms if alarm.kind == "machine"]
         self.books.book_scored(sum(len(score.value) for score in scores))
-        moved = tuple(moved for score in scores for moved in self._moved(score.windows.machine))
+        relearnt, self._relearnt = self._relearnt, []
+        moved = (*relearnt, *(moved for score in scores for moved in self._moved(score.windows.machine)))
         accepted, self._accepted = tuple(self._accepted), []
         relearn, compared = self._advance_beside(touched, scores=scores, alarms=alarms)
         failures, self._failures = tuple(self._failures), []
@@ -531,9 +525,16 @@ class Pipeline:
         """Hold a machine against its profile as that is now."""
         assert machine.profile is not None  # noqa: S101 - only then anything was accepted
         machine.relevelled = False
-        machine.naming.arrange(machine.profile)
+        if not knows_cycles(machine.profile.memory):
+            machine.naming.arrange(machine.profile)
         machine.sensor_monitor = next_sensor_monitor(machine, settings=self._settings, scorer=self._scorer)
         machine.notices = next_notices(machine, settings=self._settings, scorer=self._scorer)
+
+    def _learn_new_cycles(self, machine: Machine) -> None:
+        """Learn the cycles that nobody knew, where there are enough of one kind."""
+        if machine.profile is not None and (rows := machine.take_new_cycles()) is not None:
+            self.install(learn_more_cycles(machine.profile, rows, settings=self._settings))
+            self._relearnt.append(machine.profile)
 
     def _book_lost(self, machine: Machine) -> None:
         """Samples of accepted messages that no row rests on."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from edge_agent.commissioning.settings import BudgetSettings
+from edge_agent.cycles.rules import CycleRule, is_cycle, rule_of
 from edge_agent.detect.off_delay import OffDelaySettings
 from edge_agent.detect.trigger import OnDelaySettings, TriggerSettings, on_delay_windows
 from edge_agent.diagnose.fault_naming import NamingSettings
@@ -19,6 +20,9 @@ GATHERED_BYTES = 8
 GATHERED_SHARE = 3
 """A third of what learning may take, beside it, is for the rows of all machines that are to be learnt."""
 
+ON_DELAY_CYCLES = 2
+"""What the threshold of cycles was set for, see `commissioning.cycle_baseline`."""
+
 
 @dataclass(frozen=True, slots=True)
 class PipelineSettings:
@@ -34,6 +38,7 @@ class PipelineSettings:
         off_delay: when an incident is over.
         channel_rules: what people know of channels before anything is learnt.
         machine_rules: what people say of machines.
+        cycle_rules: of machines that run a program.
     """
 
     commission_rows: int = 3600
@@ -52,8 +57,16 @@ class PipelineSettings:
     window: WindowSettings = field(default_factory=WindowSettings)
     channel_rules: tuple[ChannelRule, ...] = ()
     machine_rules: tuple[MachineRule, ...] = ()
+    cycle_rules: tuple[CycleRule, ...] = ()
+
+    def rows_to_learn(self, machine: str) -> int:
+        """Normal rows that a machine is learnt from; of one whose rows are cycles, as many cycles as its rule says."""
+        rule = rule_of(self.cycle_rules, machine) if is_cycle(machine) else None
+        return self.commission_rows if rule is None else rule.learn_cycles
 
     def delays(self, profile: Profile) -> TriggerSettings:
-        """When alarms of a machine begin and end, at its own pace."""
+        """When alarms of a machine begin and end, at its own pace; of cycles, two in a row begin one."""
+        if is_cycle(profile.machine):
+            return replace(self.trigger, on_delay_windows=ON_DELAY_CYCLES)
         hop_ns = profile.hop_rows * profile.period_ns
         return replace(self.trigger, on_delay_windows=on_delay_windows(self.on_delay, hop_ns=hop_ns))

@@ -5,16 +5,22 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.cycles.rules import is_cycle
+from edge_agent.detect.cycle_scores import knows_cycles
 from edge_agent.detect.scorer import Scorer
 from edge_agent.pipeline.machine import Machine
 from edge_agent.pipeline.notices import CalmSettings, MachineNotices, NoticeReport
+from edge_agent.pipeline.programs.cycle_notices import CycleNotices
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import WindowBlock
 from edge_agent.sensors.monitor import NOTHING, SensorMonitor, SensorReport
 from edge_agent.signals.alignment import Aligner
 from edge_agent.signals.channel_kinds import with_kinds
 from edge_agent.signals.channel_rules import alignment, physical_range
-from edge_agent.signals.row_buffer import Due
+from edge_agent.signals.row_buffer import Due, RowBuffer
+
+_SHOWN_CYCLES = 128
+"""Cycles that are kept for people to look at."""
 
 
 def next_sensor_monitor(
@@ -40,6 +46,21 @@ def next_sensor_monitor(
     return monitor
 
 
+def new_rows(machine: str, settings: PipelineSettings, *, scorer: Scorer) -> RowBuffer:
+    """The rows of a machine, or of its next profile; a cycle is a row that is judged by itself, and holds nothing."""
+    keep_rows = settings.rows_to_learn(machine)
+    if is_cycle(machine):
+        window = replace(settings.window, hold_rows=0, period_s=None)
+        return RowBuffer(machine, window, window_rows=1, keep_rows=keep_rows, shown_rows=_SHOWN_CYCLES)
+    return RowBuffer(
+        machine,
+        settings.window,
+        window_rows=scorer.window_rows,
+        keep_rows=keep_rows,
+        aligner=aligner(machine, settings, scorer=scorer),
+    )
+
+
 def aligner(machine: str, settings: PipelineSettings, *, scorer: Scorer) -> Aligner | None:
     """What brings the machine's samples onto a grid; None where its messages are rows."""
     window = settings.window
@@ -59,13 +80,11 @@ def next_notices(machine: Machine, *, settings: PipelineSettings, scorer: Scorer
     before, profile = machine.notices, machine.profile
     if profile is None:
         return None
-    trigger = settings.trigger
-    notices = MachineNotices(
-        profile,
-        settings.state,
-        calm=CalmSettings(release=trigger.release, windows=trigger.off_delay_windows),
-        model=scorer.bundle.digest,
-    )
+    calm = CalmSettings(release=settings.trigger.release, windows=settings.trigger.off_delay_windows)
+    kind = CycleNotices if knows_cycles(profile.memory) else MachineNotices
+    notices = kind(profile, settings.state, calm=calm, model=scorer.bundle.digest)
+    if isinstance(before, CycleNotices) and isinstance(notices, CycleNotices):
+        notices.go_on_gathering(before)
     if before is not None:
         state = before.save()
         notices.restore(state if before.channels == profile.channels else replace(state, levels=()))

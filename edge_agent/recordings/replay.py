@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.cycles.rules import rule_of
 from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose.fault_library import FaultLibrary
 from edge_agent.errors import CommissionError
@@ -17,12 +18,15 @@ from edge_agent.pipeline.learning import learn
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.results import Labelled
 from edge_agent.pipeline.settings import PipelineSettings
+from edge_agent.recordings.cycle_replay import CycleCollector, CycleReplay
 from edge_agent.recordings.failure_records import FailureRecord
 from edge_agent.recordings.reading.time_order import rising
 from edge_agent.recordings.tables import Recording
 from edge_agent.records import Alarm, Delivery, Float32, Frame, Profile, Reject, ScoreBlock
 
 _BLOCK_ROWS = 1024
+_CYCLE_BLOCK_ROWS = 32
+"""Of a machine whose cycles are counted: they are learnt as soon as there are enough of them."""
 _SECOND_NS = 1_000_000_000
 _COVER_ROWS = 64
 """Rows that a window covers, for the aligned score: the detectors look at the newest 16 to 128 rows."""
@@ -43,6 +47,7 @@ class Replay:
         alarms: every revision, in order.
         library: the alarms that have been named, those from before included.
         named: how many alarms were named after a failure record.
+        cycles: of a machine that runs a program; None of others.
     """
 
     score: Float32
@@ -56,6 +61,7 @@ class Replay:
     profile: Profile
     library: FaultLibrary
     named: int
+    cycles: CycleReplay | None = None
 
 
 def commission_recording(
@@ -70,7 +76,7 @@ def commission_recording(
         raise CommissionError(
             f"{recording.name}: has {len(recording.values)} rows, {rows} are to be learnt from"
         )
-    asked = replace(settings, commission_rows=rows)
+    asked = replace(settings, commission_rows=rows, cycle_rules=())
     pipeline = Pipeline(decode=_no_bytes, scorer=scorer, settings=asked)
     for frame in _frames(recording, rows=rows):
         for request in pipeline.feed([frame]).commissions:
@@ -114,8 +120,14 @@ def replay(
         (record for record in failures if record.machine == recording.name), key=lambda record: record.end_ns
     )
     library, named, done = replace(library or FaultLibrary(""), machine=recording.name), 0, 0
-    for frame in _frames(recording, rows=len(recording.values), ends_ns=[one.end_ns for one in pending]):
+    cycles, counted = CycleCollector(), rule_of(settings.cycle_rules, recording.name) is not None
+    size = _CYCLE_BLOCK_ROWS if counted else _BLOCK_ROWS
+    ends_ns = [one.end_ns for one in pending]
+    for frame in _frames(recording, rows=len(recording.values), ends_ns=ends_ns, size=size):
         step = pipeline.feed([frame])
+        for request in step.commissions:  # of its cycles: the machine itself is known
+            pipeline.install(learn(request, scorer=scorer, settings=settings))
+        cycles.take(step)
         alarms += step.alarms
         while pending and pending[0].end_ns <= frame.times_ns[-1]:
             for outcome in _name(pipeline, alarms, pending.pop(0)):
@@ -124,10 +136,12 @@ def replay(
         blocks += [
             replace(block, windows=replace(block.windows, values=_NOTHING, shown=None))
             for block in step.scores
+            if block.windows.machine == recording.name
         ]
         done += len(frame.rows)
         progress(done)
-    return _lay_out(recording, blocks=blocks, alarms=alarms, profile=profile, library=library, named=named)
+    played = _lay_out(recording, blocks=blocks, alarms=alarms, profile=profile, library=library, named=named)
+    return replace(played, cycles=cycles.told())
 
 
 def _name(pipeline: Pipeline, alarms: Sequence[Alarm], record: FailureRecord) -> list[Labelled]:
@@ -149,11 +163,13 @@ def _no_bytes(_: Delivery) -> Reject:
     return Reject("no_source")
 
 
-def _frames(recording: Recording, *, rows: int, ends_ns: Sequence[int] = ()) -> Iterator[Frame]:
+def _frames(
+    recording: Recording, *, rows: int, ends_ns: Sequence[int] = (), size: int = _BLOCK_ROWS
+) -> Iterator[Frame]:
     """The rows in blocks; one ends with the first row at or after each of `ends_ns`."""
     times = row_times_ns(recording)
     cuts = np.searchsorted(times[:rows], np.array(ends_ns, np.int64), side="left") + 1
-    starts = sorted({0, *range(0, rows, _BLOCK_ROWS), *cuts[cuts < rows].tolist()})
+    starts = sorted({0, *range(0, rows, size), *cuts[cuts < rows].tolist()})
     for start, end in zip(starts, [*starts[1:], rows], strict=True):
         part = slice(start, end)
         yield Frame(recording.name, recording.channels, times[part].tolist(), recording.values[part])
@@ -185,7 +201,8 @@ def _lay_out(
         [block.contributions for block in blocks] or [np.empty((0, len(profile.channels)), np.float32)]
     )
     newest = np.searchsorted(ends, np.arange(count), side="right")  # windows that had ended at each row
-    open_rows, loud, fault = _alarm_rows(alarms, times)
+    own = [alarm for alarm in alarms if alarm.machine == recording.name]
+    open_rows, loud, fault = _alarm_rows(own, times)
     return Replay(
         score=np.concatenate([[np.float32(0)], value])[newest],
         score_aligned=_align(ends, value, count=count),

@@ -41,7 +41,7 @@ def opened(  # noqa: PLR0913 - what an alarm says
     """The first revision. `number` tells it from other findings of the machine that began in the same second."""
     onset = datetime.fromtimestamp(onset_ns // 1_000_000_000, UTC)
     return Alarm(
-        id=f"{machine}-{onset:%Y%m%dT%H%M%S}Z-{number}",
+        id=f"{machine.replace('/', '-')}-{onset:%Y%m%dT%H%M%S}Z-{number}",
         revision=1,
         machine=machine,
         state="open",

@@ -460,6 +460,7 @@ class Service:
             connections=health.connection_series(*self._connections()),
             build=(__version__, bundle.manifest.name, bundle.digest, self._scorer.provider),
             reloads=dict(self._reloader.counts),
+            cycles=processor.pipeline.cycles.outcomes,
             bundle_expires_s=expires.timestamp() if expires else None,
         )
         for part in self._parts:

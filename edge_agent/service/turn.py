@@ -20,6 +20,7 @@ from edge_agent.alarms.management.next_profiles import NextProfiles
 from edge_agent.alarms.management.notes import MachineNotes, encode, restored
 from edge_agent.alarms.manager import LIFECYCLE, AlarmManager
 from edge_agent.config.file import Config
+from edge_agent.cycles.rules import is_cycle
 from edge_agent.detect.detectors import ENSEMBLE
 from edge_agent.formats.last_will import LastWills
 from edge_agent.logs import Throttle, get_logger
@@ -55,6 +56,8 @@ from edge_agent.store.state_writer import Report, StateWriter, restore
 log = get_logger()
 
 SOURCES, WATCH = "sources", "watch"
+_CYCLES = "cycles/"
+"""How the names of what is kept of machines' cycles begin."""
 _RETELL_S = 1.0
 _NAMED = 5
 """Machines that health names; the rest is a number."""
@@ -193,7 +196,11 @@ class TurnProcessor:
         )
         now_s = self._monotonic()
         self._beside = BesideProfiles(config.agent.state_dir)
-        self._restore_machines(loaded, self.state_writer.load(now_s=now_s))
+        found = self.state_writer.load(now_s=now_s)
+        for name, value in self.state_writer.kept_values().items():
+            if name.startswith(_CYCLES):
+                self.pipeline.cycles.restore(name.removeprefix(_CYCLES), value)
+        self._restore_machines(loaded, found)
         self.state_writer.restore_alarm_windows(self.pipeline)
         machines_port = self._machines_port()
         machines_port.restore()
@@ -335,6 +342,8 @@ class TurnProcessor:
     def _forgot_for_good(self, machine: str) -> None:
         self.cameras.drop_files(machine)
         self._forgot(machine)
+        if _CYCLES + machine in self.state_writer.kept_values():
+            self.state_writer.keep_value(_CYCLES + machine, None)
         self._forgotten.append(machine)
         for observer in self._observers:
             observer.observe_forgotten(machine)
@@ -408,6 +417,8 @@ class TurnProcessor:
         try:
             for name, value in self.alarm_manager.take_states().items():
                 self.state_writer.keep_value(name, value)
+            for name, value in self.pipeline.cycles.changes().items():
+                self.state_writer.keep_value(_CYCLES + name, value)
             for name, monitor in ((SOURCES, self.sources), (WATCH, self.watch)):
                 if (kept := monitor.changes()) is not None:
                     self.state_writer.keep_value(name, kept)
@@ -541,12 +552,14 @@ class TurnProcessor:
         return step
 
     def _check_sources(self, turn: Turn, step: StepResults, *, now_ns: int) -> tuple[Alarm, ...]:
-        """What begins and ends about the machines' sources."""
-        machines, config = self.pipeline.machines, self._config
+        """What begins and ends about the machines' sources; cycles have none of their own."""
+        config = self._config
+        machines = {name: one for name, one in self.pipeline.machines.items() if not is_cycle(name)}
         events = [event for events in turn.source_events for event in events.events]
         told = [event.machine for event in events if isinstance(event, Frame)]
-        changes = {name for name in step.touched if machines[name].rows.store.values_stand}
-        self.sources.observe_rows(step.touched, now_s=self._monotonic(), told=told, changes=changes)
+        touched = [name for name in step.touched if name in machines]
+        changes = {name for name in touched if machines[name].rows.store.values_stand}
+        self.sources.observe_rows(touched, now_s=self._monotonic(), told=told, changes=changes)
         if not self.sources.due(now_s=self._monotonic()):
             return ()
         enabled = config.quality.enabled

@@ -87,6 +87,7 @@ def pipeline_settings(config: Config) -> PipelineSettings:
         window=config.window,
         channel_rules=tuple(rule.rule for rule in config.channel),
         machine_rules=tuple(section.rule for section in config.machine),
+        cycle_rules=tuple(section.rule for section in config.cycle),
         quality=QualitySettings(enabled=config.quality.enabled),
         machines_limit=config.limits.machines,
         channels_limit=config.limits.channels,

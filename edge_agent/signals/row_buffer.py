@@ -111,6 +111,7 @@ class RowBuffer:
         window_rows: int,
         keep_rows: int,
         aligner: Aligner | None = None,
+        shown_rows: int = 0,
     ) -> None:
         """Begin; with an aligner samples of any rate become rows on its grid.
 
@@ -120,6 +121,7 @@ class RowBuffer:
             window_rows: T, rows of a window, as the model says.
             keep_rows: rows that are kept while it is commissioned.
             aligner: see `alignment`.
+            shown_rows: that are kept for people to look at, where a window has fewer.
         """
         self.store = RowStore(hold_rows=settings.hold_rows, keep_rows=keep_rows)
         self._rows = RowIntake(self.store, hold_rows=settings.hold_rows, grid_ns=settings.grid_ns)
@@ -129,9 +131,15 @@ class RowBuffer:
         self.lost: Counter[Loss] = Counter() if aligner is None else aligner.lost
         self._settings = settings
         self._window_rows = window_rows
+        self._shown_rows = max(window_rows, shown_rows)
         self._columns_of: dict[tuple[str, ...], list[int]] = {}
         self._inspected_row = 0
         self._guard = ClockGuard()
+
+    @property
+    def window_rows(self) -> int:
+        """T, rows of a window."""
+        return self._window_rows
 
     # -- in ---------------------------------------------------------------------------------------------------
 
@@ -243,7 +251,7 @@ class RowBuffer:
         self.store.arrange(channels)
         self._columns_of.clear()
         self.store.span_ns = self._window_rows * period_ns
-        self.store.keep_rows = self._window_rows
+        self.store.keep_rows = self._shown_rows
         first_row = self.store.row_count
         if since_row is not None:
             room = _LATE_CELLS // (max(len(channels), 1) * self._window_rows)
@@ -357,4 +365,4 @@ class RowBuffer:
             self._grid.aligner.restore(state.align)
         self._cutter.begin(state.hop_rows, scored_row=state.scored_row)
         if state.hop_rows:
-            store.keep_rows = self._window_rows
+            store.keep_rows = self._shown_rows

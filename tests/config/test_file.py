@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from edge_agent.config.alarms import MaintenanceSection
+from edge_agent.config.cycles import CycleSection
 from edge_agent.config.file import Config, defaults, load
 from edge_agent.config.machines import MachineSection
 from edge_agent.config.sections import SHIPPED_BUNDLE, SHIPPED_BUNDLES, ChannelSection
+from edge_agent.cycles.rules import CycleStart
 from edge_agent.errors import ConfigError
 from edge_agent.formats.routing import delivery_decoder
 from edge_agent.model import bundle
@@ -43,6 +45,7 @@ def test_the_sample_file_shows_the_defaults_and_every_setting() -> None:
         "maintenance": [dict.fromkeys(MaintenanceSection.model_fields)],
         "machine": [dict.fromkeys(MachineSection.model_fields)],
         "channel": [dict.fromkeys(ChannelSection.model_fields)],
+        "cycle": [dict.fromkeys(CycleSection.model_fields)],
     }
     assert settings_of(shown) == settings_of(known)
 
@@ -325,3 +328,32 @@ topic = "x"
         "source.1.topic (line 7)",
         "sauce (line 9)",
     }
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("", "say one of them"),
+        ("period_s = 60\nstart = { channel = 'step', becomes = 1 }", "say one of them"),
+        ("start = { channel = 'step' }", "says one of"),
+        ("start = { channel = 'step', becomes = 1, changes = true }", "says one of"),
+        ("start = { channel = 'a/b', changes = true }", "names no channel"),
+        ("start = { channel = 'step', becomes = nan }", "finite number"),
+        ("period_s = 60\nshortest_s = 100\nlongest_s = 200", "period_s must lie within"),
+        ("period_s = 60\nshortest_s = 100\nlongest_s = 50", "shortest_s must be below"),
+        ("period_s = 60\nstep = 'x'\nrecipe = 'x'", "two channels"),
+        ("period_s = 60\nrecipe = 'x'\ngiven = ['x*']", "the recipe already"),
+        ("machine = 'a/b'\nperiod_s = 60", "matches no machine"),
+        ("period_s = 60\nlearn_cycles = 5", "greater than or equal to 20"),
+    ],
+)
+def test_cycles_that_make_no_sense_are_refused(tmp_path: Path, lines: str, told: str) -> None:
+    (said,) = findings(tmp_path, f"[[cycle]]\n{lines}\n").values()
+    assert told in said
+
+
+def test_a_cycle_section_is_a_rule(tmp_path: Path) -> None:
+    text = "[[cycle]]\nmachine = 'robot-*'\nstart = { channel = 'step', becomes = 1 }\nstep = 'step'\ngiven = ['sp*']\n"
+    (section,) = load(write(tmp_path, text)).cycle
+    assert section.rule.start == CycleStart("step", "becomes", 1.0)
+    assert section.rule.gives("sp_heat")

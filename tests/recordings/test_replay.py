@@ -11,11 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from edge_agent.cli import app as command
+from edge_agent.cycles.rules import CycleRule, CycleStart
 from edge_agent.detect.scorer import Scorer
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.recordings.replay import Replay, commission_recording, replay
 from edge_agent.recordings.tables import Recording
 from edge_agent.signals.settings import WindowSettings
+from tests.support import robot
 
 ROWS, LEARN_ROWS, FAULT_ROW = 1200, 600, 900
 SETTINGS = PipelineSettings(window=WindowSettings(hop_s=0.0))
@@ -99,3 +101,25 @@ def test_the_command_writes_a_row_for_every_row_and_goes_on_after_a_bad_file(
     assert table.column_names == ["score", "score_aligned", "threshold", "alarm", "fault"]
     alerts = [json.loads(line) for line in (tmp_path / "out/alarms.jsonl").read_text().splitlines()]
     assert {alert["machine"] for alert in alerts} == {"loop"}
+
+
+def test_cycles_of_a_recording_are_a_table_of_their_own(scorer: Scorer) -> None:
+    times, rows = robot.run([robot.USUAL] * 80 + [robot.SLOW_STEP] * 5)
+    recording = Recording("robot", robot.CHANNELS, np.array(times), rows, None)
+    rule = CycleRule(start=CycleStart("step", "becomes", 1.0), step="step", recipe="program", longest_s=60.0)
+    settings = replace(SETTINGS, cycle_rules=(rule,))
+    profile = commission_recording(recording, rows=LEARN_ROWS, scorer=scorer, settings=settings)
+    found = replay(recording, scorer=scorer, settings=settings, profile=replace(profile, hop_rows=1))
+    plain = replay(recording, scorer=scorer, settings=SETTINGS, profile=replace(profile, hop_rows=1))
+    assert np.allclose(found.score, plain.score, atol=1e-5), (
+        "but for the last digits: other windows go together"
+    )
+    assert plain.cycles is None
+    assert found.cycles is not None
+    assert len(found.cycles.score) == 84
+    assert np.isnan(found.cycles.score[:60]).all()
+    assert found.cycles.score[-5:].min() > 1
+    assert found.cycles.alarm.sum() == 4, "from the second slow cycle on"
+    assert {alarm.machine for alarm in found.alarms} >= {"robot/cycle"}
+    table = found.cycles.columns()
+    assert {"timestamp", "score", "alarm", "duration_s", "step_2.duration_s"} <= table.keys()

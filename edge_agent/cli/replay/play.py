@@ -8,6 +8,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
@@ -50,7 +51,8 @@ def run(
     """Replay recordings, each a machine of its own, scored at every row.
 
     Writes `<series>.scores.parquet` (score, score_aligned, threshold, alarm, fault; a row per
-    row of the recording) and `alarms.jsonl` (every revision of every alert).
+    row of the recording), `<series>.cycles.parquet` (a row per cycle) where the configuration has
+    `[[cycle]]` for the machine, and `alarms.jsonl` (every revision of every alert).
 
     Args:
         config: as for `run`; its broker is not used.
@@ -89,11 +91,14 @@ def run(
                 continue
             libraries[frozenset(recording.channels)] = played.library
             recordings.write_columns(out / f"{recording.name}.scores.parquet", _columns(recording, played))
+            if played.cycles is not None:
+                recordings.write_columns(out / f"{recording.name}.cycles.parquet", played.cycles.columns())
             lines.writelines(
                 payload.encode(alarm, agent=config.agent.name, zone=config.site.zone).decode() + "\n"
                 for alarm in played.alarms
             )
             summary.add_row(*_summary_row(recording, played))
+            told += _cycles_told(recording.name, played)
             told += _learnt(recording, played.profile, zone=config.site.zone)
     show(summary, *told)
     _raise_last(failed)
@@ -112,6 +117,14 @@ def _learnt(recording: Recording, profile: Profile, *, zone: tzinfo) -> Iterator
             for one in stretches
         ]
         yield Text(f"{name}: {seen_once_line(said)}")
+
+
+def _cycles_told(name: str, played: Replay) -> Iterator[RenderableType]:
+    if (cycles := played.cycles) is not None:
+        judged = int(np.isfinite(cycles.score).sum())
+        yield Text(
+            f"{name}: {len(cycles.score)} cycles, {judged} of them judged, {cycles.alarm.sum()} in alarm"
+        )
 
 
 def _raise_last(failed: Sequence[EdgeAgentError]) -> None:

@@ -21,9 +21,8 @@ from edge_agent.pipeline.relearning.from_rows import request_of
 from edge_agent.pipeline.relearning.successor import Successor, SuccessorState
 from edge_agent.pipeline.results import CommissionRequest, Compared, MachineStatus, Why
 from edge_agent.pipeline.settings import PipelineSettings
-from edge_agent.pipeline.validation import aligner
+from edge_agent.pipeline.validation import new_rows
 from edge_agent.records import Alarm, Frame, Profile, ScoreBlock, Taken
-from edge_agent.signals.row_buffer import RowBuffer
 
 _GATHERING_LIMIT = 64
 """Machines that gather by themselves at a time, for new channels: a row of all of them is kept twice."""
@@ -80,19 +79,12 @@ class Relearner:
     def begin(self, name: str, *, why: Why, by: str = "", always: bool = False) -> Successor:
         """Gather rows for a next profile of a machine that is learnt; `always`: those of alarms, too."""
         machine, settings = self._machines[name], self._settings
-        rows = RowBuffer(
-            name,
-            settings.window,
-            window_rows=self._scorer.window_rows,
-            keep_rows=settings.commission_rows,
-            aligner=aligner(name, settings, scorer=self._scorer),
-        )
         begun = self._successors[name] = Successor(
-            rows,
+            new_rows(name, settings, scorer=self._scorer),
             why=why,
             by=by,
             always=always,
-            wanted_rows=settings.commission_rows,
+            wanted_rows=settings.rows_to_learn(name),
             known=tuple(machine.rows.store.channels),
         )
         return begun

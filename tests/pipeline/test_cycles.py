@@ -1,0 +1,175 @@
+"""A machine that runs a program: its cycles are rows of a machine of their own, and what is wrong with them is told."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from edge_agent.cycles.rules import CycleRule, CycleStart
+from edge_agent.detect.scorer import Scorer
+from edge_agent.pipeline.learning import learn
+from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.pipeline.programs.cycle_notices import NEW_POINT, NEW_RECIPE
+from edge_agent.pipeline.settings import PipelineSettings
+from edge_agent.records import Alarm, Frame, Reject
+from tests.support.robot import CHANNELS, DRAGGING, SLOW_STEP, STEPS_S, USUAL, Doing, run
+
+RULE = CycleRule(
+    machine="robot-*",
+    start=CycleStart("step", "becomes", 1.0),
+    step="step",
+    recipe="program",
+    given=("payload",),
+    longest_s=60.0,
+    learn_cycles=60,
+)
+SETTINGS = PipelineSettings(commission_rows=100_000, cycle_rules=(RULE,))
+
+
+class Story:
+    """A robot before an agent."""
+
+    def __init__(
+        self, scorer: Scorer, settings: PipelineSettings = SETTINGS, machine: str = "robot-1"
+    ) -> None:
+        self.scorer, self.settings, self.machine = scorer, settings, machine
+        self.pipeline = Pipeline(decode=lambda _: Reject("no_source"), scorer=scorer, settings=settings)
+        self.alarms: list[Alarm] = []
+        self.findings: list[Alarm] = []
+        self.scores: list[float] = []
+        self.failures: list[str] = []
+        self.now_ns, self.seed = 0, 0
+
+    def go(self, doings: Sequence[Doing]) -> "Story":
+        times, rows = run(doings, seed=self.seed, start_ns=self.now_ns)
+        self.seed += 1
+        self.now_ns = times[-1]
+        self.feed(times[:-1], rows[:-1])
+        return self
+
+    def feed(self, times: Sequence[int], rows: np.ndarray) -> None:
+        for at in range(0, len(times), 50):
+            frame = Frame(self.machine, CHANNELS, times[at : at + 50], rows[at : at + 50])
+            step = self.pipeline.feed([frame])
+            for request in step.commissions:
+                self.pipeline.install(learn(request, scorer=self.scorer, settings=self.settings))
+            self.alarms += step.alarms
+            self.findings += step.findings
+            self.scores += [float(one) for block in step.scores for one in block.value]
+            self.failures += [failure.error for failure in step.failures]
+
+    @property
+    def cycles(self) -> int:
+        return self.pipeline.machines["robot-1/cycle"].rows.store.row_count
+
+
+@pytest.fixture
+def learnt(scorer: Scorer) -> Story:
+    story = Story(scorer).go([USUAL] * 70)
+    assert story.pipeline.machines["robot-1/cycle"].state == "ready"
+    return story
+
+
+def test_a_finished_cycle_is_a_row(scorer: Scorer) -> None:
+    story = Story(scorer).go([USUAL] * 6)
+    machine = story.pipeline.machines["robot-1/cycle"]
+    assert story.cycles == 4, "the first start is waited for, and the last cycle has no end yet"
+    names, row = machine.rows.store.channels, machine.rows.latest(1)[0]
+    told = dict(zip(names, row.tolist(), strict=True))
+    assert told["duration_s"] == pytest.approx(sum(STEPS_S), abs=0.5)
+    assert told["step_2.duration_s"] == pytest.approx(2.2, abs=0.3)
+    assert told["current.peak"] == pytest.approx(9.0, abs=0.3)
+    assert told["payload.mean"] == 1.0
+    assert told["recipe"] == 7.0
+    assert np.isnan(told["current.shape"]), "only once twenty cycles are known"
+    assert "step.mean" not in told
+
+
+def test_a_longer_step_is_told_in_seconds(learnt: Story) -> None:
+    learnt.go([USUAL] * 20)
+    assert not learnt.alarms
+    learnt.go([SLOW_STEP] * 6)
+    (first, *_) = learnt.alarms
+    guilty = next(one for one in first.channels if one.name == "step_2.duration_s")
+    assert first.machine == "robot-1/cycle"
+    assert first.mode == "recipe 7"
+    assert guilty.observed == pytest.approx(4.1, abs=0.4)
+    assert 2.0 < guilty.normal_low < guilty.normal_high < 2.6
+    assert not learnt.failures
+
+
+def test_a_fault_in_a_phase_is_found_where_durations_are_usual(learnt: Story) -> None:
+    learnt.go([DRAGGING] * 6)
+    assert learnt.alarms
+    assert any(one.name.startswith("current.") for one in learnt.alarms[0].channels)
+
+
+def test_one_strange_cycle_is_no_alarm(learnt: Story) -> None:
+    learnt.go([USUAL] * 5 + [SLOW_STEP] + [USUAL] * 10)
+    assert max(learnt.scores) > 1
+    assert not learnt.alarms
+
+
+def test_a_new_recipe_costs_one_notice_and_is_learnt(learnt: Story) -> None:
+    other = Doing(recipe=9.0, steps_s=(0.8, 3.0, 1.0, 2.5))
+    learnt.go([other] * 30)
+    assert not learnt.alarms
+    (begun, over) = learnt.findings
+    assert (begun.fault, begun.kind, begun.severity, begun.state) == (NEW_RECIPE, "state", "notice", "open")
+    assert begun.channels[0].observed == 9.0
+    assert (over.id, over.state) == (begun.id, "closed")
+    assert not learnt.failures
+    learnt.go([Doing(recipe=9.0, steps_s=(0.8, 3.0, 1.0, 5.0))] * 6)
+    assert learnt.alarms, "what was learnt of it is watched"
+    assert learnt.alarms[0].mode == "recipe 9"
+    assert len(learnt.findings) == 2
+
+
+def test_a_new_operating_point_costs_one_notice_and_is_learnt(learnt: Story) -> None:
+    learnt.go([Doing(payload=3.0)] * 40)
+    assert not learnt.alarms
+    assert [(one.fault, one.state) for one in learnt.findings] == [(NEW_POINT, "open"), (NEW_POINT, "closed")]
+    assert not learnt.failures
+
+
+def test_a_machine_without_a_rule_is_the_same_bit_for_bit(scorer: Scorer) -> None:
+    both = [
+        Story(scorer, PipelineSettings(commission_rows=600, cycle_rules=rules), machine="pump-1")
+        for rules in ((RULE,), ())
+    ]
+    for story in both:
+        story.go([USUAL] * 40)
+        assert [*story.pipeline.machines] == ["pump-1"]
+    assert both[0].scores
+    assert both[0].scores == both[1].scores
+
+
+def test_the_machine_itself_scores_the_same_with_its_cycles_counted(scorer: Scorer) -> None:
+    found = []
+    for rules in ((RULE,), ()):
+        story = Story(scorer, PipelineSettings(commission_rows=600, cycle_rules=rules))
+        scores = []
+        times, rows = run([USUAL] * 30)
+        for at in range(0, len(times), 50):
+            step = story.pipeline.feed([Frame("robot-1", CHANNELS, times[at : at + 50], rows[at : at + 50])])
+            for request in step.commissions:
+                story.pipeline.install(learn(request, scorer=scorer, settings=story.settings))
+            scores += [block.value.tolist() for block in step.scores if block.windows.machine == "robot-1"]
+        found.append(scores)
+    assert found[0]
+    assert found[0] == found[1]
+
+
+def test_after_a_restart_no_cycle_is_told_twice_and_none_is_lost(scorer: Scorer) -> None:
+    story = Story(scorer)
+    times, rows = run([USUAL] * 12)
+    half = 400
+    story.feed(times[:half], rows[:half])
+    again = Story(scorer)
+    for name in ("robot-1", "robot-1/cycle"):
+        assert again.pipeline.restore(story.pipeline.memento(name), story.pipeline.buffer_state(name))
+    again.pipeline.recall([])
+    again.feed(times[half:], rows[half:])
+    whole = Story(scorer)
+    whole.feed(times, rows)
+    assert again.cycles == whole.cycles
