@@ -29,7 +29,7 @@ from edge_agent.recordings import tables as recordings
 from edge_agent.recordings.failure_records import FailureRecord
 from edge_agent.recordings.replay import Replay, commission_recording, replay
 from edge_agent.recordings.tables import Recording
-from edge_agent.records import THRESHOLD, Profile
+from edge_agent.records import THRESHOLD
 from edge_agent.service.wiring import bundle_profile, load_scorer, pipeline_settings
 from edge_agent.signals.channel_kinds import remarkable_kinds
 
@@ -90,21 +90,18 @@ def run(
                 failed.append(error)
                 continue
             libraries[frozenset(recording.channels)] = played.library
-            recordings.write_columns(out / f"{recording.name}.scores.parquet", _columns(recording, played))
-            if played.cycles is not None:
-                recordings.write_columns(out / f"{recording.name}.cycles.parquet", played.cycles.columns())
+            _write_tables(out, recording, played)
             lines.writelines(
                 payload.encode(alarm, agent=config.agent.name, zone=config.site.zone).decode() + "\n"
                 for alarm in played.alarms
             )
             summary.add_row(*_summary_row(recording, played))
-            told += _cycles_told(recording.name, played)
-            told += _learnt(recording, played.profile, zone=config.site.zone)
+            told += _learnt(recording, played, zone=config.site.zone)
     show(summary, *told)
     _raise_last(failed)
 
 
-def _learnt(recording: Recording, profile: Profile, *, zone: tzinfo) -> Iterator[RenderableType]:
+def _learnt(recording: Recording, played: Replay, *, zone: tzinfo) -> Iterator[RenderableType]:
     """What people should know of how a recording was read, and of what was learnt of it, a line each."""
     name = recording.name
     if recording.notes:
@@ -117,6 +114,13 @@ def _learnt(recording: Recording, profile: Profile, *, zone: tzinfo) -> Iterator
             for one in stretches
         ]
         yield Text(f"{name}: {seen_once_line(said)}")
+
+
+def _write_tables(out: Path, recording: Recording, played: Replay) -> None:
+    """A row for each row, and one for each cycle of a machine that runs a program."""
+    recordings.write_columns(out / f"{recording.name}.scores.parquet", _columns(recording, played))
+    if played.cycles is not None:
+        recordings.write_columns(out / f"{recording.name}.cycles.parquet", played.cycles.columns())
 
 
 def _cycles_told(name: str, played: Replay) -> Iterator[RenderableType]:
