@@ -50,9 +50,8 @@ def run(
 ) -> None:
     """Replay recordings, each a machine of its own, scored at every row.
 
-    Writes `<series>.scores.parquet` (score, score_aligned, threshold, alarm, fault; a row per
-    row of the recording), `<series>.cycles.parquet` (a row per cycle) where the configuration has
-    `[[cycle]]` for the machine, and `alarms.jsonl` (every revision of every alert).
+    Writes `<series>.scores.parquet` (score, score_aligned, threshold, alarm, fault; a row per row), of machines with a
+    `[[cycle]]` `<series>.cycles.parquet` (a row per cycle), and `alarms.jsonl` (every revision of every alert).
 
     Args:
         config: as for `run`; its broker is not used.
@@ -103,7 +102,7 @@ def run(
 
 def _learnt(recording: Recording, played: Replay, *, zone: tzinfo) -> Iterator[RenderableType]:
     """What people should know of how a recording was read, and of what was learnt of it, a line each."""
-    name = recording.name
+    name, profile = recording.name, played.profile
     if recording.notes:
         yield Text(f"{name}: {'; '.join(recording.notes)}")
     if kinds := remarkable_kinds(profile.memory, profile.channels):
@@ -114,6 +113,7 @@ def _learnt(recording: Recording, played: Replay, *, zone: tzinfo) -> Iterator[R
             for one in stretches
         ]
         yield Text(f"{name}: {seen_once_line(said)}")
+    yield from _cycles_told(name, played)
 
 
 def _write_tables(out: Path, recording: Recording, played: Replay) -> None:
