@@ -1,7 +1,7 @@
 """What the pipeline tells others of a step and of its machines: frozen nouns without any behaviour."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -207,3 +207,16 @@ class Labelled:
     fault: str
     library: FaultLibrary
     alarm: Alarm | None
+
+
+class Observer(Protocol):
+    """Who is shown what turns bring; must not raise, nor take long."""
+
+    def observe_step(self, step: StepResults) -> None:
+        """The pipeline has made a step."""
+
+    def observe_profile(self, profile: Profile) -> None:
+        """A machine's profile is new or has changed, and is kept."""
+
+    def observe_forgotten(self, machine: str) -> None:
+        """A person wants nothing to be known of a machine any more."""

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
-from typing import Protocol
 
 from edge_agent import __version__
 from edge_agent.alarms import state as alarm_state
@@ -31,7 +30,8 @@ from edge_agent.mqtt.inbox import Batch
 from edge_agent.mqtt.outbox import Outbox
 from edge_agent.pipeline.machine import Memento, profile_identity
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.pipeline.results import CommissionRequest, Failure, StepResults
+from edge_agent.pipeline.programs.machine_cycles import kept_name
+from edge_agent.pipeline.results import CommissionRequest, Failure, Observer, StepResults
 from edge_agent.records import Alarm, Decoded, Delivery, Frame, Profile, ReceivedMessage, SourceEvents
 from edge_agent.sensors.source_monitor import SourceMonitor
 from edge_agent.sensors.watch_monitor import WatchMonitor
@@ -56,8 +56,6 @@ from edge_agent.store.state_writer import Report, StateWriter, restore
 log = get_logger()
 
 SOURCES, WATCH = "sources", "watch"
-_CYCLES = "cycles/"
-"""How the names of what is kept of machines' cycles begin."""
 _RETELL_S = 1.0
 _NAMED = 5
 """Machines that health names; the rest is a number."""
@@ -100,19 +98,6 @@ class Turn:
     hearing: bool = True
     listening: bool = True
     living: frozenset[str] = frozenset()
-
-
-class Observer(Protocol):
-    """Who is shown what turns bring; must not raise, nor take long."""
-
-    def observe_step(self, step: StepResults) -> None:
-        """The pipeline has made a step."""
-
-    def observe_profile(self, profile: Profile) -> None:
-        """A machine's profile is new or has changed, and is kept."""
-
-    def observe_forgotten(self, machine: str) -> None:
-        """A person wants nothing to be known of a machine any more."""
 
 
 class TurnProcessor:
@@ -197,9 +182,7 @@ class TurnProcessor:
         now_s = self._monotonic()
         self._beside = BesideProfiles(config.agent.state_dir)
         found = self.state_writer.load(now_s=now_s)
-        for name, value in self.state_writer.kept_values().items():
-            if name.startswith(_CYCLES):
-                self.pipeline.cycles.restore(name.removeprefix(_CYCLES), value)
+        self.pipeline.cycles.restore(self.state_writer.kept_values())
         self._restore_machines(loaded, found)
         self.state_writer.restore_alarm_windows(self.pipeline)
         machines_port = self._machines_port()
@@ -342,8 +325,8 @@ class TurnProcessor:
     def _forgot_for_good(self, machine: str) -> None:
         self.cameras.drop_files(machine)
         self._forgot(machine)
-        if _CYCLES + machine in self.state_writer.kept_values():
-            self.state_writer.keep_value(_CYCLES + machine, None)
+        if kept_name(machine) in self.state_writer.kept_values():
+            self.state_writer.keep_value(kept_name(machine), None)
         self._forgotten.append(machine)
         for observer in self._observers:
             observer.observe_forgotten(machine)
@@ -415,10 +398,9 @@ class TurnProcessor:
     def _keep_turn(self, step: StepResults) -> None:
         """Write down what the turn has changed; whatever fails here is tried again."""
         try:
-            for name, value in self.alarm_manager.take_states().items():
+            changed = {**self.alarm_manager.take_states(), **self.pipeline.cycles.changes()}
+            for name, value in changed.items():
                 self.state_writer.keep_value(name, value)
-            for name, value in self.pipeline.cycles.changes().items():
-                self.state_writer.keep_value(_CYCLES + name, value)
             for name, monitor in ((SOURCES, self.sources), (WATCH, self.watch)):
                 if (kept := monitor.changes()) is not None:
                     self.state_writer.keep_value(name, kept)
@@ -557,7 +539,7 @@ class TurnProcessor:
         machines = {name: one for name, one in self.pipeline.machines.items() if not is_cycle(name)}
         events = [event for events in turn.source_events for event in events.events]
         told = [event.machine for event in events if isinstance(event, Frame)]
-        touched = [name for name in step.touched if name in machines]
+        touched = machines.keys() & step.touched
         changes = {name for name in touched if machines[name].rows.store.values_stand}
         self.sources.observe_rows(touched, now_s=self._monotonic(), told=told, changes=changes)
         if not self.sources.due(now_s=self._monotonic()):

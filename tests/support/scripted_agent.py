@@ -10,10 +10,10 @@ from edge_agent.config.file import Config
 from edge_agent.metrics.exporter import Exporter
 from edge_agent.mqtt.inbox import Arrival, Batch, Receipt
 from edge_agent.pipeline.learning import learn
-from edge_agent.pipeline.results import CommissionRequest
+from edge_agent.pipeline.results import CommissionRequest, Observer
 from edge_agent.records import Delivery
 from edge_agent.service.learning_worker import Learner, Learnt
-from edge_agent.service.turn import Clocks, Observer, Turn, TurnProcessor
+from edge_agent.service.turn import Clocks, Turn, TurnProcessor
 from edge_agent.service.wiring import load_scorer, pipeline_settings
 from edge_agent.store.state_dir import StateDir
 

@@ -10,8 +10,14 @@ from edge_agent.records import Frame
 from edge_agent.signals.channel_rules import kind_of
 from edge_agent.signals.row_store import RowStore
 
+_KEPT = "cycles/"
 _KEPT_LIMIT = 1000
 """Machines whose bands wait to be taken up."""
+
+
+def kept_name(machine: str) -> str:
+    """Under which name a machine's cycles are kept."""
+    return _KEPT + machine
 
 
 class MachineCycles:
@@ -68,16 +74,17 @@ class MachineCycles:
         return found
 
     def changes(self) -> dict[str, bytes]:
-        """What is to be written down of machines, by name; each change once."""
-        found = {name: maker.save() for name, maker in self._makers.items() if maker.changed}
-        for name in found:
-            self._makers[name].changed = False
-        return found
+        """What is to be written down of machines, by the names that it is kept under; each change once."""
+        changed = {name: maker for name, maker in self._makers.items() if maker.changed}
+        for maker in changed.values():
+            maker.changed = False
+        return {kept_name(name): maker.save() for name, maker in changed.items()}
 
-    def restore(self, name: str, raw: bytes) -> None:
-        """Take up what was written down of a machine when it is heard again."""
-        if len(self._kept) < _KEPT_LIMIT:
-            self._kept[name] = raw
+    def restore(self, kept: Mapping[str, bytes]) -> None:
+        """Of all that is kept by name, take up what was written down of a machine's cycles when it is heard again."""
+        for name, raw in kept.items():
+            if name.startswith(_KEPT) and len(self._kept) < _KEPT_LIMIT:
+                self._kept[name.removeprefix(_KEPT)] = raw
 
     def _maker(self, name: str) -> CycleMaker | None:
         maker = self._makers.get(name)
