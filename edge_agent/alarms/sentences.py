@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from typing import NamedTuple
 
-from edge_agent.alarms import cycle_words
 from edge_agent.alarms.local_time import moment, span
 from edge_agent.alarms.state import Event, Notification
 from edge_agent.cycles.rules import is_cycle
 from edge_agent.pipeline.notices import LEVEL, STANDSTILL
+from edge_agent.pipeline.programs import cycle_words
 from edge_agent.pipeline.refuted_kinds import FALLS
 from edge_agent.pipeline.unseen_states import CHANGES
 from edge_agent.records import Alarm, ChannelEvidence, PictureBox, PictureEvidence, ScoreTrend
