@@ -56,7 +56,7 @@ class _KeptBand(msgspec.Struct, array_like=True):
     variance: bytes
 
 
-class _Kept(msgspec.Struct, array_like=True):
+class _Written(msgspec.Struct, array_like=True):
     version: int
     phases: int
     bands: tuple[_KeptBand, ...]
@@ -170,7 +170,7 @@ class CycleMaker:
             )
             for recipe, band in self._bands.items()
         )
-        return msgspec.msgpack.encode(_Kept(1, self._phases, bands))
+        return msgspec.msgpack.encode(_Written(1, self._phases, bands))
 
     def restore(self, raw: bytes) -> None:
         """Go on where another one stood.
@@ -178,7 +178,7 @@ class CycleMaker:
         Raises:
             ValueError: the bytes are not what `save` gives.
         """
-        kept = msgspec.msgpack.decode(raw, type=_Kept)  # its errors are ValueErrors
+        kept = msgspec.msgpack.decode(raw, type=_Written)  # its errors are ValueErrors
         if kept.version != 1:
             raise ValueError("cycles of another version")
         bands = {}
