@@ -35,6 +35,10 @@ def table(report: Mapping[str, Any]) -> str:
     """The report as Markdown, a table for each length of learning and group of kinds."""
     made = f"{report['date']}, commit {report['commit']}, {report['machine']}, model {report['model'][:12]}."
     lines = ["# Learnt from few minutes", "", f"{made} Command: `{report['command']}`.", "", _FOOT]
+    if before := report.get("left_out_measured"):
+        lines[-1] += (
+            f" The rows of kinds left out are of {before['date']}, commit {before['commit']}: `{before['command']}`."
+        )
     for minutes, groups in report["learnt"].items():
         for group, told in groups.items():
             first = next(iter(told["methods"].values()))

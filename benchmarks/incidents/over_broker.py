@@ -39,7 +39,7 @@ def heard_live(plans: Sequence[Plan], folder: Path, *, hop_s: float) -> dict[str
             port=broker.port,
             commission_rows=LEARNT_ROWS,
             off_delay_s=None,
-            settings={"window": f"hop_s = {hop_s}", "limits": "future_tolerance_s = 1e9"},
+            settings={"window": f"hop_s = {hop_s}", "limits": "future_tolerance_s = 604800.0"},
         ).start()
         leaving.callback(agent.kill)
         user = User(broker.port)

@@ -31,27 +31,27 @@ def table(report: Mapping[str, Any]) -> str:
         (
             "first word after the injection, median and 90 %",
             "",
-            f"{told.get('median')} s, {told.get('p90')} s",
+            _seconds(told),
         ),
         (
             "onset told after the injection, median and 90 %",
             "",
-            f"{onset.get('median')} s, {onset.get('p90')} s",
+            _seconds(onset),
         ),
         (
             "onset told beyond the detector's own delay (the first window above the threshold), median and 90 %",
             "≤ 60 s, ≤ 180 s",
-            f"{beyond.get('median')} s, {beyond.get('p90')} s",
+            _seconds(beyond),
         ),
         (
             f"the same of {sums['late']} machines that waited 25 min to be learnt",
             "≤ 60 s, ≤ 180 s",
-            f"{late.get('median')} s, {late.get('p90')} s",
+            _seconds(late),
         ),
         (
             "two faults ten minutes apart told apart, where each is seen alone",
             "≥ 90 %",
-            f"{sums['pairs_apart']} of {sums['pairs_seen']}",
+            f"{sums['pairs_apart']} of {sums['pairs_seen']}" if sums["pairs_seen"] else "not asked",
         ),
         ("incidents before any fault", "", sums["false"]),
     )
@@ -67,9 +67,20 @@ def table(report: Mapping[str, Any]) -> str:
         if row["question"] == "constant":
             cells = ("incidents", "came_back", "normal_minutes", "onset_s", "onset_beyond_s", "told_s")
             lines.append(
-                " | ".join(["| " + row["machine"], *(str(row.get(cell, "-")) for cell in cells)]) + " |"
+                " | ".join(["| " + row["machine"], *(_cell(row.get(cell)) for cell in cells)]) + " |"
             )
     return "\n".join(lines) + "\n"
+
+
+def _seconds(figure: Mapping[str, Any]) -> str:
+    """Median and nine tenths; a form that does not ask has none."""
+    if figure.get("median") is None:
+        return "not asked"
+    return f"{figure['median']} s, {figure['p90']} s"
+
+
+def _cell(figure: object) -> str:
+    return "-" if figure is None else str(figure)
 
 
 def picture(report: Mapping[str, Any], path: Path) -> None:
