@@ -74,6 +74,7 @@ def full() -> Snapshot:
         waveforms={("pump", "de.rms"): 0.5},
         bundle_expires_s=1.8e9,
         sparkplug={"births": 1},
+        cycles={"counted": 2},
         share=ShareSeries(foreign=8, active=1, members=2, handed=1, refused=1),
         state=StateSeries(free_bytes=5),
     )
