@@ -201,7 +201,7 @@ everyday: $(VENV)/.done  ## 34 ordinary machines, three seeds each: false incide
 
 pictures: $(VENV)/.done  ## cameras: magnetic tiles and a ball screw, beside random weights and hand-made features -> benchmarks/results/pictures.*
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.pictures.run --data $(DATA)
-cycles: $(VENV)/.done  ## faulty cycles of a hydraulic rig and of a robot among usual ones, beside statistics (about 3 minutes) -> benchmarks/results/cycles.*
+cycles: $(VENV)/.done  ## faulty cycles of a hydraulic rig and of a robot among usual ones, beside statistics -> benchmarks/results/cycles.*
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.cycles.run
 
 LEFT_OUT ?=
