@@ -151,6 +151,20 @@ def test_a_corrupt_file_is_told_as_that(path: Path) -> None:
     assert caught.value.corrupt
 
 
+def test_a_file_is_read_where_the_disk_takes_no_file_beside_it(path: Path) -> None:
+    database = HistoryDatabase(path)
+    database.write({"1": incident("a"), "2": incident("b")})
+    database.close()
+    for beside in ("-wal", "-shm"):
+        Path(f"{path}{beside}").unlink(missing_ok=True)
+        Path(f"{path}{beside}").mkdir()  # as on a disk that is read-only: no log can be opened
+    with pytest.raises(sqlite3.Error):
+        sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True).execute(
+            "SELECT count(*) FROM incidents"
+        ).fetchone()
+    assert HistoryReader(path).count() == 2
+
+
 def test_the_most_alike_of_its_machine_and_its_type_are_found_and_no_other(path: Path) -> None:
     database, reader = HistoryDatabase(path), HistoryReader(path)
     hot = channels(temperature=("high", 0.8), flow=("low", 0.2))
