@@ -41,13 +41,6 @@ class Camera:
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    broker = Broker(tmp_path).start()
-    yield broker
-    broker.kill()
-
-
-@pytest.fixture
 def agent(tmp_path: Path, tiny_bundle: Path, broker: Broker) -> Iterator[Agent]:
     agent = Agent(tmp_path, bundle=tiny_bundle, port=broker.port)
     text = agent.config.read_text().replace("[commission]\n", f"[commission]\nframes = {FRAMES}\n")

@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import cbor2
@@ -33,13 +32,6 @@ def program(*words: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         check=False,
     )
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    broker = Broker(tmp_path).start()
-    yield broker
-    broker.kill()
 
 
 def messages() -> dict[str, bytes]:

@@ -1,7 +1,6 @@
 """Learnt machines appear in Home Assistant, and go with `forget`; what is told is not read back as sensor data."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -14,13 +13,6 @@ from benchmarks.harness.patience import wait_until
 from benchmarks.harness.user import User
 
 pytestmark = pytest.mark.broker
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    broker = Broker(tmp_path).start()
-    yield broker
-    broker.kill()
 
 
 class Listener:

@@ -18,13 +18,6 @@ pytestmark = pytest.mark.broker
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    broker = Broker(tmp_path).start()
-    yield broker
-    broker.kill()
-
-
-@pytest.fixture
 def agent(tmp_path: Path, broker: Broker, tiny_bundle: Path) -> Iterator[Agent]:
     agent = Agent(tmp_path, bundle=tiny_bundle, port=broker.port)
     agent.config.write_text(agent.config.read_text() + '[commands]\nallow = ["learn"]\n')

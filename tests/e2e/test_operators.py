@@ -25,13 +25,6 @@ REPLY = {"$ref": "#/$defs/Reply"} | COMMANDS
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    broker = Broker(tmp_path).start()
-    yield broker
-    broker.kill()
-
-
-@pytest.fixture
 def agent(tmp_path: Path, broker: Broker, tiny_bundle: Path) -> Iterator[Agent]:
     agent = Agent(tmp_path, bundle=tiny_bundle, port=broker.port)
     yield agent

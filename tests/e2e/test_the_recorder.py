@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,6 @@ from edge_agent.recordings import tables
 
 pytestmark = pytest.mark.broker
 ROWS = 6000
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    broker = Broker(tmp_path).start()
-    yield broker
-    broker.kill()
 
 
 def start(folder: Path, broker: Broker) -> subprocess.Popen[bytes]:
