@@ -42,12 +42,18 @@ def pytest_runtest_call() -> Generator[None, object, object]:
         missing(str(error))
 
 
-@pytest.fixture
-def quiet_logs() -> Iterator[None]:
-    """Nothing but what is critical is logged."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+@pytest.fixture(autouse=True)
+def logs_as_they_come() -> Iterator[None]:
+    """Logging is the process's: what a test, or a program that it called, set up must not silence the next one."""
+    structlog.reset_defaults()
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def quiet_logs() -> None:
+    """Nothing but what is critical is logged."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,10 @@
 """What the agent does with an optional part, whatever the part is for."""
 
 import json
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-import structlog
 
 from benchmarks.harness.patience import free_port, wait_until
 from edge_agent.config.file import Config
@@ -59,13 +57,6 @@ class Toy(AgentPart):
 
     def stop(self) -> None:
         self.said.append(f"{self.name} stops")
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture
