@@ -131,6 +131,7 @@ def _machine_samples(machines: Mapping[str, MachineSeries]) -> _Samples:
         "edge_agent_notices_open": [((name,), m.notices_open) for name, m in shown.items()],
         "edge_agent_unwatched": unwatched,
         "edge_agent_turned_away": [((name,), 1.0) for name, m in shown.items() if m.turned_away],
+        "edge_agent_reports_changes": [((name,), 1.0) for name, m in shown.items() if m.by_exception],
         "edge_agent_data_timestamp_seconds": [
             ((name,), m.data_s) for name, m in shown.items() if m.data_s is not None
         ],

@@ -98,6 +98,12 @@ TABLE: tuple[Series, ...] = (
         ("machine",),
     ),
     Series(
+        "edge_agent_reports_changes",
+        "gauge",
+        "1 for a machine that reports changes only: that it says nothing is no sign of silence.",
+        ("machine",),
+    ),
+    Series(
         "edge_agent_data_timestamp_seconds",
         "gauge",
         "Time of the machine's latest row of data.",

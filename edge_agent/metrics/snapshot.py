@@ -28,6 +28,7 @@ class MachineSeries:
     budget_spent: float | None = None
     unwatched: bool = False
     turned_away: bool = False
+    by_exception: bool = False
     unsettled: bool = False
 
 

@@ -512,6 +512,7 @@ class Machine:
             reason=self.unwatched or self.turned_away or self.reason,
             unwatched=bool(self.unwatched),
             turned_away=bool(self.turned_away),
+            by_exception=self.rows.store.values_stand,
             threshold_ratio=None if self.tracker is None else float(self.tracker.ratio[0]),
             drift=Drift() if self.drift_statistics is None else self.drift_statistics.drift(),
             learnt_ns=None if self.profile is None else self.profile.learnt_ns,

@@ -87,6 +87,7 @@ class MachineStatus:
         promise: its budget of false alarms and what that is worth; None while nothing is learnt.
         unwatched: it was learnt, and is not watched; the reason says why.
         turned_away: every message of it is; the reason says why.
+        by_exception: it reports changes only, so that a pause says nothing.
         successor: how far its next profile is, if one is on its way.
         previous: whether the profile before this one can be had back.
         unsettled: its open alarm is quiet and not over; reopened: how often that has come back.
@@ -111,6 +112,7 @@ class MachineStatus:
     promise: Promise | None = None
     unwatched: bool = False
     turned_away: bool = False
+    by_exception: bool = False
     successor: SuccessorStatus | None = None
     previous: bool = False
     unsettled: bool = False

@@ -71,6 +71,7 @@ def machine_series(
             scored_share=status.drift.scored_share,
             unwatched=status.unwatched,
             turned_away=status.turned_away,
+            by_exception=status.by_exception,
             unsettled=status.unsettled,
             learnt_s=status.learnt_ns / 1e9 if status.learnt_ns else None,
             budget_per_week=None if status.promise is None else status.promise.budget_per_week,

@@ -61,7 +61,9 @@ def full() -> Snapshot:
             budget_expected=0.3,
             budget_spent=2.0,
         ),
-        "new": MachineSeries("commissioning", 7, None, None, alarm_open=False, turned_away=True),
+        "new": MachineSeries(
+            "commissioning", 7, None, None, alarm_open=False, turned_away=True, by_exception=True
+        ),
     }
     connections = {"ingest": ConnectionSeries(connected=True, connects=2, replaced=1)}
     return Snapshot(

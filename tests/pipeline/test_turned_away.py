@@ -32,3 +32,12 @@ def test_too_many_channels_are_told_with_the_setting(tiny_bundle: Path) -> None:
     pipeline.feed([frame(3, at=9)])
     assert pipeline.statuses()["wide"].reason == ""
     assert not machine_series(pipeline.statuses(), ())["wide"].turned_away
+
+
+def test_a_machine_that_reports_changes_only_is_told_as_one(tiny_bundle: Path) -> None:
+    pipeline = Pipeline(
+        decode=lambda _: Reject("no_source"), scorer=tiny.scorer(tiny_bundle), settings=PipelineSettings()
+    )
+    pipeline.feed([replace(frame(2, at=0), machine="door", by_exception=True), frame(2, at=0)])
+    series = machine_series(pipeline.statuses(), ())
+    assert (series["door"].by_exception, series["wide"].by_exception) == (True, False)

@@ -10,8 +10,10 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from benchmarks import ROOT
+
 HERE = Path(__file__).parent
-PACKAGE = HERE.parent / ".cache/node-red/node_modules/node-red"
+PACKAGE = ROOT / "benchmarks/.cache/node-red/node_modules/node-red"
 
 
 def absent() -> str | None:
