@@ -18,8 +18,9 @@ from edge_agent.recordings.reading.numbers import (
     numbers_of,
     without_stand_ins,
 )
+from edge_agent.recordings.reading.owners import as_lines, owner_column
 from edge_agent.recordings.reading.time_order import missing
-from edge_agent.recordings.reading.time_text import TimeError, zone_in
+from edge_agent.recordings.reading.time_text import TimeError, unit_in, zone_in
 from edge_agent.records import Float32
 
 
@@ -73,6 +74,35 @@ def of_columns(
     form = long_form(columns, time=used) if time and named is None else None
     if form is not None:
         return _pivoted(path, columns, form, cells, rule=rule, sign=sign, notes=notes)
+    if time and named is None and (lines := _of_owners(columns, cells, (*used, label), label, notes)):
+        return _pivoted(path, *lines, rule=rule, sign=sign, notes=notes)
+    return _wide(path, columns, cells if time else None, used, sign, named=named, label=label, notes=notes)
+
+
+def _of_owners(
+    columns: Mapping[str, Any], cells: Any, besides: Sequence[str], label: str, notes: list[str]
+) -> tuple[dict[str, Any], LongForm, Any] | None:
+    """Rows of several machines as a line a value; None where they are of one, or carry labels."""
+    owner = "" if label in columns else owner_column(columns, cells, besides=besides)
+    if not owner:
+        return None
+    whose = len({*map(str, columns[owner])} - {""})
+    notes.append(f"rows of {whose} machines, told apart by column {owner!r}: channels of each")
+    return as_lines(columns, owner, cells, besides=besides)
+
+
+def _wide(
+    path: Path,
+    columns: Mapping[str, Any],
+    cells: Any,
+    used: Sequence[str],
+    sign: Sign,
+    *,
+    named: Sequence[str] | None,
+    label: str,
+    notes: list[str],
+) -> Columns:
+    """A column a channel."""
     found: dict[str, Any] = {}
     candidates: list[str] = []
     for name, column in columns.items():
@@ -91,7 +121,7 @@ def of_columns(
             notes.append(f"{name} left out: counts the rows")
         else:
             candidates.append(name)
-    return Columns(found, tuple(candidates), _length(columns), cells if time else None, notes)
+    return Columns(found, tuple(candidates), _length(columns), cells, notes)
 
 
 def _told_times(path: Path, time: str, cells: Any, rule: TimeRule, notes: list[str]) -> Any:
@@ -105,6 +135,10 @@ def _told_times(path: Path, time: str, cells: Any, rule: TimeRule, notes: list[s
         return cells
     if time != times.TIMESTAMP:
         notes.append(f"times in column {time!r}")
+    unit_s = unit_in(time) if rule.unit == "auto" else 0.0
+    if unit_s and (elapsed := times.elapsed_times(cells, unit_s=unit_s)) is not None:
+        notes.append("counted from a beginning, in the unit that the column's name says")
+        return elapsed.view("datetime64[ns]")
     if rule.timezone or not (zone := zone_in(time)):
         return cells
     notes.append(f"times in the zone {zone} that the column's name says")

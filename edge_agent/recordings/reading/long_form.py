@@ -25,7 +25,7 @@ _TAGS = (
     "item", "itemname", "field", "node", "nodeid", "varname", "objectname", "datapoint", "measurement", "attribute",
     "topic", "path", "source", "kanal", "messstelle", "bezeichnung", "tagid", "id", "key",
 )  # fmt: skip
-_OWNERS = (
+OWNERS = (
     "device",
     "deviceid",
     "devicename",
@@ -77,7 +77,7 @@ class LongForm:
 
 def is_tag_name(name: str) -> bool:
     """Whether a column is called as columns of tags are."""
-    return plain_name(name) in _TAGS + _OWNERS
+    return plain_name(name) in _TAGS + OWNERS
 
 
 def long_form(columns: Mapping[str, Any], *, time: Sequence[str]) -> LongForm | None:
@@ -87,7 +87,7 @@ def long_form(columns: Mapping[str, Any], *, time: Sequence[str]) -> LongForm | 
     value = next((by_name[key] for key in _VALUES if key in by_name and by_name[key] != tag), "")
     if not value:
         return None
-    owner = next((name for key in _OWNERS if (name := by_name.get(key, "")) and _are_tags(columns[name])), "")
+    owner = next((name for key in OWNERS if (name := by_name.get(key, "")) and _are_tags(columns[name])), "")
     if not tag:
         tag, owner = owner, ""
     if not tag:

@@ -22,6 +22,11 @@ _MONTH_NAMED = re.compile(
     r"(?:[^\W\d]{3,9},?\s+)?([^\W\d_]{3,9})\.?\s+(\d{1,2}),?\s+(\d{4})(?:[ ,]+(?:at\s+)?(\S.*))?"
 )
 _CTIME = re.compile(r"[^\W\d]{3}\s+([^\W\d]{3})\s+(\d{1,2})\s+(\d{1,2}:\d{2}:\d{2}(?:\.\d+)?)\s+(\d{4})")
+_EAST_ASIAN = re.compile(
+    r"(\d{4})\s*[年년./-]\s*(\d{1,2})\s*[月월./-]\s*(\d{1,2})\s*[日일]?\s*(上午|下午|午前|午後|오전|오후)?\s*"
+    r"(?:(\d{1,2})\s*[:时時点시]\s*(\d{1,2})\s*[:分분]?\s*(?:(\d{1,2})(?:[.,](\d{1,6}))?\s*[秒초]?)?)?"
+)
+_AFTERNOON = ("下午", "午後", "오후")
 _HOUR = re.compile(
     r"(\d{1,2})[:.](\d{2})(?:[:.](\d{2})(?:[.,:](\d{1,9}))?)?\s*([AaPp])?(?:\.?[Mm]\.?)?\s*(.*)", re.ASCII
 )
@@ -135,7 +140,30 @@ def _moment(cell: str, order: DayOrder) -> datetime | None:
         return _joined(_year(found[3]), _month(found[2]), int(found[1]), found[4])
     if (found := _MONTH_NAMED.fullmatch(cell)) is not None:
         return _joined(int(found[3]), _month(found[1]), int(found[2]), found[4])
+    if not cell.isascii() and (found := _EAST_ASIAN.fullmatch(cell)) is not None:
+        return _east_asian(found)
     return None
+
+
+def _east_asian(found: re.Match[str]) -> datetime | None:
+    """2026年3月2日 下午3:04:05 and its like; None where that is no time."""
+    hour, minute, second = (int(found[at] or 0) for at in (5, 6, 7))
+    if found[4]:
+        if hour > 12:
+            return None
+        hour = hour % 12 + (12 if found[4] in _AFTERNOON else 0)
+    try:
+        return datetime(  # noqa: DTZ001 - the zone is the reader's to say
+            int(found[1]),
+            int(found[2]),
+            int(found[3]),
+            hour,
+            minute,
+            second,
+            int((found[8] or "0").ljust(6, "0")),
+        )
+    except ValueError:
+        return None
 
 
 def _year(text: str) -> int:
@@ -200,3 +228,15 @@ def zone_in(name: str) -> str:
             return ""
         return told
     return ""
+
+
+_UNITS_S = {
+    "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "msec": 1e-3, "s": 1.0, "sec": 1.0, "seconds": 1.0,
+    "sek": 1.0, "min": 60.0, "minutes": 60.0, "h": 3600.0, "hours": 3600.0, "std": 3600.0,
+}  # fmt: skip
+
+
+def unit_in(name: str) -> float:
+    """Seconds of the unit that a column's name tells in brackets or behind a line (`t [ms]`, `time_ms`); 0: none."""
+    found = re.search(r"[(\[]\s*(?:in\s+)?([^)\]]+?)\s*[)\]]\s*$|_([a-z]+)$", name.strip(), re.IGNORECASE)
+    return _UNITS_S.get((found[1] or found[2]).lower(), 0.0) if found is not None else 0.0

@@ -24,12 +24,16 @@ _NAMES = (
     "sampletime", "eventtime", "timestring", "logtime", "measuredat", "recordedat", "createdat", "localtime",
     "moment", "horodatage", "fecha", "fechahora", "dataeora", "dataora", "tijd", "tidpunkt", "czas", "epoch",
     "unixtime", "timems", "timestampms", "timestampns", "timestampus", "epochms", "sourcetimestamp",
-    "servertimestamp", "datetimestamp",
+    "servertimestamp", "datetimestamp", "时间", "時間", "时间戳", "日期时间",
+    "采集时间", "记录时间", "日時", "日期", "時刻", "일시", "시간", "날짜",
 )  # fmt: skip
 """In lower case, without anything but letters and digits."""
+_ELAPSED = ("elapsed", "elapsedtime", "seconds", "sekunden", "timestep", "relativetime", "laufzeit")
+_SINCE_1970_S = 3.2e8
+"""Ten years; what is longer counts from 1970."""
 _DATES, _HOURS = (
-    ("date", "datum", "day", "fecha", "tag"),
-    ("time", "zeit", "uhrzeit", "hour", "hora", "heure"),
+    ("date", "datum", "day", "fecha", "tag", "日期", "날짜"),
+    ("time", "zeit", "uhrzeit", "hour", "hora", "heure", "时间", "時間", "時刻", "시간"),
 )
 _HOUR = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s*[AaPp]\.?[Mm]\.?)?", re.ASCII)
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?(?:[eE]\+?\d{1,2})?", re.ASCII)
@@ -81,9 +85,37 @@ def time_column(columns: Mapping[str, Any], *, rule: TimeRule) -> tuple[str, Any
         if not _is_numbers(cells) and _are_times(cells, rule):
             return name, cells, (name,)
     first = next(iter(columns), "")
-    if first and _is_numbers(columns[first]) and _counts_from_1970(columns[first]):
+    if not first or not _is_numbers(columns[first]):
+        return "", [], ()
+    if _counts_from_1970(columns[first]) or (_is_elapsed(first) and _rises(columns[first])):
         return first, columns[first], (first,)
     return "", [], ()
+
+
+def _is_elapsed(name: str) -> bool:
+    """Whether a column is called as time since a beginning is: `t [s]`, `elapsed`, `Sekunden`."""
+    return plain_name(name) in _ELAPSED or (plain_name(name) in ("t", "x") and time_text.unit_in(name) > 0)
+
+
+def _rises(cells: Any) -> bool:
+    values = np.array([_float(cell) for cell in _told(cells)]) if not isinstance(cells, np.ndarray) else cells
+    return len(values) > 1 and bool((np.diff(values.astype(np.float64)) > 0).all())
+
+
+def elapsed_times(cells: Any, *, unit_s: float) -> NDArray[np.int64] | None:
+    """[R] nanoseconds of numbers that count so many seconds each from a beginning; None where they are no such numbers.
+
+    Text with a time in it is none, nor is what counts from 1970.
+    """
+    if not _is_numbers(cells):
+        return None
+    values = cells.astype(np.float64) if isinstance(cells, np.ndarray) else np.array([*map(_float, cells)])
+    known = np.isfinite(values)
+    if not known.any() or float(np.abs(values[known]).max()) * unit_s >= _SINCE_1970_S:
+        return None
+    found = np.full(len(values), NO_TIME, np.int64)
+    found[known] = np.rint(values[known] * (unit_s * 1e9)).astype(np.int64)
+    return found
 
 
 def _days(cells: Sequence[str]) -> list[str]:

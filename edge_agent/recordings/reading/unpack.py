@@ -4,6 +4,7 @@ Suffixes are not believed. Unpacking is bounded, so that no file swells the memo
 """
 
 import io
+import re
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ Form = Literal["text", "json", "workbook", "parquet"]
 UNPACKED_LIMIT_BYTES = 2_000_000_000
 _GZIP, _ZSTD, _ZIP, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"PAR1"
 _OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_FEWEST_LETTERS = 6
+"""Korean is told from Chinese by their leads; fewer letters tell nothing."""
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _LOOKED_AT = 4096
 
@@ -97,14 +100,37 @@ def _encoding(raw: bytes) -> str | None:
 
 
 def text_of(raw: bytes, notes: list[str]) -> str:
-    """Text in UTF-8, UTF-16 or, where it is neither, Windows-1252."""
+    """Text in UTF-8, UTF-16 or, where it is neither, in the code page that its bytes fit."""
     if (encoding := _encoding(raw)) is not None:
         return raw.decode(encoding, "replace")
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        notes.append("text in Windows-1252")
-        return raw.decode("cp1252", "replace")
+        encoding, name = _code_page(raw[:_LOOKED_AT])
+        notes.append(f"text in {name}")
+        return raw.decode(encoding, "replace")
+
+
+def _code_page(head: bytes) -> tuple[str, str]:
+    """(Python's name, the usual name) of the encoding of text in none of Unicode's.
+
+    In Chinese and Korean text bytes above 127 come in pairs, the first of them within the rows of common characters; in
+    Western text they mostly stand alone. Japanese text has leads that no Western letter has.
+    """
+    runs = re.findall(rb"[\x80-\xff]+", head[: head.rfind(b"\n") + 1] or head)
+    if runs and all(len(run) % 2 == 0 for run in runs):
+        leads = [run[at] for run in runs for at in range(0, len(run), 2)]
+        if all(0xA1 <= lead <= 0xA9 or 0xB0 <= lead <= 0xD7 for lead in leads):
+            letters = [lead for lead in leads if lead >= 0xB0]
+            korean = len(letters) >= _FEWEST_LETTERS and max(letters) <= 0xC8
+            return ("cp949", "Korean (CP949)") if korean else ("gb18030", "Chinese (GB 18030)")
+    try:
+        text = head[: head.rfind(b"\n") + 1].decode("cp932")
+    except UnicodeDecodeError:
+        return "cp1252", "Windows-1252"
+    common = sum(0x81 <= letter.encode("cp932")[0] <= 0x9F for letter in text)
+    others = sum(letter > "\x7f" for letter in text) - common
+    return ("cp932", "Japanese (Shift JIS)") if common > others else ("cp1252", "Windows-1252")
 
 
 def _is_workbook(path: Path, raw: bytes) -> bool:
