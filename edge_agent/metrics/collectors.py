@@ -3,12 +3,12 @@
 A function for each part of the snapshot gives its series as labels and values; a series that is absent stays out.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import HistogramMetricFamily, Metric
 
 from edge_agent.metrics.histogram import BatchHistogram
-from edge_agent.metrics.series import BY_NAME, TABLE, Series
+from edge_agent.metrics.series import BY_NAME
 from edge_agent.metrics.snapshot import (
     HistorySeries,
     MachineSeries,
@@ -54,28 +54,19 @@ class HistogramCollector:
         )
 
 
-class SnapshotCollector:
-    """Turns the latest snapshot into series, at the moment of the scrape."""
-
-    def __init__(self, latest: Callable[[], Snapshot]) -> None:
-        self._latest = latest
-
-    def collect(self) -> Iterator[Metric]:
-        """All series of the table but the histograms."""
-        snapshot = self._latest()
-        samples = {**_ledger_samples(snapshot.ledger), **_machine_samples(snapshot.machines)}
-        samples |= {**_broker_samples(snapshot), **_state_samples(snapshot.alerts, snapshot.state)}
-        samples |= {**_share_samples(snapshot.share), **_history_samples(snapshot.history)}
-        samples |= {"edge_agent_cycles_total": [((outcome,), n) for outcome, n in snapshot.cycles.items()]}
-        for series in TABLE:
-            if series.kind != "histogram":
-                yield _family(series, samples.get(series.name, ()))
+Samples = Mapping[str, Iterable[tuple[tuple[str, ...], float]]]
+"""Of each series, label values in the order of its table's row, and the value."""
 
 
-_Samples = Mapping[str, Iterable[tuple[tuple[str, ...], float]]]
+def samples_of(snapshot: Snapshot) -> Samples:
+    """All series of the table but the histograms; one that is absent has nothing to show."""
+    samples = {**_ledger_samples(snapshot.ledger), **_machine_samples(snapshot.machines)}
+    samples |= {**_broker_samples(snapshot), **_state_samples(snapshot.alerts, snapshot.state)}
+    samples |= {**_share_samples(snapshot.share), **_history_samples(snapshot.history)}
+    return samples | {"edge_agent_cycles_total": [((outcome,), n) for outcome, n in snapshot.cycles.items()]}
 
 
-def _ledger_samples(ledger: Ledger) -> _Samples:
+def _ledger_samples(ledger: Ledger) -> Samples:
     rejected = sum(ledger.rejected.values())
     amounts = (ledger.accepted, ledger.duplicate, rejected, ledger.late, ledger.shed)
     return {
@@ -92,7 +83,7 @@ def _ledger_samples(ledger: Ledger) -> _Samples:
     }
 
 
-def _machine_samples(machines: Mapping[str, MachineSeries]) -> _Samples:
+def _machine_samples(machines: Mapping[str, MachineSeries]) -> Samples:
     """Series of each machine up to the limit; counts of the others, whose figures have no meaning together.
 
     Those that are not learnt come last, so that invented machines take no learnt one's series.
@@ -139,7 +130,7 @@ def _machine_samples(machines: Mapping[str, MachineSeries]) -> _Samples:
     }
 
 
-def _drift_samples(machines: Mapping[str, MachineSeries]) -> _Samples:
+def _drift_samples(machines: Mapping[str, MachineSeries]) -> Samples:
     """How far each machine is from what was learnt, where something can be said."""
     return {
         name: [
@@ -151,14 +142,14 @@ def _drift_samples(machines: Mapping[str, MachineSeries]) -> _Samples:
     }
 
 
-def _share_samples(share: ShareSeries | None) -> _Samples:
+def _share_samples(share: ShareSeries | None) -> Samples:
     """What is told of a group of agents; nothing where no machines are shared."""
     if share is None:
         return {}
     return {name: [((), float(getattr(share, field)))] for name, field in _SHARE.items()}
 
 
-def _broker_samples(snapshot: Snapshot) -> _Samples:
+def _broker_samples(snapshot: Snapshot) -> Samples:
     connections = snapshot.connections.items()
     return {
         "edge_agent_queue_messages": [((), snapshot.queued)],
@@ -195,7 +186,7 @@ def _broker_samples(snapshot: Snapshot) -> _Samples:
     }
 
 
-def _state_samples(alerts: OutboxSeries, state: StateSeries) -> _Samples:
+def _state_samples(alerts: OutboxSeries, state: StateSeries) -> Samples:
     return {
         "edge_agent_alerts_made_total": [((), alerts.made)],
         "edge_agent_alerts_total": [
@@ -216,7 +207,7 @@ def _state_samples(alerts: OutboxSeries, state: StateSeries) -> _Samples:
     }
 
 
-def _history_samples(history: HistorySeries) -> _Samples:
+def _history_samples(history: HistorySeries) -> Samples:
     return {
         "edge_agent_history_degraded": [((), float(history.degraded))],
         "edge_agent_history_waiting": [((), history.waiting)],
@@ -230,11 +221,3 @@ def _history_samples(history: HistorySeries) -> _Samples:
         "edge_agent_history_set_aside_total": [((), history.set_aside)],
         "edge_agent_history_bytes": [((), history.bytes)],
     }
-
-
-def _family(series: Series, samples: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
-    kind = CounterMetricFamily if series.kind == "counter" else GaugeMetricFamily
-    family = kind(series.name, series.help, labels=series.labels)
-    for labels, value in samples:
-        family.add_metric(labels, value)
-    return family

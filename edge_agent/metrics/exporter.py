@@ -15,10 +15,11 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from edge_agent.metrics.collectors import HistogramCollector, SnapshotCollector
+from edge_agent.metrics.collectors import HistogramCollector, samples_of
 from edge_agent.metrics.histogram import BatchHistogram
-from edge_agent.metrics.series import BY_NAME
+from edge_agent.metrics.series import BY_NAME, TABLE
 from edge_agent.metrics.snapshot import Snapshot
+from edge_agent.metrics.text import text_of
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 """Of the page."""
@@ -34,7 +35,6 @@ class Exporter:
     def __init__(self) -> None:
         self.snapshot = Snapshot()
         self._registry = CollectorRegistry()
-        self._registry.register(SnapshotCollector(lambda: self.snapshot))
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         self.step_seconds = self._histogram("edge_agent_step_seconds", _FAST_S)
@@ -46,7 +46,7 @@ class Exporter:
 
     def page(self) -> bytes:
         """The metrics in Prometheus' text form."""
-        return generate_latest(self._registry)
+        return text_of(TABLE, samples_of(self.snapshot)).encode() + generate_latest(self._registry)
 
     def _histogram(self, name: str, buckets: Sequence[float]) -> Histogram:
         return Histogram(name, BY_NAME[name].help, registry=self._registry, buckets=buckets)

@@ -1,11 +1,14 @@
 """The page says what the table declares, and the ledger on it adds up."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge_agent.metrics.collectors import MACHINES_LIMIT
+from edge_agent.metrics.collectors import MACHINES_LIMIT, Samples, samples_of
 from edge_agent.metrics.exporter import DECISION_S, Exporter
 from edge_agent.metrics.series import TABLE
 from edge_agent.metrics.snapshot import (
@@ -16,6 +19,7 @@ from edge_agent.metrics.snapshot import (
     Snapshot,
     StateSeries,
 )
+from edge_agent.metrics.text import text_of
 from edge_agent.records import Ledger
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -190,3 +194,33 @@ def test_invented_machines_take_no_series_of_a_learnt_one() -> None:
     found = samples(exporter)
     assert found["edge_agent_alarms_open", ("real",)] == 1
     assert found["edge_agent_machines_gave_way_total", ()] == 3
+
+
+def test_the_page_is_byte_for_byte_what_the_client_of_prometheus_writes() -> None:
+    snapshot = full()
+    odd = replace(snapshot.machines["pump"], score=1.5e-9, threshold=12_345_678.0, data_s=float("inf"))
+    machines = {
+        **snapshot.machines,
+        'press "4"\\\n末': odd,
+        "none": replace(odd, score=float("nan"), rows=-3),
+    }
+    samples = samples_of(replace(snapshot, machines=machines))
+    registry = CollectorRegistry()
+    registry.register(Families(samples))
+    assert text_of(TABLE, samples).encode() == generate_latest(registry)
+
+
+class Families:
+    """The same samples as objects of the client."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+
+    def collect(self) -> Iterator[Metric]:
+        for series in TABLE:
+            if series.kind != "histogram":
+                kind = CounterMetricFamily if series.kind == "counter" else GaugeMetricFamily
+                family = kind(series.name, series.help, labels=series.labels)
+                for labels, value in self._samples.get(series.name, ()):
+                    family.add_metric(labels, value)
+                yield family
