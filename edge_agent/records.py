@@ -89,6 +89,7 @@ class Picture:
         crop: what of the whole picture `pixels` shows: x, y, width, height as shares of it.
         counted: [S, S] pixels that count; None: all.
         every_ns: pictures that follow faster are not looked at.
+        suspects: share of good parts that may be called suspect.
     """
 
     camera: str
@@ -102,6 +103,7 @@ class Picture:
     counted: NDArray[np.bool_] | None = None
     every_ns: int = 0
     subject: Subject = "scene"
+    suspects: float = 0.01
 
 
 @dataclass(frozen=True, slots=True)

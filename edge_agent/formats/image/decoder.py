@@ -40,6 +40,7 @@ class ImageSettings:
         crop: what of the picture counts: x, y, width, height as shares of it.
         ignore: rectangles of the same kind that do not, such as a clock or a lamp.
         every_s: pictures that follow faster are passed over and counted.
+        suspects: share of good parts that may be called suspect; of parts alone.
         max_pixels: a file that claims more is turned away by its header.
     """
 
@@ -48,6 +49,7 @@ class ImageSettings:
     crop: Box = _ALL
     ignore: Annotated[tuple[Box, ...], MaxLen(_IGNORED_LIMIT)] = ()
     every_s: Annotated[float, Interval(ge=0, le=86_400)] = 1.0
+    suspects: Annotated[float, Interval(ge=0.001, le=0.2)] = 0.01
     max_pixels: Annotated[int, Interval(ge=256, le=200_000_000)] = 25_000_000
 
     def __post_init__(self) -> None:
@@ -163,6 +165,7 @@ def _frame(
         counted=counted,
         every_ns=round(settings.every_s * 1e9),
         subject=settings.subject,
+        suspects=settings.suspects,
     )
     return Frame(
         machine=origin.machine,

@@ -1,7 +1,8 @@
 """One camera: the pictures that it is learnt from, its score, its alarm and what is wrong with itself. Pure.
 
 A scene is unusual when two pictures in a row are, and usual again when three in a row are. Of parts, each another one,
-the same is said of three among the last twenty, and of twenty good ones.
+the same is said where more of the last twenty are suspects than the budget allows, three at least, and of twenty good
+ones.
 """
 
 import hashlib
@@ -13,12 +14,12 @@ from numpy.typing import NDArray
 from edge_agent.detect.pictures.shift import shift, thumbnail
 from edge_agent.formats.image.gauges import luma
 from edge_agent.pipeline.cameras import evidence, faults
-from edge_agent.pipeline.cameras.learning import CameraMemory, CameraRequest
+from edge_agent.pipeline.cameras.learning import FEWEST_SUSPECTS, LAST_PARTS, CameraMemory, CameraRequest
 from edge_agent.records import Alarm, Float32, Frame, Picture, PictureEvidence
 from edge_agent.sensors.findings import closed, opened
 
 UNUSUAL = "unusual picture"
-_LAST = 20
+_LAST = LAST_PARTS
 """Pictures whose verdicts are kept, a bit each."""
 _BELIEVED_AFTER = 2
 _GROWN = 1.25
@@ -175,6 +176,7 @@ class Camera:
             counted=counted,
             aspect=picture.width / picture.height,
             budget_per_week=budget_per_week,
+            suspects=picture.suspects,
         )
 
     def install(self, memory: CameraMemory) -> None:
@@ -196,7 +198,8 @@ class Camera:
         )
         part = picture.subject == "part"
         if state.alarm is None:
-            loud = state.loud.bit_count() >= 3 if part else state.loud & 3 == 3
+            suspects = FEWEST_SUSPECTS if self.memory is None else self.memory.suspects
+            loud = state.loud.bit_count() >= suspects if part else state.loud & 3 == 3
             return (
                 [self._raise(score, unusual, found, time_ns=time_ns, model=model)]
                 if loud and score >= 1.0

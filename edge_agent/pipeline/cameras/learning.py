@@ -1,5 +1,11 @@
-"""What is usual before one camera: its first pictures to what they are compared with. Takes seconds; pure."""
+"""What is usual before one camera: its first pictures to what they are compared with. Takes seconds; pure.
 
+A scene's threshold keeps the machine's budget of false alarms. A part's lets a share of good parts through as suspects,
+whatever the budget: a law of weeks would lie beyond every fault where good parts differ much. The budget then says how
+many suspects among the last parts are an alarm.
+"""
+
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.commissioning.threshold import threshold
+from edge_agent.commissioning.threshold import level, threshold
 from edge_agent.detect.pictures import place, regions, texture
 from edge_agent.records import Float32
 
@@ -18,6 +24,10 @@ _MARGIN = 1.1
 """Pictures that were not learnt from lie a little further off than learnt ones do from each other."""
 _LEAST_SPREAD = 1e-3
 _DETECTORS = {"scene": place, "part": texture}
+LAST_PARTS = 20
+"""Parts whose verdicts count for an alarm."""
+FEWEST_SUSPECTS = 3
+"""Among them that are an alarm, where the budget asks for no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,8 @@ class CameraRequest:
     counted: NDArray[np.bool_] | None
     aspect: float
     budget_per_week: float
+    suspects: float = 0.01
+    """Share of good parts that may be called suspect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +62,8 @@ class CameraMemory:
         network: digest of the network whose patches these are.
         grid: G. pictures: N.
         threshold: of the score of a picture.
-        arrays: `scale` [D], `gauges_low`, `gauges_high` [K], and what the detector remembers.
+        arrays: `scale` [D], `gauges_low`, `gauges_high` [K], `suspects` [] that are an alarm, and what the detector
+            remembers.
     """
 
     machine: str
@@ -72,6 +85,11 @@ class CameraMemory:
         )
         return found
 
+    @property
+    def suspects(self) -> int:
+        """Suspects among the last twenty parts that are an alarm; older agents did not say."""
+        return int(self.arrays.get("suspects", FEWEST_SUSPECTS))
+
     def score(self, unusual: Float32, counted: NDArray[np.bool_] | None) -> float:
         """Of such a map; from 1 on it is unusual."""
         return regions.score(unusual, counted, wide=self.subject == "scene")
@@ -88,11 +106,13 @@ def learn(request: CameraRequest) -> CameraMemory:
     ]
     steps = np.diff(request.times_ns)
     period_ns = float(np.median(steps)) if len(steps) else 0.0
-    limit = threshold(
-        scores,
-        windows_per_week=_WEEK_NS / max(period_ns, 1e9),
-        budget_per_week=_BUDGET_SHARE * request.budget_per_week,
-    )
+    per_week = _WEEK_NS / max(period_ns, 1e9)
+    budget_per_week = _BUDGET_SHARE * request.budget_per_week
+    if request.subject == "part":
+        limit = level(scores, chance=request.suspects)
+    else:
+        limit = threshold(scores, windows_per_week=per_week, budget_per_week=budget_per_week)
+        limit = max(limit, _MARGIN * max(scores))
     return CameraMemory(
         machine=request.machine,
         camera=request.camera,
@@ -101,15 +121,36 @@ def learn(request: CameraRequest) -> CameraMemory:
         grid=patches.shape[1],
         pictures=len(patches),
         aspect=request.aspect,
-        threshold=max(float(limit), _MARGIN * max(scores), 1e-6),
+        threshold=max(float(limit), 1e-6),
         learnt_ns=request.times_ns[-1],
         arrays={
             "scale": scale,
             "gauges_low": request.gauges.min(axis=0),
             "gauges_high": request.gauges.max(axis=0),
+            "suspects": np.array(
+                suspects_for_alarm(request.suspects, parts_per_week=per_week, budget_per_week=budget_per_week)
+            ),
             **memory,
         },
     )
+
+
+def suspects_for_alarm(share: float, *, parts_per_week: float, budget_per_week: float) -> int:
+    """Suspects among the last twenty parts that good parts alone, each one by chance, reach within the budget.
+
+    An alarm begins with a suspect that finds all others but one among the nineteen parts before it.
+
+    Args:
+        share: of good parts that are called suspect.
+        parts_per_week: that pass.
+        budget_per_week: false alarms that are accepted.
+    """
+    before = LAST_PARTS - 1
+    chance = [math.comb(before, n) * share**n * (1.0 - share) ** (before - n) for n in range(LAST_PARTS)]
+    for wanted in range(FEWEST_SUSPECTS, LAST_PARTS):
+        if parts_per_week * share * sum(chance[wanted - 1 :]) <= budget_per_week:
+            return wanted
+    return LAST_PARTS
 
 
 def _spread(patches: Float32) -> Float32:

@@ -22,7 +22,7 @@ START_NS, SECOND_NS = 1_700_000_000_000_000_000, 1_000_000_000
 SETTINGS = CameraSettings(frames=12)
 NETWORK = PictureSession(bundles.read(SHIPPED_PICTURES))
 CALM = [jpeg(scene(number)) for number in range(20)]
-SCRATCHED = [jpeg(scene(100 + number, scratch=True)) for number in range(4)]
+SCRATCHED = [jpeg(scene(100 + number, scratch=True)) for number in range(6)]
 
 
 def desk(settings: CameraSettings = SETTINGS) -> CameraDesk:
