@@ -12,15 +12,17 @@ from simulator.habits import Habits, Trouble, TroubleRates
 from simulator.habits.draw import ordinary
 from simulator.habits.presets import PRESETS
 from simulator.injections import some_faults
-from simulator.kinds import KINDS, MEASURED_KINDS
+from simulator.kinds import EVERY_KIND, KINDS, MEASURED_KINDS, PROGRAMMED_KINDS
 from simulator.machines import Machine, machine
 from simulator.records import Channel, Event, Fault, Injection, Kind, Run
 from simulator.simulation import START_TS, simulate
 
 __all__ = [
+    "EVERY_KIND",
     "KINDS",
     "MEASURED_KINDS",
     "PRESETS",
+    "PROGRAMMED_KINDS",
     "START_TS",
     "Channel",
     "Event",

@@ -17,7 +17,7 @@ import numpy as np
 from simulator.errors import UsageError
 from simulator.habits import Habits
 from simulator.habits.presets import PRESETS
-from simulator.kinds import KINDS
+from simulator.kinds import EVERY_KIND
 from simulator.machines import machine
 from simulator.picture import contact_sheet
 from simulator.records import Injection, Run
@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         "--machine",
         action="append",
         metavar="NAME=KIND",
-        help=f"may be repeated (default pump-1=pump); kinds: {', '.join(KINDS)}",
+        help=f"may be repeated (default pump-1=pump); kinds: {', '.join(EVERY_KIND)}",
     )
     add("--rows", type=int, default=3600, help="rows per machine (default 3600)")
     add("--seed", type=int, default=0, help="seed of the first machine; the next ones count up (default 0)")
@@ -141,7 +141,7 @@ def _runs(options: argparse.Namespace) -> dict[str, Run]:
 
 
 def _habits(name: str | None, kind: str, *, seed: int) -> Habits:
-    if name is None or kind not in KINDS:  # an unknown kind is told by `simulate`
+    if name is None or kind not in EVERY_KIND:  # an unknown kind is told by `simulate`
         return Habits()
     return machine(kind, seed=seed, habits=None if name == "ordinary" else name).habits
 
@@ -167,7 +167,7 @@ def _write_parquet(run: Run, path: Path, *, start_ts: float) -> None:
     columns |= {name: pa.array(run.values[:, index]) for index, name in enumerate(run.channels)}
     columns |= {"label": pa.array(run.label)}
     units = dict(zip(run.channels, run.units, strict=True))
-    faults = ["normal", *(fault.name for fault in KINDS[run.kind].faults)]
+    faults = ["normal", *(fault.name for fault in EVERY_KIND[run.kind].faults)]
     notes = {
         "kind": run.kind,
         "rate_hz": repr(run.rate_hz),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from simulator.errors import UsageError
-from simulator.kinds import KINDS
+from simulator.kinds import EVERY_KIND
 from simulator.records import Growth, Injection
 
 _GROWTHS: tuple[Growth, ...] = ("linear", "exponential", "intermittent")
@@ -22,7 +22,7 @@ def some_faults(
     """Faults that do not overlap, at random places between `first_row` and `rows`, with normal rows between them.
 
     Args:
-        kind: Key in `KINDS`.
+        kind: Key in `EVERY_KIND`.
         seed: Source of all of it.
         first_row: No fault begins before it.
         rows: Each is over before it.
@@ -33,8 +33,8 @@ def some_faults(
     Raises:
         UsageError: Unknown kind, or no room for any.
     """
-    if kind not in KINDS:
-        raise UsageError(f"unknown kind of machine {kind!r}; known: {', '.join(KINDS)}")
+    if kind not in EVERY_KIND:
+        raise UsageError(f"unknown kind of machine {kind!r}; known: {', '.join(EVERY_KIND)}")
     rng = np.random.default_rng([seed, 2])
     low, high = length_rows
     count = min(count, (rows - first_row) // (2 * low))
@@ -43,7 +43,7 @@ def some_faults(
     room = (rows - first_row) // count
     drawn = []
     for number in range(count):
-        fault = KINDS[kind].faults[int(rng.integers(len(KINDS[kind].faults)))].name
+        fault = EVERY_KIND[kind].faults[int(rng.integers(len(EVERY_KIND[kind].faults)))].name
         longest = min(high, room // 2)
         length = int(np.exp(rng.uniform(np.log(low), np.log(longest + 1))))
         start = first_row + number * room + int(rng.integers(room - length + 1))

@@ -7,7 +7,7 @@ from simulator.errors import UsageError
 from simulator.habits import Habits, Trouble
 from simulator.habits.draw import ordinary
 from simulator.habits.presets import PRESETS
-from simulator.kinds import KINDS
+from simulator.kinds import EVERY_KIND
 from simulator.records import Channel, Injection, Run
 from simulator.simulation import START_TS, simulate
 
@@ -17,7 +17,7 @@ class Machine:
     """A machine that stands somewhere.
 
     Attributes:
-        kind: Key in `KINDS`.
+        kind: Key in `EVERY_KIND`.
         seed: Source of its constants.
         habits: What the factory around it does.
     """
@@ -29,7 +29,7 @@ class Machine:
     @property
     def channels(self) -> tuple[Channel, ...]:
         """Its own channels, then those of the instruments beside it, in the order of the columns."""
-        return (*KINDS[self.kind].channels, *(each.channel for each in self.habits.appliances))
+        return (*EVERY_KIND[self.kind].channels, *(each.channel for each in self.habits.appliances))
 
     def run(
         self,
@@ -57,17 +57,17 @@ def machine(kind: str, *, seed: int, habits: Habits | str | None = None) -> Mach
     """A machine of that kind.
 
     Args:
-        kind: Key in `KINDS`.
+        kind: Key in `EVERY_KIND`.
         seed: Source of its constants and, where none are given, of its habits.
         habits: What the factory around it does, or a key of `PRESETS`; None: drawn at random.
 
     Raises:
         UsageError: There is no such kind or preset.
     """
-    if kind not in KINDS:
-        raise UsageError(f"unknown kind of machine {kind!r}; known: {', '.join(KINDS)}")
+    if kind not in EVERY_KIND:
+        raise UsageError(f"unknown kind of machine {kind!r}; known: {', '.join(EVERY_KIND)}")
     if isinstance(habits, str):
         if habits not in PRESETS:
             raise UsageError(f"unknown preset {habits!r}; known: {', '.join(PRESETS)}")
         habits = PRESETS[habits]
-    return Machine(kind, seed, ordinary(KINDS[kind], seed=seed) if habits is None else habits)
+    return Machine(kind, seed, ordinary(EVERY_KIND[kind], seed=seed) if habits is None else habits)

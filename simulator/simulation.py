@@ -10,7 +10,7 @@ from simulator.errors import UsageError
 from simulator.habits import Habits, Surroundings, Trouble, planned
 from simulator.habits.transmitters import plain
 from simulator.habits.troubles import befall
-from simulator.kinds import KINDS
+from simulator.kinds import EVERY_KIND
 from simulator.plan import Clock, Plan
 from simulator.records import Channel, Event, Floats, Injection, Kind, Run, Scene, Streams
 
@@ -37,7 +37,7 @@ def simulate(
     injections bit for bit, and the modes are the same throughout.
 
     Args:
-        kind: Key in `KINDS`.
+        kind: Key in `EVERY_KIND`.
         rows: Number of rows R, at least 1.
         seed: Source of schedule, process and sensor noise, 0 or more.
         rate_hz: Rows per second, a row each 15 minutes to 100 a second. A row holds the readings of its instant.
@@ -223,9 +223,9 @@ def _label(severity: Floats) -> "np.ndarray[tuple[int, ...], np.dtype[np.int16]]
 
 
 def _kind_of(name: str) -> Kind:
-    if name not in KINDS:
-        raise UsageError(f"unknown kind of machine {name!r}; known: {', '.join(KINDS)}")
-    return KINDS[name]
+    if name not in EVERY_KIND:
+        raise UsageError(f"unknown kind of machine {name!r}; known: {', '.join(EVERY_KIND)}")
+    return EVERY_KIND[name]
 
 
 def _check(kind: Kind, *, rows: int, seed: int, rate_hz: float, injections: Sequence[Injection]) -> None:

@@ -11,6 +11,7 @@ from simulator.kinds.mechanical.motor import MOTOR
 from simulator.kinds.mechanical.press import PRESS
 from simulator.kinds.mechanical.pump import PUMP
 from simulator.kinds.mechanical.robot import ROBOT
+from simulator.kinds.programmed.arm import ARM
 from simulator.kinds.thermal.boiler import BOILER
 from simulator.kinds.thermal.cascade import CASCADE
 from simulator.kinds.thermal.chiller import CHILLER
@@ -41,6 +42,11 @@ _TABLE = (
 )
 
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _TABLE})
+
+PROGRAMMED_KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (ARM,)})
+"""Kinds whose rows mean little without their program; the shipped models learnt nothing from them."""
+
+EVERY_KIND: Mapping[str, Kind] = MappingProxyType({**KINDS, **PROGRAMMED_KINDS})
 
 MEASURED_KINDS = ("pump", "motor", "furnace")
 """The first three: what published figures were measured on, and what the first shipped models learnt from."""
