@@ -303,6 +303,7 @@ class PictureEvidence:
         time_ns: of the picture. width, height: in pixels, of the whole of it.
         boxes: at most 5, the gravest first.
         map: 32 x 32 bytes by rows, over what of the picture counts; 255 is four times the threshold or more.
+        suspects, parts: so many of the last parts were suspects; 0 of 0 where the camera sees a scene.
     """
 
     camera: str
@@ -311,6 +312,8 @@ class PictureEvidence:
     height: int
     boxes: tuple[PictureBox, ...]
     map: bytes
+    suspects: int = 0
+    parts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

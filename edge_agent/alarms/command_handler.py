@@ -64,6 +64,9 @@ class MachinesPort(ManagedMachines, Protocol):
     def take_back(self, alarm: str) -> AcceptOutcome:
         """What was accepted of the alarm is no longer normal."""
 
+    def inspected(self, picture: str) -> str | None:
+        """The machine whose unusual picture has that id; None where no such picture is kept."""
+
     def recommission(self, machine: str) -> str:
         """Forget what is normal for the machine and gather its rows anew; the reason where that is impossible."""
 
@@ -259,10 +262,9 @@ class CommandHandler:
         return done(self._lifecycle.unsuppress(request.machine, now_ns=now_ns))
 
     def _label(self, request: requests.Label, now_ns: int) -> CommandOutcome:
-        found = self._lifecycle.find_alarm(request.alarm)
-        if found is None:
+        machine = self._told_of(request.alarm)
+        if machine is None:
             return _unknown_alarm(request.alarm)
-        machine = found.alarm.machine if isinstance(found, AlarmState) else found.machine
         named = self._machines.label(machine, alarm=request.alarm, fault=request.fault, by=request.by)
         if named.reason:
             return refuse(named.reason, named.detail)
@@ -275,16 +277,17 @@ class CommandHandler:
         if request.undo:
             outcome = self._machines.take_back(request.alarm)
         else:
-            found = self._lifecycle.find_alarm(request.alarm)
-            if found is None:
+            machine = self._told_of(request.alarm)
+            if machine is None:
                 return _unknown_alarm(request.alarm)
-            machine = found.alarm.machine if isinstance(found, AlarmState) else found.machine
             outcome = self._machines.accept(machine, alarm=request.alarm, by=request.by, time_ns=now_ns)
         if outcome.reason:
             return refuse(outcome.reason, outcome.detail)
         if not outcome.changed:
             return CommandOutcome("unchanged", detail=outcome.detail)
         if request.undo:
+            return done((), detail=outcome.detail)
+        if self._lifecycle.find_alarm(request.alarm) is None:  # a picture that no alarm showed
             return done((), detail=outcome.detail)
         seen = Acknowledgement(request.by, now_ns, request.comment)
         notifications = self._lifecycle.accept(request.alarm, seen, now_ns=now_ns)
@@ -307,6 +310,13 @@ class CommandHandler:
         if why_not := self._machines.recommission(request.machine):
             return refuse("failed", why_not)
         return done(self._lifecycle.end_alarms(request.machine))
+
+    def _told_of(self, alarm: str) -> str | None:
+        """The machine that an alarm, or an unusual picture, told of; None where neither is known."""
+        found = self._lifecycle.find_alarm(alarm)
+        if found is None:
+            return self._machines.inspected(alarm)
+        return found.alarm.machine if isinstance(found, AlarmState) else found.machine
 
     def _machine_of(self, machine: str | None, alarm: str | None) -> str | CommandOutcome:
         """The machine that is meant, or the refusal."""

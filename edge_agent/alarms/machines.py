@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from edge_agent.alarms.command_handler import AcceptOutcome, LabelOutcome
 from edge_agent.alarms.management.next_profiles import Decision, NextProfiles
@@ -13,6 +13,7 @@ from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.errors import StateError
 from edge_agent.logs import get_logger
 from edge_agent.pipeline.acceptance import Accepted, NotAccepted
+from edge_agent.pipeline.cameras.answers import PictureAnswer
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.pipeline.relearning.successor import without_channels
 from edge_agent.pipeline.results import CommissionRequest, MachineStatus
@@ -27,6 +28,22 @@ log = get_logger()
 
 _V = TypeVar("_V")
 _CHANNELS_NAMED = 10
+
+
+class PictureAnswers(Protocol):
+    """Where answers to unusual pictures go; a picture has an id of its own and that of the alarm that showed it."""
+
+    def machine_of(self, picture: str) -> str | None:
+        """The machine that it shows; None where no such picture is kept."""
+
+    def name(self, picture: str, fault: str, *, by: str) -> PictureAnswer:
+        """It shows that."""
+
+    def accept(self, picture: str) -> PictureAnswer:
+        """It is good."""
+
+    def take_back(self, picture: str) -> PictureAnswer:
+        """It is not good after all."""
 
 
 class PipelineMachines:
@@ -44,6 +61,7 @@ class PipelineMachines:
         on_forgotten: Callable[[str], None],
         on_said: Callable[[], None],
         on_rows: Callable[[CommissionRequest], None],
+        pictures: PictureAnswers,
     ) -> None:
         """Begin.
 
@@ -57,11 +75,13 @@ class PipelineMachines:
             on_forgotten: is called when a machine is gone, so that what is kept of it elsewhere goes, too.
             on_said: is called when `notes` have changed: they are to be kept, and to count.
             on_rows: has a machine learnt from rows of a recording.
+            pictures: where answers to unusual pictures go.
         """
         self._next_profiles = next_profiles
         self._notes = notes
         self._on_said = on_said
         self._on_rows = on_rows
+        self._pictures = pictures
         self._pipeline = pipeline
         self._on_changed = on_changed
         self._on_forgotten = on_forgotten
@@ -86,6 +106,11 @@ class PipelineMachines:
 
     def label(self, machine: str, *, alarm: str, fault: str, by: str) -> LabelOutcome:
         """The alarm's windows become examples of the fault; they are kept first, so that a restart knows it, too."""
+        if self._pictures.machine_of(alarm) is not None:
+            answer = self._pictures.name(alarm, fault, by=by)
+            if not answer.reason:
+                log.info("picture_named", machine=machine, picture=alarm, fault=fault)
+            return LabelOutcome(answer.reason or "", answer.detail, answer.alarm)
         labelled = self._pipeline.label(machine, alarm=alarm, fault=fault, by=by)
         if isinstance(labelled, Refused):
             return LabelOutcome(labelled.reason, labelled.detail)
@@ -99,13 +124,28 @@ class PipelineMachines:
         return LabelOutcome(detail=detail, alarm=labelled.alarm)
 
     def accept(self, machine: str, *, alarm: str, by: str, time_ns: int) -> AcceptOutcome:
-        """What the alarm told of lies in the machine's profile from now on."""
+        """What the alarm told of lies in the machine's profile from now on; a picture in its camera's memory."""
+        if self._pictures.machine_of(alarm) is not None:
+            return self._answered(self._pictures.accept(alarm), picture=alarm, event="picture_accepted")
         found = self._pipeline.machines.accept(machine, alarm=alarm, by=by, time_ns=time_ns)
         return self._kept(found, alarm=alarm, event="accepted")
 
     def take_back(self, alarm: str) -> AcceptOutcome:
         """What was accepted of the alarm leaves the profile again."""
+        answer = self._pictures.take_back(alarm)
+        if answer.camera is not None:
+            return self._answered(answer, picture=alarm, event="picture_taken_back")
         return self._kept(self._pipeline.machines.take_back(alarm), alarm=alarm, event="acceptance_undone")
+
+    def inspected(self, picture: str) -> str | None:
+        """The machine whose unusual picture has that id; None where there is none."""
+        return self._pictures.machine_of(picture)
+
+    def _answered(self, answer: PictureAnswer, *, picture: str, event: str) -> AcceptOutcome:
+        if answer.camera is None:
+            return AcceptOutcome(answer.reason or "", answer.detail, changed=False)
+        log.info(event, machine=answer.camera.machine, picture=picture)
+        return AcceptOutcome(detail=answer.detail)
 
     def _kept(self, found: Accepted | NotAccepted, *, alarm: str, event: str) -> AcceptOutcome:
         if isinstance(found, NotAccepted):

@@ -108,6 +108,7 @@ def _picture(picture: PictureEvidence) -> dict[str, Any]:
             for box in picture.boxes
         ],
         "map": base64.b64encode(picture.map).decode(),
+        **({"suspects": picture.suspects, "parts": picture.parts} if picture.parts else {}),
     }
 
 

@@ -232,7 +232,21 @@ def _picture_summary(alarm: Alarm, picture: PictureEvidence, zone: tzinfo) -> st
         return f"{alarm.machine} looks usual again to {picture.camera}. It looked unusual from {onset} to {until}."
     where = f", {_where(picture.boxes[0])}" if picture.boxes else ""
     times = f", at worst {_times(alarm.peak_score)} times the limit"
-    return f"{alarm.machine} has looked unusual to {picture.camera}{where}, since {onset}{times}."
+    like = _like(alarm)
+    if picture.parts:
+        parts = f"{picture.suspects} of the last {picture.parts} parts of {alarm.machine}"
+        latest = f", the latest{where[1:]}" if where else ""
+        return f"{parts} look unusual to {picture.camera}{latest}, since {onset}{times}{like}."
+    return f"{alarm.machine} has looked unusual to {picture.camera}{where}, since {onset}{times}{like}."
+
+
+def _like(alarm: Alarm) -> str:
+    """What most of it looks like, or was called."""
+    if alarm.fault == "unusual picture":
+        return ""
+    if alarm.fault_by:
+        return f": {alarm.fault}, as {alarm.fault_by} says"
+    return f": like {alarm.fault} ({100 * alarm.fault_probability:.0f} %)"
 
 
 def _where(box: PictureBox) -> str:

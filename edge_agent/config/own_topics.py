@@ -38,6 +38,7 @@ def own_filters(
         f"{alerts.topic}/#",  # an open alarm is retained under its id
         alerts.status_topic,
         alerts.receipt_topic,
+        alerts.inspection_topic,
         commands.topic and f"{commands.topic}/#",
         f"{commands.reply_topic}/#",
         lifecycle.flood_topic,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from edge_agent.pipeline.cameras.desk import CameraSettings
 from edge_agent.pipeline.settings import PipelineSettings
@@ -73,15 +73,17 @@ class AlertsSection(Section):
     """Where alarms and the agent's own status are published."""
 
     topic: str = "alerts/{machine}"
+    inspection_topic: str = "inspections/{machine}"
     status_topic: str = "agents/{agent}/status"
     receipt_topic: str = ""
     outbox_messages: Count = 10_000
     outbox_bytes: Annotated[int, Field(ge=100_000, le=1_000_000_000)] = 20_000_000
 
-    @field_validator("topic")
+    @field_validator("topic", "inspection_topic")
     @classmethod
-    def _topic_parses(cls, value: str) -> str:
-        parse(value, allowed=frozenset({"machine", "agent"}), required=frozenset({"machine"}))
+    def _topic_parses(cls, value: str, field: ValidationInfo) -> str:
+        if value or field.field_name == "topic":
+            parse(value, allowed=frozenset({"machine", "agent"}), required=frozenset({"machine"}))
         return value
 
     @field_validator("status_topic", "receipt_topic")

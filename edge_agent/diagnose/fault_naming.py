@@ -210,7 +210,7 @@ class FaultNaming:
     def name(self, alarm: str, fault: str) -> FaultLibrary | Refused:
         """Call an alarm that is open or closed not long ago by its fault, and learn that; a later name replaces it."""
         wanted = fault.strip()
-        if not _is_name(wanted):
+        if not is_name(wanted):
             told = f"a fault's name has 1 to {NAME_LIMIT_CHARS} printable characters and is not 'unknown' or 'normal'"
             return Refused("malformed", told)
         if self._profile is None:
@@ -313,5 +313,6 @@ def _in_order(case: Case, channels: tuple[str, ...]) -> Float32:
     return windows
 
 
-def _is_name(text: str) -> bool:
+def is_name(text: str) -> bool:
+    """Whether people may call a fault so."""
     return 0 < len(text) <= NAME_LIMIT_CHARS and text.isprintable() and text.casefold() not in _RESERVED

@@ -4,8 +4,9 @@ A message leaves only when the broker has acknowledged it or, where subscribers 
 Because an acknowledgement is no durability, the latest word on every open alarm, and the last word on those that closed
 a short while ago, are kept and said again at each new connection; readers drop (id, revision) already seen.
 
-Every alert message ends in one of four ways: made = delivered + merged + dropped + waiting. When too many wait, updates
-go first (merged: a later word replaces them), then openings whose closing waits as well, and only then the oldest.
+Every alert message ends in one of four ways: made = delivered + merged + dropped + waiting. When too many wait, the
+oldest verdicts on parts go first, then updates (merged: a later word replaces them), then openings whose closing waits
+as well, and only then the oldest.
 What must outlive the process is handed out by `take_changes` and given back to `restore`.
 """
 
@@ -15,6 +16,8 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+VERDICT = "inspection"
+"""First part of the key of a verdict on a part: there are many of them, and no alarm may wait behind them for ever."""
 _ROW, _OPEN, _CLOSED = "outbox/", "open/", "closed/"
 """Names under which rows, open and closed alarms are written down."""
 _REPEAT_CLOSED_S = 1800.0
@@ -103,6 +106,7 @@ class Outbox:
         self._monotonic = monotonic
         self._next_number = 1
         self._waiting: OrderedDict[tuple[str, ...], _QueuedMessage] = OrderedDict()
+        self._verdicts: OrderedDict[tuple[str, ...], None] = OrderedDict()  # waiting keys that may be dropped
         self._updates: OrderedDict[tuple[str, ...], None] = OrderedDict()  # waiting keys that may be merged
         self._in_flight: dict[int, _QueuedMessage] = {}
         self._unconfirmed: OrderedDict[tuple[str, int], tuple[_QueuedMessage, float]] = (
@@ -218,6 +222,7 @@ class Outbox:
     def mark_sent(self, message: Message, mid: int) -> None:
         """The network has taken `message` under this number."""
         self._updates.pop(message.key, None)
+        self._verdicts.pop(message.key, None)
         self._in_flight[mid] = self._waiting.pop(message.key)
 
     def on_its_way(self) -> Message | None:
@@ -319,10 +324,13 @@ class Outbox:
         self.bytes += row.size
         if row.message.key[0] == "updated":
             self._updates[row.message.key] = None
+        if row.message.key[0] == VERDICT:
+            self._verdicts[row.message.key] = None
 
     def _forget_waiting(self, key: tuple[str, ...], *, merged: bool) -> None:
         row = self._waiting.pop(key, None)
         self._updates.pop(key, None)
+        self._verdicts.pop(key, None)
         if row is not None:
             self._end_row(row, merged=merged, dropped=not merged)
 
@@ -340,7 +348,10 @@ class Outbox:
             self._changes[row.name] = None
 
     def _make_room(self) -> bool:
-        """Give up an update, else an opening whose closing waits too, else the oldest; False where nothing can go."""
+        """Give up a verdict, an update, an opening whose closing waits, or the oldest; False where nothing can go."""
+        if self._verdicts:
+            self._forget_waiting(next(iter(self._verdicts)), merged=False)
+            return True
         if self._updates:
             self._forget_waiting(next(iter(self._updates)), merged=True)
             return True

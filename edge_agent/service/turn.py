@@ -154,7 +154,7 @@ class TurnProcessor:
         self.sources = SourceMonitor(machines_limit=config.limits.machines)
         self.watch = WatchMonitor()
         self._wills = LastWills(config.wills)
-        self.cameras = Cameras(config)
+        self.cameras = Cameras(config, self.outbox)
         self._untold: dict[str, tuple[Alarm, str]] = {}
         """Alarms that could not be handed on, by id, with the reason: tried again."""
         self._retold_s = 0.0
@@ -253,6 +253,7 @@ class TurnProcessor:
             on_forgotten=self._forgot_for_good,
             on_said=self._said,
             on_rows=self._learn_from,
+            pictures=self.cameras,
         )
 
     def _learn_from(self, request: CommissionRequest) -> None:

@@ -14,6 +14,8 @@ from edge_agent.alarms.management.notes import MachineNotes
 from edge_agent.diagnose.fault_library import Case, FaultLibrary
 from edge_agent.diagnose.fault_naming import Refused
 from edge_agent.pipeline.acceptance import Accepted, NotAccepted
+from edge_agent.pipeline.cameras.answers import PictureAnswer
+from edge_agent.pipeline.cameras.camera import Camera
 from edge_agent.pipeline.results import Labelled
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.signals.machine_rules import MachineFacts
@@ -66,6 +68,25 @@ class Machines:
         self.forgotten.append(machine)
 
 
+class Pictures:
+    """A camera's answers: one picture is known."""
+
+    def machine_of(self, picture: str) -> str | None:
+        return "press-4" if picture == "picture-1" else None
+
+    def name(self, picture: str, fault: str, *, by: str) -> PictureAnswer:
+        assert (picture, by) == ("picture-1", "anna")
+        return PictureAnswer(reason="malformed" if not fault else None, detail=fault)
+
+    def accept(self, picture: str) -> PictureAnswer:
+        assert picture == "picture-1"
+        return PictureAnswer(Camera("press-4", "cam1"), detail="usual")
+
+    def take_back(self, picture: str) -> PictureAnswer:
+        known = picture == "picture-1"
+        return PictureAnswer(Camera("press-4", "cam1") if known else None, detail="unusual")
+
+
 @pytest.fixture
 def machines() -> Machines:
     return Machines()
@@ -82,6 +103,7 @@ def port(machines: Machines, folder: Path, told: list[str]) -> PipelineMachines:
         on_rows=lambda request: told.append(f"learns {request.machine}"),
         on_changed=lambda profile: told.append(f"changed {profile.machine}"),
         on_forgotten=lambda machine: told.append(f"forgot {machine}"),
+        pictures=Pictures(),
     )  # type: ignore[arg-type]
 
 
@@ -92,6 +114,16 @@ def test_a_name_outlives_the_agent(machines: Machines, tmp_path: Path) -> None:
     port(later, tmp_path, []).restore()
     assert [book.machine for book in later.restored] == ["pump-1"]
     assert [case.fault for case in later.restored[0].cases] == ["leak"]
+
+
+def test_answers_to_pictures_go_to_their_camera(machines: Machines, tmp_path: Path) -> None:
+    one, told = port(machines, tmp_path, []), ("press-4", "picture-1")
+    assert one.inspected("picture-1") == "press-4"
+    assert one.label(told[0], alarm=told[1], fault="crack", by="anna").detail == "crack"
+    assert one.label(told[0], alarm=told[1], fault="", by="anna").reason == "malformed"
+    assert one.accept(told[0], alarm=told[1], by="anna", time_ns=3).changed
+    assert one.take_back("picture-1").changed
+    assert one.inspected("a-1") is None
 
 
 def test_a_name_that_is_refused_changes_nothing(machines: Machines, tmp_path: Path) -> None:

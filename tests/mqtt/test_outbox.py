@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.mqtt.outbox import Message, OpenAlarm, Outbox
+from edge_agent.mqtt.outbox import VERDICT, Message, OpenAlarm, Outbox
 
 
 def alarm(revision: int, name: str = "a1") -> OpenAlarm:
@@ -125,6 +125,29 @@ def test_a_full_outbox_merges_updates_first_and_keeps_openings_and_closings() ->
     told = [payload for topic, payload in send_all(outbox) if topic == "alerts/m"]
     assert told == [b"a1 revision 1", b"a2 revision 1", b"a1 revision 3", b"a3 revision 1"]
     assert (outbox.merged, outbox.dropped, balance(outbox)) == (2, 0, 0)
+
+
+def test_a_full_outbox_gives_up_verdicts_on_parts_before_any_word_of_an_alarm() -> None:
+    outbox = Outbox(limit=5)
+    outbox.raise_alarm(alarm(1), first=True)
+    for number in range(8):
+        outbox.put(Message((VERDICT, f"p{number}"), "inspections/m", f"{number}".encode(), durable=True))
+    outbox.close_alarm(alarm(2))
+    assert [payload for _, payload in send_all(outbox)] == [
+        b"a1 revision 1", b"6", b"7", b"a1 revision 2", b"",
+    ]  # fmt: skip
+    assert (outbox.dropped, outbox.alerts_dropped) == (6, 0)
+
+
+def test_verdicts_outlive_the_process_and_end_when_the_broker_has_them() -> None:
+    outbox = Outbox(limit=5)
+    outbox.put(Message((VERDICT, "p1"), "inspections/m", b"1", durable=True))
+    again = Outbox(limit=5)
+    again.restore({name: raw for name, raw in outbox.take_changes().items() if raw is not None})
+    assert send_all(again) == [("inspections/m", b"1")]
+    acknowledge_all(again)
+    assert len(again) == 0
+    assert list(again.take_changes().values()) == [None]
 
 
 def test_where_nothing_else_can_go_an_opening_goes_before_its_closing() -> None:

@@ -41,9 +41,47 @@ def learn(patches: Float32, *, seed: int = 0) -> tuple[dict[str, NDArray[Any]], 
     return memory, ((distances - usual) / spread).astype(np.float32)
 
 
+def add(
+    memory: Mapping[str, NDArray[Any]], patches: Float32, cells: NDArray[np.int32], *, number: int
+) -> dict[str, NDArray[Any]]:
+    """What is remembered with patches [P, D] that lay in those cells [P]; they go again by their `number`.
+
+    All other places of it are infinitely far from anything. One picture lies farther from the next one like it than
+    the nearest of many do: by `single` [G, G], what parts the learnt ones at most, it is made comparable.
+    """
+    places, origins = memory["places"], _origins(memory)
+    further: NDArray[np.float16] = np.full_like(places[0], np.inf)
+    further.reshape(-1, further.shape[-1])[cells] = (patches @ memory["projection"]).astype(np.float16)
+    learnt = places[origins >= 0].astype(np.float32)
+    apart = np.stack([_distances(learnt[:1], one, but=None) for one in learnt[1:]]).max(axis=0)
+    single = memory["usual"] / np.maximum(apart, memory["usual"])
+    return {
+        "places": np.concatenate([places, further[np.newaxis]]),
+        "places_from": np.append(origins, np.int32(-number)),
+        "single": single.astype(np.float32),
+    }
+
+
+def remove(memory: Mapping[str, NDArray[Any]], *, number: int) -> dict[str, NDArray[Any]]:
+    """What is remembered without a picture that was added."""
+    origins = _origins(memory)
+    kept = origins != -number
+    return {"places": memory["places"][kept], "places_from": origins[kept]}
+
+
+def _origins(memory: Mapping[str, NDArray[Any]]) -> NDArray[np.int32]:
+    """Numbers of the learnt pictures, and of the added ones with a minus, [N]."""
+    found: NDArray[np.int32] = memory.get("places_from", np.arange(len(memory["places"]), dtype=np.int32))
+    return found
+
+
 def compare(memory: Mapping[str, NDArray[Any]], patches: Float32) -> Float32:
     """How unusual each patch [G, G, D] is for its place, in that place's spreads, [G, G]."""
-    distance = _distances(memory["places"], patches @ memory["projection"], but=None)
+    projected, origins = patches @ memory["projection"], _origins(memory)
+    distance = _distances(memory["places"][origins >= 0], projected, but=None)
+    if (origins < 0).any():
+        further = _distances(memory["places"][origins < 0], projected, but=None)
+        distance = np.minimum(distance, further * memory["single"])
     found: Float32 = (distance - memory["usual"]) / memory["spread"]
     return found
 

@@ -27,7 +27,7 @@ def learn(
     flat = patches.reshape(count * grid * grid, -1)
     drawn = rng.permutation(len(flat))[: max(_STARTS_FROM, 4 * remembered)]
     projection = rng.standard_normal((flat.shape[1], _PROJECTED)).astype(np.float32) / np.sqrt(_PROJECTED)
-    chosen = drawn[_k_centre(flat[drawn] @ projection.astype(np.float32), min(remembered, len(drawn)))]
+    chosen = drawn[k_centre(flat[drawn] @ projection.astype(np.float32), min(remembered, len(drawn)))]
     memory: dict[str, NDArray[Any]] = {
         "bank": flat[chosen].astype(np.float16),
         "bank_from": (chosen // (grid * grid)).astype(np.int32),
@@ -35,7 +35,7 @@ def learn(
     return memory, np.stack([compare(memory, picture, but_from=at) for at, picture in enumerate(patches)])
 
 
-def _k_centre(points: Float32, count: int) -> NDArray[np.int64]:
+def k_centre(points: Float32, count: int) -> NDArray[np.int64]:
     """Numbers of so many points [P, D], each the farthest from those before it; the first is the first."""
     squares = np.einsum("pd,pd->p", points, points)
     chosen = np.zeros(count, np.int64)
@@ -45,6 +45,22 @@ def _k_centre(points: Float32, count: int) -> NDArray[np.int64]:
         np.minimum(distance, squares - 2.0 * (points @ points[last]) + squares[last], out=distance)
         chosen[at] = int(distance.argmax())
     return chosen
+
+
+def add(
+    memory: Mapping[str, NDArray[Any]], patches: Float32, _cells: NDArray[np.int32], *, number: int
+) -> dict[str, NDArray[Any]]:
+    """What is remembered with patches [P, D] of a further picture beside it; they go again by their `number`."""
+    return {
+        "bank": np.concatenate([memory["bank"], patches.astype(np.float16)]),
+        "bank_from": np.concatenate([memory["bank_from"], np.full(len(patches), -number, np.int32)]),
+    }
+
+
+def remove(memory: Mapping[str, NDArray[Any]], *, number: int) -> dict[str, NDArray[Any]]:
+    """What is remembered without a picture that was added."""
+    kept = memory["bank_from"] != -number
+    return {"bank": memory["bank"][kept], "bank_from": memory["bank_from"][kept]}
 
 
 def compare(memory: Mapping[str, NDArray[Any]], patches: Float32, *, but_from: int | None = None) -> Float32:

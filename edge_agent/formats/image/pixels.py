@@ -60,6 +60,17 @@ def decode(file: bytes, claim: Claim, *, size: int, crop: Box) -> tuple[NDArray[
     return pixels, width, height
 
 
+def thumbnail(pixels: NDArray[np.uint8]) -> bytes:
+    """Pixels [S, S, 3] as a small JPEG file, to be shown later; nothing where there is no Pillow."""
+    try:
+        from PIL import Image  # noqa: PLC0415 - as above
+    except ImportError:
+        return b""
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=80)
+    return file.getvalue()
+
+
 def _eight_bits(opened: Any) -> Any:
     """The loaded picture with 8 bits a colour: of 16 the upper ones."""
     opened.load()

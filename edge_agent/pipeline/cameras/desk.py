@@ -1,18 +1,24 @@
 """All cameras, between decoder and pipeline: a frame with a picture goes on as its gauges, and is looked at. Pure.
 
 Beside what the pipeline makes of the row, a picture is one of these: gathered to learn from, judged, not judged because
-the camera cannot be believed, older than one seen before, passed over because it came too fast, or turned away.
+the camera cannot be believed, older than one seen before, passed over because it came too fast, or turned away. Of a
+part there is a verdict in each of these cases but the two before the last: a part that nobody could see is told, too.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.detect.pictures import regions
+from edge_agent.diagnose.fault_naming import NamingSettings
 from edge_agent.pipeline.cameras import faults
+from edge_agent.pipeline.cameras.accepted import accepted
 from edge_agent.pipeline.cameras.camera import Camera, CameraState, Gathered, Sight
+from edge_agent.pipeline.cameras.inspection import Inspection, Suspect, Verdict, picture_id
+from edge_agent.pipeline.cameras.kinds import Kinds
 from edge_agent.pipeline.cameras.learning import CameraMemory, CameraRequest
 from edge_agent.records import Alarm, Decoded, Delivery, Float32, Frame, FrameSet, Picture, Reject
 
@@ -35,11 +41,13 @@ class CameraSettings:
         frames: N, pictures that a camera is learnt from.
         budget_per_week: false alarms of a machine.
         limit: cameras at most, against floods of topics.
+        naming: how much is kept of what people call a camera's pictures.
     """
 
     frames: int = 50
     budget_per_week: float = 1.0
     limit: int = 64
+    naming: NamingSettings = field(default_factory=NamingSettings)
 
 
 class CameraDesk:
@@ -56,6 +64,8 @@ class CameraDesk:
         self._requests: list[CameraRequest] = []
         self._gathered: list[tuple[str, str, Gathered]] = []
         self._gone: list[str] = []
+        self._inspections: list[Inspection] = []
+        self._suspects: list[tuple[str, str, Suspect]] = []
         self.trouble = ""
         """Why pictures are not looked at just now."""
 
@@ -84,6 +94,10 @@ class CameraDesk:
             camera = self._cameras[key] = Camera(*key)
         time_ns, state = frame.times_ns[0], camera.state
         if (why_not := camera.misfit(picture)) or (why_not := _other_size(camera, picture)):
+            if time_ns > state.last_ns:
+                state.last_ns, camera.changed = time_ns, True
+                state.pictures += 1
+                self._tell_part(camera, Sight(picture, time_ns, why=why_not), None)
             return Reject("unsupported", why_not)
         if time_ns > state.last_ns and time_ns - state.last_ns < _TOO_FAST * picture.every_ns:
             return Reject("surplus", "faster than image.every_s")
@@ -91,34 +105,68 @@ class CameraDesk:
         names = (*frame.channels, *(f"{picture.camera}.{name}" for name in faults.SHIFTS))
         if time_ns > state.last_ns:
             state.last_ns, camera.changed = time_ns, True
-            self._see(camera, picture, gauges, time_ns=time_ns)
+            state.pictures += 1
+            suspect = self._see(camera, picture, gauges, time_ns=time_ns)
+            if camera.sight is not None:
+                self._tell_part(camera, camera.sight, suspect)
         return replace(frame, channels=names, rows=(tuple(map(float, gauges)),), picture=None)
 
-    def _see(self, camera: Camera, picture: Picture, gauges: Float32, *, time_ns: int) -> None:
+    def _see(self, camera: Camera, picture: Picture, gauges: Float32, *, time_ns: int) -> Suspect | None:
+        """Look at a picture and say what is to be said of it; what makes it a suspect."""
         fault = camera.blinded(picture, gauges)
         self._alarms += camera.judge_camera(fault, gauges, time_ns=time_ns, model=self.network)
         if fault or camera.asked:
             why = fault or "it is being learnt"
             camera.sight = Sight(picture, time_ns, why=why)
-            return
+            return None
         try:
             patches = self._look(_shown(picture)[np.newaxis])[0]
         except Exception as error:  # noqa: BLE001 - the network is optional: gauges go on, health says why
             self.trouble = f"pictures are not looked at: {error}"
             camera.sight = Sight(picture, time_ns, why="the network for pictures cannot be used")
-            return
+            return None
         self.trouble = ""
         counted = _cells(picture)
         memory = camera.memory
         if memory is None:
             self._learn(camera, picture, patches, gauges, time_ns=time_ns)
-            return
+            return None
         unusual = memory.unusual(patches)
         if counted is not None:
             unusual = np.where(counted, unusual, np.float32(0.0))
         score = memory.score(unusual, counted)
         camera.sight = Sight(picture, time_ns, score=score, unusual=unusual)
-        self._alarms += camera.judge(unusual, score, picture, time_ns=time_ns, model=self.network)
+        suspect = camera.suspect(patches, unusual, score, picture, time_ns=time_ns)
+        self._alarms += camera.judge(
+            unusual, score, picture, suspect=suspect, time_ns=time_ns, model=self.network
+        )
+        if suspect is not None and (kept := camera.suspects.get(suspect.id)) is not None:
+            self._suspects.append((camera.machine, camera.name, kept))
+        return suspect
+
+    def _tell_part(self, camera: Camera, sight: Sight, suspect: Suspect | None) -> None:
+        """The verdict on a part; of a scene there is none."""
+        picture = sight.picture
+        if picture.subject != "part":
+            return
+        verdict: Verdict = "suspect" if suspect is not None else "good"
+        number = camera.state.pictures
+        self._inspections.append(
+            Inspection(
+                id=picture_id(camera.machine, camera.name, time_ns=sight.time_ns, number=number),
+                machine=camera.machine,
+                camera=camera.name,
+                part=picture.part,
+                time_ns=sight.time_ns,
+                verdict="unjudged" if sight.score is None else verdict,
+                model=self.network,
+                score=sight.score,
+                why=sight.why,
+                kind="" if suspect is None else suspect.kind,
+                probability=0.0 if suspect is None else suspect.probability,
+                boxes=() if sight.unusual is None else regions.boxes(sight.unusual),
+            )
+        )
 
     def _learn(
         self, camera: Camera, picture: Picture, patches: Float32, gauges: Float32, *, time_ns: int
@@ -147,6 +195,16 @@ class CameraDesk:
         found, self._alarms = self._alarms, []
         return found
 
+    def inspections(self) -> list[Inspection]:
+        """Verdicts on parts since the last call."""
+        found, self._inspections = self._inspections, []
+        return found
+
+    def suspects(self) -> list[tuple[str, str, Suspect]]:
+        """Machine, camera and unusual pictures that are to be kept, since the last call."""
+        found, self._suspects = self._suspects, []
+        return found
+
     def requests(self) -> list[CameraRequest]:
         """Cameras that are to be learnt, since the last call."""
         found, self._requests = self._requests, []
@@ -166,7 +224,18 @@ class CameraDesk:
     def recall(self, memory: CameraMemory) -> None:
         """What was learnt of a camera before a restart: it goes on where it stood."""
         if memory.network == self.network:
-            self._camera(memory.machine, memory.camera).memory = memory
+            one = self._camera(memory.machine, memory.camera)
+            one.memory = memory
+            one.kinds.arrange(memory.arrays)
+
+    def recall_pictures(self, machine: str, camera: str, kinds: Kinds, suspects: Iterable[Suspect]) -> None:
+        """What people called a camera's pictures, and the unusual ones that were kept before a restart."""
+        one = self._camera(machine, camera)
+        one.kinds = kinds
+        if one.memory is not None:
+            one.kinds.arrange(one.memory.arrays)
+        for suspect in sorted(suspects, key=lambda each: each.time_ns):
+            one.keep(suspect)
 
     def fail(self, machine: str, camera: str, reason: str) -> None:
         """Learning did not work: gather as many pictures again."""
@@ -193,6 +262,29 @@ class CameraDesk:
     def of(self, machine: str) -> tuple[Camera, ...]:
         """The cameras of a machine, to be looked at and left as they are."""
         return tuple(camera for key, camera in self._cameras.items() if key[0] == machine)
+
+    @property
+    def settings(self) -> CameraSettings:
+        """What the configuration says."""
+        return self._settings
+
+    def find(self, named: str) -> tuple[Camera, Suspect] | None:
+        """The unusual picture of that id, or the one that the alarm of that id showed last."""
+        for camera in self._cameras.values():
+            suspect = camera.suspects.get(named) or camera.shown(named)
+            if suspect is not None:
+                return camera, suspect
+        return None
+
+    def camera_of(self, named: str) -> Camera | None:
+        """The camera of which an open alarm has that id, or that took a picture of that id for good."""
+        for camera in self._cameras.values():
+            alarm = camera.state.alarm
+            if (alarm is not None and alarm.id == named) or (
+                camera.memory is not None and named in accepted(camera.memory)
+            ):
+                return camera
+        return None
 
     @property
     def frames(self) -> int:

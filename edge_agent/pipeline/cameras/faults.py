@@ -24,7 +24,7 @@ _FINDINGS: Mapping[str, str] = {
 """Which gauge tells of it."""
 
 
-def fault(gauges: Float32, low: Float32, high: Float32, *, alike: int) -> str:
+def fault(gauges: Float32, low: Float32, high: Float32, *, alike: int, scene: bool) -> str:
     """What is wrong with a camera; empty where nothing is.
 
     Args:
@@ -32,6 +32,7 @@ def fault(gauges: Float32, low: Float32, high: Float32, *, alike: int) -> str:
         low: [K] the least of each while it was learnt.
         high: [K] the greatest.
         alike: pictures in a row whose files were the same.
+        scene: whether the camera sees the same place always: parts lie now here, now there, and no camera was moved.
     """
     now, least, most = (dict(zip(GAUGES, map(float, each), strict=True)) for each in (gauges, low, high))
     if alike >= FROZEN_AFTER:
@@ -42,6 +43,8 @@ def fault(gauges: Float32, low: Float32, high: Float32, *, alike: int) -> str:
         return "camera dazzled"
     if now["sharpness"] < _FALLEN * least["sharpness"]:
         return "camera blurred"
+    if not scene:
+        return ""
     beyond = max(max(least[name] - now[name], now[name] - most[name]) for name in SHIFTS)
     return "camera moved" if beyond > _MOVED else ""
 

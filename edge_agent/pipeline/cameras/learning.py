@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from edge_agent.commissioning.threshold import level, threshold
 from edge_agent.detect.pictures import place, regions, texture
+from edge_agent.pipeline.cameras.inspection import excerpt, look_of
+from edge_agent.pipeline.cameras.kinds import LOOKS
 from edge_agent.records import Float32
 
 _WEEK_NS = 7 * 24 * 3600 * 1_000_000_000
@@ -23,7 +25,7 @@ _BUDGET_SHARE = 0.5
 _MARGIN = 1.1
 """Pictures that were not learnt from lie a little further off than learnt ones do from each other."""
 _LEAST_SPREAD = 1e-3
-_DETECTORS = {"scene": place, "part": texture}
+DETECTORS = {"scene": place, "part": texture}
 LAST_PARTS = 20
 """Parts whose verdicts count for an alarm."""
 FEWEST_SUSPECTS = 3
@@ -62,8 +64,8 @@ class CameraMemory:
         network: digest of the network whose patches these are.
         grid: G. pictures: N.
         threshold: of the score of a picture.
-        arrays: `scale` [D], `gauges_low`, `gauges_high` [K], `suspects` [] that are an alarm, and what the detector
-            remembers.
+        arrays: `scale` [D] of a patch's numbers, `usual_looks` [N, D] of the learnt pictures, `gauges_low` and
+            `gauges_high` [K], `suspects` [] that are an alarm, and what the detector remembers.
     """
 
     machine: str
@@ -79,7 +81,7 @@ class CameraMemory:
 
     def unusual(self, patches: Float32) -> Float32:
         """The smoothed map of a picture's patches [G, G, D], [G, G]; 1 is the threshold."""
-        compare = _DETECTORS[self.subject].compare
+        compare = DETECTORS[self.subject].compare
         found: Float32 = regions.smooth(compare(self.arrays, patches * self.arrays["scale"])) / np.float32(
             self.threshold
         )
@@ -98,12 +100,13 @@ class CameraMemory:
 def learn(request: CameraRequest) -> CameraMemory:
     """What to compare a camera's pictures with."""
     patches = request.patches.astype(np.float32)
-    scale = 1.0 / np.maximum(_spread(patches), np.float32(_LEAST_SPREAD))
+    scale = np.ones(patches.shape[-1], np.float32)
+    if request.subject == "scene":
+        scale = (1.0 / np.maximum(_spread(patches), np.float32(_LEAST_SPREAD))).astype(np.float32)
     patches *= scale
-    memory, calm = _DETECTORS[request.subject].learn(patches)
-    scores = [
-        regions.score(regions.smooth(one), request.counted, wide=request.subject == "scene") for one in calm
-    ]
+    memory, calm = DETECTORS[request.subject].learn(patches)
+    maps = [regions.smooth(one) for one in calm]
+    scores = [regions.score(one, request.counted, wide=request.subject == "scene") for one in maps]
     steps = np.diff(request.times_ns)
     period_ns = float(np.median(steps)) if len(steps) else 0.0
     per_week = _WEEK_NS / max(period_ns, 1e9)
@@ -125,6 +128,14 @@ def learn(request: CameraRequest) -> CameraMemory:
         learnt_ns=request.times_ns[-1],
         arrays={
             "scale": scale,
+            LOOKS: np.stack(
+                [
+                    look_of(
+                        excerpt(one, unusual if request.counted is None else unusual * request.counted)[0]
+                    )
+                    for one, unusual in zip(request.patches, maps, strict=True)
+                ]
+            ).astype(np.float16),
             "gauges_low": request.gauges.min(axis=0),
             "gauges_high": request.gauges.max(axis=0),
             "suspects": np.array(

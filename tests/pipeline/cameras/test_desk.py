@@ -76,7 +76,11 @@ def test_a_scratch_is_one_alarm_with_its_place_and_ends_with_it(subject: str) ->
     assert opened.channels[0].name in ("cam1 row 3 column 2", "cam1 row 4 column 2")
     told = to_payload(opened, agent="hall")
     assert told["kind"] == "picture"
-    assert told["summary"].startswith("press-4 has looked unusual to cam1, lower middle, since ")
+    seen = {
+        "scene": "press-4 has looked unusual to cam1, lower middle, since ",
+        "part": "5 of the last 20 parts of press-4 look unusual to cam1, the latest lower middle, since ",
+    }
+    assert told["summary"].startswith(seen[subject])
     over = [alarm for alarm in show(one, CALM * 2, at=40, subject=subject) if alarm.state == "closed"]
     assert [alarm.id for alarm in over] == [opened.id]
     assert one.open_findings == ()

@@ -1,0 +1,1 @@
+"""Cameras of the running agent."""
