@@ -14,24 +14,29 @@ import numpy as np
 
 from benchmarks import RESULTS
 from benchmarks.harness.provenance import circumstances
-from benchmarks.pictures import ballscrew, tiles
+from benchmarks.pictures import ballscrew, parts, tiles
 from benchmarks.pictures.looks import looks
 
 
 def main() -> int:
     """Measure, and write JSON and Markdown."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=False)
     parser.add_argument("--learnt", type=int, nargs="+", default=[100], help="good tiles to learn from")
     parser.add_argument("--frames", type=int, nargs="+", default=[20, 10], help="pictures of a station")
     parser.add_argument("--seeds", type=int, default=1, help="draws of tiles")
     parser.add_argument("--faulty", type=int, help="so many tiles with a fault; all without")
+    parser.add_argument("--parts", action="store_true", help="generated parts alone, needs no data")
     parser.add_argument("--stations", type=int, help="so many stations; all without")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     report: dict[str, Any] = circumstances("benchmarks.pictures.run")
     report |= {"seeds": options.seeds, "faulty": options.faulty, "tiles": {}, "ballscrew": {}}
-    for learnt in options.learnt:
+    report["parts"] = {name: parts.measure(look) for name, look in looks(0).items()}
+    sys.stderr.write("generated parts: done\n")
+    if not options.parts and options.data is None:
+        parser.error("--data is needed for tiles and ball screw; --parts goes without")
+    for learnt in () if options.parts else options.learnt:
         for name in looks(0):
             draws = [
                 tiles.measure(
@@ -41,21 +46,22 @@ def main() -> int:
             ]
             report["tiles"].setdefault(str(learnt), {})[name] = draws
             sys.stderr.write(f"tiles, {learnt} learnt, {name}: done\n")
-    for frames in options.frames:
+    for frames in () if options.parts else options.frames:
         for name, look in looks(0).items():
             told = ballscrew.measure(options.data, look, learnt=frames, stations=options.stations)
             report["ballscrew"].setdefault(str(frames), {})[name] = told
             sys.stderr.write(f"ball screw, {frames} learnt, {name}: done\n")
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "pictures.json").write_text(json.dumps(report, indent=1) + "\n")
-    (options.out / "pictures.md").write_text(table(report))
+    base = "parts" if options.parts else "pictures"
+    (options.out / f"{base}.json").write_text(json.dumps(report, indent=1) + "\n")
+    (options.out / f"{base}.md").write_text(table(report))
     sys.stdout.write(table(report))
     return 0
 
 
 def table(report: dict[str, Any]) -> str:
     """The figures as Markdown."""
-    lines = ["Magnetic tiles (parts): mean over draws", ""]
+    lines = [*_parts_table(report["parts"]), "", "Magnetic tiles (parts): mean over draws", ""]
     lines += [
         "| learnt | patches | image AUROC (95 %) | AUPRO | by kind | good / faulty above the threshold |"
     ]
@@ -87,6 +93,17 @@ def table(report: dict[str, Any]) -> str:
                 f"| {one['cpu_ms']:.0f} ({one['cpu_ms_p99']:.0f}) | {one['learn_cpu_s']:.1f} |"
             )
     return "\n".join(lines) + "\n"
+
+
+def _parts_table(told: dict[str, Any]) -> list[str]:
+    lines = ["Generated parts: means over five surfaces (mixed: castings of many lots)", ""]
+    names = list(next(iter(told.values()))["all"])
+    lines += [f"| patches | surface | {' | '.join(names)} |", "|---|---|" + "---|" * len(names)]
+    for name, surfaces in told.items():
+        for surface in ("all", "mixed"):
+            values = (f"{surfaces[surface][one]:.3f}" for one in names)
+            lines.append(f"| {name} | {surface} | {' | '.join(values)} |")
+    return lines
 
 
 def _mean(draws: list[dict[str, Any]], *names: str) -> str:

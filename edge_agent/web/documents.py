@@ -134,6 +134,22 @@ def _camera(camera: CameraView) -> dict[str, Any]:
         "width": camera.width,
         "height": camera.height,
         "crop": list(camera.crop),
+        "parts": camera.parts,
+        "loud": camera.loud,
+        "alarm_at": camera.alarm_at,
+        "kinds": list(camera.kinds),
+        "suspects": [
+            {
+                "id": one.id,
+                "time": payload.rfc3339(one.time_ns),
+                "part": one.part,
+                "score": _figure(one.score),
+                "kind": one.kind,
+                "probability": _figure(one.probability),
+                "good": one.good,
+            }
+            for one in camera.suspects
+        ],
     }
 
 

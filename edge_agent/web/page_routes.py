@@ -185,11 +185,15 @@ class PageRoutes:
         )
 
     def _frame(self, request: HttpRequest) -> HttpResponse:
-        """A camera's newest picture, `/api/frame/machine/camera`: it may show people, so it takes the token."""
+        """A camera's newest picture, `/api/frame/machine/camera`, or an unusual one, with its id behind that.
+
+        Either may show people, so it takes the token.
+        """
         refused = self._gate.refused(request.headers.get("Authorization", ""), request.address)
         if refused is not None:
             return _response(*refused, _JSON)
-        machine, _, camera = request.path.removeprefix(_FRAMES).partition("/")
+        machine, _, rest = request.path.removeprefix(_FRAMES).partition("/")
+        camera, _, suspect = rest.partition("/")
         name = unquote(machine)
         view = self._exchange.view(name) if 0 < len(name) <= _NAME_LIMIT else None
         closeup = None if view is None else view.closeups.get(name)
@@ -197,6 +201,11 @@ class PageRoutes:
         found = next((one for one in cameras if one.name == unquote(camera)), None)
         if found is None:
             return _refusal(404, "unknown", "no picture of this camera is known")
+        if suspect:
+            kept = next((one.jpeg for one in found.suspects if one.id == unquote(suspect)), b"")
+            if not kept:
+                return _refusal(404, "unknown", "this picture is kept no more")
+            return _response(200, kept, "image/jpeg")
         return _response(200, found.file, f"image/{found.kind}")
 
     def _command(self, request: HttpRequest) -> HttpResponse:

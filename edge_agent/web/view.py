@@ -40,6 +40,20 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
+class SuspectView:
+    """An unusual picture that can be answered; `jpeg` is only for who has the token."""
+
+    id: str
+    time_ns: int
+    part: str
+    score: float
+    kind: str
+    probability: float
+    good: bool
+    jpeg: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class CameraView:
     """A camera and its newest picture.
 
@@ -49,6 +63,8 @@ class CameraView:
         map: 32 x 32 bytes by rows, over `crop`; empty where it was not judged.
         width, height: of the whole picture.
         file: as the camera sent it: only for who has the token. kind: jpeg, png or webp.
+        parts: that count, of which `loud` are suspects and `alarm_at` are an alarm. None: the camera sees a scene.
+        suspects: the latest first. kinds: what people called some.
     """
 
     name: str
@@ -65,6 +81,11 @@ class CameraView:
     crop: tuple[float, float, float, float]
     file: bytes
     kind: str
+    parts: int | None = None
+    loud: int = 0
+    alarm_at: int = 0
+    suspects: tuple[SuspectView, ...] = ()
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from edge_agent.pipeline.results import MachineView
 from edge_agent.records import ChannelEvidence
 from edge_agent.sensors.findings import opened
 from edge_agent.web import documents
-from edge_agent.web.view import CameraView, Closeup, Curve, Expectation, View
+from edge_agent.web.view import CameraView, Closeup, Curve, Expectation, SuspectView, View
 from tests.support.hall import ALARM, NOW_NS, READY, SECOND
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u2028\x00\U0001f525"
@@ -226,17 +226,34 @@ def test_a_machine_that_is_learnt_says_until_when_it_is_not_watched(tiny_bundle:
 
 
 def test_a_camera_is_told_with_its_map_and_without_its_picture(tiny_bundle: Path) -> None:
+    time_ns = 1_700_000_000_000_000_000
+    suspect = SuspectView("press-4-1", time_ns, "A-1", 1.5, "scratch", 0.7, good=False, jpeg=b"a hand")
     camera = CameraView(
         name="cam1", learnt=True, gathered=0, wanted=50, time_ns=1_700_000_000_000_000_000, score=1.234567, why="",
         map=bytes(1024), boxes=(Box(0.1, 0.2, 0.3, 0.4, 2.5),), width=640, height=480, crop=(0.0, 0.0, 1.0, 1.0),
-        file=b"a face", kind="jpeg",
+        file=b"a face", kind="jpeg", parts=20, loud=1, alarm_at=3, kinds=("scratch",),
+        suspects=(suspect,),
     )  # fmt: skip
     closeup = Closeup(machine_view(2), Curve(), Curve(), None, cameras=(camera,))
     told = documents.machine(replace(view(tiny_bundle), closeups={"pump-1": closeup}), "pump-1")
     assert told is not None
     assert b"a face" not in told
     assert base64.b64encode(b"a face") not in told
+    assert b"a hand" not in told
+    assert base64.b64encode(b"a hand") not in told
     (one,) = json.loads(told)["cameras"]
     assert (one["score"], one["time"]) == (1.2346, "2023-11-14T22:13:20.000Z")
     assert one["boxes"] == [{"x": 0.1, "y": 0.2, "width": 0.3, "height": 0.4, "score": 2.5}]
+    assert (one["parts"], one["loud"], one["alarm_at"], one["kinds"]) == (20, 1, 3, ["scratch"])
+    assert one["suspects"] == [
+        {
+            "id": "press-4-1",
+            "time": "2023-11-14T22:13:20.000Z",
+            "part": "A-1",
+            "score": 1.5,
+            "kind": "scratch",
+            "probability": 0.7,
+            "good": False,
+        }
+    ]
     assert len(base64.b64decode(one["map"])) == 1024

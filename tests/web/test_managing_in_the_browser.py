@@ -5,15 +5,17 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.harness.agent import Agent
 from benchmarks.harness.broker import Broker
 from benchmarks.harness.patience import free_port, wait_until
 from benchmarks.harness.user import User, rows
+from tests.web import visits
 from tests.web.visits import machine_place, visit
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.xdist_group("page")]
@@ -80,16 +82,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Iterat
         broker.kill()
 
 
-def order(page: Page, place: Locator, button: str, **fields: str) -> None:
-    """Press a button and fill its dialog in."""
-    place.get_by_role("button", name=button, exact=True).click()
-    dialog = page.locator("dialog")
-    dialog.get_by_label("Your name").fill("Anna")
-    if (token := dialog.get_by_label("Token")).count():
-        token.fill(TOKEN)
-    for label, text in fields.items():
-        dialog.get_by_label(label.replace("_", " ")).fill(text)
-    dialog.locator("button.main").click()
+order = partial(visits.order, token=TOKEN)
 
 
 def picture(page: Page, name: str) -> None:

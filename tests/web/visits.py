@@ -4,7 +4,7 @@ import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 PHONE = {"width": 390, "height": 844}
 expect.set_options(timeout=60_000)  # a busy computer draws late
@@ -43,3 +43,15 @@ def visit(
 
 def machine_place(name: str) -> str:
     return f"#/machine/{urllib.parse.quote(name, safe='')}"
+
+
+def order(page: Page, place: Locator, button: str, *, token: str, **fields: str) -> None:
+    """Press a button and fill its dialog in."""
+    place.get_by_role("button", name=button, exact=True).click()
+    dialog = page.locator("dialog")
+    dialog.get_by_label("Your name").fill("Anna")
+    if (asked := dialog.get_by_label("Token")).count():
+        asked.fill(token)
+    for label, text in fields.items():
+        dialog.get_by_label(label.replace("_", " ")).fill(text)
+    dialog.locator("button.main").click()

@@ -62,14 +62,16 @@ class Kinds:
 
     def of(self, look: Float32) -> tuple[str, float]:
         """What a picture that looks so [D] is called, and how probably among all names; "" and 0 where none fits."""
+        best, sure, known = self.nearest(look)
+        return (best, round(sure, 4)) if sure * known**0.5 >= _NAMED_FROM else ("", 0.0)
+
+    def nearest(self, look: Float32) -> tuple[str, float, float]:
+        """The name that fits best, its probability among all, and how well anything like it is known."""
         if self._faults is None:
-            return "", 0.0
+            return "", 0.0, 0.0
         probability, known = classifier.classify(self._faults, self._described(look[np.newaxis]))
         best = int(probability[0].argmax())
-        sure = float(probability[0, best])
-        if sure * float(known[0]) ** 0.5 < _NAMED_FROM:
-            return "", 0.0
-        return self.names[best], round(sure, 4)
+        return self.names[best], float(probability[0, best]), float(known[0])
 
     def name(self, picture: str, name: str, look: Float32, settings: NamingSettings) -> str | Refused:
         """Call a picture so, its name as it was spelt first; a later name replaces it. To be arranged afterwards."""

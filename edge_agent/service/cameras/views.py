@@ -4,7 +4,9 @@ from edge_agent.detect.pictures import regions
 from edge_agent.pipeline.cameras.camera import Camera
 from edge_agent.pipeline.cameras.desk import CameraDesk
 from edge_agent.pipeline.cameras.evidence import map_bytes
-from edge_agent.web.view import CameraView
+from edge_agent.pipeline.cameras.inspection import Suspect
+from edge_agent.pipeline.cameras.learning import LAST_PARTS
+from edge_agent.web.view import CameraView, SuspectView
 
 
 def camera_views(desk: CameraDesk, machine: str) -> tuple[CameraView, ...]:
@@ -31,4 +33,22 @@ def _view(camera: Camera, *, wanted: int) -> CameraView:
         crop=picture.crop,
         file=picture.file,
         kind=picture.kind,
+        parts=LAST_PARTS if picture.subject == "part" else None,
+        loud=camera.state.loud.bit_count(),
+        alarm_at=0 if camera.memory is None else camera.memory.suspects,
+        suspects=tuple(_suspect(one) for one in reversed(camera.suspects.values())),
+        kinds=camera.kinds.names,
+    )
+
+
+def _suspect(one: Suspect) -> SuspectView:
+    return SuspectView(
+        id=one.id,
+        time_ns=one.time_ns,
+        part=one.part,
+        score=one.score,
+        kind=one.kind,
+        probability=one.probability,
+        good=one.good,
+        jpeg=one.jpeg,
     )

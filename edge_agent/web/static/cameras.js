@@ -8,8 +8,10 @@ import { clock, count, score } from "./words.js";
 const MAP = 32;
 const WIDTH = 640;
 const LEAST = 255 / 8; // of the map's levels: half the threshold
+const LEAST_OF_PART = 0.9 * 255 / 4; // good parts lie near it all over
 const drawn = new Map(); // camera -> time of the picture that its canvas shows
 const images = new Map();
+const suspects = new Map(); // id -> bitmap
 
 export function camerasSection(cameras, doc, { token }) {
   return cameras.map((camera) => h("section", { class: "card camera", "aria-label": `Camera ${camera.name}`, "data-key": `camera ${camera.name}` },
@@ -23,7 +25,22 @@ export function camerasSection(cameras, doc, { token }) {
     !token && h("div", { class: "unlock" },
       h("label", null, "Token, to see the picture", h("input", { type: "password", autocomplete: "off", maxlength: 1024 })),
       h("button", { type: "button", "data-unlock": true }, "Show the picture")),
-    h("p", { class: "quiet" }, `Picture of ${clock(camera.time, doc.time)}`)));
+    h("p", { class: "quiet" }, `Picture of ${clock(camera.time, doc.time)}`),
+    camera.learnt && camera.parts !== null && h("p", { class: camera.loud >= camera.alarm_at ? "bad" : "" },
+      `${count(camera.loud)} of the last ${count(camera.parts)} parts are suspects; ${count(camera.alarm_at)} are an alarm.`),
+    camera.suspects.length > 0 && [h("h3", null, camera.parts === null ? "Unusual pictures" : "Suspects"),
+      h("ul", { class: "suspects", "aria-label": `Suspects of ${camera.name}` }, camera.suspects.map((one) => suspectItem(one, camera, doc)))]));
+}
+
+function suspectItem(one, camera, doc) {
+  const button = (name, words) => doc.commands.includes(name === "undo" ? "accept" : name)
+    && h("button", { type: "button", "data-do": name, "data-alarm": one.id, "data-machine": doc.machine.name }, words);
+  const said = one.good ? "said to be good" : one.kind ? `${one.kind}${one.probability < 1 ? ` (${Math.round(100 * one.probability)} %)` : ""}` : "not named";
+  return h("li", { "data-key": one.id },
+    h("canvas", { "data-suspect": one.id, "data-of": camera.name, width: 128, height: 128, role: "img", "aria-label": `Unusual picture: ${said}` }),
+    h("p", null, h("strong", { class: one.good ? "" : "bad" }, score(one.score)), ` ${said}`),
+    h("p", { class: "quiet" }, [one.part, clock(one.time, doc.time)].filter(Boolean).join(" · ")),
+    h("div", { class: "actions" }, !one.good && button("label", "Name it"), one.good ? button("undo", "Undo") : button("accept", "This is good")));
 }
 
 // Alarms of pictures: where, since when, and who has seen it; they are neither named nor accepted.
@@ -55,6 +72,26 @@ export async function drawCameras(machine, cameras, { token, refused }) {
     drawn.set(key, now);
     canvas.dataset.drawn = now;
   }
+  return token ? drawSuspects(machine, { token, refused }) : undefined;
+}
+
+// Each picture is asked for once; those that left the strip are forgotten.
+async function drawSuspects(machine, { token, refused }) {
+  const shown = [...document.querySelectorAll("canvas[data-suspect]")];
+  const ids = new Set(shown.map((canvas) => canvas.dataset.suspect));
+  for (const id of suspects.keys()) if (!ids.has(id)) suspects.delete(id);
+  for (const canvas of shown) {
+    const id = canvas.dataset.suspect;
+    if (!suspects.has(id)) {
+      const answer = await fetch(`api/frame/${encodeURIComponent(machine)}/${encodeURIComponent(canvas.dataset.of)}/${encodeURIComponent(id)}`,
+        { headers: { Authorization: `Bearer ${token}` }, cache: "no-store", signal: AbortSignal.timeout(12000) });
+      if (answer.status === 401) return refused();
+      if (!answer.ok) continue;
+      suspects.set(id, await createImageBitmap(await answer.blob()));
+    }
+    if (canvas.dataset.drawn !== id) canvas.getContext("2d").drawImage(suspects.get(id), 0, 0, canvas.width, canvas.height);
+    canvas.dataset.drawn = id;
+  }
   return undefined;
 }
 
@@ -66,7 +103,7 @@ function draw(canvas, camera, bitmap) {
   const place = (x, y, w, h2) => [canvas.width * (left + wide * x), canvas.height * (top + high * y), canvas.width * wide * w, canvas.height * high * h2];
   const levels = camera.map ? Uint8Array.from(atob(camera.map), (letter) => letter.charCodeAt(0)) : [];
   levels.forEach((level, at) => {
-    if (level < LEAST) return;
+    if (level < (camera.parts === null ? LEAST : LEAST_OF_PART)) return;
     pen.fillStyle = `rgb(255 40 30 / ${Math.min(0.55, level / 255)})`;
     pen.fillRect(...place((at % MAP) / MAP, Math.floor(at / MAP) / MAP, 1 / MAP, 1 / MAP));
   });

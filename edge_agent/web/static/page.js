@@ -142,7 +142,8 @@ function field(label, attributes, extra) {
 
 function openDialog(name, target) {
   asked = { name, target, request: `page-${crypto.getRandomValues(new Uint32Array(3)).join("-")}` };
-  const faults = latest?.doc.faults ?? [];
+  const kinds = (latest?.doc.cameras ?? []).filter((one) => one.suspects.some(({ id }) => id === target.alarm)).flatMap((one) => one.kinds);
+  const faults = kinds.length > 0 ? kinds : latest?.doc.faults ?? [];
   const durations = [["900", "15 minutes"], ["3600", "1 hour"], ["28800", "8 hours"]];
   ask.replaceChildren(h("form", { method: "dialog", novalidate: true },
     h("h2", { id: "ask-title" }, `${TITLES[name]}: ${target.machine}`),
