@@ -267,3 +267,12 @@ def test_without_pillow_a_picture_is_turned_away_with_what_to_install(
     assert isinstance(result, Reject)
     assert result.reason == "unsupported"
     assert "edge-agent[camera]" in result.detail
+
+
+def test_a_payload_above_the_limit_is_turned_away_before_it_is_read(tmp_path: Path) -> None:
+    read = message_decoder(
+        loaded(tmp_path, f"{CONFIG}\n[limits]\npayload_bytes = 1000\n"), monotonic=lambda: 0.0
+    )
+    result = read(Delivery("cam/press-4/cam1", stored(form="JPEG") + bytes(1000), NOW_NS))
+    assert isinstance(result, Reject)
+    assert result.reason == "too_large"

@@ -1,8 +1,8 @@
 """One camera: the pictures that it is learnt from, its score, its alarm and what is wrong with itself. Pure.
 
-A scene is unusual when two pictures in a row are, and usual again when three in a row are. Of parts, each another one,
-the same is said where more of the last twenty are suspects than the budget allows, three at least, and of twenty good
-ones.
+A scene is unusual when two pictures in a row are, or five of the last twenty, and usual again when three in a row are.
+Of parts, each another one, the same is said where more of the last twenty are suspects than the budget allows, three at
+least, and of twenty good ones.
 """
 
 import hashlib
@@ -27,6 +27,8 @@ _LAST = LAST_PARTS
 """Pictures whose verdicts are kept, a bit each."""
 SUSPECTS_KEPT = 20
 """Of a camera: to be looked at, named, and said good."""
+_OFTEN = 5
+"""Unusual pictures of a scene among the last twenty that are an alarm: two cameras under one name take turns."""
 _BELIEVED_AFTER = 2
 _GROWN = 1.25
 """An open alarm says again where it is when its score has grown so much."""
@@ -142,12 +144,14 @@ class Camera:
     def judge_camera(self, fault: str, gauges: Float32, *, time_ns: int, model: str) -> list[Alarm]:
         """The finding about the camera, opened or closed."""
         state = self.state
-        state.blind = (state.blind << 1 | bool(fault)) & 0xF
+        state.blind = (state.blind << 1 | bool(fault)) & (1 << _LAST) - 1
         recent = state.blind & (1 << _BELIEVED_AFTER) - 1
         if state.finding is not None and (not recent or (fault and fault != state.finding.fault)):
             over, state.finding = closed(state.finding, time_ns=time_ns), None
+            state.blind &= recent
             return [over]
-        if state.finding is None and fault and recent == (1 << _BELIEVED_AFTER) - 1:
+        often = state.blind.bit_count() >= _OFTEN
+        if state.finding is None and fault and (often or recent == (1 << _BELIEVED_AFTER) - 1):
             memory = self.memory
             low, high = (
                 (gauges, gauges)
@@ -247,7 +251,7 @@ class Camera:
         quiet = not state.loud if part else not state.loud & 7
         if state.alarm is not None and quiet and state.judged >= (_LAST if part else 3):
             over = replace(closed(state.alarm, time_ns=time_ns), score=score)
-            state.alarm, state.told = None, 0.0
+            state.alarm, state.told, state.loud = None, 0.0, 0
             return [over]
         if suspect is None:
             return []
@@ -288,7 +292,8 @@ class Camera:
         if state.alarm is not None:
             return state.alarm
         suspects = FEWEST_SUSPECTS if self.memory is None else self.memory.suspects
-        loud = state.loud.bit_count() >= suspects if part else state.loud & 3 == 3
+        often = state.loud.bit_count() >= (suspects if part else _OFTEN)
+        loud = often or (not part and state.loud & 3 == 3)
         if not loud:
             return None
         alarm = opened(

@@ -66,6 +66,8 @@ class CameraDesk:
         self._gone: list[str] = []
         self._inspections: list[Inspection] = []
         self._suspects: list[tuple[str, str, Suspect]] = []
+        self.looked = 0
+        """Pictures that the network was shown."""
         self.trouble = ""
         """Why pictures are not looked at just now."""
 
@@ -126,6 +128,7 @@ class CameraDesk:
             camera.sight = Sight(picture, time_ns, why="the network for pictures cannot be used")
             return None
         self.trouble = ""
+        self.looked += 1
         counted = _cells(picture)
         memory = camera.memory
         if memory is None:

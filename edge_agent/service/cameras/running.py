@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from queue import SimpleQueue
@@ -32,6 +33,9 @@ log = get_logger()
 
 _KEPT_EVERY_NS = 5_000_000_000
 """Unusual pictures that follow faster are kept in memory alone, to spare the disk where all parts are bad."""
+
+_TRIMMED_EVERY_S = 0.5
+"""What looking at a picture took for a moment, 40 MB, goes back to the system so often."""
 
 KeepValue = Callable[[str, bytes | None], None]
 
@@ -79,6 +83,7 @@ class Cameras:
         """Verdicts on parts go into `outbox`."""
         self.desk = new_desk(config)
         self._config, self._outbox = config, outbox
+        self._looked, self._trimmed_s = 0, 0.0
         self._kept_ns: dict[tuple[str, str], int] = {}
         self._network = self.desk.network
         self._files = CameraFiles(config.agent.state_dir)
@@ -126,6 +131,9 @@ class Cameras:
         for name, value in self.desk.changes():
             keep_value(name, value)
         self._tell_parts()
+        if self.desk.looked != self._looked and time.monotonic() - self._trimmed_s >= _TRIMMED_EVERY_S:
+            self._looked, self._trimmed_s = self.desk.looked, time.monotonic()
+            give_memory_back()
         return self.desk.alarms()
 
     def _tell_parts(self) -> None:

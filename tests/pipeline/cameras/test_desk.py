@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from edge_agent.alarms.payload import to_payload
 from edge_agent.config.sections import SHIPPED_PICTURES
@@ -113,6 +114,60 @@ def test_a_camera_that_cannot_be_believed_is_a_finding_and_hides_the_score(
     assert (sight.unusual, sight.why) == (None, said)
     over = show(one, CALM[13:17], at=30)
     assert [(alarm.id, alarm.state) for alarm in over] == [(opened.id, "closed")]
+
+
+def test_the_lower_half_of_a_picture_that_is_grey_does_not_pass_for_good() -> None:
+    torn = []
+    for number in range(3):
+        pixels = np.asarray(scene(number)).copy()
+        pixels[120:] = 127
+        torn.append(jpeg(Image.fromarray(pixels)))
+    (opened, *_) = show(learnt(), torn, at=12)
+    assert opened.told_kind in ("picture", "sensor")
+
+
+def test_a_camera_that_moved_by_two_percent_is_one_alarm_and_a_gauge_that_says_how_far() -> None:
+    one = learnt()
+    opened, *more = show(one, [jpeg(scene(n, moved=6)) for n in range(4)], at=12)
+    assert opened.revision == 1
+    assert {alarm.id for alarm in more} <= {opened.id}
+    camera, frame = one.of("press-4")[0], pictures(ImageSettings(size=128))(
+        jpeg(scene(9, moved=6)), Origin("press-4", "cam1", START_NS + 90 * SECOND_NS, SECOND_NS)
+    )  # fmt: skip
+    assert isinstance(frame, Frame)
+    assert frame.picture is not None
+    assert camera.gauges(frame, frame.picture)[4] == pytest.approx(100 * 6 / 320, abs=1.0)
+
+
+def test_day_and_night_are_usual_where_both_were_learnt_and_dark_where_only_day_was() -> None:
+    night = [jpeg(scene(30 + number, light=0.35)) for number in range(8)]
+    one = desk()
+    show(one, [CALM[number] if number % 2 else night[number // 2] for number in range(12)], at=0)
+    assert show(one, [night[6], CALM[13], night[7], CALM[14]], at=12) == []
+    assert [alarm.fault for alarm in show(learnt(), night[:3], at=12)] == ["camera dark"]
+
+
+def test_a_burst_of_a_hundred_pictures_is_looked_at_once_a_second() -> None:
+    one, decode = learnt(), pictures(ImageSettings(size=128))
+    before, outcomes = one.looked, []
+    for number in range(100):
+        received_ns = START_NS + 60 * SECOND_NS + number * SECOND_NS // 100
+        frame = decode(CALM[number % 20], Origin("press-4", "cam1", received_ns, SECOND_NS))
+        assert isinstance(frame, Frame)
+        assert frame.picture is not None
+        outcomes.append(one.take(frame, frame.picture))
+    assert one.looked - before == 2  # the first, and one that is nearly a second later
+    assert sum(isinstance(outcome, Reject) for outcome in outcomes) == 98
+
+
+def test_two_cameras_under_one_name_are_an_alarm_though_no_two_pictures_in_a_row_are_unusual() -> None:
+    other = [jpeg(scene(number).rotate(180)) for number in range(8)]
+    turns = [file for both in zip(CALM[12:20], other, strict=True) for file in both]
+    opened, *_ = show(learnt(), turns, at=12)
+    assert (opened.told_kind, opened.state) == ("sensor", "open")
+    scratched = [file for both in zip(CALM[12:18], SCRATCHED, strict=True) for file in both]
+    opened, *_ = show(learnt(), scratched, at=12)
+    assert (opened.told_kind, opened.state) == ("picture", "open")
 
 
 def test_what_comes_too_fast_is_passed_over_and_counted_by_reason() -> None:
