@@ -3,9 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from edge_agent.cli.demo.play import FAULTS, count_incidents, false_alarms, judge, plant_arguments
+from edge_agent.cli.demo import script
+from edge_agent.cli.demo.play import DEMO
+from edge_agent.cli.demo.script import Fault, IncidentCount, Script, judge
 
 START_TS = 1_600_000_000
+FAULTS = DEMO.faults
 FAULT = FAULTS[0]
 
 
@@ -23,9 +26,17 @@ def alert(
     }
 
 
+def count_incidents(alerts: list[dict[str, Any]]) -> IncidentCount:
+    return script.count_incidents(alerts, faults=len(FAULTS))
+
+
+def false_alarms(alerts: list[dict[str, Any]], *, start_ts: float) -> list[dict[str, Any]]:
+    return script.false_alarms(alerts, start_ts=start_ts, faults=FAULTS)
+
+
 def test_the_demo_breaks_at_least_three_machines_one_after_the_other() -> None:
     assert len({fault.machine for fault in FAULTS}) >= 3
-    arguments = plant_arguments(START_TS)
+    arguments = DEMO.plant_arguments(START_TS)
     for fault in FAULTS:
         assert f"{fault.machine}={fault.kind}" in arguments
 
@@ -90,3 +101,19 @@ def test_as_many_incidents_as_faults_and_none_that_was_over_too_early() -> None:
     assert not count_incidents([*told, alert(FAULTS[0].machine, 5000, [])]).good
     notice = alert(FAULTS[0].machine, 5000, []) | {"kind": "state"}
     assert count_incidents([*told, notice]).good
+
+
+def test_an_alert_of_its_cycles_is_one_of_the_machine_and_names_the_channel_before_its_number() -> None:
+    fault = Fault("arm-1", "arm", "collision", ("step_7",), 100)
+    told = alert("arm-1/cycle", 130, ["step_7.duration_s", "current_1.phase_3"])
+    assert judge(fault, [told], start_ts=START_TS).good
+    assert not judge(fault, [alert("arm-1/cycle", 130, ["step_17.duration_s"])], start_ts=START_TS).good
+    new = alert("arm-1/cycle", 50, []) | {"kind": "state"}
+    early = alert("arm-1/cycle", 50, [])
+    assert script.false_alarms([new, early], start_ts=START_TS, faults=[fault]) == [early]
+
+
+def test_what_counts_cycles_is_shown_beside_its_machine() -> None:
+    one = Script((Fault("arm-1", "arm", "collision", ("step_7",), 100),), programmed=("arm-1",))
+    assert one.shown == ("arm-1", "arm-1/cycle")
+    assert one.rows == 400

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from benchmarks import ROOT
-from edge_agent.cli.demo.play import FAULTS
+from edge_agent.cli.demo.play import DEMO
 from edge_agent.config.file import load
 
 
@@ -27,12 +27,12 @@ def test_the_demo_ends_well_and_leaves_what_it_says(tmp_path: Path) -> None:
         timeout=200,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("as it should be") == len(FAULTS)
+    assert done.stdout.count("as it should be") == len(DEMO.faults)
     schema = json.loads((ROOT / "docs" / "alert.schema.json").read_text())
     alerts = [json.loads(line) for line in (out / "alarms.jsonl").read_text().splitlines()]
     for alert in alerts:
         jsonschema.validate(alert, schema)
-    assert {alert["machine"] for alert in alerts} == {fault.machine for fault in FAULTS}
+    assert {alert["machine"] for alert in alerts} == {fault.machine for fault in DEMO.faults}
     assert load(out / "agent.toml").agent.state_dir == out / "state"
     log = [json.loads(line) for line in (out / "agent.log").read_text().splitlines()]
     assert log[-1]["event"] == "stopped"  # nothing was killed

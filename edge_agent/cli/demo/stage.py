@@ -11,12 +11,13 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
+from edge_agent.cli.demo.script import Script
 from edge_agent.errors import EdgeAgentError, UsageError
 from edge_agent.metrics.page_reader import read_samples
 from edge_agent.mqtt.connection import BrokerAddress
@@ -56,6 +57,27 @@ format = "json"
 """
 
 
+StartBroker = Callable[[Path, ExitStack], int]
+"""Starts a broker that may write into the folder, ends it with the stack, and says its port on this computer."""
+
+
+def start_embedded(_: Path, leaving: ExitStack) -> int:
+    """A broker within this process.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    try:
+        from iotcore import Broker  # an optional dependency, for the demo alone
+    except ImportError as error:
+        raise UsageError("the demo needs an embedded broker: pip install 'edge-agent[demo]'") from error
+    port = _port(0)
+    broker = Broker(port=port, listen=_HOST, max_payload_size=_PAYLOAD_LIMIT_BYTES)
+    broker.start()
+    leaving.callback(broker.stop)
+    return port
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What a user sees at one moment.
@@ -74,13 +96,14 @@ class Observation:
 class Stage(AbstractContextManager["Stage"]):
     """Everything that runs beside the demo itself; leaving it ends all of it."""
 
-    def __init__(self, out: Path, *, rows: int, plant: Sequence[str]) -> None:
+    def __init__(self, out: Path, *, script: Script, start_ts: float, broker: StartBroker) -> None:
         """Prepare; nothing starts before `with`.
 
         Args:
             out: folder for the configuration, logs and state.
-            rows: rows that a machine is learnt from.
-            plant: arguments of the simulator.
+            script: what is played.
+            start_ts: time of its first row.
+            broker: starts one.
         """
         self.alerts: list[dict[str, Any]] = []
         """Every alert message that the user has read."""
@@ -88,8 +111,9 @@ class Stage(AbstractContextManager["Stage"]):
         self.metrics_port = _port(_METRICS_PORT)
         self._page_port = _port(_PAGE_PORT)
         self._out = out
-        self._rows = rows
-        self._plant = plant
+        self._script = script
+        self._plant = script.plant_arguments(start_ts)
+        self._broker = broker
         self._status: dict[str, Any] = {}
         self._leaving = ExitStack()
         self._agent: subprocess.Popen[bytes]
@@ -105,7 +129,7 @@ class Stage(AbstractContextManager["Stage"]):
         with self._leaving:
             self._out.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(self._out / "state", ignore_errors=True)  # a demo begins with machines nobody knows
-            port = self._start_broker()
+            port = self._broker(self._out, self._leaving)
             self._start_agent(port)
             self._start_plant()
             self._connect(port)
@@ -169,6 +193,8 @@ class Stage(AbstractContextManager["Stage"]):
 
     def _take_alert(self, payload: bytes) -> None:
         """Keep an alert and append it to the file that stays."""
+        if not payload:  # what was retained is over
+            return
         alert = json.loads(payload)
         if any((alert["id"], alert["revision"]) == (known["id"], known["revision"]) for known in self.alerts):
             return
@@ -191,27 +217,17 @@ class Stage(AbstractContextManager["Stage"]):
 
     # -- setting up -----------------------------------------------------------------------------------------
 
-    def _start_broker(self) -> int:
-        try:
-            from iotcore import Broker  # an optional dependency, for the demo alone
-        except ImportError as error:
-            raise UsageError("the demo needs an embedded broker: pip install 'edge-agent[demo]'") from error
-        port = _port(0)
-        broker = Broker(port=port, listen=_HOST, max_payload_size=_PAYLOAD_LIMIT_BYTES)
-        broker.start()
-        self._leaving.callback(broker.stop)
-        return port
-
     def _start_agent(self, port: int) -> None:
         config = self._out / "agent.toml"
         config.write_text(
             _CONFIG.format(
                 host=_HOST,
                 port=port,
-                rows=self._rows,
+                rows=self._script.commission_rows,
                 metrics_port=self.metrics_port,
                 page_port=self._page_port,
-            ),
+            )
+            + self._script.config,
             encoding="utf-8",
         )
         (self._out / "alarms.jsonl").write_bytes(b"")
@@ -249,7 +265,7 @@ class Stage(AbstractContextManager["Stage"]):
         self._reader = Ingest(
             address,
             client_id="demo-user",
-            filters=["alerts/+", "agents/+/status"],
+            filters=["alerts/#", "agents/+/status"],
             inbox=self._inbox,
             payload_limit_bytes=_PAYLOAD_LIMIT_BYTES,
             wall_clock_ns=time.time_ns,

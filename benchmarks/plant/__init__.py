@@ -1,0 +1,1 @@
+"""A plant of several kinds of machines before one agent, over a real broker."""
