@@ -101,20 +101,22 @@ def _learnt(rows: Float32, channels: CycleChannels) -> tuple[CycleMemory, Float6
         )
     rows, recipe = rows[learnt], recipe[learnt]
     given = np.array([at for at, name in enumerate(names) if name in channels.given], np.int64)
-    observed = np.mean(np.isfinite(rows), axis=0) >= _LEAST_OBSERVED
+    shares = [np.isfinite(rows[recipe == one]).mean(axis=0) for one in range(len(recipes))]
+    observed = np.max(shares, axis=0) >= _LEAST_OBSERVED  # a step may be of one recipe only
     told = {*given.tolist(), at_recipe}
     features = np.array([at for at in range(len(names)) if observed[at] and at not in told], np.int64)
     values = rows[:, features].astype(np.float64)
-    centre = np.broadcast_to(np.nanmedian(values, axis=0), (len(recipes), len(features))).copy()
+    centre = np.full((len(recipes), len(features)), np.nan)  # what a recipe never showed is not judged in it
     for one in range(len(recipes)):
-        seen = np.isfinite(values[recipe == one]).any(axis=0)
-        centre[one, seen] = np.nanmedian(values[recipe == one][:, seen], axis=0)
+        shown = np.isfinite(values[recipe == one]).any(axis=0)
+        centre[one, shown] = np.nanmedian(values[recipe == one][:, shown], axis=0)
     rest = values - centre[recipe]
-    rest = np.where(np.isfinite(rest), rest, 0.0)
+    seen = np.isfinite(rest)
+    rest = np.where(seen, rest, 0.0)
     terms = _terms(rows[:, given])
     weights, residual, leaked = _line(rest, design(rows[:, given], **terms), values)
     duration = np.array([names[at] in channels.durations for at in features.tolist()], np.bool_)
-    spread = _spread(residual, values, duration)
+    spread = _spread(np.where(seen, residual, np.nan), values, duration)
     z = np.clip(residual / spread, -CLIP, CLIP)
     mean = z.mean(axis=0)
     inverse, kept_share = _inverse(z - mean)
@@ -209,19 +211,19 @@ def _line(rest: Float64, terms: Float64, values: Float64) -> tuple[Float64, Floa
 
 
 def _spread(residual: Float64, values: Float64, duration: NDArray[np.bool_]) -> Float64:
-    """Usual spreads of features, [F]; none is so small that the last digit stands out."""
+    """Usual spreads of features, [F], by what was seen; none is so small that the last digit stands out."""
     quartiles = _quartiles(residual)
-    deviation = np.clip(residual, -CLIP * quartiles, CLIP * quartiles).std(axis=0)
+    deviation = np.nanstd(np.clip(residual, -CLIP * quartiles, CLIP * quartiles), axis=0)
     middle = np.abs(np.nanmedian(values, axis=0))
     least = np.where(duration, _LEAST_OF_TIME * middle, _LAST_DIGIT * middle)
-    rough = _LEAST_OF_DEVIATION * np.where(quartiles > 0, deviation, residual.std(axis=0))
+    rough = _LEAST_OF_DEVIATION * np.where(quartiles > 0, deviation, np.nanstd(residual, axis=0))
     found: Float64 = np.maximum.reduce([quartiles, rough, least])
     return found + _TINY
 
 
 def _quartiles(residual: Float64) -> Float64:
     """Spreads by the middle half, [R, F] -> [F]."""
-    low, high = np.percentile(residual, (25.0, 75.0), axis=0)
+    low, high = np.nanpercentile(residual, (25.0, 75.0), axis=0)
     return np.asarray((high - low) / _QUARTILES_OF_A_SPREAD)
 
 

@@ -43,7 +43,7 @@ class CycleMemory(NamedTuple):
         given: which channels explain, [G].
         recipe: which channel says the recipe, 0-d; -1: there is one recipe.
         recipes: their numbers, [K].
-        centre: of each recipe, [K, F]. spread: [F].
+        centre: of each recipe, NaN of what it never showed, [K, F]. spread: [F].
         levels: values of given channels that have few, NaN elsewhere, [G, L]. place, scale: of the others, [G].
         reach: least and largest of what was given, [2, G].
         weights: of the line, [A, F]; 0 where it explains nothing.

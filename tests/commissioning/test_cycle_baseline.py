@@ -102,3 +102,18 @@ def test_a_channel_that_says_nothing_is_left_out(broken: float) -> None:
 def test_too_few_cycles_are_an_error() -> None:
     with pytest.raises(CommissionError, match="20 are needed"):
         learnt(cycles(12))
+
+
+def test_a_step_of_one_recipe_only_is_judged_in_it_and_nowhere_else() -> None:
+    rng = np.random.default_rng(0)
+    names = ("duration_s", "step_9.duration_s", "recipe")
+    rows = np.column_stack([rng.normal(10, 0.2, 80), rng.normal(3, 0.1, 80), np.repeat([1.0, 2.0], [60, 20])])
+    rows[:60, 1] = np.nan
+    rows = rng.permutation(rows).astype(np.float32)
+    of = CycleChannels(names, "recipe", frozenset(), frozenset(names[:2]))
+    memory = CycleMemory.read(fit(rows, of, budget_per_week=1.0, cycles_per_week=10_000.0))
+    z = memory.standardised(np.array([[10, 6, 1], [10, 6, 2], [10, 3, 2]], np.float32))
+    at = memory.features.tolist().index(1)
+    assert z[0, at] == 0.0
+    assert z[1, at] > 10.0
+    assert abs(z[2, at]) < 3.0
