@@ -10,12 +10,14 @@ Axes: B windows, C channels, T rows, F numbers of a window, K faults, W windows 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from annotated_types import Interval
+from numpy.typing import NDArray
 
-from edge_agent.diagnose import classifier
+from edge_agent.detect.cycle_scores import knows_cycles
+from edge_agent.diagnose import classifier, cycle_description
 from edge_agent.diagnose.alarm_windows import AlarmWindows
 from edge_agent.diagnose.fault_library import Case, FaultLibrary
 from edge_agent.records import Float32, Profile
@@ -182,7 +184,7 @@ class FaultNaming:
         """Which of the machine's faults each of windows [B, C, T] looks like; None where none was ever named."""
         if self._faults is None or self._profile is None or not len(windows):
             return None
-        described = classifier.describe(self._profile.memory, windows, None)
+        described = _described(self._profile.memory, windows)
         probability, known = classifier.classify(self._faults, described)
         return [
             Opinion(self.library.faults, each, sure, _NAMED_FROM)
@@ -258,9 +260,7 @@ class FaultNaming:
         if self._profile is None or not self.library.cases:
             return
         memory, channels = self._profile.memory, self._profile.channels
-        described = [
-            classifier.describe(memory, _in_order(case, channels), None) for case in self.library.cases
-        ]
+        described = [_described(memory, _in_order(case, channels)) for case in self.library.cases]
         pairs = self._neighbours(described)
         most = max(1, _LEARNT_WINDOWS // len(described))
         described = [
@@ -272,7 +272,9 @@ class FaultNaming:
             np.concatenate(described),
             np.repeat(of_case, counts),
             groups=np.repeat(np.arange(len(counts)), counts),
-            normal=classifier.normal_of(memory),
+            normal=cycle_description.normal_of(memory)
+            if knows_cycles(memory)
+            else classifier.normal_of(memory),
             pairs=pairs,
             seed=_SEED,
         )
@@ -289,9 +291,16 @@ class FaultNaming:
                 windows = kept.stacked()
             except OSError:  # less is learnt; naming this alarm itself says why
                 continue
-            parts.append(classifier.describe(self._profile.memory, windows, None))
+            parts.append(_described(self._profile.memory, windows))
         pairs = [np.stack([part[:-1], part[1:]], axis=1) for part in parts if len(part) > 1]
         return np.concatenate(pairs) if pairs else None
+
+
+def _described(memory: Mapping[str, NDArray[Any]], windows: Float32) -> Float32:
+    """What is seen of windows [B, C, T] of a machine, or of its cycles: [B, F]."""
+    if knows_cycles(memory):
+        return cycle_description.describe(memory, windows)
+    return classifier.describe(memory, windows, None)
 
 
 def head_opinion(classes: Float32, labels: tuple[str, ...], *, least: float) -> Opinion | None:

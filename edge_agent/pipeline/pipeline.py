@@ -525,8 +525,7 @@ class Pipeline:
         """Hold a machine against its profile as that is now."""
         assert machine.profile is not None  # noqa: S101 - only then anything was accepted
         machine.relevelled = False
-        if not knows_cycles(machine.profile.memory):
-            machine.naming.arrange(machine.profile)
+        machine.naming.arrange(machine.profile)
         machine.sensor_monitor = next_sensor_monitor(machine, settings=self._settings, scorer=self._scorer)
         machine.notices = next_notices(machine, settings=self._settings, scorer=self._scorer)
 
