@@ -12,6 +12,7 @@ from edge_agent.commissioning.baseline import MOST_WINDOWS, commission
 from edge_agent.commissioning.memory_bound import plan
 from edge_agent.cycles.cycle_row import DURATION, RECIPE
 from edge_agent.cycles.rules import CycleRule, is_cycle, rule_of
+from edge_agent.cycles.told_rows import ToldRows
 from edge_agent.detect.cycle_scores import CycleMemory, knows_cycles
 from edge_agent.detect.detectors import COLUMNS, DETECTORS, ENSEMBLE
 from edge_agent.detect.detectors.in_context import InContext
@@ -70,6 +71,7 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSetti
         settings=settings,
     )
     observed = None if request.observed is None else request.observed[:, kept]
+    rule = rule_of(settings.cycle_rules, request.machine)
     return Profile(
         machine=request.machine,
         channels=channels,
@@ -82,6 +84,7 @@ def learn(request: CommissionRequest, *, scorer: Scorer, settings: PipelineSetti
             **spikes.reference(rows, memory),
             **level_step.reference(rows, memory),
             **classifier.normal_reference(memory, rows, window_rows=scorer.window_rows),
+            **({} if rule is None else ToldRows.of(rows, channels, rule).arrays()),
         },
         rows=len(rows),
         period_ns=period_ns,

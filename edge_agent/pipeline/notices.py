@@ -105,7 +105,13 @@ class NoticeReport:
 
 
 class MachineNotices:
-    """Looks at the rows and scores of one commissioned machine."""
+    """Looks at the rows and scores of one commissioned machine.
+
+    Attributes:
+        quiet: channels whose states are no news.
+    """
+
+    quiet: frozenset[str] = frozenset()
 
     def __init__(self, profile: Profile, settings: StateSettings, *, calm: CalmSettings, model: str) -> None:
         self._profile, self._settings, self._calm, self._model = profile, settings, calm, model
@@ -204,6 +210,8 @@ class MachineNotices:
         looks = [one.look(rows) for one in (self._unseen, self._refuted) if one is not None]
         for news in sorted((news for look in looks for news in look), key=lambda news: news.row):
             key = news.fault, news.channel
+            if news.channel in self.quiet:
+                continue
             if key in self._open:
                 if news.fault == FALLS:  # the score leaves it out for longer
                     self._until[key] = row_count + SPAN_ROWS

@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.cycles.rules import is_cycle
+from edge_agent.cycles.rules import is_cycle, rule_of
 from edge_agent.detect.cycle_scores import knows_cycles
 from edge_agent.detect.scorer import Scorer
 from edge_agent.pipeline.machine import Machine
 from edge_agent.pipeline.notices import CalmSettings, MachineNotices, NoticeReport
 from edge_agent.pipeline.programs.cycle_notices import CycleNotices
+from edge_agent.pipeline.programs.program_notices import ProgramNotices
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.records import WindowBlock
 from edge_agent.sensors.monitor import NOTHING, SensorMonitor, SensorReport
@@ -81,8 +82,14 @@ def next_notices(machine: Machine, *, settings: PipelineSettings, scorer: Scorer
     if profile is None:
         return None
     calm = CalmSettings(release=settings.trigger.release, windows=settings.trigger.off_delay_windows)
-    kind = CycleNotices if knows_cycles(profile.memory) else MachineNotices
-    notices = kind(profile, settings.state, calm=calm, model=scorer.bundle.digest)
+    rule = rule_of(settings.cycle_rules, profile.machine)
+    if rule is not None and not is_cycle(profile.machine):
+        notices: MachineNotices = ProgramNotices(
+            profile, settings.state, calm=calm, model=scorer.bundle.digest, rule=rule
+        )
+    else:
+        kind = CycleNotices if knows_cycles(profile.memory) else MachineNotices
+        notices = kind(profile, settings.state, calm=calm, model=scorer.bundle.digest)
     if isinstance(before, CycleNotices) and isinstance(notices, CycleNotices):
         notices.go_on_gathering(before)
     if before is not None:

@@ -1,6 +1,7 @@
 """A machine that runs a program: its cycles are rows of a machine of their own, and what is wrong with them is told."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,6 +47,12 @@ class Story:
         self.now_ns = times[-1]
         self.feed(times[:-1], rows[:-1])
         return self
+
+    def go_shifted(self, doings: Sequence[Doing]) -> None:
+        """Cycles all of whose positions are off."""
+        times, rows = run(doings, seed=self.seed, start_ns=self.now_ns)
+        self.now_ns = times[-1]
+        self.feed(times[:-1], rows[:-1] + np.array([0, 0, 0, 0, 20], np.float32))
 
     def feed(self, times: Sequence[int], rows: np.ndarray) -> None:
         for at in range(0, len(times), 50):
@@ -173,3 +180,27 @@ def test_after_a_restart_no_cycle_is_told_twice_and_none_is_lost(scorer: Scorer)
     whole = Story(scorer)
     whole.feed(times, rows)
     assert again.cycles == whole.cycles
+
+
+def test_a_set_point_that_moves_within_a_cycle_is_no_notice(learnt: Story) -> None:
+    learnt.go([USUAL] * 3 + [replace(USUAL, payload=1.5)] + [USUAL] * 5)
+    assert not learnt.findings
+    learnt.go([replace(USUAL, payload=1.5)] * 3)
+    assert [one.fault for one in learnt.findings] == [NEW_POINT]
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_rows_of_a_program_that_was_never_learnt_raise_no_alarm_of_the_machine(
+    scorer: Scorer, *, knows: bool
+) -> None:
+    """Its rows are judged in the programs that they were learnt in; profiles of older agents know of no such thing."""
+    story = Story(scorer, replace(SETTINGS, commission_rows=2000)).go([USUAL] * 35)
+    profile = story.pipeline.machines["robot-1"].profile
+    assert profile is not None
+    if not knows:
+        older = {name: one for name, one in profile.memory.items() if not name.startswith("told_")}
+        story.pipeline.install(replace(profile, memory=older))
+    story.go_shifted([Doing(recipe=9.0, payload=8.0)] * 30)
+    assert not story.failures
+    assert ("robot-1" in {one.machine for one in story.alarms}) is not knows
+    assert "robot-1" not in {one.machine for one in story.findings if knows}

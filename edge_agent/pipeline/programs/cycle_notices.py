@@ -30,6 +30,7 @@ class CycleNotices(MachineNotices):
         self.gathered: dict[float, list[Float32]] = {}
         """Cycles that nobody knows, by recipe."""
         self._known_run = 0
+        self._unknown_before = False
         self.to_learn: Float32 | None = None
         """[R, C] cycles of one new recipe or operating point, enough to be learnt; who learns them makes another of
         these."""
@@ -50,6 +51,7 @@ class CycleNotices(MachineNotices):
             if not usual:
                 findings += self._tell(row, time_ns)
                 self._gather(row)
+            self._unknown_before = not usual
         return NoticeReport(tuple(findings))
 
     def _over(self, time_ns: int) -> list[Alarm]:
@@ -78,6 +80,10 @@ class CycleNotices(MachineNotices):
             which = int(memory.beyond(row[np.newaxis])[0].argmax())
             at, fault = int(memory.given[which]), NEW_POINT
             low, high = (float(end) for end in memory.reach[:, which])
+            if (
+                not self._unknown_before
+            ):  # it may have moved within this cycle, and its mean stands for neither
+                return []
         if (fault, channels[at]) in self._open:
             return []
         value = float(row[at])
