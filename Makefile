@@ -53,6 +53,9 @@ check-oldest:  ## all tests on the oldest libraries that pyproject.toml allows a
 demo: $(VENV)-demo/.done  ## three simulated machines: commissioned, broken, alerted (no torch, no mosquitto)
 	$(VENV)-demo/bin/edge-agent demo
 
+demo-plant: $(VENV)/.done  ## the same and an arm that runs programs, over a real mosquitto, 2 minutes: a table, and 0 if all was right
+	$(BIN)/python -m benchmarks.plant.run
+
 # Half of the tests' time is spent waiting for other processes, so more workers than cores; each counts on one thread.
 test: $(VENV)/.done  ## all tests; what is missing on this machine is skipped with a message
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadgroup
@@ -201,8 +204,9 @@ everyday: $(VENV)/.done  ## 34 ordinary machines, three seeds each: false incide
 
 pictures: $(VENV)/.done  ## cameras: magnetic tiles and a ball screw, beside random weights and hand-made features -> benchmarks/results/pictures.*
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.pictures.run --data $(DATA)
-cycles: $(VENV)/.done  ## faulty cycles of a hydraulic rig and of a robot among usual ones, beside statistics -> benchmarks/results/cycles.*
+cycles: $(VENV)/.done  ## faulty cycles of a hydraulic rig and of a robot among usual ones, beside statistics, and planned changes -> benchmarks/results/cycles.*, planned_changes.*
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.cycles.run
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.cycles.planned_changes --jobs 2
 
 LEFT_OUT ?=
 
