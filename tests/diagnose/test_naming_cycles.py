@@ -8,8 +8,8 @@ import pytest
 from edge_agent.detect.scorer import Scorer
 from edge_agent.diagnose.fault_library import FaultLibrary
 from edge_agent.pipeline.results import Labelled
-from tests.pipeline.test_cycles import Story
 from tests.support.robot import DRAGGING, SLOW_STEP, USUAL, Doing
+from tests.support.robot_story import Story
 
 OTHER = Doing(recipe=9.0, steps_s=(1.2, 2.8, 1.0, 2.5))
 CYCLES = "robot-1/cycle"
