@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from edge_agent import __version__
-from edge_agent.cli import alarms, machines
+from edge_agent.cli import alarms, machines, notify
 from edge_agent.cli.check import check
 from edge_agent.cli.completion import PROGRAM, answer_shells, completion
 from edge_agent.cli.demo.command import demo
@@ -33,7 +33,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "completion": completion,
 }
 """What is typed -> what it does; its docstring is its help."""
-GROUPS: dict[str, typer.Typer] = {"alarms": alarms.app, "machines": machines.app}
+GROUPS: dict[str, typer.Typer] = {"alarms": alarms.app, "machines": machines.app, "notify": notify.app}
 """Commands that have commands of their own."""
 
 

@@ -190,6 +190,16 @@ def _in_short(told: AgentStatus) -> "Iterator[str]":
         if names:
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
             yield f"{what}: {', '.join(names[:_NAMED])}{more}"
+    yield from _calls(told)
+
+
+def _calls(told: AgentStatus) -> "Iterator[str]":
+    """A line for each `[[notify]]`: how many messages were made, wait, and what attempts failed."""
+    for (name, rule), made in told.samples.items():
+        if name == "edge_agent_calls_made_total":
+            waiting = told.samples.get(("edge_agent_calls_waiting", rule), 0)
+            failed = told.samples.get(("edge_agent_call_failures_total", rule), 0)
+            yield f"calls of {rule}: {made:.0f} made, {waiting:.0f} not confirmed yet, {failed:.0f} attempts failed"
 
 
 def _machines(told: AgentStatus) -> "Table":

@@ -24,6 +24,7 @@ from edge_agent.config.broker import BROKER_FILES, BrokerSection
 from edge_agent.config.cycles import CycleSection
 from edge_agent.config.findings import findings, located
 from edge_agent.config.machines import MachineSection
+from edge_agent.config.notify import NOTIFY_FILES, NotifySection
 from edge_agent.config.own_topics import own_filters, own_words, swallowed
 from edge_agent.config.sections import (
     SHIPPED_BUNDLES,
@@ -99,6 +100,7 @@ class Config(Section):
     naming: NamingSettings = NamingSettings()
     metrics: MetricsSection = MetricsSection()
     page: PageSection = PageSection()
+    notify: Annotated[tuple[NotifySection, ...], Field(max_length=20)] = ()
     home_assistant: HomeAssistantSection = HomeAssistantSection()
     limits: LimitsSection = LimitsSection()
     log: LogSection = LogSection()
@@ -145,6 +147,14 @@ class Config(Section):
     def _one_sparkplug(cls, value: tuple[SourceSection, ...]) -> tuple[SourceSection, ...]:
         if sum(source.sparkplug is not None for source in value) > 1:
             raise ValueError("only one source may be of format 'sparkplug'; it can hear many groups")
+        return value
+
+    @field_validator("notify")
+    @classmethod
+    def _each_has_a_name_of_its_own(cls, value: tuple[NotifySection, ...]) -> tuple[NotifySection, ...]:
+        names = [section.name for section in value]
+        if len(set(names)) < len(names):
+            raise ValueError("two have the same name; the ledger tells them apart by it")
         return value
 
     @field_validator("sharing")
@@ -245,6 +255,16 @@ def _anchored(config: Config, folder: Path) -> Config:
             "page": page.model_copy(
                 update={"token_file": None if page.token_file is None else _found(page.token_file, folder)}
             ),
+            "notify": tuple(
+                section.model_copy(
+                    update={
+                        name: _found(value, folder)
+                        for name in NOTIFY_FILES
+                        if (value := getattr(section, name)) is not None
+                    }
+                )
+                for section in config.notify
+            ),
             "model": model.model_copy(
                 update={
                     "bundle": _bundle(folder, model.bundle),
@@ -284,9 +304,17 @@ def _missing_files(config: Config, text: str) -> tuple[tuple[str, str], ...]:
     named = [("broker", name, getattr(config.broker, name)) for name in BROKER_FILES]
     named += [("model", "trusted_keys", key) for key in config.model.trusted_keys]
     named.append(("page", "token_file", config.page.token_file))
+    found: list[tuple[tuple[str | int, ...], Path | None]] = [
+        ((section, name), file) for section, name, file in named
+    ]
+    found += [
+        (("notify", number, name), getattr(section, name))
+        for number, section in enumerate(config.notify)
+        for name in NOTIFY_FILES
+    ]
     return tuple(
-        (located((section, name), text), f"{file} is no readable file")
-        for section, name, file in named
+        (located(place, text), f"{file} is no readable file")
+        for place, file in found
         if file is not None and not file.is_file()
     )
 
@@ -306,6 +334,8 @@ def summary(config: Config) -> Mapping[str, Any]:
         "budget": f"{config.budget.false_alarms_per_week:g} false alarms a week and machine",
         "metrics": f"http://{config.metrics.host}:{config.metrics.port}/metrics",
         "page": f"http://{config.page.listen}/" if config.page.enabled else "off",
+        "calls": ", ".join(f"{one.name} ({one.kind})" for one in config.notify)
+        or "nobody, beside the broker",
     }
 
 

@@ -9,6 +9,7 @@ from edge_agent.signals.machine_rules import MachineRule
 
 Line = Annotated[str, Field(max_length=120)]
 Unit = Annotated[str, Field(max_length=20)]
+Runbook = Annotated[str, Field(min_length=1, max_length=300)]
 _NOTES_CHARS = 1000
 
 
@@ -22,6 +23,7 @@ class MachineSection(Section):
     units: Annotated[dict[str, Unit], Field(max_length=1000, default_factory=dict)]
     weight: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None = None
     notes: Annotated[str, Field(max_length=_NOTES_CHARS)] | None = None
+    runbooks: Annotated[dict[Line, Runbook], Field(max_length=100, default_factory=dict)]
     budget_per_week: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] | None = None
 
     @field_validator("match")
@@ -31,7 +33,7 @@ class MachineSection(Section):
             raise ValueError("matches no machine: a name is printable and holds no /")
         return value
 
-    @field_validator("display_name", "location", "type", "units")
+    @field_validator("display_name", "location", "type", "units", "runbooks")
     @classmethod
     def _is_printable(cls, value: str | dict[str, str] | None) -> str | dict[str, str] | None:
         words = [value] if isinstance(value, str) else [*(value or {}), *(value or {}).values()]

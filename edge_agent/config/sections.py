@@ -232,6 +232,16 @@ class PageSection(Section):
     listen: str = "127.0.0.1:9109"
     names: Annotated[tuple[str, ...], Field(max_length=20)] = ()
     token_file: Path | None = None
+    url: str = ""
+
+    @field_validator("url")
+    @classmethod
+    def _leads_to_a_page(cls, value: str) -> str:
+        if value and not (
+            value.startswith(("http://", "https://")) and value.isprintable() and " " not in value
+        ):
+            raise ValueError("is the page's address as people reach it, https://gateway-3.plant:9109")
+        return value
 
     @field_validator("listen")
     @classmethod

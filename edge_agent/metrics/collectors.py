@@ -12,6 +12,7 @@ from edge_agent.metrics.series import BY_NAME
 from edge_agent.metrics.snapshot import (
     HistorySeries,
     MachineSeries,
+    NotifySeries,
     OutboxSeries,
     ShareSeries,
     Snapshot,
@@ -63,6 +64,7 @@ def samples_of(snapshot: Snapshot) -> Samples:
     samples = {**_ledger_samples(snapshot.ledger), **_machine_samples(snapshot.machines)}
     samples |= {**_broker_samples(snapshot), **_state_samples(snapshot.alerts, snapshot.state)}
     samples |= {**_share_samples(snapshot.share), **_history_samples(snapshot.history)}
+    samples |= _notify_samples(snapshot.notify)
     return samples | {"edge_agent_cycles_total": [((outcome,), n) for outcome, n in snapshot.cycles.items()]}
 
 
@@ -220,4 +222,18 @@ def _history_samples(history: HistorySeries) -> Samples:
         "edge_agent_history_failures_total": [((), history.failures)],
         "edge_agent_history_set_aside_total": [((), history.set_aside)],
         "edge_agent_history_bytes": [((), history.bytes)],
+    }
+
+
+def _notify_samples(rules: Mapping[str, NotifySeries]) -> Samples:
+    """What became of the messages to people; nothing where nobody is called."""
+    return {
+        "edge_agent_calls_made_total": [((name,), one.made) for name, one in rules.items()],
+        "edge_agent_calls_total": [
+            ((name, outcome), float(getattr(one, outcome)))
+            for name, one in rules.items()
+            for outcome in ("confirmed", "given_up")
+        ],
+        "edge_agent_calls_waiting": [((name,), one.waiting) for name, one in rules.items()],
+        "edge_agent_call_failures_total": [((name,), one.failures) for name, one in rules.items()],
     }

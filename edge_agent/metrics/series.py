@@ -189,6 +189,25 @@ TABLE: tuple[Series, ...] = (
     Series("edge_agent_outbox_dropped_total", "counter", "Messages given up because too many waited."),
     Series("edge_agent_outbox_messages", "gauge", "Messages that are not delivered yet."),
     Series("edge_agent_outbox_bytes", "gauge", "Their size in memory, roughly."),
+    Series(
+        "edge_agent_calls_made_total",
+        "counter",
+        "Messages to people by rule, `[[notify]]`; absent without any.",
+        ("rule",),
+    ),
+    Series(
+        "edge_agent_calls_total",
+        "counter",
+        "What became of them: confirmed or given_up; with those that wait they add up to those made.",
+        ("rule", "outcome"),
+    ),
+    Series("edge_agent_calls_waiting", "gauge", "Messages to people that are not confirmed yet.", ("rule",)),
+    Series(
+        "edge_agent_call_failures_total",
+        "counter",
+        "Attempts that the receiver refused or did not answer; each is made again.",
+        ("rule",),
+    ),
     Series("edge_agent_internal_errors_total", "counter", "Exceptions that were contained: bugs."),
     Series(
         "edge_agent_machines_gave_way_total",

@@ -116,6 +116,17 @@ class ShareSeries:
 
 
 @dataclass(frozen=True, slots=True)
+class NotifySeries:
+    """What is told of the messages of one `[[notify]]`; made = confirmed + given_up + waiting."""
+
+    made: int = 0
+    confirmed: int = 0
+    given_up: int = 0
+    waiting: int = 0
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The state of the agent at one moment."""
 
@@ -141,6 +152,7 @@ class Snapshot:
     share: ShareSeries | None = None
     cycles: Mapping[str, int] = field(default_factory=dict)
     history: HistorySeries = field(default_factory=HistorySeries)
+    notify: Mapping[str, NotifySeries] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from edge_agent.service import health
 from edge_agent.service.bounds import METRICS_PAGE
 from edge_agent.service.cluster import SharingPart
 from edge_agent.service.history import HistoryPart
+from edge_agent.service.notify.part import NotifyPart
 from edge_agent.service.page import PagePart
 from edge_agent.service.parts import AgentPart, HomeAssistantPart, WaveformPart
 from edge_agent.service.reload import Fresh, Reloader, warn_of_age
@@ -81,6 +82,7 @@ _WARNINGS = frozenset(
         "history_not_kept",
         "history_set_aside",
         "message_refused",
+        "call_failed",
         "page_not_served",
         "page_token_unusable",
     }
@@ -97,6 +99,10 @@ def _sparkplug(config: Config, address: BrokerAddress, report: Report) -> AgentP
 
 def _history(config: Config, _address: BrokerAddress, report: Report) -> AgentPart:
     return HistoryPart(config, report=report)
+
+
+def _notify(config: Config, _address: BrokerAddress, report: Report) -> AgentPart:
+    return NotifyPart(config, report=report)  # a reload may bring the first receiver
 
 
 def _page(config: Config, _address: BrokerAddress, report: Report) -> AgentPart | None:
@@ -126,6 +132,7 @@ PARTS: Sequence[PartBuilder] = (
     _sharing,
     _sparkplug,
     _history,
+    _notify,
     _page,
     _home_assistant,
     _waveforms,

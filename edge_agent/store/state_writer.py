@@ -78,6 +78,11 @@ class _WriteFailure:
         return True
 
 
+def room_values(states: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What rooms have kept among all that the database holds, by their own names."""
+    return {name.removeprefix(_ROOM): value for name, value in states.items() if name.startswith(_ROOM)}
+
+
 class StateWriter:
     """Writes what changed after each turn, before its messages are acknowledged. Belongs to one thread."""
 
@@ -165,11 +170,7 @@ class StateWriter:
             self._report("state_file_newer", path=str(self._database.newer), ours=str(self._database.path))
         samples = contents.samples
         found = decode_states(contents.states, [(turn, block) for turn, block, _ in samples if block])
-        self._values = {
-            name.removeprefix(_ROOM): value
-            for name, value in contents.states.items()
-            if name.startswith(_ROOM)
-        }
+        self._values = room_values(contents.states)
         self.marks.restore(marks for _, _, marks in samples)
         damaged = [*contents.damaged, *found.damaged]
         try:

@@ -11,6 +11,7 @@ from edge_agent.config.alarms import MaintenanceSection
 from edge_agent.config.cycles import CycleSection
 from edge_agent.config.file import Config, defaults, load
 from edge_agent.config.machines import MachineSection
+from edge_agent.config.notify import NotifySection
 from edge_agent.config.sections import SHIPPED_BUNDLE, SHIPPED_BUNDLES, ChannelSection
 from edge_agent.cycles.rules import CycleStart
 from edge_agent.errors import ConfigError
@@ -45,6 +46,7 @@ def test_the_sample_file_shows_the_defaults_and_every_setting() -> None:
         "maintenance": [dict.fromkeys(MaintenanceSection.model_fields)],
         "machine": [dict.fromkeys(MachineSection.model_fields)],
         "channel": [dict.fromkeys(ChannelSection.model_fields)],
+        "notify": [dict.fromkeys(NotifySection.model_fields)],
         "cycle": [dict.fromkeys(CycleSection.model_fields)],
     }
     assert settings_of(shown) == settings_of(known)

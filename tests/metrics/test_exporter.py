@@ -15,6 +15,7 @@ from edge_agent.metrics.snapshot import (
     AlarmManagerSeries,
     ConnectionSeries,
     MachineSeries,
+    NotifySeries,
     ShareSeries,
     Snapshot,
     StateSeries,
@@ -81,6 +82,7 @@ def full() -> Snapshot:
         bundle_expires_s=1.8e9,
         sparkplug={"births": 1},
         cycles={"counted": 2},
+        notify={"night": NotifySeries(made=3, confirmed=1, given_up=1, waiting=1, failures=2)},
         share=ShareSeries(foreign=8, active=1, members=2, handed=1, refused=1),
         state=StateSeries(free_bytes=5),
     )

@@ -20,6 +20,17 @@ def test_the_first_rule_that_says_a_thing_counts() -> None:
     assert (facts.unit("flow"), facts.unit("temp"), facts.unit("speed")) == ("l/min", "°C", "")
 
 
+def test_what_to_do_is_said_by_fault_or_pattern_and_by_the_first_rule() -> None:
+    rules = (
+        MachineRule("press-1", runbooks={"clogged*": "Change filter F2."}),
+        MachineRule("*", runbooks={"clogged filter": "Ask.", "*": "Call 112."}),
+    )
+    assert facts_of(rules, "press-1").what_to_do("clogged valve") == "Change filter F2."
+    assert facts_of(rules, "press-2").what_to_do("clogged filter") == "Ask."
+    assert facts_of(rules, "press-2").what_to_do("unknown") == "Call 112."
+    assert facts_of((), "press-2").what_to_do("unknown") == ""
+
+
 def test_nobody_says_anything_of_a_machine() -> None:
     assert facts_of((), "press-1") == MachineFacts()
 
