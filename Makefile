@@ -50,7 +50,7 @@ check-oldest:  ## all tests on the oldest libraries that pyproject.toml allows a
 	$(VENV)-oldest/bin/python $(PIP) -c $(VENV)-oldest/oldest.txt -e '.[dev]'
 	$(VENV)-oldest/bin/python -m pytest -n 2 --dist loadgroup
 
-demo: $(VENV)-demo/.done  ## three simulated machines: commissioned, broken, alerted (no torch, no mosquitto)
+demo: $(VENV)-demo/.done  ## three simulated machines, learnt and broken every few minutes until q; without a terminal once, and judged (no torch, no mosquitto)
 	$(VENV)-demo/bin/edge-agent demo
 
 demo-plant: $(VENV)/.done  ## the same and an arm that runs programs, over a real mosquitto, 2 minutes: a table, and 0 if all was right

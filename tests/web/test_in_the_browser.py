@@ -51,6 +51,18 @@ def of_the_threshold() -> re.Pattern[str]:
     return re.compile(r"threshold 1$")
 
 
+def test_a_link_with_the_token_logs_in_and_leaves_no_token_in_the_address(
+    browser: Browser, world: World
+) -> None:
+    with visit(browser, world.url, f"#/login/{TOKEN}") as page:
+        expect(page.locator("a.machine", has_text="fan-2")).to_be_visible()
+        assert page.url.endswith("#/")
+        assert page.evaluate("sessionStorage.getItem('token')") == TOKEN
+        page.locator("article.alarm", has_text="pump-1").get_by_role("button", name="Acknowledge").click()
+        expect(page.locator("dialog").get_by_label("Your name")).to_be_visible()
+        assert page.locator("dialog").get_by_label("Token").count() == 0
+
+
 def test_without_the_right_token_nothing_is_commanded_and_with_it_the_acknowledgement_is_published(
     browser: Browser, world: World
 ) -> None:

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_agent.cli import tables
+from edge_agent.cli.demo import living
 from edge_agent.cli.demo.screen import Screen
 from edge_agent.cli.demo.script import (
     Fault,
@@ -118,8 +119,55 @@ def run(*, out: Path, keep: bool, script: Script = DEMO, broker: StartBroker = s
     return 0 if all(outcome.good for outcome in outcomes) and not early and count.good else 1
 
 
-def _play(script: Script, stage: Stage, screen: Screen) -> None:
-    """Normal rows, learning, then live rows with faults."""
+def go_on(*, out: Path, script: Script = DEMO) -> int:
+    """Play until the key q or Ctrl-C: the plant runs at its own pace, and breaks; returns the exit status.
+
+    Raises:
+        EdgeAgentError: a part of it does not start or dies.
+    """
+    console = tables.console()
+    plant = living.plant_of(script, first_row=FIRST_ROW, now_s=time.time())
+    script = plant.script
+    try:
+        with Stage(out, script=script, start_ts=plant.start_ts, broker=start_embedded) as stage:
+            console.print(
+                f"The agent's page, with a login that may command: {stage.login_url}", soft_wrap=True
+            )
+            with Screen(script.shown, console) as screen, living.Keyboard() as keyboard:
+                _learn(script, stage, screen)
+                screen.say(f"watching, a fault every few minutes; {living.keys_told(script)}")
+                key = ""
+                while key != living.LEAVE and stage.published < script.rows * len(script.machines):
+                    plant = _live(plant, stage, screen, key=key)
+                    key = keyboard.pressed(within_s=0.2)
+            alarms = len({alert["id"] for alert in stage.alerts})
+            console.print(
+                f"{stage.published} messages, {alarms} alarms; what was said: {out / 'alarms.jsonl'}"
+            )
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _live(plant: living.LivingPlant, stage: Stage, screen: Screen, *, key: str) -> living.LivingPlant:
+    """A moment of the plant's life: what a key asks for, and the rows that are due."""
+    script = plant.script
+    machines = len(script.machines)
+    row = stage.published // machines
+    if broken := living.meant(key, script):
+        plant = plant.broken(broken, row=row)
+        stage.change_script(plant.script, start_ts=plant.start_ts)
+        screen.say(f"{broken} breaks in a moment; {living.keys_told(script)}")
+    shown = len(stage.alerts)
+    for done in range(row, plant.due_rows(time.time()), _ROWS_A_TURN):
+        stage.publish(min(_ROWS_A_TURN, plant.due_rows(time.time()) - done) * machines)
+        _let_agent_follow(stage, screen, behind=_ROWS_AHEAD * machines)
+    _observe(stage, screen, shown=shown)
+    return plant
+
+
+def _learn(script: Script, stage: Stage, screen: Screen) -> None:
+    """Normal rows, and learning."""
     machines = len(script.machines)
     screen.say(
         f"{machines} machines nobody knows: their first {script.commission_rows} rows (an hour at 1 Hz)"
@@ -133,6 +181,12 @@ def _play(script: Script, stage: Stage, screen: Screen) -> None:
         if time.monotonic() > patience_s:
             raise EdgeAgentError("demo: the machines were not learnt in time")
         time.sleep(0.1)
+
+
+def _play(script: Script, stage: Stage, screen: Screen) -> None:
+    """Normal rows, learning, then live rows with faults."""
+    _learn(script, stage, screen)
+    machines = len(script.machines)
     screen.say("watching: calm at first, then one fault in each machine")
     live, named = True, False
     while live:

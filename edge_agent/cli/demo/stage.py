@@ -5,6 +5,7 @@ The plant is a program of the training side; the agent never imports it, so it i
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -51,6 +52,7 @@ port = {metrics_port}
 [page]
 enabled = true
 listen = "{host}:{page_port}"
+token_file = "token"
 
 [log]
 format = "json"
@@ -116,7 +118,9 @@ class Stage(AbstractContextManager["Stage"]):
         self._broker = broker
         self._status: dict[str, Any] = {}
         self._leaving = ExitStack()
+        self._token = secrets.token_urlsafe(16)
         self._agent: subprocess.Popen[bytes]
+        self._plant_process: subprocess.Popen[bytes]
         self._lines: Iterator[str]
         self._inbox = Inbox(
             messages_limit=100_000, bytes_limit=100_000_000, shed_after_s=60.0, monotonic=time.monotonic
@@ -165,6 +169,20 @@ class Stage(AbstractContextManager["Stage"]):
     def page_url(self) -> str:
         """The agent's page for people."""
         return f"http://{_HOST}:{self._page_port}/"
+
+    @property
+    def login_url(self) -> str:
+        """The page with the demo's token: behind `#`, so that it goes to no server and into no log."""
+        return f"{self.page_url}#/login/{self._token}"
+
+    def change_script(self, script: Script, *, start_ts: float) -> None:
+        """Go on by another script that was the same so far: what of it was published is passed over."""
+        before = self._plant_process
+        self._plant = script.plant_arguments(start_ts)
+        self._start_plant()
+        for _ in zip(range(self.published), self._lines, strict=False):
+            pass
+        _end(before)
 
     def command(self, name: str, **what: str) -> None:
         """Send the agent a command, as a technician's screen would."""
@@ -218,6 +236,10 @@ class Stage(AbstractContextManager["Stage"]):
     # -- setting up -----------------------------------------------------------------------------------------
 
     def _start_agent(self, port: int) -> None:
+        token = self._out / "token"
+        token.unlink(missing_ok=True)
+        token.touch(mode=0o600)
+        token.write_text(self._token, encoding="utf-8")
         config = self._out / "agent.toml"
         config.write_text(
             _CONFIG.format(
@@ -240,7 +262,7 @@ class Stage(AbstractContextManager["Stage"]):
             time.sleep(0.05)
 
     def _start_plant(self) -> None:
-        plant = self._start("simulator", *self._plant, stdout=subprocess.PIPE)
+        self._plant_process = plant = self._start("simulator", *self._plant, stdout=subprocess.PIPE)
         assert plant.stdout is not None  # noqa: S101 - asked for one line above
         self._leaving.callback(plant.stdout.close)
         self._lines = (line.decode() for line in plant.stdout)

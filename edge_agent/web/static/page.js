@@ -21,6 +21,11 @@ let round = 0;
 // -- asking and showing --------------------------------------------------------------------------------------
 
 function place() {
+  const login = location.hash.match(/^#\/login\/([\w-]{16,})$/);
+  if (login) { // a link with a token: it is kept for this tab alone, and goes out of the address at once
+    session.set("token", login[1]);
+    window.history.replaceState(null, "", "#/");
+  }
   const [page, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
   let name = rest.join("/");
   try {
