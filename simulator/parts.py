@@ -8,7 +8,8 @@ off the edge, some of them faint.
 
 import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,30 @@ def part(surface: str, number: int, fault: str = "") -> Pixels:
     tint = np.array([1.0, 0.99, 0.96])
     found: Pixels = np.clip(grey[..., np.newaxis] * tint, 0, 255).astype(np.uint8)
     return found
+
+
+def conveyor(
+    surface: str, *, seed: int = 0, good: int = 60, every: int = 80, spell: int = 6
+) -> Iterator[tuple[str, str, bytes]]:
+    """Parts that pass a camera, without end: name, fault ("" of a good one) and the picture's file.
+
+    The first `good` ones are good, to be learnt from. Then a spell of bad ones, three in four of them with the fault of
+    that spell, comes after each `every` parts; elsewhere one in a hundred is bad.
+
+    Args:
+        surface: one of `SURFACES`.
+        seed: another conveyor.
+        good: parts before the first spell may begin.
+        every: parts from one spell to the next.
+        spell: parts of a spell.
+    """
+    rng = np.random.default_rng(seed)
+    for number in count():
+        of_spell, at = divmod(max(number - good, 0), every)
+        inside = number >= good and at >= every - spell
+        bad = number >= good and rng.random() < (0.75 if inside else 0.01)
+        fault = FAULTS[of_spell % len(FAULTS)] if bad else ""
+        yield f"part {number + 1}", fault, png(part(surface, seed * 1_000_000 + number, fault))
 
 
 def png(pixels: Pixels) -> bytes:
