@@ -92,3 +92,14 @@ def test_of_two_pictures_of_nothing_in_common_no_shift_is_told() -> None:
     noise = np.random.default_rng(2).uniform(0, 255, (2, SIDE, SIDE)).astype(np.float32)
     assert shift(thumbnail(noise[0]), thumbnail(noise[1])) == (0.0, 0.0)
     assert shift(np.zeros((SIDE, SIDE), np.uint8), np.zeros((SIDE, SIDE), np.uint8)) == (0.0, 0.0)
+
+
+def test_where_remembered_patches_lie_far_apart_a_distance_counts_less() -> None:
+    grid = np.stack(np.meshgrid(np.arange(5.0), np.arange(5.0)), axis=-1).reshape(25, 2)
+    points = np.concatenate([grid, 100 + 4 * grid])[:, ::-1].astype(np.float32)
+    memory, _ = texture.learn(points.reshape(2, 5, 5, 2), remembered=50)
+    older = {name: array for name, array in memory.items() if name != "bank_apart"}
+    for one, ratio in ((memory, 0.5), (older, 1.0)):
+        off, beside = (np.full((1, 1, 2), at, np.float32) for at in (98.0, -2.0))
+        found = texture.compare(one, off)[0, 0] / texture.compare(one, beside)[0, 0]
+        assert found == pytest.approx(ratio)

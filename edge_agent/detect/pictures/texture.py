@@ -1,7 +1,8 @@
 """Texture: how far each patch is from the nearest of a few remembered ones, wherever in a picture those lay.
 
 Roth et al., "Towards Total Recall in Industrial Anomaly Detection" (PatchCore), 2022. The patches that are
-remembered are chosen greedily, each the farthest from those chosen before (k-centre), in a random projection.
+remembered are chosen greedily, each the farthest from those chosen before (k-centre), in a random projection. A
+distance counts less where the remembered ones lie far apart themselves: there a good picture's patches do so, too.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from edge_agent.records import Float32
 
 REMEMBERED = 1000
 _PROJECTED = 64
+_NEIGHBOURS = 3
+_LEAST_APART, _TINY = 0.1, 1e-9
 _STARTS_FROM = 20_000
 """Patches that are chosen from at most, drawn by chance: more of them are hardly more different."""
 
@@ -21,7 +24,11 @@ _STARTS_FROM = 20_000
 def learn(
     patches: Float32, *, remembered: int = REMEMBERED, seed: int = 0
 ) -> tuple[dict[str, NDArray[Any]], Float32]:
-    """What to remember of pictures [N, G, G, D], `bank` [K, D] and `bank_from` [K]; and their own maps [N, G, G]."""
+    """What to remember of pictures [N, G, G, D], and their own maps [N, G, G].
+
+    That is `bank` [K, D], which picture each is from, `bank_from` [K], and how far each is from those nearest to it,
+    relative to the others, `bank_apart` [K].
+    """
     count, grid = patches.shape[:2]
     rng = np.random.default_rng(seed)
     flat = patches.reshape(count * grid * grid, -1)
@@ -30,6 +37,7 @@ def learn(
     chosen = drawn[k_centre(flat[drawn] @ projection.astype(np.float32), min(remembered, len(drawn)))]
     memory: dict[str, NDArray[Any]] = {
         "bank": flat[chosen].astype(np.float16),
+        "bank_apart": _apart(flat[chosen]),
         "bank_from": (chosen // (grid * grid)).astype(np.int32),
     }
     return memory, np.stack([compare(memory, picture, but_from=at) for at, picture in enumerate(patches)])
@@ -47,6 +55,18 @@ def k_centre(points: Float32, count: int) -> NDArray[np.int64]:
     return chosen
 
 
+def _apart(bank: Float32) -> Float32:
+    """Mean distance of each remembered patch [K, D] from the three nearest others, over the median of all, [K]."""
+    if len(bank) <= _NEIGHBOURS:
+        return np.ones(len(bank), np.float32)
+    squares = np.einsum("kd,kd->k", bank, bank)
+    between = np.maximum(squares[:, np.newaxis] + squares - 2.0 * (bank @ bank.T), 0.0)
+    np.fill_diagonal(between, np.inf)
+    nearest = np.sqrt(np.partition(between, _NEIGHBOURS - 1, axis=1)[:, :_NEIGHBOURS]).mean(axis=1)
+    found: Float32 = (nearest / max(float(np.median(nearest)), _TINY)).astype(np.float32)
+    return np.maximum(found, np.float32(_LEAST_APART))
+
+
 def add(
     memory: Mapping[str, NDArray[Any]], patches: Float32, _cells: NDArray[np.int32], *, number: int
 ) -> dict[str, NDArray[Any]]:
@@ -54,24 +74,37 @@ def add(
     return {
         "bank": np.concatenate([memory["bank"], patches.astype(np.float16)]),
         "bank_from": np.concatenate([memory["bank_from"], np.full(len(patches), -number, np.int32)]),
+        "bank_apart": np.concatenate([_known_apart(memory), np.ones(len(patches), np.float32)]),
     }
 
 
 def remove(memory: Mapping[str, NDArray[Any]], *, number: int) -> dict[str, NDArray[Any]]:
     """What is remembered without a picture that was added."""
     kept = memory["bank_from"] != -number
-    return {"bank": memory["bank"][kept], "bank_from": memory["bank_from"][kept]}
+    return {
+        "bank": memory["bank"][kept],
+        "bank_from": memory["bank_from"][kept],
+        "bank_apart": _known_apart(memory)[kept],
+    }
+
+
+def _known_apart(memory: Mapping[str, NDArray[Any]]) -> Float32:
+    """Older agents did not say."""
+    found: Float32 = memory.get("bank_apart", np.ones(len(memory["bank"]), np.float32))
+    return found
 
 
 def compare(memory: Mapping[str, NDArray[Any]], patches: Float32, *, but_from: int | None = None) -> Float32:
-    """Distance of each patch [G, G, D] from the nearest remembered one, [G, G]; without those of one learnt picture."""
-    bank = memory["bank"].astype(np.float32)
+    """How far each patch [G, G, D] is from the nearest remembered one, [G, G]; without those of one learnt picture."""
+    bank, apart = memory["bank"].astype(np.float32), _known_apart(memory)
     if but_from is not None:
         others = memory["bank_from"] != but_from
-        bank = bank[others] if others.any() else bank
+        bank, apart = (bank[others], apart[others]) if others.any() else (bank, apart)
     grid = patches.shape[0]
     flat = patches.reshape(grid * grid, -1)
     squares = np.einsum("pd,pd->p", flat, flat)[:, np.newaxis] + np.einsum("kd,kd->k", bank, bank)
-    nearest = (squares - 2.0 * (flat @ bank.T)).min(axis=1)
-    found: Float32 = np.sqrt(np.maximum(nearest, 0.0)).reshape(grid, grid)
+    squares -= 2.0 * (flat @ bank.T)
+    nearest = squares.argmin(axis=1)
+    distance = np.sqrt(np.maximum(squares[np.arange(len(flat)), nearest], 0.0) / apart[nearest])
+    found: Float32 = distance.astype(np.float32).reshape(grid, grid)
     return found
