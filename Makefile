@@ -202,8 +202,12 @@ incidents: $(VENV)/.done  ## incidents a fault, minutes shown as normal, onsets,
 everyday: $(VENV)/.done  ## 34 ordinary machines, three seeds each: false incidents, the fault, time in alarm (about 6 minutes) -> benchmarks/results/everyday.*
 	$(BIN)/python -m benchmarks.everyday.run
 
-pictures: $(VENV)/.done  ## cameras: magnetic tiles and a ball screw, beside random weights and hand-made features -> benchmarks/results/pictures.*
+pictures: $(VENV)/.done  ## cameras: generated parts, magnetic tiles and a ball screw, beside random weights and hand-made features -> benchmarks/results/pictures.*
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.pictures.run --data $(DATA)
+
+sound: $(VENV)/.done  ## sound and vibration by one class: waveform channels, spectra, spectrograms as pictures -> benchmarks/results/sound.*
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.sound.run --data $(DATA)
+
 cycles: $(VENV)/.done  ## faulty cycles of a hydraulic rig and of a robot among usual ones, beside statistics, and planned changes -> benchmarks/results/cycles.*, planned_changes.*
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.cycles.run
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.cycles.planned_changes --jobs 2

@@ -74,7 +74,7 @@ def _judged(memory: CameraMemory, patches: Float32) -> tuple[float, Float32]:
 
 def _names(memory: CameraMemory, faulty: Faulty) -> dict[str, float]:
     """Of suspects with k named pictures a fault: how many are named, how many rightly, and of a fifth fault."""
-    found = {}
+    found: dict[str, float] = {}
     suspects = {fault: [look for score, look in judged if score >= 1.0] for fault, judged in faulty.items()}
     for k in NAMED:
         named = right = others = strange = strangers = 0

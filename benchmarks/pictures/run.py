@@ -17,6 +17,8 @@ from benchmarks.harness.provenance import circumstances
 from benchmarks.pictures import ballscrew, parts, tiles
 from benchmarks.pictures.looks import looks
 
+_WHAT = ("parts", "tiles", "ballscrew")
+
 
 def main() -> int:
     """Measure, and write JSON and Markdown."""
@@ -26,17 +28,20 @@ def main() -> int:
     parser.add_argument("--frames", type=int, nargs="+", default=[20, 10], help="pictures of a station")
     parser.add_argument("--seeds", type=int, default=1, help="draws of tiles")
     parser.add_argument("--faulty", type=int, help="so many tiles with a fault; all without")
-    parser.add_argument("--parts", action="store_true", help="generated parts alone, needs no data")
+    parser.add_argument(
+        "--only", nargs="+", choices=_WHAT, default=_WHAT, help="parts are generated: no data"
+    )
     parser.add_argument("--stations", type=int, help="so many stations; all without")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     report: dict[str, Any] = circumstances("benchmarks.pictures.run")
-    report |= {"seeds": options.seeds, "faulty": options.faulty, "tiles": {}, "ballscrew": {}}
-    report["parts"] = {name: parts.measure(look) for name, look in looks(0).items()}
-    sys.stderr.write("generated parts: done\n")
-    if not options.parts and options.data is None:
-        parser.error("--data is needed for tiles and ball screw; --parts goes without")
-    for learnt in () if options.parts else options.learnt:
+    report |= {"seeds": options.seeds, "faulty": options.faulty, "parts": {}, "tiles": {}, "ballscrew": {}}
+    if options.data is None and set(options.only) != {"parts"}:
+        parser.error("--data is needed for tiles and ball screw")
+    if "parts" in options.only:
+        report["parts"] = {name: parts.measure(look) for name, look in looks(0).items()}
+        sys.stderr.write("generated parts: done\n")
+    for learnt in options.learnt if "tiles" in options.only else ():
         for name in looks(0):
             draws = [
                 tiles.measure(
@@ -46,13 +51,13 @@ def main() -> int:
             ]
             report["tiles"].setdefault(str(learnt), {})[name] = draws
             sys.stderr.write(f"tiles, {learnt} learnt, {name}: done\n")
-    for frames in () if options.parts else options.frames:
+    for frames in options.frames if "ballscrew" in options.only else ():
         for name, look in looks(0).items():
             told = ballscrew.measure(options.data, look, learnt=frames, stations=options.stations)
             report["ballscrew"].setdefault(str(frames), {})[name] = told
             sys.stderr.write(f"ball screw, {frames} learnt, {name}: done\n")
     options.out.mkdir(parents=True, exist_ok=True)
-    base = "parts" if options.parts else "pictures"
+    base = "pictures" if len(options.only) == len(_WHAT) else "_".join(("pictures", *options.only))
     (options.out / f"{base}.json").write_text(json.dumps(report, indent=1) + "\n")
     (options.out / f"{base}.md").write_text(table(report))
     sys.stdout.write(table(report))
@@ -61,19 +66,28 @@ def main() -> int:
 
 def table(report: dict[str, Any]) -> str:
     """The figures as Markdown."""
-    lines = [*_parts_table(report["parts"]), "", "Magnetic tiles (parts): mean over draws", ""]
-    lines += [
-        "| learnt | patches | image AUROC (95 %) | AUPRO | by kind | good / faulty above the threshold |"
+    lines = [
+        *(_parts_table(report["parts"]) if report["parts"] else []),
+        "",
+        "Magnetic tiles (parts): mean over draws",
+        "",
     ]
-    lines += ["|---|---|---|---|---|---|"]
+    lines += [
+        (
+            "| learnt | patches | image AUROC (95 %) | AUPRO | by kind | good / faulty above the threshold "
+            "| F1 of names, k named a kind |"
+        )
+    ]
+    lines += ["|---|---|---|---|---|---|---|"]
     for learnt, named in report["tiles"].items():
         for name, draws in named.items():
             low, high = (np.mean([draw["interval"][end] for draw in draws]) for end in (0, 1))
             kinds = ", ".join(f"{kind} {_mean(draws, 'kinds', kind)}" for kind in draws[0]["kinds"])
             above = " / ".join(_mean(draws, f"{which} above the threshold") for which in ("good", "faulty"))
+            called = ", ".join(f"{k}: {_mean(draws, 'named', k)}" for k in draws[0]["named"])
             lines.append(
                 f"| {learnt} | {name} | {_mean(draws, 'auroc')} ({low:.3f} to {high:.3f}) | {_mean(draws, 'aupro')} "
-                f"| {kinds} | {above} |"
+                f"| {kinds} | {above} | {called} |"
             )
     lines += ["", "Ball screw (scenes, in the order of time)", ""]
     lines += [
