@@ -132,7 +132,7 @@ def _scorer() -> Scorer:
     return Scorer.load(bundle.read(ROOT / "edge_agent/models/pretrained"), provider="cpu")
 
 
-def cost(*, rows: int = 14_400, repeats: int = 3) -> Mapping[str, float]:
+def cost(*, rows: int = 2400, repeats: int = 2) -> Mapping[str, float]:
     """Microseconds of processor time a row of a learnt arm at the product's own pace, without and with cycles counted.
 
     The two take turns; of each the least of `repeats`.
