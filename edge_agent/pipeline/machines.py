@@ -12,7 +12,7 @@ from edge_agent.pipeline.machine import Machine
 from edge_agent.pipeline.results import Labelled, MachineView
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.pipeline.validation import new_rows
-from edge_agent.records import Alarm
+from edge_agent.records import Alarm, Profile
 from edge_agent.sensors.watch_monitor import Progress
 from edge_agent.signals.machine_rules import facts_of
 
@@ -85,6 +85,11 @@ class Machines(dict[str, Machine]):
         """A machine's latest rows beside what is usual; None where the machine is not known."""
         machine = self.get(name)
         return None if machine is None else machine.view(latest_rows)
+
+    def profile_of(self, name: str) -> Profile | None:
+        """What was learnt of a machine; None while nothing is."""
+        machine = self.get(name)
+        return None if machine is None else machine.profile
 
     def fault_of(self, name: str, alarm: str) -> str:
         """What people called the machine's alarm; empty where nobody did."""

@@ -13,6 +13,7 @@ from edge_agent.config.file import Config
 from edge_agent.errors import DatabaseError
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.mqtt.connection import Report
+from edge_agent.pipeline.programs.cycle_view import latest
 from edge_agent.pipeline.results import StepResults
 from edge_agent.service.bounds import PAGE
 from edge_agent.service.cameras.views import camera_views
@@ -173,6 +174,12 @@ class PagePart(AgentPart):
                 past=_named(processor, past[:_PAST]),
                 kin=self._kin(name, known),
                 cameras=camera_views(processor.cameras.desk, name),
+                cycle=latest(
+                    name,
+                    cycles=processor.pipeline.cycles,
+                    profiles=processor.pipeline.machines.profile_of,
+                    statuses=known,
+                ),
             )
         return found
 

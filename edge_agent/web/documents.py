@@ -16,6 +16,7 @@ from edge_agent.alarms import payload
 from edge_agent.alarms.state import AlarmState, ClosedAlarm, MachineCalls
 from edge_agent.model.bundle import Bundle
 from edge_agent.pipeline.notices import LEVEL
+from edge_agent.pipeline.programs.cycle_view import CycleView, TimeTaken
 from edge_agent.pipeline.results import MachineStatus, MachineView
 from edge_agent.records import Float32, Kind, Severity
 from edge_agent.sensors.findings import NOT_WATCHED, SourceFinding
@@ -114,9 +115,40 @@ def machine(view: View, name: str, past: Mapping[str, Any] | None = None) -> byt
             "accepted": _accepted(machine_view) if machine_view else [],
             "history": _history(closeup.past),
             "cameras": [_camera(camera) for camera in closeup.cameras],
+            "cycle": None if closeup.cycle is None else _cycle(closeup.cycle),
             **(past or {}),
         }
     )
+
+
+def _cycle(cycle: CycleView) -> dict[str, Any]:
+    """The latest cycle; names come from outside."""
+    return {
+        "recipe": cycle.recipe,
+        "end": payload.rfc3339(cycle.end_ns),
+        "learning": cycle.learning,
+        "duration": None if cycle.duration is None else _taken(cycle.duration),
+        "steps": [_taken(one) for one in cycle.steps],
+        "courses": [
+            {
+                "channel": one.channel,
+                "values": _figures(one.values.tolist()),
+                "low": None if one.low is None else _figures(one.low.tolist()),
+                "high": None if one.high is None else _figures(one.high.tolist()),
+            }
+            for one in cycle.courses
+        ],
+        "channel_count": cycle.channel_count,
+    }
+
+
+def _taken(time: TimeTaken) -> dict[str, Any]:
+    return {
+        "step": time.step,
+        "seconds": _figure(time.seconds),
+        "low": None if time.low is None else _figure(time.low),
+        "high": None if time.high is None else _figure(time.high),
+    }
 
 
 def _camera(camera: CameraView) -> dict[str, Any]:

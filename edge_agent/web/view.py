@@ -8,6 +8,7 @@ from edge_agent.alarms.state import AlarmState, ClosedAlarm, MachineCalls
 from edge_agent.detect.pictures.regions import Box
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model.bundle import Bundle
+from edge_agent.pipeline.programs.cycle_view import CycleView
 from edge_agent.pipeline.results import MachineStatus, MachineView
 from edge_agent.records import Float32
 from edge_agent.signals.machine_rules import MachineFacts
@@ -98,6 +99,7 @@ class Closeup:
         past: its closed alarms, the latest first, each with the name that people gave it.
         kin: other machines of its type, where the configuration says one.
         cameras: that look at it.
+        cycle: its latest whole one, where it runs programs.
     """
 
     machine_view: MachineView | None
@@ -107,6 +109,7 @@ class Closeup:
     past: tuple[tuple[ClosedAlarm, str], ...] = ()
     kin: tuple[str, ...] = ()
     cameras: tuple[CameraView, ...] = ()
+    cycle: CycleView | None = None
 
 
 @dataclass(frozen=True, slots=True)

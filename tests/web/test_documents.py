@@ -14,6 +14,7 @@ from edge_agent.alarms.state import AlarmState, MachineCalls
 from edge_agent.detect.pictures.regions import Box
 from edge_agent.metrics.snapshot import Health, Snapshot
 from edge_agent.model import bundle
+from edge_agent.pipeline.programs.cycle_view import Course, CycleView, TimeTaken
 from edge_agent.pipeline.results import MachineView
 from edge_agent.records import ChannelEvidence
 from edge_agent.sensors.findings import opened
@@ -257,3 +258,29 @@ def test_a_camera_is_told_with_its_map_and_without_its_picture(tiny_bundle: Path
         }
     ]
     assert len(base64.b64decode(one["map"])) == 1024
+
+
+def test_the_latest_cycle_is_told_with_its_band_and_what_is_no_number_is_null(tiny_bundle: Path) -> None:
+    low, values, high = (np.array([at, math.nan], np.float32) for at in (1.0, 5.0, 2.0))
+    cycle = CycleView(
+        recipe="A<b>",
+        end_ns=NOW_NS,
+        learning=(31, 60),
+        duration=None,
+        steps=(TimeTaken("3", 4.1, 2.0, None),),
+        courses=(Course("current", values, low, high, 4.0), Course("speed", values, None, None, None)),
+        channel_count=9,
+    )
+    closeup = Closeup(machine_view(2), Curve(), Curve(), None, cycle=cycle)
+    body = documents.machine(replace(view(tiny_bundle), closeups={"pump-1": closeup}), "pump-1")
+    assert body is not None
+    told = json.loads(body)["cycle"]
+    assert (told["recipe"], told["learning"], told["channel_count"]) == ("A<b>", [31, 60], 9)
+    assert told["steps"] == [{"step": "3", "seconds": 4.1, "low": 2.0, "high": None}]
+    assert told["courses"][0] == {
+        "channel": "current",
+        "values": [5.0, None],
+        "low": [1.0, None],
+        "high": [2.0, None],
+    }
+    assert told["courses"][1]["low"] is None

@@ -4,6 +4,7 @@ import { bar, channelChart, trend } from "./charts.js";
 import { h } from "./dom.js";
 import { called, manageSection, manyActions, matches, nextCard, nextNote, placeLine } from "./manage.js";
 import { camerasSection, picturesCard } from "./cameras.js";
+import { cycleSection } from "./cycles.js";
 import { acceptedList, noticeCards } from "./notices.js";
 import { alikeSection, pastChannel, pastList, scoreSection } from "./past.js";
 import { findingsCard } from "./sensors.js";
@@ -190,6 +191,7 @@ export function machinePage(doc, view) {
       !learning && h("p", { class: "quiet" },
         `Above the line the machine counts as unusual; ${machine.silent_s === null ? "now" : "when it was heard last"} `,
         h("strong", { class: machine.score > machine.threshold ? "bad" : "" }, score(machine.score)), ".")),
+    cycleSection(doc.cycle, doc),
     picturesCard(doc.pictures, doc, { titled: false }),
     camerasSection(doc.cameras, doc, view),
     nextCard(machine, doc),
