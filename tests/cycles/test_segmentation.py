@@ -123,3 +123,20 @@ def test_of_several_rules_the_first_counts_for_the_machine_and_for_its_cycles() 
     first, second = CycleRule(machine="robot-*"), CycleRule(machine="*", learn_cycles=99)
     assert rule_of((first, second), "robot-1/cycle") is first
     assert rule_of((first, second), "press-1") is second
+
+
+def test_a_start_that_falls_into_a_gap_is_no_start_and_the_cycle_before_it_is_none() -> None:
+    outcomes, cycles = cut(
+        [3, *WHOLE, 2, 2, 3, *WHOLE, 1], times_s=[*range(6), *(at + 200.0 for at in range(6, 15))]
+    )
+    assert outcomes["gap"] == 1
+    assert all(cycle.duration_s < 100.0 for cycle in cycles)
+
+
+def test_two_machines_in_one_topic_finish_no_cycle_that_is_longer_than_it_may_be() -> None:
+    """Their steps alternate row by row, so that each row begins one: too short, and never an error."""
+    outcomes, cycles = cut(
+        [at for pair in zip([1, 1, 2, 3] * 8, [3, 1, 1, 2] * 8, strict=True) for at in pair]
+    )
+    assert outcomes["too_short"] > 0
+    assert all(cycle.duration_s <= RULE.longest_s for cycle in cycles)

@@ -148,3 +148,21 @@ def test_rows_of_a_program_that_was_never_learnt_raise_no_alarm_of_the_machine(
     assert not story.failures
     assert ("robot-1" in {one.machine for one in story.alarms}) is not knows
     assert "robot-1" not in {one.machine for one in story.findings if knows}
+
+
+def test_a_recipe_that_is_not_told_is_a_new_one_and_never_an_alarm(learnt: Story) -> None:
+    learnt.go([replace(USUAL, recipe=float("nan"))] * 6)
+    assert not learnt.failures
+    assert not learnt.alarms
+
+
+def test_the_cycles_of_a_machine_are_learnt_afresh_when_they_are_forgotten(learnt: Story) -> None:
+    """As `machines forget` does it: the machine goes on, and its cycles are gathered and learnt again."""
+    learnt.pipeline.forget("robot-1/cycle")
+    learnt.go([USUAL] * 30)
+    assert learnt.pipeline.machines["robot-1/cycle"].state == "commissioning"
+    learnt.go([USUAL] * 40)
+    assert learnt.pipeline.machines["robot-1/cycle"].state == "ready"
+    learnt.go([SLOW_STEP] * 6)
+    assert learnt.alarms
+    assert not learnt.failures
