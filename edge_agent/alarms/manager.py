@@ -21,6 +21,7 @@ from edge_agent.logs import get_logger
 from edge_agent.metrics.snapshot import AlarmManagerSeries
 from edge_agent.mqtt.outbox import Message, OpenAlarm, Outbox
 from edge_agent.records import Alarm, ReceivedMessage
+from edge_agent.signals.machine_rules import MachineRule, facts_of
 from edge_agent.topics import Template
 
 log = get_logger()
@@ -50,6 +51,7 @@ class ManagerSettings:
         commands: see `CommandSettings`.
         maintenance: windows in which nobody is called.
         zone: in which sentences for people tell times.
+        machine_rules: what people say of machines; of it alerts tell what to do.
     """
 
     agent: str
@@ -61,6 +63,7 @@ class ManagerSettings:
     commands: CommandSettings
     maintenance: Sequence[MaintenanceWindow] = field(default=())
     zone: tzinfo = UTC
+    machine_rules: Sequence[MachineRule] = field(default=())
 
 
 class AlarmManager:
@@ -107,7 +110,7 @@ class AlarmManager:
 
     def adopt(self, settings: ManagerSettings) -> None:
         """Go on by other settings: alarms, shelves and the audit log stay as they are, and so do the topics."""
-        self._settings = replace(self._settings, zone=settings.zone)
+        self._settings = replace(self._settings, zone=settings.zone, machine_rules=settings.machine_rules)
         self.incidents.zone = settings.zone
         self.lifecycle.adopt(settings.lifecycle, windows=settings.maintenance)
         self._handler.adopt(settings.commands)
@@ -166,8 +169,12 @@ class AlarmManager:
     def _message(self, notification: Notification) -> OpenAlarm:
         alarm = notification.alarm
         topic = self._settings.alert_topic.fill(machine=alarm.machine, agent=self._settings.agent)
+        rules = self._settings.machine_rules
         payload = alarm_payload.encode_notification(
-            notification, agent=self._settings.agent, zone=self._settings.zone
+            notification,
+            agent=self._settings.agent,
+            zone=self._settings.zone,
+            what_to_do=facts_of(rules, alarm.machine).what_to_do(alarm.fault) if rules else "",
         )
         return OpenAlarm(alarm.id, topic, payload, revision=alarm.revision, live=notification.live)
 

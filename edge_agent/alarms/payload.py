@@ -58,11 +58,18 @@ def to_payload(alarm: Alarm, *, agent: str, zone: tzinfo = UTC) -> dict[str, Any
     )
 
 
-def encode_notification(notification: Notification, *, agent: str, zone: tzinfo = UTC) -> bytes:
-    """The alert message of one revision, with how the alarm stands and why the revision was made."""
+def encode_notification(
+    notification: Notification, *, agent: str, zone: tzinfo = UTC, what_to_do: str = ""
+) -> bytes:
+    """The alert message of one revision, with how the alarm stands and why the revision was made.
+
+    `what_to_do` is what people say of its fault; "" leaves the field out.
+    """
     payload = to_payload(notification.alarm, agent=agent, zone=zone)
     payload["summary"] = sentences.sentence(notification, zone=zone)
     payload["lifecycle"] = {"event": notification.event, **marks(notification.record)}
+    if what_to_do:
+        payload["what_to_do"] = what_to_do
     return msgspec.json.encode(payload)
 
 

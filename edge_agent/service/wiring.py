@@ -169,6 +169,7 @@ def manager_settings(config: Config) -> ManagerSettings:
         ),
         maintenance=[section.window for section in config.maintenance],
         zone=config.site.zone,
+        machine_rules=[section.rule for section in config.machine],
     )
 
 

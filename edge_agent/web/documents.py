@@ -320,8 +320,10 @@ def _alarm(record: AlarmState, view: View) -> dict[str, Any]:
         NOT_WATCHED,
     ):  # it goes on while no row comes, by the agent's clock
         latest_ns = view.time_ns
+    todo = view.facts.get(record.alarm.machine, _NOTHING_SAID).what_to_do(record.alarm.fault)
     return {
         **payload.to_payload(record.alarm, agent=view.agent, zone=view.zone),
+        **({"what_to_do": todo} if todo else {}),
         "lifecycle": payload.marks(record),
         "latest": payload.rfc3339(latest_ns),
         "score_now": _figure(status.last_score) if status else None,

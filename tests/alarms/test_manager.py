@@ -178,3 +178,12 @@ def test_the_status_says_what_is_quiet(event: str) -> None:
     calls = office.manager.machine_calls(["pump-1", "mill"], now_ns=NOW_NS)
     assert set(calls) == {"pump-1"}
     assert (calls["pump-1"].shelving is not None) == (event == "shelved")
+
+
+def test_an_alert_says_what_people_say_is_to_be_done_about_its_fault() -> None:
+    silent = Office(machine=[{"match": "pump-1", "runbooks": {"no such fault": "x"}, "notes": "n"}])
+    silent.manager.take_alarms([ALARM], now_ns=NOW_NS)
+    assert all("what_to_do" not in message for _, message in silent.said())
+    office = Office(machine=[{"match": "pump-*", "runbooks": {"*": "Ask: https://wiki/pump"}}])
+    office.manager.take_alarms([ALARM], now_ns=NOW_NS)
+    assert {message["what_to_do"] for _, message in office.said()} == {"Ask: https://wiki/pump"}

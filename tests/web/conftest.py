@@ -69,7 +69,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     port = free_port()
     (folder / "token").write_text(f"{TOKEN}\n")
     page = f'[page]\nenabled = true\nlisten = "127.0.0.1:{port}"\ntoken_file = "token"\n'
-    agent.config.write_text(agent.config.read_text() + page)
+    known = '[[machine]]\nmatch = "pump-1"\nrunbooks = { "*" = "Close valve 3: https://wiki.example/v3" }\n'
+    agent.config.write_text(agent.config.read_text() + page + known)
     user = User(broker.port)
     began_s = int(time.time()) - NORMAL_ROWS - WARM_ROWS - FAULT_ROWS
     world = World(agent, user, f"http://127.0.0.1:{port}/", began_s)

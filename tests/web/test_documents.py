@@ -18,6 +18,7 @@ from edge_agent.pipeline.programs.cycle_view import Course, CycleView, TimeTaken
 from edge_agent.pipeline.results import MachineView
 from edge_agent.records import ChannelEvidence
 from edge_agent.sensors.findings import opened
+from edge_agent.signals.machine_rules import MachineFacts
 from edge_agent.web import documents
 from edge_agent.web.view import CameraView, Closeup, Curve, Expectation, SuspectView, View
 from tests.support.hall import ALARM, NOW_NS, READY, SECOND
@@ -284,3 +285,10 @@ def test_the_latest_cycle_is_told_with_its_band_and_what_is_no_number_is_null(ti
         "high": [2.0, None],
     }
     assert told["courses"][1]["low"] is None
+
+
+def test_an_alarm_says_what_is_to_be_done_about_its_fault_where_people_say_it(tiny_bundle: Path) -> None:
+    plain = replace(view(tiny_bundle), machines={ALARM.machine: READY}, records=(AlarmState(ALARM),))
+    assert "what_to_do" not in json.loads(documents.state(plain))["alarms"][0]
+    said = replace(plain, facts={ALARM.machine: MachineFacts(runbooks={ALARM.fault: "Close valve 3."})})
+    assert json.loads(documents.state(said))["alarms"][0]["what_to_do"] == "Close valve 3."

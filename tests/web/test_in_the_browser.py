@@ -51,6 +51,15 @@ def of_the_threshold() -> re.Pattern[str]:
     return re.compile(r"threshold 1$")
 
 
+def test_an_alarm_says_what_is_to_be_done_and_leads_there(browser: Browser, world: World) -> None:
+    with visit(browser, world.url) as page:
+        card = page.locator("article.alarm", has_text="pump-1")
+        expect(card).to_contain_text("What to do: Close valve 3: https://wiki.example/v3")
+        expect(card.get_by_role("link", name="https://wiki.example/v3")).to_have_attribute(
+            "rel", "noreferrer"
+        )
+
+
 def test_a_link_with_the_token_logs_in_and_leaves_no_token_in_the_address(
     browser: Browser, world: World
 ) -> None:

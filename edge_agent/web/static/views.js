@@ -101,6 +101,14 @@ function faultLine(alarm) {
     ` (${Math.round(alarm.fault.probability * 100)} %)`);
 }
 
+// What people say is to be done about the fault; addresses in it are links.
+function todoLine(alarm) {
+  if (!alarm.what_to_do) return false;
+  const parts = alarm.what_to_do.split(/(https?:\/\/\S+)/);
+  return h("p", { class: "todo" }, h("strong", null, "What to do: "),
+    parts.map((part, at) => at % 2 ? h("a", { href: part, rel: "noreferrer", target: "_blank" }, part) : part));
+}
+
 function alarmCard(alarm, doc, { titled }) {
   return h("article", { class: `card alarm ${alarm.severity}`, "data-key": alarm.id },
     h("header", { class: "row" },
@@ -119,6 +127,7 @@ function alarmCard(alarm, doc, { titled }) {
     titled && alarm.channels.length > TITLED_CHANNELS
       && h("p", { class: "quiet" }, `and ${plural(alarm.channels.length - TITLED_CHANNELS, "more channel")}`),
     faultLine(alarm),
+    todoLine(alarm),
     standing(alarm).map((text) => h("p", { class: "standing" }, text)),
     actions(alarm, doc.commands));
 }
