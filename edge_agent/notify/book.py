@@ -180,11 +180,18 @@ class CallBook:
     ) -> None:
         """Make the messages that follow from how the alarms stand, and give up what waits for too long."""
         present = {record.alarm.id: record for record in records}
+        on_its_way = {
+            (call.rule, subject.alarm)
+            for call in self.waiting()
+            if call.event == "alarm"
+            for subject in call.subjects
+        }
         for rule in self._rules.values():
             due = [
                 record
                 for record in present.values()
                 if rule.wants(record, facts(record.alarm.machine), now_ns=now_ns)
+                and (rule.name, record.alarm.id) not in on_its_way
                 and self._is_news(rule, record, now_ns=now_ns)
             ]
             due.sort(key=lambda record: (-rank(record.alarm.severity), record.alarm.onset_ns))
@@ -283,6 +290,7 @@ class CallBook:
             return None
         said = outcome.said[:_SAID_CHARACTERS]
         if outcome.state == "confirmed":
+            self._restart_cool_down(call, now_ns=now_ns)
             return self._end(call, "confirmed", said, now_ns=now_ns)
         self._count(call.rule).failures += 1
         self._refused_ns[call.rule] = now_ns
@@ -290,12 +298,19 @@ class CallBook:
         pause_s = min(_RETRY_LAST_S, _RETRY_FIRST_S * 2 ** min(call.attempts - 1, 10))
         earliest_ns = now_ns + int(pause_s * _S)
         if outcome.state == "unknown" and rule is not None:
-            earliest_ns = max(earliest_ns, call.tried_ns + int(rule.cool_down_s * _S))
+            # From now on: it may have arrived at any time until now.
+            earliest_ns = max(earliest_ns, now_ns + int(rule.cool_down_s * _S))
         call = structs.replace(call, state="waiting", said=said, not_before_ns=earliest_ns)
         if rule is None:
             return self._end(call, "given_up", said, now_ns=now_ns)
         self._put(call)
         return call
+
+    def _restart_cool_down(self, call: PeopleCall, *, now_ns: int) -> None:
+        """A call counts from its arrival on, which may be long after it was made."""
+        for subject in call.subjects if call.event == "alarm" else ():
+            if (reached := self._reached.get((call.rule, subject.alarm))) is not None:
+                self._keep((call.rule, subject.alarm), structs.replace(reached, called_ns=now_ns))
 
     def _end(self, call: PeopleCall, state: CallState, said: str, *, now_ns: int) -> PeopleCall:
         ended = structs.replace(call, state=state, said=said, ended_ns=now_ns)

@@ -173,6 +173,28 @@ def test_what_may_have_arrived_is_sent_again_after_the_cool_down() -> None:
     assert world.told(after_s=1.0) == [("alarm", ["a"])]
 
 
+def test_the_cool_down_counts_from_when_a_call_has_arrived_and_not_from_when_it_was_made() -> None:
+    world = World()
+    world.records = [open_alarm("a")]
+    for _ in range(100):
+        for call in world.round(after_s=10.0):
+            world.settle(call, REFUSED)
+    world.records = [open_alarm("a", severity="critical")]
+    assert world.told(after_s=60.0) == [("alarm", ["a"])]
+    assert [world.told(after_s=10.0) for _ in range(29)] == [[]] * 29
+    assert world.told(after_s=10.0) == [("alarm", ["a"])]
+
+
+def test_an_answer_that_was_lost_late_counts_from_then() -> None:
+    world = World()
+    world.records = [open_alarm("a")]
+    (call,) = world.round()
+    world.now_ns += 40 * S
+    world.settle(call, LOST)
+    assert world.told(after_s=299.0) == []
+    assert world.told(after_s=1.0) == [("alarm", ["a"])]
+
+
 def test_the_end_of_an_alarm_never_overtakes_its_beginning() -> None:
     world = World()
     world.records = [open_alarm("a")]
