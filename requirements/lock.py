@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 HERE = Path(__file__).parent
-EXTRAS = {"dev": ["dev"], "demo": ["demo"], "agent": ["camera"]}
+EXTRAS = {"dev": ["dev"], "demo": ["demo"], "agent": ["camera", "recordings"]}
 _NOT_LOCKED = re.compile(r"(torch|triton|nvidia-|cuda-)")
 _HEAD = "# Written by `make lock`: see requirements/lock.py.\n"
 

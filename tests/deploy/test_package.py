@@ -140,6 +140,7 @@ ASKED = {
     "machines -c agent.toml shelve press": (0, "done"),
     "machines -c agent.toml rename press Press": (0, "done"),
     "machines -c agent.toml relearn press": (0, "done"),
+    "notify list -c agent.toml": (0, "no message was made yet"),
     "completion bash": (0, "_EDGE_AGENT_COMPLETE"),
     "demo": (2, "edge-agent[demo]"),
 }
@@ -181,28 +182,17 @@ def test_discover_of_the_package(package: Package, floor: Path) -> None:
     assert (code, "{channel}" in said, '"oven"' in said) == (0, True, True), said
 
 
-def has_parquet(package: Package) -> bool:
-    return (package.site / "pyarrow").is_dir()
-
-
 def test_replay_of_the_package(package: Package, floor: Path) -> None:
     lines = [
         f"2026-03-02T06:{at // 60:02}:{at % 60:02}Z,{5 + at % 7 / 10},{40 + at % 5}" for at in range(500)
     ]
     (floor / "press.csv").write_text("\n".join(["time,p,f", *lines]) + "\n")
     code, said = package.run(f"replay --commission-rows {ROWS} --out out press.csv", floor)
-    if has_parquet(package):
-        assert (code, "press" in said) == (0, True), said
-        assert (floor / "out" / "press.scores.parquet").is_file()
-    else:
-        assert (code, "edge-agent[recordings]" in said) == (4, True), said
+    assert (code, "press" in said) == (0, True), said
+    assert (floor / "out" / "press.scores.parquet").is_file()
 
 
 def test_record_of_the_package(package: Package, floor: Path) -> None:
-    if not has_parquet(package):
-        code, said = package.run("record -c agent.toml", floor)
-        assert (code, "edge-agent[recordings]" in said) == (4, True), said
-        return
     with package.popen("record -c agent.toml", floor) as recorder:
         try:
             assert recorder.stderr is not None
