@@ -40,7 +40,7 @@ ENDS = {
 """What is typed -> (exit code, a word of what is said)."""
 GO_ON = ("run", "record")
 """They wait for their broker until they are told to stop."""
-NEED_NONE = ("check", "replay", "demo", "completion", "learn")
+NEED_NONE = ("check", "replay", "demo", "completion", "learn", "notify")
 """They ask no broker, or bring their own."""
 
 
@@ -81,6 +81,8 @@ def test_every_command_is_tried() -> None:
     tried = {typed.split()[0] for typed in ENDS} | set(GO_ON)
     assert {*command.COMMANDS, *command.GROUPS} - set(NEED_NONE) == tried
     for name, group in command.GROUPS.items():
+        if name in NEED_NONE:
+            continue
         words = {info.name or info.callback.__name__.replace("_", "-") for info in group.registered_commands}
         assert words == {typed.split()[-1] if len(typed.split()) == 2 else typed.split()[3]
                          for typed in ENDS if typed.startswith(f"{name} ")}  # fmt: skip
