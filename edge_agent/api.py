@@ -108,8 +108,8 @@ class AnomalyDetector:
         """Learn what is normal from rows of normal operation; returns itself.
 
         Args:
-            rows: [R, C] in physical units, NaN where missing: an array, or a frame of pandas or polars with a column a
-                channel.
+            rows: [R, C] in physical units, NaN or infinite where missing: an array, or a frame of pandas or polars with
+                a column a channel.
             times: [R] datetime64 or nanoseconds since 1970 UTC, or the name of the frame's column of them; a row a
                 second where None.
 
@@ -204,6 +204,7 @@ def _recording(rows: Any, times: Any) -> Recording:
         values = np.stack([np.asarray(column, np.float32) for column in columns], axis=1)
     except (TypeError, ValueError) as error:
         raise UsageError(f"a column holds no numbers; leave it out or name it as times: {error}") from error
+    values[~np.isfinite(values)] = np.nan  # as of a file: what is no number is missing
     return Recording(_NAME, tuple(names), _nanoseconds(stamps, len(values)), values, None)
 
 

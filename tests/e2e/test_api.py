@@ -111,6 +111,12 @@ def test_what_was_learnt_is_saved_and_loaded(
     np.testing.assert_array_equal(again.score(rows), fitted.score(rows))
 
 
+def test_an_infinite_value_is_a_missing_one(rows: np.ndarray[Any, Any], fitted: AnomalyDetector) -> None:
+    infinite, missing = rows.copy(), rows.copy()
+    infinite[700, 2], missing[700, 2] = np.inf, np.nan
+    np.testing.assert_array_equal(fitted.score(infinite), fitted.score(missing))
+
+
 def test_what_makes_no_sense_is_said(
     tmp_path: Path, rows: np.ndarray[Any, Any], fitted: AnomalyDetector
 ) -> None:
