@@ -1,11 +1,14 @@
 """The demo's verdict is strict: late is late, the wrong machine is wrong, and an early alert spoils it."""
 
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from edge_agent.cli.demo import script
 from edge_agent.cli.demo.play import DEMO
 from edge_agent.cli.demo.script import Fault, IncidentCount, Script, judge
+from edge_agent.cli.demo.stage import Stage
 
 START_TS = 1_600_000_000
 FAULTS = DEMO.faults
@@ -117,3 +120,14 @@ def test_what_counts_cycles_is_shown_beside_its_machine() -> None:
     one = Script((Fault("arm-1", "arm", "collision", ("step_7",), 100),), programmed=("arm-1",))
     assert one.shown == ("arm-1", "arm-1/cycle")
     assert one.rows == 400
+
+
+def test_two_demos_beside_each_other_have_ports_of_their_own(tmp_path: Path) -> None:
+    first, second = (
+        Stage(tmp_path / name, script=DEMO, start_ts=START_TS, broker=lambda *_: 0) for name in ("one", "two")
+    )
+    with ExitStack() as leaving:
+        for stage in (first, second):
+            leaving.push(stage)
+        assert first.metrics_port != second.metrics_port
+        assert first.page_url != second.page_url

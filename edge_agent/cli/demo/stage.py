@@ -110,14 +110,14 @@ class Stage(AbstractContextManager["Stage"]):
         self.alerts: list[dict[str, Any]] = []
         """Every alert message that the user has read."""
         self.published = 0
-        self.metrics_port = _port(_METRICS_PORT)
-        self._page_port = _port(_PAGE_PORT)
+        self._leaving = ExitStack()
+        self.metrics_port = _own_port(_METRICS_PORT, self._leaving)
+        self._page_port = _own_port(_PAGE_PORT, self._leaving)
         self._out = out
         self._script = script
         self._plant = script.plant_arguments(start_ts)
         self._broker = broker
         self._status: dict[str, Any] = {}
-        self._leaving = ExitStack()
         self._token = secrets.token_urlsafe(16)
         self._agent: subprocess.Popen[bytes]
         self._plant_process: subprocess.Popen[bytes]
@@ -303,6 +303,21 @@ class Stage(AbstractContextManager["Stage"]):
         for connection in (self._reader, self._writer):
             connection.start()
             self._leaving.callback(connection.stop)
+
+
+def _own_port(wanted: int, leaving: ExitStack) -> int:
+    """The wanted port if neither another program nor another demo has it, else any free one.
+
+    A demo's agent takes its port a second after the demo has looked. Until the stack is left, a name that only one
+    process can hold (an abstract socket of Linux) keeps the next demo from the same port.
+    """
+    claim = socket.socket(socket.AF_UNIX)
+    leaving.callback(claim.close)
+    try:
+        claim.bind(f"\0edge-agent-demo-{wanted}")
+    except OSError:
+        return _port(0)
+    return _port(wanted)
 
 
 def _port(wanted: int) -> int:
