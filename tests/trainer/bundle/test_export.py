@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 import torch
-from edge_trainer.bundle import export
+from edge_trainer.bundle import export, placing
 from edge_trainer.bundle.export import Identity
 from edge_trainer.config import Config
 from edge_trainer.network.network import ARCHITECTURES, Head, Network
@@ -142,11 +142,11 @@ def test_placing_replaces_a_bundle_and_nothing_else(tmp_path: Path, monkeypatch:
     written = export.write_bundle(tmp_path, network("dense"), IDENTITY, seed=0)
     target = tmp_path / "shipped"
     for _ in range(2):
-        assert bundle.read(export.place(written, target)).digest == bundle.read(written).digest
+        assert bundle.read(placing.place(written, target)).digest == bundle.read(written).digest
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").touch()
     with pytest.raises(TrainingError, match="holds no bundle"):
-        export.place(written, tmp_path / "other")
+        placing.place(written, tmp_path / "other")
     assert (tmp_path / "other" / "thesis.txt").exists()
 
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from edge_agent.errors import UsageError
 from edge_agent.model import bundle, signature
 from edge_agent.model.bundle import Release
-from edge_trainer.bundle import export
+from edge_trainer.bundle import placing
 
 
 def keygen(out: Path, *, passphrase: bytes | None = None) -> tuple[Path, Path]:
@@ -81,7 +81,7 @@ def run(
     written = bundle.write(path.absolute().parent, manifest, contents, signature=signatures)
     if to is None:
         return written
-    placed = export.place(written, to)
+    placed = placing.place(written, to)
     if written != to.absolute():
         shutil.rmtree(written)
     return placed

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from edge_agent.errors import EdgeAgentError, TrainingError
 from edge_trainer import config
-from edge_trainer.bundle import export, sign
+from edge_trainer.bundle import export, placing, sign
 from edge_trainer.cli import judge, picture
 from edge_trainer.cli.options import ConfigFile, Data, Out, Seed, Set, common, settings_of
 from edge_trainer.data import described, join_labels
@@ -125,7 +125,7 @@ def export_command(
 
     def stage(given: config.Config) -> Path:
         written = export.run(given)
-        return written if to is None else export.place(written, to)
+        return written if to is None else placing.place(written, to)
 
     _run(stage, settings_of(file, common(out, None, seed) | {"export.int8": int8}, settings))
 

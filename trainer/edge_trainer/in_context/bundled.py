@@ -20,7 +20,8 @@ from edge_agent.model import bundle
 from edge_agent.model import judge as judges
 from edge_agent.model.arrays import encode_arrays
 from edge_agent.model.judge import JudgeEntry, JudgeGolden
-from edge_trainer.bundle.export import LARGEST_BYTES, place
+from edge_trainer.bundle.export import LARGEST_BYTES
+from edge_trainer.bundle.placing import place
 from edge_trainer.in_context.corpus import Corpus
 from edge_trainer.in_context.look import VERSION
 from edge_trainer.in_context.machines.recordings import ATTRIBUTION

@@ -16,7 +16,7 @@ import torch
 
 from edge_agent.detect.fusion import joined as joined_statistics
 from edge_agent.errors import TrainingError
-from edge_trainer.bundle.export import place
+from edge_trainer.bundle.placing import place
 from edge_trainer.config import Config
 from edge_trainer.in_context import bundled, corpus, measures, training
 from edge_trainer.in_context.corpus import Corpus, Report
