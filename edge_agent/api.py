@@ -2,21 +2,23 @@
 
     from edge_agent.api import AnomalyDetector
 
-    detector = AnomalyDetector.load().fit(frame[:3600])     # numpy, pandas or polars
+    detector = AnomalyDetector.load().fit(frame[:3600])     # numpy, pandas, polars, Arrow
     scores = detector.score(frame)                          # [R], 1 is the threshold
     for found in detector.explain(frame):
         print(found.first_row, found.summary)
     detector.save("pump-1.npz")
+    detector.pack("bundles")                                # a bundle for `[model] bundle`
 
 It is the shipped pipeline on the bundle in the wheel, so the same rows give the same scores as on a gateway.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,12 +26,13 @@ from edge_agent.alarms.sentences import summary
 from edge_agent.config.file import Config
 from edge_agent.detect.scorer import Scorer
 from edge_agent.errors import StateError, UsageError
+from edge_agent.model import bundle as bundles
 from edge_agent.model import profile as profiles
 from edge_agent.pipeline.settings import PipelineSettings
 from edge_agent.recordings.replay import Replay, commission_recording, replay
 from edge_agent.recordings.tables import Recording
 from edge_agent.records import Alarm, Float32, Profile
-from edge_agent.service.wiring import load_scorer, pipeline_settings
+from edge_agent.service.wiring import bundle_profile, load_scorer, pipeline_settings
 
 _NAME = "machine"
 
@@ -59,9 +62,16 @@ class AnomalyDetector:
     trained, the pre-trained network reads them.
     """
 
-    def __init__(self, scorer: Scorer, settings: PipelineSettings, *, profile: Profile | None = None) -> None:
-        """As `load` makes it; `profile` is what was learnt before."""
-        self._scorer, self._settings, self._profile = scorer, settings, profile
+    def __init__(
+        self,
+        scorer: Scorer,
+        settings: PipelineSettings,
+        *,
+        profile: Profile | None = None,
+        hop_s: float = 1.0,
+    ) -> None:
+        """As `load` makes it; `profile` is what was learnt before, `hop_s` the pace at which an agent looks."""
+        self._scorer, self._settings, self._profile, self._hop_s = scorer, settings, profile, hop_s
 
     @classmethod
     def load(
@@ -74,8 +84,9 @@ class AnomalyDetector:
         """A detector with a bundle's network.
 
         Args:
-            bundle: folder of a bundle; the one in the wheel where None.
-            saved: what `save` has written: the detector is fitted then.
+            bundle: folder of a bundle; the one in the wheel where None. One that `pack` or `edge-trainer calibrate` has
+                written carries what was learnt: the detector is fitted then.
+            saved: what `save` has written, instead of what the bundle carries.
             false_alarms_per_week: that may be raised on normal rows; the threshold follows from it when `fit` learns.
 
         Raises:
@@ -93,7 +104,10 @@ class AnomalyDetector:
             except OSError as error:
                 raise StateError(Path(saved), error.strerror or "cannot be read") from error
             profile = profiles.decode(Path(saved), raw)
-        return cls(load_scorer(config, expecting=False), settings, profile=profile)
+        scorer = load_scorer(config, expecting=False)
+        if profile is None and (carried := bundle_profile(scorer.bundle)) is not None:
+            profile = replace(carried, hop_rows=1)
+        return cls(scorer, settings, profile=profile, hop_s=config.window.hop_s)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -108,8 +122,8 @@ class AnomalyDetector:
         """Learn what is normal from rows of normal operation; returns itself.
 
         Args:
-            rows: [R, C] in physical units, NaN or infinite where missing: an array, or a frame of pandas or polars with
-                a column a channel.
+            rows: [R, C] in physical units, NaN or infinite where missing: an array, or a frame of pandas, polars or
+                another library that speaks Arrow (pyarrow, DuckDB) with a column a channel.
             times: [R] datetime64 or nanoseconds since 1970 UTC, or the name of the frame's column of them; a row a
                 second where None.
 
@@ -163,6 +177,28 @@ class AnomalyDetector:
         except OSError as error:
             raise StateError(Path(path), error.strerror or "cannot be written") from error
 
+    def pack(self, folder: Path | str) -> Path:
+        """Write the network and what was learnt as a bundle `<name>-<digest>` into a folder; returns its path.
+
+        An agent whose configuration has it as `[model] bundle` watches with it every machine of these very channels.
+
+        Raises:
+            UsageError: nothing was learnt yet.
+            BundleError: the bundle cannot be written.
+        """
+        profile, before = self._learnt(), self._scorer.bundle
+        facts = {"machine": profile.machine, "channels": list(profile.channels), "rows": profile.rows}
+        manifest = msgspec.structs.replace(
+            before.manifest,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            training={**before.manifest.training, "learnt": facts},
+            release=msgspec.UNSET,  # who signed the network has not seen what was learnt
+        )
+        contents = {name: (before.path / name).read_bytes() for name in before.manifest.files}
+        hop_rows = max(1, round(self._hop_s * 1e9 / max(profile.period_ns, 1)))
+        contents[bundles.PROFILE] = profiles.encode(replace(profile, hop_rows=hop_rows))
+        return bundles.write(Path(folder), manifest, contents)
+
     def _learnt(self) -> Profile:
         if self._profile is None:
             raise UsageError("nothing was learnt yet: call fit, or load what was saved")
@@ -189,7 +225,13 @@ def _recording(rows: Any, times: Any) -> Recording:
         UsageError: they are of none.
     """
     names: Sequence[str]
-    if hasattr(rows, "columns") and hasattr(rows, "to_numpy"):
+    if hasattr(rows, "__arrow_c_stream__") and not hasattr(rows, "to_numpy"):
+        found = _arrow_columns(rows)
+        if isinstance(times, str) and times not in found:
+            raise UsageError(f"the table has no column {times}")
+        stamps = found.pop(times) if isinstance(times, str) else times
+        names, columns = list(found), list(found.values())
+    elif hasattr(rows, "columns") and hasattr(rows, "to_numpy"):
         stamps = rows[times].to_numpy() if isinstance(times, str) else times
         keep = [name for name in rows.columns if not (isinstance(times, str) and name == times)]
         names, columns = [str(name) for name in keep], [rows[name].to_numpy() for name in keep]
@@ -206,6 +248,20 @@ def _recording(rows: Any, times: Any) -> Recording:
         raise UsageError(f"a column holds no numbers; leave it out or name it as times: {error}") from error
     values[~np.isfinite(values)] = np.nan  # as of a file: what is no number is missing
     return Recording(_NAME, tuple(names), _nanoseconds(stamps, len(values)), values, None)
+
+
+def _arrow_columns(rows: Any) -> dict[str, Any]:
+    """Columns by name, [R] each, by Arrow's own interface.
+
+    Raises:
+        UsageError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise UsageError("an Arrow table needs pyarrow: install edge-agent[recordings]") from error
+    table = pa.table(rows)
+    return {name: table.column(name).to_numpy() for name in table.column_names}
 
 
 def _nanoseconds(stamps: Any, count: int) -> NDArray[np.int64] | None:

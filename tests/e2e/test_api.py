@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -13,6 +14,8 @@ from typer.testing import CliRunner
 from edge_agent.api import AnomalyDetector
 from edge_agent.cli.app import app
 from edge_agent.errors import CommissionError, StateError, UsageError
+from edge_agent.model import bundle
+from edge_agent.service import wiring
 
 LEARNT, ROWS, FAULT = 600, 1200, 900
 START = np.datetime64("2026-03-02T06:00:00", "ns")
@@ -88,15 +91,14 @@ def test_a_fault_is_found_with_its_row_channel_and_sentence(
     assert "06:1" in found.summary
 
 
-@pytest.mark.parametrize("of", ["pandas", "like polars"])
+@pytest.mark.parametrize("of", ["pandas", "like polars", "arrow"])
 def test_frames_are_read_by_the_names_of_their_columns(rows: np.ndarray[Any, Any], of: str) -> None:
     stamps = START + np.arange(ROWS) * np.timedelta64(1, "s")
     parts = {"when": stamps, "a": rows[:, 0], "b": rows[:, 1], "c": rows[:, 2]}
-    frame: Any = pd.DataFrame(parts) if of == "pandas" else FrameLike(parts)
+    made: Any = {"pandas": pd.DataFrame, "like polars": FrameLike, "arrow": pa.table}[of]
+    frame = made(parts)
     learnt = {name: part[:LEARNT] for name, part in parts.items()}
-    detector = AnomalyDetector.load().fit(
-        pd.DataFrame(learnt) if of == "pandas" else FrameLike(learnt), times="when"
-    )
+    detector = AnomalyDetector.load().fit(made(learnt), times="when")
     assert detector.channels == ("a", "b", "c")
     scores = detector.score(frame, times="when")
     assert scores.shape == (ROWS,)
@@ -109,6 +111,20 @@ def test_what_was_learnt_is_saved_and_loaded(
     fitted.save(tmp_path / "m.npz")
     again = AnomalyDetector.load(saved=tmp_path / "m.npz")
     np.testing.assert_array_equal(again.score(rows), fitted.score(rows))
+
+
+def test_what_was_learnt_is_a_bundle_that_scores_at_once_and_looks_at_an_agents_pace(
+    tmp_path: Path, rows: np.ndarray[Any, Any]
+) -> None:
+    at = START + np.arange(ROWS) * np.timedelta64(250, "ms")
+    fitted = AnomalyDetector.load().fit(rows[:LEARNT], times=at[:LEARNT])
+    packed = fitted.pack(tmp_path / "bundles")
+    again = AnomalyDetector.load(packed)
+    np.testing.assert_array_equal(again.score(rows, times=at), fitted.score(rows, times=at))
+    carried = wiring.bundle_profile(bundle.read(packed))
+    assert carried is not None
+    assert (carried.hop_rows, carried.period_ns) == (4, 250_000_000)
+    again.pack(tmp_path / "bundles")
 
 
 def test_an_infinite_value_is_a_missing_one(rows: np.ndarray[Any, Any], fitted: AnomalyDetector) -> None:
@@ -125,6 +141,10 @@ def test_what_makes_no_sense_is_said(
         fresh.score(rows)
     with pytest.raises(UsageError, match="nothing was learnt yet"):
         fresh.save(tmp_path / "x.npz")
+    with pytest.raises(UsageError, match="nothing was learnt yet"):
+        fresh.pack(tmp_path)
+    with pytest.raises(UsageError, match="no column when"):
+        fitted.score(pa.table({"a": rows[:, 0]}), times="when")
     with pytest.raises(CommissionError):
         fresh.fit(rows[:10])
     with pytest.raises(UsageError, match="channels"):
