@@ -6,7 +6,7 @@ Nothing here knows what a setting does; it knows which values make sense. Relati
 import os
 import socket
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,7 +45,7 @@ from edge_agent.config.sections import (
     SharingSection,
     SiteSection,
 )
-from edge_agent.config.sources import SourceSection
+from edge_agent.config.sources import SourceSection, misfits
 from edge_agent.detect.trigger import OnDelaySettings
 from edge_agent.diagnose.fault_naming import NamingSettings
 from edge_agent.errors import ConfigError
@@ -204,7 +204,9 @@ def load(path: Path) -> Config:
         config = Config.model_validate(table)
     except ValidationError as error:
         beside = _beside(error, table, path, text)
-        raise ConfigError(path, (*findings(error, text, whole=Config), *beside)) from error
+        raise ConfigError(
+            path, (*findings(error, text, whole=Config), *_misfits(error, table, text), *beside)
+        ) from error
     config = _anchored(config, path.resolve().parent)
     if faults := _faults(config, text):
         raise ConfigError(path, faults)
@@ -226,6 +228,18 @@ def _beside(
     except ValidationError:
         return ()
     return _faults(_anchored(rest, path.resolve().parent), text)
+
+
+def _misfits(error: ValidationError, table: Mapping[str, Any], text: str) -> Iterator[tuple[str, str]]:
+    """What does not fit together in sources that have wrong settings beside."""
+    wrong: dict[int, list[tuple[int | str, ...]]] = {}
+    for item in error.errors(include_url=False, include_context=False):
+        match item["loc"]:
+            case ("source", int(number), *way) if way:
+                wrong.setdefault(number, []).append(tuple(way))
+    for number, places in wrong.items():
+        for place, what in misfits(table["source"][number], places):
+            yield located(("source", number, *place), text), what
 
 
 def defaults() -> Config:

@@ -99,12 +99,12 @@ def test_every_finding_comes_at_once_with_its_line(tmp_path: Path) -> None:
     assert set(found) == {
         "broker.port (line 3)",
         "broker.hots (line 4)",
-        "source.2 (line 9)",
+        "source.2.topic (line 10)",
         "budget.false_alarms_per_week (line 13)",
         "colour (line 14)",
     }
     assert found["broker.hots (line 4)"] == "is no setting; did you mean 'host'?"
-    assert found["source.2 (line 9)"] == "lacks {machine}"
+    assert found["source.2.topic (line 10)"] == "lacks {machine}"
 
 
 @pytest.mark.parametrize(

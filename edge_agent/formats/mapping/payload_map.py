@@ -1,6 +1,6 @@
 """Where a vendor's JSON keeps what: the section `[source.map]`. Reads nothing itself."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -44,17 +44,20 @@ class PayloadMap:
         """Refuse places that are no JSON pointers, and names that no channel can have.
 
         Raises:
-            ValueError: says which.
+            ValueError: says all.
         """
-        for place in (*self.values, *self.sample_places):
-            parse_place(place)
-        parse_pointer(self.time)
-        for key in (self.name_key, self.value_key, self.time_key):
-            parse_key(key)
+        checks: list[tuple[Callable[[str], object], str]] = [
+            (parse_place, place) for place in (*self.values, *self.sample_places)
+        ]
+        checks += [(parse_pointer, self.time)]
+        checks += [(parse_key, key) for key in (self.name_key, self.value_key, self.time_key)]
+        faults = list(filter(None, (_fault(*check) for check in checks)))
         if not self.values and not self.binary:
-            raise ValueError("values: at least one place")
+            faults.append("values: at least one place")
         if bad := [name for name in self.rename.values() if not is_name(name)]:
-            raise ValueError(f"rename: '{bad[0]}' is no channel name: printable, without / + #")
+            faults.append(f"rename: '{bad[0]}' is no channel name: printable, without / + #")
+        if faults:
+            raise ValueError("; ".join(faults))
 
     @property
     def sample_places(self) -> tuple[str, ...]:
@@ -66,3 +69,11 @@ class PayloadMap:
         """What places of samples and values remember of their keys."""
         places = (*self.values, *self.sample_places)
         return frozenset(word for place in places for word in parse_place(place).placeholders)
+
+
+def _fault(read: Callable[[str], object], text: str) -> str:
+    try:
+        read(text)
+    except ValueError as error:
+        return str(error)
+    return ""
