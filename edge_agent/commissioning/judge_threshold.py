@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge_agent.detect.context_features import rows_learnt
 from edge_agent.detect.fusion import judged
-from edge_agent.detect.judge import LOGIT, STRANGENESS, THRESHOLD, Judge, alarm_logit
+from edge_agent.detect.judge import DESCRIPTORS, LOGIT, STRANGENESS, THRESHOLD, Judge, alarm_logit
 from edge_agent.signals.features import Float32
 
 _MARGIN = np.float32(0.5)
@@ -41,7 +41,7 @@ def raised(
     if rows_learnt(arrays) == 0:
         return {}, over, np.empty(0, np.float32)
     logit, heard = raw[LOGIT], raw[STRANGENESS] <= 1.0
-    limits = judge.limits({}, rows=rows_learnt(arrays))
+    limits = judge.limits(arrays, rows=rows_learnt(arrays))
     told = alarm_logit(logit, over[:, 0], objection=limits[2:])
     limits[0] = max(limits[0], told.max(where=heard, initial=-np.inf) + _MARGIN)
     parts, _ = judged(limits, logit, over, shape=np.ones_like(logit))
@@ -53,5 +53,5 @@ def decides(judge: Judge | None, arrays: Mapping[str, NDArray[Any]]) -> bool:
     """Whether a judge decides on a machine in the place of the statistics: it is there, and knows such machines."""
     if judge is None or rows_learnt(arrays) == 0:
         return False
-    described = np.asarray(arrays["in_context_descriptors"], np.float32)[np.newaxis]
+    described = np.asarray(arrays[DESCRIPTORS], np.float32)[np.newaxis]
     return bool(judge.strangeness(described, np.ones((1, 1), np.bool_))[0] <= 1.0)

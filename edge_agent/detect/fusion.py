@@ -22,6 +22,7 @@ from edge_agent.detect.judge import (
     STRANGENESS,
     Judge,
     alarm_logit,
+    ordered,
     state_logit,
     value_of,
 )
@@ -74,7 +75,7 @@ class Fusion(NamedTuple):
         weights: of each raw score in what alarms together, by itself, and by the newest rows only, each sums to 1;
             then what older agents ranked by: [4, V].
         threshold: of the first two, [2]. recent_threshold: of the third, 0-d.
-        limits: of the judge, see `Judge.limits`, [6]; None without one.
+        limits: of the judge, see `Judge.limits`, [9]; None without one.
         mode_calibration: the calibration in each set of windows, [K + 1, 2, V]; None: one for all.
     """
 
@@ -147,7 +148,7 @@ def judged(limits: Float32, logit: Float32, over: Float32, *, shape: Float32) ->
     """What alarms [B, 2] and what tells when an alarm is over [B], by a judge's logits [B].
 
     Args:
-        limits: of the judge, [6] or [B, 6].
+        limits: of the judge, [9] or [B, 9].
         logit: what it says.
         over: what all statistics together come to by their threshold, and the jump by its, [B, 2].
         shape: calibrated Mahalanobis distance of the newest rows, [B].
@@ -158,7 +159,8 @@ def judged(limits: Float32, logit: Float32, over: Float32, *, shape: Float32) ->
     steps = limits[..., 5] + np.where(over[:, 0] >= FAR, np.float32(FAR_STEPS), np.float32(0.0))
     denied = alarm < threshold - steps
     jump = np.where(denied, np.minimum(over[:, 1], np.float32(1.0)), over[:, 1])
-    parts = np.column_stack([np.maximum(value_of(alarm, threshold), loud), jump])
+    told = ordered(alarm, threshold, over[:, 0], objection=limits[..., 2:])
+    parts = np.column_stack([np.maximum(value_of(told, threshold), loud), jump])
     return parts, value_of(state_logit(logit, shape), state)
 
 

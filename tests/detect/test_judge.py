@@ -11,7 +11,15 @@ import pytest
 from edge_agent.detect.context_features import CHANNEL_FEATURES, MACHINE_FEATURES
 from edge_agent.detect.detectors import COLUMNS, DETECTORS, ENSEMBLE
 from edge_agent.detect.ensemble import Ensemble
-from edge_agent.detect.judge import MANY_ROWS, THRESHOLD, Judge
+from edge_agent.detect.judge import (
+    DESCRIPTORS,
+    MANY_ROWS,
+    THRESHOLD,
+    Judge,
+    alarm_logit,
+    objection,
+    ordered,
+)
 from edge_agent.detect.scorer import Scorer
 from edge_agent.model import bundle as bundles
 from edge_agent.model import judge as judges
@@ -107,15 +115,21 @@ def test_the_features_are_as_wide_as_bundles_promise() -> None:
     assert len(MACHINE_FEATURES) - MACHINE_FEATURES.index("rows") == judges.N_DESCRIPTORS
 
 
-@pytest.mark.parametrize(("learnt_rows", "weight", "below"), [(SHORT, 2.0, 1.0), (LONG, 1.0, 0.0)])
-def test_the_network_decides_and_the_statistics_only_object(
-    judged: Scorer, plain: Scorer, learnt_rows: int, weight: float, below: float
+@pytest.mark.parametrize(
+    ("learnt_rows", "weight", "below", "bound", "sink"),
+    [(SHORT, 2.0, 1.0, 0.0, 0.0), (LONG, 1.0, 0.0, 0.5, 2.0)],
+)
+def test_the_network_decides_and_the_statistics_object_or_add_a_little(
+    judged: Scorer, plain: Scorer, learnt_rows: int, weight: float, below: float, bound: float, sink: float
 ) -> None:
     profile, values = learnt(judged, learnt_rows), windows(seed=2)
     found, statistics = score(judged, profile, values), score(plain, profile, values)
     told = np.log(np.maximum(statistics.parts[:, 0], 1e-3))
-    assert told.min() < below < told.max(), "windows in which they object, and others"
-    said = np.clip(logits(judged, profile, values), -30, 30) + weight * np.minimum(told - below, 0.0)
+    assert told.min() < below, "windows in which they object"
+    assert told.max() > 1.0, "and others in which they add all that they may"
+    said = np.clip(logits(judged, profile, values), -30, 30)
+    said += weight * np.minimum(told - below, 0.0) + np.clip(0.5 * told, 0.0, bound)
+    said += np.where(said < profile.memory[THRESHOLD][0], sink * np.minimum(told - 1.0, 0.0), 0.0)
     alarm = profile.memory[THRESHOLD][0]
     loud = statistics.parts[:, 0] / 20.0 if learnt_rows == LONG else 0.0
     np.testing.assert_allclose(found.parts[:, 0], np.maximum(np.exp((said - alarm) / 3), loud), rtol=1e-3)
@@ -342,3 +356,46 @@ def test_of_few_rows_the_threshold_is_another() -> None:
     raised = {THRESHOLD: np.array([2.5, 7.0])}
     assert known.limits(raised, rows=MANY_ROWS)[:2].tolist() == [2.5, -0.5]
     assert known.limits(raised, rows=MANY_ROWS - 1)[:2].tolist() == [2.5, -1.5]
+
+
+@pytest.mark.parametrize(
+    ("strangeness", "lower"), [(0.0, 0.0), (0.5, 0.0), (0.7, 0.6), (1.0, 1.5), (9.0, 1.5)]
+)
+def test_on_a_machine_that_the_network_hardly_knows_it_is_heard_sooner(
+    strangeness: float, lower: float
+) -> None:
+    known = Judge(
+        ask=lambda *_: (np.zeros(1, np.float32), np.zeros((1, 1), np.float32)),
+        threshold=1.0,
+        few_rows_threshold=2.0,
+        state_threshold=-2.0,
+        descriptors=np.zeros(2, np.float32),
+        descriptor_spread=np.ones(2, np.float32),
+        familiar=1.0,
+        identity=7,
+    )
+    arrays = {DESCRIPTORS: np.array([-strangeness, strangeness], np.float32)}
+    for rows_learnt, usual in ((MANY_ROWS, 1.0), (MANY_ROWS - 1, 2.0)):
+        found = known.limits(arrays, rows=rows_learnt)
+        assert found[:2].tolist() == pytest.approx([usual - lower, -2.0])
+    raised = arrays | {THRESHOLD: np.array([1.25, 7.0])}
+    assert known.limits(raised, rows=MANY_ROWS)[1] == pytest.approx(-2.0 + 0.25 + lower), (
+        "as much as the alarm's"
+    )
+
+
+def test_what_does_not_alarm_is_in_the_order_of_the_statistics_too_and_no_alarm_changes() -> None:
+    logit = np.array([0.9, 0.9, 0.9, 1.1, 1.1], np.float32)
+    value = np.exp(np.array([1.0, 0.5, 0.0, 0.5, 0.0], np.float32))
+    given = np.array([0.0, 0.0, np.inf, 1.0, 0.0, 0.0, 2.0], np.float32)
+    told = ordered(logit, np.float32(1.0), value, objection=given)
+    np.testing.assert_allclose(told, [0.9, -0.1, -1.1, 1.1, 1.1], rtol=1e-5)
+
+
+def test_of_few_rows_an_alarm_takes_more_than_the_threshold() -> None:
+    lifts = [objection(rows_learnt).lift for rows_learnt in (999, 1000, 2999, 3000)]
+    assert lifts == [0.2, 0.0, 0.0, 0.0]
+    for lift in (0.2, 0.0):
+        given = np.array(objection(3000)._replace(lift=lift), np.float32)
+        found = alarm_logit(np.array([2.0], np.float32), np.ones(1, np.float32), objection=given)
+        assert found[0] == pytest.approx(2.0 - lift)

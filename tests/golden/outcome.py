@@ -206,7 +206,9 @@ def far_apart(found: Outcome, expected: Outcome) -> list[str]:
         if one is None or other is None or one.shape != other.shape:
             said.append(f"scores: {name} is not what was expected")
         elif not np.allclose(one, other, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True):
-            said.append(f"scores: {name} lies up to {np.nanmax(np.abs(one - other))} away")
+            said.append(
+                f"scores: {name} lies up to {np.nanmax(np.abs(np.subtract(one, other, dtype=float)))} away"
+            )
     for part, read in (("alarms", _turns), ("counts", _counts)):
         one, other = read(found), read(expected)
         if one != other:

@@ -20,14 +20,16 @@ def watched(
     faults: tuple[Injected, ...] = (),
     value: float = np.e,
     context_rows: int = 600,
+    lift: float = 0.2,
 ) -> Watched:
+    """Machine of `context_rows`, whose logits are `logit` when what they are lifted by is taken off."""
     count = len(logit)
     return Watched(
         family="pump",
         context_rows=context_rows,
         period_s=10.0,
         rows=1000 + HOP * np.arange(count),
-        logits={"judge": logit},
+        logits={"judge": logit + np.float32(lift)},
         parts=np.full((count, 2), value, np.float32),
         shape=np.ones(count, np.float32),
         judged=np.ones(count, np.bool_),
@@ -94,12 +96,22 @@ def test_an_alarm_of_a_fault_is_found_and_not_false() -> None:
 
 def test_the_statistics_object_as_on_a_gateway() -> None:
     def score(value: float, rows: int) -> float:
-        return float(threshold.score_of(watched(calm(), value=value, context_rows=rows), "judge")[0])
+        return float(
+            threshold.score_of(watched(calm(), value=value, context_rows=rows, lift=0.0), "judge")[0]
+        )
 
-    assert score(9.0, 2999) == score(9.0, 3000) == pytest.approx(-3.0), "they never speak for an alarm"
-    assert score(1.0, 2999) == pytest.approx(-5.0), "of few rows they ask for e times their threshold"
     assert score(1.0, 3000) == pytest.approx(-3.0)
     assert score(np.exp(-1.0), 3000) == pytest.approx(-4.0)
+    assert score(np.exp(0.4), 3000) == pytest.approx(-2.8), (
+        "half a logit for each e-fold above their threshold"
+    )
+    assert score(9.0, 3000) == score(99.0, 3000) == pytest.approx(-2.5), "and never more than that"
+    assert score(9.0, 2999) == pytest.approx(-3.0), "of fewer rows they add nothing"
+    assert score(1.0, 2999) == pytest.approx(-5.0), "and ask for e times their threshold"
+    assert score(np.exp(0.5), 999) == pytest.approx(-3.2)
+    assert score(1.0, 999) == pytest.approx(-3.7), (
+        "of few rows they ask for a little more than their threshold"
+    )
     assert threshold.score_of(watched(calm(), value=1.0), threshold.STATISTICS)[0] == pytest.approx(0.0)
 
 
@@ -112,7 +124,7 @@ def test_without_machines_or_hope_there_is_no_threshold() -> None:
 
 def test_machines_learnt_from_few_rows_have_a_threshold_of_their_own() -> None:
     few = [watched(calm(w9=3.0 if number else 5.0), context_rows=600) for number in range(4)]
-    many = [watched(calm(w9=2.0), context_rows=6000) for _ in range(4)]
+    many = [watched(calm(w9=2.0), value=1.0, context_rows=6000, lift=0.0) for _ in range(4)]
     limits = threshold.by_rows([*few, *many], "judge", few_rows_quiet=0.75, quiet=1.0, calm_share=1.0)
     assert limits.few == pytest.approx(3.0)
     assert limits.many == pytest.approx(2.0)
