@@ -185,8 +185,9 @@ BASELINE ?=
 bench: deb  ## all of speed and size beside limits and peers, 12 minutes on an idle machine (BASELINE=checkout) -> docs/performance.md
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.performance.run $(if $(BASELINE),--baseline $(BASELINE))
 
-detection: $(VENV)/.done  ## TSB-AD-M and SKAB beside published figures and baselines -> benchmarks/results/detection.*
+detection: $(VENV)/.done  ## TSB-AD-M and SKAB beside published figures and baselines, and unscored recordings -> benchmarks/results/{detection,unscored}.*
 	$(BIN)/python -m benchmarks.detection.run --data $(DATA) --ablate --jobs 2
+	$(BIN)/python -m benchmarks.detection.unscored --data $(DATA)
 
 quality: $(VENV)/.done  ## broken sensors, drifting gains, channels of different rates with losses -> benchmarks/results/{quality,rates,gain_drift}.*
 	$(BIN)/python -m benchmarks.sensor_faults.run --data $(DATA)

@@ -1,8 +1,8 @@
 """The benchmarks' figures beside the goals: writes `docs/results.md` from `results.md`; measures nothing itself.
 
-`python -m benchmarks.harness.results_page` reads what `detection.run` (also for the int8 encoder), `few_minutes.run`,
-`diagnosis.run`, `named_alarms`, `false_alarms.run`, `everyday.run`, `incidents.run`, `cost`, `history` and `skab_live`
-left in `benchmarks/results`. Here is what the template's holes need beyond a look-up.
+`python -m benchmarks.harness.results_page` reads what `detection.run` (also for the int8 encoder), `unscored`,
+`few_minutes.run`, `diagnosis.run`, `named_alarms`, `false_alarms.run`, `everyday.run`, `incidents.run`, `cost`
+`history` and `skab_live` left in `benchmarks/results`. Here is what the template's holes need beyond a look-up.
 """
 
 import argparse
@@ -20,6 +20,7 @@ FORESTS = ("random forest, statistics", "MiniRocket + ridge")
 _REPORTS = (
     "detection",
     "detection_int8",
+    "unscored",
     "few_minutes",
     "diagnosis",
     "named_alarms",
