@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 from edge_trainer import config
+from edge_trainer.cli.app import app
 from edge_trainer.config import Config
 from edge_trainer.training import fit
+from typer.testing import CliRunner
+
+from edge_agent.errors import TrainingError
 
 ROOT = Path(__file__).parents[3]
 TINY = (
@@ -72,6 +76,59 @@ def test_help_lists_every_stage() -> None:
     text = edge_trainer("--help").stdout
     for name in ("pretrain", "finetune", "export", "calibrate", "evaluate", "fit"):
         assert re.search(rf"\b{name}\b", text)
+
+
+def test_help_and_what_a_folder_holds_wait_for_no_torch(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("p,q\n1,2\n2,2\n3,2\n", encoding="utf-8")
+    program = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from edge_trainer.cli.app import app\n"
+        "for typed in (['--help'], ['fit', '--help'], ['judge', '--help'], ['data', sys.argv[1]]):\n"
+        "    assert CliRunner().invoke(app, typed).exit_code == 0\n"
+        "print(sorted({'torch', 'onnx', 'matplotlib'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+
+
+def test_data_tells_of_every_file_what_it_holds_or_why_it_is_left_out(tmp_path: Path) -> None:
+    """Semicolons and decimal commas, a line a value, and each sort of table that nothing can be learnt from."""
+    clock = [f"02.03.2026 06:00:{n:02d}" for n in range(40)]
+    german = [f"{at};{4 + n % 7},5;1,0;{int(n > 29)}" for n, at in enumerate(clock)]
+    long = [f"2026-03-02T06:00:{n:02d}Z,{name},{n % 9}" for n in range(40) for name in ("flow", "heat")]
+    for name, lines in {
+        "press.csv": ["Zeit;Druck;Soll;label", *german],
+        "long.csv": ["time,tag,value", *long],
+        "empty.csv": [],
+        "one.csv": ["p,q", "1,2"],
+        "still.csv": ["p,q", "1,2", "1,2", "1,2"],
+        "nothing.csv": ["p,q", "NaN,NaN", "NaN,NaN"],
+    }.items():
+        (tmp_path / name).write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
+    told = CliRunner().invoke(app, ["data", str(tmp_path)])
+    assert told.exit_code == 0, told.output
+    lines = dict(line.split(": ", 1) for line in told.output.splitlines())
+    assert lines["press.csv"].startswith(
+        "40 rows of Druck, Soll; a row every 1 s, 0.0 hours; never moving: Soll; 10 r"
+    )
+    assert "40 rows of flow, heat" in lines["long.csv"]
+    assert lines["one.csv"] == "left out: has one row"
+    assert lines["still.csv"] == "left out: no channel ever moves"
+    assert all(
+        lines[name].startswith("left out: ") for name in ("empty.csv", "nothing.csv", "broken.parquet")
+    )
+    assert lines["2 of 7 files can be used"] == "80 rows, 4 names of channels"
+
+
+def test_data_ends_with_an_error_where_nothing_can_be_used(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("p,q\n1,2\n", encoding="utf-8")
+    told = CliRunner().invoke(app, ["data", str(tmp_path)])
+    assert isinstance(told.exception, TrainingError)
+    assert "one.csv: left out: has one row" in told.output
 
 
 def test_fit_leaves_out_stages_without_recordings(tiny: Config) -> None:

@@ -1,4 +1,7 @@
-"""The command line `edge-trainer`: parses, reports, exits; every command is one stage."""
+"""The command line `edge-trainer`: parses, reports, exits; every command is one stage.
+
+A command imports its stage when it runs: torch takes seconds, and help must not wait for it.
+"""
 
 import sys
 from collections.abc import Callable
@@ -13,13 +16,8 @@ from rich.text import Text
 
 from edge_agent.errors import EdgeAgentError, TrainingError
 from edge_trainer import config
-from edge_trainer.bundle import export, placing, sign
 from edge_trainer.cli import judge, picture
 from edge_trainer.cli.options import ConfigFile, Data, Out, Seed, Set, common, settings_of
-from edge_trainer.data import described, join_labels
-from edge_trainer.evaluation import evaluate
-from edge_trainer.report import training_report
-from edge_trainer.training import calibrate, finetune, fit, parallel, pretrain
 
 app = typer.Typer(
     add_completion=False,
@@ -76,6 +74,8 @@ def pretrain_command(
     settings: Set = None,
 ) -> None:
     """Learn what machines' signals look like, without labels."""
+    from edge_trainer.training import pretrain
+
     flags = {
         "pretrain.recordings": recordings,
         "pretrain.architecture": architecture,
@@ -101,6 +101,8 @@ def finetune_command(  # noqa: PLR0913  a parameter for each flag
     settings: Set = None,
 ) -> None:
     """Teach the pre-trained network to name faults, from recordings with labels."""
+    from edge_trainer.training import finetune
+
     flags = {
         "finetune.recordings": recordings,
         "finetune.names_file": names,
@@ -122,6 +124,7 @@ def export_command(
     settings: Set = None,
 ) -> None:
     """Write the trained network as a bundle that the agent can verify and run."""
+    from edge_trainer.bundle import export, placing
 
     def stage(given: config.Config) -> Path:
         written = export.run(given)
@@ -144,6 +147,8 @@ def calibrate_command(
     settings: Set = None,
 ) -> None:
     """Learn from calm recordings what is normal for a machine, into the run's bundle."""
+    from edge_trainer.training import calibrate
+
     flags = {"calibrate.recordings": recordings, "calibrate.budget_per_week": budget_per_week}
     _run(calibrate.run, settings_of(file, common(out, data, seed) | flags, settings))
 
@@ -159,6 +164,8 @@ def evaluate_command(
     settings: Set = None,
 ) -> None:
     """Replay recordings through the agent's own pipeline and measure."""
+    from edge_trainer.evaluation import evaluate
+
     flags = {"evaluate.recordings": recordings}
     _run(evaluate.run, settings_of(file, common(out, data, seed) | flags, settings))
 
@@ -176,6 +183,7 @@ def fit_command(
     settings: Set = None,
 ) -> None:
     """All stages in one run directory; a stage without recordings is left out."""
+    from edge_trainer.training import fit
 
     def report(name: str, path: Path) -> None:
         _console.print(f"{name}: {path}", highlight=False, soft_wrap=True)
@@ -187,11 +195,34 @@ def fit_command(
     _run(lambda read: fit.run(read, report=report), given, together=True)
 
 
+@app.command("data")
+def data_command(
+    folder: Annotated[Path, typer.Argument(help="Folder or file of recordings.")],
+) -> None:
+    """Tell what a folder of recordings holds, and what of it cannot be used and why; trains nothing."""
+    from edge_trainer.data import described
+
+    left_out = 0
+    channels: set[str] = set()
+    used = rows = 0
+    for one in described.describe(folder):
+        print(one.told)  # noqa: T201  the answer
+        if one.readable:
+            used, rows, channels = used + 1, rows + one.rows, channels | set(one.channels)
+        else:
+            left_out += 1
+    print(f"{used} of {used + left_out} files can be used: {rows} rows, {len(channels)} names of channels")  # noqa: T201
+    if not used:
+        raise TrainingError(f"nothing in {folder} can be used")
+
+
 @app.command("report")
 def report_command(
     run: Annotated[Path, typer.Argument(help="Directory of a run.")] = Path("runs/latest"),
 ) -> None:
     """One page about a training, from what its stages have left: curves, embeddings, scores, faults, model card."""
+    from edge_trainer.report import training_report
+
     print(training_report.write(run))  # noqa: T201  the artefact's path, for scripts
 
 
@@ -210,6 +241,8 @@ def label_command(
     ] = 0.0,
 ) -> None:
     """Join recordings with what was wrong when: labelled runs for the other stages."""
+    from edge_trainer.data import join_labels
+
     found = join_labels.run(recordings, out=out, failures=failures, state_dirs=state or (), margin_s=margin_s)
     for one in found.unmatched:
         _console.print(f"nothing was recorded of {one.machine} while it had {one.fault}", soft_wrap=True)
@@ -232,6 +265,8 @@ def keygen_command(
     passphrase: Passphrase = False,
 ) -> None:
     """Make a key pair to sign bundles with; gateways get the public half."""
+    from edge_trainer.bundle import sign
+
     private, public = sign.keygen(out, passphrase=_asked(passphrase, confirm=True))
     _console.print(f"keep to yourself: {private}", highlight=False, soft_wrap=True)
     print(public)  # noqa: T201  the artefact's path, for scripts
@@ -251,6 +286,8 @@ def sign_command(
     passphrase: Passphrase = False,
 ) -> None:
     """Vouch for a bundle: agents that know the key refuse altered, older and foreign ones."""
+    from edge_trainer.bundle import sign
+
     now = datetime.now(UTC).replace(microsecond=0)
     written = sign.run(
         bundle,
@@ -270,11 +307,13 @@ def _names_recordings(given: config.Config) -> bool:
 
 
 def _described(folder: Path) -> list[Path]:
-    """What can be read in a folder, after a line about each file.
+    """What can be used in a folder, after a line about each file.
 
     Raises:
         TrainingError: nothing can. RecordingError: there is no table.
     """
+    from edge_trainer.data import described
+
     found = []
     for one in described.describe(folder):
         _console.print(one.told, highlight=False, markup=False, soft_wrap=True)
@@ -296,6 +335,8 @@ def _run(stage: Callable[[config.Config], Path], given: config.Config, *, togeth
 
     Of a stage that they run together, the first one still prints.
     """
+    from edge_trainer.training import parallel
+
     with parallel.together():
         path = stage(given) if together else parallel.by_the_first(lambda: stage(given))
         if path is not None and parallel.rank() == 0:

@@ -10,15 +10,13 @@ from rich.console import Console
 from edge_agent.config.sections import SHIPPED_BUNDLE
 from edge_trainer import config
 from edge_trainer.cli.options import ConfigFile, Data, Out, Seed, Set, common, settings_of
-from edge_trainer.in_context import stages
-from edge_trainer.in_context.corpus import Report
-from edge_trainer.in_context.site import stages as site
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Pre-train the judge that knows machines in context."
 )
 _console = Console(stderr=True, markup=False, emoji=False)
 
+Report = Callable[[str], None]
 Stage = Callable[[config.Config, Report], Path]
 Minutes = Annotated[
     float | None, typer.Option(help="For making the corpus; what is missing then is made another time.")
@@ -40,6 +38,8 @@ def corpus_command(
     settings: Set = None,
 ) -> None:
     """Make episodes: machines that are learnt and then watched; goes on where it was broken off."""
+    from edge_trainer.in_context import stages
+
     flags = {"judge.corpus": corpus, "judge.minutes": minutes, "judge.jobs": jobs}
     _run(stages.make_corpus, settings_of(file, common(None, data, seed) | flags, settings))
 
@@ -55,6 +55,8 @@ def train_command(
     settings: Set = None,
 ) -> None:
     """Train a network for each seed that has none."""
+    from edge_trainer.in_context import stages
+
     _stage(stages.train, file, common(out, data, seed) | {"judge.corpus": corpus}, settings)
 
 
@@ -69,6 +71,8 @@ def evaluate_command(
     settings: Set = None,
 ) -> None:
     """Average precision on machines and families that were held out, beside random weights and no network."""
+    from edge_trainer.in_context import stages
+
     _stage(stages.evaluate, file, common(out, data, seed) | {"judge.corpus": corpus}, settings)
 
 
@@ -83,6 +87,8 @@ def threshold_command(
     settings: Set = None,
 ) -> None:
     """Find the score at which fresh calm machines keep the budget of false alarms."""
+    from edge_trainer.in_context import stages
+
     _stage(stages.set_threshold, file, common(out, data, seed) | {"judge.jobs": jobs}, settings)
 
 
@@ -91,6 +97,7 @@ def export_command(
     *, file: ConfigFile = None, out: Out = None, to: Bundle = None, settings: Set = None
 ) -> None:
     """Write the judge as a graph, and into a bundle."""
+    from edge_trainer.in_context import stages
 
     def stage(given: config.Config, report: Report) -> Path:
         return stages.export(given, report, to=to)
@@ -112,6 +119,7 @@ def fit_command(  # noqa: PLR0913  a parameter for each flag
     settings: Set = None,
 ) -> None:
     """All stages; goes on where it was broken off."""
+    from edge_trainer.in_context import stages
 
     def stage(given: config.Config, report: Report) -> Path:
         return stages.fit(given, report, to=to)
@@ -147,6 +155,7 @@ def site_command(  # noqa: PLR0913  a parameter for each flag
     settings: Set = None,
 ) -> None:
     """Let the shipped judge learn from a site's own normal recordings; measured on machines that are left out."""
+    from edge_trainer.in_context.site import stages as site
 
     def stage(given: config.Config, report: Report) -> Path:
         return site.fine_tune(given, report, start=start, to=to)

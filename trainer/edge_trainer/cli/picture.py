@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from edge_agent.config.sections import SHIPPED_PICTURES
-from edge_trainer.pictures import backbone, export
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Bring the network for pictures into a bundle."
@@ -23,4 +22,6 @@ def export_command(
     *, to: Annotated[Path, typer.Option(help="Folder of the bundle, written anew.")] = SHIPPED_PICTURES
 ) -> None:
     """Cut the pre-trained network and write it with a golden picture, as the agent ships it."""
+    from edge_trainer.pictures import backbone, export
+
     print(export.write(backbone.pretrained(), to))  # noqa: T201  the bundle's path, for scripts

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_agent.errors import RecordingError
 from edge_agent.recordings import tables
@@ -16,11 +17,19 @@ _CHANNELS_NAMED = 6
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """One file: its name below the folder as a pattern that means it alone, what is said of it, whether it was read."""
+    """One file.
+
+    Attributes:
+        pattern: its name below the folder, as a pattern that means it alone.
+        told: what is said of it, a line. readable: whether it was read, and has something to learn from.
+        rows, channels: of what was read.
+    """
 
     pattern: str
     told: str
     readable: bool
+    rows: int = 0
+    channels: tuple[str, ...] = ()
 
 
 def describe(folder: Path) -> Iterator[Described]:
@@ -31,11 +40,33 @@ def describe(folder: Path) -> Iterator[Described]:
     """
     for path in tables.find(folder):
         name = path.relative_to(folder).as_posix() if folder.is_dir() else path.name
+        pattern = glob.escape(name)
         try:
-            told, readable = _told(tables.read(path)), True
+            found = tables.read(path)
         except RecordingError as error:
-            told, readable = f"left out: {error.reason}", False
-        yield Described(glob.escape(name), f"{name}: {told}", readable)
+            yield Described(pattern, f"{name}: left out: {error.reason}", readable=False)
+            continue
+        if lacking := _lacking(found):
+            yield Described(pattern, f"{name}: left out: {lacking}", readable=False)
+            continue
+        told = f"{name}: {_told(found)}"
+        yield Described(pattern, told, readable=True, rows=len(found.values), channels=found.channels)
+
+
+def _lacking(found: Recording) -> str:
+    """Why nothing can be learnt from a table that can be read; empty where something can."""
+    if len(found.values) == 1:
+        return "has one row"
+    if not np.isfinite(found.values).any():
+        return "no cell of its channels holds a number"
+    return "" if _moving(found).any() else "no channel ever moves"
+
+
+def _moving(found: Recording) -> NDArray[np.bool_]:
+    """[C] whether a channel has two values that differ."""
+    least = np.fmin.reduce(found.values, axis=0)
+    moving: NDArray[np.bool_] = least < np.fmax.reduce(found.values, axis=0)
+    return moving
 
 
 def _told(found: Recording) -> str:
@@ -47,6 +78,8 @@ def _told(found: Recording) -> str:
         step_s = float(np.median(np.diff(found.times_ns))) / 1e9
         hours = float(found.times_ns[-1] - found.times_ns[0]) / 3.6e12
         parts.append(f"a row every {step_s:g} s, {hours:.1f} hours")
+    if still := [name for name, moves in zip(found.channels, _moving(found), strict=True) if not moves]:
+        parts.append(f"never moving: {', '.join(still[:_CHANNELS_NAMED])}")
     if found.label is not None:
         parts.append(f"{int((found.label > 0).sum())} rows labelled as faults")
     return "; ".join([*parts, *found.notes])
