@@ -18,6 +18,7 @@ class Panel:
         room_to: Up to where a graph reaches at least.
         shape: Of lines: line, step, or pile (steps upon each other).
         red_dashes: The legend's words of a line that others are compared with.
+        leads: Whether a click on a value leads to its machine's dashboard; its query keeps `instance` and `machine`.
     """
 
     title: str
@@ -38,6 +39,7 @@ class Panel:
     named: bool = False
     shape: str = "line"
     red_dashes: str = ""
+    leads: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,21 @@ FLEET = Dashboard(
             high=2,
             decimals=2,
             empty="no machine is learnt yet",
+            leads=True,
+        ),
+        Panel(
+            "Open alarms: machine, fault, how grave",
+            (
+                (
+                    f"edge_agent_alarm_info{{{HERE_ONLY}}}",
+                    "{{machine}}: {{fault}}, {{severity}}, seen {{acknowledged}}, shelved {{shelved}}",
+                ),
+            ),
+            "stat",
+            about="One for each present alarm, with whether somebody has seen it and whether calls are put off.",
+            empty="no alarm is open",
+            named=True,
+            leads=True,
         ),
         Panel(
             "Open alarms by machine",
@@ -104,6 +121,7 @@ FLEET = Dashboard(
             decimals=0,
             shape="pile",
             empty="no machine heard of yet",
+            leads=True,
         ),
         Panel(
             "Age of each machine's data",
@@ -112,6 +130,7 @@ FLEET = Dashboard(
             low=0,
             room_to=10,
             empty="no machine heard of yet",
+            leads=True,
         ),
         Panel(
             "Messages",
@@ -137,6 +156,28 @@ MACHINE = Dashboard(
             low=0,
             room_to=1.2,
             red_dashes="threshold",
+            empty="not learnt yet",
+        ),
+        Panel(
+            "Channels that carry the open alarm",
+            ((f"edge_agent_alarm_channel_share{{{ONE}}}", "{{channel}}"),),
+            "bargauge",
+            about="Share of the score of the five that carry it most.",
+            unit="percentunit",
+            low=0,
+            high=1,
+            empty="no alarm is open",
+        ),
+        Panel(
+            "Budget: alarms of the last seven days, and how many may be false",
+            (
+                (f"edge_agent_budget_spent{{{ONE}}}", "spent"),
+                (f"edge_agent_budget_per_week{{{ONE}}}", "budget"),
+            ),
+            low=0,
+            room_to=1.2,
+            shape="step",
+            red_dashes="budget",
             empty="not learnt yet",
         ),
         Panel(

@@ -15,6 +15,10 @@ from boards import DASHBOARDS, HERE_ONLY, ONE, Dashboard, Panel
 HERE = Path(__file__).parent / "dashboards"
 SOURCE = {"type": "prometheus", "uid": "edge-agent-prometheus"}
 _COLUMNS = 24
+_TO_MACHINE = (
+    "/d/edge-agent-machine?var-instance=${__field.labels.instance}"
+    "&var-machine=${__field.labels.machine:percentencode}&${__url_time_range}"
+)
 _SHAPES: dict[str, dict[str, Any]] = {
     "line": {"lineWidth": 1, "fillOpacity": 0},
     "step": {"lineInterpolation": "stepAfter", "lineWidth": 1, "fillOpacity": 0},
@@ -96,6 +100,8 @@ def _defaults(panel: Panel) -> dict[str, Any]:
     told |= {name: value for name, value in bounds.items() if value is not None}
     if panel.empty:
         told["noValue"] = panel.empty
+    if panel.leads:
+        told["links"] = [{"title": "To this machine", "url": _TO_MACHINE, "targetBlank": False}]
     if panel.words:
         named = {str(value): {"text": text, "index": at} for at, (value, text) in enumerate(panel.words)}
         told["mappings"] = [{"type": "value", "options": named}]

@@ -1,12 +1,11 @@
 """The command `alarms history`: what closed, read from the history on this computer's disk. Asks no agent."""
 
-import csv
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 _SPANS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _EVERY = 1_000_000
-_FORMULA = "=+-@\t\r"
-"""What a spreadsheet takes a cell for a formula by: names and comments come from outside."""
 
 
 def history(
@@ -36,6 +33,7 @@ def history(
     from edge_agent.cli import tables
     from edge_agent.store.history.database import HISTORY
     from edge_agent.store.history.reader import HistoryReader
+    from edge_agent.web.incident_table import csv_text, row
 
     config = context.obj.config
     reader = HistoryReader(config.agent.state_dir / HISTORY)
@@ -51,7 +49,7 @@ def history(
     since_ns = 0 if since is None else moment_ns(since, zone=zone, now=datetime.now(UTC))
     found = reader.incidents(machine, since_ns=since_ns, limit=_EVERY)[::-1]
     if as_csv:
-        write_csv(found)
+        sys.stdout.write(csv_text(found))
     elif context.obj.as_json:
         sys.stdout.write(json.dumps([row(one) for one in found], indent=2) + "\n")
     else:
@@ -71,52 +69,6 @@ def moment_ns(text: str, *, zone: tzinfo, now: datetime) -> int:
     except ValueError as error:
         raise UsageError(f"--since {text}: a date, a date with a time, or 90m, 12h, 7d, 2w") from error
     return int((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp() * 1e9)
-
-
-def row(one: "Incident") -> Mapping[str, Any]:
-    """An incident as plain values, times in UTC."""
-    from edge_agent.alarms.payload import rfc3339
-
-    people = [action for action in one.actions if action.by]
-    seen = next((action.by for action in reversed(people) if action.what in ("ack", "accept")), "")
-    return {
-        "id": one.id,
-        "machine": one.alarm.machine,
-        "kind": one.alarm.kind,
-        "severity": one.alarm.severity,
-        "onset": rfc3339(one.alarm.onset_ns),
-        "closed": rfc3339(one.closed_ns),
-        "lasted_s": round((one.closed_ns - one.alarm.onset_ns) / 1e9),
-        "peak_score": None if one.partial else float(f"{one.peak_score:.5g}"),
-        "fault": one.fault,
-        "acknowledged_by": seen,
-        "comments": "; ".join(f"{action.by}: {action.comment}" for action in people if action.comment),
-        "ended": one.ended,
-        "channels": ", ".join(f"{channel.name} {channel.symptom}" for channel in one.worst.channels),
-        "summary": one.summary,
-    }
-
-
-def write_csv(found: Sequence["Incident"]) -> None:
-    """A line an incident, oldest first, below the names of the columns."""
-    rows = [row(one) for one in found]
-    columns = list(rows[0] if rows else row(_example()))
-    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
-    writer.writeheader()
-    for line in rows:
-        writer.writerow({name: _harmless(value) for name, value in line.items()})
-
-
-def _harmless(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(tuple(_FORMULA)) else value
-
-
-def _example() -> "Incident":
-    """For the names of the columns alone."""
-    from edge_agent.alarms.incident_log import earlier
-    from edge_agent.alarms.state import ClosedAlarm
-
-    return earlier(ClosedAlarm("", "", "warning", 0, 0, told=False), "")
 
 
 def _parts(found: Sequence["Incident"], zone: tzinfo) -> "Iterator[RenderableType]":

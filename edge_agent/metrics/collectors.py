@@ -10,6 +10,7 @@ from prometheus_client.core import HistogramMetricFamily, Metric
 from edge_agent.metrics.histogram import BatchHistogram
 from edge_agent.metrics.series import BY_NAME
 from edge_agent.metrics.snapshot import (
+    AlarmSeries,
     HistorySeries,
     MachineSeries,
     NotifySeries,
@@ -23,6 +24,10 @@ from edge_agent.records import Ledger
 MACHINES_LIMIT = 500
 """Machines with series of their own; the rest share `other`, lest a flood of topics fill Prometheus."""
 OTHER = "other"
+ALARMS_LIMIT = 100
+"""Alarms with series of their channels: five names each, which come and go with the alarm."""
+CHANNELS_LIMIT = 5
+_YES_NO = {True: "yes", False: "no"}
 _OUTCOMES = ("accepted", "duplicate", "rejected", "late", "shed")
 _DRIFT = {
     "edge_agent_input_drift": "input_drift",
@@ -129,6 +134,23 @@ def _machine_samples(machines: Mapping[str, MachineSeries]) -> Samples:
             ((name,), m.data_s) for name, m in shown.items() if m.data_s is not None
         ],
         **_drift_samples(shown),
+        **_alarm_samples({name: m.alarm for name, m in shown.items() if m.alarm is not None}),
+    }
+
+
+def _alarm_samples(alarms: Mapping[str, AlarmSeries]) -> Samples:
+    """What each present alarm is, and the channels that carry it; two channels of one name are one series."""
+    carried = {
+        (name, channel): share
+        for name, alarm in [*alarms.items()][:ALARMS_LIMIT]
+        for channel, share in alarm.channels[:CHANNELS_LIMIT]
+    }
+    return {
+        "edge_agent_alarm_info": [
+            ((name, one.fault, one.severity, _YES_NO[one.acknowledged], _YES_NO[one.shelved]), 1.0)
+            for name, one in alarms.items()
+        ],
+        "edge_agent_alarm_channel_share": list(carried.items()),
     }
 
 

@@ -74,6 +74,18 @@ TABLE: tuple[Series, ...] = (
         ("machine",),
     ),
     Series(
+        "edge_agent_alarm_info",
+        "gauge",
+        "1 for a machine's present alarm: its fault, how grave it is, whether it was seen, whether calls are put off.",
+        ("machine", "fault", "severity", "acknowledged", "shelved"),
+    ),
+    Series(
+        "edge_agent_alarm_channel_share",
+        "gauge",
+        "Share of the score of the five channels that carry a present alarm most; of 100 alarms at most.",
+        ("machine", "channel"),
+    ),
+    Series(
         "edge_agent_sensor_findings_open",
         "gauge",
         "Findings that hold about the machine's sensors.",

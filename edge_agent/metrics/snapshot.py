@@ -7,6 +7,22 @@ from edge_agent.records import Ledger
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmSeries:
+    """What is told of a machine's present alarm.
+
+    Attributes:
+        shelved: nobody is called for it, by an operator's word or for maintenance.
+        channels: (name, share of the score, 0 to 1) of those that carry it, the first ones most.
+    """
+
+    fault: str
+    severity: str
+    acknowledged: bool
+    shelved: bool
+    channels: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class MachineSeries:
     """What is told of one machine."""
 
@@ -30,6 +46,7 @@ class MachineSeries:
     turned_away: bool = False
     by_exception: bool = False
     unsettled: bool = False
+    alarm: AlarmSeries | None = None
 
 
 @dataclass(frozen=True, slots=True)

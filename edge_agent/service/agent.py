@@ -454,7 +454,10 @@ class Service:
             wait_s=self._load_shedder.wait_s(now_s),
             heard_share=self._load_shedder.share,
             machines=health.machine_series(
-                processor.pipeline.statuses(), processor.open_findings(), spent=processor.spent()
+                processor.pipeline.statuses(),
+                processor.open_findings(),
+                spent=processor.spent(),
+                alarms=processor.alarm_manager.lifecycle.kept.records,
             ),
             alarms_opened=self._processor.alarm_manager.alarms_opened,
             alarm_manager=self._processor.alarm_manager.series(dropped=self._egress.messages_dropped),

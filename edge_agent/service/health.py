@@ -11,8 +11,15 @@ from typing import Any
 import msgspec
 
 from edge_agent.alarms import payload
-from edge_agent.alarms.state import MachineCalls
-from edge_agent.metrics.snapshot import ConnectionSeries, Health, MachineSeries, OutboxSeries, StateSeries
+from edge_agent.alarms.state import AlarmState, MachineCalls
+from edge_agent.metrics.snapshot import (
+    AlarmSeries,
+    ConnectionSeries,
+    Health,
+    MachineSeries,
+    OutboxSeries,
+    StateSeries,
+)
 from edge_agent.mqtt.connection import Connection
 from edge_agent.mqtt.inbox import Inbox
 from edge_agent.mqtt.outbox import Outbox
@@ -49,10 +56,12 @@ def machine_series(
     findings: Sequence[Alarm],
     *,
     spent: Mapping[str, int] = MappingProxyType({}),
+    alarms: Mapping[str, AlarmState] = MappingProxyType({}),
 ) -> dict[str, MachineSeries]:
     """Each machine by name; `findings` about their sensors, and notices, are those that hold.
 
-    `spent` are the alarms of its last week that count against its budget.
+    `spent` are the alarms of its last week that count against its budget; `alarms` those that are there, by their
+    subject.
     """
     open_findings = Counter(finding.machine for finding in findings if finding.told_kind == "sensor")
     return {
@@ -77,9 +86,23 @@ def machine_series(
             budget_per_week=None if status.promise is None else status.promise.budget_per_week,
             budget_expected=None if status.promise is None else status.promise.expected_per_week,
             budget_spent=None if status.promise is None else spent.get(name, 0),
+            alarm=_alarm_series(alarms[name]) if name in alarms else None,
         )
         for name, status in machines.items()
     }
+
+
+def _alarm_series(record: AlarmState) -> AlarmSeries:
+    """A machine's alarm in words that may be labels: few at a time, each bounded in length where it came in."""
+    alarm = record.alarm
+    carriers = sorted(alarm.channels, key=lambda channel: -channel.contribution)
+    return AlarmSeries(
+        fault=alarm.fault,
+        severity=alarm.severity,
+        acknowledged=record.acknowledgement is not None,
+        shelved=record.masked,
+        channels=tuple((channel.name, channel.contribution) for channel in carriers),
+    )
 
 
 def outbox_series(outbox: Outbox) -> OutboxSeries:

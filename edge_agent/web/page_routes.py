@@ -42,7 +42,8 @@ _KINDS = {
 _JSON = "application/json"
 _FRAMES = "/api/frame/"
 _NAMED = frozenset({"machine", "incident", "curve"})
-_DOCUMENTS = _NAMED | {"state", "model"}
+_TABLE = "incidents.csv"
+_DOCUMENTS = _NAMED | {"state", "model", _TABLE}
 _REFUSALS = {
     "no_token_set": (403, "this page is for reading only: no token is set"),
     "wrong_token": (401, "the token is not the right one"),
@@ -172,6 +173,13 @@ class PageRoutes:
         view = self._exchange.view(name if kind == "machine" else None)
         if view is None:
             return _refusal(503, "busy", "the agent does not answer; is it overloaded?")
+        if kind == _TABLE:
+            table = self._past.table(view)
+            return (
+                _response(200, table, "text/csv; charset=utf-8")
+                if table is not None
+                else _refusal(503, "not_readable", "the history cannot be read")
+            )
         if kind == "machine":
             past = {**self._past.listed(view, name), "alike": self._past.alike(view, name)}
             return _found(documents.machine(view, name, past), "no machine of this name is known")

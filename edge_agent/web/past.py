@@ -17,9 +17,12 @@ from edge_agent.store.history.curves import PastCurve
 from edge_agent.store.history.incident import Amendment, Entry, Forgotten, Incident
 from edge_agent.store.history.reader import HistoryReader, SimilarIncident
 from edge_agent.web.documents import agent
+from edge_agent.web.incident_table import csv_text
 from edge_agent.web.view import View
 
 LISTED = 30
+EXPORTED = 10_000
+"""Incidents in one file for spreadsheets, the latest; `alarms history --csv` has all."""
 _ALIKE = 3
 _REMEMBERED = 64
 _DAY_S = 86_400
@@ -59,6 +62,19 @@ class PastPages:
             "history_count": count + new - (len(found) - len(closed)),
             "history_note": f"It begins anew: {facts['begun']}." if "begun" in facts else "",
         }
+
+    def table(self, view: View) -> bytes | None:
+        """What closed as CSV, the latest last, in UTF-8 with the mark that spreadsheets know it by.
+
+        None where the history cannot be read.
+        """
+        try:
+            kept = self._reader.incidents(limit=EXPORTED)
+        except DatabaseError:
+            return None
+        open_now = {record.alarm.id for record in view.records}
+        closed = [one for one in _with_waiting(kept, view.waiting) if one.id not in open_now]
+        return csv_text(closed[:EXPORTED][::-1]).encode("utf-8-sig")
 
     def alike(self, view: View, machine: str) -> list[dict[str, Any]]:
         """What the machine's open alarm looks most like; nothing where it has none."""

@@ -8,11 +8,12 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge_agent.metrics.collectors import MACHINES_LIMIT, Samples, samples_of
+from edge_agent.metrics.collectors import ALARMS_LIMIT, CHANNELS_LIMIT, MACHINES_LIMIT, Samples, samples_of
 from edge_agent.metrics.exporter import DECISION_S, Exporter
 from edge_agent.metrics.series import TABLE
 from edge_agent.metrics.snapshot import (
     AlarmManagerSeries,
+    AlarmSeries,
     ConnectionSeries,
     MachineSeries,
     NotifySeries,
@@ -23,6 +24,9 @@ from edge_agent.metrics.snapshot import (
 from edge_agent.metrics.text import text_of
 from edge_agent.records import Ledger
 
+ALARM = AlarmSeries(
+    "cavitation", "major", acknowledged=True, shelved=False, channels=(("flow", 0.75), ("bar", 0.25))
+)
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
@@ -65,6 +69,7 @@ def full() -> Snapshot:
             budget_per_week=1.0,
             budget_expected=0.3,
             budget_spent=2.0,
+            alarm=ALARM,
         ),
         "new": MachineSeries(
             "commissioning", 7, None, None, alarm_open=False, turned_away=True, by_exception=True
@@ -125,7 +130,7 @@ def test_names_say_what_they_are() -> None:
         is_a_length = series.name.endswith("_seconds") and not series.name.endswith("_timestamp_seconds")
         assert series.kind != "histogram" or is_a_length, series.name
         assert not is_a_length or series.kind in {"histogram", "gauge"}, series.name
-        assert "channel" not in series.labels
+        assert "channel" not in series.labels or series.name == "edge_agent_alarm_channel_share"
         assert "topic" not in series.labels
 
 
@@ -182,6 +187,30 @@ def test_a_flood_of_machines_does_not_flood_prometheus() -> None:
     assert found["edge_agent_alarms_open", ("other",)] == 40
     assert found["edge_agent_alarms_unsettled", ("other",)] == 40
     assert found["edge_agent_machines", ("ready",)] == MACHINES_LIMIT + 40
+
+
+def test_a_present_alarm_is_told_with_its_fault_and_what_carries_it() -> None:
+    exporter = Exporter()
+    exporter.snapshot = full()
+    found = samples(exporter)
+    told = {labels: value for (name, labels), value in found.items() if name == "edge_agent_alarm_info"}
+    assert told == {("yes", "cavitation", "pump", "major", "no"): 1.0}  # labels by name, as they are sorted
+    assert found["edge_agent_alarm_channel_share", ("flow", "pump")] == 0.75
+    assert found["edge_agent_budget_spent", ("pump",)] == 2
+
+
+def test_a_flood_of_alarms_and_channels_does_not_flood_prometheus() -> None:
+    channels = (("twice", 0.5), ("twice", 0.5), *((f"c{number}", 0.0) for number in range(200)))
+    alarm = AlarmSeries("unknown", "major", acknowledged=False, shelved=True, channels=channels)
+    machines = {
+        f"m{number}": MachineSeries("ready", 1, 1.0, 1.0, alarm_open=True, alarm=alarm)
+        for number in range(MACHINES_LIMIT + 1)
+    }
+    exporter = Exporter()
+    exporter.snapshot = Snapshot(machines=machines)
+    names = [name for name, _ in samples(exporter)]
+    assert names.count("edge_agent_alarm_info") == MACHINES_LIMIT
+    assert names.count("edge_agent_alarm_channel_share") == ALARMS_LIMIT * (CHANNELS_LIMIT - 1)
 
 
 def test_invented_machines_take_no_series_of_a_learnt_one() -> None:

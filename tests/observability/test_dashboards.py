@@ -94,3 +94,20 @@ def test_series_that_are_always_one_are_shown_by_their_words() -> None:
         for panel in json.loads(path.read_text())["panels"]:
             if any("_info{" in target["expr"] for target in panel["targets"]):
                 assert panel["options"]["textMode"] == "name", panel["title"]
+
+
+def test_a_click_on_a_machine_of_the_fleet_leads_to_its_dashboard() -> None:
+    told = {path.stem: json.loads(path.read_text()) for path in DASHBOARDS}
+    links = [
+        link["url"]
+        for panel in told["edge-agent-fleet"]["panels"]
+        for link in panel["fieldConfig"]["defaults"].get("links", [])
+    ]
+    assert len(links) == 4
+    asked = {one["name"] for one in told["edge-agent-machine"]["templating"]["list"]}
+    for link in links:
+        found = re.fullmatch(r"/d/([\w-]+)\?(.*)", link)
+        assert found
+        assert found[1] == told["edge-agent-machine"]["uid"]
+        assert {*re.findall(r"var-(\w+)=", found[2])} == asked
+        assert {*re.findall(r"__field\.labels\.(\w+)", found[2])} == asked

@@ -53,6 +53,8 @@ def test_every_panel_has_data(scene: Scene) -> None:
         for panel in json.loads(file.read_text())["panels"]:
             for target in panel.get("targets", []):
                 query = target["expr"].replace("$instance", ".*").replace("$machine", "pump-1")
+                if query.startswith(("edge_agent_alarm_info", "edge_agent_alarm_channel_share")):
+                    query = f"last_over_time({query}[30m])"  # the alarm of before is over by now
                 found = len(scene.watchers.query(query.replace("$__rate_interval", "30s")))
                 scene.panels[f"{file.stem}: {panel['title']} {target['refId']}"] = found
                 empty += [] if found else [(file.stem, panel["title"], query)]

@@ -63,6 +63,8 @@ def test_what_is_not_served_is_not_found(port: int) -> None:
     assert ask(port, "GET", "/api/state/x")[0] == 404
     assert ask(port, "GET", "/api/curve/century/pump-1")[0] == 404
     assert ask(port, "GET", "/api/incident/")[0] == 404
+    assert ask(port, "GET", "/api/incidents.csv/x")[0] == 404
+    assert ask(port, "GET", "/api/incidents.csv")[0] == 503  # nobody works behind the exchange
 
 
 def test_a_name_that_a_stranger_points_here_reads_nothing_and_commands_nothing(port: int) -> None:

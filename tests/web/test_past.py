@@ -1,5 +1,7 @@
 """The past as documents: from the history, with what waits for it, or from memory with a word about why."""
 
+import csv
+import io
 import json
 import sqlite3
 from dataclasses import replace
@@ -149,3 +151,26 @@ def test_one_incident_is_told_with_all_that_is_kept(site: Site) -> None:
         ("anna", "label", "bearing wear")
     ]
     assert site.past.incident(site.view, "nobody's") is None
+
+
+def test_what_closed_is_given_to_spreadsheets_the_latest_last_with_what_waits_and_no_formula(
+    site: Site,
+) -> None:
+    site.database.write({"1": incident("a", fault="=cmd()"), "2": incident("b", at_ns=AT_NS + SECOND)})
+    waiting = (Amendment("a", LABEL), incident("c", at_ns=AT_NS + 2 * SECOND))
+    view = replace(site.view, waiting=waiting, records=(AlarmState(replace(ALARM, id="b")),))
+    body = site.past.table(view)
+    assert body is not None
+    assert body.startswith(b"\xef\xbb\xbfid,machine,")
+    rows = list(csv.DictReader(io.StringIO(body.decode("utf-8-sig"))))
+    assert [row["id"] for row in rows] == ["a", "c"]
+    assert rows[0]["comments"] == "anna: bearing was dry"
+    assert [row["fault"][:1] for row in rows if row["id"] != "a"] == [""]
+    assert not any(cell.startswith("=") for row in rows for cell in row.values())
+
+
+def test_an_empty_history_is_a_table_of_names_alone_and_a_broken_one_none(site: Site) -> None:
+    assert (site.past.table(site.view) or b"").decode("utf-8-sig").splitlines()[1:] == []
+    site.database.close()
+    site.path.write_bytes(b"no database" * 100)
+    assert site.past.table(site.view) is None

@@ -66,6 +66,7 @@ export function history(doc) {
     h("p", { class: "quiet" }, doc.history_count > doc.history.length
       ? `The latest ${doc.history.length} of ${count(doc.history_count)} alarms that closed.` : "Alarms that closed, the latest first."),
     doc.history_note && h("p", { class: "warn" }, doc.history_note),
+    h("p", null, h("a", { class: "download", href: "api/incidents.csv", download: "incidents.csv" }, "Download as CSV")),
     pastList(doc.history, doc, { named: true }),
   ];
 }
