@@ -33,6 +33,8 @@ SUFFIXES = (".parquet", ".csv", ".tsv", ".xlsx")
 """Of the tables that are looked for in a folder; a file that is named may be called as it likes."""
 PACKED = (".gz", ".zst", ".zip")
 SERIES = b"series"
+_ROWS_A_DISTINCT_VALUE = 16
+"""A column in which a value stands so often at least is smaller as numbers of a dictionary."""
 _PLAIN = ValueReader(ValueRule())
 
 
@@ -280,6 +282,18 @@ def write_columns(path: Path, columns: Mapping[str, Any]) -> None:
         raise RecordingError(path, f"cannot be written: {error}") from error
 
 
+def _encodings(columns: Mapping[str, NDArray[Any]]) -> dict[str, str]:
+    """The encoding of columns that a dictionary makes larger: times by their steps, measurements byte by byte."""
+    told = {}
+    for name, column in columns.items():
+        kind = getattr(getattr(column, "dtype", None), "kind", "")
+        if kind == "M":
+            told[name] = "DELTA_BINARY_PACKED"
+        elif kind == "f" and len(np.unique(column)) * _ROWS_A_DISTINCT_VALUE > len(column):
+            told[name] = "BYTE_STREAM_SPLIT"
+    return told
+
+
 def encode_columns(
     path: Path, columns: Mapping[str, Any], *, series: Mapping[str, Any] | None = None
 ) -> bytes:
@@ -303,7 +317,14 @@ def encode_columns(
         table = pa.table(dict(columns))
         if series is not None:
             table = table.replace_schema_metadata({SERIES: json.dumps(series)})
-        pq.write_table(table, sink, compression="zstd")
+        told = _encodings(columns)
+        pq.write_table(
+            table,
+            sink,
+            compression="zstd",
+            use_dictionary=[name for name in table.column_names if name not in told],
+            column_encoding=told or None,
+        )
     except pa.ArrowException as error:
         raise RecordingError(path, f"cannot be written: {error}") from error
     raw: bytes = sink.getvalue().to_pybytes()

@@ -162,3 +162,29 @@ def test_find_lists_recordings_in_a_fixed_order_without_the_index(tmp_path: Path
     (tmp_path / "nothing").mkdir()
     with pytest.raises(RecordingError, match="holds no"):
         tables.find(tmp_path / "nothing")
+
+
+def test_times_and_measurements_are_written_smaller_than_they_are_in_memory(tmp_path: Path) -> None:
+    """A value is a float of 4 bytes, a time 8; a dictionary made of a random walk took 5.4 a value."""
+    rows = 50_000
+    walk = np.random.default_rng(1).normal(size=rows).cumsum().astype(np.float32)
+    columns = {
+        "timestamp": (np.arange(rows) * 10**9).astype("datetime64[ns]"),
+        "walk": walk,
+        "gaps": np.where(np.arange(rows) % 5 == 0, np.nan, walk).astype(np.float32),
+        "state": np.where(walk > 0, 1, 0).astype(np.float32),
+        "label": np.zeros(rows, np.int16),
+    }
+    path = tmp_path / "m.parquet"
+    path.write_bytes(tables.encode_columns(path, columns))
+    meta = pq.ParquetFile(path).metadata.row_group(0)
+    sizes = {meta.column(at).path_in_schema: meta.column(at).total_compressed_size for at in range(5)}
+    assert sizes["walk"] < 3.2 * rows
+    assert sizes["gaps"] < 3.2 * rows
+    assert sizes["timestamp"] < 0.1 * rows
+    assert sizes["state"] < 0.1 * rows
+    read = tables.read(path)
+    np.testing.assert_array_equal(
+        read.values, np.column_stack([columns[n] for n in ("walk", "gaps", "state")])
+    )
+    np.testing.assert_array_equal(read.times_ns, columns["timestamp"].astype(np.int64))
