@@ -83,8 +83,10 @@ def test_a_flood_of_topics(open_hall: Enter) -> None:
         growth_mib=round(growth_mib, 1),
         series=len(series),
     )
-    assert turned_away >= topics
-    assert growth_mib < 10
+    assert (
+        0 < turned_away < ledger["received"] == turned_away + ledger["accepted"]
+    )  # the first ones give way to others
+    assert growth_mib < 10, memory_kib
     assert len(series) < 5000
     assert verdict.clean, verdict
     assert hall.agent.crashes() == []

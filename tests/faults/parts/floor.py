@@ -18,9 +18,10 @@ LEARN_ROWS = 1200
 MACHINES = tuple(f"press-{number}" for number in range(1, 9))
 _BLOCK_ROWS = 512
 _FAULT_ROWS = (24, 36)
-_NORMAL_ROWS = (90, 130)
-"""Between two faults: long enough for the alarm to close and the window of 64 rows to forget."""
-_TAIL_ROWS = 150
+_NORMAL_ROWS = (180, 220)
+"""Between two faults: long enough for the incident to be over, off-delay included. What comes back sooner is the same
+incident, by design, and would count as a fault without an alarm."""
+_TAIL_ROWS = 200
 _CHANNELS = {"pressure": 0.1, "flow": 0.4, "current": 0.05}
 """Channel and its noise; a fault is a shift by many times that."""
 _SHIFT = 12.0
