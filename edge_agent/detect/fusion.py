@@ -1,7 +1,7 @@
 """Raw scores of all detectors to one: calibrated, weighed, and held against a threshold that keeps a budget.
 
-Where a pre-trained judge is heard (`judge`), it decides in the place of all statistics together, which may object.
-The jump keeps its own part, but is heard only where the judge does not deny that anything is wrong.
+Where a pre-trained judge is heard (`judge`), it decides in the place of all statistics together, which object, or add a
+little. The jump keeps its own part, but is heard only where the judge does not deny that anything is wrong.
 
 Axes: B windows, C channels, V raw scores.
 """
