@@ -158,9 +158,9 @@ def _drift_samples(machines: Mapping[str, MachineSeries]) -> Samples:
     """How far each machine is from what was learnt, where something can be said."""
     return {
         name: [
-            ((machine,), getattr(series, field))
+            ((machine,), value)
             for machine, series in machines.items()
-            if getattr(series, field) is not None
+            if (value := getattr(series, field)) is not None
         ]
         for name, field in _DRIFT.items()
     }

@@ -18,7 +18,7 @@ _ESCAPED = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 def text_of(table: Sequence[Series], samples: Samples) -> str:
     """The page's part of all series of the table but the histograms."""
     lines: list[str] = []
-    known: dict[tuple[str, str], str] = {}
+    known: dict[str, dict[str, str]] = {}
     for series in table:
         if series.kind == "histogram":
             continue
@@ -30,9 +30,9 @@ def text_of(table: Sequence[Series], samples: Samples) -> str:
 
 
 def _lines(
-    series: Series, samples: Iterable[tuple[tuple[str, ...], float]], known: dict[tuple[str, str], str]
+    series: Series, samples: Iterable[tuple[tuple[str, ...], float]], known: dict[str, dict[str, str]]
 ) -> Iterable[str]:
-    """`known`: labels as they are written; the machines' come again in every series."""
+    """`known`: of each label its values as they are written; the machines' come again in every series."""
     name, labels = series.name, series.labels
     if not labels:
         return [f"{name} {_number(value)}\n" for _, value in samples]
@@ -42,12 +42,13 @@ def _lines(
             f"{name}{{{','.join(_label(labels[at], told[at]) for at in order)}}} {_number(value)}\n"
             for told, value in samples
         ]
-    lines = []
+    lines, written = [], known.setdefault(labels[0], {})
     for (label,), value in samples:
-        written = known.get((labels[0], label))
-        if written is None:
-            written = known[labels[0], label] = f"{{{_label(labels[0], label)}}}"
-        lines.append(f"{name}{written} {_number(value)}\n")
+        if label not in written:
+            written[label] = f"{{{_label(labels[0], label)}}}"
+        told = float(value)
+        plain = repr(told) if _PLAIN_FROM < told < _PLAIN_TO else _number(told)
+        lines.append(f"{name}{written[label]} {plain}\n")
     return lines
 
 

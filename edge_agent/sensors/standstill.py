@@ -170,16 +170,26 @@ def _mean(steps: Float32, span: int, *, every: int = 1) -> Float32:
     """[W, C] mean of each `span` steps [R, C] in a row; NaN where fewer than half of them are known."""
     if len(steps) == span:  # one row at a time is the commonest case by far
         mean = np.asarray(np.add.reduce(steps, axis=0, keepdims=True) / np.float32(span), np.float32)
-        parts = steps.T[np.newaxis]
+    elif span < _FEW_ROWS and every == 1:
+        mean = _mean_of_few(steps, span)
     else:
-        parts = sliding_window_view(steps, span, axis=0)[::every]  # W C span
-        mean = np.asarray(parts.mean(axis=-1), np.float32)
+        mean = np.asarray(sliding_window_view(steps, span, axis=0)[::every].mean(axis=-1), np.float32)
     if np.isnan(mean).any():
+        parts = sliding_window_view(steps, span, axis=0)[::every]  # W C span
         count = np.count_nonzero(~np.isnan(parts), axis=-1)
         total = np.nansum(parts, axis=-1)
         usable = count >= _LEAST_KNOWN * span
         mean = np.where(usable, total / np.maximum(count, 1), np.nan).astype(np.float32)
     return mean
+
+
+def _mean_of_few(steps: Float32, span: int) -> Float32:
+    """[W, C] as a mean over a sliding view, to the bit: numpy, too, adds fewer than eight in their order."""
+    count = len(steps) + 1 - span
+    total = steps[:count].copy()
+    for at in range(1, span):
+        total += steps[at : at + count]
+    return total / np.float32(span)
 
 
 def _share(flags: Bools, mean: Float32) -> NDArray[np.float64]:

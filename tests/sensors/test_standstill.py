@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 
-from edge_agent.sensors.standstill import ROWS, Standstill, reference
+from edge_agent.sensors.standstill import _FEW_ROWS, ROWS, Standstill, _mean, reference
 
 RUNNING = 400
 
@@ -112,3 +113,9 @@ def test_values_that_were_held_are_no_steps() -> None:
     assert reference(values, seen)["still_step"][0] == 0.0
     values[:300, 1] = np.nan
     assert reference(values)["still_step"][1] == pytest.approx(0.113, rel=0.3)
+
+
+@pytest.mark.parametrize("count", [8, 9, 40])
+def test_the_mean_of_a_few_steps_is_numpys_to_the_bit(count: int) -> None:
+    steps, span = np.abs(rows(count, seed=count)), _FEW_ROWS - 1
+    assert np.array_equal(_mean(steps, span), sliding_window_view(steps, span, axis=0).mean(axis=-1))
