@@ -1,9 +1,9 @@
 """More comes than can be judged: how long messages wait at the broker, and whom to pass over meanwhile. Pure.
 
 What the agent cannot keep up with waits in its own queue and in the broker's, where nobody sees it. So the agent sends
-itself an echo through that, ten times a second: it comes back as late as the messages beside it. Only a wait that grows
-is an overload. What had queued up while the agent was away, or while it stood still, is worked off and lost to nobody:
-there the first echo comes back late, and each later one less so.
+itself an echo through that, ten times a second where there is much to do: it comes back as late as the messages beside
+it. Only a wait that grows is an overload. What had queued up while the agent was away, or while it stood still, is
+worked off and lost to nobody: there the first echo comes back late, and each later one less so.
 
 While it lasts each machine is heard for a part of every round, whole, and shed whole for the rest, as thinned-out
 rows would look like faults; not all at the same time. How large the part is follows the wait.
@@ -19,6 +19,10 @@ from typing import NamedTuple
 from edge_agent.mqtt.inbox import Batch
 
 _ECHO_EVERY_S = 0.1
+_CALM_ECHO_EVERY_S = 1.0
+"""Where little comes and nothing waits: each echo wakes two threads, the broker and a turn."""
+_CALM_MESSAGES = 20
+"""With more of them since the last echo, more than little comes."""
 _LATELY_S, _SLOWLY_S = 0.5, 5.0
 _GROWING_BY_S = 0.02
 """The wait grows if each echo of the last half second, or one of each of the last five seconds, was out longer by so
@@ -95,6 +99,7 @@ class LoadShedder:
         self._out: deque[tuple[int, float]] = deque(maxlen=_OUT_LIMIT)
         self._heard_s = 0.0
         self._sent_s = 0.0
+        self._since_echo = 0
         self._caught_up = False
         self._lately: deque[_Echo] = deque()
         self._slowly: deque[_Echo] = deque()  # one of each second
@@ -137,11 +142,15 @@ class LoadShedder:
         deaf = now_s - self._heard_s > _DEAF_S
         if deaf:
             self._end(now_s)
-        if not new and now_s - self._sent_s < (_DEAF_S if deaf else _ECHO_EVERY_S):
+        if not new and now_s - self._sent_s < (_DEAF_S if deaf else self._echo_every_s()):
             return None
-        self._sent_s, self._number = now_s, self._number + 1
+        self._sent_s, self._number, self._since_echo = now_s, self._number + 1, 0
         self._out.append((self._number, now_s))
         return json.dumps({"boot": self._boot, "number": self._number}).encode()
+
+    def _echo_every_s(self) -> float:
+        calm = not (self._out or self._queued or self.on) and self._since_echo <= _CALM_MESSAGES
+        return _CALM_ECHO_EVERY_S if calm else _ECHO_EVERY_S
 
     def shed(
         self, batch: Batch, echoes: Sequence[tuple[bytes, float]], *, queued: int, now_s: float
@@ -182,6 +191,7 @@ class LoadShedder:
         if self._queued and took_s > 0.0:
             self._pace += 0.2 * (self._taken / took_s - self._pace)
         self._turned_s, self._taken, self._queued = now_s, taken, queued
+        self._since_echo += taken
 
     def _time_of(self, echo: _Echo) -> float:
         return echo.away_s + echo.queued / max(self._pace, 1.0)

@@ -59,6 +59,9 @@ _LONGEST_TURN_S = 0.045
 _GATHER_S = 0.0125
 """A turn is put off in steps of this while messages keep coming: fewer transactions and calls. Longer than a network
 thread waits between two reads, see `bulk_client`. Where the broker waits for us nothing comes, and we do not wait."""
+_IDLE_TURN_S = 0.1
+"""A turn with nothing to do is followed by one that waits so long for a message: what does not wake it, a command, the
+page's question, a Sparkplug source after a pause, is taken up as much later."""
 _BUSY_MESSAGES = 256
 """With so many waiting there is nothing to wait for."""
 _BATCH_MESSAGES = 500
@@ -155,6 +158,9 @@ def gather(inbox: Sized, stop: threading.Event, *, turned_s: float, monotonic: C
 
 class Service:
     """One agent, from start to farewell."""
+
+    _wait_s = _TURN_S
+    """How long the next turn waits for a message."""
 
     def __init__(
         self,
@@ -331,7 +337,7 @@ class Service:
             self._take_over(fresh)
         limit = int(_BATCH_MESSAGES / self._load_shedder.share)
         turn = Turn(
-            self._leave_out(self._inbox.drain(limit=limit, timeout_s=_TURN_S)),
+            self._leave_out(self._inbox.drain(limit=limit, timeout_s=self._wait_s)),
             commands=self._commands_heard(),
             hearing=self._ingest.connected and not self._ingest.refused,
         )
@@ -340,6 +346,8 @@ class Service:
                 part.poll(turn, self._processor)
             except Exception as error:  # noqa: BLE001 - what is optional must not stop the agent
                 self._processor.contain(part.name, error)
+        busy = turn.batch.arrivals or turn.commands or turn.source_events
+        self._wait_s = _TURN_S if busy else _IDLE_TURN_S
         connected = all(
             connection.connected for connection in self._connections() if connection is not self._egress
         )

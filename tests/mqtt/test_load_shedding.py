@@ -227,14 +227,30 @@ def test_a_broker_that_never_answers_hears_an_echo_now_and_then() -> None:
     assert not judge.on
 
 
-def test_echoes_that_come_back_at_once_are_said_ten_times_a_second() -> None:
+@pytest.mark.parametrize(
+    ("messages", "queued", "least", "most"),
+    [(0, 0, 10, 11), (1, 0, 20, 50), (8, 0, 80, 101), (0, 1, 80, 101)],
+    ids=["nothing comes", "50 a second", "400 a second", "some wait"],
+)
+def test_echoes_are_said_ten_times_a_second_where_there_is_much_to_do_and_else_once(
+    messages: int, queued: int, least: int, most: int
+) -> None:
     judge, said = overload(), 0
     for number in range(500):
         now_s = number * 0.02
         echo = judge.next_echo(session=1, now_s=now_s)
-        judge.shed(batch(), [(echo, now_s)] if echo else [], queued=0, now_s=now_s)
+        rows = batch(*[arrival("sensors/m")] * messages)
+        judge.shed(rows, [(echo, now_s)] if echo else [], queued=queued, now_s=now_s)
         said += echo is not None
-    assert 80 <= said <= 101
+    assert least <= said <= most
+
+
+def test_an_echo_that_is_out_is_followed_by_the_next_after_a_tenth_of_a_second() -> None:
+    judge, said = overload(), 0
+    for number in range(50):
+        said += judge.next_echo(session=1, now_s=number * 0.02) is not None
+        judge.shed(batch(), [], queued=0, now_s=number * 0.02)
+    assert 8 <= said <= 11
 
 
 def test_where_echoes_get_lost_in_an_overload_nobody_is_passed_over_for_ever() -> None:
@@ -254,4 +270,4 @@ def test_where_echoes_get_lost_in_an_overload_nobody_is_passed_over_for_ever() -
     echo = judge.next_echo(session=1, now_s=now_s + 30)
     assert echo is not None
     judge.shed(batch(), [(echo, now_s + 30)], queued=0, now_s=now_s + 30)
-    assert judge.next_echo(session=1, now_s=now_s + 30.2) is not None  # heard again, as often as before
+    assert judge.next_echo(session=1, now_s=now_s + 31.1) is not None  # heard again, as often as before
