@@ -7,7 +7,18 @@ from typing import Any
 from benchmarks.harness.pages import GAP, NotMeasured, render
 
 _TEMPLATE = Path(__file__).with_name("page.md")
-_REPORTS = ("throughput", "mapping", "latency", "peers", "scaling", "memory", "cost", "ceilings", "footprint")
+_REPORTS = (
+    "throughput",
+    "mapping",
+    "latency",
+    "peers",
+    "scaling",
+    "memory",
+    "cost",
+    "ceilings",
+    "footprint",
+    "at_rest",
+)
 _RIVALS = ("river", "rcf3", "pandas-torch")
 Figures = Mapping[str, Any]
 

@@ -32,6 +32,7 @@ STEPS: dict[str, list[str]] = {
     "broker_ceiling": ["--repeats", "3"],
     "footprint": [],
     "history": [],
+    "at_rest.run": ["--seconds", "12", "--repeats", "3"],
 }
 QUICK: dict[str, list[str]] = {
     "throughput.run": ["--seconds", "3", "--repeats", "1", "--burst", "8000", "--machines", "40"],
@@ -55,6 +56,7 @@ QUICK: dict[str, list[str]] = {
         "--blocks",
         "1",
     ],
+    "at_rest.run": ["--seconds", "1", "--repeats", "1", "--pages", "5"],
 }
 
 
@@ -92,7 +94,7 @@ def measure(options: argparse.Namespace) -> list[str]:
         )
         if name == "throughput.run":
             command += ["--flame", str(options.results / FLAME)]
-        if name in ("throughput.run", "mapping") and options.baseline:
+        if name in ("throughput.run", "mapping", "at_rest.run") and options.baseline:
             command += ["--baseline", str(options.baseline)]
         began = time.monotonic()
         try:
