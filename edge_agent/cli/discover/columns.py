@@ -13,6 +13,9 @@ TIMES = (
     "ts", "timestamp", "time", "t", "datetime", "Timestamp", "Time", "SourceTimestamp", "sourceTimestamp",
     "timestamp_ms", "timestampMs", "received_at", "date", "TimeStamp", "_time", "Zeit", "zeit", "Zeitstempel",
     "zeitstempel", "Uhrzeit", "horodatage", "fecha",
+    "TimeStampUtc", "timestampUtc", "dateTime", "DateTime", "timeCreated", "timecreated", "createdAt", "created_at",
+    "eventTime", "event_time", "eventTimestamp", "measuredAt", "ReadTime", "readTime", "sampleTime",
+    "ServerTimestamp", "serverTimestamp", "TIMESTAMP", "TIME",
 )  # fmt: skip
 ABOUT = frozenset({
     "fcnt", "f_cnt", "fport", "f_port", "dr", "frequency", "rssi", "snr", "linkquality", "seq", "sequence", "seqno",
@@ -173,15 +176,15 @@ def weigh(
         elif any(isinstance(value, list | dict) for value in told):
             guess.left_out.setdefault(name, "is a list or an object")
         elif not numbers:
-            guess.left_out.setdefault(name, _why_not(told))
+            guess.left_out.setdefault(name, _why_not(told, near_ns))
         elif all(is_time(value, near_ns) for value in told) and (
             isinstance(told[0], str)
             or last.lower().endswith(("ts", "time", "at", "timestamp"))
             or min(numbers) >= _MILLISECONDS
         ):
             guess.left_out.setdefault(name, "is a time")
-        elif last.lower() in ABOUT and not words:
-            guess.left_out.setdefault(name, "speaks of the message or the device, not of the machine")
+        elif not words and (about := _about(name, columns)):
+            guess.left_out.setdefault(name, about)
         elif not words and _counts_messages(numbers):
             guess.left_out.setdefault(name, "counts messages: 1 more in each")
         elif set(numbers) <= _SENTINELS and len(told) > 1:
@@ -191,8 +194,18 @@ def weigh(
             guess.nothing.update(set(numbers) & _SENTINELS)
 
 
-def _why_not(told: Sequence[object]) -> str:
+def _about(name: str, columns: Mapping[str, Any]) -> str:
+    """Why a name's numbers are no measurement; "" where they may be one."""
+    last = name.rsplit("/", maxsplit=1)[-1]
+    if last == "Type" and f"{name.removesuffix('Type')}Body" in columns:
+        return "is the type of the value beside it"
+    return "speaks of the message or the device, not of the machine" if last.lower() in ABOUT else ""
+
+
+def _why_not(told: Sequence[object], near_ns: int) -> str:
     first = told[0]
+    if all(is_time(value, near_ns) for value in told):
+        return "is a time"
     if not isinstance(first, str):
         return "is no number"
     digits = first.removeprefix("0x")
@@ -201,6 +214,8 @@ def _why_not(told: Sequence[object]) -> str:
     reason = _READER.read(first)
     if reason == "not_a_number":
         return hint(first) or "is no number"
+    if times.lacks_zone(first):
+        return 'a time without a zone, so the arrival counts; timezone = "…" and time = its place take it'
     return f"is text ({first[:24]!a}): [source.value] words give it numbers"
 
 

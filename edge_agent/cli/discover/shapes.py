@@ -34,6 +34,8 @@ from edge_agent.formats.mapping.values import ValueReader, ValueRule
 
 _NAMES = (
     "DisplayName", "displayName", "id", "name", "tag", "Name", "Id", "n", "symbol", "NodeId", "nodeId", "key", "sensor",
+    "TagName", "tagName", "tagname", "Tagname", "tag_name", "Tag", "VarName", "varName", "variable", "Variable",
+    "pointName", "PointName", "point", "item", "ItemName", "itemName", "ItemId", "signal", "parameter", "path",
 )  # fmt: skip
 _VALUES = (
     "v", "value", "Value", "val", "Val", "Measurement", "measurement", "reading", "Wert", "wert", "Messwert", "valeur",
@@ -86,7 +88,8 @@ def _list(guess: Guess, messages: Sequence[Sequence[Any]], near_ns: int) -> bool
     guess.map["values"] = [""]
     if _single_values(guess, rows, near_ns):
         return True
-    _name_device(guess, rows, near_ns)
+    tag = _one_of(_NAMES, rows[0]) if _one_of(_VALUES, rows[0]) else ""
+    _name_device(guess, rows, near_ns, what=[str(item.get(tag, "")) for item in rows] if tag else ())
     if _named(guess, rows, near_ns):
         return True
     name = "" if guess.machine else different_in_each([_dicts(message) for message in messages])

@@ -10,6 +10,7 @@ import numpy as np
 from edge_agent.errors import RecordingError
 from edge_agent.formats.mapping.times import TimeRule
 from edge_agent.recordings.reading import times
+from edge_agent.recordings.reading.beside import without_bad
 from edge_agent.recordings.reading.long_form import LongForm, long_form, pivoted
 from edge_agent.recordings.reading.numbers import (
     Sign,
@@ -69,6 +70,8 @@ def of_columns(
     if named is None and (paired := times.paired(columns, rule=rule)):
         notes.append(f"{len(paired)} columns of times, each of the columns behind it")
         return _pivoted(path, *_as_lines(columns, paired), rule=rule, sign=sign, notes=notes)
+    if named is None:
+        columns = without_bad(columns, notes)
     time, cells, used = times.time_column(columns, rule=rule)
     cells = _told_times(path, time, cells, rule, notes)
     form = long_form(columns, time=used) if time and named is None else None

@@ -123,7 +123,7 @@ def pivoted(
         tags = [f"{owner}/{tag}" if tag else "" for owner, tag in zip(columns[form.owner], tags, strict=True)]
     names, code = np.unique(np.array(tags, dtype=np.str_), return_inverse=True)
     values, no_number = _values(columns[form.value], sign)
-    good, said = _good(columns[form.quality]) if form.quality else (np.ones(len(tags), np.bool_), "")
+    good, said = good_cells(columns[form.quality]) if form.quality else (np.ones(len(tags), np.bool_), "")
     notes = [f"a line a value: {sum(map(bool, names))} tags of column {form.tag!r}"] + (
         [said] if said else []
     )
@@ -254,7 +254,7 @@ def _held(samples: _Samples, tag: int, stamps: Ints, column: Float32, *, pace: i
     return held
 
 
-def _good(cells: Any) -> tuple[NDArray[np.bool_], str]:
+def good_cells(cells: Any) -> tuple[NDArray[np.bool_], str]:
     """([N] which values are good by the words or codes beside them, what was assumed); nothing beside one is good."""
     told = [_code(cell) for cell in cells]
     counts = Counter(cell for cell in told if cell)

@@ -36,6 +36,11 @@ _ROW_NUMBERS = (
     "lfdnr",
     "id",
     "n",
+    "number",
+    "num",
+    "#",
+    "scan",
+    "lineno",
 )
 _WORDS = frozenset(word for word in WORDS if not word.isdigit())
 

@@ -14,7 +14,7 @@ from edge_agent.formats.mapping.times import TimeRule, moment_ns, text_ns
 
 NO_TIME = -(2**63)
 """What stands for a row without a time."""
-_NUMERIC = re.compile(r"(\d{1,2})([/.\-])(\d{1,2})\2(\d{4}|\d{2})(?:[ T,]+(\S.*))?")
+_NUMERIC = re.compile(r"(\d{1,2})([/.\-])\s?(\d{1,2})\2\s?(\d{4}|\d{2})(?:[ T,]+(\S.*))?")
 _DAY_NAMED = re.compile(
     r"(?:[^\W\d]{2,9}\.?,?\s+)?(\d{1,2})(?:[-. /]|\s)*([^\W\d_]{3,9})\.?[-,. /]+(\d{4}|\d{2})(?:[ T,:]+(\S.*))?"
 )
@@ -27,6 +27,10 @@ _EAST_ASIAN = re.compile(
     r"(?:(\d{1,2})\s*[:时時点시]\s*(\d{1,2})\s*[:分분]?\s*(?:(\d{1,2})(?:[.,](\d{1,6}))?\s*[秒초]?)?)?"
 )
 _AFTERNOON = ("下午", "午後", "오후")
+_PLC = re.compile(
+    r"(?:DTL|DT|LDT|DATE_AND_TIME|D)#(\d{4}-\d{2}-\d{2})-(\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?)\d*", re.ASCII
+)
+"""A literal of IEC 61131-3."""
 _HOUR = re.compile(
     r"(\d{1,2})[:.](\d{2})(?:[:.](\d{2})(?:[.,:](\d{1,9}))?)?\s*([AaPp])?(?:\.?[Mm]\.?)?\s*(.*)", re.ASCII
 )
@@ -121,6 +125,8 @@ def cell_ns(cell: str, rule: TimeRule, order: DayOrder, *, near_ns: int) -> tupl
 
 
 def _iso(cell: str) -> datetime | None:
+    if cell[:1] == "D" and (found := _PLC.fullmatch(cell)) is not None:
+        cell = f"{found[1]}T{found[2]}"
     try:
         return datetime.fromisoformat(cell)
     except ValueError:
@@ -215,8 +221,10 @@ def zone_in(name: str) -> str:
     """The zone that a column's name tells, as `TimeRule` takes it; "" where it tells none."""
     found = re.search(r"[(\[]\s*(?:in\s+)?([^)\]]+?)\s*[)\]]", name)
     told = found[1] if found is not None else ""
-    if not told and re.search(r"(?:^|[\W_])utc$", name, re.IGNORECASE):
-        return "UTC"
+    if not told and (
+        behind := re.search(r"(?:^|[\W_])(?:UTC|GMT)([+-]\d{1,2}(?::?\d{2})?)?$", name, re.IGNORECASE)
+    ):
+        told = behind[1] or "UTC"
     if (zone := _zone(told)) is not None:
         minutes = round((zone.utcoffset(None) or timedelta()).total_seconds() / 60)
         sign = "-" if minutes < 0 else "+"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.formats.mapping.times import UNITS_NS, TimeRule, size_unit
-from edge_agent.recordings.reading import time_text
+from edge_agent.recordings.reading import clock_parts, time_text
 from edge_agent.recordings.reading.time_order import second_hour
 from edge_agent.recordings.reading.time_text import NO_TIME, DayError, TimeError, day_order
 
@@ -71,12 +71,11 @@ def time_column(columns: Mapping[str, Any], *, rule: TimeRule) -> tuple[str, Any
         rule: how times are written.
     """
     by_name = {plain_name(name): name for name in reversed(list(columns))}
-    date = next((by_name[name] for name in _DATES if name in by_name), "")
-    hour = next((by_name[name] for name in _HOURS if name in by_name), "")
-    if date and hour and date != hour and _all_match(columns[hour], _HOUR):
-        joined = [f"{day} {moment}" for day, moment in zip(_days(columns[date]), columns[hour], strict=True)]
-        return f"{date} {hour}", joined, (date, hour)
+    if (found := _in_parts(columns, by_name, rule)) is not None:
+        return found
     for name in (by_name[name] for name in _NAMES if name in by_name):
+        if (told := _digits(columns[name], rule)) is not None:
+            return name, told, (name,)
         if _is_numbers(columns[name]) or _are_times(columns[name], rule):
             return name, columns[name], (name,)
     if TIMESTAMP in columns:
@@ -85,11 +84,38 @@ def time_column(columns: Mapping[str, Any], *, rule: TimeRule) -> tuple[str, Any
         if not _is_numbers(cells) and _are_times(cells, rule):
             return name, cells, (name,)
     first = next(iter(columns), "")
-    if not first or not _is_numbers(columns[first]):
-        return "", [], ()
-    if _counts_from_1970(columns[first]) or (_is_elapsed(first) and _rises(columns[first])):
-        return first, columns[first], (first,)
-    return "", [], ()
+    cells = _first_numbers(first, columns[first], rule) if first else None
+    return ("", [], ()) if cells is None else (first, cells, (first,))
+
+
+def _first_numbers(name: str, cells: Any, rule: TimeRule) -> Any:
+    """The cells of a first column of numbers that are times, whatever it is called; None where they are none."""
+    if not _is_numbers(cells):
+        return None
+    if (told := _digits(cells, rule)) is not None and len(set(told)) > 1:
+        return told
+    return cells if _counts_from_1970(cells) or (_is_elapsed(name) and _rises(cells)) else None
+
+
+def _digits(cells: Any, rule: TimeRule) -> list[str] | None:
+    return None if rule.format else clock_parts.digits(cells)
+
+
+def _in_parts(
+    columns: Mapping[str, Any], by_name: Mapping[str, str], rule: TimeRule
+) -> tuple[str, list[str], tuple[str, ...]] | None:
+    """The same of times that stand in several columns; None where there are none."""
+    if not rule.format and (found := clock_parts.parts(columns, by_name)) is not None:
+        return found
+    date = next((by_name[name] for name in _DATES if name in by_name), "")
+    hour = next((by_name[name] for name in _HOURS if name in by_name), "")
+    if not date or not hour or date == hour:
+        return None
+    if _all_match(columns[hour], _HOUR):
+        joined = [f"{day} {moment}" for day, moment in zip(_days(columns[date]), columns[hour], strict=True)]
+        return f"{date} {hour}", joined, (date, hour)
+    told = None if rule.format else clock_parts.day_and_hour(columns[date], columns[hour])
+    return None if told is None else (f"{date} {hour}", told, (date, hour))
 
 
 def _is_elapsed(name: str) -> bool:
