@@ -134,19 +134,26 @@ class Machine:
         self.checked_row = count
         return True
 
-    def gives_way(self, *, quiet_ns: int, others_heard: bool) -> bool:
+    def gives_way(self, *, quiet_ns: int, others_heard: float) -> bool:
         """Whether it may be forgotten for a new one: never learnt, nothing of it named, and silent.
+
+        Where more machines send in turn than there are places, each hears one of all others between two of its own
+        rows: who keeps its pace is not silent then, else nobody would ever be learnt.
 
         Args:
             quiet_ns: since its last row by the wall clock.
-            others_heard: whether enough of others has come since; for one that sent a few rows that is silence.
+            others_heard: frames of others since, in places; from one on (of one row: three) that is silence for one
+                that sent a few rows and has lost its pace.
         """
         if self.profile is not None or self.resting is not None or self.naming.library.cases:
             return False
         if self.state not in ("commissioning", "failed"):
             return False
-        few = self.rows.store.row_count <= _FEW_ROWS
-        return (few and others_heard) or quiet_ns > max(_QUIET_NS, _QUIET_STEPS * self.rows.pace_ns())
+        count, pace_ns = self.rows.store.row_count, self.rows.pace_ns()
+        passed_over = (
+            others_heard >= 1 and quiet_ns > _QUIET_STEPS * pace_ns if count > 1 else others_heard >= 3
+        )
+        return (count <= _FEW_ROWS and passed_over) or quiet_ns > max(_QUIET_NS, _QUIET_STEPS * pace_ns)
 
     def ask_to_learn(self, name: str, *, commission_rows: int) -> list[CommissionRequest]:
         """The request to be learnt, where it is time for one."""

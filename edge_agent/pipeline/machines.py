@@ -110,7 +110,7 @@ class Machines(dict[str, Machine]):
 
         Args:
             frames: heard of all machines so far.
-            quiet_frames: so many of others since the last of a machine that sent a few rows are long.
+            quiet_frames: of others, since the last of a machine: by these its silence is measured.
             now_ns: wall clock; 0 where it is not known.
         """
         self._full_ns = self._full_ns or now_ns
@@ -119,7 +119,7 @@ class Machines(dict[str, Machine]):
             machine = self.get(name)
             return machine is not None and machine.gives_way(
                 quiet_ns=now_ns - (machine.heard_ns or self._full_ns),
-                others_heard=frames - machine.heard >= quiet_frames,
+                others_heard=(frames - machine.heard) / quiet_frames,
             )
 
         for looked in (False, True):

@@ -45,8 +45,22 @@ def test_of_those_with_a_few_rows_the_one_with_fewest_goes_first_once_as_many_of
         send(pipeline, name, rows=rows)
     send(pipeline, "many", rows=20)
     assert send(pipeline, "new") == ("one",)
-    assert send(pipeline, "newer") == ("two",)
+    assert send(pipeline, "newer") == (), "two has a pace of a second and was heard less than twenty ago"
+    assert send(pipeline, "newer", at_s=60) == ("two",)
     assert pipeline.no_place_for == ""
+
+
+def test_where_more_send_in_turn_than_there_are_places_the_first_keep_theirs(tiny_bundle: Path) -> None:
+    pipeline = begin(tiny_bundle)
+    gone: tuple[str, ...] = ()
+    for at in range(30):
+        for name in "abcdef":
+            gone += send(pipeline, name, at_s=10 * at)
+    assert gone == (), "each hears more frames of others than there are places between two of its own"
+    assert list(pipeline.machines) == ["a", "b", "c", "d"]
+    assert {machine.rows.store.row_count for machine in pipeline.machines.values()} == {30}
+    assert pipeline.ledger.rejected == {"too_many_machines": 60}
+    assert pipeline.no_place_for == "f"
 
 
 def test_one_with_more_rows_goes_after_an_hour_of_silence_and_says_until_then_that_there_is_no_place(
@@ -92,7 +106,7 @@ def test_where_the_memory_to_learn_from_is_taken_they_give_way_too(tiny_bundle: 
     for number in range(10):
         send(pipeline, f"ghost-{number}", channels=3)
     assert send(pipeline, "real", channels=3) == ()
-    send(pipeline, "ghost-0", rows=50, channels=3)
+    send(pipeline, "ghost-0", rows=150, channels=3)
     assert send(pipeline, "real", channels=3) == ("ghost-1",)
 
 
