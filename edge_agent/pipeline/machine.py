@@ -36,6 +36,8 @@ _CHECK_ROWS = 32
 _SECOND_NS = 1_000_000_000
 _FEW_ROWS = 8
 _QUIET_NS, _QUIET_STEPS = 3600 * _SECOND_NS, 20
+_ONCE_NS, _ONCE_PLACES = 600 * _SECOND_NS, 3
+"""Who sent one row has no pace: silent after so long, or once as many times its places in frames of others have come."""
 """A machine that sent more than a few rows is silent after an hour, or twenty of its own steps, without one."""
 
 _WindowState = IncidentState | Literal["muted", "dismissed"]
@@ -142,8 +144,8 @@ class Machine:
 
         Args:
             quiet_ns: since its last row by the wall clock.
-            others_heard: frames of others since, in places; from one on (of one row: three) that is silence for one
-                that sent a few rows and has lost its pace.
+            others_heard: frames of others since, in places; from one on that is silence for one that sent a few rows
+                and has lost its pace, or sent one row ten minutes ago; of one row, from three on.
         """
         if self.profile is not None or self.resting is not None or self.naming.library.cases:
             return False

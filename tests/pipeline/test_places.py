@@ -63,6 +63,15 @@ def test_where_more_send_in_turn_than_there_are_places_the_first_keep_theirs(tin
     assert pipeline.no_place_for == "f"
 
 
+def test_one_row_ten_minutes_ago_is_no_machine_that_is_to_be_waited_for(tiny_bundle: Path) -> None:
+    pipeline = begin(tiny_bundle)
+    for name in ("one", "two", "three"):
+        send(pipeline, name)
+    send(pipeline, "many", rows=4, at_s=590)
+    assert send(pipeline, "new", at_s=595) == ()
+    assert send(pipeline, "new", at_s=605) == ("one",)
+
+
 def test_one_with_more_rows_goes_after_an_hour_of_silence_and_says_until_then_that_there_is_no_place(
     tiny_bundle: Path,
 ) -> None:
