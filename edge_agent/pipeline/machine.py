@@ -36,9 +36,9 @@ _CHECK_ROWS = 32
 _SECOND_NS = 1_000_000_000
 _FEW_ROWS = 8
 _QUIET_NS, _QUIET_STEPS = 3600 * _SECOND_NS, 20
-_ONCE_NS, _ONCE_PLACES = 600 * _SECOND_NS, 3
-"""Who sent one row has no pace: silent after so long, or once as many times its places in frames of others have come."""
 """A machine that sent more than a few rows is silent after an hour, or twenty of its own steps, without one."""
+_ONCE_NS, _ONCE_PLACES = 600 * _SECOND_NS, 3
+"""Who sent one row has no pace: silent after so long, or after frames of others for so many times all places."""
 
 _WindowState = IncidentState | Literal["muted", "dismissed"]
 """Muted: the score raises no alarm just now; dismissed: so, and the open alarm was what the notice tells of."""
@@ -152,9 +152,10 @@ class Machine:
         if self.state not in ("commissioning", "failed"):
             return False
         count, pace_ns = self.rows.store.row_count, self.rows.pace_ns()
-        passed_over = (
-            others_heard >= 1 and quiet_ns > _QUIET_STEPS * pace_ns if count > 1 else others_heard >= 3
-        )
+        if count > 1:
+            passed_over = others_heard >= 1 and quiet_ns > _QUIET_STEPS * pace_ns
+        else:
+            passed_over = others_heard >= _ONCE_PLACES or (others_heard >= 1 and quiet_ns > _ONCE_NS)
         return (count <= _FEW_ROWS and passed_over) or quiet_ns > max(_QUIET_NS, _QUIET_STEPS * pace_ns)
 
     def ask_to_learn(self, name: str, *, commission_rows: int) -> list[CommissionRequest]:
