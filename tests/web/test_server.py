@@ -1,6 +1,7 @@
 """HTTP itself, whoever answers: bounds on connections and their lives, and nobody who dawdles keeps others out."""
 
 import contextlib
+import gzip
 import http.client
 import socket
 import threading
@@ -21,6 +22,7 @@ class Toy:
     """Answers /small at once, /large with more than any buffer holds, and /slow when it is told to."""
 
     body_limit_bytes = 100
+    kind = "text/plain"
 
     def __init__(self) -> None:
         self.go = threading.Event()
@@ -29,7 +31,7 @@ class Toy:
         if request.path == "/slow":
             self.go.wait(60)
         body = b"x" * (32 << 20) if request.path == "/large" else request.body or b"small"
-        return HttpResponse(413 if request.too_long else 200, body, "text/plain")
+        return HttpResponse(413 if request.too_long else 200, body, self.kind)
 
     def malformed(self, status: int) -> HttpResponse:
         return HttpResponse(status, b"no", "text/plain")
@@ -158,3 +160,35 @@ def test_who_sends_a_byte_now_and_then_is_hung_up_on(port: int) -> None:
                 line.sendall(b"x")
                 time.sleep(0.1)
         assert time.monotonic() - began_s < 40, "hung up, although it was never silent"
+
+
+@pytest.mark.parametrize(
+    ("offer", "packed"),
+    [
+        ("gzip, br", True),
+        ("br;q=1, GZIP ; q=0.5", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000", False),
+        ("", False),
+        ("br", False),
+    ],
+)
+def test_long_documents_are_packed_for_who_takes_that(toy: Toy, port: int, offer: str, packed: bool) -> None:  # noqa: FBT001 - of the table
+    toy.kind = "application/json"
+    body = "[" + "1, " * 400 + "1]"
+    toy.body_limit_bytes = 5000
+    _, headers, answer = ask(port, "POST", "/echo", body=body, headers={"Accept-Encoding": offer})
+    assert headers["vary"] == "Accept-Encoding"
+    assert ("content-encoding" in headers) == packed
+    assert (gzip.decompress(answer) if packed else answer).decode() == body
+    assert int(headers["content-length"]) == len(answer)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"), [("text/plain", "x" * 2000), ("image/jpeg", "x" * 2000), ("text/css", "x" * 999)]
+)
+def test_metrics_pictures_and_short_answers_go_as_they_are(toy: Toy, port: int, kind: str, body: str) -> None:
+    toy.kind, toy.body_limit_bytes = kind, 5000
+    _, headers, answer = ask(port, "POST", "/echo", body=body, headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in headers
+    assert answer.decode() == body

@@ -12,8 +12,9 @@ const SLOWEST_MS = 15000;
 const main = document.getElementById("main");
 const ask = document.getElementById("ask");
 const CURVE_MS = 30000; // a curve of hours and days changes slowly
-const view = { search: "", span: "near", earlier: false, curve: null };
+const view = { search: "", only: "", span: "near", earlier: false, curve: null };
 let latest = null;
+let announced = null;
 let timer = 0;
 let failures = 0;
 let round = 0;
@@ -84,11 +85,21 @@ function show() {
       : page === "data" ? data(doc)
         : page === "model" ? model(doc.card, doc.state) : overview(doc, view);
   fill(main, parts);
+  if (page === "machines") announce(doc.alarms);
   if (page === "machine") {
     const refused = () => { session.set("token", ""); told("The token is not the right one."); };
     drawCameras(doc.machine.name, doc.cameras, { token: session.get("token"), refused }).catch(() => {});
   }
   frame(page, page === "model" ? doc.state : doc);
+}
+
+// Alarms that were not there a moment ago are said to those who cannot see them.
+function announce(alarms) {
+  const fresh = alarms.filter((alarm) => announced && !announced.has(alarm.id));
+  announced = new Set(alarms.map((alarm) => alarm.id));
+  if (fresh.length > 0) {
+    document.getElementById("said").textContent = fresh.map((alarm) => `New alarm: ${alarm.machine}, ${alarm.severity}`).join(". ");
+  }
 }
 
 function frame(page, doc) {
@@ -238,10 +249,13 @@ function told(text) {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
-  const { do: name, span, alarm, machine } = button.dataset;
+  const { do: name, span, alarm, machine, filter } = button.dataset;
   if (name === "cancel") ask.close();
   else if (name) openDialog(name, { alarm, machine });
-  else if (span) {
+  else if (filter) {
+    view.only = view.only === filter ? "" : filter;
+    show();
+  } else if (span) {
     view.span = span;
     show();
     if (wantedCurve(view)) refresh();
@@ -265,7 +279,7 @@ document.addEventListener("input", (event) => {
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
 window.addEventListener("resize", () => { if (latest) show(); });
 window.addEventListener("hashchange", () => {
-  view.search = "";
+  view.search = view.only = "";
   Object.assign(view, { span: "near", earlier: false, curve: null });
   latest = null;
   main.replaceChildren(h("p", { class: "quiet" }, "Loading …"));

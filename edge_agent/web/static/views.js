@@ -13,6 +13,8 @@ import { REASONS, STATES, beside, between, clock, count, figure, range, score, s
 const link = (name) => `#/machine/${encodeURIComponent(name)}`;
 const DRIFT_RATIO = 1.5;
 const LITTLE_DRIFT = 0.25, MUCH_DRIFT = 2; // population stability index beyond the usual; docs/runbooks/drift.md
+const NEAR = 0.8; // of the threshold
+const FEW = 12; // machines that one list shows without their places
 const TITLED_CHANNELS = 3; // in a list of alarms; the machine's own page has all
 const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
 
@@ -134,14 +136,52 @@ function alarmCard(alarm, doc, { titled }) {
 
 // -- pages ---------------------------------------------------------------------------------------------------
 
-export function overview(doc, { search }) {
+// Near the limit: calm, and its score in the upper fifth below the threshold.
+const near = (machine) => machine.state === "normal" && machine.score !== null && machine.score <= machine.threshold
+  && machine.score >= NEAR * machine.threshold;
+
+// A pill a state that there is; pressed, it leaves only its machines in the list.
+function summaryPills(doc, only) {
+  const pills = Object.keys(STATES).filter((state) => doc.counts[state]).map((state) => [state, pill(state), doc.counts[state]]);
+  const close = doc.machines.filter(near).length;
+  if (close > 0) pills.push(["near", h("span", { class: "pill near" }, "Near the limit"), close]);
+  return pills.map(([name, shown, many]) => h("li", null,
+    h("button", { type: "button", class: "filter", "data-filter": name, "aria-pressed": only === name ? "true" : "false" }, shown, ` ${count(many)}`)));
+}
+
+// Who, where, what and since when of every open alarm, a line each, where the cards are more than a screen.
+function alarmLines(doc) {
+  const places = new Map(doc.machines.map((machine) => [machine.name, machine]));
+  return h("ul", { class: "card lines", "aria-label": "Open alarms in short" }, doc.alarms.map((alarm) => {
+    const machine = places.get(alarm.machine) ?? { name: alarm.machine, display_name: "", location: "" };
+    const known = alarm.fault.name !== "unknown";
+    const [first] = alarm.channels;
+    return h("li", { "data-key": alarm.id }, h("a", { class: "line", href: link(alarm.machine) },
+      h("span", { class: "row" }, h("strong", { class: "name" }, called(machine)), h("span", { class: `tag ${alarm.severity}` }, alarm.severity)),
+      h("span", { class: "quiet" }, [machine.location, known ? alarm.fault.name : first && `${first.name} ${first.detail ?? first.symptom}`,
+        `since ${clock(alarm.onset, doc.time)}`, alarm.lifecycle.acknowledged && `seen by ${alarm.lifecycle.acknowledged.by}`,
+        alarm.lifecycle.shelved && "shelved"].filter(Boolean).join(" · "))));
+  }));
+}
+
+// By place where more than a few machines have one; the place of the worst machine first.
+function machineLists(machines, now) {
+  const places = new Map();
+  for (const machine of machines) places.set(machine.location, [...places.get(machine.location) ?? [], machine]);
+  const list = (found, label) => h("ul", { class: "machines", "aria-label": label }, found.map((machine) => machineItem(machine, now)));
+  if (machines.length <= FEW || places.size < 2) return list(machines, "Machines");
+  return [...places].map(([place, found]) => h("section", { class: "place", "data-key": `place ${place}` },
+    h("h2", null, place || "No place", h("span", { class: "quiet" }, ` ${plural(found.length, "machine")}`)), list(found, place || "No place")));
+}
+
+export function overview(doc, { search, only }) {
   const wanted = search.trim();
-  const shown = doc.machines.filter((machine) => matches(machine, wanted));
-  const summary = Object.keys(STATES).filter((state) => doc.counts[state])
-    .map((state) => h("li", null, pill(state), ` ${count(doc.counts[state])}`));
+  const shown = doc.machines.filter((machine) => matches(machine, wanted)
+    && (!only || (only === "near" ? near(machine) : machine.state === only)));
   return [
     h("h1", { class: "unseen" }, "Machines"),
-    h("ul", { class: "summary", "aria-label": "Machines by state" }, summary),
+    h("ul", { class: "summary", "aria-label": "Machines by state" }, summaryPills(doc, only)),
+    doc.alarms.length > 1 && alarmLines(doc),
     doc.alarms.length > 0 && h("section", { "aria-label": "Open alarms", class: "alarms" },
       doc.alarms.map((alarm) => alarmCard(alarm, doc, { titled: true })),
       doc.alarm_count > doc.alarms.length
@@ -157,7 +197,7 @@ export function overview(doc, { search }) {
     doc.machine_count === 0
       ? h("section", { class: "card" }, h("h2", null, "No machine was heard yet"),
         h("p", null, "A machine appears here with its first message. See Data for messages that were turned away."))
-      : h("ul", { class: "machines", "aria-label": "Machines" }, shown.map((machine) => machineItem(machine, doc.time))),
+      : machineLists(shown, doc.time),
     doc.machine_count > doc.machines.length
       && h("p", { class: "quiet" }, `and ${plural(doc.machine_count - doc.machines.length, "more machine")}`),
     doc.commands.length === 0 && h("p", { class: "quiet foot" }, "This page is for reading only: no token is set up."),
@@ -169,7 +209,7 @@ function machineItem(machine, now) {
   const scored = machine.score !== null && machine.state !== "commissioning" && machine.state !== "learning";
   return h("li", { "data-key": machine.name },
     h("a", { class: "card machine", href: link(machine.name) },
-      h("span", { class: "who" }, h("span", { class: "name" }, called(machine)), pill(machine.state, machine.severity)),
+      h("span", { class: "who" }, h("span", { class: "name" }, called(machine)), near(machine) ? h("span", { class: "pill near" }, "Near the limit") : pill(machine.state, machine.severity)),
       machine.state === "commissioning" || machine.state === "learning" ? progress(machine, now)
         : h("span", { class: "figures" }, trend(machine.trend),
           scored && h("span", { class: "score-now" }, h("span", { class: machine.score > machine.threshold ? "bad" : "" },
